@@ -1,0 +1,50 @@
+/**
+ * Every error code of the package, with what it means.
+ * The C++ core uses the same names (cpp/core/error.h).
+ */
+export const errorCodes = {
+  INVALID_ARGUMENT: 'an option or argument has the wrong type or value',
+  FILE_NOT_FOUND: 'a file or folder does not exist or cannot be read',
+  IO: 'reading or writing a file failed',
+  DISK_FULL: 'the disk, quota or file size limit was reached while writing; nothing half-written is left',
+  CHECKPOINT_FORMAT: 'the file is not a checkpoint that can be read',
+  CHECKPOINT_LEGACY: 'a torch.save file of the format before PyTorch 1.6',
+  CHECKPOINT_ENCRYPTED: 'an encrypted zip archive',
+  CHECKPOINT_TRUNCATED: 'the checkpoint ends early or its sizes do not fit the file',
+  CHECKPOINT_UNSAFE: 'the pickle asks for something that is neither a tensor nor a container',
+  CHECKPOINT_KEYS: 'keys are missing, superfluous or of the wrong shape',
+  MODEL_FORMAT: 'the file is not a TorchScript network with the expected methods',
+  HEAD_MISMATCH: 'the class_embed head does not fit the network or the class set',
+  SHAPE: 'a tensor or image has the wrong shape, dtype or size',
+  DEVICE: 'the device is unknown or not available',
+  OUT_OF_MEMORY: 'the device or the host has too little memory',
+  IMAGE: 'an image cannot be decoded',
+  LABEL_SIZE: 'a label image is of another size than its image',
+  LABEL_VALUE: 'a label image holds a value outside the class set',
+  DATASET: 'the data folder is not laid out as expected or holds no pairs',
+  CLASSES: 'a class set is unknown or its file is not valid',
+  RUN: 'a run folder cannot be started, resumed or read',
+  LIBTORCH_NOT_FOUND: 'no usable libtorch was found',
+  LIBTORCH_UNSUPPORTED: 'the libtorch that was found cannot be used',
+  ADDON: 'the native addon is missing or does not load',
+  DISPOSED: 'a model, head or tensor was used after dispose()',
+  ABORTED: 'the job was stopped on request',
+  TORCH: 'libtorch reported an error',
+  INTERNAL: 'an error of this package: please report it',
+} as const;
+
+/** One of the keys of {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The error of this package: `code` for programs, `message` for people, `cause` for what lies beneath. */
+export class DinoSegError extends Error {
+  override readonly name = 'DinoSegError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
