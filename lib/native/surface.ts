@@ -1,0 +1,308 @@
+/**
+ * The engine's typed surface: what cpp/bindings exports, one member a function.
+ *
+ * Only tagged handles, typed arrays and plain objects cross. A call handles a batch or a step, never an element.
+ * Promises are fulfilled by the engine's own threads, never by the libuv pool; jobs on models and heads run in
+ * the order in which they were asked for. Every rejection is a `DinoSegError`.
+ *
+ * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
+ */
+declare const kind: unique symbol;
+
+/** A tensor owned by the engine, on any device. */
+export interface TensorHandle {
+  readonly [kind]: 'tensor';
+}
+/** A loaded TorchScript network. */
+export interface ModelHandle {
+  readonly [kind]: 'model';
+}
+/** A class_embed head with its gradients and optimiser state. */
+export interface HeadHandle {
+  readonly [kind]: 'head';
+}
+
+export type DType =
+  | 'float64'
+  | 'float32'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint8'
+  | 'bool';
+
+export type TensorArray =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array;
+
+export interface EngineInfo {
+  /** libtorch's version, such as `2.13.0`. */
+  torch: string;
+  /** Whether this libtorch was built for CUDA, and whether a CUDA device answers. */
+  cudaBuilt: boolean;
+  cudaAvailable: boolean;
+  /** Threads an operator uses on the CPU. */
+  threads: number;
+}
+
+export interface DeviceInfo {
+  /** `cpu`, `cuda:0`, … */
+  name: string;
+  description: string;
+  totalBytes: number;
+  freeBytes: number;
+}
+
+export interface CheckpointEntry {
+  name: string;
+  shape: number[];
+  dtype: DType;
+  sizeBytes: number;
+}
+
+export interface Inspection {
+  format: 'pth' | 'safetensors' | 'torchscript';
+  tensors: CheckpointEntry[];
+  /** Elements of all tensors together. */
+  parameters: number;
+  totalBytes: number;
+  metadata: Record<string, string>;
+}
+
+/** Names and shapes of a checkpoint, without its values. */
+export type ShapeTable = Record<string, { shape: number[]; dtype: string }>;
+
+export interface SegmentorPlan {
+  /** Width of the backbone, depth, heads, hidden width of the decoder, queries, classes and the like. */
+  dims: Record<string, number | string | boolean>;
+  /** Keys used, each once; checkpoints with other keys are refused. */
+  backboneKeys: number;
+  headKeys: number;
+  frozenParameters: number;
+  /** Parameters of `class_embed` with `classes` outputs. */
+  trainedParameters: number;
+}
+
+export interface ConvertOptions {
+  backbone: string;
+  head: string;
+  out: string;
+  dtype: 'float32' | 'bfloat16';
+}
+
+export interface ModelInfo {
+  path: string;
+  /** SHA-256 over names, sizes and checksums of the archive's records. */
+  id: string;
+  device: string;
+  /** Dtype of the backbone's weights. */
+  dtype: DType;
+  /** Input width of class_embed. */
+  hidden: number;
+  /** Outputs of the model's own class_embed. */
+  classes: number;
+  parameters: number;
+}
+
+/** What `decode` gives and every head function takes: queries B×Q×C and mask logits B×Q×h×w. */
+export interface Decoded {
+  queries: TensorHandle;
+  masks: TensorHandle;
+}
+
+/** Pixels of one decoded image: H×W×3, RGB, 8 bit. */
+export interface RawImage {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/** Class indices of one label image: H×W. */
+export interface RawLabel {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/** Colour jitter with torchvision's meaning; `order` permutes 0 brightness, 1 contrast, 2 saturation, 3 hue. */
+export interface Jitter {
+  order: number[];
+  brightness: number;
+  contrast: number;
+  saturation: number;
+  /** In turns, −0.5 … 0.5. */
+  hue: number;
+}
+
+/** Chosen changes of one image. */
+export interface Augmentation {
+  flip: boolean;
+  jitter: Jitter | null;
+}
+
+export interface PrepareOptions {
+  width: number;
+  height: number;
+  device: string;
+  /** One an image; absent: none. */
+  augmentations?: Augmentation[];
+}
+
+/**
+ * How dense scores come from queries and masks (reference/recipe.md):
+ * `recipe` keeps all K columns and scores at mask resolution before the resize;
+ * `ade20k` drops the last column (no object) and resizes the mask logits first.
+ */
+export type Scoring = 'recipe' | 'ade20k';
+
+export interface SegmentOptions {
+  /** Height and width of the network's input, multiples of 32. */
+  width: number;
+  height: number;
+  scoring: Scoring;
+  /** `slide`: windows of height × width over the image at its own size (short side at least the window), scores averaged. */
+  mode: 'whole' | 'slide';
+  /** Step between windows in pixels. */
+  strideX: number;
+  strideY: number;
+}
+
+export interface HeadOptions {
+  hidden: number;
+  classes: number;
+  device: string;
+  /** Of the linear layer: bfloat16 autocast, or float32. */
+  precision: 'bfloat16' | 'float32';
+  /** K×C and K, float32. Without them: xavier uniform by `seed`, bias zero. */
+  weight?: TensorHandle;
+  bias?: TensorHandle;
+  seed?: number;
+}
+
+export interface StepOptions {
+  learningRate: number;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Global norm to clip to; 0: no clipping. */
+  maxNorm: number;
+}
+
+/** Weight K×C, bias K, their gradients and AdamW moments (copies, float32, on the CPU) and the steps taken. */
+export interface HeadState {
+  weight: TensorHandle;
+  bias: TensorHandle;
+  dWeight: TensorHandle;
+  dBias: TensorHandle;
+  expAvgWeight: TensorHandle;
+  expAvgBias: TensorHandle;
+  expAvgSqWeight: TensorHandle;
+  expAvgSqBias: TensorHandle;
+  steps: number;
+}
+
+export interface LossResult {
+  /** Mean cross entropy over the pixels that count; 0 when there are none. */
+  loss: number;
+  /** Pixels that count (label not ignored). */
+  pixels: number;
+}
+
+export interface Engine {
+  info(): EngineInfo;
+  devices(): DeviceInfo[];
+  /** Threads an operator uses on the CPU. */
+  setThreads(threads: number): void;
+
+  /** Copies `data` into a CPU tensor of the array's dtype. */
+  tensor(data: TensorArray, shape: number[]): TensorHandle;
+  tensorInfo(tensor: TensorHandle): { shape: number[]; dtype: DType; device: string };
+  /** Values on the CPU; bfloat16 and float16 as Float32Array, bool as Uint8Array. */
+  tensorData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
+  /** Frees a handle's memory now; any later use of it is an error. For tensors, models and heads; idempotent. */
+  dispose(handle: TensorHandle | ModelHandle | HeadHandle): void;
+
+  inspect(path: string): Promise<Inspection>;
+  /** Tensors of a checkpoint (all, or those named; an unknown name is an error), mapped from the file. */
+  readTensors(
+    path: string,
+    names?: string[],
+  ): Promise<{ tensors: Record<string, TensorHandle>; metadata: Record<string, string> }>;
+  /** Written to a temporary file, synced, renamed. */
+  writeSafetensors(
+    path: string,
+    tensors: Record<string, TensorHandle>,
+    metadata: Record<string, string>,
+  ): Promise<void>;
+
+  /** Checks the key lists of a segmentor and says what it is made of. `classes`: outputs of the trained head. */
+  planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
+  convertSegmentor(options: ConvertOptions): Promise<SegmentorPlan>;
+  /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */
+  initCheckpoint(options: {
+    architecture: string;
+    seed: number;
+    backbone: string;
+    head: string;
+  }): Promise<void>;
+
+  /** `dtype` `stored` keeps the file's precision. */
+  loadModel(
+    path: string,
+    options: { device: string; dtype: 'stored' | 'float32' | 'bfloat16' },
+  ): Promise<ModelHandle>;
+  modelInfo(model: ModelHandle): ModelInfo;
+  /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
+  decode(model: ModelHandle, images: TensorHandle): Promise<Decoded>;
+  /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
+  forward(
+    model: ModelHandle,
+    images: TensorHandle,
+  ): Promise<{ queries: TensorHandle; predLogits: TensorHandle; predMasks: TensorHandle }>;
+  /** Intermediate arrays by name, for checking a network part by part. */
+  taps(model: ModelHandle, images: TensorHandle): Promise<Record<string, TensorHandle>>;
+  /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
+  exportModel(model: ModelHandle, head: HeadHandle, path: string): Promise<void>;
+
+  createHead(options: HeadOptions): HeadHandle;
+  /** The model's own class_embed as a head. */
+  headOfModel(model: ModelHandle, precision: 'bfloat16' | 'float32'): HeadHandle;
+  /** Logits B×Q×K (float32) of queries B×Q×C. */
+  headForward(head: HeadHandle, queries: TensorHandle): Promise<TensorHandle>;
+  /** Adds to the gradients, from queries B×Q×C and the gradient of the logits B×Q×K. */
+  headBackward(head: HeadHandle, queries: TensorHandle, dLogits: TensorHandle): Promise<void>;
+  /** Cross entropy on the dense scores (recipe scoring) resized to the labels B×H×W (uint8, 255 ignored). */
+  headLoss(head: HeadHandle, decoded: Decoded, labels: TensorHandle): Promise<LossResult>;
+  /** headLoss, and its gradient times `scale` added to the head's gradients. */
+  headAccumulate(head: HeadHandle, decoded: Decoded, labels: TensorHandle, scale: number): Promise<LossResult>;
+  /** Clips, takes an AdamW step and clears the gradients; the norm is the one before clipping. */
+  headStep(head: HeadHandle, options: StepOptions): Promise<{ gradNorm: number }>;
+  headState(head: HeadHandle): Promise<HeadState>;
+  /** Replaces weights, gradients, moments and step count. */
+  headRestore(head: HeadHandle, state: HeadState): Promise<void>;
+
+  /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
+  prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;
+  /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
+  prepareLabels(labels: RawLabel[], options: PrepareOptions): Promise<TensorHandle>;
+
+  /** Best class of each pixel, B×H×W uint8, at any size. */
+  classMap(
+    head: HeadHandle,
+    decoded: Decoded,
+    options: { width: number; height: number; scoring: Scoring },
+  ): Promise<TensorHandle>;
+  /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
+  confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
+  /** Class map of one image at its own size. */
+  segment(model: ModelHandle, head: HeadHandle, image: RawImage, options: SegmentOptions): Promise<Uint8Array>;
+}
