@@ -1,0 +1,92 @@
+/** Red, green and blue, integers 0…255. */
+export type Color = readonly [r: number, g: number, b: number];
+
+/** A class as the tables write it; its place is its index. */
+export type NamedColor = readonly [name: string, color: Color];
+
+/** One class of a set: column `index` of the head's logits. */
+export interface ClassInfo {
+  readonly index: number;
+  readonly name: string;
+  readonly color: Color;
+}
+
+/** The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order in which messages list them. */
+export const labelKinds = ['labelIds', 'labelids', 'labelTrainIds', 'labellevel3Ids'] as const;
+export type LabelKind = (typeof labelKinds)[number];
+
+/** What the raw values of one kind of label file mean. */
+export interface LabelMapping {
+  readonly kind: LabelKind;
+  /** 256 entries: raw value → class index, or 255 (ignored). */
+  readonly toIndex: Uint8Array;
+  /** 256 entries: 1 where the raw value may occur; any other is an error (LABEL_VALUE), never ignored. */
+  readonly known: Uint8Array;
+}
+
+/** The classes of a head and how label images name them. */
+export interface ClassSet {
+  readonly name: string;
+  readonly classes: readonly ClassInfo[];
+  /** The index that marks pixels without a class in mapped labels. */
+  readonly ignoreIndex: 255;
+  /** The kinds of label file that suit this set, the preferred one first. */
+  readonly mappings: readonly LabelMapping[];
+}
+
+/** Mapped labels hold this where a pixel has no class. */
+export const ignoreIndex = 255;
+
+/** A mapping of raw values to classes; values in neither argument are unknown. */
+export function labelMapping(
+  kind: LabelKind,
+  pairs: Iterable<readonly [raw: number, index: number]>,
+  ignored: Iterable<number>,
+): LabelMapping {
+  const toIndex = new Uint8Array(256).fill(ignoreIndex);
+  const known = new Uint8Array(256);
+  for (const raw of ignored) known[raw] = 1;
+  for (const [raw, index] of pairs) {
+    toIndex[raw] = index;
+    known[raw] = 1;
+  }
+  return { kind, toIndex, known };
+}
+
+/** Raw value = class index for `count` classes, 255 ignored. */
+export function identityMapping(kind: LabelKind, count: number): LabelMapping {
+  return labelMapping(
+    kind,
+    Array.from({ length: count }, (_, index) => [index, index] as const),
+    [ignoreIndex],
+  );
+}
+
+/**
+ * A colour for a class that has none of its own, different for every index up to 255: hue by steps of
+ * the golden angle, and three rounds of lightness and saturation so that neighbours in hue differ.
+ */
+export function distinctColor(index: number): Color {
+  const hue = (index * 137.508) % 360;
+  const saturation = [0.85, 0.55, 0.7][index % 3]!;
+  const value = [0.95, 0.8, 0.6][Math.floor(index / 3) % 3]!;
+  const channel = (offset: number): number => {
+    const k = (offset + hue / 60) % 6;
+    return Math.round(255 * value * (1 - saturation * Math.max(0, Math.min(k, 4 - k, 1))));
+  };
+  return [channel(5), channel(3), channel(1)];
+}
+
+/** A set from its classes in the order of their indices. */
+export function classSet(
+  name: string,
+  classes: readonly NamedColor[],
+  mappings: readonly LabelMapping[],
+): ClassSet {
+  return {
+    name,
+    classes: classes.map(([className, color], index) => ({ index, name: className, color })),
+    ignoreIndex,
+    mappings,
+  };
+}

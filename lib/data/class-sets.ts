@@ -1,0 +1,86 @@
+import { DinoSegError } from '../errors.js';
+import { didYouMean } from '../nearest.js';
+import { readClassFile } from './class-file.js';
+import { classSet, distinctColor, identityMapping, ignoreIndex, labelMapping } from './class-set.js';
+import type { ClassSet, LabelKind } from './class-set.js';
+import { ade150Names } from './sets/ade150.js';
+import { cityscapes19Classes, cityscapes19RawIds, cityscapesHighestRawId } from './sets/cityscapes19.js';
+import { idd26Classes, idd26RawIgnored, idd26RawToLevel3 } from './sets/idd26.js';
+
+export type { ClassInfo, ClassSet, Color, LabelKind, LabelMapping } from './class-set.js';
+
+function idd26(): ClassSet {
+  const raw = idd26RawToLevel3.map(([id, , level3]) => [id, level3] as const);
+  return classSet('idd26', idd26Classes, [
+    identityMapping('labellevel3Ids', 26),
+    identityMapping('labelTrainIds', 26),
+    labelMapping('labelids', raw, idd26RawIgnored),
+    identityMapping('labelIds', 26),
+  ]);
+}
+
+/**
+ * Road stands as 255 in these label images and 3 (rail track) is ignored. The recipe gives 0 no meaning,
+ * so that 0 is unknown and refused rather than guessed to be road.
+ */
+function idd26Reference(): ClassSet {
+  const same = idd26Classes.map((_, id) => [id, id] as const).filter(([id]) => id !== 0 && id !== 3);
+  const kinds: LabelKind[] = ['labellevel3Ids', 'labelTrainIds', 'labelIds'];
+  return classSet(
+    'idd26-reference',
+    idd26Classes,
+    kinds.map((kind) => labelMapping(kind, [[255, 0], ...same], [3])),
+  );
+}
+
+function cityscapes19(): ClassSet {
+  const ids = Array.from({ length: cityscapesHighestRawId + 1 }, (_, id) => id);
+  const raw = labelMapping(
+    'labelIds',
+    cityscapes19RawIds.map((id, index) => [id, index] as const),
+    [...ids, ignoreIndex],
+  );
+  return classSet('cityscapes19', cityscapes19Classes, [
+    identityMapping('labelTrainIds', 19),
+    raw,
+    { ...raw, kind: 'labelids' },
+  ]);
+}
+
+function ade150(): ClassSet {
+  const raw = labelMapping(
+    'labelIds',
+    ade150Names.map((_, index) => [index + 1, index] as const),
+    [0],
+  );
+  return classSet(
+    'ade150',
+    ade150Names.map((name, index) => [name, distinctColor(index)] as const),
+    [raw, { ...raw, kind: 'labelids' }, identityMapping('labelTrainIds', 150)],
+  );
+}
+
+const builtIn = {
+  idd26,
+  'idd26-reference': idd26Reference,
+  cityscapes19,
+  ade150,
+} satisfies Record<string, () => ClassSet>;
+
+/** The names that {@link loadClassSet} knows without a file. */
+export const classSetNames: readonly string[] = Object.keys(builtIn);
+
+/**
+ * A built-in class set by its name, or a user's own from a JSON file (see class-file.ts).
+ * Whatever ends in `.json` or holds a path separator is taken for a file.
+ * @throws CLASSES for an unknown name or an invalid file, FILE_NOT_FOUND for an absent one
+ */
+export async function loadClassSet(nameOrPath: string): Promise<ClassSet> {
+  if (Object.hasOwn(builtIn, nameOrPath)) return builtIn[nameOrPath as keyof typeof builtIn]();
+  if (/\.json$|[\\/]/i.test(nameOrPath)) return readClassFile(nameOrPath);
+  throw new DinoSegError(
+    'CLASSES',
+    `There is no class set "${nameOrPath}".${didYouMean(nameOrPath, classSetNames)} ` +
+      `Give one of ${classSetNames.join(', ')}, or the path of a .json file.`,
+  );
+}

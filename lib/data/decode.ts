@@ -1,0 +1,149 @@
+import sharp from 'sharp';
+import { DinoSegError } from '../errors.js';
+import { readBytes } from '../files.js';
+import { plainPng } from './png-label.js';
+
+/** An 8-bit RGB image: `data` is H×W×3, row by row. */
+export interface RgbImage {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Raw label values: `data` is H×W, row by row. */
+export interface LabelImage {
+  readonly data: Uint8Array | Uint16Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+// Images are decoded several at a time on Node's own pool: more threads inside each would take the
+// processor from libtorch, and nothing is decoded twice in a row that a cache could serve.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/**
+ * Cut-off files and those with a decoding error are refused; a mere warning of the codec is not one
+ * (cameras write JPEGs with odd metadata or bytes between segments).
+ */
+const failOn = 'error';
+
+function imageError(source: string, cause: unknown): DinoSegError {
+  if (cause instanceof DinoSegError) return cause;
+  const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll('\n', '; ');
+  return new DinoSegError(
+    'IMAGE',
+    `${source} cannot be decoded: ${why}. Expected a whole PNG, JPEG, WebP or TIFF image.`,
+    { cause },
+  );
+}
+
+function bytesOf(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+async function load(input: string | Buffer): Promise<[bytes: Buffer, source: string]> {
+  return typeof input === 'string' ? [await readBytes(input), input] : [input, 'The image'];
+}
+
+/**
+ * Decodes an image to 8-bit sRGB, upright (EXIF rotation applied).
+ * 16 bits a sample become 8 by dropping the low byte (v >> 8); grey becomes three equal channels; alpha is dropped and
+ * the stored colours stay as they are, blended with nothing; CMYK and images with an ICC profile are
+ * converted to sRGB; of an animation the first frame is taken.
+ * @param input a path or the file's bytes
+ * @throws IMAGE where it is no image, damaged or cut off; FILE_NOT_FOUND, IO
+ */
+export async function decodeImage(input: string | Buffer): Promise<RgbImage> {
+  const [bytes, source] = await load(input);
+  try {
+    const { data, info } = await sharp(bytes, { failOn })
+      .autoOrient()
+      .removeAlpha()
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`it decoded to ${info.channels} channels instead of 3`);
+    return { data: bytesOf(data), width: info.width, height: info.height };
+  } catch (cause) {
+    throw imageError(source, cause);
+  }
+}
+
+/** One value a pixel from equal RGB channels; alpha has been dropped. */
+function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
+  const grey = new Uint8Array(rgb.length / 3);
+  for (let i = 0; i < grey.length; i++) {
+    const value = rgb[3 * i]!;
+    if (value !== rgb[3 * i + 1] || value !== rgb[3 * i + 2])
+      throw new DinoSegError(
+        'IMAGE',
+        `${source} is a colour picture, not a label image: the pixel at x ${i % width}, y ${Math.floor(i / width)} ` +
+          `is (${value}, ${rgb[3 * i + 1]}, ${rgb[3 * i + 2]}). Label images hold one value a pixel (8- or 16-bit ` +
+          'grey, or a palette); pictures of coloured classes are made for looking at.',
+      );
+    grey[i] = value;
+  }
+  return grey;
+}
+
+/**
+ * Decodes a label image to the values it stores: 8- or 16-bit grey (1, 2 and 4 bits too), the indices of a
+ * palette PNG, or RGB with three equal channels. No colour profile, EXIF rotation or gamma is applied, alpha is ignored.
+ * @param input a path or the file's bytes
+ * @throws IMAGE where it is no image, damaged, cut off, coloured, or has an ambiguous grey palette;
+ *   FILE_NOT_FOUND, IO
+ */
+export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
+  const [file, source] = await load(input);
+  const { bytes, stretch } = plainPng(file, source);
+  try {
+    const { space, depth } = await sharp(bytes, { failOn }).metadata();
+    const wide = depth === 'ushort';
+    const colour = space !== 'b-w' && space !== 'grey16';
+    if (colour && wide)
+      throw new DinoSegError(
+        'IMAGE',
+        `${source} has 16 bits a channel and several channels. Label images hold one value a pixel: ` +
+          'store it as 8- or 16-bit grey.',
+      );
+    const { data, info } = await sharp(bytes, { failOn, ignoreIcc: true })
+      .removeAlpha()
+      .toColourspace(colour ? 'srgb' : wide ? 'grey16' : 'b-w')
+      .raw({ depth: wide ? 'ushort' : 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height } = info;
+    if (colour) return { data: greyOfRgb(bytesOf(data), width, source), width, height };
+    if (wide)
+      return { data: new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2), width, height };
+    const values = bytesOf(data);
+    if (stretch !== 1) for (let i = 0; i < values.length; i++) values[i] = values[i]! / stretch;
+    return { data: values, width, height };
+  } catch (cause) {
+    throw imageError(source, cause);
+  }
+}
+
+/** Encodes H×W×channels 8-bit values as PNG: 1 channel as 8-bit grey, 3 as RGB; nothing is converted. */
+export async function encodePng(
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: 1 | 3,
+): Promise<Buffer> {
+  if (data.length !== width * height * channels)
+    throw new DinoSegError(
+      'SHAPE',
+      `A PNG of ${height}×${width}×${channels} needs ${width * height * channels} values, not ${data.length}.`,
+    );
+  const image = sharp(data, { raw: { width, height, channels } });
+  return await image
+    .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+    .png()
+    .toBuffer();
+}
+
+/** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
+export async function renderSvg(svg: string): Promise<RgbImage> {
+  return await decodeImage(Buffer.from(svg));
+}

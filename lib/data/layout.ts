@@ -1,0 +1,185 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DinoSegError } from '../errors.js';
+import { readError } from '../files.js';
+import { didYouMean } from '../nearest.js';
+import { labelKinds } from './class-set.js';
+import type { ClassSet, LabelKind } from './class-set.js';
+
+/** An image with its label image. */
+export interface Pair {
+  /** `<sequence>/<frame>`: unique within a split. */
+  readonly name: string;
+  readonly image: string;
+  readonly label: string;
+}
+
+/** Images without a label of the chosen kind. */
+export interface Unpaired {
+  readonly count: number;
+  /** The first few paths, sorted. */
+  readonly first: readonly string[];
+}
+
+export interface Layout {
+  /** Sorted by name, byte by byte: the same order on every machine. */
+  readonly pairs: readonly Pair[];
+  readonly unpaired: Unpaired;
+  readonly labelKind: LabelKind;
+}
+
+export interface LayoutOptions {
+  /** Takes this kind of label file; default: the first of the class set's kinds that has a pair. */
+  labelKind?: LabelKind | undefined;
+}
+
+const imagePattern = /^(.+)_leftImg8bit\.(?:png|jpg|jpeg)$/i;
+const shownNames = 5;
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function refuse(message: string): never {
+  throw new DinoSegError('DATASET', message);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** `<sequence>/<file>` of every file one folder deep, and the files that lie outside of a sequence folder. */
+async function listSequences(folder: string): Promise<{ files: string[]; stray: string[] }> {
+  const files: string[] = [];
+  const stray: string[] = [];
+  try {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      // Data sets are often put together from symbolic links.
+      const linked = entry.isSymbolicLink() && (await isFolder(join(folder, entry.name)));
+      if (!entry.isDirectory() && !linked) stray.push(entry.name);
+      else for (const file of await readdir(join(folder, entry.name))) files.push(`${entry.name}/${file}`);
+    }
+  } catch (cause) {
+    throw readError(folder, cause);
+  }
+  return { files: files.sort(compare), stray };
+}
+
+async function requireFolder(path: string, root: string): Promise<void> {
+  if (await isFolder(path)) return;
+  const inside = (await isFolder(root)) ? (await readdir(root)).sort(compare) : undefined;
+  const found =
+    inside === undefined
+      ? `${root} is no folder either`
+      : `${root} holds ${inside.slice(0, 8).join(', ') || 'nothing'}`;
+  refuse(
+    `The folder ${path} does not exist (${found}). Expected ` +
+      'ROOT/leftImg8bit/<split>/<sequence>/<frame>_leftImg8bit.png and ' +
+      'ROOT/gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png.',
+  );
+}
+
+async function requireSplit(root: string, part: string, split: string): Promise<string> {
+  const folder = join(root, part, split);
+  if (await isFolder(folder)) return folder;
+  await requireFolder(join(root, part), root);
+  const names = (await readdir(join(root, part))).sort(compare);
+  return refuse(
+    `${join(root, part)} has no split "${split}".${didYouMean(split, names)} ` +
+      `It holds ${names.slice(0, 8).join(', ') || 'nothing'}.`,
+  );
+}
+
+/** Frame (`<sequence>/<frame>`) → image file. */
+function imageFrames(files: readonly string[], folder: string): Map<string, string> {
+  const frames = new Map<string, string>();
+  for (const file of files) {
+    const frame = imagePattern.exec(file)?.[1];
+    if (frame === undefined) continue;
+    const before = frames.get(frame);
+    if (before !== undefined)
+      refuse(
+        `${folder} holds two images of one frame: ${before} and ${file}. Remove one of them, ` +
+          'so that it is clear which one the label belongs to.',
+      );
+    frames.set(frame, file);
+  }
+  return frames;
+}
+
+/** How many files end in `_gtFine_<kind>.png`, for each kind that occurs. */
+function countKinds(files: readonly string[]): string {
+  const counts = labelKinds
+    .map((kind) => [kind, files.filter((file) => file.endsWith(`_gtFine_${kind}.png`)).length] as const)
+    .filter(([, count]) => count > 0);
+  if (counts.length === 0) return 'no label files of any known kind';
+  return counts.map(([kind, count]) => `${count} ending in _gtFine_${kind}.png`).join(', ');
+}
+
+function kindsToTry(classSet: ClassSet, wanted: LabelKind | undefined): LabelKind[] {
+  const suited = classSet.mappings.map(({ kind }) => kind);
+  if (wanted === undefined) return suited;
+  if (suited.includes(wanted)) return [wanted];
+  return refuse(
+    `The class set "${classSet.name}" does not say what label files of kind "${wanted}" mean. ` +
+      `It knows ${suited.join(', ')}.`,
+  );
+}
+
+/**
+ * Finds the images and labels of a split of a folder in the Cityscapes layout:
+ * `ROOT/leftImg8bit/<split>/<sequence>/<frame>_leftImg8bit.{png,jpg,jpeg}` with
+ * `ROOT/gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png`. Only folders are listed, no file is opened.
+ * @throws DATASET where a folder is absent, no pair is found, two images share a frame, or the class set
+ *   does not know the kind
+ */
+export async function findPairs(
+  root: string,
+  split: string,
+  classSet: ClassSet,
+  options: LayoutOptions = {},
+): Promise<Layout> {
+  const kinds = kindsToTry(classSet, options.labelKind);
+  const imageFolder = await requireSplit(root, 'leftImg8bit', split);
+  const labelFolder = await requireSplit(root, 'gtFine', split);
+  const images = await listSequences(imageFolder);
+  const labels = await listSequences(labelFolder);
+  const frames = imageFrames(images.files, imageFolder);
+  const labelSet = new Set(labels.files);
+  for (const labelKind of kinds) {
+    const labelOf = (frame: string): string => `${frame}_gtFine_${labelKind}.png`;
+    const names = [...frames.keys()].sort(compare);
+    const paired = names.filter((frame) => labelSet.has(labelOf(frame)));
+    if (paired.length === 0) continue;
+    const alone = names.filter((frame) => !labelSet.has(labelOf(frame)));
+    return {
+      labelKind,
+      pairs: paired.map((name) => ({
+        name,
+        image: join(imageFolder, frames.get(name)!),
+        label: join(labelFolder, labelOf(name)),
+      })),
+      unpaired: {
+        count: alone.length,
+        first: alone.slice(0, shownNames).map((name) => join(imageFolder, frames.get(name)!)),
+      },
+    };
+  }
+  const wanted = kinds.map((kind) => `_gtFine_${kind}.png`).join(' or ');
+  const stray =
+    images.stray.length === 0
+      ? ''
+      : ` ${images.stray.length} files lie in ${imageFolder} itself; they belong into a sequence folder.`;
+  return refuse(
+    `No image of split "${split}" has a label image. Looked for <frame>_leftImg8bit.{png,jpg,jpeg} in ` +
+      `${imageFolder}/<sequence>: ${frames.size} images` +
+      (frames.size > 0 ? ` (first: ${[...frames.values()][0]})` : '') +
+      `. Looked for <frame>${wanted} in ${labelFolder}/<sequence>: found ${countKinds(labels.files)}` +
+      (labels.files.length > 0 ? ` (first: ${labels.files[0]})` : '') +
+      `.${stray}`,
+  );
+}

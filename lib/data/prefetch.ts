@@ -1,0 +1,91 @@
+import { DinoSegError } from '../errors.js';
+
+export interface PrefetchOptions {
+  /** How many items may be loaded or loading beyond the one that the consumer holds; at least 1. */
+  ahead: number;
+  /** How many loads may run at a time; at least 1. */
+  concurrency: number;
+  /** Stops: the next item then throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+function requireCount(name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `prefetch: ${name} must be a whole number from 1, not ${value}.`,
+    );
+}
+
+/**
+ * Loads items ahead of their consumer and yields them in order. An error surfaces when its item's turn comes, after the
+ * ones before it were yielded. Leaving the loop early starts no further load; running ones end unheard.
+ * @throws INVALID_ARGUMENT at the first item; what `load` throws; the signal's reason
+ */
+export async function* prefetch<I, T>(
+  items: Iterable<I>,
+  load: (item: I) => Promise<T>,
+  options: PrefetchOptions,
+): AsyncGenerator<T, void, void> {
+  const { ahead, concurrency, signal } = options;
+  requireCount('ahead', ahead);
+  requireCount('concurrency', concurrency);
+  const iterator = items[Symbol.iterator]();
+  const queue: Promise<T>[] = [];
+  let running = 0;
+  let ended = false;
+
+  async function begin(item: I): Promise<T> {
+    running++;
+    try {
+      return await load(item);
+    } finally {
+      running--;
+      fill();
+    }
+  }
+
+  /** The load of the next item; undefined at the end. An error of the source itself takes the item's turn. */
+  function takeNext(): Promise<T> | undefined {
+    try {
+      const next = iterator.next();
+      if (!next.done) return begin(next.value);
+      ended = true;
+      return undefined;
+    } catch (cause) {
+      ended = true;
+      return Promise.reject(cause);
+    }
+  }
+
+  function fill(): void {
+    while (!ended && running < concurrency && queue.length < ahead) {
+      const result = takeNext();
+      // Its own turn reports an error; until then it must not count as unhandled.
+      result?.catch(() => {});
+      if (result) queue.push(result);
+    }
+  }
+
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal?.reason);
+  });
+  aborted.catch(() => {});
+  signal?.addEventListener('abort', onAbort);
+  try {
+    signal?.throwIfAborted();
+    fill();
+    while (queue.length > 0) {
+      const value = await Promise.race([queue[0]!, aborted]);
+      void queue.shift();
+      fill();
+      yield value;
+      signal?.throwIfAborted();
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    if (!ended) iterator.return?.();
+    ended = true;
+  }
+}

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DinoSegError } from './errors.js';
+
+const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
+
+/** The error code that Node.js gave a failed system call, e.g. `ENOENT`. */
+function systemCode(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return typeof code === 'string' ? code : '';
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** What a failed write means: DISK_FULL for a full disk, quota or size limit, else IO. */
+export function writeError(path: string, cause: unknown): DinoSegError {
+  if (cause instanceof DinoSegError) return cause;
+  if (fullCodes.has(systemCode(cause)))
+    return new DinoSegError(
+      'DISK_FULL',
+      `${path} could not be written: the disk, the quota or the file size limit is reached ` +
+        `(${systemCode(cause)}). Nothing half-written was left. Free some space and run it again.`,
+      { cause },
+    );
+  return new DinoSegError('IO', `${path} could not be written: ${reason(cause)}`, { cause });
+}
+
+/** What a failed read means: FILE_NOT_FOUND where the file is absent or closed to us, else IO. */
+export function readError(path: string, cause: unknown): DinoSegError {
+  if (cause instanceof DinoSegError) return cause;
+  const code = systemCode(cause);
+  if (code === 'ENOENT')
+    return new DinoSegError('FILE_NOT_FOUND', `${path} does not exist. Check the path.`, { cause });
+  return new DinoSegError(
+    absentCodes.has(code) ? 'FILE_NOT_FOUND' : 'IO',
+    `${path} could not be read: ${reason(cause)}`,
+    { cause },
+  );
+}
+
+/** The bytes of a file. @throws FILE_NOT_FOUND, IO */
+export async function readBytes(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows cannot open a folder for fsync; renames are journalled there.
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function writeSynced(path: string, data: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Writes a file so that its path holds either what was there before or all of `data`, also after a crash:
+ * temporary file in the same folder, fsync, rename, fsync of the folder. The folder is made where absent.
+ * @throws DISK_FULL, IO; the temporary file is removed
+ */
+export async function atomicWriteFile(path: string, data: string | Uint8Array): Promise<void> {
+  const folder = dirname(resolve(path));
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeSynced(temporary, data);
+    await rename(temporary, path);
+    await syncFolder(folder);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw writeError(path, cause);
+  }
+}
+
+/** Writes files into the folder that {@link replaceFolder} is filling. `name` may hold sub-folders. */
+export type WriteInto = (name: string, data: string | Uint8Array) => Promise<void>;
+
+async function moveIntoPlace(temporary: string, target: string): Promise<void> {
+  const old = `${temporary}.old`;
+  let hadOld = true;
+  try {
+    await rename(target, old);
+  } catch (cause) {
+    if (systemCode(cause) !== 'ENOENT') throw cause;
+    hadOld = false;
+  }
+  try {
+    await rename(temporary, target);
+  } catch (cause) {
+    if (hadOld) await rename(old, target);
+    throw cause;
+  }
+  if (hadOld) await rm(old, { recursive: true, force: true });
+}
+
+/**
+ * Fills a temporary folder beside `target` and renames it to `target` when everything is written and synced.
+ * What stood at `target` before is replaced then, and stays untouched if anything fails.
+ * @throws DISK_FULL, IO, and what `fill` throws; the temporary folder is removed
+ */
+export async function replaceFolder(
+  target: string,
+  fill: (write: WriteInto) => Promise<void>,
+): Promise<void> {
+  const path = resolve(target);
+  let temporary: string | undefined;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const folder = (temporary = join(
+      dirname(path),
+      `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`,
+    ));
+    await mkdir(folder);
+    await fill(async (name, data) => {
+      const file = join(folder, name);
+      try {
+        await mkdir(dirname(file), { recursive: true });
+        await writeSynced(file, data);
+      } catch (cause) {
+        throw writeError(join(path, name), cause);
+      }
+    });
+    await syncFolder(folder);
+    await moveIntoPlace(folder, path);
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    throw systemCode(cause) === '' || cause instanceof DinoSegError ? cause : writeError(target, cause);
+  }
+}

@@ -1,0 +1,34 @@
+import type { ClassSet } from '../data/class-set.js';
+
+/** Pixels of each class and of 255 in a class map of any size. */
+export function countPixels(map: Uint8Array, set: ClassSet): { counts: number[]; ignored: number } {
+  const all = new Float64Array(256);
+  for (const index of map) all[index]!++;
+  return { counts: set.classes.map(({ index }) => all[index]!), ignored: all[set.ignoreIndex]! };
+}
+
+/**
+ * A text table of the pixels and percent (of all pixels) of every class, by class index, with a total;
+ * pixels without a class get a line of their own where there are any.
+ */
+export function classStatistics(map: Uint8Array, set: ClassSet): string {
+  const { counts, ignored } = countPixels(map, set);
+  const percent = (count: number): string => ((100 * count) / Math.max(1, map.length)).toFixed(2);
+  const line = (index: string, name: string, count: number): string[] => [
+    index,
+    name,
+    String(count),
+    percent(count),
+  ];
+  const body = set.classes.map(({ index, name }) => line(String(index), name, counts[index]!));
+  if (ignored > 0) body.push(line(String(set.ignoreIndex), '(no class)', ignored));
+  const rows = [['index', 'class', 'pixels', 'percent'], ...body, line('', 'total', map.length)];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => (column === 1 ? cell.padEnd(widths[1]!) : cell.padStart(widths[column]!)))
+      .join('  '),
+  );
+  const rule = '-'.repeat(lines[0]!.length);
+  return [lines[0], rule, ...lines.slice(1, -1), rule, lines.at(-1), ''].join('\n');
+}

@@ -1,0 +1,41 @@
+import type { ClassSet } from '../data/class-set.js';
+import { DinoSegError } from '../errors.js';
+
+/**
+ * Paints class indices (any H×W) in their set's colours, as RGB; 255 (no class) is black.
+ * @throws LABEL_VALUE for an index that is neither a class nor 255
+ */
+export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
+  const rgb = new Uint8Array(map.length * 3);
+  const palette = new Uint8Array(256 * 3);
+  for (const { index, color } of set.classes) palette.set(color, index * 3);
+  for (let i = 0; i < map.length; i++) {
+    const index = map[i]!;
+    if (index >= set.classes.length && index !== set.ignoreIndex)
+      throw new DinoSegError(
+        'LABEL_VALUE',
+        `The class map holds index ${index}, but "${set.name}" has classes 0 to ${set.classes.length - 1}.`,
+      );
+    rgb[3 * i] = palette[3 * index]!;
+    rgb[3 * i + 1] = palette[3 * index + 1]!;
+    rgb[3 * i + 2] = palette[3 * index + 2]!;
+  }
+  return rgb;
+}
+
+/** Puts two RGB images of H×W next to each other: H×2W. @throws SHAPE where a size does not fit */
+export function sideBySide(left: Uint8Array, right: Uint8Array, width: number, height: number): Uint8Array {
+  const row = width * 3;
+  for (const [side, data] of Object.entries({ left, right }))
+    if (data.length !== row * height)
+      throw new DinoSegError(
+        'SHAPE',
+        `The ${side} image should have ${height}×${width}×3 values, not ${data.length}.`,
+      );
+  const both = new Uint8Array(row * 2 * height);
+  for (let y = 0; y < height; y++) {
+    both.set(left.subarray(y * row, (y + 1) * row), 2 * y * row);
+    both.set(right.subarray(y * row, (y + 1) * row), (2 * y + 1) * row);
+  }
+  return both;
+}

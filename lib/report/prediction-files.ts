@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import type { ClassSet } from '../data/class-set.js';
+import { encodePng } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { replaceFolder } from '../files.js';
+import { classStatistics } from './class-statistics.js';
+import { colorize, sideBySide } from './colorize.js';
+import { encodeNpy } from './npy.js';
+
+export interface Prediction {
+  /** RGB, H×W×3 */
+  readonly original: Uint8Array;
+  /** Class indices, H×W of the original. */
+  readonly map: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly classSet: ClassSet;
+}
+
+/** The files of a prediction's folder. */
+export const predictionFiles = [
+  'original.png',
+  'segmentation_raw.npy',
+  'segmentation_colored.png',
+  'comparison.png',
+  'class_statistics.txt',
+] as const;
+
+/**
+ * Writes `<dir>/<name>_segmentation/` with the five {@link predictionFiles}. The folder appears with all of them or
+ * not at all; one of an earlier run is replaced.
+ * @param name the image's name without folder and extension
+ * @returns the folder
+ * @throws INVALID_ARGUMENT for a name that is no file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
+ */
+export async function writePrediction(dir: string, name: string, prediction: Prediction): Promise<string> {
+  if (!/^[^/\\\0]+$/.test(name))
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `"${name}" cannot name a folder: give the image's name without its path.`,
+    );
+  const { original, map, width, height, classSet } = prediction;
+  const raw = encodeNpy(map, height, width);
+  const colored = colorize(map, classSet);
+  const comparison = sideBySide(original, colored, width, height);
+  const folder = join(dir, `${name}_segmentation`);
+  await replaceFolder(folder, async (write) => {
+    await write('original.png', await encodePng(original, width, height, 3));
+    await write('segmentation_raw.npy', raw);
+    await write('segmentation_colored.png', await encodePng(colored, width, height, 3));
+    await write('comparison.png', await encodePng(comparison, 2 * width, height, 3));
+    await write('class_statistics.txt', classStatistics(map, classSet));
+  });
+  return folder;
+}
