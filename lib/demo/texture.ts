@@ -1,0 +1,69 @@
+import type { RgbImage } from '../data/decode.js';
+import type { RandomStream } from '../data/random.js';
+
+/** How strongly a class is mottled (blotches of several pixels) and grained (single pixels), as shares of its colour. */
+interface Texture {
+  readonly mottle: number;
+  readonly grain: number;
+}
+
+const textures: Readonly<Record<string, Texture>> = {
+  sky: { mottle: 0.02, grain: 0.004 },
+  vegetation: { mottle: 0.3, grain: 0.13 },
+  road: { mottle: 0.09, grain: 0.07 },
+  sidewalk: { mottle: 0.08, grain: 0.06 },
+  building: { mottle: 0.09, grain: 0.04 },
+  wall: { mottle: 0.12, grain: 0.06 },
+};
+const plain: Texture = { mottle: 0.05, grain: 0.03 };
+/** Standard deviation of the camera's noise, in 8-bit steps. */
+const sensorNoise = 2;
+
+/** Smooth noise in [−1, 1]: random values on a grid of `cell` pixels, bilinear in between. */
+function valueNoise(width: number, height: number, cell: number, stream: RandomStream): Float32Array {
+  const columns = Math.ceil(width / cell) + 2;
+  const lattice = Float32Array.from({ length: columns * (Math.ceil(height / cell) + 2) }, () =>
+    stream.uniform(-1, 1),
+  );
+  const noise = new Float32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor(y / cell) * columns;
+    const ty = (y % cell) / cell;
+    for (let x = 0; x < width; x++) {
+      const i = row + Math.floor(x / cell);
+      const tx = (x % cell) / cell;
+      const top = lattice[i]! * (1 - tx) + lattice[i + 1]! * tx;
+      const bottom = lattice[i + columns]! * (1 - tx) + lattice[i + columns + 1]! * tx;
+      noise[y * width + x] = top * (1 - ty) + bottom * ty;
+    }
+  }
+  return noise;
+}
+
+/**
+ * Gives a drawn picture the unevenness of a photograph, in place: mottling and grain by class, darker corners, sensor noise.
+ * @param classNames name of each class index in `labels`
+ */
+export function addTexture(
+  image: RgbImage,
+  labels: Uint8Array,
+  classNames: readonly string[],
+  stream: RandomStream,
+): void {
+  const { data, width, height } = image;
+  const coarse = valueNoise(width, height, 9, stream);
+  const fine = valueNoise(width, height, 3, stream);
+  const byClass = classNames.map((name) => textures[name] ?? plain);
+  for (let i = 0; i < labels.length; i++) {
+    const { mottle, grain } = byClass[labels[i]!]!;
+    const x = (2 * (i % width)) / width - 1;
+    const y = (2 * Math.floor(i / width)) / height - 1;
+    const corners = 1 - 0.1 * (x * x + y * y);
+    const factor =
+      corners * (1 + mottle * (0.5 * coarse[i]! + 0.5 * fine[i]!) + grain * stream.uniform(-1, 1));
+    for (let c = 0; c < 3; c++) {
+      const value = data[3 * i + c]! * factor + sensorNoise * stream.uniform(-1.7, 1.7);
+      data[3 * i + c] = Math.min(255, Math.max(0, Math.round(value)));
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodePng } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { readError, replaceFolder } from '../files.js';
+import type { WriteInto } from '../files.js';
+import { drawScene } from './scenes.js';
+
+export interface DemoDatasetOptions {
+  /** How many scenes each split gets; default 24 and 8. */
+  train?: number;
+  val?: number;
+  /** Default 0. */
+  seed?: number;
+  /** Pixels, default 256×192. */
+  width?: number;
+  height?: number;
+}
+
+export interface DemoDataset {
+  readonly root: string;
+  readonly train: number;
+  readonly val: number;
+}
+
+const firstLine = 'Synthetic street scenes made by dinov3-seg';
+
+function readme(seed: number, width: number, height: number): string {
+  return [
+    firstLine,
+    '',
+    'Nothing here is a photograph. The pictures and their labels were drawn by a program from random numbers',
+    `(seed ${seed}, ${width}×${height} pixels), so that training can be tried without a data set.`,
+    'A model trained on them knows these drawings and nothing else.',
+    '',
+    'leftImg8bit/<split>/scene/<frame>_leftImg8bit.png               the pictures',
+    'gtFine/<split>/scene/<frame>_gtFine_labellevel3Ids.png          IDD level-3 class of each pixel, 0 to 25',
+    '',
+    'Writing the demo data again replaces this whole folder.',
+    '',
+  ].join('\n');
+}
+
+/** Refuses to replace a folder that holds anything but an earlier demo data set. */
+async function requireOwn(dir: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(dir);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw readError(dir, cause);
+  }
+  if (names.length === 0) return;
+  const text = names.includes('README.txt') ? await readFile(join(dir, 'README.txt'), 'utf8') : '';
+  if (!text.startsWith(firstLine))
+    throw new DinoSegError(
+      'DATASET',
+      `${dir} holds something else (${names.slice(0, 4).join(', ')}) and would be replaced by the demo data. ` +
+        'Give a new or empty folder.',
+    );
+}
+
+async function writeScene(
+  write: WriteInto,
+  split: string,
+  index: number,
+  options: Required<DemoDatasetOptions>,
+): Promise<void> {
+  const { seed, width, height } = options;
+  const { image, label } = await drawScene({ seed, index, width, height });
+  const frame = `scene/${String(index).padStart(6, '0')}`;
+  await write(`leftImg8bit/${split}/${frame}_leftImg8bit.png`, await encodePng(image.data, width, height, 3));
+  await write(`gtFine/${split}/${frame}_gtFine_labellevel3Ids.png`, await encodePng(label, width, height, 1));
+}
+
+/**
+ * Writes a synthetic data set in the Cityscapes layout with IDD level-3 labels and a README.txt that says so.
+ * The folder appears whole or not at all; an earlier demo data set in it is replaced.
+ * @throws DATASET where the folder holds anything else; INVALID_ARGUMENT, DISK_FULL, IO
+ */
+export async function writeDemoDataset(dir: string, options: DemoDatasetOptions = {}): Promise<DemoDataset> {
+  const all = { train: 24, val: 8, seed: 0, width: 256, height: 192, ...options };
+  for (const [name, value] of Object.entries({ train: all.train, val: all.val }))
+    if (!Number.isInteger(value) || value < 1)
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `The demo data needs a whole number of ${name} scenes from 1, not ${value}.`,
+      );
+  await requireOwn(dir);
+  await replaceFolder(dir, async (write) => {
+    await write('README.txt', readme(all.seed, all.width, all.height));
+    for (let index = 0; index < all.train + all.val; index++)
+      await writeScene(write, index < all.train ? 'train' : 'val', index, all);
+  });
+  return { root: dir, train: all.train, val: all.val };
+}
