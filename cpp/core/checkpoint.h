@@ -1,0 +1,56 @@
+// Checkpoint files of every kind: .pth, .safetensors, TorchScript.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "named_tensor.h"
+
+namespace dinov3_seg {
+
+struct ReadOptions {
+  std::string wrapper;   ///< .pth: key of the state dict in the top-level dict; empty: found by the rules of
+                         ///< state_dict.h
+  bool flatten = false;  ///< .pth: take the tensors of nested containers too, keys joined by dots
+};
+
+struct Checkpoint {
+  std::string format;                ///< "pth", "safetensors" or "torchscript"
+  std::vector<NamedTensor> tensors;  ///< in the order of the file; CPU
+  std::map<std::string, std::string> metadata;
+};
+
+/// Reads the names, shapes and places of all tensors; the tensors are views of the mapped file, whose pages
+/// are read when they are used, and share memory where they did when saved. The format is told from the
+/// content.
+///
+/// Nothing of the file is executed. Throws FILE_NOT_FOUND, IO, CHECKPOINT_FORMAT, CHECKPOINT_TRUNCATED,
+/// CHECKPOINT_ENCRYPTED, CHECKPOINT_LEGACY (torch.save before PyTorch 1.6), CHECKPOINT_UNSAFE (a pickle that
+/// asks for anything but tensors and containers). Any thread.
+Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options = {});
+
+struct CheckpointRow {
+  std::string key;
+  std::vector<std::int64_t> shape;
+  std::string dtype;   ///< "float32", "bfloat16", …
+  std::int64_t bytes;  ///< of its elements, shared with other tensors or not
+};
+
+struct CheckpointSummary {
+  std::string format;
+  std::vector<CheckpointRow> rows;
+  std::int64_t parameters = 0;   ///< elements of all rows, buffers included
+  std::int64_t total_bytes = 0;  ///< of all rows
+  std::int64_t storages = 0;     ///< distinct ones: fewer than rows where tensors share memory
+  std::map<std::string, std::string> metadata;
+};
+
+/// What `read_checkpoint` would give, without reading the data. Throws the same.
+CheckpointSummary inspect_checkpoint(const std::string& path, const ReadOptions& options = {});
+
+/// "float32" and so on, for the dtypes that checkpoints may hold. Throws INTERNAL for others.
+std::string dtype_name(const at::Tensor& tensor);
+
+}  // namespace dinov3_seg
