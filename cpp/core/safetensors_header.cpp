@@ -193,7 +193,7 @@ class HeaderParser {
   std::size_t position_ = 0;
 };
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     const auto code = static_cast<unsigned char>(c);
@@ -228,20 +228,20 @@ std::string format_safetensors_header(const SafetensorsHeader& header) {
   std::string json;
   const auto begin_member = [&](std::string_view name) {
     json += json.size() > 1 ? "," : "";
-    json += quoted(name) + ":";
+    json += json_string(name) + ":";
   };
   json = "{";
   if (!header.metadata.empty()) {
     begin_member("__metadata__");
     std::string metadata;
     for (const auto& [key, value] : header.metadata) {
-      metadata += (metadata.empty() ? "{" : ",") + quoted(key) + ":" + quoted(value);
+      metadata += (metadata.empty() ? "{" : ",") + json_string(key) + ":" + json_string(value);
     }
     json += metadata + "}";
   }
   for (const auto& entry : header.entries) {
     begin_member(entry.name);
-    json += "{\"dtype\":" + quoted(entry.dtype) + ",\"shape\":" + list(entry.shape) +
+    json += "{\"dtype\":" + json_string(entry.dtype) + ",\"shape\":" + list(entry.shape) +
             ",\"data_offsets\":" + list(entry.data_offsets) + "}";
   }
   return json + "}";

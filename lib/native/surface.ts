@@ -134,7 +134,7 @@ export interface RawLabel {
 
 /** Colour jitter with torchvision's meaning; `order` permutes 0 brightness, 1 contrast, 2 saturation, 3 hue. */
 export interface Jitter {
-  order: number[];
+  order: readonly number[];
   brightness: number;
   contrast: number;
   saturation: number;

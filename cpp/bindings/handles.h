@@ -1,0 +1,63 @@
+// Tagged handles: what JavaScript holds of tensors, models and heads.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+
+/// Name and tag of a kind of handle; specialised below for each.
+template <typename T>
+struct HandleKind;
+
+template <typename T>
+struct Handle {
+  std::shared_ptr<T> object;  // null after dispose()
+  int64_t bytes;              // reported to V8 as external memory
+};
+
+/// A new handle that owns a share of `object`; `bytes` steers V8's garbage collection.
+template <typename T>
+Napi::Value wrap(Napi::Env env, std::shared_ptr<T> object, int64_t bytes) {
+  auto* handle = new Handle<T>{std::move(object), bytes};
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  auto external = Napi::External<Handle<T>>::New(env, handle, [](Napi::Env env, Handle<T>* handle) {
+    if (handle->object) Napi::MemoryManagement::AdjustExternalMemory(env, -handle->bytes);
+    delete handle;
+  });
+  external.TypeTag(&HandleKind<T>::tag);
+  return external;
+}
+
+template <typename T>
+bool is_handle(const Napi::Value& value) {
+  return value.IsExternal() && value.As<Napi::External<Handle<T>>>().CheckTypeTag(&HandleKind<T>::tag);
+}
+
+/// The object behind a handle. Throws INVALID_ARGUMENT for anything else, DISPOSED after dispose().
+template <typename T>
+std::shared_ptr<T> unwrap(const Napi::Value& value) {
+  if (!is_handle<T>(value)) fail("INVALID_ARGUMENT", "expected a ", HandleKind<T>::name, " handle");
+  const auto& object = value.As<Napi::External<Handle<T>>>().Data()->object;
+  if (!object) fail("DISPOSED", "this ", HandleKind<T>::name, " was used after dispose()");
+  return object;
+}
+
+/// Frees the handle's share now. False when it is of another kind.
+template <typename T>
+bool dispose_handle(const Napi::Value& value) {
+  if (!is_handle<T>(value)) return false;
+  Handle<T>* handle = value.As<Napi::External<Handle<T>>>().Data();
+  if (handle->object) {
+    Napi::MemoryManagement::AdjustExternalMemory(value.Env(), -handle->bytes);
+    handle->object.reset();
+  }
+  return true;
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,126 @@
+// Versions, devices, and tensors in and out.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/api/include/torch/version.h>
+
+#include <cstring>
+
+#include "bindings/job_queue.h"
+#include "bindings/values.h"
+#include "core/device.h"
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// info(): EngineInfo
+Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("torch", TORCH_VERSION);
+  result.Set("cudaBuilt", at::hasCUDA());
+  result.Set("cudaAvailable", list_devices().size() > 1);
+  result.Set("threads", at::get_num_threads());
+  return result;
+}
+
+/// devices(): DeviceInfo[]
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  const auto found = list_devices();
+  Napi::Array result = Napi::Array::New(info.Env(), found.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    Napi::Object device = Napi::Object::New(info.Env());
+    device.Set("name", found[i].name);
+    device.Set("description", found[i].description);
+    device.Set("totalBytes", static_cast<double>(found[i].total_bytes));
+    device.Set("freeBytes", static_cast<double>(found[i].free_bytes));
+    result.Set(static_cast<uint32_t>(i), device);
+  }
+  return result;
+}
+
+/// setThreads(threads). Takes effect in the queue's threads too: libtorch keeps one number a process.
+Napi::Value set_threads(const Napi::CallbackInfo& info) {
+  const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+  if (threads < 1 || threads > 1024) fail("INVALID_ARGUMENT", "threads must be 1 to 1024");
+  at::set_num_threads(static_cast<int>(threads));
+  return info.Env().Undefined();
+}
+
+at::ScalarType dtype_of(napi_typedarray_type type) {
+  switch (type) {
+    case napi_float64_array: return at::kDouble;
+    case napi_float32_array: return at::kFloat;
+    case napi_bigint64_array: return at::kLong;
+    case napi_int32_array: return at::kInt;
+    case napi_int16_array: return at::kShort;
+    case napi_int8_array: return at::kChar;
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: return at::kByte;
+    default: fail("INVALID_ARGUMENT", "typed arrays of this kind have no tensor dtype");
+  }
+}
+
+/// tensor(data: TensorArray, shape: number[]): TensorHandle
+Napi::Value make_tensor(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) fail("INVALID_ARGUMENT", "data must be a typed array");
+  const Napi::TypedArray array = info[0].As<Napi::TypedArray>();
+  const auto shape = shape_argument(info[1]);
+  int64_t elements = 1;
+  for (const int64_t size : shape) elements *= size;
+  if (elements != static_cast<int64_t>(array.ElementLength()))
+    fail("SHAPE", "shape ", c10::IntArrayRef(shape), " has ", elements, " elements, data has ", array.ElementLength());
+  at::Tensor tensor = at::empty(shape, dtype_of(array.TypedArrayType()));
+  const auto* bytes = static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  if (elements > 0) std::memcpy(tensor.mutable_data_ptr(), bytes, array.ByteLength());
+  return wrap_tensor(info.Env(), tensor);
+}
+
+/// tensorInfo(tensor): {shape, dtype, device}
+Napi::Value tensor_info(const Napi::CallbackInfo& info) {
+  const at::Tensor tensor = tensor_argument(info[0]);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("shape", shape_array(info.Env(), tensor.sizes()));
+  result.Set("dtype", dtype_name(tensor.scalar_type()));
+  result.Set("device", tensor.device().str());
+  return result;
+}
+
+/// tensorData(tensor): Promise<{data, shape, dtype}>
+Napi::Value tensor_data(const Napi::CallbackInfo& info) {
+  const at::Tensor tensor = tensor_argument(info[0]);
+  return run_job(info.Env(), Lane::model, [tensor]() -> Finish {
+    const auto dtype = tensor.scalar_type();
+    const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
+    // Always a copy: the array can be written to, the tensor may be shared.
+    const at::Tensor copy = tensor.to(at::kCPU, widened ? at::kFloat : dtype, false, true).contiguous();
+    return [copy, dtype](Napi::Env env) -> Napi::Value {
+      Napi::Object result = Napi::Object::New(env);
+      result.Set("data", typed_array(env, copy));
+      result.Set("shape", shape_array(env, copy.sizes()));
+      result.Set("dtype", dtype_name(dtype));
+      return result;
+    };
+  });
+}
+
+/// dispose(handle)
+Napi::Value dispose(const Napi::CallbackInfo& info) {
+  const Napi::Value handle = info[0];
+  if (!dispose_handle<at::Tensor>(handle) && !dispose_handle<SegmentationModel>(handle) && !dispose_handle<ClassEmbed>(handle))
+    fail("INVALID_ARGUMENT", "expected a tensor, model or head handle");
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void export_tensors(Napi::Env env, Napi::Object exports) {
+  exports.Set("info", Napi::Function::New(env, synchronous<info_of_engine>));
+  exports.Set("devices", Napi::Function::New(env, synchronous<devices>));
+  exports.Set("setThreads", Napi::Function::New(env, synchronous<set_threads>));
+  exports.Set("tensor", Napi::Function::New(env, synchronous<make_tensor>));
+  exports.Set("tensorInfo", Napi::Function::New(env, synchronous<tensor_info>));
+  exports.Set("tensorData", Napi::Function::New(env, asynchronous<tensor_data>));
+  exports.Set("dispose", Napi::Function::New(env, synchronous<dispose>));
+}
+
+}  // namespace dinov3_seg

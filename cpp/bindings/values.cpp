@@ -1,0 +1,120 @@
+#include "bindings/values.h"
+
+#include <cmath>
+
+#include "core/dtype_names.h"
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+napi_typedarray_type array_type(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kDouble: return napi_float64_array;
+    case at::kFloat: return napi_float32_array;
+    case at::kLong: return napi_bigint64_array;
+    case at::kInt: return napi_int32_array;
+    case at::kShort: return napi_int16_array;
+    case at::kChar: return napi_int8_array;
+    default: return napi_uint8_array;
+  }
+}
+
+}  // namespace
+
+Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor) {
+  return wrap(env, std::make_shared<at::Tensor>(tensor), static_cast<int64_t>(tensor.nbytes()));
+}
+
+at::Tensor tensor_argument(const Napi::Value& value) { return *unwrap<at::Tensor>(value); }
+
+Napi::Object object_argument(const Napi::Value& value, const char* what) {
+  if (!value.IsObject()) fail("INVALID_ARGUMENT", what, " must be an object");
+  return value.As<Napi::Object>();
+}
+
+std::string string_argument(const Napi::Value& value, const char* what) {
+  if (!value.IsString()) fail("INVALID_ARGUMENT", what, " must be a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+std::string string_field(const Napi::Object& object, const char* name) {
+  return string_argument(object.Get(name), name);
+}
+
+double number_field(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) fail("INVALID_ARGUMENT", name, " must be a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int64_t integer_field(const Napi::Object& object, const char* name) {
+  const double value = number_field(object, name);
+  if (std::floor(value) != value || std::abs(value) > 9007199254740991.0)
+    fail("INVALID_ARGUMENT", name, " must be a whole number, got ", value);
+  return static_cast<int64_t>(value);
+}
+
+bool boolean_field(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsBoolean()) fail("INVALID_ARGUMENT", name, " must be true or false");
+  return value.As<Napi::Boolean>().Value();
+}
+
+at::Tensor tensor_field(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!is_handle<at::Tensor>(value)) fail("INVALID_ARGUMENT", name, " must be a tensor handle");
+  return tensor_argument(value);
+}
+
+std::map<std::string, std::string> string_map(const Napi::Object& object) {
+  std::map<std::string, std::string> map;
+  const Napi::Array names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).As<Napi::String>().Utf8Value();
+    map[name] = string_argument(object.Get(name), name.c_str());
+  }
+  return map;
+}
+
+Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
+  auto* owner = new at::Tensor(tensor);
+  const auto bytes = static_cast<int64_t>(tensor.nbytes());
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  const auto release = [](Napi::Env env, void*, at::Tensor* owner) {
+    Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(owner->nbytes()));
+    delete owner;
+  };
+  const auto buffer = Napi::ArrayBuffer::New(env, tensor.mutable_data_ptr(), tensor.nbytes(), release, owner);
+  napi_value array = nullptr;
+  const napi_status status = napi_create_typedarray(env, array_type(tensor.scalar_type()),
+                                                    static_cast<size_t>(tensor.numel()), buffer, 0, &array);
+  if (status != napi_ok) throw Napi::Error::New(env);
+  return Napi::Value(env, array);
+}
+
+Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes) {
+  Napi::Array shape = Napi::Array::New(env, sizes.size());
+  for (size_t i = 0; i < sizes.size(); ++i) shape.Set(static_cast<uint32_t>(i), static_cast<double>(sizes[i]));
+  return shape;
+}
+
+std::vector<int64_t> shape_argument(const Napi::Value& value) {
+  if (!value.IsArray()) fail("INVALID_ARGUMENT", "shape must be an array");
+  const Napi::Array array = value.As<Napi::Array>();
+  std::vector<int64_t> shape;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value size = array.Get(i);
+    const double number = size.IsNumber() ? size.As<Napi::Number>().DoubleValue() : -1;
+    if (number < 0 || std::floor(number) != number) fail("INVALID_ARGUMENT", "shape holds sizes that are not whole numbers");
+    shape.push_back(static_cast<int64_t>(number));
+  }
+  return shape;
+}
+
+const char* dtype_name(at::ScalarType dtype) {
+  const DtypeNames* row = find_dtype(&DtypeNames::dtype, dtype);
+  return row ? row->name.data() : "other";
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,61 @@
+// Unpacking of arguments and packing of results, with errors that name the field.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bindings/handles.h"
+#include "core/class_embed.h"
+#include "models/segmentation_model.h"
+
+namespace dinov3_seg {
+
+template <>
+struct HandleKind<at::Tensor> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b21, 0x9d2f3a7c81e64f01};
+  static constexpr const char* name = "tensor";
+};
+template <>
+struct HandleKind<SegmentationModel> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b22, 0x9d2f3a7c81e64f02};
+  static constexpr const char* name = "model";
+};
+template <>
+struct HandleKind<ClassEmbed> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b23, 0x9d2f3a7c81e64f03};
+  static constexpr const char* name = "head";
+};
+
+Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor);
+at::Tensor tensor_argument(const Napi::Value& value);
+
+/// Fields of an options object; each throws INVALID_ARGUMENT naming the field.
+Napi::Object object_argument(const Napi::Value& value, const char* what);
+std::string string_field(const Napi::Object& object, const char* name);
+double number_field(const Napi::Object& object, const char* name);
+int64_t integer_field(const Napi::Object& object, const char* name);
+bool boolean_field(const Napi::Object& object, const char* name);
+at::Tensor tensor_field(const Napi::Object& object, const char* name);
+std::string string_argument(const Napi::Value& value, const char* what);
+std::map<std::string, std::string> string_map(const Napi::Object& object);
+
+/// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array.
+Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
+Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
+std::vector<int64_t> shape_argument(const Napi::Value& value);
+/// `float32`, `uint8`, …
+const char* dtype_name(at::ScalarType dtype);
+
+// Each file's exports.
+void export_tensors(Napi::Env env, Napi::Object exports);
+void export_checkpoints(Napi::Env env, Napi::Object exports);
+void export_models(Napi::Env env, Napi::Object exports);
+void export_heads(Napi::Env env, Napi::Object exports);
+void export_images(Napi::Env env, Napi::Object exports);
+
+}  // namespace dinov3_seg

@@ -1,0 +1,90 @@
+#include "core/dense_scores.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+// A band of rows holds about this many score values, 64 MB in float32.
+constexpr int64_t band_elements = 16 << 20;
+
+/// Rows first…first+count of `maps` (B×N×h×w) resized bilinearly to height×width (align_corners false).
+/// Equal to resizing all of it and cutting the rows out.
+at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count) {
+  const int64_t h = maps.size(2);
+  const double scale = static_cast<double>(h) / static_cast<double>(height);
+  const auto index_options = maps.options().dtype(at::kFloat);
+  const at::Tensor centre = ((at::arange(first, first + count, index_options) + 0.5) * scale - 0.5).clamp_min(0);
+  const at::Tensor top = centre.floor().to(at::kLong).clamp_max(h - 1);
+  const at::Tensor bottom = (top + 1).clamp_max(h - 1);
+  const at::Tensor weight = (centre - top).view({1, 1, count, 1});
+  const at::Tensor rows = at::lerp(maps.index_select(2, top), maps.index_select(2, bottom), weight);
+  return at::upsample_bilinear2d(rows, {count, width}, false);
+}
+
+/// Σ_q classes[b,q,k] · masks[b,q,…]: B×K×h×w.
+at::Tensor combine(const at::Tensor& classes, const at::Tensor& masks) {
+  const int64_t batch = masks.size(0), queries = masks.size(1), h = masks.size(2), w = masks.size(3);
+  const at::Tensor scores = at::bmm(classes.transpose(1, 2), masks.reshape({batch, queries, h * w}));
+  return scores.view({batch, classes.size(2), h, w});
+}
+
+at::Tensor class_weights(const at::Tensor& logits, Scoring scoring) {
+  const at::Tensor weights = at::softmax(logits.to(at::kFloat), -1);
+  return scoring == Scoring::recipe ? weights : weights.slice(2, 0, -1);
+}
+
+}  // namespace
+
+Scoring parse_scoring(const std::string& name) {
+  if (name == "recipe") return Scoring::recipe;
+  if (name == "ade20k") return Scoring::ade20k;
+  fail("INVALID_ARGUMENT", "unknown scoring '", name, "': expected recipe or ade20k");
+}
+
+void check_decoded(const at::Tensor& logits, const at::Tensor& masks) {
+  const bool fits = logits.dim() == 3 && masks.dim() == 4 && logits.size(0) == masks.size(0) &&
+                    logits.size(1) == masks.size(1);
+  if (!fits)
+    fail("SHAPE", "expected class logits B×Q×K and mask logits B×Q×h×w of the same images, got ", logits.sizes(), " and ",
+         masks.sizes());
+}
+
+at::Tensor dense_scores(const at::Tensor& logits, const at::Tensor& masks) {
+  check_decoded(logits, masks);
+  return combine(class_weights(logits, Scoring::recipe), masks.to(at::kFloat).sigmoid());
+}
+
+at::Tensor resized_scores(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
+                          Scoring scoring) {
+  check_decoded(logits, masks);
+  if (scoring == Scoring::recipe)
+    return at::upsample_bilinear2d(dense_scores(logits, masks), {height, width}, false);
+  const at::Tensor resized = at::upsample_bilinear2d(masks.to(at::kFloat), {height, width}, false);
+  return combine(class_weights(logits, scoring), resized.sigmoid_());
+}
+
+at::Tensor class_map(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
+                     Scoring scoring) {
+  check_decoded(logits, masks);
+  const at::Tensor classes = class_weights(logits, scoring);
+  if (classes.size(2) > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", classes.size(2));
+  const bool recipe = scoring == Scoring::recipe;
+  const at::Tensor source = recipe ? dense_scores(logits, masks) : masks.to(at::kFloat);
+  const int64_t per_row = source.size(0) * std::max(source.size(1), classes.size(2)) * width;
+  const int64_t band = std::clamp<int64_t>(band_elements / std::max<int64_t>(per_row, 1), 1, height);
+  at::Tensor map = at::empty({source.size(0), height, width}, source.options().dtype(at::kByte));
+  for (int64_t first = 0; first < height; first += band) {
+    const int64_t count = std::min(band, height - first);
+    const at::Tensor rows = resize_rows(source, height, width, first, count);
+    const at::Tensor scores = recipe ? rows : combine(classes, rows.sigmoid());
+    map.slice(1, first, first + count).copy_(scores.argmax(1));
+  }
+  return map;
+}
+
+}  // namespace dinov3_seg

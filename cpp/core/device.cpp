@@ -1,0 +1,60 @@
+#include "core/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <fstream>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// Kilobytes of a line of /proc/meminfo, as bytes; 0 where there is none.
+int64_t memory_info(const std::string& field) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string name; file >> name;) {
+    int64_t kilobytes = 0;
+    file >> kilobytes;
+    if (name == field + ":") return kilobytes * 1024;
+    file.ignore(256, '\n');
+  }
+  return 0;
+}
+
+int cuda_devices() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
+
+}  // namespace
+
+c10::Device parse_device(const std::string& name) {
+  if (name == "cpu") return {c10::kCPU};
+  const bool numbered = name.rfind("cuda:", 0) == 0;
+  const std::string digits = numbered ? name.substr(5) : "0";
+  bool valid = name == "cuda" || (numbered && !digits.empty() && digits.size() <= 3);
+  for (const char c : digits) valid = valid && std::isdigit(static_cast<unsigned char>(c));
+  if (!valid) fail("DEVICE", "unknown device '", name, "': expected cpu, cuda or cuda:N");
+  const int index = std::stoi(digits);
+  const int count = cuda_devices();
+  if (count == 0)
+    fail("DEVICE", "'", name, "' was asked for, but ",
+         at::hasCUDA() ? "no CUDA device answers; see nvidia-smi"
+                       : "this libtorch has no CUDA; install a CUDA build or ask for cpu",
+         " (`dinov3-seg doctor` shows what is there)");
+  if (index >= count) fail("DEVICE", "'", name, "' was asked for, but there are ", count, " CUDA devices (0 to ", count - 1, ")");
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+std::vector<DeviceDescription> list_devices() {
+  std::vector<DeviceDescription> devices{{"cpu", std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " processors",
+                                          memory_info("MemTotal"), memory_info("MemAvailable")}};
+  for (int index = 0; index < cuda_devices(); ++index) {
+    const std::string name = "cuda:" + std::to_string(index);
+    const auto [free_bytes, total_bytes] = at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(index));
+    devices.push_back({name, "CUDA device", static_cast<int64_t>(total_bytes), static_cast<int64_t>(free_bytes)});
+  }
+  return devices;
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,26 @@
+// Devices by name.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dinov3_seg {
+
+/// `cpu`, `cuda` (device 0) or `cuda:N`. Throws DEVICE for any other name, and where CUDA or the device is not
+/// there: a device that was asked for is never replaced by another.
+c10::Device parse_device(const std::string& name);
+
+struct DeviceDescription {
+  std::string name;
+  std::string description;
+  int64_t total_bytes;
+  int64_t free_bytes;
+};
+
+/// The CPU, then each CUDA device.
+std::vector<DeviceDescription> list_devices();
+
+}  // namespace dinov3_seg

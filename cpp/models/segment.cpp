@@ -1,0 +1,74 @@
+#include "models/segment.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/error.h"
+#include "core/image_ops.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// Starts of windows of `window` over `length` pixels, `stride` apart, the last flush with the end.
+std::vector<int64_t> window_starts(int64_t length, int64_t window, int64_t stride) {
+  std::vector<int64_t> starts;
+  for (int64_t start = 0; start + window < length; start += stride) starts.push_back(start);
+  starts.push_back(length - window);
+  return starts;
+}
+
+/// Sliding windows over a normalised image 3×H×W. Rows of windows go from top to bottom; rows of scores that no
+/// later window touches are settled at once, so that memory holds one window's height of scores.
+at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& image, const SegmentOptions& options) {
+  const int64_t height = image.size(1), width = image.size(2);
+  const auto tops = window_starts(height, options.height, options.stride_y);
+  const auto lefts = window_starts(width, options.width, options.stride_x);
+  const int64_t classes = head.classes() - (options.scoring == Scoring::ade20k ? 1 : 0);
+  at::Tensor sums = at::zeros({classes, options.height, width}, image.options());
+  at::Tensor windows = at::zeros({options.height, width}, image.options());
+  at::Tensor map = at::empty({height, width}, image.options().dtype(at::kByte));
+  for (size_t row = 0; row < tops.size(); ++row) {
+    for (const int64_t left : lefts) {
+      const at::Tensor crop = image.slice(1, tops[row], tops[row] + options.height).slice(2, left, left + options.width);
+      const Decoded decoded = model.decode(crop.unsqueeze(0).contiguous());
+      sums.slice(2, left, left + options.width)
+          .add_(resized_scores(head.forward(decoded.queries), decoded.masks, options.height, options.width, options.scoring)[0]);
+      windows.slice(1, left, left + options.width).add_(1);
+    }
+    const int64_t next = row + 1 < tops.size() ? tops[row + 1] : height;
+    const int64_t settled = next - tops[row];
+    map.slice(0, tops[row], next).copy_((sums.slice(1, 0, settled) / windows.slice(0, 0, settled)).argmax(0));
+    if (next == height) break;
+    sums = at::cat({sums.slice(1, settled), at::zeros({classes, settled, width}, sums.options())}, 1);
+    windows = at::cat({windows.slice(0, settled), at::zeros({settled, width}, windows.options())}, 0);
+  }
+  return map;
+}
+
+}  // namespace
+
+at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels, const SegmentOptions& options) {
+  if (head.hidden() != model.hidden())
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ", model.hidden());
+  const int64_t height = pixels.size(0), width = pixels.size(1);
+  const at::Tensor on_device = pixels.to(model.device());
+  if (!options.slide) {
+    const at::Tensor image = prepare_image(on_device, options.height, options.width, {}).unsqueeze(0);
+    const Decoded decoded = model.decode(image);
+    return class_map(head.forward(decoded.queries), decoded.masks, height, width, options.scoring)[0].cpu();
+  }
+  if (options.stride_y < 1 || options.stride_x < 1 || options.stride_y > options.height || options.stride_x > options.width)
+    fail("INVALID_ARGUMENT", "window strides must be 1 to the window's size ", options.width, "×", options.height, ", got ",
+         options.stride_x, "×", options.stride_y);
+  const double enlarge = std::max({1.0, static_cast<double>(options.height) / static_cast<double>(height),
+                                   static_cast<double>(options.width) / static_cast<double>(width)});
+  const int64_t work_height = std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
+  const int64_t work_width = std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
+  const at::Tensor map = slide(model, head, prepare_image(on_device, work_height, work_width, {}), options);
+  return prepare_label(map, height, width, false).cpu();
+}
+
+}  // namespace dinov3_seg

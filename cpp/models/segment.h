@@ -1,0 +1,30 @@
+// From the pixels of one image to its class map.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "core/class_embed.h"
+#include "core/dense_scores.h"
+#include "models/segmentation_model.h"
+
+namespace dinov3_seg {
+
+struct SegmentOptions {
+  int64_t height;  // of the network's input, or of a window; multiples of 32
+  int64_t width;
+  Scoring scoring = Scoring::recipe;
+  bool slide = false;
+  int64_t stride_y = 0;  // between windows, pixels
+  int64_t stride_x = 0;
+};
+
+/// Class map H×W uint8 (CPU) of pixels H×W×3 uint8.
+/// Whole: the image is resized to height×width, scores are resized to H×W.
+/// Slide: windows of height×width over the image at its own size (enlarged first where it is smaller than a window),
+/// at most `stride` apart, the last ones flush with the edges; overlapping scores are averaged.
+/// Throws SHAPE, INVALID_ARGUMENT (stride), HEAD_MISMATCH.
+at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels, const SegmentOptions& options);
+
+}  // namespace dinov3_seg

@@ -1,0 +1,130 @@
+#include "models/segmentation_model.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/serialization/export.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/zip_reader.h"
+#include "models/cast.h"
+
+namespace dinov3_seg {
+namespace {
+
+torch::jit::Module load_module(const std::string& path, c10::Device device) {
+  try {
+    return torch::jit::load(path, device);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    fail("MODEL_FORMAT", path, " is not a TorchScript file that can be loaded (convert makes one from checkpoints): ",
+         error.what_without_backtrace());
+  }
+}
+
+/// The one sub-module whose name is or ends in class_embed and that has weight and bias.
+torch::jit::Module find_class_embed(const torch::jit::Module& module, const std::string& path) {
+  std::optional<torch::jit::Module> found;
+  for (const auto& [name, child] : module.named_modules()) {
+    const bool named = name == "class_embed" || (name.size() > 12 && name.compare(name.size() - 12, 12, ".class_embed") == 0);
+    if (!named || !child.hasattr("weight") || !child.hasattr("bias")) continue;
+    if (found) fail("MODEL_FORMAT", path, " has more than one class_embed");
+    found = child;
+  }
+  if (!found) fail("MODEL_FORMAT", path, " has no sub-module class_embed with weight and bias");
+  return *found;
+}
+
+at::ScalarType cast_target(const std::string& dtype) {
+  if (dtype == "float32") return at::kFloat;
+  if (dtype == "bfloat16") return at::kBFloat16;
+  fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected stored, float32 or bfloat16");
+}
+
+}  // namespace
+
+SegmentationModel::SegmentationModel(const std::string& path, c10::Device device, const std::string& dtype)
+    : path_(path), id_(zip_content_id(path)), device_(device), module_(load_module(path, device)), class_embed_(module_) {
+  for (const char* method : {"forward", "decode"})
+    if (!module_.find_method(method))
+      fail("MODEL_FORMAT", path, " has no method ", method, "(images): expected a network made by convert, or one with its methods");
+  class_embed_ = find_class_embed(module_, path);
+  module_.eval();
+  if (dtype != "stored") cast_segmentor(module_, cast_target(dtype));
+}
+
+c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images) {
+  if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 || images.numel() == 0)
+    fail("SHAPE", "expected images B×3×H×W with H and W multiples of 32, got ", images.sizes());
+  const c10::InferenceMode guard;
+  return module_.get_method(method)({images.to(device_, at::kFloat)});
+}
+
+Decoded SegmentationModel::decode(const at::Tensor& images) {
+  const auto result = run("decode", images).toTupleRef().elements().vec();
+  return {result.at(0).toTensor().to(at::kFloat), result.at(1).toTensor().to(at::kFloat)};
+}
+
+at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
+  const at::Tensor weight = class_embed_weight();
+  return at::linear(queries.to(weight.device(), weight.scalar_type()), weight, class_embed_.attr("bias").toTensor()).to(at::kFloat);
+}
+
+c10::Dict<std::string, at::Tensor> SegmentationModel::taps(const at::Tensor& images) {
+  if (!module_.find_method("taps")) fail("MODEL_FORMAT", path_, " has no method taps(images)");
+  return c10::impl::toTypedDict<std::string, at::Tensor>(run("taps", images).toGenericDict());
+}
+
+ClassEmbed SegmentationModel::class_embed(Precision precision) const {
+  return {class_embed_weight(), class_embed_.attr("bias").toTensor(), device_, precision};
+}
+
+void SegmentationModel::save_with_head(const ClassEmbed& head, const std::string& path) const {
+  if (head.hidden() != hidden())
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ", hidden());
+  torch::jit::Module target = class_embed_;
+  const at::Tensor weight = target.attr("weight").toTensor(), bias = target.attr("bias").toTensor();
+  const auto set = [&](const at::Tensor& w, const at::Tensor& b) {
+    target.setattr("weight", w);
+    target.setattr("bias", b);
+  };
+  const auto like_own = [](const at::Tensor& value, const at::Tensor& own) { return value.to(own.device(), own.scalar_type(), false, true); };
+  set(like_own(head.weight().value, weight), like_own(head.bias().value, bias));
+  try {
+    AtomicFile file(path);
+    torch::jit::ExportModule(module_, file.writer());
+    file.commit();
+  } catch (...) {
+    set(weight, bias);
+    throw;
+  }
+  set(weight, bias);
+}
+
+at::ScalarType SegmentationModel::dtype() const {
+  std::map<at::ScalarType, int64_t> elements;
+  for (const at::Tensor& parameter : module_.parameters()) elements[parameter.scalar_type()] += parameter.numel();
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? at::kFloat : most->first;
+}
+
+int64_t SegmentationModel::parameters() const {
+  int64_t count = 0;
+  for (const at::Tensor& parameter : module_.parameters()) count += parameter.numel();
+  return count;
+}
+
+int64_t SegmentationModel::size_bytes() const {
+  int64_t bytes = 0;
+  for (const at::Tensor& parameter : module_.parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  return bytes;
+}
+
+}  // namespace dinov3_seg

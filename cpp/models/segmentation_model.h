@@ -1,0 +1,62 @@
+// A segmentation network as a TorchScript module.
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <string>
+
+#include "core/class_embed.h"
+
+namespace dinov3_seg {
+
+/// What decode() gives: queries B×Q×C (input of class_embed) and mask logits B×Q×h×w, float32, on the model's device.
+struct Decoded {
+  at::Tensor queries;
+  at::Tensor masks;
+};
+
+/// A loaded network in eval mode, without gradients. Not thread-safe: one job at a time.
+class SegmentationModel {
+ public:
+  /// Loads any TorchScript file with methods forward(images) → (pred_logits, pred_masks) and decode(images) →
+  /// (queries, pred_masks) and a sub-module named class_embed with weight and bias.
+  /// `dtype`: "stored", "float32" or "bfloat16" (see models/builder.h for what is cast).
+  /// Throws FILE_NOT_FOUND, MODEL_FORMAT, DEVICE.
+  SegmentationModel(const std::string& path, c10::Device device, const std::string& dtype);
+
+  /// Images B×3×H×W, H and W multiples of 32. Throws SHAPE otherwise.
+  Decoded decode(const at::Tensor& images);
+  /// Logits B×Q×K float32 of decoded queries by the model's own class_embed, in its stored precision.
+  at::Tensor class_logits(const at::Tensor& queries) const;
+  /// Intermediate arrays by name. Throws MODEL_FORMAT where the file has no method `taps`.
+  c10::Dict<std::string, at::Tensor> taps(const at::Tensor& images);
+
+  /// The model's own class_embed.
+  ClassEmbed class_embed(Precision precision) const;
+
+  /// Writes the network with the head's weights in place of its own class_embed.
+  void save_with_head(const ClassEmbed& head, const std::string& path) const;
+
+  const std::string& path() const { return path_; }
+  /// SHA-256 over names, sizes and checksums of the file's records.
+  const std::string& id() const { return id_; }
+  c10::Device device() const { return device_; }
+  /// Dtype of most of the network's parameters.
+  at::ScalarType dtype() const;
+  int64_t hidden() const { return class_embed_weight().size(1); }
+  int64_t classes() const { return class_embed_weight().size(0); }
+  int64_t parameters() const;
+  int64_t size_bytes() const;
+
+ private:
+  at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
+  c10::IValue run(const char* method, const at::Tensor& images);
+
+  std::string path_;
+  std::string id_;
+  c10::Device device_;
+  torch::jit::Module module_;
+  torch::jit::Module class_embed_;
+};
+
+}  // namespace dinov3_seg

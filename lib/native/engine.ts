@@ -1,0 +1,106 @@
+/** Loads libtorch and the engine that was built for it, once a process and thread. */
+import { existsSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
+import { findLibtorch, supportedSeries, type Libtorch } from './libtorch.js';
+import type { Engine } from './surface.js';
+
+interface Loader {
+  mappedLibtorch(): string[];
+  open(libFolder: string): { major: number; minor: number; patch: number };
+}
+
+type MakeError = (code: string, message: string) => DinoSegError;
+
+/** What engine.node exports: everything of {@link Engine}, and how errors are made. */
+interface Addon extends Engine {
+  setErrorFactory(make: MakeError): void;
+}
+
+const require = createRequire(import.meta.url);
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+let chosen: string | undefined;
+let loaded: { engine: Engine; libtorch: Libtorch } | undefined;
+
+/**
+ * Names the libtorch to use, before anything else is called; without it the usual places are searched.
+ *
+ * @throws DinoSegError INVALID_ARGUMENT when an engine is loaded already from another place.
+ */
+export function init(options: { libtorch?: string }): void {
+  if (loaded && options.libtorch && realpathSync(options.libtorch) !== realpathSync(loaded.libtorch.root))
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `init() names ${options.libtorch}, but ${loaded.libtorch.root} is loaded already; call init() first.`,
+    );
+  chosen = options.libtorch;
+}
+
+/**
+ * The engine, loaded on the first call.
+ *
+ * @throws DinoSegError LIBTORCH_NOT_FOUND, LIBTORCH_UNSUPPORTED or ADDON.
+ */
+export function engine(): Engine {
+  loaded ??= load();
+  return loaded.engine;
+}
+
+/** The libtorch that the engine runs on. */
+export function loadedLibtorch(): Libtorch {
+  engine();
+  return loaded!.libtorch;
+}
+
+function load(): { engine: Engine; libtorch: Libtorch } {
+  const libtorch = findLibtorch(chosen);
+  const loader = loadAddon<Loader>('loader');
+  const folder = realpathSync(join(libtorch.root, 'lib'));
+  const others = loader.mappedLibtorch().filter((mapped) => realpathSync(mapped) !== folder);
+  if (others.length > 0)
+    throw new DinoSegError(
+      'LIBTORCH_UNSUPPORTED',
+      `This process has loaded a libtorch from ${others[0]} already; a second one (${folder}) would abort it. ` +
+        'Use one libtorch for all packages (DINOV3_SEG_LIBTORCH), or a child process.',
+    );
+  const abi = openLibtorch(loader, folder);
+  const series = `${abi.major}.${abi.minor}`;
+  const addon = loadAddon<Addon>(`torch-${series}`);
+  addon.setErrorFactory(
+    (code, message) => new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
+  );
+  return { engine: addon, libtorch };
+}
+
+function openLibtorch(loader: Loader, folder: string): { major: number; minor: number; patch: number } {
+  try {
+    return loader.open(folder);
+  } catch (cause) {
+    throw new DinoSegError(
+      'LIBTORCH_UNSUPPORTED',
+      `${folder}/libtorch.so does not load: ${(cause as Error).message}. Run \`npx dinov3-seg doctor\`.`,
+      { cause },
+    );
+  }
+}
+
+function loadAddon<T>(name: string): T {
+  const folder = join(packageRoot, 'native', name);
+  if (!existsSync(folder)) {
+    const built = supportedSeries.filter((series) => existsSync(join(packageRoot, 'native', `torch-${series}`)));
+    throw new DinoSegError(
+      'ADDON',
+      `There is no ${folder}: the addon was not built for this libtorch (built: ${built.join(', ') || 'none'}). ` +
+        'Run `npm run build:native` in the package folder.',
+    );
+  }
+  try {
+    const nodeGypBuild = require('node-gyp-build') as (folder: string) => T;
+    return nodeGypBuild(folder);
+  } catch (cause) {
+    throw new DinoSegError('ADDON', `The addon in ${folder} does not load: ${(cause as Error).message}`, { cause });
+  }
+}
