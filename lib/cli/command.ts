@@ -1,0 +1,38 @@
+/** What every command file exports. */
+import type { CommandSyntax, Flags, FlagValues } from './parse.js';
+
+export interface CommandInput<F extends Flags> {
+  flags: FlagValues<F>;
+  positionals: string[];
+  /** Aborted by Ctrl-C and SIGTERM. */
+  signal: AbortSignal;
+}
+
+export interface Command<F extends Flags = Flags> extends CommandSyntax<F> {
+  /** @returns the exit code; nothing: 0 */
+  run(input: CommandInput<F>): Promise<number | void>;
+}
+
+/** A command with the types of its flags' values. */
+export function command<const F extends Flags>(definition: Command<F>): Command<F> {
+  return definition;
+}
+
+/** Results go to stdout, everything else to stderr. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** `image-size` as `imageSize`: flags are named as the settings of the library. */
+export function camelCased(flags: object): Record<string, unknown> {
+  const camel = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(flags).map(([name, value]) => [camel(name), value]));
+}

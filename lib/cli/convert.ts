@@ -1,0 +1,32 @@
+import { convert } from '../model/convert.js';
+import { command, printJson } from './command.js';
+
+export default command({
+  name: 'convert',
+  summary: 'Builds the network from DINOv3 checkpoints and writes it as a TorchScript file.',
+  flags: {
+    backbone: {
+      type: 'text',
+      value: 'FILE',
+      required: true,
+      help: "the backbone's state dict, .pth or .safetensors",
+    },
+    head: {
+      type: 'text',
+      value: 'FILE',
+      required: true,
+      help: 'the released segmentation head, .pth or .safetensors',
+    },
+    out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
+    task: { type: 'text', choices: ['segmentation'], help: 'what the head is for (default segmentation)' },
+    dtype: {
+      type: 'text',
+      choices: ['float32', 'bfloat16'],
+      help: 'precision of the stored backbone (default float32)',
+    },
+  },
+  async run({ flags: { backbone, head, out, dtype } }) {
+    const plan = await convert({ backbone, head, out, ...(dtype && { dtype }) });
+    printJson({ out, ...plan });
+  },
+});

@@ -1,0 +1,26 @@
+import { ClassHead } from '../model/class-head.js';
+import { exportModel } from '../model/convert.js';
+import { SegmentationModel } from '../model/segmentation-model.js';
+import { withoutUndefined } from '../without-undefined.js';
+import { command, printJson } from './command.js';
+
+export default command({
+  name: 'export',
+  summary: 'Writes a TorchScript file with the trained head inside; plain PyTorch loads it.',
+  flags: {
+    model: { type: 'text', value: 'FILE', required: true, help: 'the network, a TorchScript file' },
+    head: { type: 'text', value: 'FILE', required: true, help: 'the head to put in' },
+    out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
+    dtype: {
+      type: 'text',
+      choices: ['stored', 'float32', 'bfloat16'],
+      help: 'precision (default: as stored)',
+    },
+  },
+  async run({ flags: { model: path, head: headPath, out, dtype } }) {
+    using model = await SegmentationModel.load(path, withoutUndefined({ dtype }));
+    using head = await ClassHead.open(headPath);
+    await exportModel(model, head, out);
+    printJson({ out, hidden: head.hidden, classes: head.classes });
+  },
+});

@@ -1,0 +1,29 @@
+import { forwardFile } from '../model/forward-file.js';
+import { command, printJson } from './command.js';
+import { placementFlags } from './shared-flags.js';
+
+export default command({
+  name: 'forward',
+  summary: "Writes the network's outputs for the images in a safetensors file.",
+  flags: {
+    model: { type: 'text', value: 'FILE', required: true, help: 'the network, a TorchScript file' },
+    input: {
+      type: 'text',
+      value: 'FILE',
+      required: true,
+      help: 'safetensors with image: B×3×H×W, normalised',
+    },
+    output: {
+      type: 'text',
+      value: 'FILE',
+      required: true,
+      help: 'safetensors to write: queries, pred_logits, pred_masks (float32)',
+    },
+    head: { type: 'text', value: 'FILE', help: "a head in place of the network's own class_embed" },
+    ...placementFlags,
+  },
+  async run({ flags: { model, input, output, head, dtype, device = 'auto' } }) {
+    const options = { model, input, output, device, ...(head && { head }), ...(dtype && { dtype }) };
+    printJson({ output, shapes: await forwardFile(options) });
+  },
+});

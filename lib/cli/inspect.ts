@@ -1,0 +1,16 @@
+import { inspect } from '../model/convert.js';
+import { command, print, printJson } from './command.js';
+import { jsonFlag } from './shared-flags.js';
+import { inspectionText } from './text.js';
+
+export default command({
+  name: 'inspect',
+  summary: 'Lists keys, shapes, dtypes and parameter counts of a .pth, .safetensors or TorchScript file.',
+  positionals: { name: 'FILE', help: 'the file to look into', least: 1, most: 1 },
+  flags: jsonFlag,
+  async run({ flags, positionals }) {
+    const inspection = await inspect(positionals[0]!);
+    if (flags.json) printJson(inspection);
+    else print(inspectionText(inspection));
+  },
+});

@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+/** The command line's entry: finds the command, runs it, turns errors into messages and exit codes. */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { DinoSegError } from '../errors.js';
+import { didYouMean } from '../nearest.js';
+import { note, print, type Command } from './command.js';
+import { parseCommandLine, UsageError, usageText } from './parse.js';
+
+const commands: Record<string, { summary: string; load: () => Promise<{ default: unknown }> }> = {
+  demo: { summary: 'the whole job on built-in data', load: () => import('./demo.js') },
+  doctor: { summary: 'what is found, what is wrong, how to mend it', load: () => import('./doctor.js') },
+  libtorch: { summary: 'fetch or locate libtorch', load: () => import('./libtorch.js') },
+  convert: { summary: 'DINOv3 checkpoints → TorchScript file', load: () => import('./convert.js') },
+  inspect: { summary: 'keys, shapes and sizes of a checkpoint', load: () => import('./inspect.js') },
+  forward: { summary: "the network's raw outputs", load: () => import('./forward.js') },
+  train: { summary: 'train class_embed on a labelled folder', load: () => import('./train.js') },
+  eval: { summary: 'metrics of a head on a labelled folder', load: () => import('./eval.js') },
+  predict: { summary: 'segment images', load: () => import('./predict.js') },
+  export: { summary: 'a TorchScript file with the trained head inside', load: () => import('./export.js') },
+};
+
+const [doneCode, failedCode, usageCode] = [0, 1, 2];
+
+function overview(): string {
+  const rows = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return [
+    'usage: dinov3-seg COMMAND [flags]',
+    '',
+    ...rows,
+    '',
+    'dinov3-seg COMMAND -h explains a command; --version prints the version.',
+  ].join('\n');
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** Aborted by the first SIGINT or SIGTERM; the second one ends the process at once. */
+function interruption(): { signal: AbortSignal; exitCode: () => number } {
+  const controller = new AbortController();
+  let exitCode = failedCode!;
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      exitCode = 128 + constants.signals[name];
+      if (controller.signal.aborted) process.exit(exitCode);
+      note(`${name}: stopping after the current step (once more: at once)`);
+      controller.abort(new DinoSegError('ABORTED', `Stopped by ${name}.`));
+    });
+  return { signal: controller.signal, exitCode: () => exitCode };
+}
+
+async function run(argv: string[], signal: AbortSignal): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined) throw new UsageError(`No command was given.\n\n${overview()}`);
+  if (name === '-h' || name === '--help' || name === 'help') return (print(overview()), doneCode!);
+  if (name === '--version') return (print(version()), doneCode!);
+  if (!Object.hasOwn(commands, name))
+    throw new UsageError(
+      `There is no command "${name}".${didYouMean(name, Object.keys(commands))} ` +
+        `Commands are ${Object.keys(commands).join(', ')}.`,
+    );
+  const command = (await commands[name]!.load()).default as Command;
+  const { help, flags, positionals } = parseCommandLine(command, rest);
+  if (help) return (print(usageText(command)), doneCode!);
+  return (await command.run({ flags, positionals, signal })) ?? doneCode!;
+}
+
+function report(error: unknown, interruptedCode: number): number {
+  if (process.env['DEBUG']) note(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  if (error instanceof UsageError) {
+    note(`${error.message}\nRun dinov3-seg -h, or a command with -h, for help.`);
+    return usageCode!;
+  }
+  if (error instanceof DinoSegError) {
+    note(`${error.code}: ${error.message}`);
+    if (error.code === 'ABORTED') return interruptedCode;
+    return error.code === 'INVALID_ARGUMENT' ? usageCode! : failedCode!;
+  }
+  note(
+    `INTERNAL: ${error instanceof Error ? error.message : String(error)} (please report it; DEBUG=1 shows where)`,
+  );
+  return failedCode!;
+}
+
+// A reader that has seen enough (head, less) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(doneCode);
+  throw error;
+});
+
+const { signal, exitCode } = interruption();
+process.exitCode = await run(process.argv.slice(2), signal).catch((error: unknown) =>
+  report(error, exitCode()),
+);

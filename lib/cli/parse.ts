@@ -1,0 +1,174 @@
+/** Command lines: flags by table, checked, with the usage text made from the same table. */
+import { parseArgs } from 'node:util';
+import { didYouMean } from '../nearest.js';
+
+/** The command line is wrong; nothing was done. Ends with exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export interface Flag {
+  type: 'text' | 'integer' | 'number' | 'boolean';
+  help: string;
+  /** What the usage text calls the value, e.g. `FILE`. */
+  value?: string;
+  required?: boolean;
+  choices?: readonly string[];
+  least?: number;
+  most?: number;
+}
+
+export type Flags = Record<string, Flag>;
+
+export interface Positionals {
+  name: string;
+  help: string;
+  least: number;
+  most: number;
+}
+
+export interface CommandSyntax<F extends Flags = Flags> {
+  name: string;
+  summary: string;
+  flags: F;
+  positionals?: Positionals;
+  /** Text below the flags. */
+  notes?: string;
+}
+
+type FlagValue<T extends Flag> = T['type'] extends 'boolean'
+  ? boolean
+  : T['type'] extends 'text'
+    ? T extends { choices: readonly (infer C)[] }
+      ? C
+      : string
+    : number;
+
+/** Values by flag name; `undefined` where a flag was not given. */
+export type FlagValues<F extends Flags> = {
+  [K in keyof F]: F[K]['required'] extends true ? FlagValue<F[K]> : FlagValue<F[K]> | undefined;
+};
+
+export interface Parsed<F extends Flags> {
+  /** `-h` or `--help` was given; nothing else was checked. */
+  help: boolean;
+  flags: FlagValues<F>;
+  positionals: string[];
+}
+
+/**
+ * Reads a command line.
+ *
+ * @throws UsageError for an unknown flag (naming the nearest), a flag given twice or without its value, a value that is
+ *   no number or out of range, a required flag that is missing, too few or too many arguments.
+ */
+export function parseCommandLine<F extends Flags>(syntax: CommandSyntax<F>, argv: string[]): Parsed<F> {
+  const options = Object.fromEntries(
+    Object.entries(syntax.flags).map(([name, { type }]) => [
+      name,
+      { type: type === 'boolean' ? ('boolean' as const) : ('string' as const) },
+    ]),
+  );
+  const { tokens } = parseArgs({
+    args: argv,
+    options: { ...options, help: { type: 'boolean', short: 'h' } },
+    strict: false,
+    tokens: true,
+  });
+  const values: Record<string, unknown> = {};
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value);
+    if (token.kind !== 'option') continue;
+    if (token.name === 'help') return { help: true, flags: {} as FlagValues<F>, positionals };
+    if (Object.hasOwn(values, token.name)) throw new UsageError(`${token.rawName} is given twice.`);
+    values[token.name] = readFlag(syntax.flags, token);
+  }
+  for (const [name, flag] of Object.entries(syntax.flags))
+    if (flag.required && !Object.hasOwn(values, name))
+      throw new UsageError(`--${name} ${flag.value ?? ''} is missing: ${flag.help}.`);
+  checkPositionals(syntax, positionals);
+  return { help: false, flags: values as FlagValues<F>, positionals };
+}
+
+interface OptionToken {
+  name: string;
+  rawName: string;
+  value?: string | undefined;
+  inlineValue?: boolean | undefined;
+}
+
+function readFlag(flags: Flags, { name, rawName, value, inlineValue }: OptionToken): unknown {
+  const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
+  if (flag === undefined) {
+    const hint = didYouMean(
+      rawName,
+      Object.keys(flags).map((known) => `--${known}`),
+    );
+    throw new UsageError(`There is no flag ${rawName}.${hint}`);
+  }
+  if (flag.type === 'boolean') {
+    if (inlineValue) throw new UsageError(`${rawName} takes no value; "${value}" was given.`);
+    return true;
+  }
+  const looksLikeFlag = !inlineValue && /^-[^\d.]/.test(value ?? '');
+  if (value === undefined || value === '' || looksLikeFlag)
+    throw new UsageError(`${rawName} needs a value: ${flag.help}.`);
+  if (flag.type === 'text') return checkChoice(flag, rawName, value);
+  return checkNumber(flag, rawName, value);
+}
+
+function checkChoice(flag: Flag, rawName: string, value: string): string {
+  if (flag.choices === undefined || flag.choices.includes(value)) return value;
+  throw new UsageError(
+    `${rawName} should be one of ${flag.choices.join(', ')}; "${value}" was given.` +
+      didYouMean(value, flag.choices),
+  );
+}
+
+function checkNumber(flag: Flag, rawName: string, value: string): number {
+  const { type, least = -Infinity, most = Infinity } = flag;
+  const parsed = Number(value);
+  const valid = type === 'integer' ? Number.isSafeInteger(parsed) : Number.isFinite(parsed);
+  if (valid && value.trim() !== '' && parsed >= least && parsed <= most) return parsed;
+  const range = (least > -Infinity ? ` from ${least}` : '') + (most < Infinity ? ` to ${most}` : '');
+  throw new UsageError(
+    `${rawName} should be a ${type === 'integer' ? 'whole number' : 'number'}${range}; "${value}" was given.`,
+  );
+}
+
+function checkPositionals({ positionals: expected, name }: CommandSyntax, given: string[]): void {
+  const { least, most } = expected ?? { least: 0, most: 0 };
+  if (given.length > most)
+    throw new UsageError(
+      `"${given[most]}" is one argument too many: ${name} takes ` +
+        (most === 0 ? 'flags only.' : `${most} (${expected!.name}).`),
+    );
+  if (given.length < least) throw new UsageError(`${expected!.name} is missing: ${expected!.help}.`);
+}
+
+/** What `-h` prints. */
+export function usageText(syntax: CommandSyntax): string {
+  const { name, summary, flags, positionals, notes } = syntax;
+  const shape = (key: string, flag: Flag) =>
+    `--${key}${flag.type === 'boolean' ? '' : ` ${flag.value ?? flag.choices?.join('|') ?? 'N'}`}`;
+  const required = Object.entries(flags).filter(([, flag]) => flag.required);
+  const optional = Object.keys(flags).length > required.length ? ['[flags]'] : [];
+  const usage = [
+    `usage: dinov3-seg ${name}`,
+    ...required.map(([key, flag]) => shape(key, flag)),
+    ...optional,
+    ...(positionals ? [positionals.least > 0 ? positionals.name : `[${positionals.name}]`] : []),
+  ].join(' ');
+  const rows: (readonly [string, string])[] = Object.entries(flags).map(([key, flag]) => [
+    shape(key, flag),
+    flag.help,
+  ]);
+  if (positionals) rows.unshift([positionals.name, positionals.help]);
+  rows.push(['-h, --help', 'this text']);
+  const width = Math.min(34, Math.max(...rows.map(([left]) => left.length)));
+  const lines = rows.map(([left, right]) =>
+    left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}` : `  ${left.padEnd(width)}  ${right}`,
+  );
+  return [usage, '', summary, '', ...lines, ...(notes ? ['', notes] : []), ''].join('\n');
+}

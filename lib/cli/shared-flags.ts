@@ -1,0 +1,54 @@
+/** Flags that several commands have. */
+import { labelKinds } from '../data/class-set.js';
+import type { Flags } from './parse.js';
+
+export const deviceFlag = {
+  device: {
+    type: 'text',
+    value: 'D',
+    help: 'cpu, cuda:0, … (default auto: a CUDA device where there is one, else the CPU)',
+  },
+} as const satisfies Flags;
+
+export const placementFlags = {
+  ...deviceFlag,
+  dtype: {
+    type: 'text',
+    choices: ['stored', 'float32', 'bfloat16'],
+    help: "precision of the network's weights (default: as stored)",
+  },
+} as const satisfies Flags;
+
+export const classesFlag = {
+  classes: {
+    type: 'text',
+    value: 'C',
+    help: 'idd26, idd26-reference, cityscapes19, ade150 or a .json file (default: what the head names)',
+  },
+} as const satisfies Flags;
+
+export const labelKindFlag = {
+  'label-kind': {
+    type: 'text',
+    choices: labelKinds,
+    help: 'which label files to take (default: the first kind of the class set that occurs)',
+  },
+} as const satisfies Flags;
+
+export const scoringFlags = {
+  scoring: {
+    type: 'text',
+    choices: ['recipe', 'ade20k'],
+    help: 'way of scoring (default: ade20k for a head with a "no object" output, else recipe)',
+  },
+  'image-size': {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    help: 'width and height of the network input, a multiple of 32 (default: that of the training, else 512)',
+  },
+} as const satisfies Flags;
+
+export const jsonFlag = {
+  json: { type: 'boolean', help: 'prints the result as JSON' },
+} as const satisfies Flags;

@@ -1,0 +1,70 @@
+/** Results as text for people. */
+import type { Inspection } from '../native/surface.js';
+import type { DoctorReport } from '../native/doctor.js';
+import type { Evaluation } from '../train/evaluate.js';
+
+const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Columns as wide as their widest cell; numbers to the right. */
+export function table(rows: string[][], right: readonly number[] = []): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+export function inspectionText({ format, tensors, parameters, totalBytes, metadata }: Inspection): string {
+  const rows = tensors.map(({ name, shape, dtype, sizeBytes }) => [
+    name,
+    shape.join('×') || 'scalar',
+    dtype,
+    formatBytes(sizeBytes),
+  ]);
+  const notes = Object.entries(metadata).map(([key, value]) => `  ${key}: ${value}`);
+  return [
+    `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}`,
+    ...(notes.length > 0 ? ['metadata', ...notes] : []),
+    ...(rows.length > 0 ? [table([['key', 'shape', 'dtype', 'size'], ...rows], [3])] : []),
+  ].join('\n');
+}
+
+export function evaluationText(result: Evaluation): string {
+  const occurring = result.classes.filter(({ iou }) => iou !== null);
+  return [
+    `mIoU            ${share(result.mIoU)}  (data set, ${occurring.filter((c) => c.truthPixels > 0).length} classes that occur)`,
+    `per-image IoU   ${share(result.perImageIoU)}  (mean of the images' own)`,
+    `pixel accuracy  ${share(result.pixelAccuracy)}`,
+    `loss            ${result.loss?.toFixed(4) ?? '–'}`,
+    `images          ${result.images}, ${result.imagesPerSecond.toFixed(2)} images/s`,
+    '',
+    table(
+      [
+        ['class', 'IoU', 'labelled pixels'],
+        ...occurring.map(({ name, iou, truthPixels }) => [name, share(iou), String(truthPixels)]),
+      ],
+      [1, 2],
+    ),
+  ].join('\n');
+}
+
+export function doctorText({ findings }: DoctorReport): string {
+  const marks = { ok: 'ok   ', note: 'note ', fault: 'FAULT' };
+  return findings
+    .map(({ name, status, detail, advice }) =>
+      [`${marks[status]}  ${name}: ${detail}`, ...(advice ? [`       → ${advice}`] : [])].join('\n'),
+    )
+    .join('\n');
+}

@@ -1,0 +1,103 @@
+import { readConfigFile } from '../train/config.js';
+import { train } from '../train/loop.js';
+import { ProgressBar } from '../train/progress.js';
+import { withoutUndefined } from '../without-undefined.js';
+import { camelCased, command, note, printJson } from './command.js';
+import { labelKindFlag, placementFlags } from './shared-flags.js';
+
+export default command({
+  name: 'train',
+  summary: 'Trains class_embed on a folder in the Cityscapes layout, the rest of the network frozen.',
+  flags: {
+    model: { type: 'text', value: 'FILE', help: 'the network, a TorchScript file written by convert' },
+    data: { type: 'text', value: 'DIR', help: 'folder with leftImg8bit/{train,val} and gtFine/{train,val}' },
+    out: { type: 'text', value: 'RUN', required: true, help: 'run folder to make, or to go on with' },
+    classes: {
+      type: 'text',
+      value: 'C',
+      help: 'class set: idd26 (default), idd26-reference, cityscapes19, ade150, FILE.json',
+    },
+    ...labelKindFlag,
+    epochs: { type: 'integer', least: 1, value: 'N', help: 'default 20' },
+    lr: {
+      type: 'number',
+      least: 0,
+      value: 'X',
+      help: 'learning rate at the start; cosine to 0 (default 1e-4)',
+    },
+    'weight-decay': { type: 'number', least: 0, value: 'X', help: 'of AdamW (default 1e-4)' },
+    'batch-size': { type: 'integer', least: 1, value: 'N', help: 'images at a time (default 1)' },
+    accumulate: { type: 'integer', least: 1, value: 'N', help: 'batches a step (default 1)' },
+    'max-norm': {
+      type: 'number',
+      least: 0,
+      value: 'X',
+      help: 'gradient norm to clip to, 0: none (default 1)',
+    },
+    'image-size': {
+      type: 'integer',
+      least: 1,
+      value: 'N',
+      help: 'width and height, a multiple of 32 (default 512)',
+    },
+    patience: {
+      type: 'integer',
+      least: 0,
+      value: 'N',
+      help: 'epochs without a better mIoU, 0: no limit (default 10)',
+    },
+    mode: {
+      type: 'text',
+      choices: ['live'],
+      help: 'live: images go through the network in every epoch (default)',
+    },
+    flip: {
+      type: 'number',
+      least: 0,
+      most: 1,
+      value: 'X',
+      help: 'probability of a horizontal flip (default 0.5)',
+    },
+    brightness: { type: 'number', least: 0, most: 1, value: 'X', help: 'colour jitter (default 0.3)' },
+    contrast: { type: 'number', least: 0, most: 1, value: 'X', help: 'colour jitter (default 0.3)' },
+    saturation: { type: 'number', least: 0, most: 1, value: 'X', help: 'colour jitter (default 0.3)' },
+    hue: { type: 'number', least: 0, most: 0.5, value: 'X', help: 'colour jitter (default 0.1)' },
+    seed: { type: 'integer', least: 0, value: 'N', help: 'of weights, order and augmentation (default 0)' },
+    precision: {
+      type: 'text',
+      choices: ['bfloat16', 'float32'],
+      help: "of the head's layer (default bfloat16)",
+    },
+    ...placementFlags,
+    prefetch: { type: 'integer', least: 1, value: 'N', help: 'batches prepared ahead (default 4)' },
+    'save-every-seconds': {
+      type: 'number',
+      least: 0,
+      value: 'X',
+      help: 'saves within an epoch, too (default 300)',
+    },
+    config: { type: 'text', value: 'FILE.json', help: 'settings from a file; flags win over it' },
+    resume: { type: 'boolean', help: 'goes on with the run in --out, with its own settings' },
+  },
+  notes: 'Ctrl-C stops after the current step; --resume then goes on exactly there.',
+  async run({ flags, signal }) {
+    const { lr: learningRate, resume, config, ...others } = flags;
+    const file = config === undefined ? {} : await readConfigFile(config);
+    const given = { ...file, ...camelCased(withoutUndefined({ ...others, learningRate })) };
+    const bar = new ProgressBar();
+    const result = await train(given, {
+      signal,
+      resume: resume ?? false,
+      onProgress: ({ phase, epoch, epochs, ...rest }) =>
+        bar.update({
+          label: `epoch ${epoch}/${epochs}${phase === 'evaluate' ? ' evaluation' : ''}`,
+          ...rest,
+        }),
+      onLog: (line) => {
+        bar.clear();
+        note(line);
+      },
+    });
+    printJson(result);
+  },
+});

@@ -1,0 +1,145 @@
+/** The whole job on built-in data: a small random network, drawn scenes, training, evaluation, prediction. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { loadClassSet } from '../data/class-sets.js';
+import { SegmentationDataset } from '../data/dataset.js';
+import { encodePng } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile, readError, writeError } from '../files.js';
+import { ClassHead } from '../model/class-head.js';
+import { convert } from '../model/convert.js';
+import { SegmentationModel } from '../model/segmentation-model.js';
+import { engine } from '../native/engine.js';
+import type { TrainConfig } from '../train/config.js';
+import { evaluate, type Evaluation } from '../train/evaluate.js';
+import { train } from '../train/loop.js';
+import { predict } from '../train/predict.js';
+import { drawScene } from './scenes.js';
+import { writeDemoDataset } from './write-dataset.js';
+
+export interface DemoOptions {
+  /** Folder to write to; one of an earlier demo is replaced. */
+  out: string;
+  /** Scenes of the data set. Default 24 and 8. */
+  train?: number;
+  val?: number;
+  /** Default 4. */
+  epochs?: number;
+  signal?: AbortSignal;
+  onLog?: (line: string) => void;
+}
+
+const seed = 7;
+const imageSize = 192;
+const unseenScenes = 3;
+const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.';
+
+/**
+ * Runs the demo.
+ *
+ * @returns what was reached and where to look, as text.
+ * @throws DinoSegError RUN when `out` holds something else than an earlier demo; ABORTED; what its steps throw.
+ */
+export async function runDemo(options: DemoOptions): Promise<string> {
+  const { signal, onLog = () => {}, epochs = 4 } = options;
+  const started = performance.now();
+  const out = resolve(options.out);
+  const at = (...parts: string[]) => join(out, ...parts);
+  await startFolder(out);
+
+  onLog('a small network with the structure of DINOv3 + Mask2Former and random weights');
+  const checkpoint = {
+    backbone: at('checkpoints/backbone.safetensors'),
+    head: at('checkpoints/head.safetensors'),
+  };
+  await mkdir(at('checkpoints'));
+  await engine().initCheckpoint({ architecture: 'tiny', seed, ...checkpoint });
+  await convert({ ...checkpoint, out: at('model.pt') });
+
+  onLog('street scenes, drawn at random');
+  const counts = { train: options.train ?? 24, val: options.val ?? 8 };
+  await writeDemoDataset(at('data'), { ...counts, seed });
+  const unseen = await drawUnseen(at('unseen'), counts.train + counts.val);
+
+  const config: Partial<TrainConfig> = {
+    model: at('model.pt'),
+    data: at('data'),
+    out: at('run'),
+    classes: 'idd26',
+    epochs,
+    learningRate: 1e-2,
+    imageSize,
+    seed,
+    device: 'cpu',
+  };
+  const hooks = { onLog, ...(signal && { signal }) };
+  using model = await SegmentationModel.load(at('model.pt'));
+  const classSet = await loadClassSet('idd26');
+  const val = await SegmentationDataset.open(at('data'), 'val', classSet);
+  using untrained = ClassHead.create({ hidden: model.hidden, classes: classSet, seed });
+  const before = await evaluate(model, untrained, val, { imageSize, ...(signal && { signal }) });
+  await train(config, hooks);
+  using head = await ClassHead.load(at('run/best.safetensors'));
+  const after = await evaluate(model, head, val, { imageSize, ...(signal && { signal }) });
+  await atomicWriteFile(at('evaluation.json'), `${JSON.stringify({ before, after }, null, 2)}\n`);
+  await predict(model, unseen, { head, classSet, imageSize, output: at('predictions') });
+
+  return summary({ out, before, after, seconds: (performance.now() - started) / 1000 });
+}
+
+async function startFolder(out: string): Promise<void> {
+  try {
+    if (existsSync(out)) await clear(out);
+    await mkdir(out, { recursive: true });
+    await writeFile(join(out, 'README.txt'), `${marker}\n`);
+  } catch (cause) {
+    throw writeError(out, cause);
+  }
+}
+
+async function clear(out: string): Promise<void> {
+  const names = await readdir(out).catch((cause: unknown) => {
+    throw readError(out, cause);
+  });
+  const own =
+    names.includes('README.txt') && (await readFile(join(out, 'README.txt'), 'utf8')).startsWith(marker);
+  if (!own && names.length > 0)
+    throw new DinoSegError(
+      'RUN',
+      `${out} holds something else (${names.slice(0, 4).join(', ')}). Give a new or empty folder by --out.`,
+    );
+  await rm(out, { recursive: true, force: true });
+}
+
+/** Scenes that neither split holds. */
+async function drawUnseen(folder: string, firstIndex: number): Promise<string[]> {
+  const paths: string[] = [];
+  for (let i = 0; i < unseenScenes; i++) {
+    const scene = await drawScene({ seed, index: firstIndex + i, width: 384, height: 256 });
+    const path = join(folder, `scene-${i + 1}.png`);
+    await atomicWriteFile(path, await encodePng(scene.image.data, 384, 256, 3));
+    paths.push(path);
+  }
+  return paths;
+}
+
+function summary(result: { out: string; before: Evaluation; after: Evaluation; seconds: number }): string {
+  const { out, before, after, seconds } = result;
+  const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(1)} %`);
+  return [
+    'The network is a small one with random weights and the street scenes are drawn: the figures say that the whole',
+    'chain works, and nothing about real photographs.',
+    '',
+    `                 before training   after`,
+    `mIoU             ${share(before.mIoU).padStart(15)}   ${share(after.mIoU)}`,
+    `pixel accuracy   ${share(before.pixelAccuracy).padStart(15)}   ${share(after.pixelAccuracy)}`,
+    '',
+    `Done in ${seconds.toFixed(0)} s. Where to look in ${out}:`,
+    '  predictions/*/comparison.png   scenes that training did not see, and what the network makes of them',
+    '  run/metrics.jsonl              loss and mIoU of every epoch',
+    '  run/best.safetensors           the trained head',
+    '  evaluation.json                IoU of every class, before and after',
+    '  data/                          the scenes with their label images',
+  ].join('\n');
+}

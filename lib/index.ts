@@ -1,0 +1,60 @@
+/**
+ * Fine-tuning and running DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
+ *
+ * {@link convert} makes a network file of DINOv3 checkpoints; {@link SegmentationModel} runs it; {@link ClassHead} is the
+ * layer that is trained; {@link train}, {@link evaluate} and {@link predict} are the commands of the same names.
+ */
+export { DinoSegError, errorCodes, type ErrorCode } from './errors.js';
+export { init } from './native/engine.js';
+export { doctor, type DoctorReport, type Finding } from './native/doctor.js';
+export { installLibtorch, type InstallProgress } from './native/install-libtorch.js';
+export { findLibtorch, type Libtorch } from './native/libtorch.js';
+export type {
+  CheckpointEntry,
+  DType,
+  Inspection,
+  LossResult,
+  RawImage,
+  Scoring,
+  SegmentorPlan,
+  StepOptions,
+  TensorArray,
+} from './native/surface.js';
+
+export { Tensor } from './model/tensor.js';
+export { DecodedImages } from './model/decoded-images.js';
+export {
+  SegmentationModel,
+  type ClassMap,
+  type ForwardResult,
+  type LoadOptions,
+  type SegmentImageOptions,
+} from './model/segmentation-model.js';
+export {
+  ClassHead,
+  defaultStepOptions,
+  type ClassHeadState,
+  type CreateHeadOptions,
+  type HeadPlacement,
+} from './model/class-head.js';
+export type { HeadMetadata, OptimizerValues, Precision } from './model/head-file.js';
+export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
+export { forwardFile, type ForwardFileOptions } from './model/forward-file.js';
+export { classSetOf, scoringOf } from './model/scoring.js';
+export { openSegmenter, type Segmenter, type SegmenterOptions } from './model/segmenter.js';
+
+export { classSetNames, loadClassSet } from './data/class-sets.js';
+export type { ClassInfo, ClassSet, Color, LabelKind } from './data/class-set.js';
+export { SegmentationDataset, type Sample } from './data/dataset.js';
+export { decodeImage, decodeLabel, type LabelImage, type RgbImage } from './data/decode.js';
+
+export { readConfigFile, resolveConfig, trainDefaults, type TrainConfig } from './train/config.js';
+export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
+export type { EpochMetrics, RunPosition } from './train/run-folder.js';
+export { evaluate, type ClassResult, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
+export { imageIou, metricsOf, type Metrics } from './train/metrics.js';
+export { predict, type PredictOptions, type PredictResult } from './train/predict.js';
+export { cosineLearningRate, schedule, type Schedule } from './train/schedule.js';
+export { ProgressBar, type ProgressUpdate } from './train/progress.js';
+export { writePrediction, type Prediction } from './report/prediction-files.js';
+export { runDemo, type DemoOptions } from './demo/run-demo.js';

@@ -1,0 +1,332 @@
+/** The trained layer: class_embed, a Linear(hidden → classes) on the queries of the frozen network. */
+import type { ClassSet } from '../data/class-set.js';
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import type { HeadHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
+import type { DecodedImages } from './decoded-images.js';
+import { resolveDevice } from './device.js';
+import {
+  isHeadFile,
+  readForeignHead,
+  readHeadFile,
+  writeHeadFile,
+  type HeadMetadata,
+  type HeadValues,
+  type OptimizerValues,
+  type Precision,
+} from './head-file.js';
+import type { SegmentationModel } from './segmentation-model.js';
+import { Tensor } from './tensor.js';
+
+export interface HeadPlacement {
+  /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
+  device?: string;
+  /** Of the linear layer: `bfloat16` (autocast) or `float32`. The weights are float32 always. */
+  precision?: Precision;
+}
+
+export interface CreateHeadOptions extends HeadPlacement {
+  /** Input width: {@link SegmentationModel.hidden}. */
+  hidden: number;
+  /** A class set, or the number of outputs. */
+  classes: ClassSet | number;
+  /** Of the xavier-uniform weights. Default 0. */
+  seed?: number;
+}
+
+/** The whole state of a head: weights, AdamW's moments and the steps taken. */
+export interface ClassHeadState {
+  /** K×C row by row. */
+  weight: Float32Array;
+  /** K. */
+  bias: Float32Array;
+  /** Gradients accumulated and not yet used in a step. */
+  dWeight: Float32Array;
+  dBias: Float32Array;
+  optimizer: OptimizerValues;
+}
+
+/** AdamW and clipping as in reference/recipe.md. */
+export const defaultStepOptions: Readonly<StepOptions> = {
+  learningRate: 1e-4,
+  weightDecay: 1e-4,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  maxNorm: 1,
+};
+
+interface HeadDescription {
+  hidden: number;
+  classes: number;
+  device: string;
+  metadata: HeadMetadata;
+}
+
+/**
+ * A head with its gradients and optimiser state. Legend of the shapes: B batch, Q queries, C hidden, K classes.
+ * Its memory is freed by `dispose()` or `using`.
+ */
+export class ClassHead implements Disposable {
+  /** Input width C. */
+  readonly hidden: number;
+  /** Outputs K. */
+  readonly classes: number;
+  readonly device: string;
+  /** Classes, precision, epoch, mIoU and model of the file it came from. */
+  readonly metadata: Readonly<HeadMetadata>;
+  #handle: HeadHandle | undefined;
+
+  private constructor(handle: HeadHandle, description: HeadDescription) {
+    this.#handle = handle;
+    this.hidden = description.hidden;
+    this.classes = description.classes;
+    this.device = description.device;
+    this.metadata = description.metadata;
+  }
+
+  /**
+   * A new head: xavier-uniform weights by `seed`, zero bias.
+   *
+   * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY.
+   */
+  static create(options: CreateHeadOptions): ClassHead {
+    const { hidden, seed = 0, precision = 'bfloat16' } = options;
+    const device = resolveDevice(options.device ?? 'cpu');
+    const classSet = typeof options.classes === 'number' ? null : options.classes;
+    const classes = typeof options.classes === 'number' ? options.classes : options.classes.classes.length;
+    const handle = engine().createHead({ hidden, classes, device, precision, seed });
+    return new ClassHead(handle, { hidden, classes, device, metadata: { classSet, precision } });
+  }
+
+  /** A copy of the model's own class_embed, on the model's device. */
+  static ofModel(model: SegmentationModel, options: { precision?: Precision } = {}): ClassHead {
+    const precision = options.precision ?? (model.dtype === 'float32' ? 'float32' : 'bfloat16');
+    const { hidden, classes, device, id: modelId } = model;
+    const handle = engine().headOfModel(model.handle, precision);
+    return new ClassHead(handle, {
+      hidden,
+      classes,
+      device,
+      metadata: { classSet: null, precision, modelId },
+    });
+  }
+
+  /**
+   * Reads a head file of this package, with AdamW's moments where it holds them.
+   *
+   * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for files of others (see {@link ClassHead.import}),
+   *   CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
+   */
+  static async load(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
+    const { values, metadata } = await readHeadFile(path);
+    return ClassHead.#fromValues(values, metadata, options);
+  }
+
+  /**
+   * Takes the head out of any checkpoint with exactly one `…class_embed.weight` (K×C) and `.bias` (K): a Python
+   * fine-tuning checkpoint (.pth with `model_state_dict`), a released head file, a state dict, safetensors.
+   *
+   * @param options.classes the classes of its outputs, where they are known.
+   * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*, HEAD_MISMATCH, DEVICE.
+   */
+  static async import(
+    path: string,
+    options: HeadPlacement & { classes?: ClassSet } = {},
+  ): Promise<ClassHead> {
+    const values = await readForeignHead(path);
+    const { classes } = options;
+    const { precision = 'bfloat16' } = options;
+    return ClassHead.#fromValues(values, { classSet: classes ?? null, precision }, options);
+  }
+
+  /** {@link ClassHead.load} for this package's files, {@link ClassHead.import} for all others. */
+  static async open(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
+    const own = isHeadFile(await engine().inspect(path));
+    return own ? ClassHead.load(path, options) : ClassHead.import(path, options);
+  }
+
+  static async #fromValues(
+    values: HeadValues,
+    metadata: HeadMetadata,
+    options: HeadPlacement,
+  ): Promise<ClassHead> {
+    const { classes, hidden, optimizer } = values;
+    const precision = options.precision ?? metadata.precision;
+    const device = resolveDevice(options.device ?? 'cpu');
+    using weight = Tensor.from(values.weight, [classes, hidden]);
+    using bias = Tensor.from(values.bias, [classes]);
+    const handle = engine().createHead({
+      hidden,
+      classes,
+      device,
+      precision,
+      weight: weight.handle,
+      bias: bias.handle,
+    });
+    const head = new ClassHead(handle, { hidden, classes, device, metadata: { ...metadata, precision } });
+    if (optimizer) await head.restore({ ...emptyState(classes, hidden), ...values, optimizer });
+    return head;
+  }
+
+  /** The engine's own handle. @throws DinoSegError DISPOSED */
+  get handle(): HeadHandle {
+    if (this.#handle === undefined)
+      throw new DinoSegError('DISPOSED', 'A class head was used after dispose().');
+    return this.#handle;
+  }
+
+  get precision(): Precision {
+    return this.metadata.precision;
+  }
+
+  /** Names and colours of the outputs; null where the file did not say. */
+  get classSet(): ClassSet | null {
+    return this.metadata.classSet;
+  }
+
+  /**
+   * Refuses a model whose queries are of another width, or that is on another device.
+   *
+   * @throws DinoSegError HEAD_MISMATCH, DEVICE.
+   */
+  assertFits(model: SegmentationModel): void {
+    if (model.hidden !== this.hidden)
+      throw new DinoSegError(
+        'HEAD_MISMATCH',
+        `This head takes queries of width ${this.hidden}; the network ${model.path} makes queries of width ` +
+          `${model.hidden}. Use a head that was trained on this network, or train one with \`dinov3-seg train\`.`,
+      );
+    if (model.device !== this.device)
+      throw new DinoSegError(
+        'DEVICE',
+        `The head is on ${this.device}, the network on ${model.device}; load both on one device.`,
+      );
+  }
+
+  /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
+  async forward(queries: Tensor): Promise<Tensor> {
+    return Tensor.wrap(await engine().headForward(this.handle, queries.handle));
+  }
+
+  /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
+  async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
+    await engine().headBackward(this.handle, queries.handle, dLogits.handle);
+  }
+
+  /**
+   * Cross entropy of the dense scores (reference/recipe.md) on labels B×H×W (uint8, 255 ignored).
+   *
+   * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
+   */
+  async loss(decoded: DecodedImages, labels: Tensor): Promise<LossResult> {
+    return engine().headLoss(this.handle, decoded.handles, labels.handle);
+  }
+
+  /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
+  async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
+    return engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale);
+  }
+
+  /**
+   * Clips the gradients, takes one AdamW step and clears them.
+   *
+   * @returns the gradients' global norm before clipping.
+   */
+  async step(options: Partial<StepOptions> = {}): Promise<{ gradNorm: number }> {
+    return engine().headStep(this.handle, { ...defaultStepOptions, ...options });
+  }
+
+  /** Best class of every pixel, B×height×width uint8. */
+  async classMap(
+    decoded: DecodedImages,
+    options: { width: number; height: number; scoring?: Scoring },
+  ): Promise<Tensor> {
+    const { width, height, scoring = 'recipe' } = options;
+    return Tensor.wrap(await engine().classMap(this.handle, decoded.handles, { width, height, scoring }));
+  }
+
+  /** A copy of weights, gradients and optimiser state. */
+  async state(): Promise<ClassHeadState> {
+    const { steps, ...handles } = await engine().headState(this.handle);
+    const read = async (key: keyof typeof handles): Promise<Float32Array> => {
+      using tensor = Tensor.wrap(handles[key]);
+      return tensor.floats();
+    };
+    return {
+      weight: await read('weight'),
+      bias: await read('bias'),
+      dWeight: await read('dWeight'),
+      dBias: await read('dBias'),
+      optimizer: {
+        expAvgWeight: await read('expAvgWeight'),
+        expAvgBias: await read('expAvgBias'),
+        expAvgSqWeight: await read('expAvgSqWeight'),
+        expAvgSqBias: await read('expAvgSqBias'),
+        steps,
+      },
+    };
+  }
+
+  /** Replaces weights, gradients and optimiser state. @throws DinoSegError SHAPE, DISPOSED */
+  async restore(state: ClassHeadState): Promise<void> {
+    const owned: Tensor[] = [];
+    const put = (data: Float32Array, shape: number[]) => {
+      const tensor = Tensor.from(data, shape);
+      owned.push(tensor);
+      return tensor.handle;
+    };
+    const matrix = [this.classes, this.hidden];
+    const row = [this.classes];
+    const { optimizer } = state;
+    try {
+      await engine().headRestore(this.handle, {
+        weight: put(state.weight, matrix),
+        bias: put(state.bias, row),
+        dWeight: put(state.dWeight, matrix),
+        dBias: put(state.dBias, row),
+        expAvgWeight: put(optimizer.expAvgWeight, matrix),
+        expAvgBias: put(optimizer.expAvgBias, row),
+        expAvgSqWeight: put(optimizer.expAvgSqWeight, matrix),
+        expAvgSqBias: put(optimizer.expAvgSqBias, row),
+        steps: optimizer.steps,
+      });
+    } finally {
+      for (const tensor of owned) tensor.dispose();
+    }
+  }
+
+  /**
+   * Writes a head file (safetensors): temporary file, synced, renamed.
+   *
+   * @param options.metadata what to say besides the head's own metadata.
+   * @param options.optimizer whether AdamW's moments go with it (default no).
+   * @throws DinoSegError DISK_FULL, IO, DISPOSED.
+   */
+  async save(
+    path: string,
+    options: { metadata?: Partial<HeadMetadata>; optimizer?: boolean } = {},
+  ): Promise<void> {
+    const { weight, bias, optimizer } = await this.state();
+    const values = { classes: this.classes, hidden: this.hidden, weight, bias };
+    await writeHeadFile(path, options.optimizer ? { ...values, optimizer } : values, {
+      ...this.metadata,
+      ...options.metadata,
+    });
+  }
+
+  /** Frees the head's memory now. Calling it again does nothing. */
+  dispose(): void {
+    if (this.#handle === undefined) return;
+    engine().dispose(this.#handle);
+    this.#handle = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function emptyState(classes: number, hidden: number): { dWeight: Float32Array; dBias: Float32Array } {
+  return { dWeight: new Float32Array(classes * hidden), dBias: new Float32Array(classes) };
+}

@@ -1,0 +1,38 @@
+/** Class sets as text, for the metadata of head files: a head carries its classes with it. */
+import { classSet, ignoreIndex, labelKinds, labelMapping, type ClassSet } from '../data/class-set.js';
+
+interface StoredClassSet {
+  name: string;
+  classes: { name: string; color: [number, number, number] }[];
+  /** Raw values of label files: `pairs` of value and class index, and values that are `ignored`. */
+  mappings: { kind: string; pairs: [number, number][]; ignored: number[] }[];
+}
+
+/** One line of JSON. */
+export function stringifyClassSet(set: ClassSet): string {
+  const stored: StoredClassSet = {
+    name: set.name,
+    classes: set.classes.map(({ name, color }) => ({ name, color: [...color] })),
+    mappings: set.mappings.map(({ kind, toIndex, known }) => {
+      const raws = Array.from(known.keys()).filter((raw) => known[raw] === 1);
+      return {
+        kind,
+        pairs: raws.filter((raw) => toIndex[raw] !== ignoreIndex).map((raw) => [raw, toIndex[raw]!]),
+        ignored: raws.filter((raw) => toIndex[raw] === ignoreIndex),
+      };
+    }),
+  };
+  return JSON.stringify(stored);
+}
+
+/** The set that {@link stringifyClassSet} wrote. @throws Error when the text is something else */
+export function parseClassSet(text: string): ClassSet {
+  const stored = JSON.parse(text) as StoredClassSet;
+  const classes = stored.classes.map(({ name, color }) => [String(name), color] as const);
+  const mappings = stored.mappings.map(({ kind, pairs, ignored }) => {
+    const known = labelKinds.find((name) => name === kind);
+    if (known === undefined) throw new Error(`unknown kind of label "${kind}"`);
+    return labelMapping(known, pairs, ignored);
+  });
+  return classSet(String(stored.name), classes, mappings);
+}

@@ -1,0 +1,69 @@
+/** From DINOv3 checkpoints to a network file, and back to a file with the trained head inside. */
+import { mkdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { DinoSegError } from '../errors.js';
+import { writeError } from '../files.js';
+import { engine } from '../native/engine.js';
+import type { Inspection, SegmentorPlan } from '../native/surface.js';
+import type { ClassHead } from './class-head.js';
+import type { SegmentationModel } from './segmentation-model.js';
+
+export interface ConvertModelOptions {
+  /** The backbone's state dict: .pth or .safetensors. */
+  backbone: string;
+  /** The rest of the segmentor: the released head file. */
+  head: string;
+  /** The TorchScript file to write. */
+  out: string;
+  /** Precision of the stored backbone weights. Default `float32`. */
+  dtype?: 'float32' | 'bfloat16';
+}
+
+/**
+ * Builds the network of two checkpoints and writes it as a TorchScript file. Dimensions come from the shapes.
+ *
+ * @returns what the network is made of.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, superfluous and misshapen keys),
+ *   DISK_FULL, IO, OUT_OF_MEMORY.
+ */
+export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan> {
+  const { backbone, head, out, dtype = 'float32' } = options;
+  for (const input of [backbone, head])
+    if (resolve(input) === resolve(out))
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `The output ${out} is one of the inputs; give another name.`,
+      );
+  await makeFolderOf(out);
+  return engine().convertSegmentor({ backbone, head, out, dtype });
+}
+
+/**
+ * Keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, without reading its values.
+ *
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*.
+ */
+export async function inspect(path: string): Promise<Inspection> {
+  return engine().inspect(path);
+}
+
+/**
+ * Writes a TorchScript file with the head's weights in place of the model's own class_embed.
+ *
+ * @throws DinoSegError HEAD_MISMATCH, DISK_FULL, IO, DISPOSED.
+ */
+export async function exportModel(model: SegmentationModel, head: ClassHead, out: string): Promise<void> {
+  head.assertFits(model);
+  if (resolve(model.path) === resolve(out))
+    throw new DinoSegError('INVALID_ARGUMENT', `The output ${out} is the network itself; give another name.`);
+  await makeFolderOf(out);
+  await engine().exportModel(model.handle, head.handle, out);
+}
+
+async function makeFolderOf(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(resolve(path)), { recursive: true });
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}

@@ -1,0 +1,29 @@
+/** What the frozen network makes of a batch; every head function takes it. */
+import type { Decoded } from '../native/surface.js';
+import { Tensor } from './tensor.js';
+
+/** Queries B×Q×C (input of class_embed) and mask logits B×Q×h×w (h = H/4, w = W/4) of a batch of images. */
+export class DecodedImages implements Disposable {
+  readonly queries: Tensor;
+  readonly masks: Tensor;
+
+  constructor(decoded: Decoded) {
+    this.queries = Tensor.wrap(decoded.queries);
+    this.masks = Tensor.wrap(decoded.masks);
+  }
+
+  /** The engine's own handles. @throws DinoSegError DISPOSED */
+  get handles(): Decoded {
+    return { queries: this.queries.handle, masks: this.masks.handle };
+  }
+
+  /** Frees both tensors now. */
+  dispose(): void {
+    this.queries.dispose();
+    this.masks.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

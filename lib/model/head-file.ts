@@ -1,0 +1,246 @@
+/** Files that hold a class_embed head: this package's own, and those of others. */
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import type { CheckpointEntry, Inspection, TensorHandle } from '../native/surface.js';
+import type { ClassSet } from '../data/class-set.js';
+import { parseClassSet, stringifyClassSet } from './class-set-json.js';
+import { Tensor } from './tensor.js';
+
+/** The checkpoint's own name of the trained layer. */
+const prefix = 'segmentation_model.1.predictor.class_embed';
+const formatName = 'dinov3-seg head';
+const formatVersion = 1;
+
+export type Precision = 'bfloat16' | 'float32';
+
+/** What a head file says about its head. */
+export interface HeadMetadata {
+  /** Names, colours and label mapping of the classes; null where the file does not say. */
+  classSet: ClassSet | null;
+  precision: Precision;
+  /** Epoch (from 1) after which it was saved, and its mIoU (0…1) then. */
+  epoch?: number;
+  mIoU?: number;
+  /** {@link SegmentationModel.id} of the network it was trained on. */
+  modelId?: string;
+  /** Width and height that it was trained at. */
+  imageSize?: number;
+  /** Where the run stood, as JSON, in files from which training goes on. */
+  run?: string;
+}
+
+/** Weight K×C row by row, bias K, and AdamW's moments where the file holds them. */
+export interface HeadValues {
+  classes: number;
+  hidden: number;
+  weight: Float32Array;
+  bias: Float32Array;
+  optimizer?: OptimizerValues;
+}
+
+export interface OptimizerValues {
+  expAvgWeight: Float32Array;
+  expAvgBias: Float32Array;
+  expAvgSqWeight: Float32Array;
+  expAvgSqBias: Float32Array;
+  steps: number;
+}
+
+const optimizerKeys = {
+  expAvgWeight: 'optimizer.exp_avg.weight',
+  expAvgBias: 'optimizer.exp_avg.bias',
+  expAvgSqWeight: 'optimizer.exp_avg_sq.weight',
+  expAvgSqBias: 'optimizer.exp_avg_sq.bias',
+} as const;
+
+/** Whether a file was written by {@link writeHeadFile}. */
+export function isHeadFile(inspection: Inspection): boolean {
+  return inspection.metadata['format'] === formatName;
+}
+
+/**
+ * Writes a head file (safetensors): temporary file, synced, renamed.
+ *
+ * @throws DinoSegError DISK_FULL, IO.
+ */
+export async function writeHeadFile(path: string, values: HeadValues, metadata: HeadMetadata): Promise<void> {
+  const { classes, hidden, optimizer } = values;
+  const tensors: Record<string, TensorHandle> = {};
+  const owned: Tensor[] = [];
+  const put = (key: string, data: Float32Array, shape: number[]) => {
+    const tensor = Tensor.from(data, shape);
+    owned.push(tensor);
+    tensors[key] = tensor.handle;
+  };
+  put(`${prefix}.weight`, values.weight, [classes, hidden]);
+  put(`${prefix}.bias`, values.bias, [classes]);
+  if (optimizer) {
+    put(optimizerKeys.expAvgWeight, optimizer.expAvgWeight, [classes, hidden]);
+    put(optimizerKeys.expAvgBias, optimizer.expAvgBias, [classes]);
+    put(optimizerKeys.expAvgSqWeight, optimizer.expAvgSqWeight, [classes, hidden]);
+    put(optimizerKeys.expAvgSqBias, optimizer.expAvgSqBias, [classes]);
+  }
+  try {
+    await engine().writeSafetensors(path, tensors, metadataStrings(metadata, optimizer));
+  } finally {
+    for (const tensor of owned) tensor.dispose();
+  }
+}
+
+function metadataStrings(metadata: HeadMetadata, optimizer?: OptimizerValues): Record<string, string> {
+  const { classSet, precision, epoch, mIoU, modelId, imageSize, run } = metadata;
+  return {
+    format: formatName,
+    formatVersion: String(formatVersion),
+    precision,
+    ...(classSet && { classes: stringifyClassSet(classSet) }),
+    ...(epoch !== undefined && { epoch: String(epoch) }),
+    ...(mIoU !== undefined && { mIoU: String(mIoU) }),
+    ...(modelId !== undefined && { modelId }),
+    ...(imageSize !== undefined && { imageSize: String(imageSize) }),
+    ...(optimizer && { steps: String(optimizer.steps) }),
+    ...(run !== undefined && { run }),
+  };
+}
+
+/**
+ * Reads a head file of this package.
+ *
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for other files and newer versions, CHECKPOINT_KEYS.
+ */
+export async function readHeadFile(path: string): Promise<{ values: HeadValues; metadata: HeadMetadata }> {
+  const inspection = await engine().inspect(path);
+  if (!isHeadFile(inspection))
+    throw new DinoSegError(
+      'CHECKPOINT_FORMAT',
+      `${path} is no head file of this package (its metadata names no format "${formatName}"). ` +
+        'Use ClassHead.import() for checkpoints from elsewhere.',
+    );
+  const version = Number(inspection.metadata['formatVersion']);
+  if (version !== formatVersion)
+    throw new DinoSegError(
+      'CHECKPOINT_FORMAT',
+      `${path} has head format ${inspection.metadata['formatVersion']}; this release reads ${formatVersion}. ` +
+        'Update the package.',
+    );
+  const values = await readValues(path, inspection.tensors);
+  const hasOptimizer = inspection.tensors.some((entry) => entry.name === optimizerKeys.expAvgWeight);
+  if (hasOptimizer) values.optimizer = await readOptimizer(path, values, inspection.metadata);
+  return { values, metadata: parseMetadata(path, inspection.metadata) };
+}
+
+/**
+ * Reads the only `…class_embed.weight` and `.bias` of any checkpoint.
+ *
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for unreadable files, CHECKPOINT_KEYS when there is not exactly
+ *   one such pair, HEAD_MISMATCH when its shapes are not K×C and K.
+ */
+export async function readForeignHead(path: string): Promise<HeadValues> {
+  return readValues(path, (await engine().inspect(path)).tensors);
+}
+
+async function readValues(path: string, entries: CheckpointEntry[]): Promise<HeadValues> {
+  const { weight, bias } = findHead(path, entries);
+  const read = await readFloats(path, [weight.name, bias.name]);
+  return {
+    classes: weight.shape[0]!,
+    hidden: weight.shape[1]!,
+    weight: read[weight.name]!,
+    bias: read[bias.name]!,
+  };
+}
+
+function findHead(
+  path: string,
+  entries: CheckpointEntry[],
+): { weight: CheckpointEntry; bias: CheckpointEntry } {
+  const weights = entries.filter(({ name }) => /(^|\.)class_embed\.weight$/.test(name));
+  const weight = weights[0];
+  if (weight === undefined || weights.length > 1)
+    throw new DinoSegError(
+      'CHECKPOINT_KEYS',
+      `${path} should hold exactly one tensor named …class_embed.weight; ` +
+        (weight
+          ? `it holds ${weights.map(({ name }) => name).join(', ')}.`
+          : `none of its ${entries.length} is.`) +
+        ' Save the head that you mean alone and import that file.',
+    );
+  const biasName = weight.name.replace(/weight$/, 'bias');
+  const bias = entries.find(({ name }) => name === biasName);
+  if (bias === undefined)
+    throw new DinoSegError(
+      'CHECKPOINT_KEYS',
+      `${path} holds ${weight.name} but no ${biasName}, which belongs to it.`,
+    );
+  const [classes, hidden] = weight.shape;
+  if (
+    weight.shape.length !== 2 ||
+    bias.shape.length !== 1 ||
+    bias.shape[0] !== classes ||
+    !classes ||
+    !hidden
+  )
+    throw new DinoSegError(
+      'HEAD_MISMATCH',
+      `A class_embed head has a weight of classes × hidden and a bias of classes; in ${path} they are ` +
+        `${weight.shape.join('×')} and ${bias.shape.join('×')}.`,
+    );
+  return { weight, bias };
+}
+
+async function readOptimizer(
+  path: string,
+  values: HeadValues,
+  metadata: Record<string, string>,
+): Promise<OptimizerValues> {
+  const keys = Object.values(optimizerKeys);
+  const read = await readFloats(path, keys);
+  const steps = Number(metadata['steps']);
+  const sizesFit = keys.every(
+    (key) => read[key]!.length === (key.endsWith('weight') ? values.weight.length : values.bias.length),
+  );
+  if (!sizesFit || !Number.isInteger(steps) || steps < 0)
+    throw new DinoSegError(
+      'CHECKPOINT_FORMAT',
+      `${path} holds an optimiser state that does not fit its weights.`,
+    );
+  return {
+    expAvgWeight: read[optimizerKeys.expAvgWeight]!,
+    expAvgBias: read[optimizerKeys.expAvgBias]!,
+    expAvgSqWeight: read[optimizerKeys.expAvgSqWeight]!,
+    expAvgSqBias: read[optimizerKeys.expAvgSqBias]!,
+    steps,
+  };
+}
+
+async function readFloats(path: string, names: string[]): Promise<Record<string, Float32Array>> {
+  const { tensors } = await engine().readTensors(path, names);
+  const values: Record<string, Float32Array> = {};
+  for (const [name, handle] of Object.entries(tensors)) {
+    using tensor = Tensor.wrap(handle);
+    values[name] = await tensor.floats();
+  }
+  return values;
+}
+
+function parseMetadata(path: string, metadata: Record<string, string>): HeadMetadata {
+  const { classes, precision, epoch, mIoU, modelId, imageSize, run } = metadata;
+  const damaged = (key: string) =>
+    new DinoSegError('CHECKPOINT_FORMAT', `${path}: its metadata "${key}" cannot be read: ${metadata[key]}`);
+  if (precision !== 'bfloat16' && precision !== 'float32') throw damaged('precision');
+  let classSet: ClassSet | null = null;
+  try {
+    if (classes !== undefined) classSet = parseClassSet(classes);
+  } catch {
+    throw damaged('classes');
+  }
+  return {
+    classSet,
+    precision,
+    ...(epoch !== undefined && { epoch: Number(epoch) }),
+    ...(mIoU !== undefined && { mIoU: Number(mIoU) }),
+    ...(modelId !== undefined && { modelId }),
+    ...(imageSize !== undefined && { imageSize: Number(imageSize) }),
+    ...(run !== undefined && { run }),
+  };
+}

@@ -1,0 +1,76 @@
+/** A tensor of the engine, on any device, as an object with a shape. */
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import type { DType, TensorArray, TensorHandle } from '../native/surface.js';
+
+/**
+ * A tensor owned by the engine. Its memory is freed by `dispose()` (or `using`), at the latest by the garbage
+ * collector, which does not know how large it is: dispose of tensors in loops.
+ */
+export class Tensor implements Disposable {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** `cpu`, `cuda:0`, … */
+  readonly device: string;
+  #handle: TensorHandle | undefined;
+
+  private constructor(handle: TensorHandle) {
+    const { shape, dtype, device } = engine().tensorInfo(handle);
+    this.#handle = handle;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.device = device;
+  }
+
+  /**
+   * Copies an array into a CPU tensor of the array's dtype.
+   *
+   * @throws DinoSegError SHAPE when `shape` and the array's length do not agree.
+   */
+  static from(data: TensorArray, shape: readonly number[]): Tensor {
+    const elements = shape.reduce((product, size) => product * size, 1);
+    if (elements !== data.length)
+      throw new DinoSegError(
+        'SHAPE',
+        `A tensor of shape ${shape.join('×') || 'scalar'} has ${elements} elements; the array has ${data.length}.`,
+      );
+    return new Tensor(engine().tensor(data, [...shape]));
+  }
+
+  /** Takes over a handle that the engine gave. */
+  static wrap(handle: TensorHandle): Tensor {
+    return new Tensor(handle);
+  }
+
+  /** The engine's own handle. @throws DinoSegError DISPOSED */
+  get handle(): TensorHandle {
+    if (this.#handle === undefined)
+      throw new DinoSegError(
+        'DISPOSED',
+        `A tensor of shape ${this.shape.join('×')} was used after dispose().`,
+      );
+    return this.#handle;
+  }
+
+  /** Copies the values to the CPU; bfloat16 and float16 come as Float32Array, bool as Uint8Array. */
+  async data(): Promise<TensorArray> {
+    return (await engine().tensorData(this.handle)).data;
+  }
+
+  /** The values as float32, whatever real dtype the tensor has. */
+  async floats(): Promise<Float32Array> {
+    const data = await this.data();
+    return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);
+  }
+
+  /** Frees the tensor's memory now. Calling it again does nothing. */
+  dispose(): void {
+    if (this.#handle === undefined) return;
+    engine().dispose(this.#handle);
+    this.#handle = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

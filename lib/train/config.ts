@@ -1,0 +1,207 @@
+/** Everything that shapes a training run, with the recipe's defaults (reference/recipe.md). */
+import { readFile } from 'node:fs/promises';
+import { labelKinds, type LabelKind } from '../data/class-set.js';
+import { DinoSegError } from '../errors.js';
+import { readError } from '../files.js';
+import { checkImageSize } from '../model/image-size.js';
+import { didYouMean } from '../nearest.js';
+import { withoutUndefined } from '../without-undefined.js';
+
+export interface TrainConfig {
+  /** The network: a TorchScript file written by `convert`. */
+  model: string;
+  /** Folder in the Cityscapes layout with the splits `train` and `val`. */
+  data: string;
+  /** Run folder. */
+  out: string;
+  /** A class set's name or the path of a JSON file. */
+  classes: string;
+  /** Kind of label files; null takes the class set's first that occurs. */
+  labelKind: LabelKind | null;
+  /** `live`: every image goes through the network in every epoch, augmented. */
+  mode: 'live';
+  epochs: number;
+  /** Epochs without a better mIoU after which to stop; 0: never. */
+  patience: number;
+  /** Of AdamW at the start; cosine annealing takes it to 0. */
+  learningRate: number;
+  weightDecay: number;
+  batchSize: number;
+  /** Batches whose gradients are gathered for one step. */
+  accumulate: number;
+  /** Global norm of the gradients to clip to; 0: no clipping. */
+  maxNorm: number;
+  /** Width and height that images are resized to, a multiple of 32. */
+  imageSize: number;
+  /** Probability of a horizontal flip. */
+  flip: number;
+  /** Strengths of the colour jitter, as torchvision has them; all 0: none. */
+  brightness: number;
+  contrast: number;
+  saturation: number;
+  hue: number;
+  /** Of the head's first weights, the order of the images and the augmentation. */
+  seed: number;
+  /** `auto`: a CUDA device where there is one, else the CPU. */
+  device: string;
+  /** Of the network's weights. */
+  dtype: 'stored' | 'float32' | 'bfloat16';
+  /** Of the head's linear layer. */
+  precision: 'bfloat16' | 'float32';
+  /** A state to resume from is saved this often within an epoch, too. */
+  saveEverySeconds: number;
+  /** Batches that are decoded and resized ahead of the network. */
+  prefetch: number;
+}
+
+/** The recipe. `model`, `data` and `out` have no default. */
+export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>> = {
+  classes: 'idd26',
+  labelKind: null,
+  mode: 'live',
+  epochs: 20,
+  patience: 10,
+  learningRate: 1e-4,
+  weightDecay: 1e-4,
+  batchSize: 1,
+  accumulate: 1,
+  maxNorm: 1,
+  imageSize: 512,
+  flip: 0.5,
+  brightness: 0.3,
+  contrast: 0.3,
+  saturation: 0.3,
+  hue: 0.1,
+  seed: 0,
+  device: 'auto',
+  dtype: 'stored',
+  precision: 'bfloat16',
+  saveEverySeconds: 300,
+  prefetch: 4,
+};
+
+/** Says what is expected, or undefined where the value is right. */
+type Rule = (value: unknown) => string | undefined;
+
+const text: Rule = (value) =>
+  typeof value === 'string' && value !== '' ? undefined : 'a text that is not empty';
+
+const integer =
+  (least: number): Rule =>
+  (value) =>
+    Number.isSafeInteger(value) && (value as number) >= least ? undefined : `a whole number from ${least}`;
+
+const number =
+  (least: number, most = Infinity): Rule =>
+  (value) =>
+    typeof value === 'number' && value >= least && value <= most && Number.isFinite(value)
+      ? undefined
+      : most === Infinity
+        ? `a number from ${least}`
+        : `a number from ${least} to ${most}`;
+
+const oneOf =
+  (...values: readonly (string | null)[]): Rule =>
+  (value) =>
+    values.includes(value as string | null) ? undefined : `one of ${values.map(String).join(', ')}`;
+
+const positive: Rule = (value) =>
+  typeof value === 'number' && value > 0 && Number.isFinite(value) ? undefined : 'a number above 0';
+
+const rules: Record<keyof TrainConfig, Rule> = {
+  model: text,
+  data: text,
+  out: text,
+  classes: text,
+  labelKind: oneOf(null, ...labelKinds),
+  mode: oneOf('live'),
+  epochs: integer(1),
+  patience: integer(0),
+  learningRate: positive,
+  weightDecay: number(0),
+  batchSize: integer(1),
+  accumulate: integer(1),
+  maxNorm: number(0),
+  imageSize: integer(1),
+  flip: number(0, 1),
+  brightness: number(0, 1),
+  contrast: number(0, 1),
+  saturation: number(0, 1),
+  hue: number(0, 0.5),
+  seed: integer(0),
+  device: text,
+  dtype: oneOf('stored', 'float32', 'bfloat16'),
+  precision: oneOf('bfloat16', 'float32'),
+  saveEverySeconds: number(0),
+  prefetch: integer(1),
+};
+
+/** Names of all settings. */
+export const configKeys = Object.keys(rules) as (keyof TrainConfig)[];
+
+/**
+ * Settings that may change when a run goes on: where things lie (the network and the data are compared by their
+ * contents instead) and what does not touch the result.
+ */
+const freeOnResume: readonly (keyof TrainConfig)[] = ['model', 'data', 'out', 'saveEverySeconds', 'prefetch'];
+
+/**
+ * A whole, valid configuration from what was given and the recipe's defaults.
+ *
+ * @throws DinoSegError INVALID_ARGUMENT naming the setting, what was expected and what came; SHAPE for an image size
+ *   that is no multiple of 32.
+ */
+export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
+  refuseUnknown(given, 'the settings');
+  const config = { ...trainDefaults, ...withoutUndefined(given) } as TrainConfig;
+  for (const key of configKeys) {
+    const expected = rules[key](config[key]);
+    if (expected === undefined) continue;
+    const came = config[key] === undefined ? 'it is missing' : `${JSON.stringify(config[key])} was given`;
+    const hint = key === 'mode' ? ' (training on cached network outputs is not in this release)' : '';
+    throw new DinoSegError('INVALID_ARGUMENT', `The setting "${key}" should be ${expected}; ${came}${hint}.`);
+  }
+  checkImageSize(config.imageSize, config.imageSize);
+  return config;
+}
+
+/**
+ * Settings from a JSON file, an object with names of {@link TrainConfig}.
+ *
+ * @throws DinoSegError FILE_NOT_FOUND, IO, INVALID_ARGUMENT for anything else than such an object.
+ */
+export async function readConfigFile(path: string): Promise<Partial<TrainConfig>> {
+  let content: string;
+  try {
+    content = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(content);
+  } catch (cause) {
+    throw new DinoSegError('INVALID_ARGUMENT', `${path} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw new DinoSegError('INVALID_ARGUMENT', `${path} should hold a JSON object with settings.`);
+  refuseUnknown(parsed, path);
+  return parsed;
+}
+
+/** The settings in which a run and its continuation differ and may not, as `epochs: 20 → 30`. */
+export function configDifferences(before: TrainConfig, after: TrainConfig): string[] {
+  return configKeys
+    .filter((key) => !freeOnResume.includes(key) && before[key] !== after[key])
+    .map((key) => `${key}: ${JSON.stringify(before[key])} → ${JSON.stringify(after[key])}`);
+}
+
+function refuseUnknown(given: object, where: string): void {
+  const unknown = Object.keys(given).find((key) => !Object.hasOwn(rules, key));
+  if (unknown === undefined) return;
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    `There is no setting "${unknown}" (in ${where}).${didYouMean(unknown, configKeys)} ` +
+      `Settings are ${configKeys.join(', ')}.`,
+  );
+}

@@ -1,0 +1,20 @@
+/** When a run has a new best epoch, and when it gives up waiting for one. */
+
+export interface BestEpoch {
+  epoch: number;
+  mIoU: number;
+}
+
+/** The better of the best epoch so far and a new one; an epoch without a measurable mIoU is never better. */
+export function betterEpoch(best: BestEpoch | null, epoch: number, mIoU: number | null): BestEpoch | null {
+  if (mIoU === null || !Number.isFinite(mIoU)) return best;
+  return best === null || mIoU > best.mIoU ? { epoch, mIoU } : best;
+}
+
+/**
+ * Whether `patience` epochs have gone by since the best one (0: wait for ever).
+ * While no epoch has been measurable, all of them count as waiting.
+ */
+export function outOfPatience(best: BestEpoch | null, epoch: number, patience: number): boolean {
+  return patience > 0 && epoch - (best?.epoch ?? 0) >= patience;
+}

@@ -1,0 +1,105 @@
+/** How well a head segments a data set. */
+import type { SegmentationDataset } from '../data/dataset.js';
+import type { ClassHead } from '../model/class-head.js';
+import { checkImageSize } from '../model/image-size.js';
+import { scoringOf } from '../model/scoring.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
+import { engine } from '../native/engine.js';
+import type { Scoring } from '../native/surface.js';
+import { evaluationBatches } from './batches.js';
+import { imageIou, meanOf, metricsOf } from './metrics.js';
+
+export interface EvaluateOptions {
+  /** Width and height that images and labels are resized to, a multiple of 32. Default 512. */
+  imageSize?: number;
+  /** Default: what the head's number of outputs says. */
+  scoring?: Scoring;
+  /** Images prepared ahead of the network. Default 4. */
+  prefetch?: number;
+  /** Stops between two images. */
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface ClassResult {
+  index: number;
+  name: string;
+  /** 0…1; null where the class occurs in neither labels nor predictions. */
+  iou: number | null;
+  /** Labelled pixels of the class at the evaluated size. */
+  truthPixels: number;
+}
+
+/** Shares are 0…1; null where there was nothing to measure. */
+export interface Evaluation {
+  images: number;
+  /** Mean of the images' cross entropies; null for ade20k scoring, which no loss belongs to. */
+  loss: number | null;
+  /** Of the data set: one confusion matrix, mean over the classes that occur in the labels. */
+  mIoU: number | null;
+  /** Mean of the images' own mean IoU: named as such, not comparable with `mIoU`. */
+  perImageIoU: number | null;
+  pixelAccuracy: number | null;
+  classes: ClassResult[];
+  /** Pixels, a row a true class, a column a predicted one. */
+  confusion: number[][];
+  seconds: number;
+  imagesPerSecond: number;
+}
+
+/**
+ * Evaluates a head on a data set, images and labels resized as in training (reference/recipe.md).
+ *
+ * @throws DinoSegError HEAD_MISMATCH, SHAPE, IMAGE, LABEL_SIZE, LABEL_VALUE, OUT_OF_MEMORY; the signal's reason.
+ */
+export async function evaluate(
+  model: SegmentationModel,
+  head: ClassHead,
+  dataset: SegmentationDataset,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const { imageSize = 512, prefetch = 4, signal, onProgress } = options;
+  head.assertFits(model);
+  checkImageSize(imageSize, imageSize);
+  const scoring = scoringOf(head, dataset.classSet, options.scoring);
+  const { length: classes } = dataset.classSet.classes;
+  const size = { width: imageSize, height: imageSize };
+  const place = { imageSize, device: model.device, prefetch };
+
+  const started = performance.now();
+  const total = new Float64Array(classes * classes);
+  const losses: (number | null)[] = [];
+  const imageIous: (number | null)[] = [];
+  for await (using batch of evaluationBatches(dataset, place, signal)) {
+    using decoded = await model.decode(batch.images);
+    if (scoring === 'recipe') {
+      const { loss, pixels } = await head.loss(decoded, batch.labels);
+      losses.push(pixels > 0 ? loss : null);
+    }
+    using map = await head.classMap(decoded, { ...size, scoring });
+    const confusion = await engine().confusion(map.handle, batch.labels.handle, classes);
+    for (let i = 0; i < total.length; i++) total[i]! += confusion[i]!;
+    imageIous.push(imageIou(confusion, classes));
+    onProgress?.(imageIous.length, dataset.length);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const { mIoU, pixelAccuracy, classIou, truthPixels } = metricsOf(total, classes);
+  return {
+    images: imageIous.length,
+    loss: meanOf(losses),
+    mIoU,
+    perImageIoU: meanOf(imageIous),
+    pixelAccuracy,
+    classes: dataset.classSet.classes.map(({ index, name }) => ({
+      index,
+      name,
+      iou: classIou[index]!,
+      truthPixels: truthPixels[index]!,
+    })),
+    confusion: Array.from({ length: classes }, (_, row) => [
+      ...total.subarray(row * classes, (row + 1) * classes),
+    ]),
+    seconds,
+    imagesPerSecond: imageIous.length / seconds,
+  };
+}

@@ -1,0 +1,198 @@
+/** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
+import { DinoSegError } from '../errors.js';
+import { trainingBatches } from './batches.js';
+import type { TrainConfig } from './config.js';
+import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
+import { evaluate, type Evaluation } from './evaluate.js';
+import { openRun, type OpenRun } from './open-run.js';
+import type { EpochMetrics, RunPosition } from './run-folder.js';
+import { cosineLearningRate, schedule } from './schedule.js';
+
+/** Where training is; comes after every batch and every evaluated image. */
+export interface TrainProgress {
+  phase: 'train' | 'evaluate';
+  epoch: number;
+  epochs: number;
+  /** Images of this phase. */
+  done: number;
+  total: number;
+  /** Mean of the epoch's batches so far; null while evaluating. */
+  loss: number | null;
+}
+
+export interface TrainHooks {
+  /** Stops at the next optimiser step, with a state to resume from. */
+  signal?: AbortSignal;
+  onProgress?: (progress: TrainProgress) => void;
+  onEpoch?: (metrics: EpochMetrics) => void;
+  /** Lines of training.log. */
+  onLog?: (line: string) => void;
+}
+
+export interface TrainResult {
+  out: string;
+  /** null when no epoch had a mIoU that could be measured. */
+  best: BestEpoch | null;
+  /** Epochs that were done, in this and earlier sittings. */
+  epochs: number;
+  stoppedEarly: boolean;
+}
+
+/**
+ * Trains a head and leaves a run folder behind.
+ *
+ * Gradients of `accumulate` batches, each divided by `accumulate`, make a step; what is left of an epoch's end makes a
+ * step of its own, with as much less weight. Going on with `resume` gives the weights of a run that never stopped.
+ *
+ * @throws DinoSegError ABORTED when the signal stopped it; RUN for a loss that is not finite, and as `openRun`;
+ *   IMAGE, LABEL_SIZE, LABEL_VALUE from the data; DISK_FULL, IO; OUT_OF_MEMORY.
+ */
+export async function train(
+  given: Partial<TrainConfig>,
+  hooks: TrainHooks & { resume?: boolean } = {},
+): Promise<TrainResult> {
+  using run = await openRun(given, hooks.resume ?? false);
+  const { config, position, folder } = run;
+  const log = async (line: string) => {
+    hooks.onLog?.(line);
+    await folder.log(line);
+  };
+  await log(describeStart(run));
+  while (!position.finished) {
+    await trainEpoch(run, hooks);
+    const evaluation = await evaluateEpoch(run, hooks);
+    const metrics = epochMetrics(run, evaluation);
+    await finishEpoch(run, metrics);
+    await log(describeEpoch(metrics, position.best));
+    hooks.onEpoch?.(metrics);
+  }
+  const epochs = position.epoch - 1;
+  const stoppedEarly = epochs < config.epochs;
+  await log(`finished after ${epochs} epochs${stoppedEarly ? ' (no better mIoU for a while)' : ''}`);
+  return { out: config.out, best: position.best, epochs, stoppedEarly };
+}
+
+/** Trains what is left of the epoch and saves the state. */
+async function trainEpoch(run: OpenRun, hooks: TrainHooks): Promise<void> {
+  const { config, model, head, position } = run;
+  const { batchesPerEpoch, stepsPerEpoch, totalSteps } = scheduleOf(run);
+  let resumed = performance.now();
+  let savedAt = resumed;
+  const save = async () => {
+    position.seconds += (performance.now() - resumed) / 1000;
+    resumed = savedAt = performance.now();
+    await run.folder.saveLast(head, position);
+  };
+  for await (using batch of trainingBatches(run.train, config, position.epoch, position.batch)) {
+    using decoded = await model.decode(batch.images);
+    const { loss } = await head.accumulate(decoded, batch.labels, 1 / config.accumulate);
+    assertFinite(loss, position);
+    position.batch++;
+    position.lossSum += loss * batch.count;
+    position.images += batch.count;
+    reportTraining(run, hooks);
+    if (position.batch % config.accumulate !== 0 && position.batch < batchesPerEpoch) continue;
+
+    const step = (position.epoch - 1) * stepsPerEpoch + Math.ceil(position.batch / config.accumulate) - 1;
+    const learningRate = cosineLearningRate(config.learningRate, step, totalSteps);
+    await head.step({ learningRate, weightDecay: config.weightDecay, maxNorm: config.maxNorm });
+    const stopping = hooks.signal?.aborted ?? false;
+    if (stopping || performance.now() - savedAt >= config.saveEverySeconds * 1000) await save();
+    if (stopping) throw stopped(run);
+  }
+  await save();
+}
+
+async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluation> {
+  const { config, model, head, val, position } = run;
+  const { epoch } = position;
+  const { epochs, imageSize, prefetch } = config;
+  try {
+    return await evaluate(model, head, val, {
+      imageSize,
+      prefetch,
+      ...(hooks.signal && { signal: hooks.signal }),
+      onProgress: (done, total) =>
+        hooks.onProgress?.({ phase: 'evaluate', epoch, epochs, done, total, loss: null }),
+    });
+  } catch (error) {
+    throw hooks.signal?.aborted ? stopped(run) : error;
+  }
+}
+
+/** Writes the epoch's line, the best head and the position, in the order that a crash between them forgives. */
+async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
+  const { config, head, folder, position } = run;
+  const { epoch } = metrics;
+  const best = betterEpoch(position.best, epoch, metrics.mIoU);
+  await folder.appendMetrics(metrics);
+  if (best?.epoch === epoch) await folder.saveBest(head, best);
+  const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
+  Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });
+  await folder.saveLast(head, position);
+}
+
+function epochMetrics(run: OpenRun, evaluation: Evaluation): EpochMetrics {
+  const { epoch, lossSum, images, seconds } = run.position;
+  const { stepsPerEpoch, totalSteps } = scheduleOf(run);
+  return {
+    epoch,
+    trainLoss: lossSum / images,
+    valLoss: evaluation.loss,
+    mIoU: evaluation.mIoU,
+    perImageIoU: evaluation.perImageIoU,
+    pixelAccuracy: evaluation.pixelAccuracy,
+    lr: cosineLearningRate(run.config.learningRate, epoch * stepsPerEpoch - 1, totalSteps),
+    seconds: seconds + evaluation.seconds,
+    imagesPerSecond: images / seconds,
+  };
+}
+
+function scheduleOf({ train, config }: OpenRun): ReturnType<typeof schedule> {
+  return schedule({ ...config, images: train.length });
+}
+
+function reportTraining({ config, train, position }: OpenRun, hooks: TrainHooks): void {
+  const { epoch, images, lossSum } = position;
+  const { epochs } = config;
+  const loss = lossSum / images;
+  hooks.onProgress?.({ phase: 'train', epoch, epochs, done: images, total: train.length, loss });
+}
+
+function assertFinite(loss: number, { epoch, batch }: RunPosition): void {
+  if (Number.isFinite(loss)) return;
+  throw new DinoSegError(
+    'RUN',
+    `The loss became ${loss} in epoch ${epoch}, batch ${batch + 1}. Nothing was saved from then on; start again ` +
+      'with a lower learning rate, or with precision float32.',
+  );
+}
+
+function stopped({ config }: OpenRun): DinoSegError {
+  return new DinoSegError(
+    'ABORTED',
+    `Training was stopped; its state is saved. Go on with: dinov3-seg train --out ${config.out} --resume`,
+  );
+}
+
+function describeStart({ config, model, head, train, val, position }: OpenRun): string {
+  const { epoch, batch } = position;
+  const fresh = epoch === 1 && batch === 0;
+  return (
+    `${fresh ? 'start' : `resume at epoch ${epoch}, batch ${batch}`}: ${head.classes} classes ` +
+    `(${config.classes}), ${train.length} training and ${val.length} validation images ` +
+    `(${train.unpaired.count + val.unpaired.count} without label left out), ${config.imageSize}×` +
+    `${config.imageSize}, on ${model.device}`
+  );
+}
+
+function describeEpoch(metrics: EpochMetrics, best: BestEpoch | null): string {
+  const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(2)} %`);
+  const number = (value: number | null) => value?.toFixed(4) ?? '–';
+  return (
+    `epoch ${metrics.epoch}: train loss ${number(metrics.trainLoss)}, val loss ${number(metrics.valLoss)}, ` +
+    `mIoU ${percent(metrics.mIoU)} (per image ${percent(metrics.perImageIoU)}), pixels ` +
+    `${percent(metrics.pixelAccuracy)}, ${metrics.imagesPerSecond.toFixed(2)} images/s` +
+    (best?.epoch === metrics.epoch ? ', the best so far' : '')
+  );
+}

@@ -1,0 +1,70 @@
+/** Segmented pictures of many images. */
+import { availableParallelism } from 'node:os';
+import type { ClassSet } from '../data/class-set.js';
+import { decodeImage, type RgbImage } from '../data/decode.js';
+import { prefetch } from '../data/prefetch.js';
+import { DinoSegError } from '../errors.js';
+import { scoringOf } from '../model/scoring.js';
+import type { SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
+import { writePrediction } from '../report/prediction-files.js';
+import { listImages, outputNames } from './image-list.js';
+
+export interface PredictOptions extends SegmentImageOptions {
+  /** Names and colours of the head's outputs. */
+  classSet: ClassSet;
+  /** Folder to write to: `<image name>_segmentation/` with five files for each image. */
+  output: string;
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface PredictResult {
+  written: { image: string; folder: string }[];
+  /** Images that could not be decoded or found; the others were done nevertheless. */
+  failed: { image: string; error: DinoSegError }[];
+}
+
+/**
+ * Segments images one after another while the next ones are decoded, and writes five files for each
+ * (reference/recipe.md, "Inference outputs"). Folders stand for the images in them.
+ *
+ * @throws DinoSegError HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images that cannot be
+ *   read are listed in the result instead.
+ */
+export async function predict(
+  model: SegmentationModel,
+  inputs: readonly string[],
+  options: PredictOptions,
+): Promise<PredictResult> {
+  const { classSet, output, signal, onProgress } = options;
+  const head = options.head ?? model.ownHead();
+  const scoring = scoringOf(head, classSet, options.scoring);
+  const paths = await listImages(inputs);
+  const names = outputNames(paths);
+  const result: PredictResult = { written: [], failed: [] };
+  const ahead = { ahead: 4, concurrency: Math.min(4, availableParallelism()), signal };
+  let done = 0;
+  for await (const { path, image } of prefetch(paths, decodeOrError, ahead)) {
+    if (image instanceof DinoSegError) result.failed.push({ image: path, error: image });
+    else {
+      const map = await model.segment(image, { ...options, head, scoring });
+      const prediction = { original: image.data, map: map.data, ...sizeOf(image), classSet };
+      result.written.push({ image: path, folder: await writePrediction(output, names[done]!, prediction) });
+    }
+    onProgress?.(++done, paths.length);
+  }
+  return result;
+}
+
+async function decodeOrError(path: string): Promise<{ path: string; image: RgbImage | DinoSegError }> {
+  try {
+    return { path, image: await decodeImage(path) };
+  } catch (error) {
+    if (!(error instanceof DinoSegError)) throw error;
+    return { path, image: error };
+  }
+}
+
+function sizeOf({ width, height }: RgbImage): { width: number; height: number } {
+  return { width, height };
+}

@@ -1,0 +1,226 @@
+/** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors. */
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile, readError, writeError } from '../files.js';
+import { ClassHead, type HeadPlacement } from '../model/class-head.js';
+import { configDifferences, configKeys, type TrainConfig } from './config.js';
+
+/** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
+export interface EpochMetrics {
+  /** From 1. */
+  epoch: number;
+  /** Mean loss of the epoch's images while they were trained on. */
+  trainLoss: number;
+  valLoss: number | null;
+  /** Of the validation set: one confusion matrix, mean over the classes that occur in its labels. */
+  mIoU: number | null;
+  /** Mean of the images' own mIoU; higher or lower than mIoU, and no substitute for it. */
+  perImageIoU: number | null;
+  pixelAccuracy: number | null;
+  /** Learning rate of the epoch's last step. */
+  lr: number;
+  /** Training and evaluation together. */
+  seconds: number;
+  /** Of training. */
+  imagesPerSecond: number;
+}
+
+/** Where a run stands. Everything random follows from the seed, the epoch and the image's index. */
+export interface RunPosition {
+  /** Epoch being worked on, from 1. */
+  epoch: number;
+  /** Batches of it that are done; a multiple of `accumulate`, or all of them. */
+  batch: number;
+  /** Of those batches: sum of the losses times images, the images, the seconds. */
+  lossSum: number;
+  images: number;
+  seconds: number;
+  /** Best epoch so far. */
+  best: { epoch: number; mIoU: number } | null;
+  /** All epochs are done, or the run stopped early. */
+  finished: boolean;
+}
+
+/** What a run was made with: the content of config.json. */
+export interface RunDescription {
+  /** This package's version. */
+  package: string;
+  config: TrainConfig;
+  /** {@link SegmentationModel.id} */
+  modelId: string;
+  /** Images of the splits, and a SHA-256 over their names and kind of label. */
+  data: { train: number; val: number; digest: string };
+}
+
+export const startPosition: Readonly<RunPosition> = {
+  epoch: 1,
+  batch: 0,
+  lossSum: 0,
+  images: 0,
+  seconds: 0,
+  best: null,
+  finished: false,
+};
+
+const runFiles = ['config.json', 'metrics.jsonl', 'best.safetensors', 'last.safetensors'];
+
+/** A run folder, opened by {@link RunFolder.create} or {@link RunFolder.resume}. */
+export class RunFolder {
+  readonly path: string;
+  /** What every head file of the run says about where it comes from. */
+  readonly #origin: { modelId: string; imageSize: number };
+
+  private constructor({ config, modelId }: RunDescription) {
+    this.path = config.out;
+    this.#origin = { modelId, imageSize: config.imageSize };
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /**
+   * Starts a run. @throws DinoSegError RUN when the folder holds one already; DISK_FULL, IO
+   */
+  static async create(description: RunDescription): Promise<RunFolder> {
+    const run = new RunFolder(description);
+    const present = runFiles.filter((name) => existsSync(run.file(name)));
+    if (present.length > 0)
+      throw new DinoSegError(
+        'RUN',
+        `${run.path} holds a run already (${present.join(', ')}). ` +
+          'Go on with it by --resume, or give another folder by --out.',
+      );
+    try {
+      await mkdir(run.path, { recursive: true });
+    } catch (cause) {
+      throw writeError(run.path, cause);
+    }
+    await run.#writeDescription(description);
+    return run;
+  }
+
+  /**
+   * Opens a run to go on with it and cuts metrics.jsonl to the epochs before `position`.
+   *
+   * @throws DinoSegError RUN when it was made with other settings, another network or other data.
+   */
+  static async resume(description: RunDescription, position: RunPosition): Promise<RunFolder> {
+    const run = new RunFolder(description);
+    const before = await readDescription(run.path);
+    const differences = configDifferences(before.config, description.config);
+    if (before.modelId !== description.modelId)
+      differences.push(`model: ${before.modelId} → ${description.modelId} (another network)`);
+    if (before.data.digest !== description.data.digest)
+      differences.push(
+        `data: ${before.data.train} + ${before.data.val} images → ${description.data.train} + ` +
+          `${description.data.val} images (other names or labels)`,
+      );
+    if (differences.length > 0)
+      throw new DinoSegError(
+        'RUN',
+        `The run in ${run.path} cannot go on with other settings than it was started with:\n  ` +
+          `${differences.join('\n  ')}\nLeave them as they were, or start another run by --out.`,
+      );
+    await run.#cutMetrics(position.epoch);
+    return run;
+  }
+
+  async #writeDescription(description: RunDescription): Promise<void> {
+    await atomicWriteFile(this.file('config.json'), `${JSON.stringify(description, null, 2)}\n`);
+  }
+
+  async #cutMetrics(epoch: number): Promise<void> {
+    const path = this.file('metrics.jsonl');
+    if (!existsSync(path)) return;
+    const lines = (await readText(path))
+      .split('\n')
+      .filter((line) => line !== '')
+      .slice(0, epoch - 1);
+    await atomicWriteFile(path, lines.map((line) => `${line}\n`).join(''));
+  }
+
+  /** Adds a line to metrics.jsonl. */
+  async appendMetrics(metrics: EpochMetrics): Promise<void> {
+    await this.#append('metrics.jsonl', `${JSON.stringify(metrics)}\n`);
+  }
+
+  /** Adds a line, with the time, to training.log. */
+  async log(line: string): Promise<void> {
+    await this.#append('training.log', `${new Date().toISOString()} ${line}\n`);
+  }
+
+  async #append(name: string, content: string): Promise<void> {
+    try {
+      await appendFile(this.file(name), content, { flush: true });
+    } catch (cause) {
+      throw writeError(this.file(name), cause);
+    }
+  }
+
+  /** Saves the weights as the best so far. */
+  async saveBest(head: ClassHead, best: { epoch: number; mIoU: number }): Promise<void> {
+    await head.save(this.file('best.safetensors'), { metadata: { ...best, ...this.#origin } });
+  }
+
+  /** Saves weights, optimiser state and position, to resume from. Gradients must be zero: after a step. */
+  async saveLast(head: ClassHead, position: RunPosition): Promise<void> {
+    const { best } = position;
+    await head.save(this.file('last.safetensors'), {
+      optimizer: true,
+      metadata: {
+        epoch: position.epoch,
+        ...(best && { mIoU: best.mIoU }),
+        ...this.#origin,
+        run: JSON.stringify(position),
+      },
+    });
+  }
+}
+
+/** What the run in a folder was made with. @throws DinoSegError RUN */
+export async function readDescription(folder: string): Promise<RunDescription> {
+  const path = join(folder, 'config.json');
+  if (!existsSync(path))
+    throw new DinoSegError('RUN', `There is no run to resume in ${folder}: it holds no config.json.`);
+  const content = await readText(path);
+  let description: RunDescription | undefined;
+  try {
+    description = JSON.parse(content) as RunDescription;
+  } catch {
+    description = undefined;
+  }
+  const missing = configKeys.filter((key) => description?.config?.[key] === undefined);
+  if (!description?.modelId || !description.data?.digest || missing.length > 0)
+    throw new DinoSegError('RUN', `${path} is damaged or of another release: ${missing.join(', ')} missing.`);
+  return description;
+}
+
+/** Position and head of last.safetensors; undefined when the run was stopped before it was first saved. */
+export async function readLast(
+  folder: string,
+  placement: HeadPlacement,
+): Promise<{ head: ClassHead; position: RunPosition } | undefined> {
+  const path = join(folder, 'last.safetensors');
+  if (!existsSync(path)) return undefined;
+  const head = await ClassHead.load(path, placement);
+  const { run } = head.metadata;
+  if (run === undefined) {
+    head.dispose();
+    throw new DinoSegError(
+      'RUN',
+      `${path} says nothing about where the run stood; it is no file to resume from.`,
+    );
+  }
+  return { head, position: JSON.parse(run) as RunPosition };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+}

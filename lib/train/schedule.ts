@@ -1,0 +1,30 @@
+/** Learning rates and steps of a run. */
+
+export interface Schedule {
+  /** Batches of an epoch; the last one may be smaller. */
+  batchesPerEpoch: number;
+  /** Optimiser steps of an epoch; the last one may have gathered fewer batches than the others. */
+  stepsPerEpoch: number;
+  /** Steps of all epochs: the length of the cosine. */
+  totalSteps: number;
+}
+
+/** How many batches and steps a data set gives. */
+export function schedule(options: {
+  images: number;
+  batchSize: number;
+  accumulate: number;
+  epochs: number;
+}): Schedule {
+  const batchesPerEpoch = Math.ceil(options.images / options.batchSize);
+  const stepsPerEpoch = Math.ceil(batchesPerEpoch / options.accumulate);
+  return { batchesPerEpoch, stepsPerEpoch, totalSteps: stepsPerEpoch * options.epochs };
+}
+
+/**
+ * Cosine annealing to 0, stepped each optimiser step: the learning rate of step `step` (from 0) of `totalSteps`.
+ * Closed form of Loshchilov & Hutter, "SGDR" (2017), eq. 5 with a minimum of 0 and no restart.
+ */
+export function cosineLearningRate(initial: number, step: number, totalSteps: number): number {
+  return (initial * (1 + Math.cos((Math.PI * step) / totalSteps))) / 2;
+}
