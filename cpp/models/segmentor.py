@@ -1,0 +1,58 @@
+# The whole network: backbone, adapter, pixel decoder, predictor. Keys: `segmentation_model.0.…`, `segmentation_model.1.…`.
+
+
+class SegmentationHead:
+    pixel_decoder: PixelDecoder
+    predictor: Predictor
+
+
+class SegmentationModel:
+    __annotations__["0"] = Adapter
+    __annotations__["1"] = SegmentationHead
+
+
+# The patch tokens among all tokens, B×(H/16·W/16)×C
+def patch_tokens(tokens: Tensor, images: Tensor) -> Tensor:
+    patches = (images.size(2) // PATCH_SIZE) * (images.size(3) // PATCH_SIZE)
+    return tokens[:, tokens.size(1) - patches :]
+
+
+class Segmentor:
+    segmentation_model: SegmentationModel
+
+    # images B×3×H×W, normalised, H and W multiples of 32. Queries B×Q×hidden (the input of class_embed) and mask logits
+    # B×Q×H/4×W/4, both float32.
+    def decode(self, images: Tensor) -> Tuple[Tensor, Tensor]:
+        adapter = getattr(self.segmentation_model, "0")
+        head = getattr(self.segmentation_model, "1")
+        taps = [patch_tokens(tokens, images) for tokens in adapter.backbone.forward(images)]
+        mask_features, levels = head.pixel_decoder.forward(adapter.forward(images, taps))
+        return head.predictor.forward(levels, mask_features)
+
+    # Class logits B×Q×K and mask logits B×Q×H/4×W/4
+    def forward(self, images: Tensor) -> Tuple[Tensor, Tensor]:
+        queries, masks = self.decode(images)
+        return widen(getattr(self.segmentation_model, "1").predictor.class_embed.forward(queries)), masks
+
+    # Every intermediate array by name, for tests: an error names the part it is in.
+    def taps(self, images: Tensor) -> Dict[str, Tensor]:
+        adapter = getattr(self.segmentation_model, "0")
+        head = getattr(self.segmentation_model, "1")
+        out: Dict[str, Tensor] = {}
+        taps: List[Tensor] = []
+        for (i, tokens) in enumerate(adapter.backbone.forward(images)):
+            taps.append(patch_tokens(tokens, images))
+            out["vit." + str(i) + ".patch"] = taps[i]
+            out["vit." + str(i) + ".cls"] = tokens[:, 0]
+        features = adapter.forward(images, taps)
+        for (i, feature) in enumerate(features):
+            out["adapter.f" + str(i + 1)] = feature
+        mask_features, levels = head.pixel_decoder.forward(features)
+        for (i, level) in enumerate(levels):
+            out["pixel_decoder.level" + str(i)] = level
+        out["pixel_decoder.mask_features"] = mask_features
+        queries, masks = head.predictor.forward(levels, mask_features)
+        out["predictor.queries"] = queries
+        out["pred_logits"] = widen(head.predictor.class_embed.forward(queries))
+        out["pred_masks"] = masks
+        return out

@@ -1,0 +1,115 @@
+# The DINOv3 vision transformer (Siméoni et al. 2025). Keys: the backbone's own file.
+
+
+def rotate_half(x: Tensor) -> Tensor:
+    half = x.size(-1) // 2
+    return torch.cat([-x[..., half:], x[..., :half]], -1)
+
+
+# x B×M×N×D; sin, cos P×D for the last P tokens. Computed in the dtype of sin (float32), returned in that of x.
+def rotate_patches(x: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
+    first = x.size(2) - sin.size(0)
+    patches = x[:, :, first:].to(sin.dtype)
+    patches = patches * cos + rotate_half(patches) * sin
+    return torch.cat([x[:, :, :first], patches.to(x.dtype)], 2)
+
+
+class PatchEmbed:
+    proj: Conv2d
+
+    def forward(self, images: Tensor) -> Tensor:
+        return widen(self.proj.forward(images, PATCH_SIZE, 0))
+
+
+class RopeEmbed:
+    periods: Buffer
+
+    # Sines and cosines of an H×W grid of patches, (H·W)×D each: [y·periods, x·periods] twice
+    def forward(self, height: int, width: int) -> Tuple[Tensor, Tensor]:
+        periods = widen(self.periods)
+        y = (torch.arange(height, dtype=periods.dtype, device=periods.device) + 0.5) / height
+        x = (torch.arange(width, dtype=periods.dtype, device=periods.device) + 0.5) / width
+        y = y.unsqueeze(1).expand([height, width])
+        x = x.unsqueeze(0).expand([height, width])
+        coords = 2.0 * torch.stack([y, x], -1).reshape(height * width, 2, 1) - 1.0
+        angles = (6.283185307179586 * coords / periods).flatten(1)
+        angles = torch.cat([angles, angles], 1)
+        return torch.sin(angles), torch.cos(angles)
+
+
+class Attention:
+    qkv: Linear
+    proj: Linear
+
+    def forward(self, x: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        head_dim = sin.size(1)
+        qkv = self.qkv.forward(x).reshape(batch, tokens, 3, width // head_dim, head_dim)
+        q, k, v = torch.unbind(qkv.transpose(1, 3), 2)  # B×M×N×D each
+        q = rotate_patches(q, sin, cos)
+        k = rotate_patches(k, sin, cos)
+        x = torch.scaled_dot_product_attention(q, k, v)
+        return self.proj.forward(x.transpose(1, 2).reshape(batch, tokens, width))
+
+
+class FeedForward:
+    fc1: Optional[Linear]
+    fc2: Optional[Linear]
+    w1: Optional[Linear]
+    w2: Optional[Linear]
+    w3: Optional[Linear]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if hasattr(self, "w3"):
+            y = self.w3.forward(torch.silu(self.w1.forward(x)) * self.w2.forward(x))
+        else:
+            y = self.fc2.forward(torch.gelu(self.fc1.forward(x)))
+        return y
+
+
+class LayerScale:
+    gamma: Parameter
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class Block:
+    norm1: LayerNorm
+    attn: Attention
+    ls1: LayerScale
+    norm2: LayerNorm
+    mlp: FeedForward
+    ls2: LayerScale
+
+    def forward(self, x: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
+        x = x + self.ls1.forward(self.attn.forward(self.norm1.forward(x, 1e-5), sin, cos))
+        return x + self.ls2.forward(self.mlp.forward(self.norm2.forward(x, 1e-5)))
+
+
+class Vit:
+    cls_token: Parameter
+    storage_tokens: Optional[Parameter]
+    mask_token: Parameter
+    patch_embed: PatchEmbed
+    rope_embed: RopeEmbed
+    blocks: ModuleList[Block]
+    norm: LayerNorm
+    local_cls_norm: Optional[LayerNorm]
+
+    # The normalised tokens of the tapped blocks, B×(1 + storage + H/16·W/16)×C each
+    def forward(self, images: Tensor) -> List[Tensor]:
+        patches = self.patch_embed.forward(images)
+        batch, width = patches.size(0), patches.size(1)
+        sin, cos = self.rope_embed.forward(patches.size(2), patches.size(3))
+        tokens = [widen(self.cls_token).expand([batch, 1, width])]
+        if hasattr(self, "storage_tokens"):
+            tokens.append(widen(self.storage_tokens).expand([batch, self.storage_tokens.size(1), width]))
+        tokens.append(to_tokens(patches))
+        x = torch.cat(tokens, 1)
+        taps: List[Tensor] = []
+        for (i, block) in enumerate(children(self.blocks)):
+            x = block.forward(x, sin, cos)
+            if i in TAPPED_LAYERS:
+                taps.append(self.norm.forward(x, 1e-5))
+        return taps
