@@ -123,9 +123,10 @@ const PickleValue* find(const Members& members, std::string_view name) {
   return nullptr;
 }
 
-bool has_direct_tensors(const Members& members) {
+/// Whether there is a tensor of at least `elements` elements among them.
+bool has_direct_tensors(const Members& members, std::int64_t elements = 0) {
   for (const auto& [key, value] : members) {
-    if (value->is(Kind::tensor)) return true;
+    if (value->is(Kind::tensor) && value->tensor.numel() >= elements) return true;
   }
   return false;
 }
@@ -141,7 +142,7 @@ std::string names(const Members& members) {
 
 /// The key of the state dict within `top`; empty if it is `top` itself.
 std::string choose_wrapper(const PickleTree& pickle, const Members& top, const std::string& where) {
-  if (has_direct_tensors(top)) return "";
+  if (has_direct_tensors(top, 2)) return "";
   Walker walker(pickle, where);
   std::vector<std::string> found;
   for (const auto name : known_wrappers) {
@@ -155,6 +156,7 @@ std::string choose_wrapper(const PickleTree& pickle, const Members& top, const s
     walker.fail_format(": both '" + found[0] + "' and '" + found[1] +
                        "' hold tensors; name the one to read (wrapper)");
   }
+  if (has_direct_tensors(top)) return "";
   Members candidates;
   Walker search(pickle, where);
   for (const auto& member : top) {
