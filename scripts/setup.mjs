@@ -1,4 +1,5 @@
 // All the set-up of a fresh clone, each step only where it is due: packages, TypeScript, libtorch, the native addon.
+//   node scripts/setup.mjs [addon]     `addon`: builds the addon even where it is up to date
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,7 +63,8 @@ async function findOrInstallLibtorch() {
 
 function buildAddon(libtorch) {
   const engine = join(root, `native/torch-${libtorch.series}/build/Release/engine.node`);
-  const current = existsSync(engine) && statSync(engine).mtimeMs >= newest('cpp', 'CMakeLists.txt');
+  const forced = process.argv[2] === 'addon';
+  const current = !forced && existsSync(engine) && statSync(engine).mtimeMs >= newest('cpp', 'CMakeLists.txt');
   if (current) return;
   requireTools();
   say(`building the native addon for libtorch ${libtorch.version} (${libtorch.root})`);

@@ -170,7 +170,7 @@ Napi::Value init_files(const Napi::CallbackInfo& info) {
   return run_job(info.Env(), Lane::prepare,
                  [architecture = string_field(options, "architecture"), seed = static_cast<uint64_t>(integer_field(options, "seed")),
                   backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {
-                   const auto checkpoint = init_checkpoint(preset_dims(architecture), seed);
+                   const auto checkpoint = init_checkpoint(preset(architecture), seed);
                    const std::map<std::string, std::string> metadata{
                        {"origin", "random weights, synthetic"}, {"architecture", architecture}, {"seed", std::to_string(seed)}};
                    write_safetensors(backbone, checkpoint.backbone, metadata);

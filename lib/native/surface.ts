@@ -284,6 +284,13 @@ export interface Engine {
   headLoss(head: HeadHandle, decoded: Decoded, labels: TensorHandle): Promise<LossResult>;
   /** headLoss, and its gradient times `scale` added to the head's gradients. */
   headAccumulate(head: HeadHandle, decoded: Decoded, labels: TensorHandle, scale: number): Promise<LossResult>;
+  /** The gradient of headLoss by libtorch's autograd: the truth that tests and benchmarks compare with. */
+  headAutograd(
+    head: HeadHandle,
+    decoded: Decoded,
+    labels: TensorHandle,
+    precision: 'bfloat16' | 'float32',
+  ): Promise<{ dWeight: TensorHandle; dBias: TensorHandle }>;
   /** Clips, takes an AdamW step and clears the gradients; the norm is the one before clipping. */
   headStep(head: HeadHandle, options: StepOptions): Promise<{ gradNorm: number }>;
   headState(head: HeadHandle): Promise<HeadState>;

@@ -1,0 +1,157 @@
+import t from 'tap';
+import { engine } from '../../lib/native/engine.js';
+import type { Decoded, HeadHandle, TensorHandle } from '../../lib/native/surface.js';
+import { createRandom } from '../helpers/random-values.js';
+
+const e = engine();
+const [batch, queries, hidden, classes] = [2, 12, 24, 7];
+const [h, w, height, width] = [8, 12, 32, 48];
+
+const values = async (tensor: TensorHandle) =>
+  Float64Array.from((await e.tensorData(tensor)).data as Float32Array);
+
+function relativeError(actual: Float64Array, expected: Float64Array): number {
+  let difference = 0;
+  let norm = 0;
+  for (const [i, value] of expected.entries()) {
+    difference += (actual[i]! - value) ** 2;
+    norm += value ** 2;
+  }
+  return Math.sqrt(difference / norm);
+}
+
+/** Random queries, mask logits and labels of which a tenth are ignored. */
+function makeCase(seed: number): { decoded: Decoded; labels: TensorHandle; random: () => number } {
+  const random = createRandom(seed);
+  const normal = (n: number, scale: number) =>
+    Float32Array.from({ length: n }, () => scale * (random() + random() + random() - 1.5) * 2);
+  const labels = Uint8Array.from({ length: batch * height * width }, () =>
+    random() < 0.1 ? 255 : Math.floor(random() * classes),
+  );
+  return {
+    decoded: {
+      queries: e.tensor(normal(batch * queries * hidden, 1), [batch, queries, hidden]),
+      masks: e.tensor(normal(batch * queries * h * w, 2), [batch, queries, h, w]),
+    },
+    labels: e.tensor(labels, [batch, height, width]),
+    random,
+  };
+}
+
+const makeHead = (precision: 'bfloat16' | 'float32') =>
+  e.createHead({ hidden, classes, device: 'cpu', precision, seed: 5 });
+
+async function gradients(head: HeadHandle): Promise<{ dWeight: Float64Array; dBias: Float64Array }> {
+  const state = await e.headState(head);
+  return { dWeight: await values(state.dWeight), dBias: await values(state.dBias) };
+}
+
+/** headLoss with `amount` times the direction added to the weight. */
+async function lossAt(
+  head: HeadHandle,
+  decoded: Decoded,
+  labels: TensorHandle,
+  direction: Float64Array,
+  amount: number,
+) {
+  const state = await e.headState(head);
+  const weight = await values(state.weight);
+  const moved = e.tensor(
+    Float32Array.from(weight, (value, i) => value + amount * direction[i]!),
+    [classes, hidden],
+  );
+  await e.headRestore(head, { ...state, weight: moved });
+  const { loss } = await e.headLoss(head, decoded, labels);
+  await e.headRestore(head, state);
+  return loss;
+}
+
+for (const { precision, autograd, differences, amount } of [
+  // float32: rounding of sums in another order. bfloat16: 8 bits of mantissa in operands and products on both sides,
+  // and a loss that moves in steps when weights are rounded, hence the longer way for its differences.
+  { precision: 'float32', autograd: 1e-5, differences: 2e-3, amount: 1e-2 },
+  { precision: 'bfloat16', autograd: 1e-2, differences: 5e-2, amount: 1e-1 },
+] as const) {
+  t.test(`the gradient in ${precision}`, async (t) => {
+    const { decoded, labels, random } = makeCase(11);
+    const head = makeHead(precision);
+    const { loss, pixels } = await e.headAccumulate(head, decoded, labels, 1);
+    const { dWeight, dBias } = await gradients(head);
+
+    t.equal((await e.headLoss(head, decoded, labels)).loss, loss, 'comes with the loss that headLoss gives');
+    t.ok(
+      pixels > 0.85 * batch * height * width && pixels < 0.95 * batch * height * width,
+      'leaves ignored pixels out',
+    );
+
+    const truth = await e.headAutograd(head, decoded, labels, precision);
+    const weightError = relativeError(dWeight, await values(truth.dWeight));
+    const biasError = relativeError(dBias, await values(truth.dBias));
+    t.ok(weightError <= autograd, `is autograd's for the weight: ${weightError} ≤ ${autograd}`);
+    t.ok(biasError <= autograd, `is autograd's for the bias: ${biasError} ≤ ${autograd}`);
+
+    for (const round of [1, 2, 3]) {
+      const direction = dWeight.map((value) => Math.sign(value) * random());
+      const up = await lossAt(head, decoded, labels, direction, amount);
+      const down = await lossAt(head, decoded, labels, direction, -amount);
+      const slope = (up - down) / (2 * amount);
+      const expected = direction.reduce((sum, value, i) => sum + value * dWeight[i]!, 0);
+      const error = Math.abs(slope - expected) / Math.abs(expected);
+      t.ok(
+        error <= differences,
+        `is the finite difference along direction ${round}: ${error} ≤ ${differences}`,
+      );
+    }
+  });
+}
+
+t.test('backward of given logit gradients is the outer product with the queries', async (t) => {
+  const { decoded, random } = makeCase(3);
+  const head = makeHead('float32');
+  const dLogits = Float32Array.from({ length: batch * queries * classes }, () => random() - 0.5);
+  await e.headBackward(head, decoded.queries, e.tensor(dLogits, [batch, queries, classes]));
+  const q = await values(decoded.queries);
+  const expected = new Float64Array(classes * hidden);
+  for (let row = 0; row < batch * queries; row++)
+    for (let k = 0; k < classes; k++)
+      for (let c = 0; c < hidden; c++)
+        expected[k * hidden + c]! += dLogits[row * classes + k]! * q[row * hidden + c]!;
+  t.ok(relativeError((await gradients(head)).dWeight, expected) < 1e-5);
+});
+
+t.test('gradients add up with their scales, and a step clears them', async (t) => {
+  const { decoded, labels } = makeCase(4);
+  const head = makeHead('float32');
+  await e.headAccumulate(head, decoded, labels, 1);
+  const once = (await gradients(head)).dWeight;
+  await e.headAccumulate(head, decoded, labels, 0.5);
+  const both = (await gradients(head)).dWeight;
+  t.ok(
+    relativeError(
+      both,
+      once.map((value) => 1.5 * value),
+    ) < 1e-6,
+  );
+  const options = { learningRate: 1e-3, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxNorm: 1 };
+  await e.headStep(head, options);
+  t.equal(Math.max(...(await gradients(head)).dWeight.map(Math.abs)), 0);
+});
+
+t.test('an image without a counted pixel teaches nothing', async (t) => {
+  const { decoded } = makeCase(6);
+  const head = makeHead('float32');
+  const ignored = e.tensor(new Uint8Array(batch * height * width).fill(255), [batch, height, width]);
+  t.same(await e.headAccumulate(head, decoded, ignored, 1), { loss: 0, pixels: 0 });
+  t.equal(Math.max(...(await gradients(head)).dWeight.map(Math.abs)), 0);
+});
+
+t.test('a gradient that is not finite is refused and changes nothing', async (t) => {
+  const { decoded } = makeCase(8);
+  const head = makeHead('float32');
+  const before = await values((await e.headState(head)).weight);
+  const infinite = new Float32Array(batch * queries * classes).fill(Infinity);
+  await e.headBackward(head, decoded.queries, e.tensor(infinite, [batch, queries, classes]));
+  const options = { learningRate: 1e-3, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxNorm: 1 };
+  await t.rejects(e.headStep(head, options), { code: 'INVALID_ARGUMENT' });
+  t.same(await values((await e.headState(head)).weight), before);
+});
