@@ -62,6 +62,14 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+async function removeLeftover(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch {
+    // The error that brought us here is the one to report.
+  }
+}
+
 async function writeSynced(path: string, data: string | Uint8Array): Promise<void> {
   const file = await open(path, 'wx');
   try {
@@ -86,7 +94,7 @@ export async function atomicWriteFile(path: string, data: string | Uint8Array): 
     await rename(temporary, path);
     await syncFolder(folder);
   } catch (cause) {
-    await rm(temporary, { force: true });
+    await removeLeftover(temporary);
     throw writeError(path, cause);
   }
 }
@@ -143,7 +151,7 @@ export async function replaceFolder(
     await moveIntoPlace(folder, path);
     await syncFolder(dirname(path));
   } catch (cause) {
-    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    if (temporary !== undefined) await removeLeftover(temporary);
     throw systemCode(cause) === '' || cause instanceof DinoSegError ? cause : writeError(target, cause);
   }
 }
