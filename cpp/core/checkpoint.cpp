@@ -62,9 +62,7 @@ bool is_legacy(std::span<const std::uint8_t> bytes) {
        printable(text_at(bytes, 0, 40)), "')", expected);
 }
 
-}  // namespace
-
-Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options) {
+Checkpoint read_any(const std::string& path, const ReadOptions& options) {
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
   if (ZipReader::looks_like_zip(bytes)) {
@@ -82,6 +80,21 @@ Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options) 
   if (!looks_like_safetensors(bytes)) fail_unknown(*file);
   Safetensors content = read_safetensors(file);
   return {"safetensors", std::move(content.tensors), std::move(content.metadata)};
+}
+
+}  // namespace
+
+Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options) {
+  Checkpoint checkpoint = read_any(path, options);
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    // A NUL would end the name early wherever C strings are used, and joined keys can meet.
+    if (name.find('\0') != std::string::npos || !names.insert(name).second) {
+      fail("CHECKPOINT_FORMAT", path, ": '", printable(name),
+           "' names two tensors, or holds a NUL character");
+    }
+  }
+  return checkpoint;
 }
 
 CheckpointSummary inspect_checkpoint(const std::string& path, const ReadOptions& options) {
