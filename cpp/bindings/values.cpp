@@ -77,15 +77,20 @@ std::map<std::string, std::string> string_map(const Napi::Object& object) {
   return map;
 }
 
-Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
-  auto* owner = new at::Tensor(tensor);
-  const auto bytes = static_cast<int64_t>(tensor.nbytes());
-  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+/// A view of the tensor's memory, which it keeps alive.
+Napi::ArrayBuffer external_buffer(Napi::Env env, const at::Tensor& tensor) {
+  // An external buffer without memory would be a detached one.
+  if (tensor.nbytes() == 0) return Napi::ArrayBuffer::New(env, 0);
+  Napi::MemoryManagement::AdjustExternalMemory(env, static_cast<int64_t>(tensor.nbytes()));
   const auto release = [](Napi::Env env, void*, at::Tensor* owner) {
     Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(owner->nbytes()));
     delete owner;
   };
-  const auto buffer = Napi::ArrayBuffer::New(env, tensor.mutable_data_ptr(), tensor.nbytes(), release, owner);
+  return Napi::ArrayBuffer::New(env, tensor.mutable_data_ptr(), tensor.nbytes(), release, new at::Tensor(tensor));
+}
+
+Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
+  const auto buffer = external_buffer(env, tensor);
   napi_value array = nullptr;
   const napi_status status = napi_create_typedarray(env, array_type(tensor.scalar_type()),
                                                     static_cast<size_t>(tensor.numel()), buffer, 0, &array);
