@@ -1,0 +1,66 @@
+/** A network and a data set small enough to train on in a second. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import type { TrainConfig } from '../../lib/train/config.js';
+import type { RunPosition } from '../../lib/train/run-folder.js';
+import { writeFormulaModel } from './network.js';
+import { readSafetensors, type Stored } from './safetensors.js';
+
+/** Settings of a run over ten drawn scenes; give `out` besides. */
+export async function tinySettings(
+  root: string,
+): Promise<Partial<TrainConfig> & { model: string; data: string }> {
+  const data = join(root, 'data');
+  await writeDemoDataset(data, { train: 10, val: 2, width: 96, height: 64 });
+  return {
+    model: await writeFormulaModel(root),
+    data,
+    epochs: 3,
+    learningRate: 2e-3,
+    imageSize: 64,
+    accumulate: 2,
+    device: 'cpu',
+    seed: 3,
+  };
+}
+
+/** The same settings as flags of `dinov3-seg train`. */
+export function asFlags(settings: Partial<TrainConfig>): string[] {
+  const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return Object.entries(settings).flatMap(([key, value]) => [
+    key === 'learningRate' ? '--lr' : `--${kebab(key)}`,
+    String(value),
+  ]);
+}
+
+/** Lines of metrics.jsonl without what the clock says. */
+export function readMetrics(run: string): Record<string, unknown>[] {
+  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
+  return lines.map((line) => {
+    const { seconds, imagesPerSecond, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    if (typeof seconds !== 'number' || typeof imagesPerSecond !== 'number') throw new Error(line);
+    return rest;
+  });
+}
+
+export function readTensors(run: string, name: 'best' | 'last'): Record<string, Stored> {
+  return readSafetensors(join(run, `${name}.safetensors`)).tensors;
+}
+
+/** Where the run's saved state stands; undefined before the first. */
+export function readPosition(run: string): RunPosition | undefined {
+  const path = join(run, 'last.safetensors');
+  if (!existsSync(path)) return undefined;
+  return JSON.parse(readSafetensors(path).metadata['run']!) as RunPosition;
+}
+
+/** Waits until the saved state of a running training answers a question with yes. */
+export async function untilPosition(run: string, reached: (position: RunPosition) => boolean): Promise<void> {
+  for (const started = Date.now(); Date.now() - started < 60_000;) {
+    const position = readPosition(run);
+    if (position && reached(position)) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`the run in ${run} did not come that far: ${JSON.stringify(readPosition(run))}`);
+}

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import t from 'tap';
+import {
+  configDifferences,
+  readConfigFile,
+  resolveConfig,
+  trainDefaults,
+  type TrainConfig,
+} from '../../lib/train/config.js';
+import { writeTree } from '../helpers/temporary.js';
+
+const paths = { model: 'model.pt', data: 'data', out: 'run' };
+
+t.test('the defaults are the recipe', async (t) => {
+  const config = resolveConfig(paths);
+  t.match(config, {
+    ...paths,
+    epochs: 20,
+    patience: 10,
+    learningRate: 1e-4,
+    weightDecay: 1e-4,
+    batchSize: 1,
+    accumulate: 1,
+    maxNorm: 1,
+    imageSize: 512,
+    flip: 0.5,
+    brightness: 0.3,
+    contrast: 0.3,
+    saturation: 0.3,
+    hue: 0.1,
+    precision: 'bfloat16',
+    mode: 'live',
+  });
+});
+
+t.test('an undefined setting leaves the default', async (t) => {
+  const given = { ...paths, epochs: undefined } as unknown as Partial<TrainConfig>;
+  t.equal(resolveConfig(given).epochs, trainDefaults.epochs);
+});
+
+t.test('a setting that is wrong is named with what was expected and what came', async (t) => {
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ epochs: 0 }, /"epochs" should be a whole number from 1; 0 was given/],
+    [{ epochs: 1.5 }, /"epochs" should be a whole number from 1; 1.5/],
+    [{ epochs: '3' }, /"epochs" should be a whole number from 1; "3"/],
+    [{ learningRate: 0 }, /"learningRate" should be a number above 0; 0/],
+    [{ learningRate: NaN }, /"learningRate"/],
+    [{ hue: 0.6 }, /"hue" should be a number from 0 to 0.5; 0.6/],
+    [{ flip: -0.1 }, /"flip" should be a number from 0 to 1/],
+    [{ precision: 'float16' }, /"precision" should be one of bfloat16, float32; "float16"/],
+    [{ mode: 'cached' }, /"mode" should be one of live; "cached" was given \(training on cached/],
+    [{ labelKind: 'ids' }, /"labelKind" should be one of null, labelIds/],
+    [{ model: undefined }, /"model" should be a text that is not empty; it is missing/],
+    [{ learnRate: 1 }, /no setting "learnRate".*Did you mean "learningRate"\?/],
+  ];
+  for (const [given, message] of cases)
+    t.throws(
+      () => resolveConfig({ ...paths, ...given }),
+      { code: 'INVALID_ARGUMENT', message },
+      JSON.stringify(given),
+    );
+});
+
+t.test('an image size that is no multiple of 32 is refused with the nearest ones', async (t) => {
+  t.throws(() => resolveConfig({ ...paths, imageSize: 500 }), {
+    code: 'SHAPE',
+    message: /width 480 or 512 instead of 500/,
+  });
+});
+
+t.test('a settings file is read, and refused where it is none', async (t) => {
+  const root = await writeTree(t, {
+    'good.json': '{"epochs": 5, "labelKind": null}',
+    'unknown.json': '{"epoch": 5}',
+    'list.json': '[1]',
+    'broken.json': '{"epochs": ',
+  });
+  t.same(await readConfigFile(join(root, 'good.json')), { epochs: 5, labelKind: null });
+  const refused: [string, string, RegExp][] = [
+    ['unknown.json', 'INVALID_ARGUMENT', /no setting "epoch".*Did you mean "epochs"/],
+    ['list.json', 'INVALID_ARGUMENT', /should hold a JSON object/],
+    ['broken.json', 'INVALID_ARGUMENT', /is not JSON/],
+    ['absent.json', 'FILE_NOT_FOUND', /absent\.json/],
+  ];
+  for (const [name, code, message] of refused)
+    await t.rejects(readConfigFile(join(root, name)), { code, message }, name);
+});
+
+t.test('differences are listed, but for what does not touch the result', async (t) => {
+  const config = resolveConfig(paths);
+  const moved = {
+    ...config,
+    data: '/elsewhere',
+    model: 'm2.pt',
+    out: 'r2',
+    prefetch: 9,
+    saveEverySeconds: 1,
+  };
+  t.same(configDifferences(config, moved), []);
+  t.same(configDifferences(config, { ...config, epochs: 30, seed: 1 }), ['epochs: 20 → 30', 'seed: 0 → 1']);
+});

@@ -1,0 +1,128 @@
+/** Stopping in any way and going on gives what never stopping gives, bit by bit. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { train } from '../../lib/train/loop.js';
+import { sameBits } from '../helpers/close.js';
+import { runCommand, startCommand } from '../helpers/command-line.js';
+import {
+  asFlags,
+  readMetrics,
+  readPosition,
+  readTensors,
+  tinySettings,
+  untilPosition,
+} from '../helpers/tiny-run.js';
+
+const root = t.testdir();
+const settings = await tinySettings(root);
+const uninterrupted = join(root, 'uninterrupted');
+await train({ ...settings, out: uninterrupted });
+
+function sameAsUninterrupted(t: Test, run: string): void {
+  for (const name of ['last', 'best'] as const) {
+    const expected = readTensors(uninterrupted, name);
+    const actual = readTensors(run, name);
+    t.same(Object.keys(actual), Object.keys(expected));
+    for (const [key, { data }] of Object.entries(expected))
+      t.ok(sameBits(actual[key]!.data, data), `${name} ${key}`);
+  }
+  t.same(readMetrics(run), readMetrics(uninterrupted), 'metrics');
+  t.equal(readPosition(run)!.finished, true);
+}
+
+t.test('an uninterrupted run leaves all files behind', async (t) => {
+  for (const name of ['config.json', 'metrics.jsonl', 'training.log', 'best.safetensors', 'last.safetensors'])
+    t.ok(existsSync(join(uninterrupted, name)), name);
+  const metrics = readMetrics(uninterrupted);
+  t.same(
+    metrics.map(({ epoch }) => epoch),
+    [1, 2, 3],
+  );
+  t.same(Object.keys(metrics[0]!), [
+    'epoch',
+    'trainLoss',
+    'valLoss',
+    'mIoU',
+    'perImageIoU',
+    'pixelAccuracy',
+    'lr',
+  ]);
+  t.ok((metrics[2]!['trainLoss'] as number) < (metrics[0]!['trainLoss'] as number), 'the loss goes down');
+});
+
+t.test('the same settings give the same run', async (t) => {
+  const out = join(root, 'again');
+  await train({ ...settings, out });
+  sameAsUninterrupted(t, out);
+});
+
+t.test('kill -9 in the middle of an epoch, then --resume', async (t) => {
+  const out = join(root, 'killed');
+  const flags = asFlags({ ...settings, out, saveEverySeconds: 0 });
+  const { child, ended } = startCommand(['train', ...flags]);
+  await untilPosition(out, ({ epoch, batch }) => epoch === 2 && batch >= 2);
+  child.kill('SIGKILL');
+  t.equal((await ended).signal, 'SIGKILL');
+  const { epoch, batch } = readPosition(out)!;
+  t.ok(epoch === 2 && batch > 0, `killed in epoch ${epoch} after batch ${batch} of 10`);
+  const resumed = await runCommand(['train', '--out', out, '--resume']);
+  t.equal(resumed.code, 0, resumed.stderr);
+  sameAsUninterrupted(t, out);
+});
+
+t.test('kill -9 before anything was saved, then --resume', async (t) => {
+  const out = join(root, 'killed-early');
+  const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out })]);
+  while (!existsSync(join(out, 'config.json'))) await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill('SIGKILL');
+  await ended;
+  await train({ out }, { resume: true });
+  sameAsUninterrupted(t, out);
+});
+
+t.test('Ctrl-C ends with a state to resume from, exit code 130, and says how', async (t) => {
+  const out = join(root, 'interrupted');
+  const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out, saveEverySeconds: 0 })]);
+  await untilPosition(out, ({ epoch, batch }) => epoch === 1 && batch >= 2);
+  child.kill('SIGINT');
+  const { code, stderr } = await ended;
+  t.equal(code, 130);
+  t.match(stderr, /ABORTED: Training was stopped.*dinov3-seg train --out .* --resume/);
+  const resumed = await runCommand(['train', '--out', out, '--resume']);
+  t.equal(resumed.code, 0, resumed.stderr);
+  sameAsUninterrupted(t, out);
+});
+
+t.test('stopping by signal in training and in evaluation, again and again', async (t) => {
+  const out = join(root, 'stopped');
+  const stopAt = [
+    { phase: 'train', epoch: 1, done: 3 },
+    { phase: 'evaluate', epoch: 1, done: 1 },
+    { phase: 'train', epoch: 2, done: 10 },
+    { phase: 'evaluate', epoch: 3, done: 2 },
+  ];
+  for (const [sitting, stop] of stopAt.entries()) {
+    const controller = new AbortController();
+    const given = sitting === 0 ? { ...settings, out } : { out };
+    const stopped = train(given, {
+      resume: sitting > 0,
+      signal: controller.signal,
+      onProgress: ({ phase, epoch, done }) => {
+        if (phase === stop.phase && epoch === stop.epoch && done === stop.done) controller.abort();
+      },
+    });
+    await t.rejects(stopped, { code: 'ABORTED' }, JSON.stringify(stop));
+    const position = readPosition(out)!;
+    t.ok(position.batch % 2 === 0, 'it stands after an optimiser step');
+  }
+  await train({ out }, { resume: true });
+  sameAsUninterrupted(t, out);
+});
+
+t.test('a finished run that is resumed stays as it is', async (t) => {
+  const result = await train({ out: uninterrupted }, { resume: true });
+  t.equal(result.epochs, 3);
+  t.match(await readFile(join(uninterrupted, 'training.log'), 'utf8'), /finished after 3 epochs/);
+});
