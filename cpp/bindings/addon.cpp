@@ -3,6 +3,7 @@
 
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
+#include "core/device.h"
 
 namespace dinov3_seg {
 namespace {
@@ -15,6 +16,7 @@ Napi::Value set_factory(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   start_jobs(env);
+  use_full_float32();
   exports.Set("setErrorFactory", Napi::Function::New(env, set_factory));
   export_tensors(env, exports);
   export_checkpoints(env, exports);

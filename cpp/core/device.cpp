@@ -57,4 +57,6 @@ std::vector<DeviceDescription> list_devices() {
   return devices;
 }
 
+void use_full_float32() { at::globalContext().setAllowTF32CuDNN(false); }
+
 }  // namespace dinov3_seg

@@ -23,4 +23,7 @@ struct DeviceDescription {
 /// The CPU, then each CUDA device.
 std::vector<DeviceDescription> list_devices();
 
+/// Switches TF32 off in cuDNN, where it is on by default: float32 means float32 on every device. Once a process.
+void use_full_float32();
+
 }  // namespace dinov3_seg

@@ -1,0 +1,104 @@
+/** What must hold on a CUDA device as well; skips where none answers. */
+import t, { type Test } from 'tap';
+import { ClassHead } from '../lib/model/class-head.js';
+import { SegmentationModel } from '../lib/model/segmentation-model.js';
+import { Tensor } from '../lib/model/tensor.js';
+import { engine } from '../lib/native/engine.js';
+import { close } from './helpers/close.js';
+import { formulaOutputs, formulaTensor } from './helpers/formula.js';
+import { writeFormulaModel } from './helpers/network.js';
+import { createRandom } from './helpers/random-values.js';
+
+const skip = engine().info().cudaAvailable ? false : 'no CUDA device answers';
+const device = 'cuda';
+
+function share(a: Uint8Array, b: Uint8Array): number {
+  return a.reduce((count, value, i) => count + Number(value === b[i]), 0) / a.length;
+}
+
+for (const [name, shape] of [
+  ['seg-swiglu', [1, 3, 64, 96]],
+  ['seg-mlp', [2, 3, 64, 32]],
+] as const) {
+  t.test(`${name} in float32 on CUDA is the reference's network`, { skip }, async (t) => {
+    using model = await SegmentationModel.load(await writeFormulaModel(t.testdir(), name), { device });
+    t.equal(model.device, 'cuda:0');
+    using images = Tensor.from(formulaTensor('image', shape).data, shape);
+    const { queries, predLogits, predMasks } = await model.forward(images);
+    const expected = formulaOutputs(name);
+    for (const [key, tensor] of [
+      ['predictor.queries', queries],
+      ['pred_logits', predLogits],
+      ['pred_masks', predMasks],
+    ] as const)
+      close(t, key, await tensor.floats(), expected[key]!.data as Float32Array, { rtol: 1e-5 });
+  });
+}
+
+t.test('bfloat16 weights on CUDA stay near float32', { skip }, async (t) => {
+  const path = await writeFormulaModel(t.testdir());
+  using images = Tensor.from(formulaTensor('image', [1, 3, 64, 96]).data, [1, 3, 64, 96]);
+  using exact = await SegmentationModel.load(path, { device });
+  using rounded = await SegmentationModel.load(path, { device, dtype: 'bfloat16' });
+  t.equal(rounded.dtype, 'bfloat16');
+  const [a, b] = [await exact.decode(images), await rounded.decode(images)];
+  close(t, 'queries', await b.queries.floats(), await a.queries.floats(), { rtol: 0.1 });
+});
+
+async function trained(t: Test, path: string, where: string): Promise<Float32Array> {
+  using model = await SegmentationModel.load(path, { device: where });
+  const golden = formulaOutputs('train');
+  const labels = golden['labels']!.data as Uint8Array;
+  using head = ClassHead.create({ hidden: 64, classes: 26, precision: 'float32', device: where });
+  const { optimizer, dWeight, dBias } = await head.state();
+  const weight = formulaTensor('init.weight', [26, 64]).data;
+  await head.restore({ weight, bias: new Float32Array(26), dWeight, dBias, optimizer });
+  const losses: number[] = [];
+  const recorded = golden['fast.loss']!.data as Float64Array;
+  for (let step = 0; step < recorded.length; step++) {
+    using image = Tensor.from(formulaTensor(`image.${step % 3}`, [1, 3, 64, 96]).data, [1, 3, 64, 96]);
+    using label = Tensor.from(labels.slice((step % 3) * 6144, ((step % 3) + 1) * 6144), [1, 64, 96]);
+    using decoded = await model.decode(image);
+    losses.push((await head.accumulate(decoded, label)).loss);
+    const learningRate = (2e-3 * (1 + Math.cos((Math.PI * step) / recorded.length))) / 2;
+    await head.step({ learningRate, weightDecay: 1e-4 });
+  }
+  close(t, `losses on ${where}`, losses, recorded, { rtol: 1e-5 });
+  return (await head.state()).weight;
+}
+
+t.test('training on CUDA gives the recorded losses and weights', { skip }, async (t) => {
+  const weight = await trained(t, await writeFormulaModel(t.testdir()), device);
+  close(t, 'weight', weight, formulaOutputs('train')['fast.weight']!.data as Float32Array, { rtol: 1e-5 });
+});
+
+t.test('a class map from CUDA is the one from the CPU', { skip }, async (t) => {
+  const path = await writeFormulaModel(t.testdir());
+  const random = createRandom(1);
+  const image = { data: Uint8Array.from({ length: 150 * 200 * 3 }, () => random() * 256), width: 200, height: 150 };
+  const maps: Uint8Array[][] = [];
+  for (const where of ['cpu', device]) {
+    using model = await SegmentationModel.load(path, { device: where });
+    const maps_ = [];
+    for (const mode of ['whole', 'slide'] as const)
+      maps_.push((await model.segment(image, { mode, imageSize: 96, scoring: 'ade20k' })).data);
+    maps.push(maps_);
+  }
+  t.ok(share(maps[0]![0]!, maps[1]![0]!) > 0.999, 'whole');
+  t.ok(share(maps[0]![1]!, maps[1]![1]!) > 0.999, 'sliding windows');
+});
+
+t.test('prepared images are on the device asked for, with the same values', { skip }, async (t) => {
+  const random = createRandom(2);
+  const image = { data: Uint8Array.from({ length: 50 * 70 * 3 }, () => random() * 256), width: 70, height: 50 };
+  const options = { width: 64, height: 32 };
+  const onCpu = Tensor.wrap(await engine().prepareImages([image], { ...options, device: 'cpu' }));
+  const onCuda = Tensor.wrap(await engine().prepareImages([image], { ...options, device }));
+  t.equal(onCuda.device, 'cuda:0');
+  close(t, 'values', await onCuda.floats(), await onCpu.floats(), { atol: 1e-5 });
+});
+
+t.test('a CUDA device that is not there is an error, never another device', async (t) => {
+  await t.rejects(SegmentationModel.load('any.pt', { device: 'cuda:99' }), { code: 'DEVICE' });
+  t.throws(() => ClassHead.create({ hidden: 4, classes: 2, device: 'cuda:99' }), { code: 'DEVICE' });
+});
