@@ -75,7 +75,11 @@ t.test('training on CUDA gives the recorded losses and weights', { skip }, async
 t.test('a class map from CUDA is the one from the CPU', { skip }, async (t) => {
   const path = await writeFormulaModel(t.testdir());
   const random = createRandom(1);
-  const image = { data: Uint8Array.from({ length: 150 * 200 * 3 }, () => random() * 256), width: 200, height: 150 };
+  const image = {
+    data: Uint8Array.from({ length: 150 * 200 * 3 }, () => random() * 256),
+    width: 200,
+    height: 150,
+  };
   const maps: Uint8Array[][] = [];
   for (const where of ['cpu', device]) {
     using model = await SegmentationModel.load(path, { device: where });
@@ -90,7 +94,11 @@ t.test('a class map from CUDA is the one from the CPU', { skip }, async (t) => {
 
 t.test('prepared images are on the device asked for, with the same values', { skip }, async (t) => {
   const random = createRandom(2);
-  const image = { data: Uint8Array.from({ length: 50 * 70 * 3 }, () => random() * 256), width: 70, height: 50 };
+  const image = {
+    data: Uint8Array.from({ length: 50 * 70 * 3 }, () => random() * 256),
+    width: 70,
+    height: 50,
+  };
   const options = { width: 64, height: 32 };
   const onCpu = Tensor.wrap(await engine().prepareImages([image], { ...options, device: 'cpu' }));
   const onCuda = Tensor.wrap(await engine().prepareImages([image], { ...options, device }));

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace dinov3_seg {
@@ -33,6 +35,17 @@ at::Tensor shift_hue(const at::Tensor& image, double turns) {
     channels.push_back(value - chroma * at::minimum(k, 4 - k).clamp_(0, 1));
   }
   return at::stack(channels).clamp_(0, 1);
+}
+
+/// Source index of each of `to` pixel centres over `from` pixels. The centre is a running sum, not a product: on exact
+/// borders between two pixels its rounding decides, and PIL (whose labels the recipe trains on) sums.
+at::Tensor nearest_indices(int64_t from, int64_t to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  at::Tensor indices = at::empty({to}, at::kLong);
+  auto* index = indices.mutable_data_ptr<int64_t>();
+  double centre = scale * 0.5;
+  for (int64_t i = 0; i < to; ++i, centre += scale) index[i] = std::min(static_cast<int64_t>(centre), from - 1);
+  return indices;
 }
 
 at::Tensor jitter_step(const at::Tensor& image, const Jitter& jitter, int step) {
@@ -74,7 +87,9 @@ at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width
 at::Tensor prepare_label(const at::Tensor& label, int64_t height, int64_t width, bool flip) {
   if (label.dim() != 2 || label.scalar_type() != at::kByte || label.numel() == 0)
     fail("SHAPE", "expected a label map H×W uint8, got ", label.sizes(), " ", label.scalar_type());
-  const at::Tensor resized = at::_upsample_nearest_exact2d(label.unsqueeze(0).unsqueeze(0), {height, width})[0][0];
+  const at::Tensor rows = nearest_indices(label.size(0), height).to(label.device());
+  const at::Tensor columns = nearest_indices(label.size(1), width).to(label.device());
+  const at::Tensor resized = label.index_select(0, rows).index_select(1, columns);
   return flip ? resized.flip(1) : resized;
 }
 

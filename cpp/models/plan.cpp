@@ -42,11 +42,13 @@ class ShapeTable {
     return shape[dimension];
   }
 
-  /// How many children 0, 1, 2, … there are, each holding `leaf`.
+  /// One more than the highest N of a key `<before>N<leaf>`: the number of children, gaps included, so that a child
+  /// that lacks its leaf is reported as such. Numbers beyond the number of keys count nothing.
   int64_t count(const std::string& before, const std::string& leaf) const {
-    int64_t n = 0;
-    while (has(before + std::to_string(n) + leaf)) ++n;
-    return n;
+    for (auto n = static_cast<int64_t>(shapes_.size()); n > 0; --n) {
+      if (has(before + std::to_string(n - 1) + leaf)) return n;
+    }
+    return 0;
   }
 
  private:
