@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -62,7 +63,9 @@ SegmentationModel::SegmentationModel(const std::string& path, c10::Device device
 c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images) {
   if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 || images.numel() == 0)
     fail("SHAPE", "expected images B×3×H×W with H and W multiples of 32, got ", images.sizes());
-  const c10::InferenceMode guard;
+  const c10::InferenceMode inference;
+  // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing here.
+  const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
   return module_.get_method(method)({images.to(device_, at::kFloat)});
 }
 
