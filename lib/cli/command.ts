@@ -4,11 +4,13 @@ import type { CommandSyntax, Flags, FlagValues } from './parse.js';
 export interface CommandInput<F extends Flags> {
   flags: FlagValues<F>;
   positionals: string[];
-  /** Aborted by Ctrl-C and SIGTERM. */
+  /** Aborted by Ctrl-C and SIGTERM, for commands that are `stoppable`. */
   signal: AbortSignal;
 }
 
 export interface Command<F extends Flags = Flags> extends CommandSyntax<F> {
+  /** It watches the signal and stops by itself, cleanly; others are ended at once. */
+  stoppable?: true;
   /** @returns the exit code; nothing: 0 */
   run(input: CommandInput<F>): Promise<number | void>;
 }
@@ -25,6 +27,14 @@ export function print(text: string): void {
 
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
+}
+
+/** A small result: as JSON, or a line a member. */
+export function printResult(result: object, json: boolean | undefined): void {
+  if (json) printJson(result);
+  else
+    for (const [name, value] of Object.entries(result))
+      print(`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
 }
 
 export function note(text: string): void {

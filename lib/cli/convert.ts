@@ -1,5 +1,6 @@
 import { convert } from '../model/convert.js';
-import { command, printJson } from './command.js';
+import { command, printResult } from './command.js';
+import { jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'convert',
@@ -24,9 +25,10 @@ export default command({
       choices: ['float32', 'bfloat16'],
       help: 'precision of the stored backbone (default float32)',
     },
+    ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, dtype } }) {
+  async run({ flags: { backbone, head, out, dtype, json } }) {
     const plan = await convert({ backbone, head, out, ...(dtype && { dtype }) });
-    printJson({ out, ...plan });
+    printResult({ out, ...plan }, json);
   },
 });

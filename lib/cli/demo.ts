@@ -7,6 +7,7 @@ export default command({
   flags: {
     out: { type: 'text', value: 'DIR', help: 'folder to write to (default demo-output)' },
   },
+  stoppable: true,
   async run({ flags: { out = 'demo-output' }, signal }) {
     print(await runDemo({ out, signal, onLog: note }));
   },

@@ -21,6 +21,7 @@ export default command({
     ...placementFlags,
     ...jsonFlag,
   },
+  stoppable: true,
   async run({ flags, signal }) {
     const { model, head, data, split = 'val', classes, scoring, device = 'auto', dtype, json } = flags;
     const files = withoutUndefined({ head, classes, scoring, dtype, imageSize: flags['image-size'] });

@@ -2,7 +2,8 @@ import { ClassHead } from '../model/class-head.js';
 import { exportModel } from '../model/convert.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, printJson } from './command.js';
+import { command, printResult } from './command.js';
+import { jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'export',
@@ -16,11 +17,12 @@ export default command({
       choices: ['stored', 'float32', 'bfloat16'],
       help: 'precision (default: as stored)',
     },
+    ...jsonFlag,
   },
-  async run({ flags: { model: path, head: headPath, out, dtype } }) {
+  async run({ flags: { model: path, head: headPath, out, dtype, json } }) {
     using model = await SegmentationModel.load(path, withoutUndefined({ dtype }));
     using head = await ClassHead.open(headPath);
     await exportModel(model, head, out);
-    printJson({ out, hidden: head.hidden, classes: head.classes });
+    printResult({ out, hidden: head.hidden, classes: head.classes }, json);
   },
 });

@@ -1,6 +1,6 @@
 import { forwardFile } from '../model/forward-file.js';
-import { command, printJson } from './command.js';
-import { placementFlags } from './shared-flags.js';
+import { command, printResult } from './command.js';
+import { placementFlags, jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'forward',
@@ -21,9 +21,10 @@ export default command({
     },
     head: { type: 'text', value: 'FILE', help: "a head in place of the network's own class_embed" },
     ...placementFlags,
+    ...jsonFlag,
   },
-  async run({ flags: { model, input, output, head, dtype, device = 'auto' } }) {
+  async run({ flags: { model, input, output, head, dtype, device = 'auto', json } }) {
     const options = { model, input, output, device, ...(head && { head }), ...(dtype && { dtype }) };
-    printJson({ output, shapes: await forwardFile(options) });
+    printResult({ output, ...(await forwardFile(options)) }, json);
   },
 });

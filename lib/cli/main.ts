@@ -20,7 +20,9 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   export: { summary: 'a TorchScript file with the trained head inside', load: () => import('./export.js') },
 };
 
-const [doneCode, failedCode, usageCode] = [0, 1, 2];
+const doneCode = 0;
+const failedCode = 1;
+const usageCode = 2;
 
 function overview(): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
@@ -38,25 +40,27 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** Aborted by the first SIGINT or SIGTERM; the second one ends the process at once. */
-function interruption(): { signal: AbortSignal; exitCode: () => number } {
-  const controller = new AbortController();
-  let exitCode = failedCode!;
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.on(name, () => {
-      exitCode = 128 + constants.signals[name];
-      if (controller.signal.aborted) process.exit(exitCode);
-      note(`${name}: stopping after the current step (once more: at once)`);
-      controller.abort(new DinoSegError('ABORTED', `Stopped by ${name}.`));
-    });
-  return { signal: controller.signal, exitCode: () => exitCode };
-}
+/** Ctrl-C and SIGTERM: the first aborts the signal, the second ends the process at once. */
+const interruption = {
+  exitCode: failedCode as number,
+  watch(): AbortSignal {
+    const controller = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM'] as const)
+      process.on(name, () => {
+        this.exitCode = 128 + constants.signals[name];
+        if (controller.signal.aborted) process.exit(this.exitCode);
+        note(`${name}: stopping after the current step (once more: at once)`);
+        controller.abort(new DinoSegError('ABORTED', `Stopped by ${name}.`));
+      });
+    return controller.signal;
+  },
+};
 
-async function run(argv: string[], signal: AbortSignal): Promise<number> {
+async function run(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined) throw new UsageError(`No command was given.\n\n${overview()}`);
-  if (name === '-h' || name === '--help' || name === 'help') return (print(overview()), doneCode!);
-  if (name === '--version') return (print(version()), doneCode!);
+  if (name === '-h' || name === '--help' || name === 'help') return (print(overview()), doneCode);
+  if (name === '--version') return (print(version()), doneCode);
   if (!Object.hasOwn(commands, name))
     throw new UsageError(
       `There is no command "${name}".${didYouMean(name, Object.keys(commands))} ` +
@@ -64,25 +68,26 @@ async function run(argv: string[], signal: AbortSignal): Promise<number> {
     );
   const command = (await commands[name]!.load()).default as Command;
   const { help, flags, positionals } = parseCommandLine(command, rest);
-  if (help) return (print(usageText(command)), doneCode!);
-  return (await command.run({ flags, positionals, signal })) ?? doneCode!;
+  if (help) return (print(usageText(command)), doneCode);
+  const signal = command.stoppable ? interruption.watch() : new AbortController().signal;
+  return (await command.run({ flags, positionals, signal })) ?? doneCode;
 }
 
-function report(error: unknown, interruptedCode: number): number {
+function report(error: unknown): number {
   if (process.env['DEBUG']) note(error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (error instanceof UsageError) {
     note(`${error.message}\nRun dinov3-seg -h, or a command with -h, for help.`);
-    return usageCode!;
+    return usageCode;
   }
   if (error instanceof DinoSegError) {
     note(`${error.code}: ${error.message}`);
-    if (error.code === 'ABORTED') return interruptedCode;
-    return error.code === 'INVALID_ARGUMENT' ? usageCode! : failedCode!;
+    if (error.code === 'ABORTED') return interruption.exitCode;
+    return error.code === 'INVALID_ARGUMENT' ? usageCode : failedCode;
   }
   note(
     `INTERNAL: ${error instanceof Error ? error.message : String(error)} (please report it; DEBUG=1 shows where)`,
   );
-  return failedCode!;
+  return failedCode;
 }
 
 // A reader that has seen enough (head, less) is no error.
@@ -91,7 +96,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const { signal, exitCode } = interruption();
-process.exitCode = await run(process.argv.slice(2), signal).catch((error: unknown) =>
-  report(error, exitCode()),
-);
+process.exitCode = await run(process.argv.slice(2)).catch(report);

@@ -35,6 +35,7 @@ export default command({
     ...placementFlags,
     ...jsonFlag,
   },
+  stoppable: true,
   async run({ flags, positionals, signal }) {
     const {
       model,

@@ -2,8 +2,8 @@ import { readConfigFile } from '../train/config.js';
 import { train } from '../train/loop.js';
 import { ProgressBar } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { camelCased, command, note, printJson } from './command.js';
-import { labelKindFlag, placementFlags } from './shared-flags.js';
+import { camelCased, command, note, printResult } from './command.js';
+import { labelKindFlag, placementFlags, jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'train',
@@ -78,10 +78,12 @@ export default command({
     },
     config: { type: 'text', value: 'FILE.json', help: 'settings from a file; flags win over it' },
     resume: { type: 'boolean', help: 'goes on with the run in --out, with its own settings' },
+    ...jsonFlag,
   },
   notes: 'Ctrl-C stops after the current step; --resume then goes on exactly there.',
+  stoppable: true,
   async run({ flags, signal }) {
-    const { lr: learningRate, resume, config, ...others } = flags;
+    const { lr: learningRate, resume, config, json, ...others } = flags;
     const file = config === undefined ? {} : await readConfigFile(config);
     const given = { ...file, ...camelCased(withoutUndefined({ ...others, learningRate })) };
     const bar = new ProgressBar();
@@ -98,6 +100,6 @@ export default command({
         note(line);
       },
     });
-    printJson(result);
+    printResult(result, json);
   },
 });

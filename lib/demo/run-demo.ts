@@ -24,7 +24,7 @@ export interface DemoOptions {
   /** Scenes of the data set. Default 24 and 8. */
   train?: number;
   val?: number;
-  /** Default 4. */
+  /** Default 6. */
   epochs?: number;
   signal?: AbortSignal;
   onLog?: (line: string) => void;
@@ -42,7 +42,7 @@ const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.'
  * @throws DinoSegError RUN when `out` holds something else than an earlier demo; ABORTED; what its steps throw.
  */
 export async function runDemo(options: DemoOptions): Promise<string> {
-  const { signal, onLog = () => {}, epochs = 4 } = options;
+  const { signal, onLog = () => {}, epochs = 6 } = options;
   const started = performance.now();
   const out = resolve(options.out);
   const at = (...parts: string[]) => join(out, ...parts);
@@ -68,7 +68,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
     out: at('run'),
     classes: 'idd26',
     epochs,
-    learningRate: 1e-2,
+    learningRate: 3e-2,
     imageSize,
     seed,
     device: 'cpu',
@@ -83,7 +83,13 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   using head = await ClassHead.load(at('run/best.safetensors'));
   const after = await evaluate(model, head, val, { imageSize, ...(signal && { signal }) });
   await atomicWriteFile(at('evaluation.json'), `${JSON.stringify({ before, after }, null, 2)}\n`);
-  await predict(model, unseen, { head, classSet, imageSize, output: at('predictions') });
+  await predict(model, unseen, {
+    head,
+    classSet,
+    imageSize,
+    output: at('predictions'),
+    ...(signal && { signal }),
+  });
 
   return summary({ out, before, after, seconds: (performance.now() - started) / 1000 });
 }

@@ -46,7 +46,7 @@ export async function openRun(given: Partial<TrainConfig>, resume: boolean): Pro
     const last = resume ? await readLast(config.out, config) : undefined;
     head = last?.head ?? ClassHead.create({ ...config, hidden: model.hidden, classes: classSet });
     head.assertFits(model);
-    const position = last?.position ?? { ...startPosition };
+    const position = last?.position ?? startPosition(config.seed);
     const folder = resume
       ? await RunFolder.resume(description, position)
       : await RunFolder.create(description);

@@ -51,7 +51,8 @@ export async function predict(
       const prediction = { original: image.data, map: map.data, ...sizeOf(image), classSet };
       result.written.push({ image: path, folder: await writePrediction(output, names[done]!, prediction) });
     }
-    onProgress?.(++done, paths.length);
+    done++;
+    onProgress?.(done, paths.length);
   }
   return result;
 }

@@ -27,7 +27,7 @@ export interface EpochMetrics {
   imagesPerSecond: number;
 }
 
-/** Where a run stands. Everything random follows from the seed, the epoch and the image's index. */
+/** Where a run stands. */
 export interface RunPosition {
   /** Epoch being worked on, from 1. */
   epoch: number;
@@ -39,6 +39,8 @@ export interface RunPosition {
   seconds: number;
   /** Best epoch so far. */
   best: { epoch: number; mIoU: number } | null;
+  /** The random state: every random choice follows from it, the epoch and the image's index. */
+  seed: number;
   /** All epochs are done, or the run stopped early. */
   finished: boolean;
 }
@@ -54,15 +56,10 @@ export interface RunDescription {
   data: { train: number; val: number; digest: string };
 }
 
-export const startPosition: Readonly<RunPosition> = {
-  epoch: 1,
-  batch: 0,
-  lossSum: 0,
-  images: 0,
-  seconds: 0,
-  best: null,
-  finished: false,
-};
+/** The position of a run that has done nothing yet. */
+export function startPosition(seed: number): RunPosition {
+  return { epoch: 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best: null, seed, finished: false };
+}
 
 const runFiles = ['config.json', 'metrics.jsonl', 'best.safetensors', 'last.safetensors'];
 

@@ -92,6 +92,7 @@ t.test('convert, inspect, forward and export work on files', async (t) => {
     head,
     '--out',
     at('m.pt'),
+    '--json',
   ]);
   t.equal(converted.code, 0, converted.stderr);
   t.match(JSON.parse(converted.stdout), { out: at('m.pt') });
