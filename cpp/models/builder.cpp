@@ -33,15 +33,16 @@ std::map<std::string, c10::IValue> constants_for(const SegmentorDims& dims) {
 
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kBFloat16) {
-    fail("INVALID_ARGUMENT", "Expected float32, float64 or bfloat16 for a network, got ", c10::toString(dtype), ".");
+    fail("INVALID_ARGUMENT", "Expected float32, float64 or bfloat16 for a network, got ",
+         c10::toString(dtype), ".");
   }
   if (!tensor.is_floating_point()) return tensor;
   const at::ScalarType wanted = dtype == at::kBFloat16 && !key.bfloat16 ? at::kFloat : dtype;
   return tensor.to(wanted);
 }
 
-torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
-                                   at::ScalarType dtype) {
+torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
+                                   const std::vector<NamedTensor>& head, at::ScalarType dtype) {
   const auto backbone_shapes = shapes_of(backbone);
   const auto head_shapes = shapes_of(head);
   const SegmentorDims dims = read_dims(backbone_shapes, head_shapes);
@@ -54,7 +55,8 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone, con
   tensors.reserve(wanted_backbone.size() + wanted_head.size());
   const auto head_table = by_name(head);
   const auto backbone_table = by_name(backbone);
-  // The order of the reference's full state dict: a module's own parameters, then its children, the backbone first.
+  // The order of the reference's full state dict: a module's own parameters, then its children, the backbone
+  // first.
   const auto take = [&](const KeyShape& key, const TensorsByName& table, const std::string& prefix) {
     tensors.push_back({prefix + key.name, apply_dtype(key, *table.at(key.name), dtype)});
   };

@@ -13,24 +13,26 @@ namespace dinov3_seg {
 
 /// `tensor` in the dtype that the precision plan gives to `key` when the network is asked for in `dtype`:
 ///   float32, float64   every floating tensor in that dtype
-///   bfloat16           as the reference computes under bfloat16 autocast: bfloat16 for the linears and convolutions
-///                      (weights and biases) of the backbone, the adapter and the predictor; float32 for all norms,
-///                      LayerScale gammas, tokens, embeddings and RoPE periods, for the whole pixel decoder (autocast
-///                      is off there) and for class_embed (the part that is trained, in float32)
+///   bfloat16           as the reference computes under bfloat16 autocast: bfloat16 for the linears and
+///   convolutions
+///                      (weights and biases) of the backbone, the adapter and the predictor; float32 for all
+///                      norms, LayerScale gammas, tokens, embeddings and RoPE periods, for the whole pixel
+///                      decoder (autocast is off there) and for class_embed (the part that is trained, in
+///                      float32)
 /// Buffers of integers stay. Returns the tensor itself where no cast is needed.
 /// Errors: INVALID_ARGUMENT for another dtype.
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype);
 
-/// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one at a time:
-/// one that needs no cast is used as it is, views of a mapped file included. Parameters do not require grad, the module
-/// is in eval mode, and its names are the reference's full state dict (`segmentation_model.0.backbone.…`).
-/// Methods:
+/// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one
+/// at a time: one that needs no cast is used as it is, views of a mapped file included. Parameters do not
+/// require grad, the module is in eval mode, and its names are the reference's full state dict
+/// (`segmentation_model.0.backbone.…`). Methods:
 ///   forward(images) -> (pred_logits B×Q×K, pred_masks B×Q×H/4×W/4)
 ///   decode(images) -> (queries B×Q×hidden, pred_masks)     without class_embed
 ///   taps(images) -> every intermediate array by name
 /// images: B×3×H×W floating, H and W multiples of 32. Outputs are at least float32.
 /// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (plan.h), INVALID_ARGUMENT (dtype).
-torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
-                                   at::ScalarType dtype);
+torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
+                                   const std::vector<NamedTensor>& head, at::ScalarType dtype);
 
 }  // namespace dinov3_seg

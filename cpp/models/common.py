@@ -95,8 +95,8 @@ def to_map(x: Tensor, height: int, width: int) -> Tensor:
     return x.transpose(1, 2).reshape(x.size(0), x.size(2), height, width)
 
 
-# Sine position embedding of a map, 1×(H·W)×channels: the first half of the channels for y, the second for x; sines and
-# cosines alternate. Coordinates run from 1 to the length, normalised to 2π. (Mask2Former, "PositionEmbeddingSine".)
+# Sine position embedding of a map, 1×(H·W)×channels: the first half of the channels for y, the second for x; sines
+# and cosines alternate. Coordinates run from 1 to the length, normalised to 2π. (Mask2Former, "PositionEmbeddingSine".)
 def sine_positions(height: int, width: int, channels: int, like: Tensor) -> Tensor:
     half = channels // 2
     scale = 6.283185307179586

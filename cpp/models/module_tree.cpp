@@ -38,7 +38,8 @@ struct TorchNamespace : SugaredValue {
 struct ChildrenFunction : SugaredValue {
   std::string kind() const override { return "children"; }
   std::shared_ptr<SugaredValue> call(const SourceRange& where, GraphFunction& function,
-                                     at::ArrayRef<NamedValue> args, at::ArrayRef<NamedValue>, size_t) override {
+                                     at::ArrayRef<NamedValue> args, at::ArrayRef<NamedValue>,
+                                     size_t) override {
     Graph& graph = *function.graph();
     Value* parent = args.at(0).value(graph);
     const auto type = parent->type()->expect<c10::ClassType>();
@@ -112,12 +113,14 @@ class TreeBuilder {
 
   Module build(const Node& node, const std::string& class_name, const std::string& path) {
     const auto found = library_.classes.find(class_name);
-    if (found == library_.classes.end()) fail("INTERNAL", "No TorchScript class ", class_name, " for ", path, ".");
+    if (found == library_.classes.end())
+      fail("INTERNAL", "No TorchScript class ", class_name, " for ", path, ".");
     const ScriptClass& source = found->second;
     for (const auto& [name, field] : source.fields) {
       const bool present = std::any_of(node.children.begin(), node.children.end(),
                                        [&](const auto& child) { return child.first == name; });
-      if (!present && !field.optional) fail("INTERNAL", "The network needs ", path, name, ", which is missing.");
+      if (!present && !field.optional)
+        fail("INTERNAL", "The network needs ", path, name, ", which is missing.");
     }
     std::vector<Slot> slots;
     for (const auto& [name, child] : node.children) {
@@ -138,7 +141,8 @@ class TreeBuilder {
     std::optional<Module> module;
   };
 
-  Slot make_slot(const std::string& name, const Node& node, const ScriptField& field, const std::string& path) {
+  Slot make_slot(const std::string& name, const Node& node, const ScriptField& field,
+                 const std::string& path) {
     const bool is_tensor = field.kind == FieldKind::parameter || field.kind == FieldKind::buffer;
     if (is_tensor != node.tensor.defined() || is_tensor != node.children.empty()) {
       fail("INTERNAL", "The field ", path, " is ", is_tensor ? "" : "not ", "declared as a tensor.");
@@ -152,7 +156,8 @@ class TreeBuilder {
     return {name, field.kind, {}, assemble("ModuleList", items, nullptr)};
   }
 
-  Module assemble(const std::string& class_name, const std::vector<Slot>& slots, const std::vector<Def>* methods) {
+  Module assemble(const std::string& class_name, const std::vector<Slot>& slots,
+                  const std::vector<Def>* methods) {
     std::string signature = class_name;
     for (const auto& slot : slots) {
       signature += " " + slot.name + ":";
@@ -192,7 +197,8 @@ class TreeBuilder {
 }  // namespace
 
 Module build_module(const ScriptLibrary& library, const std::string& root,
-                    const std::map<std::string, c10::IValue>& constants, const std::vector<NamedTensor>& tensors) {
+                    const std::map<std::string, c10::IValue>& constants,
+                    const std::vector<NamedTensor>& tensors) {
   return TreeBuilder(library, constants).build(grow_tree(tensors), root, "");
 }
 

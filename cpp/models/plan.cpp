@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/dtype_names.h"
 #include "core/error.h"
 
 namespace dinov3_seg {
@@ -16,6 +17,11 @@ std::string to_text(const std::vector<int64_t>& shape) {
   for (std::size_t i = 0; i < shape.size(); ++i) text << (i ? ", " : "") << shape[i];
   text << ']';
   return text.str();
+}
+
+std::string dtype_name(at::ScalarType dtype) {
+  const auto* row = find_dtype(&DtypeNames::dtype, dtype);
+  return row ? std::string(row->name) : c10::toString(dtype);
 }
 
 /// Looks shapes up by name and says what a missing one would have told.
@@ -36,14 +42,14 @@ class ShapeTable {
     }
     const auto& shape = *found->second;
     if (shape.size() != rank) {
-      fail("CHECKPOINT_KEYS", "Expected ", name, " of the ", what_, " to have ", rank, " dimensions, got shape ",
-           to_text(shape), ".");
+      fail("CHECKPOINT_KEYS", "Expected ", name, " of the ", what_, " to have ", rank,
+           " dimensions, got shape ", to_text(shape), ".");
     }
     return shape[dimension];
   }
 
-  /// One more than the highest N of a key `<before>N<leaf>`: the number of children, gaps included, so that a child
-  /// that lacks its leaf is reported as such. Numbers beyond the number of keys count nothing.
+  /// One more than the highest N of a key `<before>N<leaf>`: the number of children, gaps included, so that a
+  /// child that lacks its leaf is reported as such. Numbers beyond the number of keys count nothing.
   int64_t count(const std::string& before, const std::string& leaf) const {
     for (auto n = static_cast<int64_t>(shapes_.size()); n > 0; --n) {
       if (has(before + std::to_string(n - 1) + leaf)) return n;
@@ -62,8 +68,9 @@ void read_backbone(const ShapeTable& keys, SegmentorDims& dims) {
   dims.storage_tokens = keys.has("storage_tokens") ? keys.size("storage_tokens", 3, 1) : 0;
   dims.rope_periods = keys.size("rope_embed.periods", 1, 0);
   dims.feed_forward = keys.has("blocks.0.mlp.w1.weight") ? FeedForward::swiglu : FeedForward::mlp;
-  dims.feed_forward_dim = dims.feed_forward == FeedForward::swiglu ? keys.size("blocks.0.mlp.w1.weight", 2, 0)
-                                                                   : keys.size("blocks.0.mlp.fc1.weight", 2, 0);
+  dims.feed_forward_dim = dims.feed_forward == FeedForward::swiglu
+                              ? keys.size("blocks.0.mlp.w1.weight", 2, 0)
+                              : keys.size("blocks.0.mlp.fc1.weight", 2, 0);
   dims.qkv_bias = keys.has("blocks.0.attn.qkv.bias");
   dims.qkv_bias_mask = keys.has("blocks.0.attn.qkv.bias_mask");
   dims.local_cls_norm = keys.has("local_cls_norm.weight");
@@ -85,8 +92,8 @@ void read_head(const ShapeTable& keys, SegmentorDims& dims) {
   dims.conv_inplanes = keys.size(adapter + "spm.stem.0.weight", 4, 0);
   const int64_t head_width = keys.size(adapter + "spm.fc1.weight", 4, 0);
   if (head_width != dims.embed_dim) {
-    fail("HEAD_MISMATCH", "The head was made for a backbone of width ", head_width, ", this backbone's width is ",
-         dims.embed_dim, ". Give the head that was trained on this backbone.");
+    fail("HEAD_MISMATCH", "The head was made for a backbone of width ", head_width,
+         ", this backbone's width is ", dims.embed_dim, ". Give the head that was trained on this backbone.");
   }
   dims.adapter_value_dim = keys.size(extractor + "attn.value_proj.weight", 2, 0);
   dims.adapter_feed_forward_dim = keys.size(extractor + "ffn.fc1.weight", 2, 0);
@@ -100,7 +107,8 @@ void read_head(const ShapeTable& keys, SegmentorDims& dims) {
   if (dims.adapter_value_dim % attention_heads != 0 || dims.hidden_dim % norm_groups != 0 ||
       dims.hidden_dim < norm_groups) {
     fail("CHECKPOINT_KEYS", "The head's widths do not fit ", attention_heads, " heads and ", norm_groups,
-         " groups: attention values of width ", dims.adapter_value_dim, ", hidden width ", dims.hidden_dim, ".");
+         " groups: attention values of width ", dims.adapter_value_dim, ", hidden width ", dims.hidden_dim,
+         ".");
   }
 }
 
@@ -118,7 +126,8 @@ void append_list(std::ostringstream& text, const char* title, const std::vector<
 std::vector<KeyShape> shapes_of(const std::vector<NamedTensor>& tensors) {
   std::vector<KeyShape> shapes;
   shapes.reserve(tensors.size());
-  for (const auto& [name, tensor] : tensors) shapes.push_back({name, tensor.sizes().vec(), tensor.scalar_type()});
+  for (const auto& [name, tensor] : tensors)
+    shapes.push_back({name, tensor.sizes().vec(), tensor.scalar_type()});
   return shapes;
 }
 
@@ -129,7 +138,8 @@ SegmentorDims read_dims(const std::vector<KeyShape>& backbone, const std::vector
   return dims;
 }
 
-void check_keys(const std::string& what, const std::vector<KeyShape>& expected, const std::vector<KeyShape>& given) {
+void check_keys(const std::string& what, const std::vector<KeyShape>& expected,
+                const std::vector<KeyShape>& given) {
   std::unordered_map<std::string_view, const KeyShape*> by_name;
   std::vector<std::string> missing, superfluous, repeated, misshapen;
   for (const auto& key : given) {
@@ -147,8 +157,8 @@ void check_keys(const std::string& what, const std::vector<KeyShape>& expected, 
     if (got.shape != key.shape) {
       misshapen.push_back(key.name + ": expected " + to_text(key.shape) + ", got " + to_text(got.shape));
     } else if (c10::isFloatingType(got.dtype) != c10::isFloatingType(key.dtype)) {
-      misshapen.push_back(key.name + ": expected dtype " + c10::toString(key.dtype) + ", got " +
-                          c10::toString(got.dtype));
+      misshapen.push_back(key.name + ": expected dtype " + dtype_name(key.dtype) + ", got " +
+                          dtype_name(got.dtype));
     }
   }
   for (const auto& key : given) {
@@ -177,10 +187,10 @@ ParameterCounts count_parameters(const SegmentorDims& dims, int64_t classes) {
   };
   for (const auto& key : backbone_keys(with_classes)) counts.backbone += size(key);
   for (const auto& key : head_keys(with_classes)) {
-    int64_t& part = key.name.starts_with(class_embed_prefix)                    ? counts.trained
-                    : key.name.starts_with("segmentation_model.1.predictor.")   ? counts.predictor
-                    : key.name.starts_with("segmentation_model.1.")             ? counts.pixel_decoder
-                                                                                : counts.adapter;
+    int64_t& part = key.name.starts_with(class_embed_prefix)                  ? counts.trained
+                    : key.name.starts_with("segmentation_model.1.predictor.") ? counts.predictor
+                    : key.name.starts_with("segmentation_model.1.")           ? counts.pixel_decoder
+                                                                              : counts.adapter;
     part += size(key);
   }
   return counts;

@@ -1,6 +1,6 @@
-// What a segmentor consists of, without any tensor data: dimensions from checkpoint shapes, the full list of keys that
-// follows from them, and what differs between that list and a given checkpoint. Source: the key lists of the released
-// `dinov3_vit7b16_pretrain_lvd1689m` and `dinov3_vit7b16_ade20k_m2f_head` files.
+// What a segmentor consists of, without any tensor data: dimensions from checkpoint shapes, the full list of
+// keys that follows from them, and what differs between that list and a given checkpoint. Source: the key
+// lists of the released `dinov3_vit7b16_pretrain_lvd1689m` and `dinov3_vit7b16_ade20k_m2f_head` files.
 #pragma once
 
 #include <c10/core/ScalarType.h>
@@ -43,8 +43,8 @@ struct SegmentorDims {
   bool qkv_bias_mask = false;   ///< the bias is multiplied by a stored mask
   bool local_cls_norm = false;  ///< the file holds a norm that inference does not use
   // Adapter
-  int64_t conv_inplanes = 0;         ///< channels of the spatial prior's stem
-  int64_t adapter_value_dim = 0;     ///< value width of the extractors' attention
+  int64_t conv_inplanes = 0;      ///< channels of the spatial prior's stem
+  int64_t adapter_value_dim = 0;  ///< value width of the extractors' attention
   int64_t adapter_feed_forward_dim = 0;
   // Pixel decoder
   int64_t hidden_dim = 0;
@@ -81,9 +81,9 @@ struct ParameterCounts {
 /// Names, shapes and dtypes of tensors; reads no data.
 std::vector<KeyShape> shapes_of(const std::vector<NamedTensor>& tensors);
 
-/// Reads the dimensions from a backbone's and a head's shapes (head keys as released: `segmentation_model.…`).
-/// Looks only at the keys it needs: check_keys() does the rest.
-/// Errors: CHECKPOINT_KEYS where such a key is missing or impossible, HEAD_MISMATCH where the head was made for a
+/// Reads the dimensions from a backbone's and a head's shapes (head keys as released:
+/// `segmentation_model.…`). Looks only at the keys it needs: check_keys() does the rest. Errors:
+/// CHECKPOINT_KEYS where such a key is missing or impossible, HEAD_MISMATCH where the head was made for a
 /// backbone of another width.
 SegmentorDims read_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
 
@@ -94,12 +94,15 @@ std::vector<KeyShape> head_keys(const SegmentorDims& dims);
 
 /// Compares a checkpoint with what it should hold. Any floating dtype may stand for another.
 /// `what` names the checkpoint in the message, e.g. "backbone".
-/// Errors: CHECKPOINT_KEYS with the missing, superfluous, repeated and misshapen keys (20 of each kind, then a count).
-void check_keys(const std::string& what, const std::vector<KeyShape>& expected, const std::vector<KeyShape>& given);
+/// Errors: CHECKPOINT_KEYS with the missing, superfluous, repeated and misshapen keys (20 of each kind, then
+/// a count).
+void check_keys(const std::string& what, const std::vector<KeyShape>& expected,
+                const std::vector<KeyShape>& given);
 
 ParameterCounts count_parameters(const SegmentorDims& dims, int64_t classes);
 
-/// Blocks whose output the adapter takes, first to last: four even intervals, and 4, 11, 17, 23 for a depth of 24.
+/// Blocks whose output the adapter takes, first to last: four even intervals, and 4, 11, 17, 23 for a depth
+/// of 24.
 std::vector<int64_t> tapped_layers(int64_t depth);
 
 }  // namespace dinov3_seg

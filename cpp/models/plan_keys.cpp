@@ -10,15 +10,17 @@ enum class Bias { none, yes };
 /// Collects keys under a prefix, one method for each kind of layer.
 class KeyList {
  public:
-  /// What add…() below are to mark as computed in bfloat16 by the reference: linears and convolutions, unless they
-  /// run with autocast off.
+  /// What add…() below are to mark as computed in bfloat16 by the reference: linears and convolutions, unless
+  /// they run with autocast off.
   explicit KeyList(std::vector<KeyShape>& keys, std::string prefix = "", bool autocast = true)
       : keys_(keys), prefix_(std::move(prefix)), autocast_(autocast) {}
 
   KeyList under(const std::string& name) const { return KeyList(keys_, prefix_ + name + ".", autocast_); }
   KeyList under(int64_t index) const { return under(std::to_string(index)); }
 
-  void parameter(const std::string& name, std::vector<int64_t> shape) const { add(name, std::move(shape), false); }
+  void parameter(const std::string& name, std::vector<int64_t> shape) const {
+    add(name, std::move(shape), false);
+  }
   void buffer(const std::string& name, std::vector<int64_t> shape, at::ScalarType dtype = at::kFloat) const {
     keys_.push_back({prefix_ + name, std::move(shape), dtype, true, false});
   }
@@ -40,7 +42,8 @@ class KeyList {
     buffer(name + ".running_var", {width});
     buffer(name + ".num_batches_tracked", {}, at::kLong);
   }
-  void deformable_attention(const std::string& name, int64_t width, int64_t value_width, int64_t levels) const {
+  void deformable_attention(const std::string& name, int64_t width, int64_t value_width,
+                            int64_t levels) const {
     const int64_t samples = attention_heads * levels * sampling_points;
     const KeyList inner = under(name);
     inner.linear("sampling_offsets", 2 * samples, width);
@@ -176,7 +179,8 @@ void add_predictor(const KeyList& predictor, const SegmentorDims& dims) {
   predictor.parameter("query_feat.weight", {dims.queries, hidden});
   predictor.parameter("query_embed.weight", {dims.queries, hidden});
   predictor.parameter("level_embed.weight", {encoder_levels, hidden});
-  // Not marked for bfloat16 although the reference computes it so: it is the part that is trained, in float32.
+  // Not marked for bfloat16 although the reference computes it so: it is the part that is trained, in
+  // float32.
   predictor.parameter("class_embed.weight", {dims.classes, hidden});
   predictor.parameter("class_embed.bias", {dims.classes});
   for (const char* name : {"mask_embed.layers.0", "mask_embed.layers.1", "mask_embed.layers.2"}) {

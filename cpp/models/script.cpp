@@ -64,7 +64,8 @@ ScriptClass parse_class(const ClassDef& definition) {
         fail("INTERNAL", "TorchScript class ", name, " declares ", field, " twice.");
       }
     } else {
-      fail("INTERNAL", "TorchScript class ", name, " holds a statement that is neither a field nor a method.");
+      fail("INTERNAL", "TorchScript class ", name,
+           " holds a statement that is neither a field nor a method.");
     }
   }
   return parsed;

@@ -31,8 +31,8 @@ struct ScriptLibrary {
   std::vector<torch::jit::Def> functions;  ///< in the order of the sources
 };
 
-/// Parses sources. Errors: INTERNAL for a statement that is neither a declaration nor a function, and for a name given
-/// twice; a syntax error is libtorch's own.
+/// Parses sources. Errors: INTERNAL for a statement that is neither a declaration nor a function, and for a
+/// name given twice; a syntax error is libtorch's own.
 ScriptLibrary parse_sources(const std::vector<EmbeddedText>& sources);
 
 }  // namespace dinov3_seg

@@ -70,7 +70,8 @@ function load(): { engine: Engine; libtorch: Libtorch } {
   const series = `${abi.major}.${abi.minor}`;
   const addon = loadAddon<Addon>(`torch-${series}`);
   addon.setErrorFactory(
-    (code, message) => new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
+    (code, message) =>
+      new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
   );
   return { engine: addon, libtorch };
 }
@@ -90,7 +91,9 @@ function openLibtorch(loader: Loader, folder: string): { major: number; minor: n
 function loadAddon<T>(name: string): T {
   const folder = join(packageRoot, 'native', name);
   if (!existsSync(folder)) {
-    const built = supportedSeries.filter((series) => existsSync(join(packageRoot, 'native', `torch-${series}`)));
+    const built = supportedSeries.filter((series) =>
+      existsSync(join(packageRoot, 'native', `torch-${series}`)),
+    );
     throw new DinoSegError(
       'ADDON',
       `There is no ${folder}: the addon was not built for this libtorch (built: ${built.join(', ') || 'none'}). ` +
@@ -101,6 +104,8 @@ function loadAddon<T>(name: string): T {
     const nodeGypBuild = require('node-gyp-build') as (folder: string) => T;
     return nodeGypBuild(folder);
   } catch (cause) {
-    throw new DinoSegError('ADDON', `The addon in ${folder} does not load: ${(cause as Error).message}`, { cause });
+    throw new DinoSegError('ADDON', `The addon in ${folder} does not load: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }

@@ -55,7 +55,16 @@ export async function installLibtorch(
 }
 
 async function downloadWheel(version: string, folder: string): Promise<string> {
-  const pip = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--dest', folder, `torch==${version}`];
+  const pip = [
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--only-binary=:all:',
+    '--dest',
+    folder,
+    `torch==${version}`,
+  ];
   const { code, output } = await run('python3', pip);
   if (code !== 0)
     throw new DinoSegError(
@@ -106,5 +115,7 @@ function asDinoSegError(error: unknown): DinoSegError {
   if (error instanceof DinoSegError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
-  return new DinoSegError(full ? 'DISK_FULL' : 'IO', `Installing libtorch failed: ${message}`, { cause: error });
+  return new DinoSegError(full ? 'DISK_FULL' : 'IO', `Installing libtorch failed: ${message}`, {
+    cause: error,
+  });
 }

@@ -105,7 +105,8 @@ function explicitSource(explicit?: string): { source: string; path: string } | u
     const path = process.env[source];
     if (path) return { source, path };
   }
-  if (process.env['LIBTORCH_USE_PYTORCH'] === '1') return { source: 'LIBTORCH_USE_PYTORCH', path: askPython() };
+  if (process.env['LIBTORCH_USE_PYTORCH'] === '1')
+    return { source: 'LIBTORCH_USE_PYTORCH', path: askPython() };
   return undefined;
 }
 
@@ -117,7 +118,9 @@ function askPython(): string {
     const path = execFileSync('python3', ['-c', program], { encoding: 'utf8' }).trim();
     if (path) return path;
   } catch (cause) {
-    throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 could not be asked.', { cause });
+    throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 could not be asked.', {
+      cause,
+    });
   }
   throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 has no torch package.');
 }
@@ -125,7 +128,9 @@ function askPython(): string {
 function usualPlaces(): [source: string, path: string][] {
   const places: [string, string][] = [];
   const cache = cacheFolder();
-  const cached = existsSync(cache) ? readdirSync(cache).filter((name) => /^\d+\.\d+\.\d+-\w+$/.test(name)) : [];
+  const cached = existsSync(cache)
+    ? readdirSync(cache).filter((name) => /^\d+\.\d+\.\d+-\w+$/.test(name))
+    : [];
   // Newest first; of one version the CUDA build first.
   cached.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
   for (const name of cached) places.push(['cache', join(cache, name)]);
@@ -137,6 +142,10 @@ function usualPlaces(): [source: string, path: string][] {
     for (const name of readdirSync(lib).filter((n) => n.startsWith('python3')))
       places.push([variable, join(lib, name, 'site-packages', 'torch')]);
   }
-  places.push(['usual place', '/opt/libtorch'], ['usual place', '/usr/local/libtorch'], ['usual place', '/usr/local']);
+  places.push(
+    ['usual place', '/opt/libtorch'],
+    ['usual place', '/usr/local/libtorch'],
+    ['usual place', '/usr/local'],
+  );
   return places;
 }

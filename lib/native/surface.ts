@@ -23,25 +23,10 @@ export interface HeadHandle {
 }
 
 export type DType =
-  | 'float64'
-  | 'float32'
-  | 'float16'
-  | 'bfloat16'
-  | 'int64'
-  | 'int32'
-  | 'int16'
-  | 'int8'
-  | 'uint8'
-  | 'bool';
+  'float64' | 'float32' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'int16' | 'int8' | 'uint8' | 'bool';
 
 export type TensorArray =
-  | Float64Array
-  | Float32Array
-  | BigInt64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array;
+  Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
 export interface EngineInfo {
   /** libtorch's version, such as `2.13.0`. */
@@ -283,7 +268,12 @@ export interface Engine {
   /** Cross entropy on the dense scores (recipe scoring) resized to the labels B×H×W (uint8, 255 ignored). */
   headLoss(head: HeadHandle, decoded: Decoded, labels: TensorHandle): Promise<LossResult>;
   /** headLoss, and its gradient times `scale` added to the head's gradients. */
-  headAccumulate(head: HeadHandle, decoded: Decoded, labels: TensorHandle, scale: number): Promise<LossResult>;
+  headAccumulate(
+    head: HeadHandle,
+    decoded: Decoded,
+    labels: TensorHandle,
+    scale: number,
+  ): Promise<LossResult>;
   /** The gradient of headLoss by libtorch's autograd: the truth that tests and benchmarks compare with. */
   headAutograd(
     head: HeadHandle,
@@ -311,5 +301,10 @@ export interface Engine {
   /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
   confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
   /** Class map of one image at its own size. */
-  segment(model: ModelHandle, head: HeadHandle, image: RawImage, options: SegmentOptions): Promise<Uint8Array>;
+  segment(
+    model: ModelHandle,
+    head: HeadHandle,
+    image: RawImage,
+    options: SegmentOptions,
+  ): Promise<Uint8Array>;
 }
