@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'native/', 'node_modules/', '.tap/', '.gpu/', 'demo-output/'] },
+  { ignores: ['dist/', 'build/', 'native/', 'node_modules/', '.tap/', 'demo-output/'] },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {

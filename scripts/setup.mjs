@@ -20,7 +20,9 @@ function requireTools() {
     }
   });
   if (missing.length > 0) {
-    say(`${missing.join(' and ')} not found. On Debian or Ubuntu: apt-get install cmake g++ make python3-pip`);
+    say(
+      `${missing.join(' and ')} not found. On Debian or Ubuntu: apt-get install cmake g++ make python3-pip`,
+    );
     process.exit(1);
   }
 }
@@ -64,14 +66,22 @@ async function findOrInstallLibtorch() {
 function buildAddon(libtorch) {
   const engine = join(root, `native/torch-${libtorch.series}/build/Release/engine.node`);
   const forced = process.argv[2] === 'addon';
-  const current = !forced && existsSync(engine) && statSync(engine).mtimeMs >= newest('cpp', 'CMakeLists.txt');
+  const current =
+    !forced && existsSync(engine) && statSync(engine).mtimeMs >= newest('cpp', 'CMakeLists.txt');
   if (current) return;
   requireTools();
   say(`building the native addon for libtorch ${libtorch.version} (${libtorch.root})`);
   // A build folder that was configured for another libtorch is configured anew.
   const cache = join(root, 'build/CMakeCache.txt');
-  const other = existsSync(cache) && !readFileSync(cache, 'utf8').includes(`LIBTORCH:PATH=${libtorch.root}\n`);
-  run('npx', ['cmake-js', other ? 'rebuild' : 'compile', `--CDLIBTORCH:PATH=${libtorch.root}`, '--parallel', '2']);
+  const other =
+    existsSync(cache) && !readFileSync(cache, 'utf8').includes(`LIBTORCH:PATH=${libtorch.root}\n`);
+  run('npx', [
+    'cmake-js',
+    other ? 'rebuild' : 'compile',
+    `--CDLIBTORCH:PATH=${libtorch.root}`,
+    '--parallel',
+    '2',
+  ]);
 }
 
 try {

@@ -47,7 +47,8 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
   });
 }
 
-std::vector<NamedTensor> select_tensors(const Checkpoint& checkpoint, const std::vector<std::string>& names, const std::string& path) {
+std::vector<NamedTensor> select_tensors(const Checkpoint& checkpoint, const std::vector<std::string>& names,
+                                        const std::string& path) {
   std::vector<NamedTensor> selected;
   for (const std::string& name : names) {
     const auto found = std::find_if(checkpoint.tensors.begin(), checkpoint.tensors.end(),
@@ -65,23 +66,26 @@ Napi::Value read_tensors(const Napi::CallbackInfo& info) {
   if (!all) {
     if (!info[1].IsArray()) fail("INVALID_ARGUMENT", "names must be an array of strings");
     const Napi::Array array = info[1].As<Napi::Array>();
-    for (uint32_t i = 0; i < array.Length(); ++i) names.push_back(string_argument(array.Get(i), "a tensor's name"));
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      names.push_back(string_argument(array.Get(i), "a tensor's name"));
   }
-  return run_job(info.Env(), Lane::prepare, [path = string_argument(info[0], "path"), all, names]() -> Finish {
-    Checkpoint checkpoint = read_checkpoint(path);
-    const auto chosen = all ? std::move(checkpoint.tensors) : select_tensors(checkpoint, names, path);
-    return [chosen, metadata = checkpoint.metadata](Napi::Env env) -> Napi::Value {
-      Napi::Object tensors = Napi::Object::New(env);
-      for (const NamedTensor& entry : chosen) tensors.Set(entry.name, wrap_tensor(env, entry.tensor));
-      Napi::Object result = Napi::Object::New(env);
-      result.Set("tensors", tensors);
-      result.Set("metadata", metadata_object(env, metadata));
-      return result;
-    };
-  });
+  return run_job(
+      info.Env(), Lane::prepare, [path = string_argument(info[0], "path"), all, names]() -> Finish {
+        Checkpoint checkpoint = read_checkpoint(path);
+        const auto chosen = all ? std::move(checkpoint.tensors) : select_tensors(checkpoint, names, path);
+        return [chosen, metadata = checkpoint.metadata](Napi::Env env) -> Napi::Value {
+          Napi::Object tensors = Napi::Object::New(env);
+          for (const NamedTensor& entry : chosen) tensors.Set(entry.name, wrap_tensor(env, entry.tensor));
+          Napi::Object result = Napi::Object::New(env);
+          result.Set("tensors", tensors);
+          result.Set("metadata", metadata_object(env, metadata));
+          return result;
+        };
+      });
 }
 
-/// writeSafetensors(path, tensors, metadata): Promise<void>. After all jobs asked for before on models and heads.
+/// writeSafetensors(path, tensors, metadata): Promise<void>. After all jobs asked for before on models and
+/// heads.
 Napi::Value write_tensors(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[1], "tensors");
   const Napi::Array names = object.GetPropertyNames();
@@ -91,10 +95,11 @@ Napi::Value write_tensors(const Napi::CallbackInfo& info) {
     tensors.push_back({name, tensor_field(object, name.c_str())});
   }
   auto metadata = string_map(object_argument(info[2], "metadata"));
-  return run_job(info.Env(), Lane::model, [path = string_argument(info[0], "path"), tensors, metadata]() -> Finish {
-    write_safetensors(path, tensors, metadata);
-    return [](Napi::Env env) { return env.Undefined(); };
-  });
+  return run_job(info.Env(), Lane::model,
+                 [path = string_argument(info[0], "path"), tensors, metadata]() -> Finish {
+                   write_safetensors(path, tensors, metadata);
+                   return [](Napi::Env env) { return env.Undefined(); };
+                 });
 }
 
 /// {name: {shape, dtype}} as a list of keys.
@@ -155,9 +160,11 @@ Napi::Value plan_segmentor(const Napi::CallbackInfo& info) {
 /// convertSegmentor(options): Promise<SegmentorPlan>
 Napi::Value convert(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[0], "options");
-  const ConvertPaths paths{string_field(options, "backbone"), string_field(options, "head"), string_field(options, "out")};
+  const ConvertPaths paths{string_field(options, "backbone"), string_field(options, "head"),
+                           string_field(options, "out")};
   const std::string dtype = string_field(options, "dtype");
-  if (dtype != "float32" && dtype != "bfloat16") fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+  if (dtype != "float32" && dtype != "bfloat16")
+    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
   return run_job(info.Env(), Lane::prepare, [paths, dtype]() -> Finish {
     const SegmentorDims dims = convert_segmentor(paths, dtype == "float32" ? at::kFloat : at::kBFloat16);
     return [dims](Napi::Env env) { return plan_object(env, dims, dims.classes); };
@@ -167,16 +174,19 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
 /// initCheckpoint(options): Promise<void>
 Napi::Value init_files(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[0], "options");
-  return run_job(info.Env(), Lane::prepare,
-                 [architecture = string_field(options, "architecture"), seed = static_cast<uint64_t>(integer_field(options, "seed")),
-                  backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {
-                   const auto checkpoint = init_checkpoint(preset(architecture), seed);
-                   const std::map<std::string, std::string> metadata{
-                       {"origin", "random weights, synthetic"}, {"architecture", architecture}, {"seed", std::to_string(seed)}};
-                   write_safetensors(backbone, checkpoint.backbone, metadata);
-                   write_safetensors(head, checkpoint.head, metadata);
-                   return [](Napi::Env env) { return env.Undefined(); };
-                 });
+  return run_job(
+      info.Env(), Lane::prepare,
+      [architecture = string_field(options, "architecture"),
+       seed = static_cast<uint64_t>(integer_field(options, "seed")),
+       backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {
+        const auto checkpoint = init_checkpoint(preset(architecture), seed);
+        const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
+                                                          {"architecture", architecture},
+                                                          {"seed", std::to_string(seed)}};
+        write_safetensors(backbone, checkpoint.backbone, metadata);
+        write_safetensors(head, checkpoint.head, metadata);
+        return [](Napi::Env env) { return env.Undefined(); };
+      });
 }
 
 }  // namespace

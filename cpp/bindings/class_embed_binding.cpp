@@ -34,13 +34,14 @@ Napi::Value create_head(const Napi::CallbackInfo& info) {
   const auto precision = parse_precision(string_field(options, "precision"));
   const int64_t hidden = integer_field(options, "hidden"), classes = integer_field(options, "classes");
   if (options.Get("weight").IsUndefined()) {
-    const auto seed = static_cast<uint64_t>(options.Get("seed").IsUndefined() ? 0 : integer_field(options, "seed"));
+    const auto seed =
+        static_cast<uint64_t>(options.Get("seed").IsUndefined() ? 0 : integer_field(options, "seed"));
     return wrap_head(info.Env(), ClassEmbed(hidden, classes, device, precision, seed));
   }
   ClassEmbed head(tensor_field(options, "weight"), tensor_field(options, "bias"), device, precision);
   if (head.hidden() != hidden || head.classes() != classes)
-    fail("HEAD_MISMATCH", "expected a head of ", classes, " classes for queries of width ", hidden, ", got weight ",
-         head.weight().value.sizes());
+    fail("HEAD_MISMATCH", "expected a head of ", classes, " classes for queries of width ", hidden,
+         ", got weight ", head.weight().value.sizes());
   return wrap_head(info.Env(), std::move(head));
 }
 
@@ -52,15 +53,18 @@ Napi::Value head_of_model(const Napi::CallbackInfo& info) {
 
 /// headForward(head, queries): Promise<TensorHandle>
 Napi::Value head_forward(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model, [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1])]() -> Finish {
-    return [logits = head->forward(queries)](Napi::Env env) { return wrap_tensor(env, logits); };
-  });
+  return run_job(info.Env(), Lane::model,
+                 [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1])]() -> Finish {
+                   return
+                       [logits = head->forward(queries)](Napi::Env env) { return wrap_tensor(env, logits); };
+                 });
 }
 
 /// headBackward(head, queries, dLogits): Promise<void>
 Napi::Value head_backward(const Napi::CallbackInfo& info) {
   return run_job(info.Env(), Lane::model,
-                 [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1]), d_logits = tensor_argument(info[2])]() -> Finish {
+                 [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1]),
+                  d_logits = tensor_argument(info[2])]() -> Finish {
                    head->backward(queries, d_logits);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });
@@ -78,7 +82,8 @@ Finish loss_result(const LossResult& result) {
 /// headLoss(head, decoded, labels): Promise<LossResult>
 Napi::Value head_loss(const Napi::CallbackInfo& info) {
   return run_job(info.Env(), Lane::model,
-                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), labels = tensor_argument(info[2])] {
+                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
+                  labels = tensor_argument(info[2])] {
                    return loss_result(head->loss(decoded.queries, decoded.masks, labels));
                  });
 }
@@ -88,17 +93,21 @@ Napi::Value head_accumulate(const Napi::CallbackInfo& info) {
   if (!info[3].IsNumber()) fail("INVALID_ARGUMENT", "scale must be a number");
   const double scale = info[3].As<Napi::Number>().DoubleValue();
   return run_job(info.Env(), Lane::model,
-                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), labels = tensor_argument(info[2]), scale] {
+                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
+                  labels = tensor_argument(info[2]), scale] {
                    return loss_result(head->accumulate(decoded.queries, decoded.masks, labels, scale));
                  });
 }
 
-/// headAutograd(head, decoded, labels, precision): Promise<{dWeight, dBias}>, the gradient of headLoss by autograd
+/// headAutograd(head, decoded, labels, precision): Promise<{dWeight, dBias}>, the gradient of headLoss by
+/// autograd
 Napi::Value head_autograd(const Napi::CallbackInfo& info) {
   const auto precision = parse_precision(string_argument(info[3], "precision"));
   return run_job(info.Env(), Lane::model,
-                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), labels = tensor_argument(info[2]), precision]() -> Finish {
-                   const auto gradients = autograd_gradients(*head, decoded.queries, decoded.masks, labels, precision);
+                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
+                  labels = tensor_argument(info[2]), precision]() -> Finish {
+                   const auto gradients =
+                       autograd_gradients(*head, decoded.queries, decoded.masks, labels, precision);
                    return [gradients](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
                      object.Set("dWeight", wrap_tensor(env, gradients.first));
@@ -126,8 +135,14 @@ Napi::Value head_step(const Napi::CallbackInfo& info) {
 /// The tensors of HeadState under their names there.
 std::vector<std::pair<const char*, at::Tensor>> state_tensors(const ClassEmbed& head) {
   const TrainedParameter &w = head.weight(), &b = head.bias();
-  return {{"weight", w.value},         {"bias", b.value},         {"dWeight", w.gradient},         {"dBias", b.gradient},
-          {"expAvgWeight", w.exp_avg}, {"expAvgBias", b.exp_avg}, {"expAvgSqWeight", w.exp_avg_sq}, {"expAvgSqBias", b.exp_avg_sq}};
+  return {{"weight", w.value},
+          {"bias", b.value},
+          {"dWeight", w.gradient},
+          {"dBias", b.gradient},
+          {"expAvgWeight", w.exp_avg},
+          {"expAvgBias", b.exp_avg},
+          {"expAvgSqWeight", w.exp_avg_sq},
+          {"expAvgSqBias", b.exp_avg_sq}};
 }
 
 /// headState(head): Promise<HeadState>
@@ -166,11 +181,14 @@ Napi::Value head_restore(const Napi::CallbackInfo& info) {
 Napi::Value class_map_of(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[2], "options");
   const int64_t width = integer_field(options, "width"), height = integer_field(options, "height");
-  if (width < 1 || height < 1) fail("INVALID_ARGUMENT", "width and height must be at least 1, got ", width, "×", height);
+  if (width < 1 || height < 1)
+    fail("INVALID_ARGUMENT", "width and height must be at least 1, got ", width, "×", height);
   const Scoring scoring = parse_scoring(string_field(options, "scoring"));
   return run_job(info.Env(), Lane::model,
-                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), width, height, scoring]() -> Finish {
-                   const at::Tensor map = class_map(head->forward(decoded.queries), decoded.masks.to(head->device()), height, width, scoring);
+                 [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), width, height,
+                  scoring]() -> Finish {
+                   const at::Tensor map = class_map(head->forward(decoded.queries),
+                                                    decoded.masks.to(head->device()), height, width, scoring);
                    return [map](Napi::Env env) { return wrap_tensor(env, map); };
                  });
 }
@@ -179,15 +197,16 @@ Napi::Value class_map_of(const Napi::CallbackInfo& info) {
 Napi::Value confusion(const Napi::CallbackInfo& info) {
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
   const int64_t classes = info[2].As<Napi::Number>().Int64Value();
-  return run_job(info.Env(), Lane::model,
-                 [prediction = tensor_argument(info[0]), labels = tensor_argument(info[1]), classes]() -> Finish {
-                   const at::Tensor counts = confusion_matrix(prediction, labels, classes).to(at::kDouble);
-                   return [counts](Napi::Env env) -> Napi::Value {
-                     auto array = Napi::Float64Array::New(env, static_cast<size_t>(counts.numel()));
-                     std::copy_n(counts.const_data_ptr<double>(), counts.numel(), array.Data());
-                     return array;
-                   };
-                 });
+  return run_job(
+      info.Env(), Lane::model,
+      [prediction = tensor_argument(info[0]), labels = tensor_argument(info[1]), classes]() -> Finish {
+        const at::Tensor counts = confusion_matrix(prediction, labels, classes).to(at::kDouble);
+        return [counts](Napi::Env env) -> Napi::Value {
+          auto array = Napi::Float64Array::New(env, static_cast<size_t>(counts.numel()));
+          std::copy_n(counts.const_data_ptr<double>(), counts.numel(), array.Data());
+          return array;
+        };
+      });
 }
 
 }  // namespace

@@ -13,7 +13,8 @@
 namespace dinov3_seg {
 namespace {
 
-/// {data, width, height} as a tensor H×W×channels (H×W for one channel) uint8. Copied: the array stays JavaScript's.
+/// {data, width, height} as a tensor H×W×channels (H×W for one channel) uint8. Copied: the array stays
+/// JavaScript's.
 at::Tensor pixels_argument(const Napi::Value& value, int64_t channels) {
   const Napi::Object object = object_argument(value, "image");
   const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
@@ -22,14 +23,17 @@ at::Tensor pixels_argument(const Napi::Value& value, int64_t channels) {
     fail("INVALID_ARGUMENT", "data must be a Uint8Array");
   const auto array = data.As<Napi::Uint8Array>();
   if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
-    fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ", array.ElementLength());
-  at::Tensor pixels = channels == 1 ? at::empty({height, width}, at::kByte) : at::empty({height, width, channels}, at::kByte);
+    fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
+         array.ElementLength());
+  at::Tensor pixels =
+      channels == 1 ? at::empty({height, width}, at::kByte) : at::empty({height, width, channels}, at::kByte);
   std::memcpy(pixels.mutable_data_ptr(), array.Data(), array.ByteLength());
   return pixels;
 }
 
 std::vector<at::Tensor> pixels_arguments(const Napi::Value& value, int64_t channels) {
-  if (!value.IsArray() || value.As<Napi::Array>().Length() == 0) fail("INVALID_ARGUMENT", "expected an array of at least one image");
+  if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
+    fail("INVALID_ARGUMENT", "expected an array of at least one image");
   const Napi::Array array = value.As<Napi::Array>();
   std::vector<at::Tensor> images;
   for (uint32_t i = 0; i < array.Length(); ++i) images.push_back(pixels_argument(array.Get(i), channels));
@@ -45,7 +49,11 @@ Augmentation augmentation_argument(const Napi::Value& value) {
   const Napi::Object j = object_argument(jitter, "jitter");
   const auto order = shape_argument(j.Get("order"));
   if (order.size() != 4) fail("INVALID_ARGUMENT", "jitter.order must hold 4 steps, got ", order.size());
-  augmentation.jitter = Jitter{{}, number_field(j, "brightness"), number_field(j, "contrast"), number_field(j, "saturation"), number_field(j, "hue")};
+  augmentation.jitter = Jitter{{},
+                               number_field(j, "brightness"),
+                               number_field(j, "contrast"),
+                               number_field(j, "saturation"),
+                               number_field(j, "hue")};
   std::copy(order.begin(), order.end(), augmentation.jitter->order.begin());
   return augmentation;
 }
@@ -59,14 +67,19 @@ struct PrepareOptions {
 
 PrepareOptions prepare_options(const Napi::Value& value, size_t images) {
   const Napi::Object object = object_argument(value, "options");
-  PrepareOptions options{integer_field(object, "height"), integer_field(object, "width"), parse_device(string_field(object, "device")), {}};
-  if (options.height < 1 || options.width < 1) fail("INVALID_ARGUMENT", "width and height must be at least 1");
+  PrepareOptions options{integer_field(object, "height"),
+                         integer_field(object, "width"),
+                         parse_device(string_field(object, "device")),
+                         {}};
+  if (options.height < 1 || options.width < 1)
+    fail("INVALID_ARGUMENT", "width and height must be at least 1");
   options.augmentations.resize(images);
   const Napi::Value given = object.Get("augmentations");
   if (given.IsUndefined()) return options;
   if (!given.IsArray() || given.As<Napi::Array>().Length() != images)
     fail("INVALID_ARGUMENT", "augmentations must be an array of one an image (", images, ")");
-  for (uint32_t i = 0; i < images; ++i) options.augmentations[i] = augmentation_argument(given.As<Napi::Array>().Get(i));
+  for (uint32_t i = 0; i < images; ++i)
+    options.augmentations[i] = augmentation_argument(given.As<Napi::Array>().Get(i));
   return options;
 }
 
@@ -74,35 +87,48 @@ PrepareOptions prepare_options(const Napi::Value& value, size_t images) {
 Napi::Value prepare_images(const Napi::CallbackInfo& info) {
   auto images = pixels_arguments(info[0], 3);
   auto options = prepare_options(info[1], images.size());
-  return run_job(info.Env(), Lane::prepare, [images = std::move(images), options = std::move(options)]() -> Finish {
-    std::vector<at::Tensor> prepared;
-    for (size_t i = 0; i < images.size(); ++i)
-      prepared.push_back(prepare_image(images[i], options.height, options.width, options.augmentations[i]));
-    return [batch = at::stack(prepared).to(options.device)](Napi::Env env) { return wrap_tensor(env, batch); };
-  });
+  return run_job(info.Env(), Lane::prepare,
+                 [images = std::move(images), options = std::move(options)]() -> Finish {
+                   std::vector<at::Tensor> prepared;
+                   for (size_t i = 0; i < images.size(); ++i)
+                     prepared.push_back(
+                         prepare_image(images[i], options.height, options.width, options.augmentations[i]));
+                   return [batch = at::stack(prepared).to(options.device)](Napi::Env env) {
+                     return wrap_tensor(env, batch);
+                   };
+                 });
 }
 
 /// prepareLabels(labels, options): Promise<TensorHandle>
 Napi::Value prepare_labels(const Napi::CallbackInfo& info) {
   auto labels = pixels_arguments(info[0], 1);
   auto options = prepare_options(info[1], labels.size());
-  return run_job(info.Env(), Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> Finish {
-    std::vector<at::Tensor> prepared;
-    for (size_t i = 0; i < labels.size(); ++i)
-      prepared.push_back(prepare_label(labels[i], options.height, options.width, options.augmentations[i].flip));
-    return [batch = at::stack(prepared).to(options.device)](Napi::Env env) { return wrap_tensor(env, batch); };
-  });
+  return run_job(
+      info.Env(), Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> Finish {
+        std::vector<at::Tensor> prepared;
+        for (size_t i = 0; i < labels.size(); ++i)
+          prepared.push_back(
+              prepare_label(labels[i], options.height, options.width, options.augmentations[i].flip));
+        return [batch = at::stack(prepared).to(options.device)](Napi::Env env) {
+          return wrap_tensor(env, batch);
+        };
+      });
 }
 
 /// segment(model, head, image, options): Promise<Uint8Array>
 Napi::Value segment_image(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[3], "options");
   const std::string mode = string_field(object, "mode");
-  if (mode != "whole" && mode != "slide") fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
-  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width"),
-                               parse_scoring(string_field(object, "scoring")), mode == "slide",
-                               integer_field(object, "strideY"), integer_field(object, "strideX")};
-  if (options.height < 1 || options.width < 1) fail("INVALID_ARGUMENT", "width and height must be at least 1");
+  if (mode != "whole" && mode != "slide")
+    fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
+  const SegmentOptions options{integer_field(object, "height"),
+                               integer_field(object, "width"),
+                               parse_scoring(string_field(object, "scoring")),
+                               mode == "slide",
+                               integer_field(object, "strideY"),
+                               integer_field(object, "strideX")};
+  if (options.height < 1 || options.width < 1)
+    fail("INVALID_ARGUMENT", "width and height must be at least 1");
   return run_job(info.Env(), Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
                   pixels = pixels_argument(info[2], 3), options]() -> Finish {

@@ -22,7 +22,7 @@ struct Environment {
   size_t pending = 0;  // jobs not yet settled; JavaScript thread only
   std::mutex mutex;
   std::condition_variable idle;
-  size_t running = 0;  // jobs inside work(); under mutex
+  size_t running = 0;    // jobs inside work(); under mutex
   bool closing = false;  // under mutex
 };
 

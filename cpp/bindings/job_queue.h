@@ -14,8 +14,8 @@ using Finish = std::function<Napi::Value(Napi::Env)>;
 /// A job's work, on one of the queue's threads. No N-API in it: what it needs is unpacked before.
 using Work = std::function<Finish()>;
 
-/// `model`: one thread, jobs strictly in order (networks and heads change state). `prepare`: pixels and files,
-/// two threads, so that the next batch is made while the model works.
+/// `model`: one thread, jobs strictly in order (networks and heads change state). `prepare`: pixels and
+/// files, two threads, so that the next batch is made while the model works.
 enum class Lane { model, prepare };
 
 /// Readies the calling environment (main thread or worker_thread) for jobs. Once an environment.

@@ -13,11 +13,14 @@ namespace {
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
   const auto device = parse_device(string_field(options, "device"));
-  return run_job(info.Env(), Lane::model,
-                 [path = string_argument(info[0], "path"), device, dtype = string_field(options, "dtype")]() -> Finish {
-                   auto model = std::make_shared<SegmentationModel>(path, device, dtype);
-                   return [model](Napi::Env env) { return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0); };
-                 });
+  return run_job(
+      info.Env(), Lane::model,
+      [path = string_argument(info[0], "path"), device, dtype = string_field(options, "dtype")]() -> Finish {
+        auto model = std::make_shared<SegmentationModel>(path, device, dtype);
+        return [model](Napi::Env env) {
+          return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
+        };
+      });
 }
 
 /// modelInfo(model): ModelInfo
@@ -36,45 +39,51 @@ Napi::Value model_info(const Napi::CallbackInfo& info) {
 
 /// decode(model, images): Promise<Decoded>
 Napi::Value decode(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model, [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
-    return [decoded = model->decode(images)](Napi::Env env) -> Napi::Value {
-      Napi::Object result = Napi::Object::New(env);
-      result.Set("queries", wrap_tensor(env, decoded.queries));
-      result.Set("masks", wrap_tensor(env, decoded.masks));
-      return result;
-    };
-  });
+  return run_job(info.Env(), Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   return [decoded = model->decode(images)](Napi::Env env) -> Napi::Value {
+                     Napi::Object result = Napi::Object::New(env);
+                     result.Set("queries", wrap_tensor(env, decoded.queries));
+                     result.Set("masks", wrap_tensor(env, decoded.masks));
+                     return result;
+                   };
+                 });
 }
 
 /// forward(model, images): Promise<{queries, predLogits, predMasks}>
 Napi::Value forward(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model, [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
-    const Decoded decoded = model->decode(images);
-    return [decoded, logits = model->class_logits(decoded.queries)](Napi::Env env) -> Napi::Value {
-      Napi::Object object = Napi::Object::New(env);
-      object.Set("queries", wrap_tensor(env, decoded.queries));
-      object.Set("predLogits", wrap_tensor(env, logits));
-      object.Set("predMasks", wrap_tensor(env, decoded.masks));
-      return object;
-    };
-  });
+  return run_job(info.Env(), Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   const Decoded decoded = model->decode(images);
+                   return [decoded,
+                           logits = model->class_logits(decoded.queries)](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = Napi::Object::New(env);
+                     object.Set("queries", wrap_tensor(env, decoded.queries));
+                     object.Set("predLogits", wrap_tensor(env, logits));
+                     object.Set("predMasks", wrap_tensor(env, decoded.masks));
+                     return object;
+                   };
+                 });
 }
 
 /// taps(model, images): Promise<Record<string, TensorHandle>>
 Napi::Value taps(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model, [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
-    return [result = model->taps(images)](Napi::Env env) -> Napi::Value {
-      Napi::Object object = Napi::Object::New(env);
-      for (const auto& entry : result) object.Set(entry.key(), wrap_tensor(env, entry.value()));
-      return object;
-    };
-  });
+  return run_job(info.Env(), Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   return [result = model->taps(images)](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = Napi::Object::New(env);
+                     for (const auto& entry : result)
+                       object.Set(entry.key(), wrap_tensor(env, entry.value()));
+                     return object;
+                   };
+                 });
 }
 
 /// exportModel(model, head, path): Promise<void>
 Napi::Value export_model(const Napi::CallbackInfo& info) {
   return run_job(info.Env(), Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]), path = string_argument(info[2], "path")]() -> Finish {
+                 [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
+                  path = string_argument(info[2], "path")]() -> Finish {
                    model->save_with_head(*head, path);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });

@@ -48,15 +48,23 @@ Napi::Value set_threads(const Napi::CallbackInfo& info) {
 
 at::ScalarType dtype_of(napi_typedarray_type type) {
   switch (type) {
-    case napi_float64_array: return at::kDouble;
-    case napi_float32_array: return at::kFloat;
-    case napi_bigint64_array: return at::kLong;
-    case napi_int32_array: return at::kInt;
-    case napi_int16_array: return at::kShort;
-    case napi_int8_array: return at::kChar;
+    case napi_float64_array:
+      return at::kDouble;
+    case napi_float32_array:
+      return at::kFloat;
+    case napi_bigint64_array:
+      return at::kLong;
+    case napi_int32_array:
+      return at::kInt;
+    case napi_int16_array:
+      return at::kShort;
+    case napi_int8_array:
+      return at::kChar;
     case napi_uint8_array:
-    case napi_uint8_clamped_array: return at::kByte;
-    default: fail("INVALID_ARGUMENT", "typed arrays of this kind have no tensor dtype");
+    case napi_uint8_clamped_array:
+      return at::kByte;
+    default:
+      fail("INVALID_ARGUMENT", "typed arrays of this kind have no tensor dtype");
   }
 }
 
@@ -68,7 +76,8 @@ Napi::Value make_tensor(const Napi::CallbackInfo& info) {
   int64_t elements = 1;
   for (const int64_t size : shape) elements *= size;
   if (elements != static_cast<int64_t>(array.ElementLength()))
-    fail("SHAPE", "shape ", c10::IntArrayRef(shape), " has ", elements, " elements, data has ", array.ElementLength());
+    fail("SHAPE", "shape ", c10::IntArrayRef(shape), " has ", elements, " elements, data has ",
+         array.ElementLength());
   at::Tensor tensor = at::empty(shape, dtype_of(array.TypedArrayType()));
   const auto* bytes = static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
   if (elements > 0) std::memcpy(tensor.mutable_data_ptr(), bytes, array.ByteLength());
@@ -106,7 +115,8 @@ Napi::Value tensor_data(const Napi::CallbackInfo& info) {
 /// dispose(handle)
 Napi::Value dispose(const Napi::CallbackInfo& info) {
   const Napi::Value handle = info[0];
-  if (!dispose_handle<at::Tensor>(handle) && !dispose_handle<SegmentationModel>(handle) && !dispose_handle<ClassEmbed>(handle))
+  if (!dispose_handle<at::Tensor>(handle) && !dispose_handle<SegmentationModel>(handle) &&
+      !dispose_handle<ClassEmbed>(handle))
     fail("INVALID_ARGUMENT", "expected a tensor, model or head handle");
   return info.Env().Undefined();
 }

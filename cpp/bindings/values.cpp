@@ -10,13 +10,20 @@ namespace {
 
 napi_typedarray_type array_type(at::ScalarType dtype) {
   switch (dtype) {
-    case at::kDouble: return napi_float64_array;
-    case at::kFloat: return napi_float32_array;
-    case at::kLong: return napi_bigint64_array;
-    case at::kInt: return napi_int32_array;
-    case at::kShort: return napi_int16_array;
-    case at::kChar: return napi_int8_array;
-    default: return napi_uint8_array;
+    case at::kDouble:
+      return napi_float64_array;
+    case at::kFloat:
+      return napi_float32_array;
+    case at::kLong:
+      return napi_bigint64_array;
+    case at::kInt:
+      return napi_int32_array;
+    case at::kShort:
+      return napi_int16_array;
+    case at::kChar:
+      return napi_int8_array;
+    default:
+      return napi_uint8_array;
   }
 }
 
@@ -86,7 +93,8 @@ Napi::ArrayBuffer external_buffer(Napi::Env env, const at::Tensor& tensor) {
     Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(owner->nbytes()));
     delete owner;
   };
-  return Napi::ArrayBuffer::New(env, tensor.mutable_data_ptr(), tensor.nbytes(), release, new at::Tensor(tensor));
+  return Napi::ArrayBuffer::New(env, tensor.mutable_data_ptr(), tensor.nbytes(), release,
+                                new at::Tensor(tensor));
 }
 
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
@@ -100,7 +108,8 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
 
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes) {
   Napi::Array shape = Napi::Array::New(env, sizes.size());
-  for (size_t i = 0; i < sizes.size(); ++i) shape.Set(static_cast<uint32_t>(i), static_cast<double>(sizes[i]));
+  for (size_t i = 0; i < sizes.size(); ++i)
+    shape.Set(static_cast<uint32_t>(i), static_cast<double>(sizes[i]));
   return shape;
 }
 
@@ -111,7 +120,8 @@ std::vector<int64_t> shape_argument(const Napi::Value& value) {
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value size = array.Get(i);
     const double number = size.IsNumber() ? size.As<Napi::Number>().DoubleValue() : -1;
-    if (number < 0 || std::floor(number) != number) fail("INVALID_ARGUMENT", "shape holds sizes that are not whole numbers");
+    if (number < 0 || std::floor(number) != number)
+      fail("INVALID_ARGUMENT", "shape holds sizes that are not whole numbers");
     shape.push_back(static_cast<int64_t>(number));
   }
   return shape;

@@ -18,14 +18,17 @@ TrainedParameter make_parameter(const at::Tensor& value, c10::Device device) {
 }
 
 at::Tensor xavier_uniform(int64_t hidden, int64_t classes, uint64_t seed) {
-  if (hidden < 1 || classes < 1) fail("INVALID_ARGUMENT", "a head needs at least one input and one class, got ", hidden, " and ", classes);
+  if (hidden < 1 || classes < 1)
+    fail("INVALID_ARGUMENT", "a head needs at least one input and one class, got ", hidden, " and ", classes);
   const double bound = std::sqrt(6.0 / static_cast<double>(hidden + classes));
-  return at::empty({classes, hidden}, at::kFloat).uniform_(-bound, bound, at::detail::createCPUGenerator(seed));
+  return at::empty({classes, hidden}, at::kFloat)
+      .uniform_(-bound, bound, at::detail::createCPUGenerator(seed));
 }
 
 void check_labels(const at::Tensor& masks, const at::Tensor& labels) {
   if (labels.dim() != 3 || labels.scalar_type() != at::kByte || labels.size(0) != masks.size(0))
-    fail("SHAPE", "expected labels B×H×W uint8 with B = ", masks.size(0), ", got ", labels.sizes(), " ", labels.scalar_type());
+    fail("SHAPE", "expected labels B×H×W uint8 with B = ", masks.size(0), ", got ", labels.sizes(), " ",
+         labels.scalar_type());
 }
 
 /// Everything between logits and loss that the gradient needs again.
@@ -73,14 +76,18 @@ at::Tensor cross_entropy_backward(const Forward& f, double scale) {
 
 }  // namespace
 
-ClassEmbed::ClassEmbed(int64_t hidden, int64_t classes, c10::Device device, Precision precision, uint64_t seed)
+ClassEmbed::ClassEmbed(int64_t hidden, int64_t classes, c10::Device device, Precision precision,
+                       uint64_t seed)
     : ClassEmbed(xavier_uniform(hidden, classes, seed), at::zeros({classes}), device, precision) {}
 
-ClassEmbed::ClassEmbed(const at::Tensor& weight, const at::Tensor& bias, c10::Device device, Precision precision)
+ClassEmbed::ClassEmbed(const at::Tensor& weight, const at::Tensor& bias, c10::Device device,
+                       Precision precision)
     : precision_(precision) {
   if (weight.dim() != 2 || bias.dim() != 1 || weight.size(0) != bias.size(0) || weight.numel() == 0)
-    fail("HEAD_MISMATCH", "expected class_embed weight K×C and bias K, got ", weight.sizes(), " and ", bias.sizes());
-  if (weight.size(0) > 255) fail("HEAD_MISMATCH", "at most 255 classes fit label images, got ", weight.size(0));
+    fail("HEAD_MISMATCH", "expected class_embed weight K×C and bias K, got ", weight.sizes(), " and ",
+         bias.sizes());
+  if (weight.size(0) > 255)
+    fail("HEAD_MISMATCH", "at most 255 classes fit label images, got ", weight.size(0));
   weight_ = make_parameter(weight, device);
   bias_ = make_parameter(bias, device);
 }
@@ -91,35 +98,40 @@ at::Tensor ClassEmbed::forward(const at::Tensor& queries) const {
          "; use a head made for this network's hidden width");
   const at::Tensor input = queries.to(device());
   if (precision_ == Precision::float32) return at::linear(input.to(at::kFloat), weight_.value, bias_.value);
-  return at::linear(input.to(at::kBFloat16), weight_.value.to(at::kBFloat16), bias_.value.to(at::kBFloat16)).to(at::kFloat);
+  return at::linear(input.to(at::kBFloat16), weight_.value.to(at::kBFloat16), bias_.value.to(at::kBFloat16))
+      .to(at::kFloat);
 }
 
 void ClassEmbed::backward(const at::Tensor& queries, const at::Tensor& d_logits) {
   const auto dtype = precision_ == Precision::float32 ? at::kFloat : at::kBFloat16;
   if (d_logits.dim() != 3 || queries.dim() != 3 || d_logits.size(0) != queries.size(0) ||
       d_logits.size(1) != queries.size(1) || d_logits.size(2) != classes() || queries.size(2) != hidden())
-    fail("SHAPE", "expected queries B×Q×", hidden(), " and d_logits B×Q×", classes(), ", got ", queries.sizes(), " and ",
-         d_logits.sizes());
-  const at::Tensor rows = queries.to(device(), dtype).flatten(0, 1);         // BQ×C
-  const at::Tensor d_rows = d_logits.to(device(), dtype).flatten(0, 1);      // BQ×K
+    fail("SHAPE", "expected queries B×Q×", hidden(), " and d_logits B×Q×", classes(), ", got ",
+         queries.sizes(), " and ", d_logits.sizes());
+  const at::Tensor rows = queries.to(device(), dtype).flatten(0, 1);     // BQ×C
+  const at::Tensor d_rows = d_logits.to(device(), dtype).flatten(0, 1);  // BQ×K
   weight_.gradient.add_(at::mm(d_rows.t(), rows));
   bias_.gradient.add_(d_rows.sum(0));
 }
 
-LossResult ClassEmbed::loss(const at::Tensor& queries, const at::Tensor& masks, const at::Tensor& labels) const {
+LossResult ClassEmbed::loss(const at::Tensor& queries, const at::Tensor& masks,
+                            const at::Tensor& labels) const {
   return cross_entropy(forward(queries), masks.to(device()), labels).result;
 }
 
-LossResult ClassEmbed::accumulate(const at::Tensor& queries, const at::Tensor& masks, const at::Tensor& labels, double scale) {
+LossResult ClassEmbed::accumulate(const at::Tensor& queries, const at::Tensor& masks,
+                                  const at::Tensor& labels, double scale) {
   const Forward f = cross_entropy(forward(queries), masks.to(device()), labels);
   if (f.result.pixels > 0) backward(queries, cross_entropy_backward(f, scale));
   return f.result;
 }
 
 double ClassEmbed::step(const StepOptions& options) {
-  const double norm = std::hypot(weight_.gradient.norm().item<double>(), bias_.gradient.norm().item<double>());
+  const double norm =
+      std::hypot(weight_.gradient.norm().item<double>(), bias_.gradient.norm().item<double>());
   if (!std::isfinite(norm))
-    fail("INVALID_ARGUMENT", "the gradient's norm is ", norm, ": lower the learning rate, or look for damaged inputs");
+    fail("INVALID_ARGUMENT", "the gradient's norm is ", norm,
+         ": lower the learning rate, or look for damaged inputs");
   ++steps;
   const double clip = options.max_norm > 0 ? std::min(1.0, options.max_norm / (norm + 1e-6)) : 1.0;
   const double correction1 = 1 - std::pow(options.beta1, static_cast<double>(steps));
@@ -144,11 +156,13 @@ std::pair<at::Tensor, at::Tensor> autograd_gradients(const ClassEmbed& head, con
   const at::Tensor weight = head.weight().value.detach().clone().requires_grad_();
   const at::Tensor bias = head.bias().value.detach().clone().requires_grad_();
   // clone(): inference tensors cannot be saved for backward.
-  const at::Tensor logits = at::linear(queries.clone().to(dtype), weight.to(dtype), bias.to(dtype)).to(at::kFloat);
+  const at::Tensor logits =
+      at::linear(queries.clone().to(dtype), weight.to(dtype), bias.to(dtype)).to(at::kFloat);
   const at::Tensor scores =
       at::einsum("bqk,bqhw->bkhw", {at::softmax(logits, -1), masks.clone().to(at::kFloat).sigmoid()});
   const at::Tensor resized = at::upsample_bilinear2d(scores, {labels.size(1), labels.size(2)}, false);
-  at::cross_entropy_loss(resized, labels.to(resized.device(), at::kLong), {}, at::Reduction::Mean, 255).backward();
+  at::cross_entropy_loss(resized, labels.to(resized.device(), at::kLong), {}, at::Reduction::Mean, 255)
+      .backward();
   return {weight.grad(), bias.grad()};
 }
 

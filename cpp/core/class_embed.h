@@ -1,5 +1,5 @@
-// The trainable part: class_embed, a linear layer from query embeddings to class logits, with its gradient and AdamW.
-// Legend: B batch, Q queries, C hidden width, K classes, H×W label size, h×w mask grid.
+// The trainable part: class_embed, a linear layer from query embeddings to class logits, with its gradient
+// and AdamW. Legend: B batch, Q queries, C hidden width, K classes, H×W label size, h×w mask grid.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,8 +8,8 @@
 
 namespace dinov3_seg {
 
-/// Precision of the linear layer's products. `bfloat16` does what torch.autocast(bfloat16) does: operands and logits
-/// rounded to bfloat16, weights, scores, loss and optimiser in float32.
+/// Precision of the linear layer's products. `bfloat16` does what torch.autocast(bfloat16) does: operands and
+/// logits rounded to bfloat16, weights, scores, loss and optimiser in float32.
 enum class Precision { bfloat16, float32 };
 
 struct LossResult {
@@ -53,11 +53,13 @@ class ClassEmbed {
   /// Adds d_weight and d_bias of queries B×Q×C and d_logits B×Q×K to the gradients.
   void backward(const at::Tensor& queries, const at::Tensor& d_logits);
 
-  /// Cross entropy of the dense scores, taken as logits, resized bilinearly to labels B×H×W (uint8, 255 ignored).
+  /// Cross entropy of the dense scores, taken as logits, resized bilinearly to labels B×H×W (uint8, 255
+  /// ignored).
   LossResult loss(const at::Tensor& queries, const at::Tensor& masks, const at::Tensor& labels) const;
 
   /// loss(), and `scale` times its gradient added to the gradients.
-  LossResult accumulate(const at::Tensor& queries, const at::Tensor& masks, const at::Tensor& labels, double scale);
+  LossResult accumulate(const at::Tensor& queries, const at::Tensor& masks, const at::Tensor& labels,
+                        double scale);
 
   /// Clips the gradients to max_norm, takes an AdamW step and clears them. Gives the norm before clipping.
   /// Throws INVALID_ARGUMENT and changes nothing when the norm is not finite.
@@ -75,8 +77,8 @@ class ClassEmbed {
   Precision precision_;
 };
 
-/// d_weight K×C and d_bias K of loss() by libtorch's autograd instead of the formulas of accumulate(): the truth that
-/// tests and benchmarks compare with.
+/// d_weight K×C and d_bias K of loss() by libtorch's autograd instead of the formulas of accumulate(): the
+/// truth that tests and benchmarks compare with.
 std::pair<at::Tensor, at::Tensor> autograd_gradients(const ClassEmbed& head, const at::Tensor& queries,
                                                      const at::Tensor& masks, const at::Tensor& labels,
                                                      Precision precision);

@@ -18,7 +18,8 @@ at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, in
   const int64_t h = maps.size(2);
   const double scale = static_cast<double>(h) / static_cast<double>(height);
   const auto index_options = maps.options().dtype(at::kFloat);
-  const at::Tensor centre = ((at::arange(first, first + count, index_options) + 0.5) * scale - 0.5).clamp_min(0);
+  const at::Tensor centre =
+      ((at::arange(first, first + count, index_options) + 0.5) * scale - 0.5).clamp_min(0);
   const at::Tensor top = centre.floor().to(at::kLong).clamp_max(h - 1);
   const at::Tensor bottom = (top + 1).clamp_max(h - 1);
   const at::Tensor weight = (centre - top).view({1, 1, count, 1});
@@ -50,8 +51,8 @@ void check_decoded(const at::Tensor& logits, const at::Tensor& masks) {
   const bool fits = logits.dim() == 3 && masks.dim() == 4 && logits.size(0) == masks.size(0) &&
                     logits.size(1) == masks.size(1);
   if (!fits)
-    fail("SHAPE", "expected class logits B×Q×K and mask logits B×Q×h×w of the same images, got ", logits.sizes(), " and ",
-         masks.sizes());
+    fail("SHAPE", "expected class logits B×Q×K and mask logits B×Q×h×w of the same images, got ",
+         logits.sizes(), " and ", masks.sizes());
 }
 
 at::Tensor dense_scores(const at::Tensor& logits, const at::Tensor& masks) {

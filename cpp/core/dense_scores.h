@@ -21,11 +21,13 @@ Scoring parse_scoring(const std::string& name);
 void check_decoded(const at::Tensor& logits, const at::Tensor& masks);
 
 /// Σ_q softmax(logits)[q,k] · sigmoid(masks)[q,h,w]: B×K×h×w float32, at mask resolution, all K columns.
-/// Source: the recipe (Mask2Former's semantic inference, Cheng et al. 2022, §3.1, without the no-object class).
+/// Source: the recipe (Mask2Former's semantic inference, Cheng et al. 2022, §3.1, without the no-object
+/// class).
 at::Tensor dense_scores(const at::Tensor& logits, const at::Tensor& masks);
 
-/// Scores at height×width (bilinear, align_corners false): B×K'×height×width float32, K' = K for the recipe and
-/// K − 1 for ade20k. Holds all of it in memory: for crops and tests; class_map is the way for large images.
+/// Scores at height×width (bilinear, align_corners false): B×K'×height×width float32, K' = K for the recipe
+/// and K − 1 for ade20k. Holds all of it in memory: for crops and tests; class_map is the way for large
+/// images.
 at::Tensor resized_scores(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
                           Scoring scoring);
 

@@ -42,17 +42,22 @@ c10::Device parse_device(const std::string& name) {
          at::hasCUDA() ? "no CUDA device answers; see nvidia-smi"
                        : "this libtorch has no CUDA; install a CUDA build or ask for cpu",
          " (`dinov3-seg doctor` shows what is there)");
-  if (index >= count) fail("DEVICE", "'", name, "' was asked for, but there are ", count, " CUDA devices (0 to ", count - 1, ")");
+  if (index >= count)
+    fail("DEVICE", "'", name, "' was asked for, but there are ", count, " CUDA devices (0 to ", count - 1,
+         ")");
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
 std::vector<DeviceDescription> list_devices() {
-  std::vector<DeviceDescription> devices{{"cpu", std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " processors",
+  std::vector<DeviceDescription> devices{{"cpu",
+                                          std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " processors",
                                           memory_info("MemTotal"), memory_info("MemAvailable")}};
   for (int index = 0; index < cuda_devices(); ++index) {
     const std::string name = "cuda:" + std::to_string(index);
-    const auto [free_bytes, total_bytes] = at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(index));
-    devices.push_back({name, "CUDA device", static_cast<int64_t>(total_bytes), static_cast<int64_t>(free_bytes)});
+    const auto [free_bytes, total_bytes] =
+        at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(index));
+    devices.push_back(
+        {name, "CUDA device", static_cast<int64_t>(total_bytes), static_cast<int64_t>(free_bytes)});
   }
   return devices;
 }

@@ -9,8 +9,8 @@
 
 namespace dinov3_seg {
 
-/// `cpu`, `cuda` (device 0) or `cuda:N`. Throws DEVICE for any other name, and where CUDA or the device is not
-/// there: a device that was asked for is never replaced by another.
+/// `cpu`, `cuda` (device 0) or `cuda:N`. Throws DEVICE for any other name, and where CUDA or the device is
+/// not there: a device that was asked for is never replaced by another.
 c10::Device parse_device(const std::string& name);
 
 struct DeviceDescription {
@@ -23,7 +23,8 @@ struct DeviceDescription {
 /// The CPU, then each CUDA device.
 std::vector<DeviceDescription> list_devices();
 
-/// Switches TF32 off in cuDNN, where it is on by default: float32 means float32 on every device. Once a process.
+/// Switches TF32 off in cuDNN, where it is on by default: float32 means float32 on every device. Once a
+/// process.
 void use_full_float32();
 
 }  // namespace dinov3_seg

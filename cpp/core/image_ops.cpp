@@ -24,9 +24,9 @@ at::Tensor shift_hue(const at::Tensor& image, double turns) {
   const at::Tensor grey = chroma == 0;
   const at::Tensor divisor = at::where(grey, at::ones_like(chroma), chroma);
   const at::Tensor red = image[0], green = image[1], blue = image[2];
-  const at::Tensor sextant = at::where(
-      value == red, (green - blue) / divisor,
-      at::where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4));
+  const at::Tensor sextant =
+      at::where(value == red, (green - blue) / divisor,
+                at::where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4));
   const at::Tensor hue = at::remainder(sextant / 6 + turns, 1.0) * 6;  // 0 … 6
   // Channel n of HSV → RGB: value − chroma·max(0, min(k, 4 − k, 1)) with k = (n + hue) mod 6, n = 5, 3, 1.
   std::vector<at::Tensor> channels;
@@ -37,24 +37,31 @@ at::Tensor shift_hue(const at::Tensor& image, double turns) {
   return at::stack(channels).clamp_(0, 1);
 }
 
-/// Source index of each of `to` pixel centres over `from` pixels. The centre is a running sum, not a product: on exact
-/// borders between two pixels its rounding decides, and PIL (whose labels the recipe trains on) sums.
+/// Source index of each of `to` pixel centres over `from` pixels. The centre is a running sum, not a product:
+/// on exact borders between two pixels its rounding decides, and PIL (whose labels the recipe trains on)
+/// sums.
 at::Tensor nearest_indices(int64_t from, int64_t to) {
   const double scale = static_cast<double>(from) / static_cast<double>(to);
   at::Tensor indices = at::empty({to}, at::kLong);
   auto* index = indices.mutable_data_ptr<int64_t>();
   double centre = scale * 0.5;
-  for (int64_t i = 0; i < to; ++i, centre += scale) index[i] = std::min(static_cast<int64_t>(centre), from - 1);
+  for (int64_t i = 0; i < to; ++i, centre += scale)
+    index[i] = std::min(static_cast<int64_t>(centre), from - 1);
   return indices;
 }
 
 at::Tensor jitter_step(const at::Tensor& image, const Jitter& jitter, int step) {
   switch (step) {
-    case 0: return (image * jitter.brightness).clamp_(0, 1);
-    case 1: return blend(image, luma(image).mean(), jitter.contrast);
-    case 2: return blend(image, luma(image), jitter.saturation);
-    case 3: return shift_hue(image, jitter.hue);
-    default: fail("INVALID_ARGUMENT", "jitter order holds ", step, ": expected 0 to 3");
+    case 0:
+      return (image * jitter.brightness).clamp_(0, 1);
+    case 1:
+      return blend(image, luma(image).mean(), jitter.contrast);
+    case 2:
+      return blend(image, luma(image), jitter.saturation);
+    case 3:
+      return shift_hue(image, jitter.hue);
+    default:
+      fail("INVALID_ARGUMENT", "jitter order holds ", step, ": expected 0 to 3");
   }
 }
 
@@ -68,11 +75,13 @@ at::Tensor color_jitter(const at::Tensor& image, const Jitter& jitter) {
 
 at::Tensor normalize_image(const at::Tensor& image) {
   const at::Tensor mean = at::tensor({0.485, 0.456, 0.406}, at::kFloat).view({3, 1, 1}).to(image.device());
-  const at::Tensor deviation = at::tensor({0.229, 0.224, 0.225}, at::kFloat).view({3, 1, 1}).to(image.device());
+  const at::Tensor deviation =
+      at::tensor({0.229, 0.224, 0.225}, at::kFloat).view({3, 1, 1}).to(image.device());
   return (image - mean) / deviation;
 }
 
-at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width, const Augmentation& augmentation) {
+at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width,
+                         const Augmentation& augmentation) {
   if (pixels.dim() != 3 || pixels.size(2) != 3 || pixels.scalar_type() != at::kByte || pixels.numel() == 0)
     fail("SHAPE", "expected pixels H×W×3 uint8, got ", pixels.sizes(), " ", pixels.scalar_type());
   at::Tensor image = pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat).div_(255);  // 1×3×H×W

@@ -23,15 +23,19 @@ struct Augmentation {
   std::optional<Jitter> jitter;
 };
 
-/// Pixels H×W×3 uint8 RGB → 3×height×width float32: divided by 255, resized (bilinear, antialiased, align_corners
-/// false), jittered, flipped, normalised with ImageNet's mean and standard deviation. Works on the pixels' device.
-at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width, const Augmentation& augmentation);
+/// Pixels H×W×3 uint8 RGB → 3×height×width float32: divided by 255, resized (bilinear, antialiased,
+/// align_corners false), jittered, flipped, normalised with ImageNet's mean and standard deviation. Works on
+/// the pixels' device.
+at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width,
+                         const Augmentation& augmentation);
 
-/// Labels H×W uint8 → height×width uint8 by nearest neighbour at pixel centres (as PIL does), flipped where asked.
+/// Labels H×W uint8 → height×width uint8 by nearest neighbour at pixel centres (as PIL does), flipped where
+/// asked.
 at::Tensor prepare_label(const at::Tensor& label, int64_t height, int64_t width, bool flip);
 
 /// Colour jitter of an image 3×H×W float32 in [0, 1]; the result is clamped to it.
-/// Source: torchvision's ColorJitter (documented behaviour of adjust_brightness, _contrast, _saturation, _hue).
+/// Source: torchvision's ColorJitter (documented behaviour of adjust_brightness, _contrast, _saturation,
+/// _hue).
 at::Tensor color_jitter(const at::Tensor& image, const Jitter& jitter);
 
 /// (image − mean)/std of ImageNet, on 3×H×W.

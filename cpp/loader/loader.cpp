@@ -41,7 +41,8 @@ Napi::Value open_libtorch(const Napi::CallbackInfo& info) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) throw Napi::Error::New(env, dlerror());
   const auto version = reinterpret_cast<AbiVersion>(dlsym(library, "aoti_torch_abi_version"));
-  if (version == nullptr) throw Napi::Error::New(env, path + " does not say its version (aoti_torch_abi_version)");
+  if (version == nullptr)
+    throw Napi::Error::New(env, path + " does not say its version (aoti_torch_abi_version)");
   const uint64_t abi = version();
   Napi::Object result = Napi::Object::New(env);
   result.Set("major", Napi::Number::New(env, static_cast<double>(abi >> 56 & 0xff)));

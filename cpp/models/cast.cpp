@@ -25,8 +25,10 @@ SegmentorDims dims_of(const TensorMap& tensors) {
   const std::string prefix = backbone_prefix;
   std::vector<NamedTensor> backbone, head;
   for (const auto& [name, tensor] : tensors) {
-    if (name.rfind(prefix, 0) == 0) backbone.push_back({name.substr(prefix.size()), tensor});
-    else head.push_back({name, tensor});
+    if (name.rfind(prefix, 0) == 0)
+      backbone.push_back({name.substr(prefix.size()), tensor});
+    else
+      head.push_back({name, tensor});
   }
   try {
     return read_dims(shapes_of(backbone), shapes_of(head));
@@ -53,7 +55,8 @@ void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype) {
   const auto cast = [&](const std::string& prefix, const std::vector<KeyShape>& keys) {
     for (const KeyShape& key : keys) {
       const auto found = tensors.extract(prefix + key.name);
-      if (found.empty()) fail("MODEL_FORMAT", "the network has no tensor ", prefix, key.name, "; load it with dtype stored");
+      if (found.empty())
+        fail("MODEL_FORMAT", "the network has no tensor ", prefix, key.name, "; load it with dtype stored");
       const at::Tensor converted = apply_dtype(key, found.mapped(), dtype);
       if (!converted.is_same(found.mapped())) set_tensor(module, prefix + key.name, converted);
     }

@@ -20,9 +20,10 @@ std::vector<int64_t> window_starts(int64_t length, int64_t window, int64_t strid
   return starts;
 }
 
-/// Sliding windows over a normalised image 3×H×W. Rows of windows go from top to bottom; rows of scores that no
-/// later window touches are settled at once, so that memory holds one window's height of scores.
-at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& image, const SegmentOptions& options) {
+/// Sliding windows over a normalised image 3×H×W. Rows of windows go from top to bottom; rows of scores that
+/// no later window touches are settled at once, so that memory holds one window's height of scores.
+at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& image,
+                 const SegmentOptions& options) {
   const int64_t height = image.size(1), width = image.size(2);
   const auto tops = window_starts(height, options.height, options.stride_y);
   const auto lefts = window_starts(width, options.width, options.stride_x);
@@ -32,10 +33,12 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
   at::Tensor map = at::empty({height, width}, image.options().dtype(at::kByte));
   for (size_t row = 0; row < tops.size(); ++row) {
     for (const int64_t left : lefts) {
-      const at::Tensor crop = image.slice(1, tops[row], tops[row] + options.height).slice(2, left, left + options.width);
+      const at::Tensor crop =
+          image.slice(1, tops[row], tops[row] + options.height).slice(2, left, left + options.width);
       const Decoded decoded = model.decode(crop.unsqueeze(0).contiguous());
       sums.slice(2, left, left + options.width)
-          .add_(resized_scores(head.forward(decoded.queries), decoded.masks, options.height, options.width, options.scoring)[0]);
+          .add_(resized_scores(head.forward(decoded.queries), decoded.masks, options.height, options.width,
+                               options.scoring)[0]);
       windows.slice(1, left, left + options.width).add_(1);
     }
     const int64_t next = row + 1 < tops.size() ? tops[row + 1] : height;
@@ -50,9 +53,11 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
 
 }  // namespace
 
-at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels, const SegmentOptions& options) {
+at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
+                   const SegmentOptions& options) {
   if (head.hidden() != model.hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ", model.hidden());
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ",
+         model.hidden());
   const int64_t height = pixels.size(0), width = pixels.size(1);
   const at::Tensor on_device = pixels.to(model.device());
   if (!options.slide) {
@@ -60,13 +65,16 @@ at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::T
     const Decoded decoded = model.decode(image);
     return class_map(head.forward(decoded.queries), decoded.masks, height, width, options.scoring)[0].cpu();
   }
-  if (options.stride_y < 1 || options.stride_x < 1 || options.stride_y > options.height || options.stride_x > options.width)
-    fail("INVALID_ARGUMENT", "window strides must be 1 to the window's size ", options.width, "×", options.height, ", got ",
-         options.stride_x, "×", options.stride_y);
+  if (options.stride_y < 1 || options.stride_x < 1 || options.stride_y > options.height ||
+      options.stride_x > options.width)
+    fail("INVALID_ARGUMENT", "window strides must be 1 to the window's size ", options.width, "×",
+         options.height, ", got ", options.stride_x, "×", options.stride_y);
   const double enlarge = std::max({1.0, static_cast<double>(options.height) / static_cast<double>(height),
                                    static_cast<double>(options.width) / static_cast<double>(width)});
-  const int64_t work_height = std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
-  const int64_t work_width = std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
+  const int64_t work_height =
+      std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
+  const int64_t work_width =
+      std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
   const at::Tensor map = slide(model, head, prepare_image(on_device, work_height, work_width, {}), options);
   return prepare_label(map, height, width, false).cpu();
 }

@@ -22,9 +22,10 @@ struct SegmentOptions {
 
 /// Class map H×W uint8 (CPU) of pixels H×W×3 uint8.
 /// Whole: the image is resized to height×width, scores are resized to H×W.
-/// Slide: windows of height×width over the image at its own size (enlarged first where it is smaller than a window),
-/// at most `stride` apart, the last ones flush with the edges; overlapping scores are averaged.
+/// Slide: windows of height×width over the image at its own size (enlarged first where it is smaller than a
+/// window), at most `stride` apart, the last ones flush with the edges; overlapping scores are averaged.
 /// Throws SHAPE, INVALID_ARGUMENT (stride), HEAD_MISMATCH.
-at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels, const SegmentOptions& options);
+at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
+                   const SegmentOptions& options);
 
 }  // namespace dinov3_seg

@@ -24,7 +24,8 @@ torch::jit::Module load_module(const std::string& path, c10::Device device) {
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const c10::Error& error) {
-    fail("MODEL_FORMAT", path, " is not a TorchScript file that can be loaded (convert makes one from checkpoints): ",
+    fail("MODEL_FORMAT", path,
+         " is not a TorchScript file that can be loaded (convert makes one from checkpoints): ",
          error.what_without_backtrace());
   }
 }
@@ -33,7 +34,8 @@ torch::jit::Module load_module(const std::string& path, c10::Device device) {
 torch::jit::Module find_class_embed(const torch::jit::Module& module, const std::string& path) {
   std::optional<torch::jit::Module> found;
   for (const auto& [name, child] : module.named_modules()) {
-    const bool named = name == "class_embed" || (name.size() > 12 && name.compare(name.size() - 12, 12, ".class_embed") == 0);
+    const bool named = name == "class_embed" ||
+                       (name.size() > 12 && name.compare(name.size() - 12, 12, ".class_embed") == 0);
     if (!named || !child.hasattr("weight") || !child.hasattr("bias")) continue;
     if (found) fail("MODEL_FORMAT", path, " has more than one class_embed");
     found = child;
@@ -51,20 +53,27 @@ at::ScalarType cast_target(const std::string& dtype) {
 }  // namespace
 
 SegmentationModel::SegmentationModel(const std::string& path, c10::Device device, const std::string& dtype)
-    : path_(path), id_(zip_content_id(path)), device_(device), module_(load_module(path, device)), class_embed_(module_) {
+    : path_(path),
+      id_(zip_content_id(path)),
+      device_(device),
+      module_(load_module(path, device)),
+      class_embed_(module_) {
   for (const char* method : {"forward", "decode"})
     if (!module_.find_method(method))
-      fail("MODEL_FORMAT", path, " has no method ", method, "(images): expected a network made by convert, or one with its methods");
+      fail("MODEL_FORMAT", path, " has no method ", method,
+           "(images): expected a network made by convert, or one with its methods");
   class_embed_ = find_class_embed(module_, path);
   module_.eval();
   if (dtype != "stored") cast_segmentor(module_, cast_target(dtype));
 }
 
 c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images) {
-  if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 || images.numel() == 0)
+  if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 ||
+      images.numel() == 0)
     fail("SHAPE", "expected images B×3×H×W with H and W multiples of 32, got ", images.sizes());
   const c10::InferenceMode inference;
-  // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing here.
+  // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
+  // here.
   const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
   return module_.get_method(method)({images.to(device_, at::kFloat)});
 }
@@ -76,7 +85,9 @@ Decoded SegmentationModel::decode(const at::Tensor& images) {
 
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
   const at::Tensor weight = class_embed_weight();
-  return at::linear(queries.to(weight.device(), weight.scalar_type()), weight, class_embed_.attr("bias").toTensor()).to(at::kFloat);
+  return at::linear(queries.to(weight.device(), weight.scalar_type()), weight,
+                    class_embed_.attr("bias").toTensor())
+      .to(at::kFloat);
 }
 
 c10::Dict<std::string, at::Tensor> SegmentationModel::taps(const at::Tensor& images) {
@@ -90,14 +101,17 @@ ClassEmbed SegmentationModel::class_embed(Precision precision) const {
 
 void SegmentationModel::save_with_head(const ClassEmbed& head, const std::string& path) const {
   if (head.hidden() != hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ", hidden());
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ",
+         hidden());
   torch::jit::Module target = class_embed_;
   const at::Tensor weight = target.attr("weight").toTensor(), bias = target.attr("bias").toTensor();
   const auto set = [&](const at::Tensor& w, const at::Tensor& b) {
     target.setattr("weight", w);
     target.setattr("bias", b);
   };
-  const auto like_own = [](const at::Tensor& value, const at::Tensor& own) { return value.to(own.device(), own.scalar_type(), false, true); };
+  const auto like_own = [](const at::Tensor& value, const at::Tensor& own) {
+    return value.to(own.device(), own.scalar_type(), false, true);
+  };
   set(like_own(head.weight().value, weight), like_own(head.bias().value, bias));
   try {
     AtomicFile file(path);
@@ -112,7 +126,8 @@ void SegmentationModel::save_with_head(const ClassEmbed& head, const std::string
 
 at::ScalarType SegmentationModel::dtype() const {
   std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module_.parameters()) elements[parameter.scalar_type()] += parameter.numel();
+  for (const at::Tensor& parameter : module_.parameters())
+    elements[parameter.scalar_type()] += parameter.numel();
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == elements.end() ? at::kFloat : most->first;

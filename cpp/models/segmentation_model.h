@@ -9,7 +9,8 @@
 
 namespace dinov3_seg {
 
-/// What decode() gives: queries B×Q×C (input of class_embed) and mask logits B×Q×h×w, float32, on the model's device.
+/// What decode() gives: queries B×Q×C (input of class_embed) and mask logits B×Q×h×w, float32, on the model's
+/// device.
 struct Decoded {
   at::Tensor queries;
   at::Tensor masks;
