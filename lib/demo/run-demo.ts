@@ -4,7 +4,6 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
-import { encodePng } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { ClassHead } from '../model/class-head.js';
@@ -15,7 +14,6 @@ import type { TrainConfig } from '../train/config.js';
 import { evaluate, type Evaluation } from '../train/evaluate.js';
 import { train } from '../train/loop.js';
 import { predict } from '../train/predict.js';
-import { drawScene } from './scenes.js';
 import { writeDemoDataset } from './write-dataset.js';
 
 export interface DemoOptions {
@@ -24,7 +22,7 @@ export interface DemoOptions {
   /** Scenes of the data set. Default 24 and 8. */
   train?: number;
   val?: number;
-  /** Default 6. */
+  /** Default 8. */
   epochs?: number;
   signal?: AbortSignal;
   onLog?: (line: string) => void;
@@ -32,7 +30,8 @@ export interface DemoOptions {
 
 const seed = 7;
 const imageSize = 192;
-const unseenScenes = 3;
+const unseenScenes = 8;
+const predictedScenes = 3;
 const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.';
 
 /**
@@ -42,7 +41,7 @@ const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.'
  * @throws DinoSegError RUN when `out` holds something else than an earlier demo; ABORTED; what its steps throw.
  */
 export async function runDemo(options: DemoOptions): Promise<string> {
-  const { signal, onLog = () => {}, epochs = 6 } = options;
+  const { signal, onLog = () => {}, epochs = 8 } = options;
   const started = performance.now();
   const out = resolve(options.out);
   const at = (...parts: string[]) => join(out, ...parts);
@@ -60,7 +59,8 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   onLog('street scenes, drawn at random');
   const counts = { train: options.train ?? 24, val: options.val ?? 8 };
   await writeDemoDataset(at('data'), { ...counts, seed });
-  const unseen = await drawUnseen(at('unseen'), counts.train + counts.val);
+  // Of another seed, so that neither the weights nor the choice of the best epoch have seen them.
+  await writeDemoDataset(at('unseen'), { train: 0, val: unseenScenes, seed: seed + 1 });
 
   const config: Partial<TrainConfig> = {
     model: at('model.pt'),
@@ -76,14 +76,15 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   const hooks = { onLog, ...(signal && { signal }) };
   using model = await SegmentationModel.load(at('model.pt'));
   const classSet = await loadClassSet('idd26');
-  const val = await SegmentationDataset.open(at('data'), 'val', classSet);
+  const unseen = await SegmentationDataset.open(at('unseen'), 'val', classSet);
   using untrained = ClassHead.create({ hidden: model.hidden, classes: classSet, seed });
-  const before = await evaluate(model, untrained, val, { imageSize, ...(signal && { signal }) });
+  const before = await evaluate(model, untrained, unseen, { imageSize, ...(signal && { signal }) });
   await train(config, hooks);
   using head = await ClassHead.load(at('run/best.safetensors'));
-  const after = await evaluate(model, head, val, { imageSize, ...(signal && { signal }) });
+  const after = await evaluate(model, head, unseen, { imageSize, ...(signal && { signal }) });
   await atomicWriteFile(at('evaluation.json'), `${JSON.stringify({ before, after }, null, 2)}\n`);
-  await predict(model, unseen, {
+  const pictures = unseen.pairs.slice(0, predictedScenes).map(({ image }) => image);
+  await predict(model, pictures, {
     head,
     classSet,
     imageSize,
@@ -118,18 +119,6 @@ async function clear(out: string): Promise<void> {
   await rm(out, { recursive: true, force: true });
 }
 
-/** Scenes that neither split holds. */
-async function drawUnseen(folder: string, firstIndex: number): Promise<string[]> {
-  const paths: string[] = [];
-  for (let i = 0; i < unseenScenes; i++) {
-    const scene = await drawScene({ seed, index: firstIndex + i, width: 384, height: 256 });
-    const path = join(folder, `scene-${i + 1}.png`);
-    await atomicWriteFile(path, await encodePng(scene.image.data, 384, 256, 3));
-    paths.push(path);
-  }
-  return paths;
-}
-
 function summary(result: { out: string; before: Evaluation; after: Evaluation; seconds: number }): string {
   const { out, before, after, seconds } = result;
   const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(1)} %`);
@@ -137,15 +126,16 @@ function summary(result: { out: string; before: Evaluation; after: Evaluation; s
     'The network is a small one with random weights and the street scenes are drawn: the figures say that the whole',
     'chain works, and nothing about real photographs.',
     '',
+    'On scenes that training did not see:',
     `                 before training   after`,
     `mIoU             ${share(before.mIoU).padStart(15)}   ${share(after.mIoU)}`,
     `pixel accuracy   ${share(before.pixelAccuracy).padStart(15)}   ${share(after.pixelAccuracy)}`,
     '',
     `Done in ${seconds.toFixed(0)} s. Where to look in ${out}:`,
-    '  predictions/*/comparison.png   scenes that training did not see, and what the network makes of them',
+    '  predictions/*/comparison.png   unseen scenes, and what the network makes of them',
     '  run/metrics.jsonl              loss and mIoU of every epoch',
     '  run/best.safetensors           the trained head',
     '  evaluation.json                IoU of every class, before and after',
-    '  data/                          the scenes with their label images',
+    '  data/, unseen/                 the scenes with their label images',
   ].join('\n');
 }

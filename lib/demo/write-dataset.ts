@@ -7,7 +7,7 @@ import type { WriteInto } from '../files.js';
 import { drawScene } from './scenes.js';
 
 export interface DemoDatasetOptions {
-  /** How many scenes each split gets; default 24 and 8. */
+  /** How many scenes each split gets; default 24 and 8. A split of none is left out. */
   train?: number;
   val?: number;
   /** Default 0. */
@@ -81,10 +81,10 @@ async function writeScene(
 export async function writeDemoDataset(dir: string, options: DemoDatasetOptions = {}): Promise<DemoDataset> {
   const all = { train: 24, val: 8, seed: 0, width: 256, height: 192, ...options };
   for (const [name, value] of Object.entries({ train: all.train, val: all.val }))
-    if (!Number.isInteger(value) || value < 1)
+    if (!Number.isInteger(value) || value < 0)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `The demo data needs a whole number of ${name} scenes from 1, not ${value}.`,
+        `The demo data needs a whole number of ${name} scenes, not ${value}.`,
       );
   await requireOwn(dir);
   await replaceFolder(dir, async (write) => {

@@ -14,8 +14,8 @@ t.test('the demo trains, evaluates and predicts, and says that nothing of it is 
     'model.pt',
     'run/best.safetensors',
     'run/metrics.jsonl',
-    'predictions/scene-1_segmentation/comparison.png',
-    'predictions/scene-3_segmentation/class_statistics.txt',
+    'predictions/000000_leftImg8bit_segmentation/comparison.png',
+    'predictions/000002_leftImg8bit_segmentation/class_statistics.txt',
   ])
     t.ok(existsSync(join(out, name)), name);
   const { before, after } = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8')) as Record<

@@ -46,8 +46,8 @@ t.test('earlier demo data is replaced, anything else is not', async (t) => {
   await t.rejects(writeDemoDataset(join(root, 'other/mine.txt'), small), { code: 'FILE_NOT_FOUND' });
 });
 
-t.test('a split without scenes is refused', async (t) => {
-  for (const wrong of [{ train: 0 }, { val: -1 }, { train: 1.5 }])
+t.test('a split of less than no scenes or of parts is refused', async (t) => {
+  for (const wrong of [{ train: -1 }, { val: -1 }, { train: 1.5 }])
     await t.rejects(writeDemoDataset(join(t.testdir(), 'x'), { ...small, ...wrong }), {
       code: 'INVALID_ARGUMENT',
     });
