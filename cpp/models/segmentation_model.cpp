@@ -64,6 +64,7 @@ SegmentationModel::SegmentationModel(const std::string& path, c10::Device device
            "(images): expected a network made by convert, or one with its methods");
   class_embed_ = find_class_embed(module_, path);
   module_.eval();
+  for (at::Tensor parameter : module_.parameters()) parameter.set_requires_grad(false);
   if (dtype != "stored") cast_segmentor(module_, cast_target(dtype));
 }
 

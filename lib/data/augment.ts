@@ -36,7 +36,7 @@ export interface Augmentation {
   } | null;
 }
 
-/** The recipe's augmentation: reference/recipe.md, "Training". */
+/** The recipe's augmentation: docs/recipe.md. */
 export const recipeAugmentation: AugmentOptions = {
   flip: 0.5,
   jitter: { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.1 },

@@ -46,7 +46,7 @@ export interface ClassHeadState {
   optimizer: OptimizerValues;
 }
 
-/** AdamW and clipping as in reference/recipe.md. */
+/** AdamW and clipping as in docs/recipe.md. */
 export const defaultStepOptions: Readonly<StepOptions> = {
   learningRate: 1e-4,
   weightDecay: 1e-4,
@@ -215,7 +215,7 @@ export class ClassHead implements Disposable {
   }
 
   /**
-   * Cross entropy of the dense scores (reference/recipe.md) on labels B×H×W (uint8, 255 ignored).
+   * Cross entropy of the dense scores (docs/recipe.md) on labels B×H×W (uint8, 255 ignored).
    *
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */

@@ -142,7 +142,7 @@ export interface PrepareOptions {
 }
 
 /**
- * How dense scores come from queries and masks (reference/recipe.md):
+ * How dense scores come from queries and masks (docs/recipe.md):
  * `recipe` keeps all K columns and scores at mask resolution before the resize;
  * `ade20k` drops the last column (no object) and resizes the mask logits first.
  */

@@ -1,4 +1,4 @@
-/** Everything that shapes a training run, with the recipe's defaults (reference/recipe.md). */
+/** Everything that shapes a training run, with the recipe's defaults (docs/recipe.md). */
 import { readFile } from 'node:fs/promises';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';

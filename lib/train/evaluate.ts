@@ -48,7 +48,7 @@ export interface Evaluation {
 }
 
 /**
- * Evaluates a head on a data set, images and labels resized as in training (reference/recipe.md).
+ * Evaluates a head on a data set, images and labels resized as in training (docs/recipe.md).
  *
  * @throws DinoSegError HEAD_MISMATCH, SHAPE, IMAGE, LABEL_SIZE, LABEL_VALUE, OUT_OF_MEMORY; the signal's reason.
  */

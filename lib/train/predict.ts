@@ -26,7 +26,7 @@ export interface PredictResult {
 
 /**
  * Segments images one after another while the next ones are decoded, and writes five files for each
- * (reference/recipe.md, "Inference outputs"). Folders stand for the images in them.
+ * (see README.md). Folders stand for the images in them.
  *
  * @throws DinoSegError HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images that cannot be
  *   read are listed in the result instead.

@@ -1,0 +1,56 @@
+/** TorchScript files made elsewhere (test/fixtures/torchscript/make.py), and what is refused of them. */
+import { join } from 'node:path';
+import t from 'tap';
+import { ClassHead } from '../../lib/model/class-head.js';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import { Tensor } from '../../lib/model/tensor.js';
+import { close } from '../helpers/close.js';
+
+const fixture = (name: string) => join(import.meta.dirname, '../fixtures/torchscript', name);
+const images = (count: number) =>
+  Tensor.from(
+    Float32Array.from({ length: count * 3 * 32 * 64 }, (_, i) => i / 3000 - 1),
+    [count, 3, 32, 64],
+  );
+const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0);
+
+t.test('a network with the methods runs, whatever is inside', async (t) => {
+  using model = await SegmentationModel.load(fixture('foreign.pt'));
+  t.match(model, { hidden: 8, classes: 6, dtype: 'float32' });
+  using one = images(1);
+  const { predLogits, predMasks } = await model.forward(one);
+  t.same(predLogits.shape, [1, 5, 6]);
+  t.same(predMasks.shape, [1, 5, 8, 16]);
+  // The sums that PyTorch printed when the file was made.
+  const sums = [sum(await predLogits.floats()), sum(await predMasks.floats())];
+  close(t, 'sums', sums, [-0.758651614189148, 165.3032989501953], { rtol: 1e-5 });
+
+  using head = ClassHead.create({ hidden: model.hidden, classes: 3 });
+  const picture = { data: new Uint8Array(40 * 70 * 3).fill(90), width: 70, height: 40 };
+  const { data } = await model.segment(picture, { head, imageSize: 64 });
+  t.equal(data.length, 40 * 70);
+});
+
+t.test('what the network itself raises arrives as TORCH, and it goes on working', async (t) => {
+  using model = await SegmentationModel.load(fixture('foreign.pt'));
+  using three = images(3);
+  await t.rejects(model.decode(three), { code: 'TORCH', message: /at most two images/ });
+  using two = images(2);
+  t.same((await model.decode(two)).queries.shape, [2, 5, 8]);
+});
+
+for (const [name, why] of [
+  ['no-decode.pt', /no method decode/],
+  ['no-head.pt', /no sub-module class_embed/],
+  ['../checkpoints/plain.pth', /not a TorchScript file/],
+] as const)
+  t.test(`${name} is refused`, async (t) => {
+    await t.rejects(SegmentationModel.load(fixture(name)), { code: 'MODEL_FORMAT', message: why });
+  });
+
+t.test('only a network made by convert can be cast on loading', async (t) => {
+  await t.rejects(SegmentationModel.load(fixture('foreign.pt'), { dtype: 'bfloat16' }), {
+    code: 'MODEL_FORMAT',
+    message: /load it with dtype stored/,
+  });
+});
