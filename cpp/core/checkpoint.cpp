@@ -62,14 +62,13 @@ bool is_legacy(std::span<const std::uint8_t> bytes) {
        printable(text_at(bytes, 0, 40)), "')", expected);
 }
 
-Checkpoint read_any(const std::string& path, const ReadOptions& options) {
+Checkpoint read_any(const std::string& path) {
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
   if (ZipReader::looks_like_zip(bytes)) {
     const TorchArchive archive = read_torch_archive(file);
-    StateDict found = archive.torchscript
-                          ? find_module_tensors(archive.pickle, path)
-                          : find_state_dict(archive.pickle, options.wrapper, options.flatten, path);
+    StateDict found = archive.torchscript ? find_module_tensors(archive.pickle, path)
+                                          : find_state_dict(archive.pickle, path);
     return {archive.torchscript ? "torchscript" : "pth", std::move(found.tensors), std::move(found.metadata)};
   }
   if (is_legacy(bytes)) {
@@ -84,8 +83,8 @@ Checkpoint read_any(const std::string& path, const ReadOptions& options) {
 
 }  // namespace
 
-Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options) {
-  Checkpoint checkpoint = read_any(path, options);
+Checkpoint read_checkpoint(const std::string& path) {
+  Checkpoint checkpoint = read_any(path);
   std::unordered_set<std::string_view> names;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     // A NUL would end the name early wherever C strings are used, and joined keys can meet.
@@ -97,18 +96,15 @@ Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options) 
   return checkpoint;
 }
 
-CheckpointSummary inspect_checkpoint(const std::string& path, const ReadOptions& options) {
-  Checkpoint checkpoint = read_checkpoint(path, options);
+CheckpointSummary inspect_checkpoint(const std::string& path) {
+  Checkpoint checkpoint = read_checkpoint(path);
   CheckpointSummary summary;
-  std::unordered_set<const void*> storages;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
     summary.rows.push_back({name, tensor.sizes().vec(), dtype_name(tensor), bytes});
     summary.parameters += tensor.numel();
     summary.total_bytes += bytes;
-    storages.insert(tensor.storage().unsafeGetStorageImpl());
   }
-  summary.storages = static_cast<std::int64_t>(storages.size());
   summary.format = std::move(checkpoint.format);
   summary.metadata = std::move(checkpoint.metadata);
   return summary;

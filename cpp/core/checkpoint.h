@@ -10,12 +10,6 @@
 
 namespace dinov3_seg {
 
-struct ReadOptions {
-  std::string wrapper;   ///< .pth: key of the state dict in the top-level dict; empty: found by the rules of
-                         ///< state_dict.h
-  bool flatten = false;  ///< .pth: take the tensors of nested containers too, keys joined by dots
-};
-
 struct Checkpoint {
   std::string format;                ///< "pth", "safetensors" or "torchscript"
   std::vector<NamedTensor> tensors;  ///< in the order of the file; CPU
@@ -29,7 +23,7 @@ struct Checkpoint {
 /// Nothing of the file is executed. Throws FILE_NOT_FOUND, IO, CHECKPOINT_FORMAT, CHECKPOINT_TRUNCATED,
 /// CHECKPOINT_ENCRYPTED, CHECKPOINT_LEGACY (torch.save before PyTorch 1.6), CHECKPOINT_UNSAFE (a pickle that
 /// asks for anything but tensors and containers). Any thread.
-Checkpoint read_checkpoint(const std::string& path, const ReadOptions& options = {});
+Checkpoint read_checkpoint(const std::string& path);
 
 struct CheckpointRow {
   std::string key;
@@ -43,12 +37,11 @@ struct CheckpointSummary {
   std::vector<CheckpointRow> rows;
   std::int64_t parameters = 0;   ///< elements of all rows, buffers included
   std::int64_t total_bytes = 0;  ///< of all rows
-  std::int64_t storages = 0;     ///< distinct ones: fewer than rows where tensors share memory
   std::map<std::string, std::string> metadata;
 };
 
 /// What `read_checkpoint` would give, without reading the data. Throws the same.
-CheckpointSummary inspect_checkpoint(const std::string& path, const ReadOptions& options = {});
+CheckpointSummary inspect_checkpoint(const std::string& path);
 
 /// "float32" and so on, for the dtypes that checkpoints may hold. Throws INTERNAL for others.
 std::string dtype_name(const at::Tensor& tensor);

@@ -154,7 +154,7 @@ std::string choose_wrapper(const PickleTree& pickle, const Members& top, const s
   if (found.size() == 1) return found[0];
   if (found.size() > 1) {
     walker.fail_format(": both '" + found[0] + "' and '" + found[1] +
-                       "' hold tensors; name the one to read (wrapper)");
+                       "' hold tensors; save the one to read in a file of its own");
   }
   if (has_direct_tensors(top)) return "";
   Members candidates;
@@ -167,38 +167,28 @@ std::string choose_wrapper(const PickleTree& pickle, const Members& top, const s
   }
   walker.fail_format(
       ": no state dict at the top or under 'model', 'state_dict' or 'model_state_dict'. Tensors are under " +
-      names(candidates) + "; name the one to read (wrapper)");
+      names(candidates) + "; save the one to read in a file of its own");
 }
 
 }  // namespace
 
-StateDict find_state_dict(const PickleTree& pickle, const std::string& wrapper, bool flatten,
-                          const std::string& where) {
+StateDict find_state_dict(const PickleTree& pickle, const std::string& where) {
   Walker walker(pickle, where);
   if (!pickle.root->is(Kind::dict)) {
     walker.fail_format(
         " holds no dict; expected a state dict, as torch.save(model.state_dict(), path) writes it");
   }
   const Members top = walker.members(*pickle.root);
-  // Flattening takes everything from the top, unless a wrapper is named.
-  const std::string key = wrapper.empty() && !flatten ? choose_wrapper(pickle, top, where) : wrapper;
+  const std::string key = choose_wrapper(pickle, top, where);
   const PickleValue* chosen = key.empty() ? pickle.root : find(top, key);
-  if (chosen == nullptr || !chosen->is(Kind::dict)) {
-    walker.fail_format(" has no dict '" + printable(key) + "' (its keys: " + names(top) + ")");
-  }
 
   StateDict result;
-  Walker(pickle, where).collect(*chosen, "", flatten, 0, result.tensors);
-  if (result.tensors.empty()) {
-    walker.fail_format((key.empty() ? " holds no tensors" : ": '" + printable(key) + "' holds no tensors") +
-                       std::string("; expected a state dict"));
-  }
+  Walker(pickle, where).collect(*chosen, "", false, 0, result.tensors);
   Walker nested(pickle, where);
   for (const auto& [name, value] : chosen == pickle.root ? top : Walker(pickle, where).members(*chosen)) {
-    if (!flatten && !value->is(Kind::tensor) && nested.holds_tensors(*value)) {
+    if (!value->is(Kind::tensor) && nested.holds_tensors(*value)) {
       walker.fail_format(": '" + printable(name) +
-                         "' is a container of tensors beside tensors; read the file with its "
-                         "keys joined by dots (flatten), or name the dict to read (wrapper)");
+                         "' is a container of tensors beside tensors; expected one flat state dict");
     }
   }
   for (const auto& [name, value] : top) {

@@ -16,15 +16,12 @@ struct StateDict {
 };
 
 /// The state dict of a torch.save file, by these rules:
-/// - `wrapper` not empty: the dict of tensors under that key of the top-level dict;
 /// - tensors of more than one element at the top: the top-level dict itself;
 /// - otherwise the one of `model`, `state_dict` and `model_state_dict` that holds tensors;
 /// - otherwise one-element tensors at the top: the top-level dict.
 /// Numbers, strings, booleans and one-element tensors beside the chosen dict become metadata.
-/// With `flatten` the tensors of nested dicts and lists are included, their keys joined by dots; without it
-/// they are an error where they stand beside tensors. Throws CHECKPOINT_FORMAT, naming the file by `where`.
-StateDict find_state_dict(const PickleTree& pickle, const std::string& wrapper, bool flatten,
-                          const std::string& where);
+/// Containers of tensors beside tensors are an error. Throws CHECKPOINT_FORMAT, naming the file by `where`.
+StateDict find_state_dict(const PickleTree& pickle, const std::string& where);
 
 /// Parameters, buffers and other tensor attributes of a TorchScript module, under their dotted names.
 StateDict find_module_tensors(const PickleTree& pickle, const std::string& where);
