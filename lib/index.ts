@@ -46,7 +46,14 @@ export { openSegmenter, type Segmenter, type SegmenterOptions } from './model/se
 export { classSetNames, loadClassSet } from './data/class-sets.js';
 export type { ClassInfo, ClassSet, Color, LabelKind } from './data/class-set.js';
 export { SegmentationDataset, type Sample } from './data/dataset.js';
-export { decodeImage, decodeLabel, type LabelImage, type RgbImage } from './data/decode.js';
+export {
+  decodeImage,
+  decodeLabel,
+  encodePng,
+  type DecodeOptions,
+  type LabelImage,
+  type RgbImage,
+} from './data/decode.js';
 
 export { readConfigFile, resolveConfig, trainDefaults, type TrainConfig } from './train/config.js';
 export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
@@ -56,5 +63,7 @@ export { imageIou, metricsOf, type Metrics } from './train/metrics.js';
 export { predict, type PredictOptions, type PredictResult } from './train/predict.js';
 export { cosineLearningRate, schedule, type Schedule } from './train/schedule.js';
 export { ProgressBar, type ProgressUpdate } from './train/progress.js';
+export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
+export { colorize } from './report/colorize.js';
 export { writePrediction, type Prediction } from './report/prediction-files.js';
 export { runDemo, type DemoOptions } from './demo/run-demo.js';

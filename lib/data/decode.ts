@@ -3,18 +3,33 @@ import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
 import { plainPng } from './png-label.js';
 
-/** An 8-bit RGB image: `data` is H×W×3, row by row. */
+/** An 8-bit RGB image of H×W pixels. */
 export interface RgbImage {
+  /** H×W×3: red, green and blue (0…255) of each pixel, row by row. */
   readonly data: Uint8Array;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
 }
 
-/** Raw label values: `data` is H×W, row by row. */
+/** The values that a label image stores. */
 export interface LabelImage {
+  /** H×W, row by row; Uint16Array for files of 16 bits a pixel. */
   readonly data: Uint8Array | Uint16Array;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
+}
+
+/** Limits of {@link decodeImage}. */
+export interface DecodeOptions {
+  /**
+   * Refuses images with more pixels before decoding them: a file of a few kilobytes may hold hundreds of millions.
+   * Default 268,402,689 (0x3FFF²).
+   */
+  readonly maxPixels?: number;
 }
 
 // Images are decoded several at a time on Node's own pool: more threads inside each would take the
@@ -27,6 +42,9 @@ sharp.cache(false);
  * (cameras write JPEGs with odd metadata or bytes between segments).
  */
 const failOn = 'error';
+
+/** The codec's own limit. */
+const mostPixels = 0x3fff ** 2;
 
 function imageError(source: string, cause: unknown): DinoSegError {
   if (cause instanceof DinoSegError) return cause;
@@ -52,12 +70,19 @@ async function load(input: string | Buffer): Promise<[bytes: Buffer, source: str
  * the stored colours stay as they are, blended with nothing; CMYK and images with an ICC profile are
  * converted to sRGB; of an animation the first frame is taken.
  * @param input a path or the file's bytes
- * @throws IMAGE where it is no image, damaged or cut off; FILE_NOT_FOUND, IO
+ * @throws DinoSegError IMAGE where it is no image, damaged, cut off or larger than `maxPixels`; FILE_NOT_FOUND, IO;
+ *   INVALID_ARGUMENT
  */
-export async function decodeImage(input: string | Buffer): Promise<RgbImage> {
+export async function decodeImage(input: string | Buffer, options: DecodeOptions = {}): Promise<RgbImage> {
+  const { maxPixels = mostPixels } = options;
+  if (!Number.isInteger(maxPixels) || maxPixels < 1)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `maxPixels should be a whole number from 1, not ${maxPixels}.`,
+    );
   const [bytes, source] = await load(input);
   try {
-    const { data, info } = await sharp(bytes, { failOn })
+    const { data, info } = await sharp(bytes, { failOn, limitInputPixels: maxPixels })
       .autoOrient()
       .removeAlpha()
       .toColourspace('srgb')
@@ -91,7 +116,7 @@ function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
  * Decodes a label image to the values it stores: 8- or 16-bit grey (1, 2 and 4 bits too), the indices of a
  * palette PNG, or RGB with three equal channels. No colour profile, EXIF rotation or gamma is applied, alpha is ignored.
  * @param input a path or the file's bytes
- * @throws IMAGE where it is no image, damaged, cut off, coloured, or has an ambiguous grey palette;
+ * @throws DinoSegError IMAGE where it is no image, damaged, cut off, coloured, or has an ambiguous grey palette;
  *   FILE_NOT_FOUND, IO
  */
 export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
@@ -124,7 +149,14 @@ export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
   }
 }
 
-/** Encodes H×W×channels 8-bit values as PNG: 1 channel as 8-bit grey, 3 as RGB; nothing is converted. */
+/**
+ * Encodes 8-bit values as PNG: 1 channel as 8-bit grey, 3 as RGB; nothing is converted. Runs on Node's own pool.
+ *
+ * @param data H×W×channels, row by row.
+ * @param width pixels.
+ * @param height pixels.
+ * @throws DinoSegError SHAPE where `data` is not of that size.
+ */
 export async function encodePng(
   data: Uint8Array,
   width: number,

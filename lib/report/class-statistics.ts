@@ -1,10 +1,33 @@
-import type { ClassSet } from '../data/class-set.js';
+import type { ClassInfo, ClassSet } from '../data/class-set.js';
+
+/** How much of a class map a class covers. */
+export interface ClassShare extends ClassInfo {
+  /** Pixels of the class. */
+  readonly pixels: number;
+  /** Percent (0…100) of all pixels of the map, those without a class included. */
+  readonly percent: number;
+}
 
 /** Pixels of each class and of 255 in a class map of any size. */
 export function countPixels(map: Uint8Array, set: ClassSet): { counts: number[]; ignored: number } {
-  const all = new Float64Array(256);
-  for (const index of map) all[index]!++;
+  const all = new Uint32Array(256);
+  // Iterating by for…of takes five times as long.
+  for (let i = 0; i < map.length; i++) all[map[i]!]!++;
   return { counts: set.classes.map(({ index }) => all[index]!), ignored: all[set.ignoreIndex]! };
+}
+
+/**
+ * Pixels and percent of every class of the set in a class map, by class index; classes that do not occur have 0.
+ *
+ * @param map class indices H×W of any size, as {@link SegmentationModel.segment} gives them; 255 is no class.
+ * @param set the classes that the map was made with.
+ */
+export function classPercentages(map: Uint8Array, set: ClassSet): ClassShare[] {
+  const { counts } = countPixels(map, set);
+  return set.classes.map((info) => {
+    const pixels = counts[info.index]!;
+    return { ...info, pixels, percent: (100 * pixels) / Math.max(1, map.length) };
+  });
 }
 
 /**

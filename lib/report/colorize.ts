@@ -2,8 +2,12 @@ import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 
 /**
- * Paints class indices (any H×W) in their set's colours, as RGB; 255 (no class) is black.
- * @throws LABEL_VALUE for an index that is neither a class nor 255
+ * Paints class indices in their set's colours; 255 (no class) is black.
+ *
+ * @param map class indices H×W of any size, as {@link SegmentationModel.segment} gives them.
+ * @param set the classes that the map was made with.
+ * @returns H×W×3, RGB, row by row: for {@link encodePng}.
+ * @throws DinoSegError LABEL_VALUE for an index that is neither a class nor 255.
  */
 export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
   const rgb = new Uint8Array(map.length * 3);

@@ -19,6 +19,16 @@ t.test('an RGB image decodes to its own values, from a path and from bytes', asy
   t.ok(Buffer.from((await decodeImage(join(root, 'a.png'))).data).equals(Buffer.from(busy)));
 });
 
+t.test('an image with more pixels than wanted is refused before it is decoded', async (t) => {
+  const png = await encodePng(busy, 120, 80, 3);
+  t.equal((await decodeImage(png, { maxPixels: 120 * 80 })).width, 120);
+  await t.rejects(decodeImage(png, { maxPixels: 120 * 80 - 1 }), { code: 'IMAGE', message: /pixel limit/ });
+  await t.rejects(decodeImage(png, { maxPixels: 0 }), {
+    code: 'INVALID_ARGUMENT',
+    message: /maxPixels.*not 0/,
+  });
+});
+
 t.test('16 bits become 8 by dropping the low byte', async (t) => {
   const values = [0, 255, 256, 511, 32768, 65280, 65535, 40000, 383];
   const bytes = (list: number[]): number[] => list.flatMap((v) => [v >> 8, v & 255]);
