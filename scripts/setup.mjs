@@ -1,41 +1,19 @@
-// All the set-up of a fresh clone, each step only where it is due: packages, TypeScript, libtorch, the native addon.
+// All the set-up, each step only where it is due: packages and TypeScript (in a clone), libtorch, the native addon.
 //   node scripts/setup.mjs [addon]     `addon`: builds the addon even where it is up to date
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import {
+  buildAddon,
+  builtFile,
+  findOrInstallLibtorch,
+  isCurrent,
+  newest,
+  root,
+  run,
+  say,
+} from './native-build.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const say = (text) => process.stderr.write(`setup: ${text}\n`);
-const run = (command, args) =>
-  execFileSync(command, args, { cwd: root, stdio: ['ignore', process.stderr, process.stderr] });
-
-function requireTools() {
-  const missing = ['cmake', 'g++'].filter((tool) => {
-    try {
-      execFileSync(tool, ['--version'], { stdio: 'ignore' });
-      return false;
-    } catch {
-      return true;
-    }
-  });
-  if (missing.length > 0) {
-    say(
-      `${missing.join(' and ')} not found. On Debian or Ubuntu: apt-get install cmake g++ make python3-pip`,
-    );
-    process.exit(1);
-  }
-}
-
-/** Newest modification time of the files below the given paths. */
-function newest(...paths) {
-  const time = (path) => {
-    const stat = statSync(path);
-    if (!stat.isDirectory()) return stat.mtimeMs;
-    return Math.max(0, ...readdirSync(path).map((name) => time(join(path, name))));
-  };
-  return Math.max(...paths.map((path) => time(join(root, path))));
-}
+const isClone = existsSync(join(root, 'lib'));
 
 function installPackages() {
   const installed = join(root, 'node_modules/.package-lock.json');
@@ -51,43 +29,14 @@ function compileTypeScript() {
   run('npx', ['tsc', '-p', '.']);
 }
 
-async function findOrInstallLibtorch() {
-  const { findLibtorch } = await import('../dist/native/libtorch.js');
-  const { installLibtorch } = await import('../dist/native/install-libtorch.js');
-  try {
-    return findLibtorch();
-  } catch (error) {
-    if (error.code !== 'LIBTORCH_NOT_FOUND') throw error;
-    await installLibtorch({ onProgress: ({ message }) => say(message) });
-    return findLibtorch();
-  }
-}
-
-function buildAddon(libtorch) {
-  const engine = join(root, `native/torch-${libtorch.series}/build/Release/engine.node`);
-  const forced = process.argv[2] === 'addon';
-  const current =
-    !forced && existsSync(engine) && statSync(engine).mtimeMs >= newest('cpp', 'CMakeLists.txt');
-  if (current) return;
-  requireTools();
-  say(`building the native addon for libtorch ${libtorch.version} (${libtorch.root})`);
-  // A build folder that was configured for another libtorch is configured anew.
-  const cache = join(root, 'build/CMakeCache.txt');
-  const other =
-    existsSync(cache) && !readFileSync(cache, 'utf8').includes(`LIBTORCH:PATH=${libtorch.root}\n`);
-  run('npx', [
-    'cmake-js',
-    other ? 'rebuild' : 'compile',
-    `--CDLIBTORCH:PATH=${libtorch.root}`,
-    '--parallel',
-    '2',
-  ]);
-}
-
 try {
-  installPackages();
-  compileTypeScript();
-  buildAddon(await findOrInstallLibtorch());
+  if (isClone) {
+    installPackages();
+    compileTypeScript();
+  }
+  const libtorch = await findOrInstallLibtorch();
+  const forced = process.argv[2] === 'addon';
+  if (forced || !isCurrent(builtFile(`torch-${libtorch.series}`))) buildAddon(libtorch);
 } catch (error) {
   say(error.message);
   process.exit(1);

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// What prebuildify calls in place of node-gyp (scripts/prebuild.mjs): builds with cmake-js and leaves the one binary
+// that is wanted in build/Release. Only what has changed is compiled, so a build that is current serves as it is.
+//   PREBUILD_BINARY     loader or torch-<minor>
+//   PREBUILD_LIBTORCH   folder of the libtorch to build for
+//   PREBUILD_FRESH=1    compile everything anew
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { buildAddon, builtFile, root } from './native-build.mjs';
+
+const { PREBUILD_BINARY: name, PREBUILD_LIBTORCH: folder, PREBUILD_FRESH } = process.env;
+const { examine } = await import('../dist/native/libtorch.js');
+buildAddon(examine(folder, 'PREBUILD_LIBTORCH'), { fresh: PREBUILD_FRESH === '1' });
+const release = join(root, 'build/Release');
+rmSync(release, { recursive: true, force: true });
+mkdirSync(release, { recursive: true });
+copyFileSync(builtFile(name), join(release, basename(builtFile(name))));

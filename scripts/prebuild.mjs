@@ -1,0 +1,45 @@
+// Makes native/<name>/prebuilds/<platform>-<arch>/: loader.node, and one engine.node for each libtorch given.
+//   node scripts/prebuild.mjs [--libtorch DIR …] [--fresh]
+// Without --libtorch: the libtorch that the package finds. --fresh compiles everything anew.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findOrInstallLibtorch, root, run, say } from './native-build.mjs';
+
+/** The oldest Node.js that the package takes; the Node-API makes the binary serve all later ones. */
+const oldestNode = '20.19.0';
+
+function prebuild(name, libtorch, fresh) {
+  const out = join('native', name);
+  rmSync(join(root, out, 'prebuilds'), { recursive: true, force: true });
+  const file = name === 'loader' ? 'loader' : 'engine';
+  const options = ['--napi', '--strip', '--tag-libc', '-t', oldestNode, '--name', file, '--out', out];
+  run(join(root, 'node_modules/.bin/prebuildify'), options, {
+    env: {
+      ...process.env,
+      PREBUILD_NODE_GYP: join(root, 'scripts/prebuild-node-gyp.mjs'),
+      PREBUILD_BINARY: name,
+      PREBUILD_LIBTORCH: libtorch.root,
+      PREBUILD_FRESH: fresh ? '1' : '0',
+    },
+  });
+}
+
+try {
+  const { values } = parseArgs({
+    options: { libtorch: { type: 'string', multiple: true }, fresh: { type: 'boolean', default: false } },
+  });
+  const { findLibtorch } = await import('../dist/native/libtorch.js');
+  const libtorches = values.libtorch?.map((folder) => findLibtorch(folder)) ?? [
+    await findOrInstallLibtorch(),
+  ];
+  for (const [index, libtorch] of libtorches.entries()) {
+    prebuild(`torch-${libtorch.series}`, libtorch, values.fresh);
+    // The loader does not depend on libtorch: once is enough.
+    if (index === 0) prebuild('loader', libtorch, false);
+  }
+  run(process.execPath, ['scripts/check-binaries.mjs']);
+} catch (error) {
+  say(error.message);
+  process.exit(1);
+}
