@@ -18,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   start_jobs(env);
   use_full_float32();
   exports.Set("setErrorFactory", Napi::Function::New(env, set_factory));
+  export_jobs(env, exports);
   export_tensors(env, exports);
   export_checkpoints(env, exports);
   export_models(env, exports);

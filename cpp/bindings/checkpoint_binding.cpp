@@ -24,7 +24,7 @@ Napi::Object metadata_object(Napi::Env env, const std::map<std::string, std::str
 
 /// inspect(path): Promise<Inspection>
 Napi::Value inspect(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::prepare, [path = string_argument(info[0], "path")]() -> Finish {
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> Finish {
     return [summary = inspect_checkpoint(path)](Napi::Env env) -> Napi::Value {
       Napi::Array tensors = Napi::Array::New(env, summary.rows.size());
       for (size_t i = 0; i < summary.rows.size(); ++i) {
@@ -69,19 +69,18 @@ Napi::Value read_tensors(const Napi::CallbackInfo& info) {
     for (uint32_t i = 0; i < array.Length(); ++i)
       names.push_back(string_argument(array.Get(i), "a tensor's name"));
   }
-  return run_job(
-      info.Env(), Lane::prepare, [path = string_argument(info[0], "path"), all, names]() -> Finish {
-        Checkpoint checkpoint = read_checkpoint(path);
-        const auto chosen = all ? std::move(checkpoint.tensors) : select_tensors(checkpoint, names, path);
-        return [chosen, metadata = checkpoint.metadata](Napi::Env env) -> Napi::Value {
-          Napi::Object tensors = Napi::Object::New(env);
-          for (const NamedTensor& entry : chosen) tensors.Set(entry.name, wrap_tensor(env, entry.tensor));
-          Napi::Object result = Napi::Object::New(env);
-          result.Set("tensors", tensors);
-          result.Set("metadata", metadata_object(env, metadata));
-          return result;
-        };
-      });
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path"), all, names]() -> Finish {
+    Checkpoint checkpoint = read_checkpoint(path);
+    const auto chosen = all ? std::move(checkpoint.tensors) : select_tensors(checkpoint, names, path);
+    return [chosen, metadata = checkpoint.metadata](Napi::Env env) -> Napi::Value {
+      Napi::Object tensors = Napi::Object::New(env);
+      for (const NamedTensor& entry : chosen) tensors.Set(entry.name, wrap_tensor(env, entry.tensor));
+      Napi::Object result = Napi::Object::New(env);
+      result.Set("tensors", tensors);
+      result.Set("metadata", metadata_object(env, metadata));
+      return result;
+    };
+  });
 }
 
 /// writeSafetensors(path, tensors, metadata): Promise<void>. After all jobs asked for before on models and
@@ -95,11 +94,10 @@ Napi::Value write_tensors(const Napi::CallbackInfo& info) {
     tensors.push_back({name, tensor_field(object, name.c_str())});
   }
   auto metadata = string_map(object_argument(info[2], "metadata"));
-  return run_job(info.Env(), Lane::model,
-                 [path = string_argument(info[0], "path"), tensors, metadata]() -> Finish {
-                   write_safetensors(path, tensors, metadata);
-                   return [](Napi::Env env) { return env.Undefined(); };
-                 });
+  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), tensors, metadata]() -> Finish {
+    write_safetensors(path, tensors, metadata);
+    return [](Napi::Env env) { return env.Undefined(); };
+  });
 }
 
 /// {name: {shape, dtype}} as a list of keys.
@@ -165,7 +163,7 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
   const std::string dtype = string_field(options, "dtype");
   if (dtype != "float32" && dtype != "bfloat16")
     fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
-  return run_job(info.Env(), Lane::prepare, [paths, dtype]() -> Finish {
+  return run_job(info, Lane::prepare, [paths, dtype]() -> Finish {
     const SegmentorDims dims = convert_segmentor(paths, dtype == "float32" ? at::kFloat : at::kBFloat16);
     return [dims](Napi::Env env) { return plan_object(env, dims, dims.classes); };
   });
@@ -175,7 +173,7 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
 Napi::Value init_files(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[0], "options");
   return run_job(
-      info.Env(), Lane::prepare,
+      info, Lane::prepare,
       [architecture = string_field(options, "architecture"),
        seed = static_cast<uint64_t>(integer_field(options, "seed")),
        backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {

@@ -53,7 +53,7 @@ Napi::Value head_of_model(const Napi::CallbackInfo& info) {
 
 /// headForward(head, queries): Promise<TensorHandle>
 Napi::Value head_forward(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1])]() -> Finish {
                    return
                        [logits = head->forward(queries)](Napi::Env env) { return wrap_tensor(env, logits); };
@@ -62,7 +62,7 @@ Napi::Value head_forward(const Napi::CallbackInfo& info) {
 
 /// headBackward(head, queries, dLogits): Promise<void>
 Napi::Value head_backward(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1]),
                   d_logits = tensor_argument(info[2])]() -> Finish {
                    head->backward(queries, d_logits);
@@ -81,7 +81,7 @@ Finish loss_result(const LossResult& result) {
 
 /// headLoss(head, decoded, labels): Promise<LossResult>
 Napi::Value head_loss(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
                   labels = tensor_argument(info[2])] {
                    return loss_result(head->loss(decoded.queries, decoded.masks, labels));
@@ -92,7 +92,7 @@ Napi::Value head_loss(const Napi::CallbackInfo& info) {
 Napi::Value head_accumulate(const Napi::CallbackInfo& info) {
   if (!info[3].IsNumber()) fail("INVALID_ARGUMENT", "scale must be a number");
   const double scale = info[3].As<Napi::Number>().DoubleValue();
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
                   labels = tensor_argument(info[2]), scale] {
                    return loss_result(head->accumulate(decoded.queries, decoded.masks, labels, scale));
@@ -103,7 +103,7 @@ Napi::Value head_accumulate(const Napi::CallbackInfo& info) {
 /// autograd
 Napi::Value head_autograd(const Napi::CallbackInfo& info) {
   const auto precision = parse_precision(string_argument(info[3], "precision"));
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
                   labels = tensor_argument(info[2]), precision]() -> Finish {
                    const auto gradients =
@@ -123,7 +123,7 @@ Napi::Value head_step(const Napi::CallbackInfo& info) {
   const StepOptions options{number_field(object, "learningRate"), number_field(object, "weightDecay"),
                             number_field(object, "beta1"),        number_field(object, "beta2"),
                             number_field(object, "epsilon"),      number_field(object, "maxNorm")};
-  return run_job(info.Env(), Lane::model, [head = unwrap<ClassEmbed>(info[0]), options]() -> Finish {
+  return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0]), options]() -> Finish {
     return [norm = head->step(options)](Napi::Env env) -> Napi::Value {
       Napi::Object result = Napi::Object::New(env);
       result.Set("gradNorm", norm);
@@ -147,7 +147,7 @@ std::vector<std::pair<const char*, at::Tensor>> state_tensors(const ClassEmbed& 
 
 /// headState(head): Promise<HeadState>
 Napi::Value head_state(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model, [head = unwrap<ClassEmbed>(info[0])]() -> Finish {
+  return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0])]() -> Finish {
     auto tensors = state_tensors(*head);
     for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kCPU, at::kFloat, false, true);
     return [tensors, steps = head->steps](Napi::Env env) -> Napi::Value {
@@ -169,7 +169,7 @@ Napi::Value head_restore(const Napi::CallbackInfo& info) {
     if (given.back().sizes() != own.sizes())
       fail("HEAD_MISMATCH", name, " must be ", own.sizes(), ", got ", given.back().sizes());
   }
-  return run_job(info.Env(), Lane::model, [head, given, steps = integer_field(state, "steps")]() -> Finish {
+  return run_job(info, Lane::model, [head, given, steps = integer_field(state, "steps")]() -> Finish {
     const auto own = state_tensors(*head);
     for (size_t i = 0; i < own.size(); ++i) own[i].second.copy_(given[i]);
     head->steps = steps;
@@ -184,7 +184,7 @@ Napi::Value class_map_of(const Napi::CallbackInfo& info) {
   if (width < 1 || height < 1)
     fail("INVALID_ARGUMENT", "width and height must be at least 1, got ", width, "×", height);
   const Scoring scoring = parse_scoring(string_field(options, "scoring"));
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), width, height,
                   scoring]() -> Finish {
                    const at::Tensor map = class_map(head->forward(decoded.queries),
@@ -198,7 +198,7 @@ Napi::Value confusion(const Napi::CallbackInfo& info) {
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
   const int64_t classes = info[2].As<Napi::Number>().Int64Value();
   return run_job(
-      info.Env(), Lane::model,
+      info, Lane::model,
       [prediction = tensor_argument(info[0]), labels = tensor_argument(info[1]), classes]() -> Finish {
         const at::Tensor counts = confusion_matrix(prediction, labels, classes).to(at::kDouble);
         return [counts](Napi::Env env) -> Napi::Value {

@@ -13,11 +13,7 @@
 namespace dinov3_seg {
 namespace {
 
-/// {data, width, height} as a tensor H×W×channels (H×W for one channel) uint8. Copied: the array stays
-/// JavaScript's.
-at::Tensor pixels_argument(const Napi::Value& value, int64_t channels) {
-  const Napi::Object object = object_argument(value, "image");
-  const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
+at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height, int64_t channels) {
   const Napi::Value data = object.Get("data");
   if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
     fail("INVALID_ARGUMENT", "data must be a Uint8Array");
@@ -25,18 +21,34 @@ at::Tensor pixels_argument(const Napi::Value& value, int64_t channels) {
   if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
     fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
          array.ElementLength());
-  at::Tensor pixels =
-      channels == 1 ? at::empty({height, width}, at::kByte) : at::empty({height, width, channels}, at::kByte);
+  at::Tensor pixels = at::empty({height, width, channels}, at::kByte);
   std::memcpy(pixels.mutable_data_ptr(), array.Data(), array.ByteLength());
   return pixels;
 }
 
-std::vector<at::Tensor> pixels_arguments(const Napi::Value& value, int64_t channels) {
+/// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
+at::Tensor pixels_argument(const Napi::Value& value) {
+  const Napi::Object object = object_argument(value, "image");
+  const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
+  const int64_t channels = object.Get("channels").IsUndefined() ? 3 : integer_field(object, "channels");
+  if (channels != 1 && channels != 3 && channels != 4)
+    fail("SHAPE", "expected 1, 3 or 4 channels, got ", channels);
+  return copy_bytes(object, width, height, channels);
+}
+
+/// {data, width, height} as a tensor H×W uint8.
+at::Tensor label_argument(const Napi::Value& value) {
+  const Napi::Object object = object_argument(value, "label");
+  return copy_bytes(object, integer_field(object, "width"), integer_field(object, "height"), 1).squeeze(2);
+}
+
+template <typename Unpack>
+std::vector<at::Tensor> array_argument(const Napi::Value& value, Unpack unpack) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
     fail("INVALID_ARGUMENT", "expected an array of at least one image");
   const Napi::Array array = value.As<Napi::Array>();
   std::vector<at::Tensor> images;
-  for (uint32_t i = 0; i < array.Length(); ++i) images.push_back(pixels_argument(array.Get(i), channels));
+  for (uint32_t i = 0; i < array.Length(); ++i) images.push_back(unpack(array.Get(i)));
   return images;
 }
 
@@ -85,39 +97,33 @@ PrepareOptions prepare_options(const Napi::Value& value, size_t images) {
 
 /// prepareImages(images, options): Promise<TensorHandle>
 Napi::Value prepare_images(const Napi::CallbackInfo& info) {
-  auto images = pixels_arguments(info[0], 3);
+  auto images = array_argument(info[0], pixels_argument);
   auto options = prepare_options(info[1], images.size());
-  return run_job(info.Env(), Lane::prepare,
-                 [images = std::move(images), options = std::move(options)]() -> Finish {
-                   std::vector<at::Tensor> prepared;
-                   for (size_t i = 0; i < images.size(); ++i)
-                     prepared.push_back(
-                         prepare_image(images[i], options.height, options.width, options.augmentations[i]));
-                   return [batch = at::stack(prepared).to(options.device)](Napi::Env env) {
-                     return wrap_tensor(env, batch);
-                   };
-                 });
+  return run_job(info, Lane::prepare, [images = std::move(images), options = std::move(options)]() -> Finish {
+    std::vector<at::Tensor> prepared;
+    for (size_t i = 0; i < images.size(); ++i)
+      prepared.push_back(
+          prepare_image(to_rgb(images[i]), options.height, options.width, options.augmentations[i]));
+    return
+        [batch = at::stack(prepared).to(options.device)](Napi::Env env) { return wrap_tensor(env, batch); };
+  });
 }
 
 /// prepareLabels(labels, options): Promise<TensorHandle>
 Napi::Value prepare_labels(const Napi::CallbackInfo& info) {
-  auto labels = pixels_arguments(info[0], 1);
+  auto labels = array_argument(info[0], label_argument);
   auto options = prepare_options(info[1], labels.size());
-  return run_job(
-      info.Env(), Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> Finish {
-        std::vector<at::Tensor> prepared;
-        for (size_t i = 0; i < labels.size(); ++i)
-          prepared.push_back(
-              prepare_label(labels[i], options.height, options.width, options.augmentations[i].flip));
-        return [batch = at::stack(prepared).to(options.device)](Napi::Env env) {
-          return wrap_tensor(env, batch);
-        };
-      });
+  return run_job(info, Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> Finish {
+    std::vector<at::Tensor> prepared;
+    for (size_t i = 0; i < labels.size(); ++i)
+      prepared.push_back(
+          prepare_label(labels[i], options.height, options.width, options.augmentations[i].flip));
+    return
+        [batch = at::stack(prepared).to(options.device)](Napi::Env env) { return wrap_tensor(env, batch); };
+  });
 }
 
-/// segment(model, head, image, options): Promise<Uint8Array>
-Napi::Value segment_image(const Napi::CallbackInfo& info) {
-  const Napi::Object object = object_argument(info[3], "options");
+SegmentOptions segment_options(const Napi::Object& object) {
   const std::string mode = string_field(object, "mode");
   if (mode != "whole" && mode != "slide")
     fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
@@ -129,11 +135,32 @@ Napi::Value segment_image(const Napi::CallbackInfo& info) {
                                integer_field(object, "strideX")};
   if (options.height < 1 || options.width < 1)
     fail("INVALID_ARGUMENT", "width and height must be at least 1");
-  return run_job(info.Env(), Lane::model,
+  return options;
+}
+
+/// segment(model, head, image, options): Promise<Uint8Array>
+Napi::Value segment_image(const Napi::CallbackInfo& info) {
+  const auto options = segment_options(object_argument(info[3], "options"));
+  return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
-                  pixels = pixels_argument(info[2], 3), options]() -> Finish {
+                  pixels = pixels_argument(info[2]), options]() -> Finish {
                    const at::Tensor map = segment(*model, *head, pixels, options).contiguous();
                    return [map](Napi::Env env) { return typed_array(env, map); };
+                 });
+}
+
+/// scores(model, head, image, options): Promise<Float32Array>
+Napi::Value score_image(const Napi::CallbackInfo& info) {
+  const Napi::Object object = object_argument(info[3], "options");
+  const int64_t height = integer_field(object, "outputHeight"), width = integer_field(object, "outputWidth");
+  if (height < 1 || width < 1) fail("INVALID_ARGUMENT", "outputWidth and outputHeight must be at least 1");
+  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width"),
+                               parse_scoring(string_field(object, "scoring"))};
+  return run_job(info, Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
+                  pixels = pixels_argument(info[2]), options, height, width]() -> Finish {
+                   const at::Tensor scores = segment_scores(*model, *head, pixels, options, height, width);
+                   return [scores](Napi::Env env) { return typed_array(env, scores); };
                  });
 }
 
@@ -143,6 +170,7 @@ void export_images(Napi::Env env, Napi::Object exports) {
   exports.Set("prepareImages", Napi::Function::New(env, asynchronous<prepare_images>));
   exports.Set("prepareLabels", Napi::Function::New(env, asynchronous<prepare_labels>));
   exports.Set("segment", Napi::Function::New(env, asynchronous<segment_image>));
+  exports.Set("scores", Napi::Function::New(env, asynchronous<score_image>));
 }
 
 }  // namespace dinov3_seg

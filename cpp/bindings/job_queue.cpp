@@ -1,29 +1,35 @@
 #include "bindings/job_queue.h"
 
 #include <c10/util/Exception.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-#include <condition_variable>
-#include <deque>
+#include <array>
+#include <chrono>
 #include <memory>
-#include <mutex>
 #include <new>
-#include <thread>
+#include <unordered_map>
 #include <utility>
 
+#include "bindings/lanes.h"
 #include "core/error.h"
 
 namespace dinov3_seg {
 namespace {
 
-/// What belongs to one environment. Jobs keep it alive; `closing` is set when the environment ends.
+// How long an end waits for running jobs, which stop at their next operator: an environment's, that of the
+// process while JavaScript still runs, and the last wait before the process ends with them running.
+constexpr std::chrono::seconds close_wait{2}, stop_wait{1}, exit_wait{2};
+
+struct Job;
+
+/// What belongs to one environment. Jobs keep it alive.
 struct Environment {
-  Napi::ThreadSafeFunction deliver;
+  Napi::ThreadSafeFunction deliver;  // other threads: only inside lanes().unless_closed
+  // JavaScript thread only:
   Napi::FunctionReference make_error;
-  size_t pending = 0;  // jobs not yet settled; JavaScript thread only
-  std::mutex mutex;
-  std::condition_variable idle;
-  size_t running = 0;    // jobs inside work(); under mutex
-  bool closing = false;  // under mutex
+  size_t pending = 0;  // jobs not yet settled
+  std::unordered_map<const JobControl*, Napi::FunctionReference> listeners;
 };
 
 /// Lives in the environment's instance data.
@@ -31,7 +37,21 @@ struct InstanceData {
   std::shared_ptr<Environment> environment;
 };
 
-struct Job {
+std::shared_ptr<Environment> environment_of(Napi::Env env) {
+  return env.GetInstanceData<InstanceData>()->environment;
+}
+
+struct Job : LaneJob {
+  Job(std::shared_ptr<Environment> environment, Napi::Promise::Deferred deferred, Work work,
+      std::shared_ptr<JobControl> control)
+      : LaneJob(environment.get(), std::move(control)),
+        environment(std::move(environment)),
+        deferred(deferred),
+        work(std::move(work)) {}
+
+  void run() noexcept override;
+  static void deliver(std::unique_ptr<LaneJob> job);
+
   std::shared_ptr<Environment> environment;
   Napi::Promise::Deferred deferred;
   Work work;
@@ -39,14 +59,21 @@ struct Job {
   Failure failure;
 };
 
-std::shared_ptr<Environment> environment_of(Napi::Env env) {
-  return env.GetInstanceData<InstanceData>()->environment;
+/// Calls `function` on the JavaScript thread, where no caller takes exceptions. N-API refuses calls while a
+/// worker_thread is terminated: nobody is left to hear then.
+template <typename Function>
+void unheard_if_ending(Function function) noexcept {
+  try {
+    function();
+  } catch (const Napi::Error&) {
+  }
 }
 
 /// Settles a job's promise; JavaScript thread.
 void settle(Napi::Env env, Job& job) {
   Environment& environment = *job.environment;
   if (--environment.pending == 0) environment.deliver.Unref(env);
+  environment.listeners.erase(job.control.get());
   if (!job.finish) {
     job.deferred.Reject(to_js_error(env, job.failure).Value());
     return;
@@ -60,98 +87,152 @@ void settle(Napi::Env env, Job& job) {
   }
 }
 
-/// Runs a job on a queue thread and hands it to its JavaScript thread, unless that is ending.
-void execute(std::unique_ptr<Job> job) {
-  const std::shared_ptr<Environment> environment = job->environment;
-  {
-    std::lock_guard lock(environment->mutex);
-    if (environment->closing) return;
-    environment->running++;
-  }
+/// On a lane's thread. The flag decides what an error means: TorchScript turns every exception into one of
+/// its own.
+void Job::run() noexcept {
+  const auto aborted = [this] { return control->cancelled() && !control->shielded(); };
   try {
-    job->finish = job->work();
+    const CurrentJob current(*control);
+    check_cancelled();
+    finish = work();
   } catch (...) {
-    job->failure = describe_current_exception();
+    failure = describe_current_exception();
   }
-  job->work = nullptr;
-  {
-    std::lock_guard lock(environment->mutex);
-    environment->running--;
-    if (!environment->closing) {
-      Job* raw = job.release();
-      environment->deliver.BlockingCall(raw, [](Napi::Env env, Napi::Function, Job* delivered) {
-        std::unique_ptr<Job> owned(delivered);
-        if (env != nullptr) settle(env, *owned);
-      });
-    }
+  if (aborted()) {
+    finish = nullptr;
+    failure = {"ABORTED", "the job was stopped on request"};
   }
-  environment->idle.notify_all();
+  work = nullptr;
 }
 
-class Queue {
- public:
-  explicit Queue(int threads) {
-    for (int i = 0; i < threads; ++i) std::thread([this] { loop(); }).detach();
-  }
-
-  void push(std::unique_ptr<Job> job) {
-    {
-      std::lock_guard lock(mutex_);
-      jobs_.push_back(std::move(job));
-    }
-    ready_.notify_one();
-  }
-
- private:
-  void loop() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [this] { return !jobs_.empty(); });
-      std::unique_ptr<Job> job = std::move(jobs_.front());
-      jobs_.pop_front();
-      lock.unlock();
-      execute(std::move(job));
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<std::unique_ptr<Job>> jobs_;
-};
-
-/// Never destroyed: its threads outlive the static destructors of a process that ends.
-Queue& queue_of(Lane lane) {
-  static Queue* model = new Queue(1);
-  static Queue* prepare = new Queue(2);
-  return lane == Lane::model ? *model : *prepare;
+/// Hands a job that has run to its JavaScript thread.
+void Job::deliver(std::unique_ptr<LaneJob> done) {
+  Job* raw = static_cast<Job*>(done.release());
+  raw->environment->deliver.BlockingCall(raw, [](Napi::Env env, Napi::Function, Job* delivered) {
+    const std::unique_ptr<Job> owned(delivered);
+    if (env != nullptr) unheard_if_ending([&] { settle(env, *owned); });
+  });
 }
 
-/// The environment ends: queued jobs are dropped, running ones are waited for (their threads use its memory).
-void close_environment(Environment* environment) {
-  std::unique_lock lock(environment->mutex);
-  environment->closing = true;
-  environment->idle.wait(lock, [&] { return environment->running == 0; });
+Lanes& lanes() {
+  // Never destroyed: its threads outlive the static destructors of a process that ends.
+  static Lanes* all = new Lanes(std::array<int, 2>{1, 2}, Job::deliver);
+  return *all;
+}
+
+/// Passes a report on to the listener, if JavaScript still listens.
+void deliver_progress(const std::shared_ptr<Environment>& environment,
+                      const std::shared_ptr<JobControl>& control) {
+  lanes().unless_closed(environment.get(), [&] {
+    auto* carried = new std::shared_ptr<JobControl>(control);
+    environment->deliver.NonBlockingCall(
+        carried, [](Napi::Env env, Napi::Function, std::shared_ptr<JobControl>* delivered) {
+          const std::unique_ptr<std::shared_ptr<JobControl>> owned(delivered);
+          if (env == nullptr) return;
+          const auto owner = environment_of(env);
+          const auto listener = owner->listeners.find(owned->get());
+          if (listener == owner->listeners.end()) return;
+          const auto progress = (*owned)->take_progress();
+          unheard_if_ending([&] {
+            const Napi::HandleScope scope(env);
+            listener->second.Call({Napi::Number::New(env, static_cast<double>(progress.done)),
+                                   Napi::Number::New(env, static_cast<double>(progress.total))});
+          });
+        });
+  });
+}
+
+/// The environment ends: its queued jobs are dropped, running ones stopped. One that does not stop in time
+/// (a long operator) goes on without touching the environment, and what it makes is dropped.
+void close_environment(const std::shared_ptr<Environment>& environment) {
+  lanes().close(environment.get(), close_wait);
+  unheard_if_ending([&] {
+    environment->make_error.Reset();
+    environment->listeners.clear();
+  });
+}
+
+/// Static destructors would pull libtorch away under a job that still runs: the process ends without them
+/// then, with the code that it was ending with.
+void before_static_destructors(int code, void*) {
+  if (!lanes().stop(exit_wait)) _exit(code);
+}
+
+std::shared_ptr<JobControl> control_argument(const Napi::CallbackInfo& info) {
+  const Napi::Value last = info.Length() == 0 ? info.Env().Undefined() : info[info.Length() - 1];
+  return is_handle<JobControl>(last) ? unwrap<JobControl>(last) : std::make_shared<JobControl>();
+}
+
+/// createJob(onProgress?: (done, total) => void): JobHandle
+Napi::Value create_job(const Napi::CallbackInfo& info) {
+  auto control = std::make_shared<JobControl>();
+  const auto environment = environment_of(info.Env());
+  if (info[0].IsFunction()) {
+    environment->listeners[control.get()] = Napi::Persistent(info[0].As<Napi::Function>());
+    control->on_progress = [environment = std::weak_ptr<Environment>(environment), raw = control.get()] {
+      if (const auto owner = environment.lock()) deliver_progress(owner, raw->shared_from_this());
+    };
+  }
+  return wrap(info.Env(), std::move(control), 0);
+}
+
+/// cancelJob(job). A job that waits is dropped now.
+Napi::Value cancel_job(const Napi::CallbackInfo& info) {
+  const auto control = unwrap<JobControl>(info[0]);
+  if (auto dropped = lanes().cancel(*control)) {
+    Job& job = static_cast<Job&>(*dropped);
+    job.failure = {"ABORTED", "the job was stopped on request before it began"};
+    settle(info.Env(), job);
+  }
+  return info.Env().Undefined();
+}
+
+/// releaseJob(job): its listener is not called again.
+Napi::Value release_job(const Napi::CallbackInfo& info) {
+  environment_of(info.Env())->listeners.erase(unwrap<JobControl>(info[0]).get());
+  return info.Env().Undefined();
+}
+
+/// stopJobs(): the process ends; nothing is run any more, what runs is stopped.
+Napi::Value stop_jobs(const Napi::CallbackInfo& info) {
+  lanes().stop(stop_wait);
+  return info.Env().Undefined();
 }
 
 }  // namespace
 
 void start_jobs(Napi::Env env) {
+  // Before libtorch's own static destructors: those registered later run earlier.
+  static const int registered = on_exit(before_static_destructors, nullptr);
+  if (registered != 0) fail("INTERNAL", "no exit handler could be registered");
   auto* data = new InstanceData{std::make_shared<Environment>()};
   env.SetInstanceData(data);
   Environment& environment = *data->environment;
   environment.deliver = Napi::ThreadSafeFunction::New(
       env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "dinov3-seg jobs", 0, 1);
   environment.deliver.Unref(env);
-  env.AddCleanupHook([shared = data->environment] { close_environment(shared.get()); });
+  lanes().open(&environment);
+  env.AddCleanupHook([shared = data->environment] { close_environment(shared); });
 }
 
-Napi::Value run_job(Napi::Env env, Lane lane, Work work) {
+Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work) {
+  const Napi::Env env = info.Env();
   auto environment = environment_of(env);
+  auto control = control_argument(info);
+  if (control->cancelled()) fail("ABORTED", "the job was stopped on request before it began");
   auto deferred = Napi::Promise::Deferred::New(env);
   const Napi::Promise promise = deferred.Promise();
   if (environment->pending++ == 0) environment->deliver.Ref(env);
-  queue_of(lane).push(std::unique_ptr<Job>(new Job{environment, deferred, std::move(work), {}, {}}));
+  lanes().push(static_cast<size_t>(lane),
+               std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control)));
   return promise;
+}
+
+void export_jobs(Napi::Env env, Napi::Object exports) {
+  exports.Set("createJob", Napi::Function::New(env, synchronous<create_job>));
+  exports.Set("cancelJob", Napi::Function::New(env, synchronous<cancel_job>));
+  exports.Set("releaseJob", Napi::Function::New(env, synchronous<release_job>));
+  exports.Set("stopJobs", Napi::Function::New(env, synchronous<stop_jobs>));
 }
 
 void set_error_factory(Napi::Env env, Napi::Function make) {

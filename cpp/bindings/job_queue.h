@@ -6,7 +6,16 @@
 #include <functional>
 #include <string>
 
+#include "bindings/handles.h"
+#include "core/job_control.h"
+
 namespace dinov3_seg {
+
+template <>
+struct HandleKind<JobControl> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b24, 0x9d2f3a7c81e64f04};
+  static constexpr const char* name = "job";
+};
 
 /// Makes a job's value on the JavaScript thread.
 using Finish = std::function<Napi::Value(Napi::Env)>;
@@ -14,15 +23,19 @@ using Finish = std::function<Napi::Value(Napi::Env)>;
 /// A job's work, on one of the queue's threads. No N-API in it: what it needs is unpacked before.
 using Work = std::function<Finish()>;
 
-/// `model`: one thread, jobs strictly in order (networks and heads change state). `prepare`: pixels and
-/// files, two threads, so that the next batch is made while the model works.
+/// `model`: one thread, since networks and heads change state. `prepare`: pixels and files, two threads, so
+/// that the next batch is made while the model works. Environments (main thread, worker_threads) take turns
+/// in a lane; the jobs of one environment run in the order in which they were asked for.
 enum class Lane { model, prepare };
 
 /// Readies the calling environment (main thread or worker_thread) for jobs. Once an environment.
 void start_jobs(Napi::Env env);
 
-/// Starts `work` and gives the promise of its value.
-Napi::Value run_job(Napi::Env env, Lane lane, Work work);
+/// Starts `work` and gives the promise of its value. A job handle as the last argument of the call steers it.
+Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work);
+
+/// createJob, cancelJob, releaseJob, stopJobs.
+void export_jobs(Napi::Env env, Napi::Object exports);
 
 /// Remembers the function that makes a DinoSegError of (code, message) in this environment.
 void set_error_factory(Napi::Env env, Napi::Function make);

@@ -14,7 +14,7 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
   const auto device = parse_device(string_field(options, "device"));
   return run_job(
-      info.Env(), Lane::model,
+      info, Lane::model,
       [path = string_argument(info[0], "path"), device, dtype = string_field(options, "dtype")]() -> Finish {
         auto model = std::make_shared<SegmentationModel>(path, device, dtype);
         return [model](Napi::Env env) {
@@ -39,7 +39,7 @@ Napi::Value model_info(const Napi::CallbackInfo& info) {
 
 /// decode(model, images): Promise<Decoded>
 Napi::Value decode(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
                    return [decoded = model->decode(images)](Napi::Env env) -> Napi::Value {
                      Napi::Object result = Napi::Object::New(env);
@@ -52,7 +52,7 @@ Napi::Value decode(const Napi::CallbackInfo& info) {
 
 /// forward(model, images): Promise<{queries, predLogits, predMasks}>
 Napi::Value forward(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
                    const Decoded decoded = model->decode(images);
                    return [decoded,
@@ -68,7 +68,7 @@ Napi::Value forward(const Napi::CallbackInfo& info) {
 
 /// taps(model, images): Promise<Record<string, TensorHandle>>
 Napi::Value taps(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
                    return [result = model->taps(images)](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
@@ -81,7 +81,7 @@ Napi::Value taps(const Napi::CallbackInfo& info) {
 
 /// exportModel(model, head, path): Promise<void>
 Napi::Value export_model(const Napi::CallbackInfo& info) {
-  return run_job(info.Env(), Lane::model,
+  return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
                   path = string_argument(info[2], "path")]() -> Finish {
                    model->save_with_head(*head, path);

@@ -1,9 +1,11 @@
 // Versions, devices, and tensors in and out.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CPUAllocator.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <cstring>
+#include <utility>
 
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
@@ -94,21 +96,45 @@ Napi::Value tensor_info(const Napi::CallbackInfo& info) {
   return result;
 }
 
+/// Whether nothing else sees this memory and JavaScript may write to it: allocated by libtorch, in one piece,
+/// and of this tensor alone.
+bool is_sole_owner(const at::Tensor& tensor) {
+  return tensor.device().is_cpu() && tensor.is_contiguous() && tensor.storage_offset() == 0 &&
+         tensor.use_count() == 1 && tensor.storage().use_count() == 1 &&
+         tensor.storage().data_ptr().get_deleter() == c10::GetCPUAllocator()->raw_deleter();
+}
+
+/// Values of a tensor on the CPU; a copy, since the array can be written to, unless `tensor` was its only
+/// owner.
+Finish values_of(at::Tensor tensor, bool take) {
+  const auto dtype = tensor.scalar_type();
+  const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
+  const at::Tensor values = take && !widened && is_sole_owner(tensor)
+                                ? tensor
+                                : tensor.to(at::kCPU, widened ? at::kFloat : dtype, false, true).contiguous();
+  return [values, dtype](Napi::Env env) -> Napi::Value {
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("data", typed_array(env, values));
+    result.Set("shape", shape_array(env, values.sizes()));
+    result.Set("dtype", dtype_name(dtype));
+    return result;
+  };
+}
+
 /// tensorData(tensor): Promise<{data, shape, dtype}>
 Napi::Value tensor_data(const Napi::CallbackInfo& info) {
-  const at::Tensor tensor = tensor_argument(info[0]);
-  return run_job(info.Env(), Lane::model, [tensor]() -> Finish {
-    const auto dtype = tensor.scalar_type();
-    const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
-    // Always a copy: the array can be written to, the tensor may be shared.
-    const at::Tensor copy = tensor.to(at::kCPU, widened ? at::kFloat : dtype, false, true).contiguous();
-    return [copy, dtype](Napi::Env env) -> Napi::Value {
-      Napi::Object result = Napi::Object::New(env);
-      result.Set("data", typed_array(env, copy));
-      result.Set("shape", shape_array(env, copy.sizes()));
-      result.Set("dtype", dtype_name(dtype));
-      return result;
-    };
+  return run_job(info, Lane::model, [tensor = tensor_argument(info[0])] { return values_of(tensor, false); });
+}
+
+/// takeData(tensor): Promise<{data, shape, dtype}>. Disposes of the handle.
+Napi::Value take_data(const Napi::CallbackInfo& info) {
+  auto held = unwrap<at::Tensor>(info[0]);
+  dispose_handle<at::Tensor>(info[0]);
+  return run_job(info, Lane::model, [held = std::move(held)]() mutable {
+    // The handle's share is gone; a job that still uses the tensor has one of its own.
+    at::Tensor own = *held;
+    held.reset();
+    return values_of(std::move(own), true);
   });
 }
 
@@ -130,6 +156,7 @@ void export_tensors(Napi::Env env, Napi::Object exports) {
   exports.Set("tensor", Napi::Function::New(env, synchronous<make_tensor>));
   exports.Set("tensorInfo", Napi::Function::New(env, synchronous<tensor_info>));
   exports.Set("tensorData", Napi::Function::New(env, asynchronous<tensor_data>));
+  exports.Set("takeData", Napi::Function::New(env, asynchronous<take_data>));
   exports.Set("dispose", Napi::Function::New(env, synchronous<dispose>));
 }
 

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "error.h"
+#include "job_control.h"
 
 namespace dinov3_seg {
 namespace {
@@ -93,9 +94,10 @@ void AtomicFile::reserve(std::uint64_t bytes) {
 }
 
 void AtomicFile::write(const void* data, std::size_t size) {
-  constexpr std::size_t largest = std::size_t{1} << 30;  // Linux writes less than 2 GiB a call
+  constexpr std::size_t largest = std::size_t{16} << 20;  // between two looks at the job's flag
   const auto* bytes = static_cast<const char*>(data);
   while (size > 0) {
+    check_cancelled();
     const auto count = without_sigxfsz([&] { return ::write(fd_, bytes, std::min(size, largest)); });
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0)
@@ -103,17 +105,18 @@ void AtomicFile::write(const void* data, std::size_t size) {
     bytes += count;
     size -= static_cast<std::size_t>(count);
     written_ += static_cast<std::uint64_t>(count);
+    report_progress(written_, std::max(expected_, written_));
   }
 }
 
 std::function<std::size_t(const void*, std::size_t)> AtomicFile::writer() {
   return [this](const void* data, std::size_t size) {
-    if (error_ == nullptr) {
-      try {
-        write(data, size);
-      } catch (...) {
-        error_ = std::current_exception();
-      }
+    if (error_ != nullptr) return size;
+    try {
+      write(data, size);
+    } catch (...) {
+      error_ = std::current_exception();
+      throw;
     }
     return size;
   };
@@ -129,8 +132,10 @@ void AtomicFile::commit() {
   const int closed = ::close(fd_);
   fd_ = -1;
   if (closed != 0 && errno != EINTR) fail_with(errno, "close", written_);
+  shield_job();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with(errno, "rename", written_);
   temporary_.clear();
+  report_progress(written_, written_);
 
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;  // a folder that may be written but not read cannot be synced; the file itself is

@@ -15,7 +15,8 @@ namespace dinov3_seg {
 ///
 /// A full disk (ENOSPC), quota (EDQUOT) or file size limit (EFBIG) throws DISK_FULL, anything else IO, a
 /// missing folder FILE_NOT_FOUND. SIGXFSZ, which a file size limit raises, does not end the process: it is
-/// blocked in the calling thread during each system call and taken back. For one thread at a time.
+/// blocked in the calling thread during each system call and taken back. For one thread at a time. In a job,
+/// writing throws ABORTED when the job is stopped, and reports bytes written of `expected_bytes`.
 class AtomicFile {
  public:
   /// `expected_bytes`: reserved on the disk at once where the file system can, so that a full disk shows
@@ -27,12 +28,14 @@ class AtomicFile {
 
   void write(const void* data, std::size_t size);
 
-  /// For torch's serialiser. Never throws, since torch's writer writes again while it is being destroyed and
-  /// an exception there would end the process: after an error it takes what comes and drops it, and `commit`
-  /// throws the error. Valid as long as this object.
+  /// For torch's serialiser, whose writer writes again while it is being destroyed: the first error is
+  /// thrown, so that the work ends there, and what comes after it is dropped. The archive's end must be
+  /// written before the writer is destroyed, after an error too, since an error there would end the process.
+  /// `commit` throws the error again. Valid as long as this object.
   std::function<std::size_t(const void*, std::size_t)> writer();
 
-  /// Syncs the file, renames it to the target and syncs the folder. Throws what `writer` held back.
+  /// Syncs the file, renames it to the target and syncs the folder. From the renaming on the calling thread's
+  /// job cannot be stopped any more. Throws what `writer` threw.
   void commit();
 
  private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/job_control.h"
 
 namespace dinov3_seg {
 namespace {
@@ -39,6 +40,36 @@ at::Tensor class_weights(const at::Tensor& logits, Scoring scoring) {
   return scoring == Scoring::recipe ? weights : weights.slice(2, 0, -1);
 }
 
+/// Scores at any size, some rows at a time.
+class Bands {
+ public:
+  Bands(const at::Tensor& logits, const at::Tensor& masks, Scoring scoring)
+      : recipe_(scoring == Scoring::recipe) {
+    check_decoded(logits, masks);
+    classes_ = class_weights(logits, scoring);
+    source_ = recipe_ ? combine(classes_, masks.to(at::kFloat).sigmoid()) : masks.to(at::kFloat);
+  }
+
+  int64_t classes() const { return classes_.size(2); }
+
+  /// Calls `use(first row, scores B×K×rows×width)` from top to bottom.
+  template <typename Use>
+  void each(int64_t height, int64_t width, Use use) const {
+    const int64_t per_row = source_.size(0) * std::max(source_.size(1), classes()) * width;
+    const int64_t band = std::clamp<int64_t>(band_elements / std::max<int64_t>(per_row, 1), 1, height);
+    for (int64_t first = 0; first < height; first += band) {
+      check_cancelled();
+      const at::Tensor rows = resize_rows(source_, height, width, first, std::min(band, height - first));
+      use(first, recipe_ ? rows : combine(classes_, rows.sigmoid()));
+    }
+  }
+
+ private:
+  bool recipe_;
+  at::Tensor classes_;  // B×Q×K
+  at::Tensor source_;   // B×K×h×w scores, or B×Q×h×w mask logits
+};
+
 }  // namespace
 
 Scoring parse_scoring(const std::string& name) {
@@ -71,21 +102,28 @@ at::Tensor resized_scores(const at::Tensor& logits, const at::Tensor& masks, int
 
 at::Tensor class_map(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
                      Scoring scoring) {
-  check_decoded(logits, masks);
-  const at::Tensor classes = class_weights(logits, scoring);
-  if (classes.size(2) > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", classes.size(2));
-  const bool recipe = scoring == Scoring::recipe;
-  const at::Tensor source = recipe ? dense_scores(logits, masks) : masks.to(at::kFloat);
-  const int64_t per_row = source.size(0) * std::max(source.size(1), classes.size(2)) * width;
-  const int64_t band = std::clamp<int64_t>(band_elements / std::max<int64_t>(per_row, 1), 1, height);
-  at::Tensor map = at::empty({source.size(0), height, width}, source.options().dtype(at::kByte));
-  for (int64_t first = 0; first < height; first += band) {
-    const int64_t count = std::min(band, height - first);
-    const at::Tensor rows = resize_rows(source, height, width, first, count);
-    const at::Tensor scores = recipe ? rows : combine(classes, rows.sigmoid());
-    map.slice(1, first, first + count).copy_(scores.argmax(1));
-  }
+  const Bands bands(logits, masks, scoring);
+  if (bands.classes() > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", bands.classes());
+  at::Tensor map = at::empty({masks.size(0), height, width}, masks.options().dtype(at::kByte));
+  bands.each(height, width, [&](int64_t first, const at::Tensor& scores) {
+    map.slice(1, first, first + scores.size(2)).copy_(scores.argmax(1));
+  });
   return map;
+}
+
+at::Tensor scores_on_host(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
+                          Scoring scoring) {
+  const Bands bands(logits, masks, scoring);
+  constexpr int64_t largest = int64_t{2} << 30;  // bytes
+  const int64_t per_row = masks.size(0) * bands.classes() * width * 4;
+  if (height > largest / std::max<int64_t>(per_row, 1))
+    fail("SHAPE", "scores of ", bands.classes(), " classes at ", width, "×", height,
+         " take more than 2 GiB; ask for a smaller size, or for the class map");
+  at::Tensor all = at::empty({masks.size(0), bands.classes(), height, width}, at::kFloat);
+  bands.each(height, width, [&](int64_t first, const at::Tensor& scores) {
+    all.slice(2, first, first + scores.size(2)).copy_(scores);
+  });
+  return all;
 }
 
 }  // namespace dinov3_seg

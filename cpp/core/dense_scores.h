@@ -36,4 +36,9 @@ at::Tensor resized_scores(const at::Tensor& logits, const at::Tensor& masks, int
 at::Tensor class_map(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
                      Scoring scoring);
 
+/// Scores at height×width as resized_scores gives them, B×K'×height×width float32 on the CPU, made in bands
+/// of rows. Throws SHAPE where they would take more than 2 GiB.
+at::Tensor scores_on_host(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
+                          Scoring scoring);
+
 }  // namespace dinov3_seg

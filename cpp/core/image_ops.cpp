@@ -80,6 +80,14 @@ at::Tensor normalize_image(const at::Tensor& image) {
   return (image - mean) / deviation;
 }
 
+at::Tensor to_rgb(const at::Tensor& pixels) {
+  const int64_t channels = pixels.dim() == 3 ? pixels.size(2) : 0;
+  if (channels != 1 && channels != 3 && channels != 4)
+    fail("SHAPE", "expected pixels H×W×(1, 3 or 4), got ", pixels.sizes());
+  if (channels == 3) return pixels;
+  return channels == 1 ? pixels.expand({-1, -1, 3}) : pixels.slice(2, 0, 3);
+}
+
 at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width,
                          const Augmentation& augmentation) {
   if (pixels.dim() != 3 || pixels.size(2) != 3 || pixels.scalar_type() != at::kByte || pixels.numel() == 0)

@@ -23,6 +23,9 @@ struct Augmentation {
   std::optional<Jitter> jitter;
 };
 
+/// Pixels H×W×3 of H×W×1 (grey three times), H×W×3 (themselves) or H×W×4 (alpha dropped).
+at::Tensor to_rgb(const at::Tensor& pixels);
+
 /// Pixels H×W×3 uint8 RGB → 3×height×width float32: divided by 255, resized (bilinear, antialiased,
 /// align_corners false), jittered, flipped, normalised with ImageNet's mean and standard deviation. Works on
 /// the pixels' device.

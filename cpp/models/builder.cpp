@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/job_control.h"
 #include "models/module_tree.h"
 #include "models/script.h"
 #include "models/sources.h"
@@ -58,6 +59,7 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
   // The order of the reference's full state dict: a module's own parameters, then its children, the backbone
   // first.
   const auto take = [&](const KeyShape& key, const TensorsByName& table, const std::string& prefix) {
+    check_cancelled();
     tensors.push_back({prefix + key.name, apply_dtype(key, *table.at(key.name), dtype)});
   };
   take(wanted_head.front(), head_table, "");

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "core/image_ops.h"
+#include "core/job_control.h"
 
 namespace dinov3_seg {
 namespace {
@@ -31,8 +33,10 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
   at::Tensor sums = at::zeros({classes, options.height, width}, image.options());
   at::Tensor windows = at::zeros({options.height, width}, image.options());
   at::Tensor map = at::empty({height, width}, image.options().dtype(at::kByte));
-  for (size_t row = 0; row < tops.size(); ++row) {
+  const size_t total = tops.size() * lefts.size();
+  for (size_t row = 0, done = 0; row < tops.size(); ++row) {
     for (const int64_t left : lefts) {
+      check_cancelled();
       const at::Tensor crop =
           image.slice(1, tops[row], tops[row] + options.height).slice(2, left, left + options.width);
       const Decoded decoded = model.decode(crop.unsqueeze(0).contiguous());
@@ -40,6 +44,7 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
           .add_(resized_scores(head.forward(decoded.queries), decoded.masks, options.height, options.width,
                                options.scoring)[0]);
       windows.slice(1, left, left + options.width).add_(1);
+      report_progress(++done, total);
     }
     const int64_t next = row + 1 < tops.size() ? tops[row + 1] : height;
     const int64_t settled = next - tops[row];
@@ -51,19 +56,31 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
   return map;
 }
 
+/// The whole image at the network's input size, decoded: class logits and mask logits.
+std::pair<at::Tensor, at::Tensor> decode_whole(SegmentationModel& model, const ClassEmbed& head,
+                                               const at::Tensor& pixels, const SegmentOptions& options) {
+  const at::Tensor rgb = to_rgb(pixels.to(model.device()));
+  const Decoded decoded = model.decode(prepare_image(rgb, options.height, options.width, {}).unsqueeze(0));
+  return {head.forward(decoded.queries), decoded.masks};
+}
+
+void check_widths(const SegmentationModel& model, const ClassEmbed& head) {
+  if (head.hidden() != model.hidden())
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ",
+         model.hidden());
+}
+
 }  // namespace
 
 at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
                    const SegmentOptions& options) {
-  if (head.hidden() != model.hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ",
-         model.hidden());
+  check_widths(model, head);
   const int64_t height = pixels.size(0), width = pixels.size(1);
-  const at::Tensor on_device = pixels.to(model.device());
   if (!options.slide) {
-    const at::Tensor image = prepare_image(on_device, options.height, options.width, {}).unsqueeze(0);
-    const Decoded decoded = model.decode(image);
-    return class_map(head.forward(decoded.queries), decoded.masks, height, width, options.scoring)[0].cpu();
+    const auto [logits, masks] = decode_whole(model, head, pixels, options);
+    const at::Tensor map = class_map(logits, masks, height, width, options.scoring)[0].cpu();
+    report_progress(1, 1);
+    return map;
   }
   if (options.stride_y < 1 || options.stride_x < 1 || options.stride_y > options.height ||
       options.stride_x > options.width)
@@ -75,8 +92,16 @@ at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::T
       std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
   const int64_t work_width =
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor map = slide(model, head, prepare_image(on_device, work_height, work_width, {}), options);
+  const at::Tensor rgb = to_rgb(pixels.to(model.device()));
+  const at::Tensor map = slide(model, head, prepare_image(rgb, work_height, work_width, {}), options);
   return prepare_label(map, height, width, false).cpu();
+}
+
+at::Tensor segment_scores(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
+                          const SegmentOptions& options, int64_t height, int64_t width) {
+  check_widths(model, head);
+  const auto [logits, masks] = decode_whole(model, head, pixels, options);
+  return scores_on_host(logits, masks, height, width, options.scoring)[0];
 }
 
 }  // namespace dinov3_seg

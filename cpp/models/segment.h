@@ -20,12 +20,17 @@ struct SegmentOptions {
   int64_t stride_x = 0;
 };
 
-/// Class map H×W uint8 (CPU) of pixels H×W×3 uint8.
+/// Class map H×W uint8 (CPU) of pixels H×W×(1, 3 or 4) uint8 (see to_rgb). Reports windows done.
 /// Whole: the image is resized to height×width, scores are resized to H×W.
 /// Slide: windows of height×width over the image at its own size (enlarged first where it is smaller than a
 /// window), at most `stride` apart, the last ones flush with the edges; overlapping scores are averaged.
 /// Throws SHAPE, INVALID_ARGUMENT (stride), HEAD_MISMATCH.
 at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
                    const SegmentOptions& options);
+
+/// Scores K'×height×width float32 (CPU) of the whole image, K' as in resized_scores. `options.slide` does not
+/// count. Throws SHAPE (also above 2 GiB), HEAD_MISMATCH.
+at::Tensor segment_scores(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
+                          const SegmentOptions& options, int64_t height, int64_t width);
 
 }  // namespace dinov3_seg

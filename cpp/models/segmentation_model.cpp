@@ -3,32 +3,19 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/serialization/export.h>
-#include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
 #include <map>
 #include <optional>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/zip_reader.h"
+#include "models/archive.h"
 #include "models/cast.h"
+#include "models/stop_points.h"
 
 namespace dinov3_seg {
 namespace {
-
-torch::jit::Module load_module(const std::string& path, c10::Device device) {
-  try {
-    return torch::jit::load(path, device);
-  } catch (const c10::OutOfMemoryError&) {
-    throw;
-  } catch (const c10::Error& error) {
-    fail("MODEL_FORMAT", path,
-         " is not a TorchScript file that can be loaded (convert makes one from checkpoints): ",
-         error.what_without_backtrace());
-  }
-}
 
 /// The one sub-module whose name is or ends in class_embed and that has weight and bias.
 torch::jit::Module find_class_embed(const torch::jit::Module& module, const std::string& path) {
@@ -56,7 +43,7 @@ SegmentationModel::SegmentationModel(const std::string& path, c10::Device device
     : path_(path),
       id_(zip_content_id(path)),
       device_(device),
-      module_(load_module(path, device)),
+      module_(load_archive(path, device)),
       class_embed_(module_) {
   for (const char* method : {"forward", "decode"})
     if (!module_.find_method(method))
@@ -66,6 +53,7 @@ SegmentationModel::SegmentationModel(const std::string& path, c10::Device device
   module_.eval();
   for (at::Tensor parameter : module_.parameters()) parameter.set_requires_grad(false);
   if (dtype != "stored") cast_segmentor(module_, cast_target(dtype));
+  for (const char* method : {"forward", "decode", "taps"}) add_stop_points(module_, method);
 }
 
 c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images) {
@@ -115,9 +103,7 @@ void SegmentationModel::save_with_head(const ClassEmbed& head, const std::string
   };
   set(like_own(head.weight().value, weight), like_own(head.bias().value, bias));
   try {
-    AtomicFile file(path);
-    torch::jit::ExportModule(module_, file.writer());
-    file.commit();
+    save_archive(module_, path);
   } catch (...) {
     set(weight, bias);
     throw;

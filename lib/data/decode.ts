@@ -1,6 +1,7 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
+import type { RawImage } from '../native/surface.js';
 import { plainPng } from './png-label.js';
 
 /** An 8-bit RGB image of H×W pixels. */
@@ -12,6 +13,12 @@ export interface RgbImage {
   /** Pixels. */
   readonly height: number;
 }
+
+/**
+ * Wherever an image is taken: a path, an encoded image (PNG, JPEG, WebP, …), a sharp instance (its pipeline runs on a
+ * clone, EXIF rotation applied first), or pixels.
+ */
+export type ImageInput = string | Uint8Array | Sharp | RawImage;
 
 /** The values that a label image stores. */
 export interface LabelImage {
@@ -60,7 +67,7 @@ function bytesOf(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-async function load(input: string | Buffer): Promise<[bytes: Buffer, source: string]> {
+async function load<T>(input: string | T): Promise<[bytes: Buffer | T, source: string]> {
   return typeof input === 'string' ? [await readBytes(input), input] : [input, 'The image'];
 }
 
@@ -69,20 +76,24 @@ async function load(input: string | Buffer): Promise<[bytes: Buffer, source: str
  * 16 bits a sample become 8 by dropping the low byte (v >> 8); grey becomes three equal channels; alpha is dropped and
  * the stored colours stay as they are, blended with nothing; CMYK and images with an ICC profile are
  * converted to sRGB; of an animation the first frame is taken.
- * @param input a path or the file's bytes
+ * @param input a path, the file's bytes, or a sharp instance (whose own limit of pixels counts)
  * @throws DinoSegError IMAGE where it is no image, damaged, cut off or larger than `maxPixels`; FILE_NOT_FOUND, IO;
  *   INVALID_ARGUMENT
  */
-export async function decodeImage(input: string | Buffer, options: DecodeOptions = {}): Promise<RgbImage> {
+export async function decodeImage(
+  input: string | Uint8Array | Sharp,
+  options: DecodeOptions = {},
+): Promise<RgbImage> {
   const { maxPixels = mostPixels } = options;
   if (!Number.isInteger(maxPixels) || maxPixels < 1)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
       `maxPixels should be a whole number from 1, not ${maxPixels}.`,
     );
-  const [bytes, source] = await load(input);
+  const [image, source] = await load(input);
   try {
-    const { data, info } = await sharp(bytes, { failOn, limitInputPixels: maxPixels })
+    const pipeline = isSharp(image) ? image.clone() : sharp(image, { failOn, limitInputPixels: maxPixels });
+    const { data, info } = await pipeline
       .autoOrient()
       .removeAlpha()
       .toColourspace('srgb')
@@ -93,6 +104,43 @@ export async function decodeImage(input: string | Buffer, options: DecodeOptions
   } catch (cause) {
     throw imageError(source, cause);
   }
+}
+
+/** Told by what it can do: a program may have another copy of sharp than this package. */
+function isSharp(value: unknown): value is Sharp {
+  if (typeof value !== 'object' || value === null) return false;
+  return ['clone', 'toBuffer', 'metadata', 'autoOrient'].every(
+    (name) => typeof (value as Record<string, unknown>)[name] === 'function',
+  );
+}
+
+function isRawImage(value: unknown): value is RawImage {
+  if (typeof value !== 'object' || value === null) return false;
+  const { data, width, height } = value as Partial<Record<string, unknown>>;
+  return data instanceof Uint8Array && typeof width === 'number' && typeof height === 'number';
+}
+
+/**
+ * The pixels of an image given in any way: those given as pixels as they are, and at once.
+ *
+ * @throws DinoSegError INVALID_ARGUMENT for something else, SHAPE where pixels and size disagree, IMAGE,
+ *   FILE_NOT_FOUND, IO.
+ */
+export function pixelsOf(image: ImageInput): RawImage | Promise<RawImage> {
+  if (typeof image === 'string' || image instanceof Uint8Array || isSharp(image)) return decodeImage(image);
+  if (!isRawImage(image))
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      'An image is a path, a Buffer of an encoded image, a sharp instance, or {data, width, height, channels}.',
+    );
+  const { data, width, height, channels = 3 } = image;
+  if (![1, 3, 4].includes(channels) || data.length !== width * height * channels)
+    throw new DinoSegError(
+      'SHAPE',
+      `Pixels are height × width × channels bytes with 1, 3 or 4 channels; these are ${data.length} bytes for ` +
+        `${height}×${width}×${channels}.`,
+    );
+  return image;
 }
 
 /** One value a pixel from equal RGB channels; alpha has been dropped. */

@@ -2,7 +2,8 @@
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { HeadHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
 import type { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import {
@@ -15,6 +16,7 @@ import {
   type OptimizerValues,
   type Precision,
 } from './head-file.js';
+import { RunningCalls } from './running-calls.js';
 import type { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 
@@ -65,9 +67,10 @@ interface HeadDescription {
 
 /**
  * A head with its gradients and optimiser state. Legend of the shapes: B batch, Q queries, C hidden, K classes.
- * Its memory is freed by `dispose()` or `using`.
+ * Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first. Calls that change it
+ * (`backward`, `accumulate`, `step`, `restore`) cannot be stopped.
  */
-export class ClassHead implements Disposable {
+export class ClassHead implements Disposable, AsyncDisposable {
   /** Input width C. */
   readonly hidden: number;
   /** Outputs K. */
@@ -75,6 +78,8 @@ export class ClassHead implements Disposable {
   readonly device: string;
   /** Classes, precision, epoch, mIoU and model of the file it came from. */
   readonly metadata: Readonly<HeadMetadata>;
+  /** Its calls under way. @internal */
+  readonly calls = new RunningCalls();
   #handle: HeadHandle | undefined;
 
   private constructor(handle: HeadHandle, description: HeadDescription) {
@@ -205,13 +210,14 @@ export class ClassHead implements Disposable {
   }
 
   /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
-  async forward(queries: Tensor): Promise<Tensor> {
-    return Tensor.wrap(await engine().headForward(this.handle, queries.handle));
+  async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    const { handle } = this;
+    return Tensor.wrap(await this.#run(options, (job) => engine().headForward(handle, queries.handle, job)));
   }
 
   /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
-    await engine().headBackward(this.handle, queries.handle, dLogits.handle);
+    await this.calls.add(engine().headBackward(this.handle, queries.handle, dLogits.handle));
   }
 
   /**
@@ -219,13 +225,14 @@ export class ClassHead implements Disposable {
    *
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */
-  async loss(decoded: DecodedImages, labels: Tensor): Promise<LossResult> {
-    return engine().headLoss(this.handle, decoded.handles, labels.handle);
+  async loss(decoded: DecodedImages, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
+    const { handle } = this;
+    return this.#run(options, (job) => engine().headLoss(handle, decoded.handles, labels.handle, job));
   }
 
   /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
-    return engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale);
+    return this.calls.add(engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale));
   }
 
   /**
@@ -234,25 +241,27 @@ export class ClassHead implements Disposable {
    * @returns the gradients' global norm before clipping.
    */
   async step(options: Partial<StepOptions> = {}): Promise<{ gradNorm: number }> {
-    return engine().headStep(this.handle, { ...defaultStepOptions, ...options });
+    return this.calls.add(engine().headStep(this.handle, { ...defaultStepOptions, ...options }));
   }
 
   /** Best class of every pixel, B×height×width uint8. */
   async classMap(
     decoded: DecodedImages,
-    options: { width: number; height: number; scoring?: Scoring },
+    options: JobOptions & { width: number; height: number; scoring?: Scoring },
   ): Promise<Tensor> {
     const { width, height, scoring = 'recipe' } = options;
-    return Tensor.wrap(await engine().classMap(this.handle, decoded.handles, { width, height, scoring }));
+    const { handle } = this;
+    const size = { width, height, scoring };
+    return Tensor.wrap(
+      await this.#run(options, (job) => engine().classMap(handle, decoded.handles, size, job)),
+    );
   }
 
   /** A copy of weights, gradients and optimiser state. */
   async state(): Promise<ClassHeadState> {
-    const { steps, ...handles } = await engine().headState(this.handle);
-    const read = async (key: keyof typeof handles): Promise<Float32Array> => {
-      using tensor = Tensor.wrap(handles[key]);
-      return tensor.floats();
-    };
+    const { steps, ...handles } = await this.calls.add(engine().headState(this.handle));
+    const read = async (key: keyof typeof handles): Promise<Float32Array> =>
+      (await Tensor.wrap(handles[key]).take()) as Float32Array;
     return {
       weight: await read('weight'),
       bias: await read('bias'),
@@ -280,7 +289,7 @@ export class ClassHead implements Disposable {
     const row = [this.classes];
     const { optimizer } = state;
     try {
-      await engine().headRestore(this.handle, {
+      const values = {
         weight: put(state.weight, matrix),
         bias: put(state.bias, row),
         dWeight: put(state.dWeight, matrix),
@@ -290,7 +299,8 @@ export class ClassHead implements Disposable {
         expAvgSqWeight: put(optimizer.expAvgSqWeight, matrix),
         expAvgSqBias: put(optimizer.expAvgSqBias, row),
         steps: optimizer.steps,
-      });
+      };
+      await this.calls.add(engine().headRestore(this.handle, values));
     } finally {
       for (const tensor of owned) tensor.dispose();
     }
@@ -315,7 +325,11 @@ export class ClassHead implements Disposable {
     });
   }
 
-  /** Frees the head's memory now. Calling it again does nothing. */
+  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
+    return this.calls.add(runJob(options, start));
+  }
+
+  /** Frees the head's memory: now, or when the calls under way end. Calling it again does nothing. */
   dispose(): void {
     if (this.#handle === undefined) return;
     engine().dispose(this.#handle);
@@ -324,6 +338,14 @@ export class ClassHead implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Takes no further calls, waits for those under way, frees the memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await this.calls.settled();
+    if (handle !== undefined) engine().dispose(handle);
   }
 }
 

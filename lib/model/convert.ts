@@ -4,11 +4,12 @@ import { dirname, resolve } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { writeError } from '../files.js';
 import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
 import type { Inspection, SegmentorPlan } from '../native/surface.js';
 import type { ClassHead } from './class-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
-export interface ConvertModelOptions {
+export interface ConvertModelOptions extends JobOptions {
   /** The backbone's state dict: .pth or .safetensors. */
   backbone: string;
   /** The rest of the segmentor: the released head file. */
@@ -21,10 +22,11 @@ export interface ConvertModelOptions {
 
 /**
  * Builds the network of two checkpoints and writes it as a TorchScript file. Dimensions come from the shapes.
+ * `onProgress` hears bytes written; stopped, it leaves nothing behind.
  *
  * @returns what the network is made of.
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, superfluous and misshapen keys),
- *   DISK_FULL, IO, OUT_OF_MEMORY.
+ *   DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
  */
 export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan> {
   const { backbone, head, out, dtype = 'float32' } = options;
@@ -35,7 +37,7 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
         `The output ${out} is one of the inputs; give another name.`,
       );
   await makeFolderOf(out);
-  return engine().convertSegmentor({ backbone, head, out, dtype });
+  return runJob(options, (job) => engine().convertSegmentor({ backbone, head, out, dtype }, job));
 }
 
 /**
@@ -43,21 +45,29 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
  *
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*.
  */
-export async function inspect(path: string): Promise<Inspection> {
-  return engine().inspect(path);
+export async function inspect(path: string, options: JobOptions = {}): Promise<Inspection> {
+  return runJob(options, (job) => engine().inspect(path, job));
 }
 
 /**
- * Writes a TorchScript file with the head's weights in place of the model's own class_embed.
+ * Writes a TorchScript file with the head's weights in place of the model's own class_embed. `onProgress` hears bytes
+ * written; stopped, it leaves nothing behind.
  *
- * @throws DinoSegError HEAD_MISMATCH, DISK_FULL, IO, DISPOSED.
+ * @throws DinoSegError HEAD_MISMATCH, DISK_FULL, IO, DISPOSED; the signal's reason.
  */
-export async function exportModel(model: SegmentationModel, head: ClassHead, out: string): Promise<void> {
+export async function exportModel(
+  model: SegmentationModel,
+  head: ClassHead,
+  out: string,
+  options: JobOptions = {},
+): Promise<void> {
+  const handles = [model.handle, head.handle] as const;
   head.assertFits(model);
   if (resolve(model.path) === resolve(out))
     throw new DinoSegError('INVALID_ARGUMENT', `The output ${out} is the network itself; give another name.`);
   await makeFolderOf(out);
-  await engine().exportModel(model.handle, head.handle, out);
+  const call = runJob(options, (job) => engine().exportModel(...handles, out, job));
+  await model.calls.add(head.calls.add(call));
 }
 
 async function makeFolderOf(path: string): Promise<void> {

@@ -26,7 +26,8 @@ export async function forwardFile(options: ForwardFileOptions): Promise<Record<s
   using model = await SegmentationModel.load(options.model, options);
   using head = options.head ? await ClassHead.open(options.head, { device: model.device }) : undefined;
   head?.assertFits(model);
-  const result = await model.forward(images);
+  const { signal } = options;
+  const result = await model.forward(images, { signal });
   using queries = result.queries;
   using predMasks = result.predMasks;
   using ownLogits = result.predLogits;

@@ -1,30 +1,37 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
-import { decodeImage } from '../data/decode.js';
+import { pixelsOf, type ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { DType, ModelHandle, ModelInfo, RawImage, Scoring } from '../native/surface.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { DType, JobHandle, ModelHandle, ModelInfo, RawImage, Scoring } from '../native/surface.js';
+import { imageAdmission } from './admission.js';
 import { ClassHead } from './class-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import { asSize, checkImageSize } from './image-size.js';
+import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
-export interface LoadOptions {
+export interface LoadOptions extends JobOptions {
   /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
   device?: string;
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
 }
 
-export interface SegmentImageOptions {
+/** How an image is scored. */
+export interface ScoringOptions extends JobOptions {
   /** Without it the model's own class_embed scores. */
   head?: ClassHead;
   /** Default: `recipe` with a head, `ade20k` without one. */
   scoring?: Scoring;
+  /** Width and height of the network's input in pixels, multiples of 32. Default 512. */
+  imageSize?: number | { width: number; height: number };
+}
+
+export interface SegmentImageOptions extends ScoringOptions {
   /** `whole` (default) resizes the image to imageSize; `slide` moves a window of imageSize over it. */
   mode?: 'whole' | 'slide';
-  /** Pixels, multiples of 32. Default 512. */
-  imageSize?: number | { width: number; height: number };
   /** Step between windows in pixels, for `slide`. Default: two thirds of the window. */
   stride?: number | { x: number; y: number };
 }
@@ -32,6 +39,20 @@ export interface SegmentImageOptions {
 /** Class index of every pixel of an image, H×W row by row. */
 export interface ClassMap {
   data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+export interface ScoreImageOptions extends ScoringOptions {
+  /** Width and height of the scores. Default: those of the image. */
+  outputSize?: number | { width: number; height: number };
+}
+
+/** Score of every class at every pixel, classes×height×width. */
+export interface ScoreMap {
+  data: Float32Array;
+  /** Outputs of the head; one less with `ade20k` scoring, which leaves "no object" out. */
+  classes: number;
   width: number;
   height: number;
 }
@@ -46,9 +67,12 @@ export interface ForwardResult {
 /**
  * A network written by `convert`, `exportModel` or any other TorchScript file with the methods
  * `forward(images) → (pred_logits, pred_masks)` and `decode(images) → (queries, pred_masks)`.
- * It is always in eval mode. Its memory is freed by `dispose()` or `using`.
+ * It is always in eval mode. Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
+ *
+ * Calls run on a thread of the engine, one at a time and in order; worker_threads take turns. Of the calls that take
+ * images at most 16, or 256 MiB of pixels, are decoded and queued at a time; the others wait before they are decoded.
  */
-export class SegmentationModel implements Disposable {
+export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly path: string;
   /** SHA-256 that tells networks apart. */
   readonly id: string;
@@ -59,6 +83,8 @@ export class SegmentationModel implements Disposable {
   /** Outputs of the model's own class_embed. */
   readonly classes: number;
   readonly parameters: number;
+  /** Its calls under way. @internal */
+  readonly calls = new RunningCalls();
   #handle: ModelHandle | undefined;
   #ownHead: ClassHead | undefined;
 
@@ -74,13 +100,14 @@ export class SegmentationModel implements Disposable {
   }
 
   /**
-   * Loads a TorchScript file.
+   * Loads a TorchScript file. `onProgress` hears bytes read.
    *
-   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY.
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
     const { device = 'cpu', dtype = 'stored' } = options;
-    const handle = await engine().loadModel(path, { device: resolveDevice(device), dtype });
+    const placement = { device: resolveDevice(device), dtype };
+    const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));
   }
 
@@ -94,55 +121,112 @@ export class SegmentationModel implements Disposable {
   /**
    * The model's own class scores of images B×3×H×W (float32, normalised, H and W multiples of 32, any device).
    *
-   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED.
+   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
-  async forward(images: Tensor): Promise<ForwardResult> {
+  async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle } = this;
     checkImages(images);
-    const { queries, predLogits, predMasks } = await engine().forward(handle, images.handle);
+    const result = await this.#run(options, (job) => engine().forward(handle, images.handle, job));
     return {
-      queries: Tensor.wrap(queries),
-      predLogits: Tensor.wrap(predLogits),
-      predMasks: Tensor.wrap(predMasks),
+      queries: Tensor.wrap(result.queries),
+      predLogits: Tensor.wrap(result.predLogits),
+      predMasks: Tensor.wrap(result.predMasks),
     };
   }
 
   /**
    * Queries and mask logits of images B×3×H×W, as {@link forward} takes them: all that a head needs.
    *
-   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED.
+   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
-  async decode(images: Tensor): Promise<DecodedImages> {
+  async decode(images: Tensor, options: JobOptions = {}): Promise<DecodedImages> {
     const { handle } = this;
     checkImages(images);
-    return new DecodedImages(await engine().decode(handle, images.handle));
+    return new DecodedImages(await this.#run(options, (job) => engine().decode(handle, images.handle, job)));
   }
 
   /**
-   * Class map of one image at its own size.
+   * Class map of one image at its own size. `onProgress` hears windows done.
    *
-   * @param image a path, an encoded image (PNG, JPEG, WebP, …) or pixels H×W×3 (RGB, 8 bit).
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, SHAPE, HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the
+   *   signal's reason.
    */
-  async segment(image: string | Buffer | RawImage, options: SegmentImageOptions = {}): Promise<ClassMap> {
+  async segment(image: ImageInput, options: SegmentImageOptions = {}): Promise<ClassMap> {
+    const { size, scoring, handles } = this.#scoring(options);
+    const stride = options.stride ?? {
+      x: Math.ceil((size.width * 2) / 3),
+      y: Math.ceil((size.height * 2) / 3),
+    };
+    const settings = {
+      ...size,
+      scoring,
+      mode: options.mode ?? 'whole',
+      strideX: typeof stride === 'number' ? stride : stride.x,
+      strideY: typeof stride === 'number' ? stride : stride.y,
+    };
+    return this.#withPixels(image, options, async (raw) => {
+      const data = await runJob(options, (job) => engine().segment(...handles, raw, settings, job));
+      return { data, width: raw.width, height: raw.height };
+    });
+  }
+
+  /**
+   * Score of every class at every pixel of the whole image (mode `whole`), resized to `outputSize`: what
+   * {@link segment} takes the best of. Takes 4 × classes × width × height bytes, at most 2 GiB: 150 classes at
+   * 1024 × 1024 are 600 MiB.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE (also above 2 GiB), HEAD_MISMATCH,
+   *   OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async scores(image: ImageInput, options: ScoreImageOptions = {}): Promise<ScoreMap> {
+    const { size, scoring, handles, outputs } = this.#scoring(options);
+    return this.#withPixels(image, options, async (raw) => {
+      const { width, height } = asSize(options.outputSize ?? raw);
+      const settings = { ...size, scoring, outputWidth: width, outputHeight: height };
+      const data = await runJob(options, (job) => engine().scores(...handles, raw, settings, job));
+      return { data, classes: scoring === 'ade20k' ? outputs - 1 : outputs, width, height };
+    });
+  }
+
+  /** What `options` come to, with the handles that the call holds on to. */
+  #scoring(options: ScoringOptions) {
     const { handle } = this;
     const head = options.head ?? this.ownHead();
     head.assertFits(this);
     const size = asSize(options.imageSize ?? 512);
     checkImageSize(size.width, size.height);
-    const stride = options.stride ?? {
-      x: Math.ceil((size.width * 2) / 3),
-      y: Math.ceil((size.height * 2) / 3),
+    const scoring: Scoring = options.scoring ?? (options.head ? 'recipe' : 'ade20k');
+    return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
+  }
+
+  /** Decodes an image when there is room for its pixels, and calls `use` with them. */
+  #withPixels<T>(
+    image: ImageInput,
+    options: ScoringOptions,
+    use: (pixels: RawImage) => Promise<T>,
+  ): Promise<T> {
+    const { signal, head } = options;
+    const call = async () => {
+      signal?.throwIfAborted();
+      // Pixels that are there already go to the queue in the same turn: calls keep their order.
+      const entered = imageAdmission.enter(signal);
+      const place = entered instanceof Promise ? await entered : entered;
+      try {
+        const decoded = pixelsOf(image);
+        const pixels = decoded instanceof Promise ? await decoded : decoded;
+        signal?.throwIfAborted();
+        place.hold(pixels.data.byteLength);
+        return await use(pixels);
+      } finally {
+        place.leave();
+      }
     };
-    const raw = typeof image === 'string' || Buffer.isBuffer(image) ? await decodeImage(image) : image;
-    const data = await engine().segment(handle, head.handle, raw, {
-      ...size,
-      scoring: options.scoring ?? (options.head ? 'recipe' : 'ade20k'),
-      mode: options.mode ?? 'whole',
-      strideX: typeof stride === 'number' ? stride : stride.x,
-      strideY: typeof stride === 'number' ? stride : stride.y,
-    });
-    return { data, width: raw.width, height: raw.height };
+    const result = this.calls.add(call());
+    return head ? head.calls.add(result) : result;
+  }
+
+  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
+    return this.calls.add(runJob(options, start));
   }
 
   /** The model's own class_embed as a head; disposed of together with the model. */
@@ -151,7 +235,7 @@ export class SegmentationModel implements Disposable {
     return this.#ownHead;
   }
 
-  /** Frees the network's memory now. Calling it again does nothing. */
+  /** Frees the network's memory: now, or when the calls under way end. Calling it again does nothing. */
   dispose(): void {
     if (this.#handle === undefined) return;
     this.#ownHead?.dispose();
@@ -161,6 +245,15 @@ export class SegmentationModel implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Takes no further calls, waits for those under way, frees the memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await this.calls.settled();
+    await this.#ownHead?.[Symbol.asyncDispose]();
+    if (handle !== undefined) engine().dispose(handle);
   }
 }
 

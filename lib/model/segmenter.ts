@@ -17,7 +17,7 @@ export interface SegmenterOptions extends LoadOptions {
 }
 
 /** An opened network and head; disposing of it frees both. */
-export interface Segmenter extends Disposable {
+export interface Segmenter extends Disposable, AsyncDisposable {
   model: SegmentationModel;
   head: ClassHead;
   classSet: ClassSet;
@@ -54,7 +54,14 @@ export async function openSegmenter(options: SegmenterOptions): Promise<Segmente
       head.dispose();
       model.dispose();
     };
-    return { model, head, classSet, scoring, imageSize, warnings, [Symbol.dispose]: dispose };
+    const disposeAsync = async () => {
+      await Promise.all([head[Symbol.asyncDispose](), model[Symbol.asyncDispose]()]);
+    };
+    return {
+      ...{ model, head, classSet, scoring, imageSize, warnings },
+      [Symbol.dispose]: dispose,
+      [Symbol.asyncDispose]: disposeAsync,
+    };
   } catch (error) {
     model.dispose();
     throw error;

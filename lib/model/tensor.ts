@@ -57,6 +57,18 @@ export class Tensor implements Disposable {
     return (await engine().tensorData(this.handle)).data;
   }
 
+  /**
+   * {@link data} that disposes of the tensor: no copy is made where the tensor is on the CPU and nothing else uses its
+   * memory.
+   *
+   * @throws DinoSegError DISPOSED
+   */
+  async take(): Promise<TensorArray> {
+    const { handle } = this;
+    this.#handle = undefined;
+    return (await engine().takeData(handle)).data;
+  }
+
   /** The values as float32, whatever real dtype the tensor has. */
   async floats(): Promise<Float32Array> {
     const data = await this.data();

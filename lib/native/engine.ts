@@ -3,6 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
 import { findLibtorch, supportedSeries, type Libtorch } from './libtorch.js';
 import type { Engine } from './surface.js';
@@ -73,6 +74,8 @@ function load(): { engine: Engine; libtorch: Libtorch } {
     (code, message) =>
       new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
   );
+  // Before the process tears down what a running job uses. A worker_thread's end is heard of by the engine itself.
+  if (isMainThread) process.once('exit', () => addon.stopJobs());
   return { engine: addon, libtorch };
 }
 

@@ -2,8 +2,10 @@
  * The engine's typed surface: what cpp/bindings exports, one member a function.
  *
  * Only tagged handles, typed arrays and plain objects cross. A call handles a batch or a step, never an element.
- * Promises are fulfilled by the engine's own threads, never by the libuv pool; jobs on models and heads run in
- * the order in which they were asked for. Every rejection is a `DinoSegError`.
+ * Promises are fulfilled by the engine's own threads, never by the libuv pool; jobs on models and heads run one at a
+ * time, those of one thread (main thread or worker_thread) in the order in which they were asked for; threads take
+ * turns. Every rejection is a `DinoSegError`. A `job` as the last argument stops the call and tells how far it is:
+ * see job.ts.
  *
  * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  */
@@ -20,6 +22,11 @@ export interface ModelHandle {
 /** A class_embed head with its gradients and optimiser state. */
 export interface HeadHandle {
   readonly [kind]: 'head';
+}
+
+/** Steers one call: made by `createJob`. */
+export interface JobHandle {
+  readonly [kind]: 'job';
 }
 
 export type DType =
@@ -103,11 +110,14 @@ export interface Decoded {
   masks: TensorHandle;
 }
 
-/** Pixels of one decoded image: H×W×3, RGB, 8 bit. */
+/** Pixels of one decoded image, 8 bit, row by row. */
 export interface RawImage {
-  data: Uint8Array;
-  width: number;
-  height: number;
+  /** H×W×channels. */
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  /** 3 (default) RGB; 1 grey, taken for all three; 4 RGBA, the alpha dropped. */
+  readonly channels?: 1 | 3 | 4;
 }
 
 /** Class indices of one label image: H×W. */
@@ -158,6 +168,15 @@ export interface SegmentOptions {
   /** Step between windows in pixels. */
   strideX: number;
   strideY: number;
+}
+
+/** `scores` of the whole image: width and height of the network's input, and of what is given. */
+export interface ScoreOptions {
+  width: number;
+  height: number;
+  scoring: Scoring;
+  outputWidth: number;
+  outputHeight: number;
 }
 
 export interface HeadOptions {
@@ -213,10 +232,21 @@ export interface Engine {
   tensorInfo(tensor: TensorHandle): { shape: number[]; dtype: DType; device: string };
   /** Values on the CPU; bfloat16 and float16 as Float32Array, bool as Uint8Array. */
   tensorData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
+  /** {@link tensorData} that disposes of the tensor: without a copy where nothing else uses its memory. */
+  takeData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
   /** Frees a handle's memory now; any later use of it is an error. For tensors, models and heads; idempotent. */
   dispose(handle: TensorHandle | ModelHandle | HeadHandle): void;
 
-  inspect(path: string): Promise<Inspection>;
+  /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
+  createJob(onProgress?: (done: number, total: number) => void): JobHandle;
+  /** Stops the call (ABORTED): at once where it waits, at its next operator or file block where it runs. */
+  cancelJob(job: JobHandle): void;
+  /** Forgets the listener. */
+  releaseJob(job: JobHandle): void;
+  /** The process ends: nothing is run any more, and what runs is stopped and waited for (at most a second). */
+  stopJobs(): void;
+
+  inspect(path: string, job?: JobHandle): Promise<Inspection>;
   /** Tensors of a checkpoint (all, or those named; an unknown name is an error), mapped from the file. */
   readTensors(
     path: string,
@@ -231,7 +261,7 @@ export interface Engine {
 
   /** Checks the key lists of a segmentor and says what it is made of. `classes`: outputs of the trained head. */
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
-  convertSegmentor(options: ConvertOptions): Promise<SegmentorPlan>;
+  convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
   /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */
   initCheckpoint(options: {
     architecture: string;
@@ -244,29 +274,31 @@ export interface Engine {
   loadModel(
     path: string,
     options: { device: string; dtype: 'stored' | 'float32' | 'bfloat16' },
+    job?: JobHandle,
   ): Promise<ModelHandle>;
   modelInfo(model: ModelHandle): ModelInfo;
   /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
-  decode(model: ModelHandle, images: TensorHandle): Promise<Decoded>;
+  decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;
   /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
   forward(
     model: ModelHandle,
     images: TensorHandle,
+    job?: JobHandle,
   ): Promise<{ queries: TensorHandle; predLogits: TensorHandle; predMasks: TensorHandle }>;
   /** Intermediate arrays by name, for checking a network part by part. */
   taps(model: ModelHandle, images: TensorHandle): Promise<Record<string, TensorHandle>>;
   /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
-  exportModel(model: ModelHandle, head: HeadHandle, path: string): Promise<void>;
+  exportModel(model: ModelHandle, head: HeadHandle, path: string, job?: JobHandle): Promise<void>;
 
   createHead(options: HeadOptions): HeadHandle;
   /** The model's own class_embed as a head. */
   headOfModel(model: ModelHandle, precision: 'bfloat16' | 'float32'): HeadHandle;
   /** Logits B×Q×K (float32) of queries B×Q×C. */
-  headForward(head: HeadHandle, queries: TensorHandle): Promise<TensorHandle>;
+  headForward(head: HeadHandle, queries: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
   /** Adds to the gradients, from queries B×Q×C and the gradient of the logits B×Q×K. */
   headBackward(head: HeadHandle, queries: TensorHandle, dLogits: TensorHandle): Promise<void>;
   /** Cross entropy on the dense scores (recipe scoring) resized to the labels B×H×W (uint8, 255 ignored). */
-  headLoss(head: HeadHandle, decoded: Decoded, labels: TensorHandle): Promise<LossResult>;
+  headLoss(head: HeadHandle, decoded: Decoded, labels: TensorHandle, job?: JobHandle): Promise<LossResult>;
   /** headLoss, and its gradient times `scale` added to the head's gradients. */
   headAccumulate(
     head: HeadHandle,
@@ -297,6 +329,7 @@ export interface Engine {
     head: HeadHandle,
     decoded: Decoded,
     options: { width: number; height: number; scoring: Scoring },
+    job?: JobHandle,
   ): Promise<TensorHandle>;
   /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
   confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
@@ -306,5 +339,14 @@ export interface Engine {
     head: HeadHandle,
     image: RawImage,
     options: SegmentOptions,
+    job?: JobHandle,
   ): Promise<Uint8Array>;
+  /** Scores K×H×W (K − 1 for ade20k scoring) of one image, row by row; at most 2 GiB. */
+  scores(
+    model: ModelHandle,
+    head: HeadHandle,
+    image: RawImage,
+    options: ScoreOptions,
+    job?: JobHandle,
+  ): Promise<Float32Array>;
 }

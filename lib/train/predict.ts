@@ -9,7 +9,7 @@ import type { SegmentationModel, SegmentImageOptions } from '../model/segmentati
 import { writePrediction } from '../report/prediction-files.js';
 import { listImages, outputNames } from './image-list.js';
 
-export interface PredictOptions extends SegmentImageOptions {
+export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress'> {
   /** Names and colours of the head's outputs. */
   classSet: ClassSet;
   /** Folder to write to: `<image name>_segmentation/` with five files for each image. */
@@ -47,7 +47,7 @@ export async function predict(
   for await (const { path, image } of prefetch(paths, decodeOrError, ahead)) {
     if (image instanceof DinoSegError) result.failed.push({ image: path, error: image });
     else {
-      const map = await model.segment(image, { ...options, head, scoring });
+      const map = await model.segment(image, { ...options, head, scoring, onProgress: undefined });
       const prediction = { original: image.data, map: map.data, ...sizeOf(image), classSet };
       result.written.push({ image: path, folder: await writePrediction(output, names[done]!, prediction) });
     }

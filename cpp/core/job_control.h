@@ -1,0 +1,65 @@
+// What a running job and those who asked for it say to one another: stop, and how far it is.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace dinov3_seg {
+
+/// Shared by one job and the thread that asked for it. Every member may be called from any thread.
+class JobControl : public std::enable_shared_from_this<JobControl> {
+ public:
+  struct Progress {
+    std::uint64_t done;
+    std::uint64_t total;
+  };
+
+  void cancel() noexcept { cancelled_ = true; }
+  bool cancelled() const noexcept { return cancelled_; }
+
+  /// From here on what the job does stands, whatever is asked for: its result is given.
+  void shield() noexcept { shielded_ = true; }
+  bool shielded() const noexcept { return shielded_; }
+
+  /// Stores how far the job is, and calls `on_progress` unless an earlier report still waits to be taken.
+  /// Steps of less than half a percent are left out. On the job's thread.
+  void report(std::uint64_t done, std::uint64_t total) {
+    if (done < total && done > done_ && (done - done_) < total / 200) return;
+    done_ = done;
+    total_ = total;
+    if (on_progress && !waiting_.exchange(true)) on_progress();
+  }
+  Progress take_progress() {
+    waiting_ = false;
+    return {done_, total_};
+  }
+
+  /// Set before the job starts; called on the job's thread.
+  std::function<void()> on_progress;
+
+ private:
+  std::atomic<bool> cancelled_{false}, shielded_{false}, waiting_{false};
+  std::atomic<std::uint64_t> done_{0}, total_{0};
+};
+
+/// While it lives, the calling thread runs the job of this control.
+class CurrentJob {
+ public:
+  explicit CurrentJob(JobControl& control);
+  ~CurrentJob();
+  CurrentJob(const CurrentJob&) = delete;
+  CurrentJob& operator=(const CurrentJob&) = delete;
+};
+
+// Outside of a job these do nothing.
+
+/// Throws ABORTED once the calling thread's job was cancelled, unless it was shielded.
+void check_cancelled();
+/// Tells how far the calling thread's job is.
+void report_progress(std::uint64_t done, std::uint64_t total);
+/// check_cancelled() for the last time: then the job's result stands.
+void shield_job();
+
+}  // namespace dinov3_seg

@@ -1,0 +1,50 @@
+#include "models/stop_points.h"
+
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/custom_operator.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include "core/job_control.h"
+
+namespace dinov3_seg {
+namespace {
+
+using namespace torch::jit;
+
+constexpr const char* operator_name = "dinov3_seg::check_cancelled";
+
+// Conservative: has side effects as far as libtorch knows, so that it is neither removed nor moved.
+const RegisterOperators registered({Operator(
+    "dinov3_seg::check_cancelled() -> ()", [](Stack&) { check_cancelled(); },
+    c10::AliasAnalysisKind::CONSERVATIVE)});
+
+bool computes(const Node& node) {
+  return node.kind().is_aten() && node.outputs().size() > 0 &&
+         node.output(0)->type()->isSubtypeOf(*c10::TensorType::get());
+}
+
+void add_to(Graph& graph, Block& block) {
+  const auto name = c10::Symbol::fromQualString(operator_name);
+  for (Node* node : block.nodes()) {
+    for (Block* inner : node->blocks()) add_to(graph, *inner);
+    if (computes(*node)) graph.create(name, 0)->insertBefore(node);
+  }
+}
+
+}  // namespace
+
+void add_stop_points(const Module& module, const char* name) {
+  const auto method = module.find_method(name);
+  if (!method) return;
+  GraphFunction* function = tryToGraphFunction(method->function());
+  if (!function) return;
+  // The copy that the executor takes; graph() is the one that is saved.
+  const GraphOptimizerEnabledGuard plain_interpreter(false);
+  const auto graph = function->optimized_graph();
+  Inline(*graph);
+  add_to(*graph, *graph->block());
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,76 @@
+/** How many calls may hold decoded pixels at a time. */
+
+/** A place that a call has; it must be left, whatever happens. */
+export interface Place {
+  /** Says how many bytes the call holds from now on. */
+  hold(bytes: number): void;
+  leave(): void;
+}
+
+interface Waiting {
+  admit: () => void;
+}
+
+/**
+ * Lets calls in, in the order in which they come, while fewer than `calls` are inside and they hold less than `bytes`.
+ * The last one let in may go beyond `bytes` with what it holds, so that any size gets in.
+ */
+export class Admission {
+  readonly #limits: { calls: number; bytes: number };
+  readonly #waiting = new Set<Waiting>();
+  #calls = 0;
+  #bytes = 0;
+
+  constructor(limits: { calls: number; bytes: number }) {
+    this.#limits = limits;
+  }
+
+  /** A place: now, where one is free and nobody waits, so that no turn of the event loop is lost. */
+  enter(signal?: AbortSignal): Place | Promise<Place> {
+    if (this.#waiting.size === 0 && this.#hasRoom()) return this.#place();
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this.#waiting.delete(waiting);
+        reject(signal?.reason as Error);
+      };
+      const waiting: Waiting = {
+        admit: () => {
+          signal?.removeEventListener('abort', abort);
+          resolve(this.#place());
+        },
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiting.add(waiting);
+    });
+  }
+
+  #hasRoom(): boolean {
+    return this.#calls === 0 || (this.#calls < this.#limits.calls && this.#bytes < this.#limits.bytes);
+  }
+
+  #place(): Place {
+    this.#calls++;
+    let held = 0;
+    let left = false;
+    return {
+      hold: (bytes) => {
+        this.#bytes += bytes - held;
+        held = bytes;
+      },
+      leave: () => {
+        if (left) return;
+        left = true;
+        this.#calls--;
+        this.#bytes -= held;
+        for (const waiting of this.#waiting) {
+          if (!this.#hasRoom()) break;
+          this.#waiting.delete(waiting);
+          waiting.admit();
+        }
+      },
+    };
+  }
+}
+
+/** Of the calls that take images, in this thread. */
+export const imageAdmission = new Admission({ calls: 16, bytes: 256 * 2 ** 20 });
