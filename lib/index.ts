@@ -6,9 +6,14 @@
  */
 export { DinoSegError, errorCodes, type ErrorCode } from './errors.js';
 export { init } from './native/engine.js';
-export { doctor, type DoctorReport, type Finding } from './native/doctor.js';
-export { installLibtorch, type InstallProgress } from './native/install-libtorch.js';
-export { findLibtorch, type Libtorch } from './native/libtorch.js';
+export { doctor, type DoctorOptions, type DoctorReport, type Finding } from './native/doctor.js';
+export {
+  installLibtorch,
+  type InstallOptions,
+  type InstallProgress,
+  type InstallResult,
+} from './native/install-libtorch.js';
+export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch.js';
 export type {
   CheckpointEntry,
   DType,

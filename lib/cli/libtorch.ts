@@ -1,26 +1,65 @@
-import { installLibtorch } from '../native/install-libtorch.js';
+import { installLibtorch, type InstallProgress } from '../native/install-libtorch.js';
 import { findLibtorch } from '../native/libtorch.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, note, print } from './command.js';
+import { command, note, print, printJson } from './command.js';
 import { UsageError } from './parse.js';
+import { jsonFlag } from './shared-flags.js';
+import { formatBytes } from './text.js';
 
 export default command({
   name: 'libtorch',
-  summary: 'Fetches libtorch into the cache, or says which one is used.',
+  summary: 'Puts libtorch into the cache, or says which one is used.',
   positionals: {
     name: 'install|where',
-    help: 'install: download it with pip; where: print its folder',
+    help: 'install: fetch it with pip, or take it --from elsewhere; where: print its folder',
     least: 1,
     most: 1,
   },
   flags: {
-    version: { type: 'text', value: 'X.Y.Z', help: 'version to install (default 2.13.0)' },
+    version: {
+      type: 'text',
+      value: 'X.Y.Z[+BUILD]',
+      help: 'version that pip fetches (default 2.13.0); 2.13.0+cpu names a build',
+    },
+    from: {
+      type: 'text',
+      value: 'SOURCE',
+      help: "a torch wheel, a libtorch zip, a folder of a libtorch or of Python's torch package, or a URL of a wheel or zip",
+    },
+    sha256: {
+      type: 'text',
+      value: 'HEX',
+      help: 'checksum of the wheel or zip (default: SOURCE.sha256 or #sha256=HEX of the URL, where there is one)',
+    },
+    force: { type: 'boolean', help: 'installs anew what is there and whole already' },
+    ...jsonFlag,
   },
-  async run({ flags: { version }, positionals: [action] }) {
+  stoppable: true,
+  async run({ flags: { json, ...flags }, positionals: [action], signal }) {
     if (action === 'install') {
-      const onProgress = ({ message }: { message: string }) => note(message);
-      print(await installLibtorch({ ...withoutUndefined({ version }), onProgress }));
-    } else if (action === 'where') print(findLibtorch().root);
-    else throw new UsageError(`libtorch takes install or where; "${action}" was given.`);
+      const onProgress = progressPrinter();
+      const result = await installLibtorch({ ...withoutUndefined(flags), signal, onProgress });
+      const { version, build, alreadyThere } = result;
+      note(`libtorch ${version} (${build}) ${alreadyThere ? 'is there already and whole' : 'is installed'}`);
+      if (json) printJson(result);
+      else print(result.root);
+    } else if (action === 'where') {
+      const given = Object.entries(flags).find(([, value]) => value !== undefined);
+      if (given) throw new UsageError(`--${given[0]} is for libtorch install.`);
+      const found = findLibtorch();
+      if (json) printJson(found);
+      else print(found.root);
+    } else throw new UsageError(`libtorch takes install or where; "${action}" was given.`);
   },
 });
+
+/** A line a message, and one every tenth of what is counted. */
+function progressPrinter(): (progress: InstallProgress) => void {
+  let said = '';
+  return ({ message, doneBytes, totalBytes }) => {
+    const tenths = doneBytes && totalBytes ? Math.floor((10 * doneBytes) / totalBytes) : 0;
+    const line = tenths > 0 ? `${message}: ${10 * tenths} % of ${formatBytes(totalBytes!)}` : message;
+    if (line !== said) note(line);
+    said = line;
+  };
+}

@@ -1,19 +1,13 @@
 /** What this package finds on the machine, and what to do about what it does not find. */
-import { readFileSync } from 'node:fs';
-import { freemem, totalmem } from 'node:os';
 import { DinoSegError } from '../errors.js';
-import { engine } from './engine.js';
+import { adviceFor, adviceForSignal } from './doctor/advice.js';
+import { cudaFindings, cudaVersion, findGraphics } from './doctor/driver.js';
+import type { Finding } from './doctor/finding.js';
+import { glibcVersion, machineFindings } from './doctor/machine.js';
+import { runProbe, type ProbeResult } from './doctor/run-probe.js';
 import { findLibtorch, type Libtorch } from './libtorch.js';
-import type { Engine } from './surface.js';
 
-export interface Finding {
-  name: string;
-  /** `fault`: nothing works until it is mended; `note`: worth knowing. */
-  status: 'ok' | 'note' | 'fault';
-  detail: string;
-  /** What to do. */
-  advice?: string;
-}
+export type { Finding } from './doctor/finding.js';
 
 export interface DoctorReport {
   /** No fault was found. */
@@ -21,84 +15,72 @@ export interface DoctorReport {
   findings: Finding[];
 }
 
-const gibibyte = 1024 ** 3;
-const gib = (bytes: number) => `${(bytes / gibibyte).toFixed(1)} GiB`;
+export interface DoctorOptions {
+  /** Folder of the libtorch to examine, as for `init()`; without it the usual places are searched. */
+  libtorch?: string;
+  /** How long loading libtorch and trying its devices may take, seconds. Default: 120. */
+  seconds?: number;
+}
 
-/** Checks versions, libtorch, addon, devices and memory; faults are findings, not errors. */
-export async function doctor(): Promise<DoctorReport> {
-  const findings: Finding[] = [packageFinding(), nodeFinding(), platformFinding(), memoryFinding()];
-  const libtorch = attempt('libtorch', findings, () => findLibtorch());
+const defaultSeconds = 120;
+
+/**
+ * Checks versions, memory, disk, image codec, libtorch, addon and devices. Libraries are loaded and an operator is run on
+ * each device in a child process, whose crash or silence is a finding; faults are findings, never errors.
+ */
+export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
+  const seconds = options.seconds ?? defaultSeconds;
+  const codec = runProbe(['sharp'], seconds);
+  const findings = await machineFindings();
+  findings.push(...probeFindings(await codec));
+  const libtorch = lookForLibtorch(options.libtorch, findings);
   if (libtorch) {
     findings.push(libtorchFinding(libtorch));
-    const loaded = attempt('addon', findings, () => engine());
-    if (loaded)
-      findings.push(...(attempt('devices', findings, () => engineFindings(loaded, libtorch)) ?? []));
+    const probe = await runProbe(['libtorch', libtorch.root], seconds);
+    findings.push(...probeFindings(probe));
+    findings.push(...cudaFindings(libtorch, await findGraphics(), cudaDevices(probe)));
   }
   return { ok: findings.every(({ status }) => status !== 'fault'), findings };
 }
 
-function attempt<T>(name: string, findings: Finding[], look: () => T): T | undefined {
+function lookForLibtorch(explicit: string | undefined, findings: Finding[]): Libtorch | undefined {
   try {
-    return look();
+    return findLibtorch(explicit);
   } catch (error) {
     const detail = error instanceof DinoSegError ? `${error.code}: ${error.message}` : String(error);
-    findings.push({ name, status: 'fault', detail });
+    findings.push({ name: 'libtorch', status: 'fault', detail });
     return undefined;
   }
 }
 
-function packageFinding(): Finding {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const { name, version } = JSON.parse(manifest) as { name: string; version: string };
-  return { name: 'package', status: 'ok', detail: `${name} ${version}` };
+function libtorchFinding(libtorch: Libtorch): Finding {
+  const { version, root, cuda, source } = libtorch;
+  const build = cuda ? `CUDA ${cudaVersion(libtorch) ?? ''}`.trimEnd() : 'CPU';
+  return { name: 'libtorch', status: 'ok', detail: `${version} (${build} build) in ${root}, found by: ${source}` };
 }
 
-function nodeFinding(): Finding {
-  const detail = `${process.version}, N-API ${process.versions.napi}`;
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major > 20 || (major === 20 && minor >= 9)) return { name: 'node', status: 'ok', detail };
-  return { name: 'node', status: 'fault', detail, advice: 'Install Node.js 20.9 or newer.' };
-}
-
-function platformFinding(): Finding {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  const glibc = report?.header?.glibcVersionRuntime;
-  const detail = `${process.platform} ${process.arch}, glibc ${glibc ?? 'not found'}`;
-  if (process.platform === 'linux' && glibc !== undefined) return { name: 'platform', status: 'ok', detail };
-  const advice = 'Only Linux with glibc is supported in this release.';
-  return { name: 'platform', status: 'fault', detail, advice };
-}
-
-function memoryFinding(): Finding {
-  return { name: 'memory', status: 'ok', detail: `${gib(freemem())} free of ${gib(totalmem())}` };
-}
-
-function libtorchFinding({ version, root, cuda, source }: Libtorch): Finding {
-  return {
-    name: 'libtorch',
-    status: 'ok',
-    detail: `${version} (${cuda ? 'CUDA' : 'CPU'} build) in ${root}, found by: ${source}`,
-  };
-}
-
-function engineFindings(loaded: Engine, libtorch: Libtorch): Finding[] {
-  const { torch, cudaAvailable, threads } = loaded.info();
-  const findings: Finding[] = [
-    { name: 'addon', status: 'ok', detail: `loaded, on torch ${torch}, ${threads} threads an operator` },
-    ...loaded.devices().map(({ name, description, freeBytes, totalBytes }): Finding => ({
-      name: `device ${name}`,
-      status: 'ok',
-      detail: `${description}, ${gib(freeBytes)} free of ${gib(totalBytes)}`,
-    })),
-  ];
-  if (!cudaAvailable)
-    findings.push({
-      name: 'CUDA',
-      status: 'note',
-      detail: libtorch.cuda ? 'no device answers' : 'this libtorch is a CPU build',
-      advice: libtorch.cuda
-        ? 'Check with nvidia-smi that a device and its driver are there.'
-        : 'For an NVIDIA GPU, name a CUDA build of libtorch with DINOV3_SEG_LIBTORCH.',
+function probeFindings({ steps, broken }: ProbeResult): Finding[] {
+  const findings = steps
+    .filter(({ name, state }) => name !== 'devices' || state === 'failed')
+    .map(({ name, state, detail = '' }): Finding => {
+      if (state === 'ok') return { name, status: 'ok', detail };
+      const advice = name === 'sharp' ? sharpAdvice : adviceFor(detail, glibcVersion());
+      return { name, status: 'fault', detail, ...(advice !== undefined && { advice }) };
     });
+  if (broken) {
+    const { during, signal, problem, output } = broken;
+    const detail = `the process that tried it ${problem}${output ? `: ${output.split('\n').slice(-3).join('; ')}` : ''}`;
+    const advice = signal ? adviceForSignal(signal) : undefined;
+    findings.push({ name: during, status: 'fault', detail, ...(advice !== undefined && { advice }) });
+  }
   return findings;
+}
+
+const sharpAdvice =
+  'Images cannot be read without it. Install again without leaving out optional packages: ' +
+  '`npm install --include=optional sharp`.';
+
+function cudaDevices({ steps }: ProbeResult): number | undefined {
+  const found = steps.find(({ name, state }) => name === 'devices' && state === 'ok');
+  return found?.detail?.split(', ').filter((name) => name.startsWith('cuda')).length;
 }

@@ -11,13 +11,18 @@ export const supportedSeries = ['2.11', '2.12', '2.13', '2.14'];
 /** The version that `libtorch install` fetches. */
 export const defaultVersion = '2.13.0';
 
-export interface Libtorch {
-  /** Folder with `lib/` and, for source builds, `include/`. */
-  root: string;
-  /** `2.13.0`, or as much of it as the folder tells. */
+export interface VersionInfo {
+  /** `2.13.0` */
   version: string;
   /** `2.13`: the part that an engine is built for. */
   series: string;
+  /** `cpu`, `cu130`, …, where its files tell. */
+  build?: string;
+}
+
+export interface Libtorch extends VersionInfo {
+  /** Folder with `lib/` and, for source builds, `include/`. */
+  root: string;
   /** Whether CUDA libraries are in it. */
   cuda: boolean;
   /** What named the folder: an option, a variable, the cache… */
@@ -42,23 +47,31 @@ export function examine(root: string, source: string): Libtorch | string {
   if (!existsSync(root)) return 'no such folder';
   for (const name of ['libtorch.so', 'libtorch_cpu.so', 'libc10.so'])
     if (!existsSync(join(root, 'lib', name))) return `lib/${name} is missing`;
-  const version = readVersion(root);
-  if (version === undefined) return 'its version cannot be told (no build-version, version.py or headers)';
-  const series = version.split('.').slice(0, 2).join('.');
-  if (!supportedSeries.includes(series))
-    return `version ${version}; supported are ${supportedSeries.map((s) => s + '.x').join(', ')}`;
-  return { root, version, series, cuda: existsSync(join(root, 'lib', 'libtorch_cuda.so')), source };
-}
-
-function readVersion(root: string): string | undefined {
-  const read = (name: string) => {
+  const found = describeVersion((name) => {
     const path = join(root, name);
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
-  };
-  const plain = /^(\d+\.\d+\.\d+)/.exec(read('build-version'))?.[1];
-  const python = /^__version__ = '(\d+\.\d+\.\d+)/m.exec(read('version.py'))?.[1];
-  if (plain ?? python) return plain ?? python;
-  const header = read('include/torch/headeronly/version.h');
+  });
+  if (found === undefined) return 'its version cannot be told (no build-version, version.py or headers)';
+  if (!supportedSeries.includes(found.series))
+    return `version ${found.version}; supported are ${supportedSeries.map((s) => s + '.x').join(', ')}`;
+  return { root, ...found, cuda: existsSync(join(root, 'lib', 'libtorch_cuda.so')), source };
+}
+
+/** The version by the text of a libtorch's files; `read` gives `''` for a file that is not there. */
+export function describeVersion(read: (name: string) => string): VersionInfo | undefined {
+  const [, plain, plainBuild] = /^(\d+\.\d+\.\d+)\S*?(?:\+(\w+))?\s*$/m.exec(read('build-version')) ?? [];
+  const python = read('version.py');
+  const [, named, namedBuild] = /^__version__ = '(\d+\.\d+\.\d+)[^'+]*(?:\+(\w+))?/m.exec(python) ?? [];
+  const cuda = /^cuda\b[^=]*= '(\d+)\.(\d+)/m.exec(python);
+  const version = plain ?? named ?? headerVersion(read('include/torch/headeronly/version.h'));
+  if (version === undefined) return undefined;
+  // A wheel may be of a build of its own (`+cu130`) or, from the main index, say it in another line only.
+  const build = plainBuild ?? namedBuild ?? (cuda ? `cu${cuda[1]}${cuda[2]}` : undefined);
+  const series = version.split('.').slice(0, 2).join('.');
+  return { version, series, ...(build !== undefined && { build }) };
+}
+
+function headerVersion(header: string): string | undefined {
   const numbers = ['MAJOR', 'MINOR', 'PATCH'].map(
     (part) => new RegExp(`define TORCH_VERSION_${part} (\\d+)`).exec(header)?.[1],
   );
@@ -133,7 +146,11 @@ function usualPlaces(): [source: string, path: string][] {
     : [];
   // Newest first; of one version the CUDA build first.
   cached.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
-  for (const name of cached) places.push(['cache', join(cache, name)]);
+  for (const name of cached) {
+    // A CUDA build lies in a folder of its own beside NVIDIA's libraries, which its run paths name.
+    const nested = join(cache, name, 'torch');
+    places.push(['cache', existsSync(nested) ? nested : join(cache, name)]);
+  }
   if (cached.length === 0) places.push(['cache', cache]);
   for (const variable of ['VIRTUAL_ENV', 'CONDA_PREFIX']) {
     const prefix = process.env[variable];

@@ -1,0 +1,105 @@
+/** NVIDIA's driver, and whether it fits the CUDA of a libtorch. */
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Libtorch } from '../libtorch.js';
+import type { Finding } from './finding.js';
+
+const nvidiaVendor = '0x10de';
+const displayClass = '0x03';
+const smiMilliseconds = 10_000;
+
+export interface Graphics {
+  /** Version of NVIDIA's driver; undefined where none answers. */
+  driver?: string;
+  /** Whether a graphics processor of NVIDIA is on the PCI bus. */
+  hardware: boolean;
+}
+
+/** Asks nvidia-smi, or the kernel module's own file, and the PCI bus. */
+export async function findGraphics(): Promise<Graphics> {
+  const driver = (await driverBySmi()) ?? (await driverByModule());
+  return { ...(driver !== undefined && { driver }), hardware: await hasHardware() };
+}
+
+async function driverBySmi(): Promise<string | undefined> {
+  const question = ['--query-gpu=driver_version', '--format=csv,noheader'];
+  try {
+    const { stdout } = await promisify(execFile)('nvidia-smi', question, { timeout: smiMilliseconds });
+    return /^\d+(\.\d+)+/.exec(stdout.trim())?.[0];
+  } catch {
+    // Not installed, or no driver that it could ask.
+    return undefined;
+  }
+}
+
+async function driverByModule(): Promise<string | undefined> {
+  const text = await readFile('/proc/driver/nvidia/version', 'utf8').catch(() => '');
+  return /Kernel Module.*?\s(\d+(?:\.\d+)+)\s/.exec(text)?.[1];
+}
+
+async function hasHardware(): Promise<boolean> {
+  const bus = '/sys/bus/pci/devices';
+  for (const device of await readdir(bus).catch(() => [])) {
+    const read = (name: string) => readFile(join(bus, device, name), 'utf8').catch(() => '');
+    if ((await read('vendor')).trim() === nvidiaVendor && (await read('class')).startsWith(displayClass))
+      return true;
+  }
+  return false;
+}
+
+/** Least driver for each major version of CUDA (NVIDIA's table of minor version compatibility, Linux). */
+const leastDriver: Record<string, string> = { 12: '525.60', 13: '580' };
+
+/** CUDA's version of a libtorch: `13.0` of the build `cu130`; undefined for a CPU build or where it is not told. */
+export function cudaVersion({ cuda, build }: Pick<Libtorch, 'cuda' | 'build'>): string | undefined {
+  const digits = cuda ? /^cu(\d+)(\d)$/.exec(build ?? '') : null;
+  return digits ? `${digits[1]}.${digits[2]}` : undefined;
+}
+
+function isOlder(version: string, than: string): boolean {
+  const [a, b] = [version, than].map((text) => text.split('.').map(Number));
+  for (let i = 0; i < b!.length; i++) if (a![i] !== b![i]) return (a![i] ?? 0) < b![i]!;
+  return false;
+}
+
+/**
+ * What is to be said about CUDA.
+ *
+ * @param cudaDevices how many CUDA devices answered; undefined where none could be asked, since libtorch does not load
+ */
+export function cudaFindings(
+  libtorch: Pick<Libtorch, 'cuda' | 'build'>,
+  { driver, hardware }: Graphics,
+  cudaDevices: number | undefined,
+): Finding[] {
+  const findings: Finding[] = [];
+  if (driver !== undefined) findings.push({ name: 'driver', status: 'ok', detail: `NVIDIA ${driver}` });
+  const name = 'CUDA';
+  const version = cudaVersion(libtorch);
+  if (!libtorch.cuda) {
+    const detail = `this libtorch is a CPU build${driver || hardware ? ', though an NVIDIA GPU is there' : ''}`;
+    const advice = 'For an NVIDIA GPU, name a CUDA build of libtorch with DINOV3_SEG_LIBTORCH, or install one.';
+    return [...findings, { name, status: 'note', detail, advice }];
+  }
+  const built = `this libtorch is built for CUDA ${version ?? '(version unknown)'}`;
+  const least = leastDriver[version?.split('.')[0] ?? ''];
+  if (driver !== undefined && least !== undefined && isOlder(driver, least)) {
+    const detail = `${built}, which needs driver ${least} or newer; ${driver} is too old`;
+    const advice = `Install an NVIDIA driver from ${least} on, or a libtorch for an older CUDA or the CPU.`;
+    return [...findings, { name, status: 'fault', detail, advice }];
+  }
+  if (cudaDevices !== 0) return [...findings, { name, status: 'ok', detail: built }];
+  if (driver === undefined && !hardware) {
+    const detail = `${built}, but this machine has no NVIDIA GPU: the CPU is used`;
+    return [...findings, { name, status: 'note', detail, advice: 'A CPU build of libtorch is much smaller.' }];
+  }
+  const detail = driver
+    ? `${built} and driver ${driver} is there, but no device answers`
+    : `${built} and an NVIDIA GPU is there, but no driver`;
+  const advice =
+    'Check with nvidia-smi that driver and device are there; a container needs access to them (--gpus all), and ' +
+    'CUDA_VISIBLE_DEVICES can hide them.';
+  return [...findings, { name, status: 'fault', detail, advice }];
+}
