@@ -5,18 +5,22 @@ import { cudaFindings, cudaVersion, findGraphics } from './doctor/driver.js';
 import type { Finding } from './doctor/finding.js';
 import { glibcVersion, machineFindings } from './doctor/machine.js';
 import { runProbe, type ProbeResult } from './doctor/run-probe.js';
+import { chosenLibtorch } from './engine.js';
 import { findLibtorch, type Libtorch } from './libtorch.js';
 
 export type { Finding } from './doctor/finding.js';
 
+/** What was found on the machine. */
 export interface DoctorReport {
   /** No fault was found. */
   ok: boolean;
+  /** In the order in which they were looked for. */
   findings: Finding[];
 }
 
+/** What to examine. */
 export interface DoctorOptions {
-  /** Folder of the libtorch to examine, as for `init()`; without it the usual places are searched. */
+  /** Folder of the libtorch to examine. Default: the one that `init()` named, else the usual places are searched. */
   libtorch?: string;
   /** How long loading libtorch and trying its devices may take, seconds. Default: 120. */
   seconds?: number;
@@ -33,7 +37,7 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
   const codec = runProbe(['sharp'], seconds);
   const findings = await machineFindings();
   findings.push(...probeFindings(await codec));
-  const libtorch = lookForLibtorch(options.libtorch, findings);
+  const libtorch = lookForLibtorch(options.libtorch ?? chosenLibtorch(), findings);
   if (libtorch) {
     findings.push(libtorchFinding(libtorch));
     const probe = await runProbe(['libtorch', libtorch.root], seconds);

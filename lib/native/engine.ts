@@ -40,6 +40,11 @@ export function init(options: { libtorch?: string }): void {
   chosen = options.libtorch;
 }
 
+/** What {@link init} named. */
+export function chosenLibtorch(): string | undefined {
+  return chosen;
+}
+
 /**
  * The engine, loaded on the first call.
  *

@@ -32,15 +32,19 @@ import { totalSize, writeFiles } from './install/write-files.js';
 import { openZip } from './install/zip.js';
 import { cacheFolder, defaultVersion, examine } from './libtorch.js';
 
+/** How far an install is. */
 export interface InstallProgress {
+  /** What is being done. */
   phase: 'download' | 'verify' | 'unpack';
   /** A line for people. */
   message: string;
-  /** Where bytes are counted: how many are done, and of how many, where that is known. */
+  /** Bytes done, where bytes are counted. */
   doneBytes?: number;
+  /** Of how many bytes, where that is known. */
   totalBytes?: number;
 }
 
+/** Which libtorch to install, and from where. */
 export interface InstallOptions {
   /** Version that pip fetches: `2.13.0`, or with a build, `2.13.0+cpu`. Not with `from`. Default: 2.13.0. */
   version?: string;
@@ -52,9 +56,11 @@ export interface InstallOptions {
   force?: boolean;
   /** Stops; nothing is left in the cache. */
   signal?: AbortSignal;
+  /** Hears how far it is. */
   onProgress?: (progress: InstallProgress) => void;
 }
 
+/** The libtorch that is in the cache now. */
 export interface InstallResult {
   /** The folder with `lib/` and `include/`. */
   root: string;
@@ -129,7 +135,7 @@ function checkOptions({ version, from, sha256 }: InstallOptions): Expected[] {
       'INVALID_ARGUMENT',
       `The version should be like ${defaultVersion} or ${defaultVersion}+cpu; "${version}" was given.`,
     );
-  return sha256 === undefined ? [] : [expectedBy('The given checksum', sha256)];
+  return sha256 === undefined ? [] : [expectedBy('the given checksum', sha256)];
 }
 
 /** What needs no look at the source: a version by pip, or a URL with a checksum that is installed. */
@@ -172,7 +178,7 @@ async function install(job: Job, stated: Expected[]): Promise<InstallResult> {
   if (!options.force && (await wholeInstall(target))) return resultOf(target, { version, build }, true);
   for (const [name, file] of await besides(job, contents.origin, selection, folder)) selection.files.set(name, file);
 
-  await requireSpace(join(scratch, 'unpacked'), totalSize(selection.files));
+  await requireSpace(target, totalSize(selection.files));
   const unpacked = join(scratch, 'unpacked');
   await mkdir(unpacked);
   const message = `unpacking libtorch ${version} (${build})`;

@@ -11,6 +11,7 @@ export const supportedSeries = ['2.11', '2.12', '2.13', '2.14'];
 /** The version that `libtorch install` fetches. */
 export const defaultVersion = '2.13.0';
 
+/** What a libtorch's files say about its version. */
 export interface VersionInfo {
   /** `2.13.0` */
   version: string;
@@ -20,6 +21,7 @@ export interface VersionInfo {
   build?: string;
 }
 
+/** A folder that was found to hold a usable libtorch. */
 export interface Libtorch extends VersionInfo {
   /** Folder with `lib/` and, for source builds, `include/`. */
   root: string;

@@ -18,7 +18,7 @@ export function expectedBy(statedBy: string, sha256: string): Expected {
   if (!/^[\da-f]{64}$/i.test(sha256))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `${statedBy} should be a SHA-256 of 64 hexadecimal digits; "${sha256}" was given.`,
+      `${statedBy[0]!.toUpperCase()}${statedBy.slice(1)} should be a SHA-256 of 64 hexadecimal digits; "${sha256}" was given.`,
     );
   return { sha256: sha256.toLowerCase(), statedBy };
 }
@@ -26,7 +26,7 @@ export function expectedBy(statedBy: string, sha256: string): Expected {
 /** The `#sha256=…` of a URL, as indexes of packages append it. */
 export function expectedByUrl(url: URL): Expected[] {
   const sha256 = new URLSearchParams(url.hash.slice(1)).get('sha256');
-  return sha256 === null ? [] : [expectedBy('The #sha256 of the URL', sha256)];
+  return sha256 === null ? [] : [expectedBy('the #sha256 of the URL', sha256)];
 }
 
 /**
