@@ -1,0 +1,42 @@
+/**
+ * A segmentation server.
+ *
+ *     node server.mjs MODEL HEAD        PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 DEVICE=auto
+ *
+ *     curl -F file=@street.jpg http://127.0.0.1:3000/segment                  class percentages as JSON
+ *     curl -F file=@street.jpg http://127.0.0.1:3000/segment?output=png       a coloured PNG
+ *     curl http://127.0.0.1:3000/health
+ *
+ * SIGTERM and SIGINT: no new connections; requests have ten seconds to end, then they are cancelled.
+ */
+import { openSegmenter } from 'dinov3-seg';
+import { buildApp } from './app.mjs';
+
+const [modelPath, headPath] = process.argv.slice(2);
+if (!headPath) {
+  console.error('usage: node server.mjs MODEL HEAD');
+  process.exit(2);
+}
+const { PORT = '3000', HOST = '127.0.0.1', MAX_BYTES, MAX_WAITING, DEVICE = 'auto' } = process.env;
+const graceMilliseconds = 10_000;
+
+const segmenter = await openSegmenter({ model: modelPath, head: headPath, device: DEVICE });
+for (const warning of segmenter.warnings) console.error(warning);
+const stop = new AbortController();
+const app = await buildApp(segmenter, {
+  stop: stop.signal,
+  ...(MAX_BYTES && { maxBytes: Number(MAX_BYTES) }),
+  ...(MAX_WAITING && { maxWaiting: Number(MAX_WAITING) }),
+});
+
+for (const name of ['SIGTERM', 'SIGINT'])
+  process.once(name, async () => {
+    const timer = setTimeout(() => stop.abort(), graceMilliseconds);
+    await app.close();
+    clearTimeout(timer);
+    segmenter[Symbol.dispose]();
+    console.log('stopped');
+  });
+
+const address = await app.listen({ port: Number(PORT), host: HOST });
+console.log(`listening on ${address}`);

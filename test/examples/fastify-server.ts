@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { decodeImage } from '../../lib/data/decode.js';
+import { startProgram, type Ended } from '../helpers/command-line.js';
+import { exampleSize, writeExampleFiles } from '../helpers/example-files.js';
+
+const root = resolve(import.meta.dirname, '../..');
+const files = await writeExampleFiles(t.testdir());
+const scene = readFileSync(files.scenes[0]!);
+
+interface Health {
+  running: number;
+  done: number;
+  cancelled: number;
+  refused: number;
+}
+
+interface Server {
+  url: string;
+  port: number;
+  kill(signal: NodeJS.Signals): void;
+  ended: Promise<Ended>;
+  health(): Promise<Health>;
+}
+
+async function startServer(t: Test, env: Record<string, string> = {}): Promise<Server> {
+  const script = `${root}/examples/fastify-server/server.mjs`;
+  const { child, ended } = startProgram(process.execPath, [script, files.model, files.head], {
+    PORT: '0',
+    DEVICE: 'cpu',
+    ...env,
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const [line] = (await once(child.stdout!, 'data')) as [string];
+  const url = /listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1];
+  if (url === undefined) throw new Error(`the server says ${line}`);
+  const health = async () => (await (await fetch(`${url}/health`)).json()) as Health;
+  return { url, port: Number(new URL(url).port), kill: (signal) => child.kill(signal), ended, health };
+}
+
+function upload(bytes: Uint8Array, name = 'file'): { method: string; body: FormData } {
+  const body = new FormData();
+  body.append(name, new Blob([Uint8Array.from(bytes)]), 'street.png');
+  return { method: 'POST', body };
+}
+
+/** Waits for a state of the server that must come. */
+async function until(server: Server, reached: (health: Health) => boolean): Promise<Health> {
+  for (let i = 0; i < 1000; i++) {
+    const health = await server.health();
+    if (reached(health)) return health;
+    await sleep(10);
+  }
+  throw new Error(`the server stays at ${JSON.stringify(await server.health())}`);
+}
+
+/** Waits until the server takes no more connections. */
+async function untilRefused({ port }: Server): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    const socket = connect(port, '127.0.0.1');
+    const error = await once(socket, 'connect').catch((error: NodeJS.ErrnoException) => error);
+    socket.destroy();
+    if (error instanceof Error && error.code === 'ECONNREFUSED') return;
+    await sleep(10);
+  }
+  throw new Error('the server still takes connections');
+}
+
+/** Starts an upload and sends only the first half; `finish` sends the rest and gives the answer. */
+function halfUpload(server: Server) {
+  const start = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.png"\r\n\r\n';
+  const body = Buffer.concat([Buffer.from(start), scene, Buffer.from('\r\n--b--\r\n')]);
+  const outgoing = httpRequest(`${server.url}/segment`, {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=b', 'content-length': body.length },
+  });
+  outgoing.on('error', () => {});
+  outgoing.write(body.subarray(0, body.length / 2));
+  const finish = async () => {
+    outgoing.end(body.subarray(body.length / 2));
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const chunks = await response.toArray();
+    return { status: response.statusCode, body: Buffer.concat(chunks as Buffer[]).toString() };
+  };
+  return { leave: () => outgoing.destroy(), finish };
+}
+
+t.test('an upload is answered with what segment() says', async (t) => {
+  const server = await startServer(t);
+  const { shares, rgb } = files.direct[0]!;
+
+  const json = await fetch(`${server.url}/segment`, upload(scene));
+  t.equal(json.status, 200);
+  const classes = shares.map(({ name, color, percent }) => ({ name, color, percent }));
+  t.same(await json.json(), { ...exampleSize, classes });
+
+  const png = await fetch(`${server.url}/segment?output=png`, upload(scene, 'any name'));
+  t.equal(png.status, 200);
+  t.equal(png.headers.get('content-type'), 'image/png');
+  const painted = await decodeImage(Buffer.from(await png.arrayBuffer()));
+  t.same({ width: painted.width, height: painted.height }, exampleSize);
+  t.ok(Buffer.from(painted.data).equals(rgb));
+  t.match(await server.health(), { running: 0, done: 2, cancelled: 0 });
+});
+
+t.test('bad requests get a 4xx with a code and a message, and the server goes on', async (t) => {
+  const server = await startServer(t, { MAX_BYTES: '100000' });
+  const multipart = (body: string) => ({
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=b' },
+    body,
+  });
+  const wide = Buffer.from(
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9000" height="9000"><rect width="9000" height="9000"/></svg>',
+  );
+  const cases: Record<string, [number, string, RequestInit, string?]> = {
+    noise: [422, 'IMAGE', upload(Buffer.alloc(100, 7))],
+    'a cut-off image': [422, 'IMAGE', upload(scene.subarray(0, scene.length / 2))],
+    'an empty file': [400, 'NO_FILE', upload(Buffer.alloc(0))],
+    'more pixels than allowed': [422, 'IMAGE', upload(wide)],
+    'too many bytes': [413, 'FST_REQ_FILE_TOO_LARGE', upload(Buffer.alloc(2_000_000))],
+    'a few bytes too many': [413, 'FST_REQ_FILE_TOO_LARGE', upload(Buffer.alloc(105_000))],
+    'no form': [406, 'FST_INVALID_MULTIPART_CONTENT_TYPE', { method: 'POST' }],
+    'a form without a file': [
+      400,
+      'NO_FILE',
+      multipart('--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--b--'),
+    ],
+    'a cut-off form': [
+      400,
+      'BAD_UPLOAD',
+      multipart('--b\r\ncontent-disposition: form-data; name="a"; filename="b"\r\n\r\n1'),
+    ],
+    'an unknown output': [400, 'FST_ERR_VALIDATION', upload(scene), '?output=gif'],
+  };
+  for (const [name, [status, code, request, query = '']] of Object.entries(cases)) {
+    const answer = await fetch(`${server.url}/segment${query}`, request);
+    const text = await answer.text();
+    t.equal(answer.status, status, `${name}: ${text}`);
+    const { error } = JSON.parse(text) as { error: { code: string; message: string } };
+    t.equal(error.code, code, name);
+    t.match(error.message, /\w+/, name);
+    t.notMatch(text, /\n\s+at |node_modules/, `${name}: no stack`);
+  }
+  t.equal((await fetch(`${server.url}/nowhere`)).status, 404);
+  t.equal((await fetch(`${server.url}/segment`, upload(scene))).status, 200);
+  t.match(await server.health(), { running: 0, done: 1, cancelled: 0 });
+});
+
+t.test('when too many wait, the next is told to come back', async (t) => {
+  const server = await startServer(t, { MAX_WAITING: '2' });
+  const held = [halfUpload(server), halfUpload(server)];
+  await until(server, ({ running }) => running === 2);
+  const refused = await fetch(`${server.url}/segment`, upload(scene));
+  t.equal(refused.status, 503);
+  t.equal(refused.headers.get('retry-after'), '1');
+  t.match(await refused.json(), { error: { code: 'BUSY' } });
+  for (const { leave } of held) leave();
+  t.match(await until(server, ({ running }) => running === 0), { cancelled: 2, refused: 1, done: 0 });
+  t.equal((await fetch(`${server.url}/segment`, upload(scene))).status, 200, 'places are free again');
+});
+
+t.test('clients that leave while the network works free their places', async (t) => {
+  const server = await startServer(t);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const answers = Array.from({ length: 16 }, () =>
+    fetch(`${server.url}/segment`, { ...upload(scene), signal }),
+  );
+  const settled = Promise.allSettled(answers);
+  await until(server, ({ running }) => running >= 1);
+  controller.abort();
+  await settled;
+  const { cancelled, done } = await until(server, ({ running }) => running === 0);
+  t.ok(cancelled >= 1, `${cancelled} cancelled, ${done} done`);
+  t.equal((await fetch(`${server.url}/segment`, upload(scene))).status, 200);
+});
+
+t.test('SIGTERM: what runs is answered, nothing new is taken, exit code 0', async (t) => {
+  const server = await startServer(t);
+  const { finish } = halfUpload(server);
+  await until(server, ({ running }) => running === 1);
+  server.kill('SIGTERM');
+  await untilRefused(server);
+  const { status, body } = await finish();
+  t.equal(status, 200);
+  t.equal((JSON.parse(body) as { classes: unknown[] }).classes.length, files.direct[0]!.shares.length);
+  const { code, signal, stderr } = await server.ended;
+  t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+});
+
+t.test('under load every good upload is answered right and every bad one is refused', async (t) => {
+  const args = [`${root}/bench/server-load.mjs`, '--requests', '40', '--concurrency', '8', '--json'];
+  const { code, stdout, stderr } = await startProgram(process.execPath, args).ended;
+  t.equal(code, 0, stderr);
+  t.match(JSON.parse(stdout), { good: 32, bad: 4, faults: [] });
+});
