@@ -41,9 +41,17 @@ export type ErrorCode = keyof typeof errorCodes;
 
 /** The error of this package: `code` for programs, `message` for people, `cause` for what lies beneath. */
 export class DinoSegError extends Error {
+  /** `DinoSegError`, in every copy of the package. */
   override readonly name = 'DinoSegError';
 
+  /**
+   * An error with a code.
+   *
+   * @param message what was expected, what came and what to do.
+   * @param options `cause`: what lies beneath.
+   */
   constructor(
+    /** What went wrong, for programs: one of {@link errorCodes}. */
     readonly code: ErrorCode,
     message: string,
     options?: { cause?: unknown },

@@ -3,6 +3,13 @@
  *
  * {@link convert} makes a network file of DINOv3 checkpoints; {@link SegmentationModel} runs it; {@link ClassHead} is the
  * layer that is trained; {@link train}, {@link evaluate} and {@link predict} are the commands of the same names.
+ *
+ * Everything that takes long is a promise and runs on the engine's own threads. Every error is a {@link DinoSegError}, except
+ * for a signal's own reason.
+ *
+ * Legend of the shapes: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
+ *
+ * @packageDocumentation
  */
 export { DinoSegError, errorCodes, type ErrorCode } from './errors.js';
 export { init } from './native/engine.js';
@@ -14,6 +21,7 @@ export {
   type InstallResult,
 } from './native/install-libtorch.js';
 export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch.js';
+export type { JobOptions } from './native/job.js';
 export type {
   CheckpointEntry,
   DType,
@@ -33,7 +41,11 @@ export {
   type ClassMap,
   type ForwardResult,
   type LoadOptions,
+  type ScoreImageOptions,
+  type ScoreMap,
+  type ScoringOptions,
   type SegmentImageOptions,
+  type Stride,
 } from './model/segmentation-model.js';
 export {
   ClassHead,
@@ -41,34 +53,52 @@ export {
   type ClassHeadState,
   type CreateHeadOptions,
   type HeadPlacement,
+  type StepResult,
 } from './model/class-head.js';
 export type { HeadMetadata, OptimizerValues, Precision } from './model/head-file.js';
 export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
+export type { ImageSize } from './model/image-size.js';
 export { forwardFile, type ForwardFileOptions } from './model/forward-file.js';
 export { classSetOf, scoringOf } from './model/scoring.js';
 export { openSegmenter, type Segmenter, type SegmenterOptions } from './model/segmenter.js';
 
 export { classSetNames, loadClassSet } from './data/class-sets.js';
-export type { ClassInfo, ClassSet, Color, LabelKind } from './data/class-set.js';
-export { SegmentationDataset, type Sample } from './data/dataset.js';
+export {
+  labelKinds,
+  type ClassInfo,
+  type ClassSet,
+  type Color,
+  type LabelKind,
+  type LabelMapping,
+} from './data/class-set.js';
+export { SegmentationDataset, type MappedLabel, type Sample } from './data/dataset.js';
+export type { LayoutOptions, Pair, Unpaired } from './data/layout.js';
 export {
   decodeImage,
   decodeLabel,
   encodePng,
   type DecodeOptions,
+  type ImageInput,
   type LabelImage,
   type RgbImage,
 } from './data/decode.js';
 
 export { readConfigFile, resolveConfig, trainDefaults, type TrainConfig } from './train/config.js';
 export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
+export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics, RunPosition } from './train/run-folder.js';
 export { evaluate, type ClassResult, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { imageIou, metricsOf, type Metrics } from './train/metrics.js';
-export { predict, type PredictOptions, type PredictResult } from './train/predict.js';
-export { cosineLearningRate, schedule, type Schedule } from './train/schedule.js';
-export { ProgressBar, type ProgressUpdate } from './train/progress.js';
+export {
+  predict,
+  type FailedPrediction,
+  type PredictOptions,
+  type PredictResult,
+  type WrittenPrediction,
+} from './train/predict.js';
+export { cosineLearningRate, schedule, type Schedule, type ScheduleOptions } from './train/schedule.js';
+export { ProgressBar, type ProgressStream, type ProgressUpdate } from './train/progress.js';
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
 export { colorize } from './report/colorize.js';
-export { writePrediction, type Prediction } from './report/prediction-files.js';
+export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
 export { runDemo, type DemoOptions } from './demo/run-demo.js';

@@ -6,17 +6,22 @@ export type NamedColor = readonly [name: string, color: Color];
 
 /** One class of a set: column `index` of the head's logits. */
 export interface ClassInfo {
+  /** From 0; what class maps hold. */
   readonly index: number;
+  /** Unique within its set. */
   readonly name: string;
+  /** For pictures of class maps. */
   readonly color: Color;
 }
 
 /** The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order in which messages list them. */
 export const labelKinds = ['labelIds', 'labelids', 'labelTrainIds', 'labellevel3Ids'] as const;
+/** How a data set names its label files, and so what their values mean. */
 export type LabelKind = (typeof labelKinds)[number];
 
 /** What the raw values of one kind of label file mean. */
 export interface LabelMapping {
+  /** Of the label files that it is for. */
   readonly kind: LabelKind;
   /** 256 entries: raw value → class index, or 255 (ignored). */
   readonly toIndex: Uint8Array;
@@ -26,7 +31,9 @@ export interface LabelMapping {
 
 /** The classes of a head and how label images name them. */
 export interface ClassSet {
+  /** The built-in set's name, or the one in its file. */
   readonly name: string;
+  /** By index, at most 255. */
   readonly classes: readonly ClassInfo[];
   /** The index that marks pixels without a class in mapped labels. */
   readonly ignoreIndex: 255;

@@ -73,7 +73,8 @@ export const classSetNames: readonly string[] = Object.keys(builtIn);
 /**
  * A built-in class set by its name, or a user's own from a JSON file (see class-file.ts).
  * Whatever ends in `.json` or holds a path separator is taken for a file.
- * @throws CLASSES for an unknown name or an invalid file, FILE_NOT_FOUND for an absent one
+ *
+ * @throws DinoSegError CLASSES for an unknown name or an invalid file, FILE_NOT_FOUND for an absent one
  */
 export async function loadClassSet(nameOrPath: string): Promise<ClassSet> {
   if (Object.hasOwn(builtIn, nameOrPath)) return builtIn[nameOrPath as keyof typeof builtIn]();

@@ -6,17 +6,22 @@ import type { LabelImage, RgbImage } from './decode.js';
 import { findPairs } from './layout.js';
 import type { LayoutOptions, Pair, Unpaired } from './layout.js';
 
-/** Class indices H×W, 255 where a pixel has none. */
-export interface ClassMap {
+/** The class of every pixel of a labelled image. */
+export interface MappedLabel {
+  /** Class indices H×W, row by row; 255 where a pixel has none. */
   readonly data: Uint8Array;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
 }
 
 /** An image with its mapped label, both at the image's own size. */
 export interface Sample {
+  /** The decoded image. */
   readonly image: RgbImage;
-  readonly label: ClassMap;
+  /** Its label, raw values mapped to the class set. */
+  readonly label: MappedLabel;
   /** `<sequence>/<frame>` */
   readonly name: string;
   /** The image file. */
@@ -62,7 +67,12 @@ function refuseValues(raw: LabelImage, mapping: LabelMapping, source: string, se
  * @param source what messages call the label
  * @throws LABEL_VALUE where a value is unknown to the mapping
  */
-export function mapLabel(raw: LabelImage, mapping: LabelMapping, source: string, setName: string): ClassMap {
+export function mapLabel(
+  raw: LabelImage,
+  mapping: LabelMapping,
+  source: string,
+  setName: string,
+): MappedLabel {
   const { data: values, width, height } = raw;
   const { toIndex, known } = mapping;
   const data = new Uint8Array(values.length);
@@ -77,15 +87,24 @@ export function mapLabel(raw: LabelImage, mapping: LabelMapping, source: string,
 /** A split of a folder in the Cityscapes layout, seen through a class set. */
 export class SegmentationDataset {
   private constructor(
+    /** The classes that labels are mapped to. */
     readonly classSet: ClassSet,
+    /** The files, sorted by name: the same order on every machine. */
     readonly pairs: readonly Pair[],
     /** Images left out because they have no label. */
     readonly unpaired: Unpaired,
+    /** The kind of label file that is read. */
     readonly labelKind: LabelKind,
     private readonly mapping: LabelMapping,
   ) {}
 
-  /** Lists the files; none is decoded yet. @throws DATASET */
+  /**
+   * Lists the files; none is decoded yet.
+   *
+   * @param root the folder that holds `leftImg8bit/` and `gtFine/`.
+   * @param split `train`, `val`, or another folder below those two.
+   * @throws DinoSegError DATASET where the folder is laid out differently or holds no pairs.
+   */
   static async open(
     root: string,
     split: string,
@@ -98,13 +117,16 @@ export class SegmentationDataset {
     return new SegmentationDataset(classSet, pairs, unpaired, labelKind, mapping);
   }
 
+  /** Images with a label. */
   get length(): number {
     return this.pairs.length;
   }
 
   /**
    * Decodes a pair.
-   * @throws IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; INVALID_ARGUMENT for an index out of range
+   *
+   * @param index from 0, in the order of {@link pairs}.
+   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; INVALID_ARGUMENT for an index out of range
    */
   async load(index: number): Promise<Sample> {
     const pair = this.pairs[index];

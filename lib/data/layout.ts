@@ -10,12 +10,15 @@ import type { ClassSet, LabelKind } from './class-set.js';
 export interface Pair {
   /** `<sequence>/<frame>`: unique within a split. */
   readonly name: string;
+  /** Path of the image file. */
   readonly image: string;
+  /** Path of the label file. */
   readonly label: string;
 }
 
 /** Images without a label of the chosen kind. */
 export interface Unpaired {
+  /** How many. */
   readonly count: number;
   /** The first few paths, sorted. */
   readonly first: readonly string[];
@@ -28,6 +31,7 @@ export interface Layout {
   readonly labelKind: LabelKind;
 }
 
+/** Which label files to take. */
 export interface LayoutOptions {
   /** Takes this kind of label file; default: the first of the class set's kinds that has a pair. */
   labelKind?: LabelKind | undefined;

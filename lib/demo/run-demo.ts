@@ -16,15 +16,19 @@ import { train } from '../train/loop.js';
 import { predict } from '../train/predict.js';
 import { writeDemoDataset } from './write-dataset.js';
 
+/** How large the demo is, and where it goes. */
 export interface DemoOptions {
   /** Folder to write to; one of an earlier demo is replaced. */
   out: string;
-  /** Scenes of the data set. Default 24 and 8. */
+  /** Scenes to train on. Default 24. */
   train?: number;
+  /** Scenes to choose the best epoch by. Default 8. */
   val?: number;
   /** Default 8. */
   epochs?: number;
+  /** Stops between two steps, with what is written so far left in `out`. */
   signal?: AbortSignal;
+  /** Hears what is being done, a line at a time. */
   onLog?: (line: string) => void;
 }
 

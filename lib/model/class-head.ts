@@ -20,6 +20,7 @@ import { RunningCalls } from './running-calls.js';
 import type { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 
+/** Where a head computes, and in which precision. */
 export interface HeadPlacement {
   /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
   device?: string;
@@ -27,6 +28,7 @@ export interface HeadPlacement {
   precision?: Precision;
 }
 
+/** What a new head is like. */
 export interface CreateHeadOptions extends HeadPlacement {
   /** Input width: {@link SegmentationModel.hidden}. */
   hidden: number;
@@ -42,10 +44,18 @@ export interface ClassHeadState {
   weight: Float32Array;
   /** K. */
   bias: Float32Array;
-  /** Gradients accumulated and not yet used in a step. */
+  /** Gradient K×C, accumulated and not yet used in a step. */
   dWeight: Float32Array;
+  /** Gradient K. */
   dBias: Float32Array;
+  /** AdamW's moments and the steps taken. */
   optimizer: OptimizerValues;
+}
+
+/** What a step tells. */
+export interface StepResult {
+  /** Global norm of the gradients before clipping. */
+  gradNorm: number;
 }
 
 /** AdamW and clipping as in docs/recipe.md. */
@@ -75,6 +85,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
   readonly hidden: number;
   /** Outputs K. */
   readonly classes: number;
+  /** `cpu`, `cuda:0`, … */
   readonly device: string;
   /** Classes, precision, epoch, mIoU and model of the file it came from. */
   readonly metadata: Readonly<HeadMetadata>;
@@ -104,7 +115,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
     return new ClassHead(handle, { hidden, classes, device, metadata: { classSet, precision } });
   }
 
-  /** A copy of the model's own class_embed, on the model's device. */
+  /** A copy of the model's own class_embed, on the model's device. @throws DinoSegError DISPOSED, OUT_OF_MEMORY */
   static ofModel(model: SegmentationModel, options: { precision?: Precision } = {}): ClassHead {
     const precision = options.precision ?? (model.dtype === 'float32' ? 'float32' : 'bfloat16');
     const { hidden, classes, device, id: modelId } = model;
@@ -174,13 +185,14 @@ export class ClassHead implements Disposable, AsyncDisposable {
     return head;
   }
 
-  /** The engine's own handle. @throws DinoSegError DISPOSED */
+  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   get handle(): HeadHandle {
     if (this.#handle === undefined)
       throw new DinoSegError('DISPOSED', 'A class head was used after dispose().');
     return this.#handle;
   }
 
+  /** Of the linear layer. */
   get precision(): Precision {
     return this.metadata.precision;
   }
@@ -238,13 +250,17 @@ export class ClassHead implements Disposable, AsyncDisposable {
   /**
    * Clips the gradients, takes one AdamW step and clears them.
    *
-   * @returns the gradients' global norm before clipping.
+   * @throws DinoSegError DISPOSED.
    */
-  async step(options: Partial<StepOptions> = {}): Promise<{ gradNorm: number }> {
+  async step(options: Partial<StepOptions> = {}): Promise<StepResult> {
     return this.calls.add(engine().headStep(this.handle, { ...defaultStepOptions, ...options }));
   }
 
-  /** Best class of every pixel, B×height×width uint8. */
+  /**
+   * Best class of every pixel, B×height×width uint8, at any size in pixels. `scoring`: default `recipe`.
+   *
+   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
   async classMap(
     decoded: DecodedImages,
     options: JobOptions & { width: number; height: number; scoring?: Scoring },
@@ -257,7 +273,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
     );
   }
 
-  /** A copy of weights, gradients and optimiser state. */
+  /** A copy of weights, gradients and optimiser state. @throws DinoSegError DISPOSED */
   async state(): Promise<ClassHeadState> {
     const { steps, ...handles } = await this.calls.add(engine().headState(this.handle));
     const read = async (key: keyof typeof handles): Promise<Float32Array> =>
@@ -336,6 +352,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
     this.#handle = undefined;
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

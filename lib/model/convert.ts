@@ -9,6 +9,7 @@ import type { Inspection, SegmentorPlan } from '../native/surface.js';
 import type { ClassHead } from './class-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
+/** From which checkpoints, and to which file. */
 export interface ConvertModelOptions extends JobOptions {
   /** The backbone's state dict: .pth or .safetensors. */
   backbone: string;
@@ -43,7 +44,7 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
 /**
  * Keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, without reading its values.
  *
- * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*; the signal's reason.
  */
 export async function inspect(path: string, options: JobOptions = {}): Promise<Inspection> {
   return runJob(options, (job) => engine().inspect(path, job));

@@ -4,15 +4,18 @@ import { Tensor } from './tensor.js';
 
 /** Queries B×Q×C (input of class_embed) and mask logits B×Q×h×w (h = H/4, w = W/4) of a batch of images. */
 export class DecodedImages implements Disposable {
+  /** B×Q×C, on the model's device. */
   readonly queries: Tensor;
+  /** Mask logits B×Q×h×w, on the model's device. */
   readonly masks: Tensor;
 
+  /** @internal */
   constructor(decoded: Decoded) {
     this.queries = Tensor.wrap(decoded.queries);
     this.masks = Tensor.wrap(decoded.masks);
   }
 
-  /** The engine's own handles. @throws DinoSegError DISPOSED */
+  /** The engine's own handles. @throws DinoSegError DISPOSED @internal */
   get handles(): Decoded {
     return { queries: this.queries.handle, masks: this.masks.handle };
   }
@@ -23,6 +26,7 @@ export class DecodedImages implements Disposable {
     this.masks.dispose();
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

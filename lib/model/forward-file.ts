@@ -5,7 +5,9 @@ import { ClassHead } from './class-head.js';
 import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 
+/** Which files to read and write. */
 export interface ForwardFileOptions extends LoadOptions {
+  /** The network file. */
   model: string;
   /** safetensors with `image`: B×3×H×W float32, normalised. */
   input: string;

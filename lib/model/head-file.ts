@@ -11,15 +11,18 @@ const prefix = 'segmentation_model.1.predictor.class_embed';
 const formatName = 'dinov3-seg head';
 const formatVersion = 1;
 
+/** Of a head's linear layer: `bfloat16` computes as under autocast. Weights are float32 in either case. */
 export type Precision = 'bfloat16' | 'float32';
 
 /** What a head file says about its head. */
 export interface HeadMetadata {
   /** Names, colours and label mapping of the classes; null where the file does not say. */
   classSet: ClassSet | null;
+  /** That it was trained with. */
   precision: Precision;
-  /** Epoch (from 1) after which it was saved, and its mIoU (0…1) then. */
+  /** Epoch (from 1) after which it was saved. */
   epoch?: number;
+  /** Of the validation set after that epoch, 0…1. */
   mIoU?: number;
   /** {@link SegmentationModel.id} of the network it was trained on. */
   modelId?: string;
@@ -38,11 +41,17 @@ export interface HeadValues {
   optimizer?: OptimizerValues;
 }
 
+/** State of AdamW. Legend: K classes, C hidden. */
 export interface OptimizerValues {
+  /** First moment of the weight's gradient, K×C row by row. */
   expAvgWeight: Float32Array;
+  /** First moment of the bias' gradient, K. */
   expAvgBias: Float32Array;
+  /** Second moment of the weight's gradient, K×C row by row. */
   expAvgSqWeight: Float32Array;
+  /** Second moment of the bias' gradient, K. */
   expAvgSqBias: Float32Array;
+  /** Steps taken. */
   steps: number;
 }
 

@@ -27,7 +27,15 @@ export function checkImageSize(width: number, height: number): void {
   );
 }
 
+/** Pixels of an image or a grid. */
+export interface ImageSize {
+  /** Columns. */
+  width: number;
+  /** Rows. */
+  height: number;
+}
+
 /** `512` or `{width, height}` as width and height. */
-export function asSize(size: number | { width: number; height: number }): { width: number; height: number } {
+export function asSize(size: number | ImageSize): ImageSize {
   return typeof size === 'number' ? { width: size, height: size } : size;
 }

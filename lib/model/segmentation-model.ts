@@ -8,10 +8,11 @@ import { imageAdmission } from './admission.js';
 import { ClassHead } from './class-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
-import { asSize, checkImageSize } from './image-size.js';
+import { asSize, checkImageSize, type ImageSize } from './image-size.js';
 import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
+/** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
   /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
   device?: string;
@@ -26,41 +27,60 @@ export interface ScoringOptions extends JobOptions {
   /** Default: `recipe` with a head, `ade20k` without one. */
   scoring?: Scoring;
   /** Width and height of the network's input in pixels, multiples of 32. Default 512. */
-  imageSize?: number | { width: number; height: number };
+  imageSize?: number | ImageSize;
 }
 
+/** Pixels between one window and the next. */
+export interface Stride {
+  /** To the right. */
+  x: number;
+  /** Down. */
+  y: number;
+}
+
+/** How {@link SegmentationModel.segment} covers an image. */
 export interface SegmentImageOptions extends ScoringOptions {
   /** `whole` (default) resizes the image to imageSize; `slide` moves a window of imageSize over it. */
   mode?: 'whole' | 'slide';
   /** Step between windows in pixels, for `slide`. Default: two thirds of the window. */
-  stride?: number | { x: number; y: number };
+  stride?: number | Stride;
 }
 
-/** Class index of every pixel of an image, H×W row by row. */
+/** The class of every pixel of an image. */
 export interface ClassMap {
+  /** Class indices H×W, row by row. */
   data: Uint8Array;
+  /** Pixels: the image's own. */
   width: number;
+  /** Pixels: the image's own. */
   height: number;
 }
 
+/** How {@link SegmentationModel.scores} scores an image. */
 export interface ScoreImageOptions extends ScoringOptions {
   /** Width and height of the scores. Default: those of the image. */
-  outputSize?: number | { width: number; height: number };
+  outputSize?: number | ImageSize;
 }
 
-/** Score of every class at every pixel, classes×height×width. */
+/** The score of every class at every pixel. */
 export interface ScoreMap {
+  /** classes×height×width, the highest the best. */
   data: Float32Array;
   /** Outputs of the head; one less with `ade20k` scoring, which leaves "no object" out. */
   classes: number;
+  /** Pixels. */
   width: number;
+  /** Pixels. */
   height: number;
 }
 
-/** What {@link SegmentationModel.forward} gives: queries B×Q×C, logits B×Q×K, mask logits B×Q×h×w. */
+/** What {@link SegmentationModel.forward} gives, float32, on the model's device. To be disposed of. */
 export interface ForwardResult {
+  /** B×Q×C, the input of class_embed. */
   queries: Tensor;
+  /** Class logits B×Q×K. */
   predLogits: Tensor;
+  /** Mask logits B×Q×h×w, h = H/4, w = W/4. */
   predMasks: Tensor;
 }
 
@@ -73,15 +93,19 @@ export interface ForwardResult {
  * images at most 16, or 256 MiB of pixels, are decoded and queued at a time; the others wait before they are decoded.
  */
 export class SegmentationModel implements Disposable, AsyncDisposable {
+  /** The file it was loaded from. */
   readonly path: string;
   /** SHA-256 that tells networks apart. */
   readonly id: string;
+  /** `cpu`, `cuda:0`, … */
   readonly device: string;
+  /** Precision of the backbone's weights. */
   readonly dtype: DType;
   /** Input width of class_embed. */
   readonly hidden: number;
   /** Outputs of the model's own class_embed. */
   readonly classes: number;
+  /** Elements of all its weights. */
   readonly parameters: number;
   /** Its calls under way. @internal */
   readonly calls = new RunningCalls();
@@ -102,6 +126,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   /**
    * Loads a TorchScript file. `onProgress` hears bytes read.
    *
+   * @param path a file of {@link convert}, {@link exportModel}, or another with the same methods.
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
@@ -111,7 +136,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return new SegmentationModel(handle, engine().modelInfo(handle));
   }
 
-  /** The engine's own handle. @throws DinoSegError DISPOSED */
+  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   get handle(): ModelHandle {
     if (this.#handle === undefined)
       throw new DinoSegError('DISPOSED', `The model of ${this.path} was used after dispose().`);
@@ -229,7 +254,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return this.calls.add(runJob(options, start));
   }
 
-  /** The model's own class_embed as a head; disposed of together with the model. */
+  /** The model's own class_embed as a head; disposed of together with the model. @throws DinoSegError DISPOSED */
   ownHead(): ClassHead {
     this.#ownHead ??= ClassHead.ofModel(this);
     return this.#ownHead;
@@ -243,6 +268,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.#handle = undefined;
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

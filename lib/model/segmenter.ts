@@ -5,12 +5,15 @@ import { ClassHead } from './class-head.js';
 import { classSetOf, scoringOf } from './scoring.js';
 import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
 
+/** Which files belong together. */
 export interface SegmenterOptions extends LoadOptions {
+  /** The network file. */
   model: string;
-  /** Without it the model's own class_embed is taken. */
+  /** The head file. Without it the model's own class_embed is taken. */
   head?: string;
   /** A class set's name or file. Default: what the head names, or ade150 for 151 outputs. */
   classes?: string;
+  /** Default: what the head's number of outputs says. */
   scoring?: Scoring;
   /** Default: what the head was trained at, else 512. */
   imageSize?: number;
@@ -18,10 +21,15 @@ export interface SegmenterOptions extends LoadOptions {
 
 /** An opened network and head; disposing of it frees both. */
 export interface Segmenter extends Disposable, AsyncDisposable {
+  /** The network. */
   model: SegmentationModel;
+  /** On the network's device. */
   head: ClassHead;
+  /** Names and colours of the head's outputs. */
   classSet: ClassSet;
+  /** That fits head and class set. */
   scoring: Scoring;
+  /** Width and height of the network's input, pixels. */
   imageSize: number;
   /** Why results may be wrong although everything fits. */
   warnings: string[];

@@ -8,7 +8,9 @@ import type { DType, TensorArray, TensorHandle } from '../native/surface.js';
  * collector, which does not know how large it is: dispose of tensors in loops.
  */
 export class Tensor implements Disposable {
+  /** Sizes, outermost first; empty for a scalar. */
   readonly shape: readonly number[];
+  /** Of its elements. */
   readonly dtype: DType;
   /** `cpu`, `cuda:0`, … */
   readonly device: string;
@@ -37,12 +39,12 @@ export class Tensor implements Disposable {
     return new Tensor(engine().tensor(data, [...shape]));
   }
 
-  /** Takes over a handle that the engine gave. */
+  /** Takes over a handle that the engine gave. @internal */
   static wrap(handle: TensorHandle): Tensor {
     return new Tensor(handle);
   }
 
-  /** The engine's own handle. @throws DinoSegError DISPOSED */
+  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   get handle(): TensorHandle {
     if (this.#handle === undefined)
       throw new DinoSegError(
@@ -52,7 +54,7 @@ export class Tensor implements Disposable {
     return this.#handle;
   }
 
-  /** Copies the values to the CPU; bfloat16 and float16 come as Float32Array, bool as Uint8Array. */
+  /** Copies the values to the CPU; bfloat16 and float16 come as Float32Array, bool as Uint8Array. @throws DinoSegError DISPOSED */
   async data(): Promise<TensorArray> {
     return (await engine().tensorData(this.handle)).data;
   }
@@ -69,7 +71,7 @@ export class Tensor implements Disposable {
     return (await engine().takeData(handle)).data;
   }
 
-  /** The values as float32, whatever real dtype the tensor has. */
+  /** The values as float32, whatever real dtype the tensor has. @throws DinoSegError DISPOSED */
   async floats(): Promise<Float32Array> {
     const data = await this.data();
     return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);
@@ -82,6 +84,7 @@ export class Tensor implements Disposable {
     this.#handle = undefined;
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

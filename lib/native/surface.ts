@@ -29,9 +29,11 @@ export interface JobHandle {
   readonly [kind]: 'job';
 }
 
+/** Element type of a tensor. */
 export type DType =
   'float64' | 'float32' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'int16' | 'int8' | 'uint8' | 'bool';
 
+/** A tensor's values in JavaScript, in row-major order; bfloat16 and float16 become float32, bool becomes uint8. */
 export type TensorArray =
   Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
@@ -53,31 +55,44 @@ export interface DeviceInfo {
   freeBytes: number;
 }
 
+/** One tensor of a checkpoint file. */
 export interface CheckpointEntry {
+  /** Its key. */
   name: string;
+  /** Sizes, outermost first; empty for a scalar. */
   shape: number[];
+  /** As stored. */
   dtype: DType;
+  /** Of its values. */
   sizeBytes: number;
 }
 
+/** What a checkpoint file holds. */
 export interface Inspection {
+  /** What kind of file it is. */
   format: 'pth' | 'safetensors' | 'torchscript';
+  /** In the file's order. */
   tensors: CheckpointEntry[];
   /** Elements of all tensors together. */
   parameters: number;
+  /** Of all values together. */
   totalBytes: number;
+  /** Texts of a safetensors header; empty for other files. */
   metadata: Record<string, string>;
 }
 
 /** Names and shapes of a checkpoint, without its values. */
 export type ShapeTable = Record<string, { shape: number[]; dtype: string }>;
 
+/** What the network of two checkpoints is made of. */
 export interface SegmentorPlan {
   /** Width of the backbone, depth, heads, hidden width of the decoder, queries, classes and the like. */
   dims: Record<string, number | string | boolean>;
-  /** Keys used, each once; checkpoints with other keys are refused. */
+  /** Keys used of the backbone, each once; checkpoints with other keys are refused. */
   backboneKeys: number;
+  /** Keys used of the head file, each once. */
   headKeys: number;
+  /** Elements of all that is not trained. */
   frozenParameters: number;
   /** Parameters of `class_embed` with `classes` outputs. */
   trainedParameters: number;
@@ -114,7 +129,9 @@ export interface Decoded {
 export interface RawImage {
   /** H×W×channels. */
   readonly data: Uint8Array;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
   /** 3 (default) RGB; 1 grey, taken for all three; 4 RGBA, the alpha dropped. */
   readonly channels?: 1 | 3 | 4;
@@ -191,11 +208,17 @@ export interface HeadOptions {
   seed?: number;
 }
 
+/** Of one AdamW step (Loshchilov & Hutter 2019); {@link defaultStepOptions} has the defaults. */
 export interface StepOptions {
+  /** Step size. */
   learningRate: number;
+  /** Decoupled: times the learning rate, off the weights before the step. */
   weightDecay: number;
+  /** Decay of the first moment. */
   beta1: number;
+  /** Decay of the second moment. */
   beta2: number;
+  /** Added to the root of the second moment. */
   epsilon: number;
   /** Global norm to clip to; 0: no clipping. */
   maxNorm: number;
@@ -214,6 +237,7 @@ export interface HeadState {
   steps: number;
 }
 
+/** Cross entropy of a batch. */
 export interface LossResult {
   /** Mean cross entropy over the pixels that count; 0 when there are none. */
   loss: number;

@@ -33,6 +33,9 @@ export function classPercentages(map: Uint8Array, set: ClassSet): ClassShare[] {
 /**
  * A text table of the pixels and percent (of all pixels) of every class, by class index, with a total;
  * pixels without a class get a line of their own where there are any.
+ *
+ * @param map class indices H×W of any size.
+ * @param set the classes that the map was made with.
  */
 export function classStatistics(map: Uint8Array, set: ClassSet): string {
   const { counts, ignored } = countPixels(map, set);

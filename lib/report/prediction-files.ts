@@ -7,13 +7,17 @@ import { classStatistics } from './class-statistics.js';
 import { colorize, sideBySide } from './colorize.js';
 import { encodeNpy } from './npy.js';
 
+/** An image and what was made of it. */
 export interface Prediction {
-  /** RGB, H×W×3 */
+  /** RGB, H×W×3, row by row. */
   readonly original: Uint8Array;
   /** Class indices, H×W of the original. */
   readonly map: Uint8Array;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
+  /** Names and colours of the indices. */
   readonly classSet: ClassSet;
 }
 
@@ -29,9 +33,11 @@ export const predictionFiles = [
 /**
  * Writes `<dir>/<name>_segmentation/` with the five {@link predictionFiles}. The folder appears with all of them or
  * not at all; one of an earlier run is replaced.
+ *
+ * @param dir the folder above; made where absent.
  * @param name the image's name without folder and extension
  * @returns the folder
- * @throws INVALID_ARGUMENT for a name that is no file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
+ * @throws DinoSegError INVALID_ARGUMENT for a name that is no file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
  */
 export async function writePrediction(dir: string, name: string, prediction: Prediction): Promise<string> {
   if (!/^[^/\\\0]+$/.test(name))

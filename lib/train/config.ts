@@ -7,6 +7,7 @@ import { checkImageSize } from '../model/image-size.js';
 import { didYouMean } from '../nearest.js';
 import { withoutUndefined } from '../without-undefined.js';
 
+/** The settings of a training run; {@link trainDefaults} has their defaults. */
 export interface TrainConfig {
   /** The network: a TorchScript file written by `convert`. */
   model: string;
@@ -20,12 +21,15 @@ export interface TrainConfig {
   labelKind: LabelKind | null;
   /** `live`: every image goes through the network in every epoch, augmented. */
   mode: 'live';
+  /** Passes over the training images. */
   epochs: number;
   /** Epochs without a better mIoU after which to stop; 0: never. */
   patience: number;
   /** Of AdamW at the start; cosine annealing takes it to 0. */
   learningRate: number;
+  /** Of AdamW. */
   weightDecay: number;
+  /** Images that go through the network together. */
   batchSize: number;
   /** Batches whose gradients are gathered for one step. */
   accumulate: number;
@@ -35,10 +39,13 @@ export interface TrainConfig {
   imageSize: number;
   /** Probability of a horizontal flip. */
   flip: number;
-  /** Strengths of the colour jitter, as torchvision has them; all 0: none. */
+  /** Strength 0…1 of the colour jitter, with torchvision's meaning; all four 0: none. */
   brightness: number;
+  /** Strength 0…1 of the colour jitter. */
   contrast: number;
+  /** Strength 0…1 of the colour jitter. */
   saturation: number;
+  /** Strength 0…0.5 of the colour jitter, in turns of the colour circle. */
   hue: number;
   /** Of the head's first weights, the order of the images and the augmentation. */
   seed: number;

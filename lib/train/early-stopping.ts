@@ -1,7 +1,10 @@
 /** When a run has a new best epoch, and when it gives up waiting for one. */
 
+/** The epoch with the highest mIoU. */
 export interface BestEpoch {
+  /** From 1. */
   epoch: number;
+  /** 0…1. */
   mIoU: number;
 }
 

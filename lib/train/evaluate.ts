@@ -9,6 +9,7 @@ import type { Scoring } from '../native/surface.js';
 import { evaluationBatches } from './batches.js';
 import { imageIou, meanOf, metricsOf } from './metrics.js';
 
+/** How to evaluate. */
 export interface EvaluateOptions {
   /** Width and height that images and labels are resized to, a multiple of 32. Default 512. */
   imageSize?: number;
@@ -18,11 +19,15 @@ export interface EvaluateOptions {
   prefetch?: number;
   /** Stops between two images. */
   signal?: AbortSignal;
+  /** Images done, of how many. */
   onProgress?: (done: number, total: number) => void;
 }
 
+/** One class of an evaluation. */
 export interface ClassResult {
+  /** Its index in the class set. */
   index: number;
+  /** Its name in the class set. */
   name: string;
   /** 0…1; null where the class occurs in neither labels nor predictions. */
   iou: number | null;
@@ -32,6 +37,7 @@ export interface ClassResult {
 
 /** Shares are 0…1; null where there was nothing to measure. */
 export interface Evaluation {
+  /** That were evaluated. */
   images: number;
   /** Mean of the images' cross entropies; null for ade20k scoring, which no loss belongs to. */
   loss: number | null;
@@ -39,11 +45,15 @@ export interface Evaluation {
   mIoU: number | null;
   /** Mean of the images' own mean IoU: named as such, not comparable with `mIoU`. */
   perImageIoU: number | null;
+  /** Right pixels among all that have a class. */
   pixelAccuracy: number | null;
+  /** By index. */
   classes: ClassResult[];
   /** Pixels, a row a true class, a column a predicted one. */
   confusion: number[][];
+  /** For everything, decoding included. */
   seconds: number;
+  /** Images by seconds. */
   imagesPerSecond: number;
 }
 

@@ -10,31 +10,41 @@ import { cosineLearningRate, schedule } from './schedule.js';
 
 /** Where training is; comes after every batch and every evaluated image. */
 export interface TrainProgress {
+  /** What is being done with the epoch. */
   phase: 'train' | 'evaluate';
+  /** From 1. */
   epoch: number;
+  /** Of the whole run. */
   epochs: number;
-  /** Images of this phase. */
+  /** Images of this phase that are done. */
   done: number;
+  /** Images of this phase. */
   total: number;
   /** Mean of the epoch's batches so far; null while evaluating. */
   loss: number | null;
 }
 
+/** What a run tells while it works, and how it is stopped. */
 export interface TrainHooks {
   /** Stops at the next optimiser step, with a state to resume from. */
   signal?: AbortSignal;
+  /** After every batch and every evaluated image. */
   onProgress?: (progress: TrainProgress) => void;
+  /** After every epoch: the line of metrics.jsonl. */
   onEpoch?: (metrics: EpochMetrics) => void;
   /** Lines of training.log. */
   onLog?: (line: string) => void;
 }
 
+/** What a run came to. */
 export interface TrainResult {
+  /** The run folder. */
   out: string;
   /** null when no epoch had a mIoU that could be measured. */
   best: BestEpoch | null;
   /** Epochs that were done, in this and earlier sittings. */
   epochs: number;
+  /** Whether `patience` ended it before its last epoch. */
   stoppedEarly: boolean;
 }
 
@@ -44,6 +54,8 @@ export interface TrainResult {
  * Gradients of `accumulate` batches, each divided by `accumulate`, make a step; what is left of an epoch's end makes a
  * step of its own, with as much less weight. Going on with `resume` gives the weights of a run that never stopped.
  *
+ * @param given `model`, `data` and `out`, and what should differ from {@link trainDefaults}.
+ * @param hooks `resume` goes on with the run in `out`; without it, a folder that holds a run is refused.
  * @throws DinoSegError ABORTED when the signal stopped it; RUN for a loss that is not finite, and as `openRun`;
  *   IMAGE, LABEL_SIZE, LABEL_VALUE from the data; DISK_FULL, IO; OUT_OF_MEMORY.
  */

@@ -52,8 +52,11 @@ function classIous(matrix: Float64Array, classes: number): { iou: (number | null
 }
 
 /**
- * Metrics of a K×K confusion matrix (rows truth, columns prediction, row by row; exact up to 2⁵³ pixels).
- * @throws SHAPE where it is not K×K
+ * Metrics of a confusion matrix.
+ *
+ * @param confusion K×K pixels, rows truth, columns prediction, row by row; exact up to 2⁵³.
+ * @param classes K.
+ * @throws DinoSegError SHAPE where it is not K×K.
  */
 export function metricsOf(confusion: ArrayLike<number | bigint>, classes: number): Metrics {
   const matrix = counts(confusion, classes);
@@ -70,9 +73,12 @@ export function metricsOf(confusion: ArrayLike<number | bigint>, classes: number
 
 /**
  * The reference's figure for one image: the mean IoU over the classes that occur in its truth or its prediction;
- * null for an image without a labelled pixel. Its mean over images ({@link meanOf}) is the "per-image IoU", which
+ * null for an image without a labelled pixel. Its mean over images is the "per-image IoU", which
  * weighs rare classes by chance: the headline is {@link Metrics.mIoU}.
- * @throws SHAPE where the matrix is not K×K
+ *
+ * @param confusion K×K pixels, as {@link metricsOf} takes them.
+ * @param classes K.
+ * @throws DinoSegError SHAPE where the matrix is not K×K.
  */
 export function imageIou(confusion: ArrayLike<number | bigint>, classes: number): number | null {
   return meanOf(classIous(counts(confusion, classes), classes).iou);

@@ -9,25 +9,47 @@ import type { SegmentationModel, SegmentImageOptions } from '../model/segmentati
 import { writePrediction } from '../report/prediction-files.js';
 import { listImages, outputNames } from './image-list.js';
 
+/** How to segment, and where to write. `onProgress` hears images, not windows. */
 export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress'> {
   /** Names and colours of the head's outputs. */
   classSet: ClassSet;
   /** Folder to write to: `<image name>_segmentation/` with five files for each image. */
   output: string;
+  /** Stops; folders that are written stay. */
   signal?: AbortSignal;
+  /** Images done, of how many. */
   onProgress?: (done: number, total: number) => void;
 }
 
+/** One written prediction. */
+export interface WrittenPrediction {
+  /** Path of the image. */
+  image: string;
+  /** The folder with its files. */
+  folder: string;
+}
+
+/** One image that could not be read. */
+export interface FailedPrediction {
+  /** Path of the image. */
+  image: string;
+  /** FILE_NOT_FOUND, IMAGE or IO. */
+  error: DinoSegError;
+}
+
+/** What became of each image. */
 export interface PredictResult {
-  written: { image: string; folder: string }[];
+  /** In the order of the images. */
+  written: WrittenPrediction[];
   /** Images that could not be decoded or found; the others were done nevertheless. */
-  failed: { image: string; error: DinoSegError }[];
+  failed: FailedPrediction[];
 }
 
 /**
  * Segments images one after another while the next ones are decoded, and writes five files for each
- * (see README.md). Folders stand for the images in them.
+ * (see README.md).
  *
+ * @param inputs paths of images; folders stand for the images in them.
  * @throws DinoSegError HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images that cannot be
  *   read are listed in the result instead.
  */

@@ -2,15 +2,21 @@
 
 /** The part of a stream that {@link ProgressBar} needs; process.stderr is one. */
 export interface ProgressStream {
+  /** Takes text at once. */
   write(text: string): unknown;
+  /** Whether a line can be drawn over. */
   isTTY?: boolean;
+  /** Characters of a line. Default 80. */
   columns?: number;
 }
 
+/** How far something is. */
 export interface ProgressUpdate {
   /** What is being done, e.g. `epoch 3/20`. */
   label: string;
+  /** Images, or whatever is counted. */
   done: number;
+  /** All of them. */
   total: number;
   /** Shown where it is a number. */
   loss?: number | null;
@@ -30,11 +36,18 @@ export class ProgressBar {
   #drawnAt = -Infinity;
   #drawn = false;
 
+  /**
+   * A bar that is not drawn yet.
+   *
+   * @param stream where it is drawn. Default: standard error.
+   * @param now a clock in milliseconds. Default: `performance.now`.
+   */
   constructor(
     private readonly stream: ProgressStream = process.stderr,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
+  /** Draws at most ten times a second; without a terminal, writes a line every 30 s. */
   update(update: ProgressUpdate): void {
     const now = this.now();
     if (update.label !== this.#label) this.#begin(update, now);

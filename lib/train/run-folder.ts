@@ -6,6 +6,7 @@ import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { ClassHead, type HeadPlacement } from '../model/class-head.js';
 import { configDifferences, configKeys, type TrainConfig } from './config.js';
+import type { BestEpoch } from './early-stopping.js';
 
 /** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
 export interface EpochMetrics {
@@ -13,11 +14,13 @@ export interface EpochMetrics {
   epoch: number;
   /** Mean loss of the epoch's images while they were trained on. */
   trainLoss: number;
+  /** Mean of the validation images' losses. */
   valLoss: number | null;
   /** Of the validation set: one confusion matrix, mean over the classes that occur in its labels. */
   mIoU: number | null;
   /** Mean of the images' own mIoU; higher or lower than mIoU, and no substitute for it. */
   perImageIoU: number | null;
+  /** Right pixels among all that have a class. */
   pixelAccuracy: number | null;
   /** Learning rate of the epoch's last step. */
   lr: number;
@@ -33,12 +36,14 @@ export interface RunPosition {
   epoch: number;
   /** Batches of it that are done; a multiple of `accumulate`, or all of them. */
   batch: number;
-  /** Of those batches: sum of the losses times images, the images, the seconds. */
+  /** Sum over those batches of loss times images. */
   lossSum: number;
+  /** Of those batches. */
   images: number;
+  /** That those batches took. */
   seconds: number;
   /** Best epoch so far. */
-  best: { epoch: number; mIoU: number } | null;
+  best: BestEpoch | null;
   /** The random state: every random choice follows from it, the epoch and the image's index. */
   seed: number;
   /** All epochs are done, or the run stopped early. */
@@ -158,7 +163,7 @@ export class RunFolder {
   }
 
   /** Saves the weights as the best so far. */
-  async saveBest(head: ClassHead, best: { epoch: number; mIoU: number }): Promise<void> {
+  async saveBest(head: ClassHead, best: BestEpoch): Promise<void> {
     await head.save(this.file('best.safetensors'), { metadata: { ...best, ...this.#origin } });
   }
 

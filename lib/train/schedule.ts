@@ -1,5 +1,6 @@
 /** Learning rates and steps of a run. */
 
+/** Counts of a run's batches and steps. */
 export interface Schedule {
   /** Batches of an epoch; the last one may be smaller. */
   batchesPerEpoch: number;
@@ -9,13 +10,20 @@ export interface Schedule {
   totalSteps: number;
 }
 
-/** How many batches and steps a data set gives. */
-export function schedule(options: {
+/** What a schedule follows from. */
+export interface ScheduleOptions {
+  /** Training images. */
   images: number;
+  /** Images of a batch. */
   batchSize: number;
+  /** Batches of a step. */
   accumulate: number;
+  /** Passes over the images. */
   epochs: number;
-}): Schedule {
+}
+
+/** How many batches and steps a data set gives. */
+export function schedule(options: ScheduleOptions): Schedule {
   const batchesPerEpoch = Math.ceil(options.images / options.batchSize);
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / options.accumulate);
   return { batchesPerEpoch, stepsPerEpoch, totalSteps: stepsPerEpoch * options.epochs };
@@ -24,6 +32,10 @@ export function schedule(options: {
 /**
  * Cosine annealing to 0, stepped each optimiser step: the learning rate of step `step` (from 0) of `totalSteps`.
  * Closed form of Loshchilov & Hutter, "SGDR" (2017), eq. 5 with a minimum of 0 and no restart.
+ *
+ * @param initial learning rate of step 0.
+ * @param step from 0.
+ * @param totalSteps {@link Schedule.totalSteps}.
  */
 export function cosineLearningRate(initial: number, step: number, totalSteps: number): number {
   return (initial * (1 + Math.cos((Math.PI * step) / totalSteps))) / 2;
