@@ -1,10 +1,11 @@
 /** Loads libtorch and the engine that was built for it, once a process and thread. */
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
+import { isCutShort } from './elf.js';
 import { findLibtorch, supportedSeries, type Libtorch } from './libtorch.js';
 import type { Engine } from './surface.js';
 
@@ -85,6 +86,14 @@ function load(): { engine: Engine; libtorch: Libtorch } {
 }
 
 function openLibtorch(loader: Loader, folder: string): { major: number; minor: number; patch: number } {
+  const isLibrary = (name: string) =>
+    /\.so(\.|$)/.test(name) && statSync(join(folder, name), { throwIfNoEntry: false })?.isFile();
+  const cut = readdirSync(folder).find((name) => isLibrary(name) && isCutShort(join(folder, name)));
+  if (cut !== undefined)
+    throw new DinoSegError(
+      'LIBTORCH_UNSUPPORTED',
+      `${join(folder, cut)} is cut short: it was not copied or unpacked to its end. Install libtorch anew.`,
+    );
   try {
     return loader.open(folder);
   } catch (cause) {
@@ -109,11 +118,17 @@ function loadAddon<T>(name: string): T {
     );
   }
   try {
-    const nodeGypBuild = require('node-gyp-build') as (folder: string) => T;
-    return nodeGypBuild(folder);
+    const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };
+    const file = nodeGypBuild.path(folder);
+    if (isCutShort(file)) throw new Error(`${file} is cut short`);
+    return require(file) as T;
   } catch (cause) {
-    throw new DinoSegError('ADDON', `The addon in ${folder} does not load: ${(cause as Error).message}`, {
-      cause,
-    });
+    const reason = (cause as Error).message.trim();
+    throw new DinoSegError(
+      'ADDON',
+      `The addon in ${folder} does not load: ${reason}\n` +
+        'Install the package anew, or run `npm run build:native` in its folder to build from source.',
+      { cause },
+    );
   }
 }

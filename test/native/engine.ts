@@ -1,0 +1,164 @@
+/** What cannot be loaded is refused, in processes of their own: a libtorch stays loaded until its process ends. */
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import t, { type Test } from 'tap';
+import { findLibtorch } from '../../lib/native/libtorch.js';
+import { startProgram } from '../helpers/command-line.js';
+
+const root = resolve(import.meta.dirname, '../..');
+const libtorch = findLibtorch();
+const engineName = `torch-${libtorch.series}`;
+const built = (name: string, file: string) => join(root, 'native', name, 'build/Release', file);
+const binaries = { loader: built('loader', 'loader.node'), engine: built(engineName, 'engine.node') };
+
+interface Outcome {
+  code?: string;
+  message?: string;
+  /** Whether it is the package's own error class. */
+  own?: boolean;
+  loaded?: string;
+}
+
+/** Loads the engine of the package in `folder` in a process of its own, after `before`. */
+async function load(t: Test, folder: string, env: Record<string, string>, before = ''): Promise<Outcome> {
+  const program = `${before}
+    const { engine } = await import('${folder}/dist/native/engine.js');
+    const { loadedLibtorch } = await import('${folder}/dist/native/engine.js');
+    const { DinoSegError } = await import('${folder}/dist/errors.js');
+    try {
+      engine();
+      console.log(JSON.stringify({ loaded: loadedLibtorch().series }));
+    } catch (error) {
+      console.log(JSON.stringify({ code: error.code, message: error.message, own: error instanceof DinoSegError }));
+    }`;
+  const none = { LIBTORCH: '', LIBTORCH_USE_PYTORCH: '', VIRTUAL_ENV: '', CONDA_PREFIX: '' };
+  const args = ['--input-type=module', '-e', program];
+  const { stdout, stderr, code, signal } = await startProgram(process.execPath, args, { ...none, ...env }).ended;
+  t.same([code, signal, stderr], [0, null, ''], 'the process ends well');
+  return JSON.parse(stdout) as Outcome;
+}
+
+/** A copy of the package whose native folder holds only these files (path → binary to copy, or contents). */
+function packageWith(t: Test, native: Record<string, string | Buffer>): string {
+  const folder = t.testdir();
+  for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(folder, name), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  for (const [path, content] of Object.entries(native)) {
+    const file = join(folder, 'native', path);
+    mkdirSync(dirname(file), { recursive: true });
+    if (typeof content === 'string') copyFileSync(content, file);
+    else writeFileSync(file, content);
+  }
+  return folder;
+}
+
+function folderOf(t: Test, files: Record<string, string>): string {
+  const folder = t.testdir();
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  return folder;
+}
+
+const lookalike = (version: string) => ({
+  'lib/libtorch.so': 'no library',
+  'lib/libtorch_cpu.so': 'no library',
+  'lib/libc10.so': 'no library',
+  'build-version': `${version}+cpu`,
+});
+const given = { DINOV3_SEG_LIBTORCH: libtorch.root };
+
+t.test('a named folder that cannot be used is an error with its reason, whatever else there is', async (t) => {
+  const cases: [string, Record<string, string>, RegExp][] = [
+    ['a folder that is no libtorch', { 'readme.txt': '' }, /cannot be used: lib\/libtorch\.so is missing/],
+    ['an unsupported version', lookalike('2.4.1'), /cannot be used: version 2\.4\.1; supported are 2\.11\.x, /],
+    ['libraries that do not load', lookalike('2.13.0'), /libtorch\.so does not load: .*doctor/],
+  ];
+  for (const [name, files, message] of cases)
+    await t.test(name, async (t) => {
+      const folder = folderOf(t, files);
+      const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: folder });
+      t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message, own: true });
+      t.ok(outcome.message!.includes(folder), 'names the folder');
+    });
+});
+
+t.test('a libtorch that was not copied to its end is refused; opening it would end the process', async (t) => {
+  const folder = folderOf(t, lookalike(libtorch.version));
+  // A library's first half: its header, and not its sections.
+  const whole = readFileSync(binaries.engine);
+  writeFileSync(join(folder, 'lib/libtorch_cpu.so'), whole.subarray(0, whole.length / 2));
+  const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: folder });
+  t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message: /libtorch_cpu\.so is cut short/, own: true });
+});
+
+t.test('without any libtorch the places and the command to run are listed', async (t) => {
+  const cache = join(t.testdir(), 'cache');
+  const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: '', XDG_CACHE_HOME: cache });
+  // A machine may have one in a place that cannot be turned off.
+  if (outcome.loaded) return t.comment('there is a libtorch in a usual place');
+  t.match(outcome, { code: 'LIBTORCH_NOT_FOUND', own: true });
+  for (const part of [`${cache}/dinov3-seg/libtorch`, '/opt/libtorch', '`npx dinov3-seg libtorch install`'])
+    t.ok(outcome.message!.includes(part), part);
+});
+
+t.test('a second libtorch in the process is refused, not loaded', async (t) => {
+  const folder = t.testdir({ lib: {} });
+  // To the process a library of that name is a libtorch; this one is small and has no dependencies.
+  const other = join(folder, 'lib/libtorch_cpu.so');
+  copyFileSync(binaries.loader, other);
+  const before = `process.dlopen({ exports: {} }, '${other}');`;
+  const outcome = await load(t, root, given, before);
+  t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message: /already; a second one/, own: true });
+  t.ok(outcome.message!.includes(join(folder, 'lib')), 'names the first');
+});
+
+t.test('an engine for another libtorch is not tried', async (t) => {
+  const folder = packageWith(t, {
+    'loader/build/Release/loader.node': binaries.loader,
+    'torch-2.99/build/Release/engine.node': binaries.engine,
+    'torch-2.12/prebuilds/linux-x64/engine.glibc.node': binaries.engine,
+  });
+  const other = libtorch.series === '2.12' ? 'torch-2.12' : engineName;
+  if (other === 'torch-2.12') return t.comment('the libtorch here is 2.12');
+  const outcome = await load(t, folder, given);
+  t.match(outcome, { code: 'ADDON', message: /was not built for this libtorch \(built: 2\.12\)/, own: true });
+  t.match(outcome.message, /npm run build:native/);
+});
+
+t.test('a damaged or missing binary is an ADDON error that names it', async (t) => {
+  const whole = readFileSync(binaries.engine);
+  const good = { 'loader/build/Release/loader.node': binaries.loader };
+  const cases: [string, Record<string, string | Buffer>][] = [
+    ['text', { ...good, [`${engineName}/build/Release/engine.node`]: Buffer.from('no library') }],
+    ['cut', { ...good, [`${engineName}/build/Release/engine.node`]: whole.subarray(0, whole.length - 1) }],
+    ['a header', { ...good, [`${engineName}/build/Release/engine.node`]: whole.subarray(0, 40) }],
+    ['empty', { ...good, [`${engineName}/build/Release/engine.node`]: Buffer.alloc(0) }],
+    ['of another platform', { ...good, [`${engineName}/prebuilds/sunos-sparc/engine.node`]: binaries.engine }],
+    ['loader', { 'loader/build/Release/loader.node': Buffer.from('no library') }],
+    ['nothing', {}],
+  ];
+  for (const [name, native] of cases)
+    await t.test(name, async (t) => {
+      const folder = packageWith(t, native);
+      const outcome = await load(t, folder, given);
+      t.match(outcome, { code: 'ADDON', own: true, message: /npm run build:native/ });
+      t.ok(outcome.message!.includes(join(folder, 'native')), 'names the folder');
+    });
+});
+
+t.test('a prebuilt binary loads, and a build from source goes before it', async (t) => {
+  const loader = { 'loader/prebuilds/linux-x64/loader.glibc.node': binaries.loader };
+  const prebuilt = `${engineName}/prebuilds/linux-x64/engine.glibc.node`;
+  const alone = packageWith(t, { ...loader, [prebuilt]: binaries.engine });
+  t.same(await load(t, alone, given), { loaded: libtorch.series });
+  await t.test('both', async (t) => {
+    const both = packageWith(t, {
+      ...loader,
+      [prebuilt]: Buffer.from('no library'),
+      [`${engineName}/build/Release/engine.node`]: binaries.engine,
+    });
+    t.same(await load(t, both, given), { loaded: libtorch.series });
+  });
+});
