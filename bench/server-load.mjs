@@ -9,15 +9,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { ClassHead, SegmentationModel, classPercentages, colorize, decodeImage } from '../dist/index.js';
 import { median, percentile, writeDemoFiles } from './demo-files.mjs';
+import { setting } from './network.mjs';
 
 const { values: flags } = parseArgs({
   options: {
@@ -31,7 +30,6 @@ const concurrency = Number(flags.concurrency);
 // Before libtorch is loaded, here and in the server: the same bits on any number of cores.
 process.env.OMP_NUM_THREADS = '1';
 
-const folder = mkdtempSync(join(tmpdir(), 'server-load-'));
 const faults = [];
 
 /** What the server should say about each scene. */
@@ -262,14 +260,13 @@ function print(figures) {
   );
 }
 
-try {
-  const files = await writeDemoFiles(folder);
-  const expected = await direct(files);
-  const figures = await load(files, expected);
-  if (flags.json) console.log(JSON.stringify({ ...figures, faults }));
-  else print(figures);
-} finally {
-  rmSync(folder, { recursive: true });
+const files = await writeDemoFiles();
+const expected = await direct(files);
+const figures = await load(files, expected);
+if (flags.json) console.log(JSON.stringify({ ...figures, faults }));
+else {
+  setting('scenes of 256×192 at 64×64, server and clients on one machine');
+  print(figures);
 }
 for (const fault of faults) console.error(`NOT AS CLAIMED: ${fault}`);
 process.exitCode = faults.length > 0 ? 1 : 0;
