@@ -1,13 +1,15 @@
 /**
  * A segmentation server.
  *
- *     node server.mjs MODEL HEAD        PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 DEVICE=auto
+ *     node server.mjs MODEL HEAD
+ *
+ * in the environment PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 DEVICE=auto GRACE_SECONDS=10
  *
  *     curl -F file=@street.jpg http://127.0.0.1:3000/segment                  class percentages as JSON
  *     curl -F file=@street.jpg http://127.0.0.1:3000/segment?output=png       a coloured PNG
  *     curl http://127.0.0.1:3000/health
  *
- * SIGTERM and SIGINT: no new connections; requests have ten seconds to end, then they are cancelled.
+ * SIGTERM and SIGINT: no new connections; requests have GRACE_SECONDS to end, then they are cancelled.
  */
 import { openSegmenter } from 'dinov3-seg';
 import { buildApp } from './app.mjs';
@@ -17,8 +19,14 @@ if (!headPath) {
   console.error('usage: node server.mjs MODEL HEAD');
   process.exit(2);
 }
-const { PORT = '3000', HOST = '127.0.0.1', MAX_BYTES, MAX_WAITING, DEVICE = 'auto' } = process.env;
-const graceMilliseconds = 10_000;
+const {
+  PORT = '3000',
+  HOST = '127.0.0.1',
+  MAX_BYTES,
+  MAX_WAITING,
+  DEVICE = 'auto',
+  GRACE_SECONDS = '10',
+} = process.env;
 
 const segmenter = await openSegmenter({ model: modelPath, head: headPath, device: DEVICE });
 for (const warning of segmenter.warnings) console.error(warning);
@@ -31,7 +39,14 @@ const app = await buildApp(segmenter, {
 
 for (const name of ['SIGTERM', 'SIGINT'])
   process.once(name, async () => {
-    const timer = setTimeout(() => stop.abort(), graceMilliseconds);
+    const timer = setTimeout(
+      () => {
+        stop.abort();
+        // Time for the answers that say so; uploads that have stalled get none.
+        setTimeout(() => app.server.closeAllConnections(), 500).unref();
+      },
+      1000 * Number(GRACE_SECONDS),
+    );
     await app.close();
     clearTimeout(timer);
     segmenter[Symbol.dispose]();

@@ -194,6 +194,18 @@ t.test('SIGTERM: what runs is answered, nothing new is taken, exit code 0', asyn
   t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
 });
 
+t.test('SIGTERM does not wait longer than it should for an upload that has stalled', async (t) => {
+  const server = await startServer(t, { GRACE_SECONDS: '0.1' });
+  halfUpload(server);
+  await until(server, ({ running }) => running === 1);
+  const started = performance.now();
+  server.kill('SIGTERM');
+  const { code, signal, stderr } = await server.ended;
+  t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+  const seconds = (performance.now() - started) / 1000;
+  t.ok(seconds < 10, `${seconds.toFixed(1)} s; the time limit of requests is 30 s`);
+});
+
 t.test('under load every good upload is answered right and every bad one is refused', async (t) => {
   const args = [`${root}/bench/server-load.mjs`, '--requests', '40', '--concurrency', '8', '--json'];
   const { code, stdout, stderr } = await startProgram(process.execPath, args).ended;
