@@ -81,8 +81,7 @@ async function loadServer(server, expected, paths) {
       if (i % 10 === 3) await broken(i, post, scenes, tally);
       else if (i % 10 === 7) await cancelled(i, post, scenes, tally);
       else await good(i, post, scenes, expected, tally);
-      if (i + 1 === Math.floor(requests / 10) || i + 1 === requests)
-        marks.push(residentMegabytes(server.pid));
+      if ((i + 1) % Math.ceil(requests / 10) === 0) marks.push(residentMegabytes(server.pid));
     }
   };
   const started = performance.now();
@@ -114,6 +113,7 @@ async function loadServer(server, expected, paths) {
     healthWorst: Math.max(...health),
     megabytesAfterATenth: marks[0],
     megabytesAtTheEnd: after,
+    megabytesByTenths: marks,
     growth,
   };
 }
@@ -256,6 +256,7 @@ function print(figures) {
       `latency of good ones       median ${ms(f.latencyMedian)}, 95 % within ${ms(f.latencyP95)}`,
       `GET /health meanwhile      median ${ms(f.healthMedian)}, worst ${ms(f.healthWorst)}`,
       `resident memory            ${f.megabytesAfterATenth.toFixed(1)} MB after a tenth, ${f.megabytesAtTheEnd.toFixed(1)} MB at the end (${(100 * f.growth).toFixed(1)} %)`,
+      `                           by tenths: ${f.megabytesByTenths.map((value) => value.toFixed(0)).join(' ')} MB`,
     ].join('\n'),
   );
 }
