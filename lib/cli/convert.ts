@@ -5,6 +5,7 @@ import { jsonFlag } from './shared-flags.js';
 export default command({
   name: 'convert',
   summary: 'Builds the network from DINOv3 checkpoints and writes it as a TorchScript file.',
+  stoppable: true,
   flags: {
     backbone: {
       type: 'text',
@@ -27,8 +28,8 @@ export default command({
     },
     ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, dtype, json } }) {
-    const plan = await convert({ backbone, head, out, ...(dtype && { dtype }) });
+  async run({ flags: { backbone, head, out, dtype, json }, signal }) {
+    const plan = await convert({ backbone, head, out, signal, ...(dtype && { dtype }) });
     printResult({ out, ...plan }, json);
   },
 });

@@ -8,6 +8,7 @@ import { jsonFlag } from './shared-flags.js';
 export default command({
   name: 'export',
   summary: 'Writes a TorchScript file with the trained head inside; plain PyTorch loads it.',
+  stoppable: true,
   flags: {
     model: { type: 'text', value: 'FILE', required: true, help: 'the network, a TorchScript file' },
     head: { type: 'text', value: 'FILE', required: true, help: 'the head to put in' },
@@ -19,10 +20,10 @@ export default command({
     },
     ...jsonFlag,
   },
-  async run({ flags: { model: path, head: headPath, out, dtype, json } }) {
-    using model = await SegmentationModel.load(path, withoutUndefined({ dtype }));
+  async run({ flags: { model: path, head: headPath, out, dtype, json }, signal }) {
+    using model = await SegmentationModel.load(path, withoutUndefined({ dtype, signal }));
     using head = await ClassHead.open(headPath);
-    await exportModel(model, head, out);
+    await exportModel(model, head, out, { signal });
     printResult({ out, hidden: head.hidden, classes: head.classes }, json);
   },
 });

@@ -53,11 +53,14 @@ t.test('a signal that is aborted already starts nothing', async (t) => {
 });
 
 t.test('abort stops a forward pass in its middle, and the model works on', async (t) => {
+  const started = performance.now();
   const expected = await (await model.decode(images)).queries.floats();
+  const whole = performance.now() - started;
   for (let i = 0; i < 3; i++) {
     const { outcome, milliseconds } = await abortAfter(30 + 20 * i, (signal) => model.forward(images, { signal }));
     t.equal(outcome, reason);
-    t.ok(milliseconds < 100, `after ${milliseconds.toFixed(1)} ms`);
+    // bench/abort.mjs has the figure on an idle machine.
+    t.ok(milliseconds < whole / 2, `after ${milliseconds.toFixed(1)} ms of a pass of ${whole.toFixed(0)} ms`);
   }
   using decoded = await model.decode(images);
   t.ok(sameBits(await decoded.queries.floats(), expected));
