@@ -5,7 +5,7 @@
 #include <cmath>
 #include <condition_variable>
 
-#if defined(__GLIBC__) && defined(__x86_64__)
+#if defined(__GLIBC__) && defined(__x86_64__) && !defined(DINOV3_SEG_CURRENT_SYMBOLS)
 __asm__(".symver hypot,hypot@GLIBC_2.2.5");
 __asm__(
     ".symver _ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE,"
