@@ -117,8 +117,9 @@ t.test('a child that crashes, hangs, ends early or is not there is a finding', a
 });
 
 t.test('the machine: node, system, memory and disk', (t) => {
-  t.match(nodeFinding('v20.9.0'), { status: 'ok' });
-  t.match(nodeFinding('v20.8.1'), { status: 'fault', advice: /20\.9/ });
+  for (const version of ['v20.19.0', 'v22.12.0', 'v24.0.0']) t.match(nodeFinding(version), { status: 'ok' });
+  for (const version of ['v20.18.3', 'v21.7.0', 'v22.11.0'])
+    t.match(nodeFinding(version), { status: 'fault', advice: /20\.19/ });
   t.match(platformFinding('linux', 'x64', '2.36'), { status: 'ok' });
   t.match(platformFinding('linux', 'x64', undefined), { status: 'fault', advice: /Linux with glibc/ });
   t.match(platformFinding('darwin', 'arm64', undefined), { status: 'fault' });

@@ -42,8 +42,11 @@ function packageFinding(): Finding {
 export function nodeFinding(version: string, napi = 'unknown'): Finding {
   const detail = `${version}, N-API ${napi}`;
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number);
-  if (major > 20 || (major === 20 && minor >= 9)) return { name: 'node', status: 'ok', detail };
-  return { name: 'node', status: 'fault', detail, advice: 'Install Node.js 20.9 or newer.' };
+  // package.json's "engines": `require` of an ES module.
+  const oldestMinor: Record<number, number> = { 20: 19, 22: 12 };
+  const good = major > 22 || minor >= (oldestMinor[major] ?? Infinity);
+  if (good) return { name: 'node', status: 'ok', detail };
+  return { name: 'node', status: 'fault', detail, advice: 'Install Node.js 22.12 or newer (or 20.19).' };
 }
 
 export function platformFinding(platform: string, arch: string, glibc: string | undefined): Finding {
