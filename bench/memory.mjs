@@ -2,6 +2,7 @@
  * Resident memory after the first tenth and at the end of 2,000 segment calls and of 200 load/dispose rounds. Garbage is
  * collected before each reading: class maps that nobody holds wait for V8, up to its own bound.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { SegmentationModel } from '../dist/index.js';
@@ -18,7 +19,7 @@ const collect = runInNewContext('gc');
 async function resident() {
   for (let i = 0; i < 3; i++) {
     collect();
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   return process.memoryUsage.rss();
 }
