@@ -28,7 +28,8 @@ constexpr std::size_t step_bytes = std::size_t{16} << 20;
 /// The file as libtorch's reader asks for it.
 class FileSource : public caffe2::serialize::ReadAdapterInterface {
  public:
-  explicit FileSource(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit FileSource(const std::string& path)
+      : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (fd_ < 0) fail_with(errno);
     struct stat info{};
     if (::fstat(fd_, &info) != 0) {
@@ -48,8 +49,8 @@ class FileSource : public caffe2::serialize::ReadAdapterInterface {
     std::size_t done = 0;
     while (done < bytes) {
       check_cancelled();
-      const ssize_t count = ::pread(fd_, static_cast<char*>(buffer) + done, std::min(bytes - done, step_bytes),
-                                    static_cast<off_t>(position + done));
+      const ssize_t count = ::pread(fd_, static_cast<char*>(buffer) + done,
+                                    std::min(bytes - done, step_bytes), static_cast<off_t>(position + done));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) fail_with(errno);
       if (count == 0) break;
