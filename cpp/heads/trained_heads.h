@@ -1,0 +1,68 @@
+// Heads that are trained side by side on the frozen network's outputs, on one device, without waiting for it.
+// Legend: B batch, N heads, P parameters of a head, Q queries, C width, K classes, H×W labels, h×w mask grid.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "core/class_embed.h"
+
+namespace dinov3_seg {
+
+/// What the frozen network made of some images, on the heads' device. A kind of head uses what it needs.
+struct HeadBatch {
+  std::vector<int64_t> records;  // B; names the images: equal numbers hold equal arrays
+  at::Tensor queries;            // B×Q×C float32 or bfloat16
+  at::Tensor masks;              // B×Q×h×w logits float32 or bfloat16, or their sigmoid as uint8 (255: 1)
+  at::Tensor features;           // B×C×h×w of the backbone's last layer
+  at::Tensor labels;             // B×H×W uint8, below K or 255
+};
+
+/// Sigmoid of a batch's masks, B×Q×h×w float32.
+at::Tensor mask_probabilities(const at::Tensor& masks);
+
+/// Sums of an evaluation, on the heads' device.
+struct HeadCounts {
+  at::Tensor losses;     // B×N×2 float64: Σ w·loss and Σ w of each image (mean of an image = quotient)
+  at::Tensor confusion;  // B×N×K'×K' int64, rows truth; K' classes without "no object"
+};
+
+/// N heads of one kind with their gradients and AdamW moments. Not thread-safe: one job at a time.
+class TrainedHeads {
+ public:
+  TrainedHeads(int64_t heads, int64_t parameters, c10::Device device);
+  virtual ~TrainedHeads() = default;
+
+  int64_t heads() const { return value_.size(0); }
+  c10::Device device() const { return value_.device(); }
+
+  /// Mean loss over the counted pixels of the batch, N float64 on the device; `scale` times its gradient is added to the
+  /// gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from (undefined: all). A head
+  /// without a counted pixel gets loss 0 and no gradient.
+  virtual at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) = 0;
+
+  /// Losses and confusion counts of each image under each head.
+  virtual HeadCounts evaluate(const HeadBatch& batch) = 0;
+
+  /// Takes a step of all heads and clears the gradients. Coefficients: see coefficients(). Gives the gradients' norms
+  /// before clipping, N float32 on the device; a head whose norm is not finite is lost.
+  at::Tensor step(const at::Tensor& coefficients);
+
+  /// What step() takes, N×adamw_coefficients float32 on the CPU, for heads that have taken `steps` steps, this one
+  /// included. `options` one a head, with equal betas and epsilon; `is_active` one a head.
+  static at::Tensor coefficients(const std::vector<StepOptions>& options, const std::vector<int64_t>& steps,
+                                 const std::vector<bool>& is_active);
+
+  /// N×P float32: weights, gradients and AdamW moments.
+  at::Tensor value() const { return value_; }
+  at::Tensor gradient() const { return gradient_; }
+  at::Tensor exp_avg() const { return exp_avg_; }
+  at::Tensor exp_avg_sq() const { return exp_avg_sq_; }
+
+ protected:
+  at::Tensor value_, gradient_, exp_avg_, exp_avg_sq_;
+};
+
+}  // namespace dinov3_seg
