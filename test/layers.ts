@@ -25,8 +25,9 @@ const cppMayImport: Record<string, string[]> = {
   core: [],
   ops: ['core'],
   heads: ['core', 'ops'],
+  cache: ['core', 'ops', 'heads'],
   models: ['core', 'ops'],
-  bindings: ['core', 'ops', 'heads', 'models'],
+  bindings: ['core', 'ops', 'heads', 'cache', 'models'],
   loader: [],
 };
 

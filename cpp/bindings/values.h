@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "bindings/handles.h"
+#include "cache/record_store.h"
+#include "cache/shard_writer.h"
 #include "core/class_embed.h"
 #include "heads/trained_heads.h"
 #include "models/segmentation_model.h"
@@ -35,6 +37,17 @@ template <>
 struct HandleKind<TrainedHeads> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b25, 0x9d2f3a7c81e64f05};
   static constexpr const char* name = "trained heads";
+};
+
+template <>
+struct HandleKind<ShardWriter> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b26, 0x9d2f3a7c81e64f06};
+  static constexpr const char* name = "cache writer";
+};
+template <>
+struct HandleKind<RecordStore> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b27, 0x9d2f3a7c81e64f07};
+  static constexpr const char* name = "record store";
 };
 
 Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor);
@@ -66,6 +79,7 @@ void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
+void export_cache(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

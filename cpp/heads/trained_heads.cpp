@@ -43,25 +43,22 @@ at::Tensor TrainedHeads::step(const at::Tensor& coefficients) {
                     defaults.epsilon);
 }
 
+void TrainedHeads::fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active) {
+  const auto taken = static_cast<double>(steps);
+  row[decay] = static_cast<float>(1 - options.learning_rate * options.weight_decay);
+  row[step_size] = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, taken)));
+  row[root_correction2] = static_cast<float>(std::sqrt(1 - std::pow(options.beta2, taken)));
+  row[max_norm] =
+      options.max_norm > 0 ? static_cast<float>(options.max_norm) : std::numeric_limits<float>::infinity();
+  row[active] = is_active ? 1.0F : 0.0F;
+}
+
 at::Tensor TrainedHeads::coefficients(const std::vector<StepOptions>& options,
                                       const std::vector<int64_t>& steps, const std::vector<bool>& is_active) {
-  const auto heads = static_cast<int64_t>(options.size());
-  at::Tensor table = at::empty({heads, adamw_coefficients}, at::kFloat);
-  auto row = table.accessor<float, 2>();
-  const StepOptions defaults;
-  for (int64_t n = 0; n < heads; ++n) {
-    const StepOptions& o = options[static_cast<size_t>(n)];
-    if (o.beta1 != defaults.beta1 || o.beta2 != defaults.beta2 || o.epsilon != defaults.epsilon)
-      fail("INVALID_ARGUMENT", "heads side by side take AdamW's default betas and epsilon (", defaults.beta1,
-           ", ", defaults.beta2, ", ", defaults.epsilon, "), got ", o.beta1, ", ", o.beta2, ", ", o.epsilon);
-    const auto taken = static_cast<double>(steps[static_cast<size_t>(n)]);
-    row[n][decay] = static_cast<float>(1 - o.learning_rate * o.weight_decay);
-    row[n][step_size] = static_cast<float>(o.learning_rate / (1 - std::pow(o.beta1, taken)));
-    row[n][root_correction2] = static_cast<float>(std::sqrt(1 - std::pow(o.beta2, taken)));
-    row[n][max_norm] =
-        o.max_norm > 0 ? static_cast<float>(o.max_norm) : std::numeric_limits<float>::infinity();
-    row[n][active] = is_active[static_cast<size_t>(n)] ? 1.0F : 0.0F;
-  }
+  at::Tensor table = at::empty({static_cast<int64_t>(options.size()), adamw_coefficients}, at::kFloat);
+  auto* row = table.mutable_data_ptr<float>();
+  for (size_t n = 0; n < options.size(); ++n, row += adamw_coefficients)
+    fill_coefficients(row, options[n], steps[n], is_active[n]);
   return table;
 }
 

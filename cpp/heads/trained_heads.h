@@ -67,6 +67,9 @@ class TrainedHeads {
   static at::Tensor coefficients(const std::vector<StepOptions>& options, const std::vector<int64_t>& steps,
                                  const std::vector<bool>& is_active);
 
+  /// A row of it, adamw_coefficients floats.
+  static void fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active);
+
   /// N×P float32: weights, gradients and AdamW moments.
   at::Tensor value() const { return value_; }
   at::Tensor gradient() const { return gradient_; }

@@ -13,8 +13,8 @@ struct ScoreSizes {
   int64_t batch, heads, classes, grid_height, grid_width, height, width;
 };
 
-/// Throws SHAPE unless scores are B×N×K×h×w float32 with K ≤ 255, labels B×H×W uint8 on the same device, class weights N×K,
-/// and `losses` one a head (or empty, where there is no loss to choose).
+/// Throws SHAPE unless scores are B×N×K×h×w float32 with K ≤ 255, labels B×H×W uint8 on the same device,
+/// class weights N×K, and `losses` one a head (or empty, where there is no loss to choose).
 inline ScoreSizes check_scores(const at::Tensor& scores, const at::Tensor& labels,
                                const std::optional<at::Tensor>& class_weights, at::IntArrayRef losses) {
   if (scores.dim() != 5 || scores.scalar_type() != at::kFloat || scores.size(2) > 255 || scores.numel() == 0)

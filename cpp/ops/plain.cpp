@@ -1,4 +1,5 @@
-// The operators by libtorch's own: for devices without a fused kernel, and the truth that those are tested against.
+// The operators by libtorch's own: for devices without a fused kernel, and the truth that those are tested
+// against.
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
@@ -20,7 +21,8 @@ struct PixelLoss {
 PixelLoss cross_entropy(const at::Tensor& resized, const at::Tensor& index, bool gradient) {
   const at::Tensor log_probs = at::log_softmax(resized, 1);
   PixelLoss result{-log_probs.gather(1, index).squeeze(1), {}};
-  if (gradient) result.d_resized = log_probs.exp().scatter_add_(1, index, at::full_like(index, -1, at::kFloat));
+  if (gradient)
+    result.d_resized = log_probs.exp().scatter_add_(1, index, at::full_like(index, -1, at::kFloat));
   return result;
 }
 
@@ -76,8 +78,8 @@ at::Tensor plain_score_counts(const at::Tensor& scores, const at::Tensor& labels
 }
 
 at::Tensor plain_adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_avg,
-                            at::Tensor& exp_avg_sq, const at::Tensor& coefficients, double beta1, double beta2,
-                            double epsilon) {
+                            at::Tensor& exp_avg_sq, const at::Tensor& coefficients, double beta1,
+                            double beta2, double epsilon) {
   const auto column = [&](int64_t index) { return coefficients.slice(1, index, index + 1); };  // N×1
   const at::Tensor norm = gradient.norm(2, {1}, true);                                         // N×1
   const at::Tensor is_active = column(active).gt(0);

@@ -57,7 +57,7 @@ export function random(seed: number, ...streamIds: number[]): RandomStream {
 }
 
 /** Keeps apart the streams that different parts of the package take from one seed. */
-export const streams = { shuffle: 1, augment: 2, scene: 3 } as const;
+export const streams = { shuffle: 1, augment: 2, scene: 3, view: 4 } as const;
 
 /** A random order of 0…n−1 for an epoch (Fisher–Yates). */
 export function shuffle(n: number, seed: number, epoch: number): number[] {

@@ -23,6 +23,14 @@ export interface ModelHandle {
 export interface HeadHandle {
   readonly [kind]: 'head';
 }
+/** Appends records to a cache; it holds the cache's lock while it lives. */
+export interface CacheWriterHandle {
+  readonly [kind]: 'cache writer';
+}
+/** Records of a cache, for reading. */
+export interface RecordStoreHandle {
+  readonly [kind]: 'record store';
+}
 /** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
 export interface HeadsHandle {
   readonly [kind]: 'trained heads';
@@ -298,6 +306,63 @@ export interface LossResult {
   pixels: number;
 }
 
+/** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */
+export interface RecordPart {
+  name: string;
+  /** Without the batch. */
+  shape: number[];
+  /** float32 or bfloat16; masks also uint8 (their sigmoid), labels uint8. */
+  dtype: DType;
+}
+
+/** Where a record went in its file; `checksum`: XXH64 in 16 hexadecimal digits. */
+export interface WrittenRecord {
+  offset: number;
+  checksum: string;
+  /** Labelled pixels of each class. */
+  classPixels: number[];
+}
+
+/** Records by their places: `file` an index into `files`, `offset` in it, one of each a record. */
+export interface RecordStoreOptions {
+  layout: RecordPart[];
+  cacheId: string;
+  files: string[];
+  file: Int32Array;
+  offset: Float64Array;
+  checksum: BigUint64Array;
+  device: string;
+}
+
+/** An epoch, or what is left of one. Legend: N heads, S steps. */
+export interface TrainingPlan {
+  /** Records in the order of training. */
+  records: Int32Array;
+  batchSize: number;
+  /** Batches a step; what is left at the end makes a step of its own. */
+  accumulate: number;
+  /** S×N. */
+  learningRates: Float64Array;
+  /** N; their `learningRate` is not used. */
+  options: StepOptions[];
+  /** N, taken before. */
+  steps: number[];
+  /** A record each: the head that leaves it out, or −1. */
+  folds?: Int32Array;
+}
+
+/** What was done of a plan. */
+export interface TrainingPlanResult {
+  /** All, or up to the step at which the time was over. */
+  batches: number;
+  /** Batches × N. */
+  losses: Float64Array;
+  /** Steps × N, before clipping; one that is not finite: the head is lost. */
+  norms: Float32Array;
+  /** N, taken now. */
+  steps: number[];
+}
+
 export interface Engine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
@@ -312,7 +377,9 @@ export interface Engine {
   /** {@link tensorData} that disposes of the tensor: without a copy where nothing else uses its memory. */
   takeData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
-  dispose(handle: TensorHandle | ModelHandle | HeadHandle | HeadsHandle): void;
+  dispose(
+    handle: TensorHandle | ModelHandle | HeadHandle | HeadsHandle | CacheWriterHandle | RecordStoreHandle,
+  ): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
   createJob(onProgress?: (done: number, total: number) => void): JobHandle;
@@ -420,6 +487,42 @@ export interface Engine {
   headsEvaluate(heads: HeadsHandle, batch: HeadBatch): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
+
+  /** Bytes of a record. */
+  recordBytes(layout: RecordPart[]): number;
+  /** Takes the lock: CACHE while another writer has it. */
+  createCacheWriter(layout: RecordPart[], cacheId: string, lockPath: string): CacheWriterHandle;
+  /** Goes on with a file of records of which `sizeBytes` count (0: a new one). */
+  openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
+  /** Appends a record for each image of a batch; arrays by the layout's names. One call at a time. */
+  appendRecords(
+    writer: CacheWriterHandle,
+    parts: Record<string, TensorHandle>,
+    classes: number,
+  ): Promise<WrittenRecord[]>;
+  /** What was appended survives a power cut from here on. */
+  syncShard(writer: CacheWriterHandle): Promise<void>;
+  /** XXH64 of a file, 16 hexadecimal digits. */
+  contentDigest(path: string): Promise<string>;
+  /** Maps the records. */
+  createRecordStore(options: RecordStoreOptions): RecordStoreHandle;
+  /** Compares each record with its checksum; those that do not fit. */
+  verifyRecords(store: RecordStoreHandle, job?: JobHandle): Promise<{ record: number; reason: string }[]>;
+  /** Copies records to the device and to pinned memory as far as they fit; without a budget, what is free. */
+  loadRecords(
+    store: RecordStoreHandle,
+    budget?: { deviceBytes: number; pinnedBytes: number },
+    job?: JobHandle,
+  ): Promise<{ onDevice: number; inPinnedMemory: number }>;
+  /** Takes steps until the plan is done or `seconds` are over, at least one. */
+  trainCached(
+    heads: HeadsHandle,
+    store: RecordStoreHandle,
+    plan: TrainingPlan,
+    seconds: number,
+  ): Promise<TrainingPlanResult>;
+  /** Losses R×N×2 and counts R×N×K×K of R records. */
+  evaluateCached(heads: HeadsHandle, store: RecordStoreHandle, records: Int32Array): Promise<HeadsEvaluation>;
 
   /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
   prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;
