@@ -11,12 +11,6 @@
 namespace dinov3_seg {
 namespace {
 
-Precision parse_precision(const std::string& name) {
-  if (name == "bfloat16") return Precision::bfloat16;
-  if (name == "float32") return Precision::float32;
-  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected bfloat16 or float32");
-}
-
 Napi::Value wrap_head(Napi::Env env, ClassEmbed head) {
   const int64_t bytes = (head.weight().value.numel() + head.bias().value.numel()) * 4 * 4;
   return wrap(env, std::make_shared<ClassEmbed>(std::move(head)), bytes);
@@ -119,10 +113,7 @@ Napi::Value head_autograd(const Napi::CallbackInfo& info) {
 
 /// headStep(head, options: StepOptions): Promise<{gradNorm}>
 Napi::Value head_step(const Napi::CallbackInfo& info) {
-  const Napi::Object object = object_argument(info[1], "options");
-  const StepOptions options{number_field(object, "learningRate"), number_field(object, "weightDecay"),
-                            number_field(object, "beta1"),        number_field(object, "beta2"),
-                            number_field(object, "epsilon"),      number_field(object, "maxNorm")};
+  const StepOptions options = step_options(info[1]);
   return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0]), options]() -> Finish {
     return [norm = head->step(options)](Napi::Env env) -> Napi::Value {
       Napi::Object result = Napi::Object::New(env);

@@ -84,6 +84,21 @@ std::map<std::string, std::string> string_map(const Napi::Object& object) {
   return map;
 }
 
+StepOptions step_options(const Napi::Value& value) {
+  const Napi::Object object = object_argument(value, "options");
+  return {number_field(object, "learningRate"), number_field(object, "weightDecay"),
+          number_field(object, "beta1"),        number_field(object, "beta2"),
+          number_field(object, "epsilon"),      number_field(object, "maxNorm")};
+}
+
+std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* what) {
+  if (!value.IsArray()) fail("INVALID_ARGUMENT", what, " must be an array");
+  const Napi::Array array = value.As<Napi::Array>();
+  std::vector<Napi::Value> items;
+  for (uint32_t i = 0; i < array.Length(); ++i) items.push_back(array.Get(i));
+  return items;
+}
+
 /// A view of the tensor's memory, which it keeps alive.
 Napi::ArrayBuffer external_buffer(Napi::Env env, const at::Tensor& tensor) {
   // An external buffer without memory would be a detached one.

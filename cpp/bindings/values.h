@@ -11,6 +11,7 @@
 
 #include "bindings/handles.h"
 #include "core/class_embed.h"
+#include "heads/trained_heads.h"
 #include "models/segmentation_model.h"
 
 namespace dinov3_seg {
@@ -30,6 +31,11 @@ struct HandleKind<ClassEmbed> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b23, 0x9d2f3a7c81e64f03};
   static constexpr const char* name = "head";
 };
+template <>
+struct HandleKind<TrainedHeads> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b25, 0x9d2f3a7c81e64f05};
+  static constexpr const char* name = "trained heads";
+};
 
 Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor);
 at::Tensor tensor_argument(const Napi::Value& value);
@@ -43,6 +49,9 @@ bool boolean_field(const Napi::Object& object, const char* name);
 at::Tensor tensor_field(const Napi::Object& object, const char* name);
 std::string string_argument(const Napi::Value& value, const char* what);
 std::map<std::string, std::string> string_map(const Napi::Object& object);
+StepOptions step_options(const Napi::Value& value);
+/// The items of an array; throws INVALID_ARGUMENT naming it for anything else.
+std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* what);
 
 /// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array.
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
@@ -56,6 +65,7 @@ void export_tensors(Napi::Env env, Napi::Object exports);
 void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
+void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

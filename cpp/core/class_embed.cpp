@@ -76,6 +76,12 @@ at::Tensor cross_entropy_backward(const Forward& f, double scale) {
 
 }  // namespace
 
+Precision parse_precision(const std::string& name) {
+  if (name == "bfloat16") return Precision::bfloat16;
+  if (name == "float32") return Precision::float32;
+  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected bfloat16 or float32");
+}
+
 ClassEmbed::ClassEmbed(int64_t hidden, int64_t classes, c10::Device device, Precision precision,
                        uint64_t seed)
     : ClassEmbed(xavier_uniform(hidden, classes, seed), at::zeros({classes}), device, precision) {}

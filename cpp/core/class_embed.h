@@ -5,12 +5,16 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 namespace dinov3_seg {
 
 /// Precision of the linear layer's products. `bfloat16` does what torch.autocast(bfloat16) does: operands and
 /// logits rounded to bfloat16, weights, scores, loss and optimiser in float32.
 enum class Precision { bfloat16, float32 };
+
+/// `bfloat16` or `float32`; anything else throws INVALID_ARGUMENT.
+Precision parse_precision(const std::string& name);
 
 struct LossResult {
   double loss = 0;     // mean cross entropy over the counted pixels; 0 when there are none

@@ -15,6 +15,16 @@ at::Tensor mask_probabilities(const at::Tensor& masks) {
   return masks.to(at::kFloat).sigmoid();
 }
 
+HeadMeans mean_of(const at::Tensor& sums, const at::Tensor& include, double scale) {
+  // where(), not a product: an image that is left out may have a loss that is not finite.
+  const at::Tensor own = include.defined() ? at::where(include.unsqueeze(2).gt(0), sums, 0.0) : sums;
+  const at::Tensor total = own.sum(0);  // N×2
+  const at::Tensor weight = total.select(1, 1), counted = weight.gt(0);
+  const at::Tensor each = at::where(counted, scale / weight, 0.0).to(at::kFloat);  // N
+  return {at::where(counted, total.select(1, 0) / weight, 0.0),
+          include.defined() ? each * include : each.expand({sums.size(0), sums.size(1)})};
+}
+
 TrainedHeads::TrainedHeads(int64_t heads, int64_t parameters, c10::Device device) {
   if (heads < 1 || parameters < 1)
     fail("INVALID_ARGUMENT", "expected at least one head with parameters, got ", heads, " with ", parameters);
@@ -38,13 +48,18 @@ at::Tensor TrainedHeads::coefficients(const std::vector<StepOptions>& options,
   const auto heads = static_cast<int64_t>(options.size());
   at::Tensor table = at::empty({heads, adamw_coefficients}, at::kFloat);
   auto row = table.accessor<float, 2>();
+  const StepOptions defaults;
   for (int64_t n = 0; n < heads; ++n) {
     const StepOptions& o = options[static_cast<size_t>(n)];
+    if (o.beta1 != defaults.beta1 || o.beta2 != defaults.beta2 || o.epsilon != defaults.epsilon)
+      fail("INVALID_ARGUMENT", "heads side by side take AdamW's default betas and epsilon (", defaults.beta1,
+           ", ", defaults.beta2, ", ", defaults.epsilon, "), got ", o.beta1, ", ", o.beta2, ", ", o.epsilon);
     const auto taken = static_cast<double>(steps[static_cast<size_t>(n)]);
     row[n][decay] = static_cast<float>(1 - o.learning_rate * o.weight_decay);
     row[n][step_size] = static_cast<float>(o.learning_rate / (1 - std::pow(o.beta1, taken)));
     row[n][root_correction2] = static_cast<float>(std::sqrt(1 - std::pow(o.beta2, taken)));
-    row[n][max_norm] = o.max_norm > 0 ? static_cast<float>(o.max_norm) : std::numeric_limits<float>::infinity();
+    row[n][max_norm] =
+        o.max_norm > 0 ? static_cast<float>(o.max_norm) : std::numeric_limits<float>::infinity();
     row[n][active] = is_active[static_cast<size_t>(n)] ? 1.0F : 0.0F;
   }
   return table;

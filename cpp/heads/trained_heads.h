@@ -29,6 +29,17 @@ struct HeadCounts {
   at::Tensor confusion;  // B×N×K'×K' int64, rows truth; K' classes without "no object"
 };
 
+/// What the sums of a batch give each head.
+struct HeadMeans {
+  at::Tensor loss;  // N float64: Σ w·loss / Σ w over the images it learns from, 0 where nothing counts
+  at::Tensor
+      factor;  // B×N float32, what makes gradients of Σ w·loss those of scale · mean; 0: nothing to learn
+};
+
+/// Sums B×N×2 float64 as score_loss gives them; `include` as accumulate() takes it. Waits for nothing on the
+/// device.
+HeadMeans mean_of(const at::Tensor& sums, const at::Tensor& include, double scale);
+
 /// N heads of one kind with their gradients and AdamW moments. Not thread-safe: one job at a time.
 class TrainedHeads {
  public:
@@ -38,20 +49,21 @@ class TrainedHeads {
   int64_t heads() const { return value_.size(0); }
   c10::Device device() const { return value_.device(); }
 
-  /// Mean loss over the counted pixels of the batch, N float64 on the device; `scale` times its gradient is added to the
-  /// gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from (undefined: all). A head
-  /// without a counted pixel gets loss 0 and no gradient.
+  /// Mean loss over the counted pixels of the batch, N float64 on the device; `scale` times its gradient is
+  /// added to the gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from
+  /// (undefined: all). A head without a counted pixel gets loss 0 and no gradient.
   virtual at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) = 0;
 
   /// Losses and confusion counts of each image under each head.
   virtual HeadCounts evaluate(const HeadBatch& batch) = 0;
 
-  /// Takes a step of all heads and clears the gradients. Coefficients: see coefficients(). Gives the gradients' norms
-  /// before clipping, N float32 on the device; a head whose norm is not finite is lost.
+  /// Takes a step of all heads and clears the gradients. Coefficients: see coefficients(). Gives the
+  /// gradients' norms before clipping, N float32 on the device; a head whose norm is not finite is lost.
   at::Tensor step(const at::Tensor& coefficients);
 
-  /// What step() takes, N×adamw_coefficients float32 on the CPU, for heads that have taken `steps` steps, this one
-  /// included. `options` one a head, with equal betas and epsilon; `is_active` one a head.
+  /// What step() takes, N×adamw_coefficients float32 on the CPU, for heads that have taken `steps` steps,
+  /// this one included. `options` and `is_active` one a head. Throws INVALID_ARGUMENT for other betas and
+  /// epsilon than the defaults, which step() has for all.
   static at::Tensor coefficients(const std::vector<StepOptions>& options, const std::vector<int64_t>& steps,
                                  const std::vector<bool>& is_active);
 

@@ -23,6 +23,10 @@ export interface ModelHandle {
 export interface HeadHandle {
   readonly [kind]: 'head';
 }
+/** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
+export interface HeadsHandle {
+  readonly [kind]: 'trained heads';
+}
 
 /** Steers one call: made by `createJob`. */
 export interface JobHandle {
@@ -242,6 +246,55 @@ export interface HeadState {
   steps: number;
 }
 
+/** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
+export interface HeadsOptions {
+  /** `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K. */
+  kind: 'class_embed';
+  hidden: number;
+  classes: number;
+  device: string;
+  /** Of the linear layer, as for one head. */
+  precision: 'bfloat16' | 'float32';
+  /**
+   * One a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
+   * scores.
+   */
+  losses: readonly ('reference' | 'nll')[];
+  /** N×K, not negative; absent: 1. */
+  classWeights?: TensorHandle;
+  /** N×R×C and N×R. */
+  weight: TensorHandle;
+  bias: TensorHandle;
+}
+
+/** Outputs of the frozen network for some images, on any device. */
+export interface HeadBatch {
+  /** Names the images: equal numbers stand for equal arrays. */
+  records: readonly number[];
+  /** B×Q×C, float32 or bfloat16. */
+  queries: TensorHandle;
+  /** Logits B×Q×h×w (float32 or bfloat16), or their sigmoid as uint8 (255: 1). */
+  masks: TensorHandle;
+  /** B×H×W uint8, below K or 255 (not counted). */
+  labels: TensorHandle;
+}
+
+/** N×P each (weight R×C row by row, then bias R), float32, on the CPU. */
+export interface HeadsState {
+  value: TensorHandle;
+  gradient: TensorHandle;
+  expAvg: TensorHandle;
+  expAvgSq: TensorHandle;
+}
+
+/** Of each image under each head. */
+export interface HeadsEvaluation {
+  /** B×N×2: Σ w·loss and Σ w, without class weights; their quotient is the image's loss. */
+  losses: Float64Array;
+  /** B×N×K×K counts, rows truth, columns prediction. */
+  confusion: Float64Array;
+}
+
 /** Cross entropy of a batch. */
 export interface LossResult {
   /** Mean cross entropy over the pixels that count; 0 when there are none. */
@@ -263,8 +316,8 @@ export interface Engine {
   tensorData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
   /** {@link tensorData} that disposes of the tensor: without a copy where nothing else uses its memory. */
   takeData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
-  /** Frees a handle's memory now; any later use of it is an error. For tensors, models and heads; idempotent. */
-  dispose(handle: TensorHandle | ModelHandle | HeadHandle): void;
+  /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
+  dispose(handle: TensorHandle | ModelHandle | HeadHandle | HeadsHandle): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
   createJob(onProgress?: (done: number, total: number) => void): JobHandle;
@@ -358,6 +411,31 @@ export interface Engine {
   headState(head: HeadHandle): Promise<HeadState>;
   /** Replaces weights, gradients, moments and step count. */
   headRestore(head: HeadHandle, state: HeadState): Promise<void>;
+
+  createHeads(options: HeadsOptions): HeadsHandle;
+  /**
+   * Mean loss of each head over the counted pixels of the batch; `scale` times its gradient is added to the gradients.
+   * `include` B×N float32, 0 or 1: which images a head learns from (absent: all). 0 where nothing counts.
+   */
+  headsAccumulate(
+    heads: HeadsHandle,
+    batch: HeadBatch,
+    scale: number,
+    include?: TensorHandle,
+  ): Promise<Float64Array>;
+  /**
+   * A step of all heads that are `active`, in which each has taken `steps`, this one included; clears all gradients.
+   * Betas and epsilon are AdamW's defaults. Gives the norms before clipping; a head whose norm is not finite is lost.
+   */
+  headsStep(
+    heads: HeadsHandle,
+    options: readonly StepOptions[],
+    steps: readonly number[],
+    active: readonly boolean[],
+  ): Promise<Float32Array>;
+  headsEvaluate(heads: HeadsHandle, batch: HeadBatch): Promise<HeadsEvaluation>;
+  headsState(heads: HeadsHandle): Promise<HeadsState>;
+  headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
 
   /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
   prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;

@@ -1,0 +1,183 @@
+// TrainedHeads: heads side by side on the frozen network's outputs.
+#include <ATen/ATen.h>
+
+#include "bindings/job_queue.h"
+#include "bindings/values.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "heads/class_embed_heads.h"
+
+namespace dinov3_seg {
+namespace {
+
+at::Tensor optional_tensor(const Napi::Object& object, const char* name) {
+  return object.Get(name).IsUndefined() ? at::Tensor() : tensor_field(object, name);
+}
+
+/// Records, and the tensors on the CPU or the heads' device.
+HeadBatch batch_argument(const Napi::Value& value) {
+  const Napi::Object object = object_argument(value, "batch");
+  HeadBatch batch;
+  for (const Napi::Value& record : array_argument(object.Get("records"), "records")) {
+    if (!record.IsNumber()) fail("INVALID_ARGUMENT", "records must hold numbers");
+    batch.records.push_back(record.As<Napi::Number>().Int64Value());
+  }
+  batch.queries = optional_tensor(object, "queries");
+  batch.masks = optional_tensor(object, "masks");
+  batch.features = optional_tensor(object, "features");
+  batch.labels = tensor_field(object, "labels");
+  return batch;
+}
+
+HeadBatch moved(HeadBatch batch, c10::Device device) {
+  for (at::Tensor* tensor : {&batch.queries, &batch.masks, &batch.features, &batch.labels})
+    if (tensor->defined()) *tensor = tensor->to(device);
+  return batch;
+}
+
+/// Throws HEAD_MISMATCH unless the weights are those of `outputs` outputs for queries of the named width.
+void check_sizes(const Napi::Object& options, const LinearHeads& heads, int64_t outputs) {
+  const int64_t hidden = integer_field(options, "hidden");
+  if (heads.hidden() != hidden || heads.outputs() != outputs)
+    fail("HEAD_MISMATCH", "expected heads of ", outputs, " outputs for queries of width ", hidden, ", got ",
+         heads.outputs(), " and ", heads.hidden());
+}
+
+std::shared_ptr<TrainedHeads> class_embed_heads(const Napi::Object& options) {
+  std::vector<ScoreLoss> losses;
+  for (const Napi::Value& loss : array_argument(options.Get("losses"), "losses"))
+    losses.push_back(parse_score_loss(string_argument(loss, "a loss")));
+  auto heads = std::make_shared<ClassEmbedHeads>(
+      tensor_field(options, "weight"), tensor_field(options, "bias"),
+      parse_device(string_field(options, "device")), parse_precision(string_field(options, "precision")),
+      losses, optional_tensor(options, "classWeights"));
+  check_sizes(options, *heads, integer_field(options, "classes"));
+  return heads;
+}
+
+/// createHeads(options: HeadsOptions): HeadsHandle
+Napi::Value create_heads(const Napi::CallbackInfo& info) {
+  const Napi::Object options = object_argument(info[0], "options");
+  const std::string kind = string_field(options, "kind");
+  std::shared_ptr<TrainedHeads> heads;
+  if (kind == "class_embed")
+    heads = class_embed_heads(options);
+  else
+    fail("INVALID_ARGUMENT", "unknown kind of heads '", kind, "': expected class_embed");
+  return wrap(info.Env(), heads, 4 * static_cast<int64_t>(heads->value().nbytes()));
+}
+
+Finish float64_result(const at::Tensor& values) {
+  return [host = values.to(at::kCPU).contiguous()](Napi::Env env) { return typed_array(env, host); };
+}
+
+/// headsAccumulate(heads, batch: HeadBatch, scale, include?): Promise<Float64Array>
+Napi::Value heads_accumulate(const Napi::CallbackInfo& info) {
+  if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "scale must be a number");
+  const at::Tensor include = info[3].IsUndefined() ? at::Tensor() : tensor_argument(info[3]);
+  const auto heads = unwrap<TrainedHeads>(info[0]);
+  const HeadBatch batch = batch_argument(info[1]);
+  const auto images = static_cast<int64_t>(batch.records.size());
+  if (include.defined() &&
+      (include.sizes() != at::IntArrayRef{images, heads->heads()} || include.scalar_type() != at::kFloat))
+    fail("SHAPE", "include must be ", images, "×", heads->heads(), " float32, got ", include.sizes());
+  return run_job(
+      info, Lane::model, [heads, batch, include, scale = info[2].As<Napi::Number>().DoubleValue()] {
+        const c10::Device device = heads->device();
+        return float64_result(
+            heads->accumulate(moved(batch, device), include.defined() ? include.to(device) : include, scale));
+      });
+}
+
+/// headsStep(heads, options: StepOptions[], steps: number[], active: boolean[]): Promise<Float32Array>
+Napi::Value heads_step(const Napi::CallbackInfo& info) {
+  const auto heads = unwrap<TrainedHeads>(info[0]);
+  std::vector<StepOptions> options;
+  std::vector<int64_t> steps;
+  std::vector<bool> active;
+  for (const Napi::Value& item : array_argument(info[1], "options")) options.push_back(step_options(item));
+  for (const Napi::Value& item : array_argument(info[2], "steps")) {
+    if (!item.IsNumber() || item.As<Napi::Number>().Int64Value() < 1)
+      fail("INVALID_ARGUMENT", "steps must hold numbers from 1");
+    steps.push_back(item.As<Napi::Number>().Int64Value());
+  }
+  for (const Napi::Value& item : array_argument(info[3], "active")) {
+    if (!item.IsBoolean()) fail("INVALID_ARGUMENT", "active must hold true or false");
+    active.push_back(item.As<Napi::Boolean>().Value());
+  }
+  const auto count = static_cast<size_t>(heads->heads());
+  if (options.size() != count || steps.size() != count || active.size() != count)
+    fail("INVALID_ARGUMENT", "expected options, steps and active of ", count, " heads, got ", options.size(),
+         ", ", steps.size(), " and ", active.size());
+  return run_job(info, Lane::model, [heads, options, steps, active]() -> Finish {
+    const at::Tensor table = TrainedHeads::coefficients(options, steps, active).to(heads->device());
+    return [norms = heads->step(table).to(at::kCPU)](Napi::Env env) { return typed_array(env, norms); };
+  });
+}
+
+/// headsEvaluate(heads, batch): Promise<{losses: Float64Array, confusion: Float64Array}>
+Napi::Value heads_evaluate(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [heads = unwrap<TrainedHeads>(info[0]), batch = batch_argument(info[1])]() -> Finish {
+                   const HeadCounts counts = heads->evaluate(moved(batch, heads->device()));
+                   const at::Tensor losses = counts.losses.to(at::kCPU).contiguous();
+                   const at::Tensor confusion = counts.confusion.to(at::kCPU, at::kDouble).contiguous();
+                   return [losses, confusion](Napi::Env env) -> Napi::Value {
+                     Napi::Object result = Napi::Object::New(env);
+                     result.Set("losses", typed_array(env, losses));
+                     result.Set("confusion", typed_array(env, confusion));
+                     return result;
+                   };
+                 });
+}
+
+/// The tensors of HeadsState under their names there.
+std::vector<std::pair<const char*, at::Tensor>> state_tensors(const TrainedHeads& heads) {
+  return {{"value", heads.value()},
+          {"gradient", heads.gradient()},
+          {"expAvg", heads.exp_avg()},
+          {"expAvgSq", heads.exp_avg_sq()}};
+}
+
+/// headsState(heads): Promise<HeadsState>
+Napi::Value heads_state(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model, [heads = unwrap<TrainedHeads>(info[0])]() -> Finish {
+    auto tensors = state_tensors(*heads);
+    for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kCPU, at::kFloat, false, true);
+    return [tensors](Napi::Env env) -> Napi::Value {
+      Napi::Object state = Napi::Object::New(env);
+      for (const auto& [name, tensor] : tensors) state.Set(name, wrap_tensor(env, tensor));
+      return state;
+    };
+  });
+}
+
+/// headsRestore(heads, state): Promise<void>. Nothing is changed unless every tensor fits.
+Napi::Value heads_restore(const Napi::CallbackInfo& info) {
+  const Napi::Object state = object_argument(info[1], "state");
+  const auto heads = unwrap<TrainedHeads>(info[0]);
+  std::vector<at::Tensor> given;
+  for (const auto& [name, own] : state_tensors(*heads)) {
+    given.push_back(tensor_field(state, name));
+    if (given.back().sizes() != own.sizes())
+      fail("HEAD_MISMATCH", name, " must be ", own.sizes(), ", got ", given.back().sizes());
+  }
+  return run_job(info, Lane::model, [heads, given]() -> Finish {
+    const auto own = state_tensors(*heads);
+    for (size_t i = 0; i < own.size(); ++i) own[i].second.copy_(given[i]);
+    return [](Napi::Env env) { return env.Undefined(); };
+  });
+}
+
+}  // namespace
+
+void export_trained_heads(Napi::Env env, Napi::Object exports) {
+  exports.Set("createHeads", Napi::Function::New(env, synchronous<create_heads>));
+  exports.Set("headsAccumulate", Napi::Function::New(env, asynchronous<heads_accumulate>));
+  exports.Set("headsStep", Napi::Function::New(env, asynchronous<heads_step>));
+  exports.Set("headsEvaluate", Napi::Function::New(env, asynchronous<heads_evaluate>));
+  exports.Set("headsState", Napi::Function::New(env, asynchronous<heads_state>));
+  exports.Set("headsRestore", Napi::Function::New(env, asynchronous<heads_restore>));
+}
+
+}  // namespace dinov3_seg
