@@ -37,16 +37,41 @@ Napi::Value model_info(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Object decoded_object(Napi::Env env, const Decoded& decoded) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("queries", wrap_tensor(env, decoded.queries));
+  object.Set("masks", wrap_tensor(env, decoded.masks));
+  return object;
+}
+
 /// decode(model, images): Promise<Decoded>
 Napi::Value decode(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
                    return [decoded = model->decode(images)](Napi::Env env) -> Napi::Value {
-                     Napi::Object result = Napi::Object::New(env);
-                     result.Set("queries", wrap_tensor(env, decoded.queries));
-                     result.Set("masks", wrap_tensor(env, decoded.masks));
-                     return result;
+                     return decoded_object(env, decoded);
                    };
+                 });
+}
+
+/// decodeWithFeatures(model, images): Promise<DecodedWithFeatures>
+Napi::Value decode_with_features(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   return [result = model->decode_with_features(images)](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = decoded_object(env, result.decoded);
+                     object.Set("features", wrap_tensor(env, result.features));
+                     return object;
+                   };
+                 });
+}
+
+/// features(model, images): Promise<TensorHandle>
+Napi::Value features(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   return
+                       [result = model->features(images)](Napi::Env env) { return wrap_tensor(env, result); };
                  });
 }
 
@@ -95,6 +120,8 @@ void export_models(Napi::Env env, Napi::Object exports) {
   exports.Set("loadModel", Napi::Function::New(env, asynchronous<load_model>));
   exports.Set("modelInfo", Napi::Function::New(env, synchronous<model_info>));
   exports.Set("decode", Napi::Function::New(env, asynchronous<decode>));
+  exports.Set("decodeWithFeatures", Napi::Function::New(env, asynchronous<decode_with_features>));
+  exports.Set("features", Napi::Function::New(env, asynchronous<features>));
   exports.Set("forward", Napi::Function::New(env, asynchronous<forward>));
   exports.Set("taps", Napi::Function::New(env, asynchronous<taps>));
   exports.Set("exportModel", Napi::Function::New(env, asynchronous<export_model>));

@@ -29,6 +29,8 @@ at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::Scalar
 /// (`segmentation_model.0.backbone.…`). Methods:
 ///   forward(images) -> (pred_logits B×Q×K, pred_masks B×Q×H/4×W/4)
 ///   decode(images) -> (queries B×Q×hidden, pred_masks)     without class_embed
+///   features(images) -> patch features B×C×H/16×W/16 of the backbone's last tapped layer, the backbone alone
+///   decode_with_features(images) -> (queries, pred_masks, features)     of one pass
 ///   taps(images) -> every intermediate array by name
 /// images: B×3×H×W floating, H and W multiples of 32. Outputs are at least float32.
 /// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (plan.h), INVALID_ARGUMENT (dtype).

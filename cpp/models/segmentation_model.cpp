@@ -53,7 +53,8 @@ SegmentationModel::SegmentationModel(const std::string& path, c10::Device device
   module_.eval();
   for (at::Tensor parameter : module_.parameters()) parameter.set_requires_grad(false);
   if (dtype != "stored") cast_segmentor(module_, cast_target(dtype));
-  for (const char* method : {"forward", "decode", "taps"}) add_stop_points(module_, method);
+  for (const char* method : {"forward", "decode", "decode_with_features", "features", "taps"})
+    add_stop_points(module_, method);
 }
 
 c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images) {
@@ -70,6 +71,26 @@ c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images)
 Decoded SegmentationModel::decode(const at::Tensor& images) {
   const auto result = run("decode", images).toTupleRef().elements().vec();
   return {result.at(0).toTensor().to(at::kFloat), result.at(1).toTensor().to(at::kFloat)};
+}
+
+void SegmentationModel::require_features(const char* method) const {
+  if (!module_.find_method(method))
+    fail("MODEL_FORMAT", path_, " has no method ", method,
+         "(images), which gives the backbone's features: it was converted by an earlier release or made "
+         "elsewhere. "
+         "Convert it again from the checkpoints");
+}
+
+DecodedWithFeatures SegmentationModel::decode_with_features(const at::Tensor& images) {
+  require_features("decode_with_features");
+  const auto result = run("decode_with_features", images).toTupleRef().elements().vec();
+  const auto item = [&](size_t index) { return result.at(index).toTensor().to(at::kFloat); };
+  return {{item(0), item(1)}, item(2)};
+}
+
+at::Tensor SegmentationModel::features(const at::Tensor& images) {
+  require_features("features");
+  return run("features", images).toTensor().to(at::kFloat);
 }
 
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {

@@ -16,6 +16,12 @@ struct Decoded {
   at::Tensor masks;
 };
 
+/// The same, and the patch features B×C×H/16×W/16 of the backbone's last tapped layer, float32.
+struct DecodedWithFeatures {
+  Decoded decoded;
+  at::Tensor features;
+};
+
 /// A loaded network in eval mode, without gradients. Not thread-safe: one job at a time.
 class SegmentationModel {
  public:
@@ -27,6 +33,11 @@ class SegmentationModel {
 
   /// Images B×3×H×W, H and W multiples of 32. Throws SHAPE otherwise.
   Decoded decode(const at::Tensor& images);
+  /// Throws MODEL_FORMAT as features() does.
+  DecodedWithFeatures decode_with_features(const at::Tensor& images);
+  /// Runs the backbone alone. Throws MODEL_FORMAT where the file has no method of that name (it was converted
+  /// by an earlier release, or made elsewhere).
+  at::Tensor features(const at::Tensor& images);
   /// Logits B×Q×K float32 of decoded queries by the model's own class_embed, in its stored precision.
   at::Tensor class_logits(const at::Tensor& queries) const;
   /// Intermediate arrays by name. Throws MODEL_FORMAT where the file has no method `taps`.
@@ -52,6 +63,7 @@ class SegmentationModel {
  private:
   at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
   c10::IValue run(const char* method, const at::Tensor& images);
+  void require_features(const char* method) const;
 
   std::string path_;
   std::string id_;

@@ -17,17 +17,36 @@ def patch_tokens(tokens: Tensor, images: Tensor) -> Tensor:
     return tokens[:, tokens.size(1) - patches :]
 
 
+# Patch tokens as a map B×C×H/16×W/16
+def patch_map(tokens: Tensor, images: Tensor) -> Tensor:
+    return to_map(patch_tokens(tokens, images), images.size(2) // PATCH_SIZE, images.size(3) // PATCH_SIZE)
+
+
 class Segmentor:
     segmentation_model: SegmentationModel
 
     # images B×3×H×W, normalised, H and W multiples of 32. Queries B×Q×hidden (the input of class_embed) and mask logits
     # B×Q×H/4×W/4, both float32.
     def decode(self, images: Tensor) -> Tuple[Tensor, Tensor]:
-        adapter = getattr(self.segmentation_model, "0")
+        return self.decode_tokens(images, getattr(self.segmentation_model, "0").backbone.forward(images))
+
+    # The same of the backbone's tapped layers
+    def decode_tokens(self, images: Tensor, tokens: List[Tensor]) -> Tuple[Tensor, Tensor]:
         head = getattr(self.segmentation_model, "1")
-        taps = [patch_tokens(tokens, images) for tokens in adapter.backbone.forward(images)]
-        mask_features, levels = head.pixel_decoder.forward(adapter.forward(images, taps))
+        taps = [patch_tokens(layer, images) for layer in tokens]
+        maps = getattr(self.segmentation_model, "0").forward(images, taps)
+        mask_features, levels = head.pixel_decoder.forward(maps)
         return head.predictor.forward(levels, mask_features)
+
+    # Normalised patch features of the backbone's last tapped layer, B×C×H/16×W/16 float32, of the backbone alone
+    def features(self, images: Tensor) -> Tensor:
+        return patch_map(getattr(self.segmentation_model, "0").backbone.last(images), images)
+
+    # decode and features of one pass: queries, mask logits, features
+    def decode_with_features(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        tokens = getattr(self.segmentation_model, "0").backbone.forward(images)
+        queries, masks = self.decode_tokens(images, tokens)
+        return queries, masks, patch_map(tokens[-1], images)
 
     # Class logits B×Q×K and mask logits B×Q×H/4×W/4
     def forward(self, images: Tensor) -> Tuple[Tensor, Tensor]:

@@ -97,8 +97,8 @@ class Vit:
     norm: LayerNorm
     local_cls_norm: Optional[LayerNorm]
 
-    # The normalised tokens of the tapped blocks, B×(1 + storage + H/16·W/16)×C each
-    def forward(self, images: Tensor) -> List[Tensor]:
+    # What goes into the first block, B×(1 + storage + H/16·W/16)×C, and the sines and cosines of the patches' places
+    def embed(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         patches = self.patch_embed.forward(images)
         batch, width = patches.size(0), patches.size(1)
         sin, cos = self.rope_embed.forward(patches.size(2), patches.size(3))
@@ -106,10 +106,22 @@ class Vit:
         if hasattr(self, "storage_tokens"):
             tokens.append(widen(self.storage_tokens).expand([batch, self.storage_tokens.size(1), width]))
         tokens.append(to_tokens(patches))
-        x = torch.cat(tokens, 1)
+        return torch.cat(tokens, 1), sin, cos
+
+    # The normalised tokens of the tapped blocks, B×(1 + storage + H/16·W/16)×C each
+    def forward(self, images: Tensor) -> List[Tensor]:
+        x, sin, cos = self.embed(images)
         taps: List[Tensor] = []
         for (i, block) in enumerate(children(self.blocks)):
             x = block.forward(x, sin, cos)
             if i in TAPPED_LAYERS:
                 taps.append(self.norm.forward(x, 1e-5))
         return taps
+
+    # The last of them alone
+    def last(self, images: Tensor) -> Tensor:
+        x, sin, cos = self.embed(images)
+        for (i, block) in enumerate(children(self.blocks)):
+            if i <= TAPPED_LAYERS[-1]:
+                x = block.forward(x, sin, cos)
+        return self.norm.forward(x, 1e-5)

@@ -171,6 +171,19 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
+   * Patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer, of images as {@link forward} takes
+   * them: what a {@link LinearProbe} takes. Runs the backbone alone.
+   *
+   * @throws DinoSegError MODEL_FORMAT for a file that was converted by an earlier release or made elsewhere, without a
+   *   method `features(images)`: convert it again; SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    const { handle } = this;
+    checkImages(images);
+    return Tensor.wrap(await this.#run(options, (job) => engine().features(handle, images.handle, job)));
+  }
+
+  /**
    * Class map of one image at its own size. `onProgress` hears windows done.
    *
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the

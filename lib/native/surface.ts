@@ -137,6 +137,11 @@ export interface Decoded {
   masks: TensorHandle;
 }
 
+/** The same, and the patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer. */
+export interface DecodedWithFeatures extends Decoded {
+  features: TensorHandle;
+}
+
 /** Pixels of one decoded image, 8 bit, row by row. */
 export interface RawImage {
   /** H×W×channels. */
@@ -423,6 +428,17 @@ export interface Engine {
   modelInfo(model: ModelHandle): ModelInfo;
   /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
   decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;
+  /** `decode` and `features` of one pass. MODEL_FORMAT as for `features`. */
+  decodeWithFeatures(
+    model: ModelHandle,
+    images: TensorHandle,
+    job?: JobHandle,
+  ): Promise<DecodedWithFeatures>;
+  /**
+   * Patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer; neither adapter nor decoder run.
+   * MODEL_FORMAT for files without that method: converted by an earlier release, or made elsewhere.
+   */
+  features(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
   /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
   forward(
     model: ModelHandle,
