@@ -15,6 +15,11 @@ at::Tensor mask_probabilities(const at::Tensor& masks) {
   return masks.to(at::kFloat).sigmoid();
 }
 
+at::Tensor mask_logits(const at::Tensor& masks) {
+  if (masks.scalar_type() == at::kByte) return at::logit(masks.to(at::kFloat).div_(255), 1.0 / 1020);
+  return masks.to(at::kFloat);
+}
+
 HeadMeans mean_of(const at::Tensor& sums, const at::Tensor& include, double scale) {
   // where(), not a product: an image that is left out may have a loss that is not finite.
   const at::Tensor own = include.defined() ? at::where(include.unsqueeze(2).gt(0), sums, 0.0) : sums;

@@ -23,6 +23,10 @@ struct HeadBatch {
 /// Sigmoid of a batch's masks, B×Q×h×w float32.
 at::Tensor mask_probabilities(const at::Tensor& masks);
 
+/// Logits of a batch's masks, float32 of equal shape. Of stored sigmoids 0 and 1 stand for 1/1020 and
+/// 1019/1020, in the middle of what is rounded to them.
+at::Tensor mask_logits(const at::Tensor& masks);
+
 /// Sums of an evaluation, on the heads' device.
 struct HeadCounts {
   at::Tensor losses;     // B×N×2 float64: Σ w·loss and Σ w of each image (mean of an image = quotient)

@@ -256,19 +256,23 @@ export interface HeadState {
 
 /** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
 export interface HeadsOptions {
-  /** `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K. */
-  kind: 'class_embed';
+  /**
+   * `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K, scoring `recipe`. `mask2former`: with an
+   * output for "no object", the last one, learning from queries that are matched with the classes of an image; R = K + 1,
+   * scoring `ade20k`.
+   */
+  kind: 'class_embed' | 'mask2former';
   hidden: number;
   classes: number;
   device: string;
   /** Of the linear layer, as for one head. */
   precision: 'bfloat16' | 'float32';
   /**
-   * One a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
+   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
    * scores.
    */
-  losses: readonly ('reference' | 'nll')[];
-  /** N×K, not negative; absent: 1. */
+  losses?: readonly ('reference' | 'nll')[];
+  /** N×K, not negative; absent: 1. Of mask2former: of the matched queries. */
   classWeights?: TensorHandle;
   /** N×R×C and N×R. */
   weight: TensorHandle;
@@ -503,6 +507,8 @@ export interface Engine {
   headsEvaluate(heads: HeadsHandle, batch: HeadBatch): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
+  /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
+  leastCostAssignment(costs: TensorHandle): Promise<Int32Array>;
 
   /** Bytes of a record. */
   recordBytes(layout: RecordPart[]): number;
