@@ -17,9 +17,10 @@ const libMayImport: Record<string, string[]> = {
   data: ['native'],
   model: ['native', 'data'],
   report: ['data'],
-  train: ['native', 'data', 'model', 'report'],
+  cache: ['native', 'data', 'model'],
+  train: ['native', 'data', 'model', 'cache', 'report'],
   demo: ['native', 'data', 'model', 'report', 'train'],
-  cli: ['native', 'data', 'model', 'report', 'train', 'demo'],
+  cli: ['native', 'data', 'model', 'cache', 'report', 'train', 'demo'],
 };
 const cppMayImport: Record<string, string[]> = {
   core: [],

@@ -99,13 +99,24 @@ export class CacheFolder {
   ): Promise<CacheFolder> {
     const id = cacheId(key);
     const damage: Damage[] = [];
-    const layout = found?.layout ?? null;
-    const bytes = layout ? engine().recordBytes(layout) : 0;
-    const index = await readIndex(join(path, indexName), id, bytes);
-    if (!found && exists && index.wholeBytes > 0)
-      damage.push({ record: null, reason: `${join(path, descriptionName)} is missing or damaged` });
+    const index = await readIndex(join(path, indexName), id);
+    const layout = found?.layout ?? index.layout;
+    if (!found && exists && index.wholeBytes > 0) {
+      const description = join(path, descriptionName);
+      // Lines are bound to their cache: none that fits means another cache, whose records are not ours to drop.
+      if (!layout && index.entries.size === 0)
+        throw new DinoSegError(
+          'CACHE',
+          `${description} is missing or damaged, and no line of ${join(path, indexName)} is of the cache that is ` +
+            'asked for. Give another folder by --cache, or remove this one.',
+        );
+      damage.push({ record: null, reason: `${description} is missing or damaged` });
+    }
     for (const line of index.damagedLines)
-      damage.push({ record: null, reason: `${join(path, indexName)}, line ${line}: the checksum does not fit` });
+      damage.push({
+        record: null,
+        reason: `${join(path, indexName)}, line ${line}: the checksum does not fit`,
+      });
     return new CacheFolder(path, key, id, layout, index, damage);
   }
 
@@ -127,23 +138,35 @@ export class CacheFolder {
     return this.layout ? engine().recordBytes(this.layout) : 0;
   }
 
+  /** Where the last record of each file ends. */
+  get ends(): Map<number, number> {
+    const { recordBytes } = this;
+    return new Map([...this.index.lastOffsets].map(([file, offset]) => [file, offset + recordBytes]));
+  }
+
   /** Writes cache.json. @throws DinoSegError CACHE when records of another layout are there; DISK_FULL, IO */
-  async describe(layout: RecordPart[]): Promise<void> {
+  async #describe(layout: RecordPart[]): Promise<void> {
     if (this.layout && JSON.stringify(this.layout) !== JSON.stringify(layout))
       throw new DinoSegError(
         'CACHE',
         `The cache in ${this.path} holds ${layoutText(this.layout)} an image; the network gives ${layoutText(layout)}.`,
       );
+    this.layout = layout;
+    if (await readDescription(this.path)) return;
     const text = JSON.stringify({ key: this.key, layout }, null, 2);
     await atomicWriteFile(this.file(descriptionName), `${text}\n${sha256(text)}\n`);
-    this.layout = layout;
   }
 
-  /** Drops damaged and replaced lines from the index, and what a stopped write left at its end. */
-  async tidyIndex(keep: ReadonlyMap<string, IndexEntry>): Promise<void> {
-    if (this.index.damagedLines.length > 0 || keep.size < this.index.entries.size)
-      await rewriteIndex(this.indexPath, this.id, keep.values());
-    else if (existsSync(this.indexPath)) await truncate(this.indexPath, this.index.wholeBytes);
+  /**
+   * Makes description and index whole: damaged lines and records that are not kept go, and what a stopped write left at
+   * the index's end. Under the writer's lock.
+   */
+  async tidy(layout: RecordPart[], keep: ReadonlyMap<string, IndexEntry>): Promise<void> {
+    await this.#describe(layout);
+    const { damagedLines, entries, wholeBytes } = this.index;
+    if (!this.index.layout || damagedLines.length > 0 || keep.size < entries.size)
+      await rewriteIndex(this.indexPath, this.id, layout, keep.values());
+    else await truncate(this.indexPath, wholeBytes);
   }
 
   /** The records of some entries, mapped: see `createRecordStore`. */
@@ -174,7 +197,10 @@ export class CacheFolder {
     const store = this.store(entries, 'cpu');
     try {
       const found = await runJob(options, (job) => engine().verifyRecords(store, job));
-      const damage = found.map(({ record, reason }) => ({ record: describeRecord(entries[record]!), reason }));
+      const damage = found.map(({ record, reason }) => ({
+        record: describeRecord(entries[record]!),
+        reason,
+      }));
       for (const { record } of found) whole.delete(recordId(entries[record]!));
       return { whole, damage: [...this.damage, ...damage] };
     } finally {
@@ -209,7 +235,9 @@ function layoutText(layout: readonly RecordPart[]): string {
 }
 
 function isOwn(name: string): boolean {
-  return [descriptionName, indexName, 'lock'].includes(name) || filePattern.test(name) || name.endsWith('.tmp');
+  return (
+    [descriptionName, indexName, 'lock'].includes(name) || filePattern.test(name) || name.endsWith('.tmp')
+  );
 }
 
 async function listFolder(path: string): Promise<string[]> {

@@ -19,7 +19,8 @@ import { viewAugmentation, viewCount } from './views.js';
 
 /** What a pass is for and how it is steered. */
 export interface FillOptions {
-  model: SegmentationModel;
+  /** Loads the network: called only where something is to be made. */
+  loadModel: () => Promise<SegmentationModel>;
   /** Splits by name; `train` has the views of the cache's key, the others the unchanged image alone. */
   datasets: Record<string, SegmentationDataset>;
   /** Images prepared ahead of the network. */
@@ -101,8 +102,19 @@ export async function fillCache(folder: CacheFolder, options: FillOptions): Prom
     else missing.push(record);
   }
   const kept = entries.size;
-  const result = { kept, made: missing.length, damage: checked.damage, bytes: 0, seconds: 0, forecast: null, entries };
-  if (missing.length === 0 && checked.damage.length === 0) return result;
+  const result = {
+    kept,
+    made: missing.length,
+    damage: checked.damage,
+    bytes: 0,
+    seconds: 0,
+    forecast: null,
+    entries,
+  };
+  if (missing.length === 0) {
+    if (checked.damage.length > 0) await mend(folder, checked.whole);
+    return result;
+  }
   const pass = await Pass.begin(folder, checked.whole, missing, options);
   try {
     await pass.run();
@@ -111,6 +123,16 @@ export async function fillCache(folder: CacheFolder, options: FillOptions): Prom
   }
   for (const entry of pass.made) entries.set(recordId(entry), entry);
   return { ...result, bytes: pass.bytes, seconds: pass.forecast.seconds, forecast: pass.forecast.made };
+}
+
+/** Damage without a record that is wanted: what is damaged of the index and the description is written again. */
+async function mend(folder: CacheFolder, whole: ReadonlyMap<string, IndexEntry>): Promise<void> {
+  const writer = await takeLock(folder);
+  try {
+    if (folder.layout) await folder.tidy(folder.layout, whole);
+  } finally {
+    if (writer) engine().dispose(writer);
+  }
 }
 
 /** Whether a record was made from the files as they are now. */
@@ -140,7 +162,8 @@ interface Prepared extends Disposable {
   record: Wanted;
   source: IndexEntry['source'];
   images: Tensor;
-  labels: Tensor;
+  /** Freed by whoever writes the record. */
+  labels: TensorHandle;
 }
 
 class Pass {
@@ -153,6 +176,7 @@ class Pass {
   #syncedAt = performance.now();
 
   private constructor(
+    private readonly model: SegmentationModel,
     private readonly folder: CacheFolder,
     private readonly missing: Wanted[],
     private readonly options: FillOptions,
@@ -167,21 +191,16 @@ class Pass {
     missing: Wanted[],
     options: FillOptions,
   ): Promise<Pass> {
-    const pass = new Pass(folder, missing, options);
-    try {
-      await mkdir(folder.path, { recursive: true });
-    } catch (cause) {
-      throw writeError(folder.path, cause);
-    }
-    if (folder.layout) {
-      pass.#writer = engine().createCacheWriter(folder.layout, folder.id, folder.file('lock'));
-      await folder.tidyIndex(whole);
-    }
+    const writer = await takeLock(folder);
+    if (writer) await folder.tidy(folder.layout!, whole);
+    const pass = new Pass(await options.loadModel(), folder, missing, options);
+    pass.#writer = writer;
     return pass;
   }
 
   async run(): Promise<void> {
-    const { prefetch: ahead, signal, model, onProgress } = this.options;
+    const { prefetch: ahead, signal, onProgress } = this.options;
+    const { model } = this;
     const concurrency = Math.min(ahead, availableParallelism());
     const load = (record: Wanted) => this.#prepare(record);
     let writing: Promise<void> = Promise.resolve();
@@ -208,30 +227,25 @@ class Pass {
     const { imageSize, views } = this.folder.key;
     const [{ image, label }, source] = await Promise.all([dataset.load(index), sourceOf(pair)]);
     const augmentation = split === 'train' ? viewAugmentation(views, name, view) : noAugmentation;
-    const { device } = this.options.model;
+    const { device } = this.model;
     const options = { width: imageSize, height: imageSize, augmentations: [augmentation] };
     const images = Tensor.wrap(await engine().prepareImages([image], { ...options, device }));
-    const labels = Tensor.wrap(await engine().prepareLabels([label], { ...options, device: 'cpu' }));
-    const dispose = () => {
-      images.dispose();
-      labels.dispose();
-    };
-    return { record, source, images, labels, [Symbol.dispose]: dispose };
+    const labels = await engine().prepareLabels([label], { ...options, device: 'cpu' });
+    return { record, source, images, labels, [Symbol.dispose]: () => images.dispose() };
   }
 
   /** The network's outputs by the names of the layout's parts. */
-  async #decode(model: SegmentationModel, { images }: Prepared): Promise<Record<string, TensorHandle>> {
+  async #decode(model: SegmentationModel, { images, labels }: Prepared): Promise<Record<string, TensorHandle>> {
+    if (this.folder.key.contents === 'features')
+      return { features: await engine().features(model.handle, images.handle), labels };
     const { queries, masks } = await engine().decode(model.handle, images.handle);
-    return { queries, masks };
+    return { queries, masks, labels };
   }
 
-  async #write({ record, source, labels }: Prepared, parts: Record<string, TensorHandle>): Promise<void> {
-    // The labels of the next image may be disposed of before this write: the handle is copied by the call below.
-    const all = { ...parts, labels: labels.handle };
+  async #write({ record, source }: Prepared, parts: Record<string, TensorHandle>): Promise<void> {
     const { folder } = this;
     try {
-      const pending = this.#append(all, record.dataset.classSet.classes.length);
-      const written = await pending;
+      const written = await this.#append(parts, record.dataset.classSet.classes.length);
       const { split, name, view } = record;
       const entry = { split, name, view, file: this.#file, ...written, source };
       await appendIndex(folder.indexPath, folder.id, [entry]);
@@ -252,8 +266,7 @@ class Pass {
       const layout = layoutOf(parts, this.folder.key.dtype);
       const writer = engine().createCacheWriter(layout, this.folder.id, this.folder.file('lock'));
       this.#writer = writer;
-      await this.folder.describe(layout);
-      await this.folder.tidyIndex(new Map());
+      await this.folder.tidy(layout, new Map());
     }
     const { recordBytes } = this.folder;
     if (this.#file < 0 || this.#fileEnd + recordBytes > fileBytes) await this.#openFile();
@@ -266,11 +279,16 @@ class Pass {
   /** Goes on with the last file where it is whole and has room; else begins a new one. */
   async #openFile(): Promise<void> {
     const { folder } = this;
-    const numbers = [...(await folder.fileNumbers()), ...folder.index.ends.keys(), this.#file];
+    const numbers = [...(await folder.fileNumbers()), ...folder.ends.keys(), this.#file];
     const last = Math.max(...numbers);
-    const end = folder.index.ends.get(last) ?? 0;
+    const end = folder.ends.get(last) ?? 0;
     const hasRoom = this.#file < 0 && last >= 0 && end + folder.recordBytes <= fileBytes;
-    const size = hasRoom ? await stat(folder.recordFile(last)).then(({ size }) => size, () => -1) : -1;
+    const size = hasRoom
+      ? await stat(folder.recordFile(last)).then(
+          ({ size }) => size,
+          () => -1,
+        )
+      : -1;
     const goesOn = hasRoom && size >= end;
     this.#file = goesOn ? last : last + 1;
     this.#fileEnd = goesOn ? end : 0;
@@ -295,6 +313,7 @@ class Pass {
   }
 
   async end(): Promise<void> {
+    this.model.dispose();
     if (!this.#writer) return;
     try {
       await engine().syncShard(this.#writer);
@@ -302,6 +321,18 @@ class Pass {
       engine().dispose(this.#writer);
     }
   }
+}
+
+/** Undefined for a new cache, whose layout the first image tells. */
+async function takeLock(folder: CacheFolder): Promise<CacheWriterHandle | undefined> {
+  try {
+    await mkdir(folder.path, { recursive: true });
+  } catch (cause) {
+    throw writeError(folder.path, cause);
+  }
+  return folder.layout
+    ? engine().createCacheWriter(folder.layout, folder.id, folder.file('lock'))
+    : undefined;
 }
 
 function gigabytes(bytes: number): string {

@@ -1,6 +1,10 @@
-/** index.jsonl of a cache: a line a record, each with a checksum of its own, later lines replacing earlier ones. */
+/**
+ * index.jsonl of a cache: first how a record lies in its file, then a line a record, later lines replacing earlier ones.
+ * Each line has a checksum of its own.
+ */
 import { appendFile, readFile } from 'node:fs/promises';
 import { atomicWriteFile, readError, writeError } from '../files.js';
+import type { RecordPart } from '../native/surface.js';
 import { sha256 } from './key.js';
 
 /** Which version of which image a record holds. */
@@ -27,14 +31,16 @@ export interface IndexEntry extends RecordName {
 
 /** What index.jsonl says. */
 export interface ReadIndex {
+  /** Of its first line; null where that is absent or damaged. */
+  layout: RecordPart[] | null;
   /** By {@link recordId}; the last line of each record. */
   entries: Map<string, IndexEntry>;
   /** Numbers (from 1) of lines that are damaged; an incomplete last line, which a stopped write leaves, is none. */
   damagedLines: number[];
   /** Bytes of whole lines; what stands behind them is to be cut off. */
   wholeBytes: number;
-  /** Files that lines name, with the end of their last record. */
-  ends: Map<number, number>;
+  /** Files that lines name, with the offset of the last record in each. */
+  lastOffsets: Map<number, number>;
 }
 
 export function recordId({ split, name, view }: RecordName): string {
@@ -42,8 +48,8 @@ export function recordId({ split, name, view }: RecordName): string {
 }
 
 /** The text of a line; its checksum binds it to the cache. */
-function formatLine(cacheId: string, entry: IndexEntry): string {
-  const text = JSON.stringify(entry);
+function formatLine(cacheId: string, content: IndexEntry | { layout: RecordPart[] }): string {
+  const text = JSON.stringify(content);
   return `${text}\t${lineChecksum(cacheId, text)}\n`;
 }
 
@@ -51,14 +57,15 @@ function lineChecksum(cacheId: string, text: string): string {
   return sha256(`${cacheId}\n${text}`).slice(0, 16);
 }
 
-function parseLine(cacheId: string, line: string): IndexEntry | undefined {
+function parseLine(cacheId: string, line: string): IndexEntry | { layout: RecordPart[] } | undefined {
   const tab = line.lastIndexOf('\t');
   const text = line.slice(0, Math.max(0, tab));
-  return lineChecksum(cacheId, text) === line.slice(tab + 1) ? (JSON.parse(text) as IndexEntry) : undefined;
+  if (lineChecksum(cacheId, text) !== line.slice(tab + 1)) return undefined;
+  return JSON.parse(text) as IndexEntry | { layout: RecordPart[] };
 }
 
 /** Reads an index; one that does not exist is empty. */
-export async function readIndex(path: string, cacheId: string, recordBytes: number): Promise<ReadIndex> {
+export async function readIndex(path: string, cacheId: string): Promise<ReadIndex> {
   let content: Buffer;
   try {
     content = await readFile(path);
@@ -68,7 +75,13 @@ export async function readIndex(path: string, cacheId: string, recordBytes: numb
     content = Buffer.alloc(0);
   }
   const wholeBytes = content.lastIndexOf('\n') + 1;
-  const index: ReadIndex = { entries: new Map(), damagedLines: [], wholeBytes, ends: new Map() };
+  const index: ReadIndex = {
+    layout: null,
+    entries: new Map(),
+    damagedLines: [],
+    wholeBytes,
+    lastOffsets: new Map(),
+  };
   const lines = content.toString('latin1', 0, wholeBytes).split('\n').slice(0, -1);
   for (const [i, latin1] of lines.entries()) {
     // Lines are cut as bytes, so that a damaged one cannot shift the others.
@@ -77,9 +90,12 @@ export async function readIndex(path: string, cacheId: string, recordBytes: numb
       index.damagedLines.push(i + 1);
       continue;
     }
+    if ('layout' in entry) {
+      index.layout = entry.layout;
+      continue;
+    }
     index.entries.set(recordId(entry), entry);
-    const end = entry.offset + recordBytes;
-    index.ends.set(entry.file, Math.max(end, index.ends.get(entry.file) ?? 0));
+    index.lastOffsets.set(entry.file, Math.max(entry.offset, index.lastOffsets.get(entry.file) ?? 0));
   }
   return index;
 }
@@ -101,7 +117,9 @@ export async function appendIndex(
 export async function rewriteIndex(
   path: string,
   cacheId: string,
+  layout: RecordPart[],
   entries: Iterable<IndexEntry>,
 ): Promise<void> {
-  await atomicWriteFile(path, [...entries].map((entry) => formatLine(cacheId, entry)).join(''));
+  const lines = [{ layout }, ...entries].map((content) => formatLine(cacheId, content));
+  await atomicWriteFile(path, lines.join(''));
 }

@@ -5,7 +5,9 @@ import { stringifyClassSet } from '../model/class-set-json.js';
 import type { ViewSettings } from './views.js';
 
 /** How queries and masks are stored; `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
-export type CacheDtype = 'bfloat16' | 'uint8' | 'float32';
+export const cacheDtypes = ['bfloat16', 'uint8', 'float32'] as const;
+/** One of {@link cacheDtypes}. */
+export type CacheDtype = (typeof cacheDtypes)[number];
 
 /** What of the network's outputs is stored. */
 export type CacheContent = 'decoded' | 'features';

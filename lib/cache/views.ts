@@ -59,8 +59,7 @@ export function chooseView(
 ): number {
   const flipped = drawAugmentation(key, { flip, jitter: null }).flip;
   const versions = Math.max(1, settings.jittered);
-  const version =
-    versions === 1 ? 0 : random(key.seed, streams.view, key.epoch, key.index).below(versions);
+  const version = versions === 1 ? 0 : random(key.seed, streams.view, key.epoch, key.index).below(versions);
   return settings.flip ? 2 * version + Number(flipped) : version;
 }
 

@@ -1,7 +1,7 @@
 /** Results as text for people. */
 import type { Inspection } from '../native/surface.js';
 import type { DoctorReport } from '../native/doctor.js';
-import type { Evaluation } from '../train/evaluate.js';
+import type { Evaluation } from '../train/tally.js';
 
 const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);
 

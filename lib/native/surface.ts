@@ -429,6 +429,8 @@ export interface Engine {
     options: { device: string; dtype: 'stored' | 'float32' | 'bfloat16' },
     job?: JobHandle,
   ): Promise<ModelHandle>;
+  /** {@link ModelInfo.id} of a file, without loading the network. */
+  modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;
   /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
   decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;

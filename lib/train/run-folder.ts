@@ -1,12 +1,13 @@
 /** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors. */
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
-import { ClassHead, type HeadPlacement } from '../model/class-head.js';
+import { engine } from '../native/engine.js';
 import { configDifferences, configKeys, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
+import type { SavableHead } from './trainer.js';
 
 /** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
 export interface EpochMetrics {
@@ -77,6 +78,19 @@ export class RunFolder {
   private constructor({ config, modelId }: RunDescription) {
     this.path = config.out;
     this.#origin = { modelId, imageSize: config.imageSize };
+  }
+
+  /** Takes back what {@link RunFolder.create} made. */
+  async discard(): Promise<void> {
+    await rm(this.file('config.json'), { force: true });
+    // Other files of the folder's owner stay.
+    await rmdir(this.path).catch(() => {});
+  }
+
+  /** The file that a resumed run goes on from; undefined where there is none. */
+  last(): string | undefined {
+    const path = this.file('last.safetensors');
+    return existsSync(path) ? path : undefined;
   }
 
   file(name: string): string {
@@ -163,12 +177,12 @@ export class RunFolder {
   }
 
   /** Saves the weights as the best so far. */
-  async saveBest(head: ClassHead, best: BestEpoch): Promise<void> {
+  async saveBest(head: SavableHead, best: BestEpoch): Promise<void> {
     await head.save(this.file('best.safetensors'), { metadata: { ...best, ...this.#origin } });
   }
 
   /** Saves weights, optimiser state and position, to resume from. Gradients must be zero: after a step. */
-  async saveLast(head: ClassHead, position: RunPosition): Promise<void> {
+  async saveLast(head: SavableHead, position: RunPosition): Promise<void> {
     const { best } = position;
     await head.save(this.file('last.safetensors'), {
       optimizer: true,
@@ -200,23 +214,17 @@ export async function readDescription(folder: string): Promise<RunDescription> {
   return description;
 }
 
-/** Position and head of last.safetensors; undefined when the run was stopped before it was first saved. */
-export async function readLast(
-  folder: string,
-  placement: HeadPlacement,
-): Promise<{ head: ClassHead; position: RunPosition } | undefined> {
+/** Where the run of last.safetensors stood; undefined when it was stopped before it was first saved. */
+export async function readPosition(folder: string): Promise<RunPosition | undefined> {
   const path = join(folder, 'last.safetensors');
   if (!existsSync(path)) return undefined;
-  const head = await ClassHead.load(path, placement);
-  const { run } = head.metadata;
-  if (run === undefined) {
-    head.dispose();
+  const { run } = (await engine().inspect(path)).metadata;
+  if (run === undefined)
     throw new DinoSegError(
       'RUN',
       `${path} says nothing about where the run stood; it is no file to resume from.`,
     );
-  }
-  return { head, position: JSON.parse(run) as RunPosition };
+  return JSON.parse(run) as RunPosition;
 }
 
 async function readText(path: string): Promise<string> {
