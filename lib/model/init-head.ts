@@ -39,7 +39,7 @@ export async function initialHeadOfModel(
  * one source it keeps that logit.
  *
  * Classes without a source, in a head without "no object": they share that row, its bias lowered by the logarithm of how
- * many they are, so that together they have exactly its probability. Queries without an object then spread over what ADE20K
+ * many they are, so that together they weigh exactly what it did against the others. Queries without an object then spread over what ADE20K
  * lacks instead of pushing into classes that it knows.
  *
  * In a head with "no object" that row goes to its own output. If classes without a source started from it as well, every

@@ -50,6 +50,7 @@ for (const [what, own] of [
   ['fewer queries than classes', { ...sizes, queries: 3 }],
   ['labels that the grid does not divide', { ...sizes, height: 37, width: 50 }],
   ['labels smaller than the grid', { ...sizes, height: 6, width: 10 }],
+  ['a coarse grid', { ...sizes, h: 2, w: 3, height: 8, width: 12 }],
   ['a single class', { ...sizes, classes: 1 }],
 ] as const)
   t.test(`losses and gradients follow the definition: ${what}`, async (t) => {
