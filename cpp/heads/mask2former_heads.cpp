@@ -90,7 +90,7 @@ Mask2FormerHeads::Loss Mask2FormerHeads::loss_of(const HeadBatch& batch, const a
   check_batch(batch);
   Loss loss;
   loss.log_probs = at::log_softmax(forward(batch.queries), -1);  // B×Q×N×R
-  const at::Tensor matched = match(batch, loss.log_probs.exp().to(at::kCPU)).to(device());
+  const at::Tensor matched = match(batch, loss.log_probs.exp().to(at::kCPU)).to(device(), true);
   loss.targets = matched.clamp_max(classes());
   loss.weights = target_weights.t().gather(0, matched.flatten(0, 1)).view(matched.sizes());
   const at::Tensor nll = -loss.log_probs.gather(3, loss.targets.unsqueeze(3)).squeeze(3);  // B×Q×N

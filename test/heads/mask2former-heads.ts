@@ -3,7 +3,7 @@ import { engine } from '../../lib/native/engine.js';
 import type { HeadBatch, HeadsHandle } from '../../lib/native/surface.js';
 import { close } from '../helpers/close.js';
 import { floats, normals, randomBatch, stepOptions, type BatchSizes } from '../helpers/heads.js';
-import { mask2formerLoss } from '../helpers/mask2former.js';
+import { maskCostOf, mask2formerLoss } from '../helpers/mask2former.js';
 import { createRandom } from '../helpers/random-values.js';
 
 const e = engine();
@@ -50,6 +50,7 @@ for (const [what, own] of [
   ['fewer queries than classes', { ...sizes, queries: 3 }],
   ['labels that the grid does not divide', { ...sizes, height: 37, width: 50 }],
   ['labels smaller than the grid', { ...sizes, height: 6, width: 10 }],
+  ['a coarse grid', { ...sizes, h: 2, w: 3, height: 8, width: 12 }],
   ['a single class', { ...sizes, classes: 1 }],
 ] as const)
   t.test(`losses and gradients follow the definition: ${what}`, async (t) => {
@@ -79,6 +80,39 @@ for (const [what, own] of [
       }
     }
   });
+
+t.test('a query is matched as soon as its probability outweighs what its mask costs more', async (t) => {
+  const own = { ...sizes, batch: 1, queries: 2, hidden: 1, classes: 1, h: 4, w: 6 };
+  let compared = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const batch = randomBatch(own, { seed });
+    batch.masks.forEach((mask, i) => (batch.masks[i] = mask / 8));
+    const more = maskCostOf(own, batch, [0, 0, 0]) - maskCostOf(own, batch, [0, 1, 0]);
+    for (const beyond of [-1e-5, 1e-5]) {
+      // Logits x and 0 of the first query, 0 and 0 of the second.
+      const p = 0.5 + more / 2 + beyond;
+      if (p <= 0 || p >= 1) continue;
+      const heads = e.createHeads({
+        kind: 'mask2former',
+        hidden: 1,
+        classes: 1,
+        device: 'cpu',
+        precision: 'float32',
+        weight: e.tensor(Float32Array.of(1, 0), [1, 2, 1]),
+        bias: e.tensor(new Float32Array(2), [1, 2]),
+      });
+      const queries = e.tensor(Float32Array.of(Math.log(p / (1 - p)), 0), [1, 2, 1]);
+      const masks = e.tensor(batch.masks, [1, 2, own.h, own.w]);
+      const [loss] = await e.headsAccumulate(heads, { ...batch.handles, queries, masks }, 1);
+      const first = -(Math.log(p) + 0.1 * Math.log(0.5)) / 1.1;
+      const second = -(Math.log(0.5) + 0.1 * Math.log(1 - p)) / 1.1;
+      const expected = beyond > 0 ? first : second;
+      if (Math.abs(loss! - expected) > 1e-5) t.fail(`case ${seed}, ${beyond}: ${loss} for ${expected}`);
+      compared++;
+    }
+  }
+  t.ok(compared >= 30, `${compared} cases`);
+});
 
 t.test('the loss falls when a head learns, in both precisions', async (t) => {
   for (const precision of ['float32', 'bfloat16'] as const) {
