@@ -57,5 +57,6 @@ void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
+void export_ops(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

@@ -44,7 +44,8 @@ at::Tensor TrainedHeads::coefficients(const std::vector<StepOptions>& options,
     row[n][decay] = static_cast<float>(1 - o.learning_rate * o.weight_decay);
     row[n][step_size] = static_cast<float>(o.learning_rate / (1 - std::pow(o.beta1, taken)));
     row[n][root_correction2] = static_cast<float>(std::sqrt(1 - std::pow(o.beta2, taken)));
-    row[n][max_norm] = o.max_norm > 0 ? static_cast<float>(o.max_norm) : std::numeric_limits<float>::infinity();
+    row[n][max_norm] =
+        o.max_norm > 0 ? static_cast<float>(o.max_norm) : std::numeric_limits<float>::infinity();
     row[n][active] = is_active[static_cast<size_t>(n)] ? 1.0F : 0.0F;
   }
   return table;

@@ -38,20 +38,20 @@ class TrainedHeads {
   int64_t heads() const { return value_.size(0); }
   c10::Device device() const { return value_.device(); }
 
-  /// Mean loss over the counted pixels of the batch, N float64 on the device; `scale` times its gradient is added to the
-  /// gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from (undefined: all). A head
-  /// without a counted pixel gets loss 0 and no gradient.
+  /// Mean loss over the counted pixels of the batch, N float64 on the device; `scale` times its gradient is
+  /// added to the gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from
+  /// (undefined: all). A head without a counted pixel gets loss 0 and no gradient.
   virtual at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) = 0;
 
   /// Losses and confusion counts of each image under each head.
   virtual HeadCounts evaluate(const HeadBatch& batch) = 0;
 
-  /// Takes a step of all heads and clears the gradients. Coefficients: see coefficients(). Gives the gradients' norms
-  /// before clipping, N float32 on the device; a head whose norm is not finite is lost.
+  /// Takes a step of all heads and clears the gradients. Coefficients: see coefficients(). Gives the
+  /// gradients' norms before clipping, N float32 on the device; a head whose norm is not finite is lost.
   at::Tensor step(const at::Tensor& coefficients);
 
-  /// What step() takes, N×adamw_coefficients float32 on the CPU, for heads that have taken `steps` steps, this one
-  /// included. `options` one a head, with equal betas and epsilon; `is_active` one a head.
+  /// What step() takes, N×adamw_coefficients float32 on the CPU, for heads that have taken `steps` steps,
+  /// this one included. `options` one a head, with equal betas and epsilon; `is_active` one a head.
   static at::Tensor coefficients(const std::vector<StepOptions>& options, const std::vector<int64_t>& steps,
                                  const std::vector<bool>& is_active);
 
