@@ -133,9 +133,9 @@ Napi::Value create_store(const Napi::CallbackInfo& info) {
   std::vector<RecordPlace> places;
   for (size_t i = 0; i < indices.size(); ++i)
     places.push_back({indices[i], static_cast<int64_t>(offsets[i]), checksums[i]});
-  const auto store = std::make_shared<RecordStore>(
-      layout_argument(options.Get("layout")), string_field(options, "cacheId"), files, std::move(places),
-      parse_device(string_field(options, "device")));
+  const auto store =
+      std::make_shared<RecordStore>(layout_argument(options.Get("layout")), string_field(options, "cacheId"),
+                                    files, std::move(places), parse_device(string_field(options, "device")));
   return wrap(info.Env(), store, 0);
 }
 
@@ -188,7 +188,8 @@ std::vector<std::vector<int64_t>> batches_of(const std::vector<int64_t>& records
 TrainingPlan plan_argument(const Napi::Value& value, int64_t heads) {
   const Napi::Object object = object_argument(value, "plan");
   TrainingPlan plan;
-  plan.batches = batches_of(records_argument(object.Get("records"), "records"), integer_field(object, "batchSize"));
+  plan.batches =
+      batches_of(records_argument(object.Get("records"), "records"), integer_field(object, "batchSize"));
   plan.accumulate = integer_field(object, "accumulate");
   if (!object.Get("folds").IsUndefined()) plan.folds = records_argument(object.Get("folds"), "folds");
   const auto rates = typed_values<Napi::Float64Array, double>(object.Get("learningRates"), napi_float64_array,
@@ -207,19 +208,19 @@ TrainingPlan plan_argument(const Napi::Value& value, int64_t heads) {
 Napi::Value train_on_cache(const Napi::CallbackInfo& info) {
   const auto heads = unwrap<TrainedHeads>(info[0]);
   if (!info[3].IsNumber()) fail("INVALID_ARGUMENT", "seconds must be a number");
-  return run_job(
-      info, Lane::model,
-      [heads, store = unwrap<RecordStore>(info[1]), plan = plan_argument(info[2], heads->heads()),
-       seconds = info[3].As<Napi::Number>().DoubleValue()]() -> Finish {
-        return [result = train_cached(*heads, store, plan, seconds)](Napi::Env env) -> Napi::Value {
-          Napi::Object object = Napi::Object::New(env);
-          object.Set("batches", static_cast<double>(result.batches));
-          object.Set("losses", typed_array(env, result.losses));
-          object.Set("norms", typed_array(env, result.norms));
-          object.Set("steps", shape_array(env, result.steps));
-          return object;
-        };
-      });
+  return run_job(info, Lane::model,
+                 [heads, store = unwrap<RecordStore>(info[1]), plan = plan_argument(info[2], heads->heads()),
+                  seconds = info[3].As<Napi::Number>().DoubleValue()]() -> Finish {
+                   return
+                       [result = train_cached(*heads, store, plan, seconds)](Napi::Env env) -> Napi::Value {
+                         Napi::Object object = Napi::Object::New(env);
+                         object.Set("batches", static_cast<double>(result.batches));
+                         object.Set("losses", typed_array(env, result.losses));
+                         object.Set("norms", typed_array(env, result.norms));
+                         object.Set("steps", shape_array(env, result.steps));
+                         return object;
+                       };
+                 });
 }
 
 /// evaluateCached(heads, store, records): Promise<HeadsEvaluation>

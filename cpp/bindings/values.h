@@ -81,5 +81,6 @@ void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_cache(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
+void export_ops(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

@@ -60,7 +60,8 @@ Schedule make_schedule(const TrainedHeads& heads, const TrainingPlan& plan) {
   const auto rates = plan.learning_rates.accessor<double, 2>();
   for (int64_t step = 0, batch = 0; step < steps_of(plan); ++step) {
     std::vector<bool> active(static_cast<size_t>(n), plan.folds.empty());
-    for (int64_t i = 0; i < plan.accumulate && batch < static_cast<int64_t>(plan.batches.size()); ++i, ++batch) {
+    for (int64_t i = 0; i < plan.accumulate && batch < static_cast<int64_t>(plan.batches.size());
+         ++i, ++batch) {
       if (plan.folds.empty()) continue;
       const at::Tensor include = included(plan, plan.batches[static_cast<size_t>(batch)], n);
       const at::Tensor any = include.amax(0);
@@ -71,8 +72,8 @@ Schedule make_schedule(const TrainedHeads& heads, const TrainingPlan& plan) {
     for (int64_t head = 0; head < n; ++head) {
       options[static_cast<size_t>(head)].learning_rate = rates[step][head];
       if (active[static_cast<size_t>(head)]) ++steps[static_cast<size_t>(head)];
-      TrainedHeads::fill_coefficients(row, options[static_cast<size_t>(head)], steps[static_cast<size_t>(head)],
-                                      active[static_cast<size_t>(head)]);
+      TrainedHeads::fill_coefficients(row, options[static_cast<size_t>(head)],
+                                      steps[static_cast<size_t>(head)], active[static_cast<size_t>(head)]);
       row += adamw_coefficients;
     }
     schedule.steps.push_back(steps);

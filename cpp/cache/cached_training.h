@@ -13,11 +13,11 @@ namespace dinov3_seg {
 /// An epoch, or what is left of one. Legend: N heads, S steps.
 struct TrainingPlan {
   std::vector<std::vector<int64_t>> batches;  // records of each
-  int64_t accumulate;                         // batches a step; what is left at the end makes a step of its own
-  std::vector<int64_t> folds;                 // head that leaves a record out, or −1; empty: no record is left out
-  at::Tensor learning_rates;                  // S×N float64 on the CPU
-  std::vector<StepOptions> options;           // N; their learning_rate is not used
-  std::vector<int64_t> steps;                 // N, taken before
+  int64_t accumulate;                // batches a step; what is left at the end makes a step of its own
+  std::vector<int64_t> folds;        // head that leaves a record out, or −1; empty: no record is left out
+  at::Tensor learning_rates;         // S×N float64 on the CPU
+  std::vector<StepOptions> options;  // N; their learning_rate is not used
+  std::vector<int64_t> steps;        // N, taken before
 };
 
 struct TrainingResult {
@@ -27,7 +27,8 @@ struct TrainingResult {
   std::vector<int64_t> steps;  // N, taken now
 };
 
-/// Takes steps until the batches are done or `seconds` are over, at least one. Stops between steps when the job does.
+/// Takes steps until the batches are done or `seconds` are over, at least one. Stops between steps when the
+/// job does.
 TrainingResult train_cached(TrainedHeads& heads, const std::shared_ptr<const RecordStore>& store,
                             const TrainingPlan& plan, double seconds);
 

@@ -32,10 +32,12 @@ void check(const RecordPart& part) {
   const auto rule = rules().find(part.name);
   if (rule == rules().end()) fail("INVALID_ARGUMENT", "a record has no part '", part.name, "'");
   const auto& [dimensions, dtypes] = rule->second;
-  const bool positive = std::all_of(part.shape.begin(), part.shape.end(), [](int64_t size) { return size > 0; });
+  const bool positive =
+      std::all_of(part.shape.begin(), part.shape.end(), [](int64_t size) { return size > 0; });
   if (part.shape.size() != dimensions || !positive ||
       std::find(dtypes.begin(), dtypes.end(), part.dtype) == dtypes.end())
-    fail("INVALID_ARGUMENT", "a record's ", part.name, " cannot be ", c10::IntArrayRef(part.shape), " ", part.dtype);
+    fail("INVALID_ARGUMENT", "a record's ", part.name, " cannot be ", c10::IntArrayRef(part.shape), " ",
+         part.dtype);
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ struct RecordPart {
 /// Parts one after the other, each at a multiple of 64 bytes, the rest zero.
 class RecordLayout {
  public:
-  /// Parts in order; their offsets are set here. Throws INVALID_ARGUMENT for names, shapes or dtypes that no part has.
+  /// Parts in order; their offsets are set here. Throws INVALID_ARGUMENT for names, shapes or dtypes that no
+  /// part has.
   explicit RecordLayout(std::vector<RecordPart> parts);
 
   const std::vector<RecordPart>& parts() const { return parts_; }

@@ -23,7 +23,8 @@ std::vector<int64_t> with_batch(int64_t batch, const std::vector<int64_t>& shape
 }
 
 at::Tensor allocate(const RecordPart& part, int64_t batch, bool pinned) {
-  return at::empty(with_batch(batch, part.shape), at::TensorOptions().dtype(part.dtype).pinned_memory(pinned));
+  return at::empty(with_batch(batch, part.shape),
+                   at::TensorOptions().dtype(part.dtype).pinned_memory(pinned));
 }
 
 }  // namespace
@@ -40,8 +41,9 @@ ResidentBudget free_budget(c10::Device device) {
   return budget;
 }
 
-RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id, const std::vector<std::string>& files,
-                         std::vector<RecordPlace> places, c10::Device device)
+RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id,
+                         const std::vector<std::string>& files, std::vector<RecordPlace> places,
+                         c10::Device device)
     : layout_(std::move(layout)),
       header_(shard_header(cache_id)),
       paths_(files),
@@ -84,7 +86,8 @@ std::vector<DamagedRecord> RecordStore::verify() const {
     check_cancelled();
     const int64_t last = std::min(first + block, size());
     at::parallel_for(first, last, 1, [&](int64_t from, int64_t to) {
-      for (int64_t record = from; record < to; ++record) reasons[static_cast<size_t>(record)] = damage(record);
+      for (int64_t record = from; record < to; ++record)
+        reasons[static_cast<size_t>(record)] = damage(record);
     });
     report_progress(static_cast<uint64_t>(last * layout_.size_bytes()),
                     static_cast<uint64_t>(size() * layout_.size_bytes()));
@@ -121,8 +124,8 @@ void RecordStore::load(const ResidentBudget& budget) {
     for (size_t i = 0; i < layout_.parts().size(); ++i) {
       const RecordPart& part = layout_.parts()[i];
       const bool to_device = first < on_device_;
-      const at::Tensor target =
-          to_device ? allocate(part, last - first, true) : pinned_pool_[i].slice(0, first - on_device_, last - on_device_);
+      const at::Tensor target = to_device ? allocate(part, last - first, true)
+                                          : pinned_pool_[i].slice(0, first - on_device_, last - on_device_);
       auto* bytes = static_cast<uint8_t*>(target.mutable_data_ptr());
       for (int64_t record = first; record < last; ++record)
         std::memcpy(bytes + (record - first) * part.bytes, record_bytes(record) + part.offset,
@@ -169,8 +172,8 @@ RecordStore::HostBatch RecordStore::assemble(const std::vector<int64_t>& records
     auto* bytes = static_cast<uint8_t*>(batch.mutable_data_ptr());
     for (size_t slot = 0; slot < records.size(); ++slot)
       if (absent(records[slot]))
-        std::memcpy(bytes + static_cast<int64_t>(slot) * part.bytes, host_view(part, records[slot]).const_data_ptr(),
-                    static_cast<size_t>(part.bytes));
+        std::memcpy(bytes + static_cast<int64_t>(slot) * part.bytes,
+                    host_view(part, records[slot]).const_data_ptr(), static_cast<size_t>(part.bytes));
     host.parts.push_back(batch);
   }
   return host;
@@ -201,7 +204,8 @@ HeadBatch RecordStore::batch(const HostBatch& host) const {
                                                        {"features", &result.features},
                                                        {"labels", &result.labels}};
   for (const auto& [name, target] : named)
-    if (const RecordPart* part = layout_.find(name)) *target = parts[static_cast<size_t>(part - layout_.parts().data())];
+    if (const RecordPart* part = layout_.find(name))
+      *target = parts[static_cast<size_t>(part - layout_.parts().data())];
   return result;
 }
 

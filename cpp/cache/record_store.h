@@ -1,4 +1,5 @@
-// Reading a cache's records: mapped from their files, and as far as they fit held on the device or in pinned memory.
+// Reading a cache's records: mapped from their files, and as far as they fit held on the device or in pinned
+// memory.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -33,10 +34,12 @@ struct ResidentBudget {
   int64_t pinned_bytes;
 };
 
-/// What is free for records: of the device all but an eighth and 1 GiB, of the host's memory for pinned pages a quarter.
+/// What is free for records: of the device all but an eighth and 1 GiB, of the host's memory for pinned pages
+/// a quarter.
 ResidentBudget free_budget(c10::Device device);
 
-/// The records of a cache, numbered by the order of `places`. After load() members may be called from any thread.
+/// The records of a cache, numbered by the order of `places`. After load() members may be called from any
+/// thread.
 class RecordStore : public std::enable_shared_from_this<RecordStore> {
  public:
   /// Maps the files; a file that is missing makes its records damaged ones.
@@ -50,8 +53,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   /// Compares every record with its checksum. Reports bytes.
   std::vector<DamagedRecord> verify() const;
 
-  /// Copies the first records to the device, the next ones to pinned memory, as far as the budget goes. Call it once, on
-  /// records that verify() found whole. Reports bytes.
+  /// Copies the first records to the device, the next ones to pinned memory, as far as the budget goes. Call
+  /// it once, on records that verify() found whole. Reports bytes.
   void load(const ResidentBudget& budget);
   int64_t on_device() const { return on_device_; }
   int64_t in_pinned_memory() const { return pinned_; }

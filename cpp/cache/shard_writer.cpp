@@ -25,8 +25,8 @@ at::Tensor stored(const RecordPart& part, const at::Tensor& given) {
   const bool fits = given.dim() == static_cast<int64_t>(part.shape.size()) + 1 && given.size(0) > 0 &&
                     given.sizes().slice(1) == c10::IntArrayRef(part.shape);
   if (!fits)
-    fail("SHAPE", "the cache holds ", part.name, " of ", c10::IntArrayRef(part.shape), " an image, got a batch of ",
-         given.sizes());
+    fail("SHAPE", "the cache holds ", part.name, " of ", c10::IntArrayRef(part.shape),
+         " an image, got a batch of ", given.sizes());
   const bool as_sigmoid = part.name == "masks" && part.dtype == at::kByte;
   const at::Tensor values = as_sigmoid ? given.to(at::kFloat).sigmoid().mul_(255).round_() : given;
   return values.to(part.dtype).to(at::kCPU).contiguous();
@@ -83,7 +83,8 @@ void ShardWriter::open(const std::string& path, int64_t size) {
     fail("CACHE", path, " does not begin as a file of this cache");
 }
 
-std::vector<WrittenRecord> ShardWriter::append(const std::map<std::string, at::Tensor>& parts, int64_t classes) {
+std::vector<WrittenRecord> ShardWriter::append(const std::map<std::string, at::Tensor>& parts,
+                                               int64_t classes) {
   if (fd_ < 0) fail("INTERNAL", "a record was appended before a file was opened");
   std::vector<at::Tensor> values;
   for (const RecordPart& part : layout_.parts()) {
@@ -124,8 +125,8 @@ void ShardWriter::write(const void* data, int64_t size) {
     // What stands there of this record goes; a failure to cut it off is cut off at the next opening.
     [[maybe_unused]] const int cut = ::ftruncate(fd_, size_);
     if (is_full(error))
-      fail("DISK_FULL", "cannot write ", path_, ": no room for a record of ", size, " bytes (", text_of(error),
-           "). The records written before it stay usable: free space and run it again");
+      fail("DISK_FULL", "cannot write ", path_, ": no room for a record of ", size, " bytes (",
+           text_of(error), "). The records written before it stay usable: free space and run it again");
     fail("IO", "cannot write ", path_, ": ", text_of(error));
   }
   size_ += size;

@@ -19,7 +19,8 @@ struct WrittenRecord {
   std::vector<int64_t> class_pixels;  // labelled pixels of each class
 };
 
-/// The right to write to a cache folder, held while this lives, by one process at a time and one writer in it.
+/// The right to write to a cache folder, held while this lives, by one process at a time and one writer in
+/// it.
 class CacheLock {
  public:
   /// Throws CACHE when another writer has it, IO.
@@ -44,9 +45,9 @@ class ShardWriter {
   /// Throws CACHE when the file is shorter or of another cache, DISK_FULL, IO.
   void open(const std::string& path, int64_t size);
 
-  /// Appends a record for each image of a batch. `parts` are the layout's by name with B in front, on any device; `masks`
-  /// are logits, stored as their sigmoid where the layout says uint8. `classes`: labels are below it or 255.
-  /// Throws SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
+  /// Appends a record for each image of a batch. `parts` are the layout's by name with B in front, on any
+  /// device; `masks` are logits, stored as their sigmoid where the layout says uint8. `classes`: labels are
+  /// below it or 255. Throws SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
   std::vector<WrittenRecord> append(const std::map<std::string, at::Tensor>& parts, int64_t classes);
 
   /// What was appended survives a power cut from here on.

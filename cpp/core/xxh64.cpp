@@ -36,14 +36,14 @@ std::uint64_t xxh64(const void* data, std::size_t size) {
     std::uint64_t lanes[4] = {prime1 + prime2, prime2, 0, 0 - prime1};
     for (; end - p >= 32; p += 32)
       for (int i = 0; i < 4; ++i) lanes[i] = round(lanes[i], read<std::uint64_t>(p + 8 * i));
-    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
+    hash =
+        std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
     for (const std::uint64_t lane : lanes) hash = merge(hash, lane);
   }
   hash += size;
   for (; end - p >= 8; p += 8)
     hash = std::rotl(hash ^ round(0, read<std::uint64_t>(p)), 27) * prime1 + prime4;
-  for (; end - p >= 4; p += 4)
-    hash = std::rotl(hash ^ read<std::uint32_t>(p) * prime1, 23) * prime2 + prime3;
+  for (; end - p >= 4; p += 4) hash = std::rotl(hash ^ read<std::uint32_t>(p) * prime1, 23) * prime2 + prime3;
   for (; p < end; ++p) hash = std::rotl(hash ^ *p * prime5, 11) * prime1;
   hash = (hash ^ hash >> 33) * prime2;
   hash = (hash ^ hash >> 29) * prime3;

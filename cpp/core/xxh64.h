@@ -1,5 +1,5 @@
-// XXH64 (Collet, "xxHash fast digest algorithm", v0.1.1): finds damage in bulk data at memory speed; no defence against
-// forgery.
+// XXH64 (Collet, "xxHash fast digest algorithm", v0.1.1): finds damage in bulk data at memory speed; no
+// defence against forgery.
 #pragma once
 
 #include <cstddef>

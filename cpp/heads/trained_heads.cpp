@@ -49,6 +49,12 @@ at::Tensor TrainedHeads::step(const at::Tensor& coefficients) {
 }
 
 void TrainedHeads::fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active) {
+  const StepOptions defaults;
+  if (options.beta1 != defaults.beta1 || options.beta2 != defaults.beta2 ||
+      options.epsilon != defaults.epsilon)
+    fail("INVALID_ARGUMENT", "heads side by side take AdamW's default betas and epsilon (", defaults.beta1,
+         ", ", defaults.beta2, ", ", defaults.epsilon, "), got ", options.beta1, ", ", options.beta2, ", ",
+         options.epsilon);
   const auto taken = static_cast<double>(steps);
   row[decay] = static_cast<float>(1 - options.learning_rate * options.weight_decay);
   row[step_size] = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, taken)));
