@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/hungarian.h"
 #include "heads/class_embed_heads.h"
+#include "heads/linear_probe_heads.h"
 #include "heads/mask2former_heads.h"
 
 namespace dinov3_seg {
@@ -66,7 +67,18 @@ std::shared_ptr<TrainedHeads> mask2former_heads(const Napi::Object& options) {
   return heads;
 }
 
-/// createHeads(options: HeadsOptions): HeadsHandle
+std::shared_ptr<TrainedHeads> linear_probe_heads(const Napi::Object& options) {
+  std::vector<uint64_t> seeds;
+  for (const Napi::Value& seed : array_argument(options.Get("seeds"), "seeds")) {
+    if (!seed.IsNumber()) fail("INVALID_ARGUMENT", "seeds must hold numbers");
+    seeds.push_back(static_cast<uint64_t>(seed.As<Napi::Number>().Int64Value()));
+  }
+  return std::make_shared<LinearProbeHeads>(
+      integer_field(options, "width"), integer_field(options, "classes"),
+      parse_device(string_field(options, "device")), seeds, optional_tensor(options, "classWeights"));
+}
+
+/// createHeads(options: HeadsOptions | ProbeHeadsOptions): HeadsHandle
 Napi::Value create_heads(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[0], "options");
   const std::string kind = string_field(options, "kind");
@@ -75,8 +87,11 @@ Napi::Value create_heads(const Napi::CallbackInfo& info) {
     heads = class_embed_heads(options);
   else if (kind == "mask2former")
     heads = mask2former_heads(options);
+  else if (kind == "linear_probe")
+    heads = linear_probe_heads(options);
   else
-    fail("INVALID_ARGUMENT", "unknown kind of heads '", kind, "': expected class_embed or mask2former");
+    fail("INVALID_ARGUMENT", "unknown kind of heads '", kind,
+         "': expected class_embed, mask2former or linear_probe");
   return wrap(info.Env(), heads, 4 * static_cast<int64_t>(heads->value().nbytes()));
 }
 
@@ -146,10 +161,12 @@ Napi::Value heads_evaluate(const Napi::CallbackInfo& info) {
 
 /// The tensors of HeadsState under their names there.
 std::vector<std::pair<const char*, at::Tensor>> state_tensors(const TrainedHeads& heads) {
-  return {{"value", heads.value()},
-          {"gradient", heads.gradient()},
-          {"expAvg", heads.exp_avg()},
-          {"expAvgSq", heads.exp_avg_sq()}};
+  std::vector<std::pair<const char*, at::Tensor>> tensors = {{"value", heads.value()},
+                                                             {"gradient", heads.gradient()},
+                                                             {"expAvg", heads.exp_avg()},
+                                                             {"expAvgSq", heads.exp_avg_sq()}};
+  for (auto& buffer : heads.buffers()) tensors.push_back(std::move(buffer));
+  return tensors;
 }
 
 /// headsState(heads): Promise<HeadsState>

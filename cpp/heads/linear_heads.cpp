@@ -62,14 +62,4 @@ void LinearHeads::check_batch(const HeadBatch& batch) const {
          batch.labels.sizes(), " ", batch.labels.scalar_type());
 }
 
-at::Tensor LinearHeads::checked_class_weights(const at::Tensor& class_weights, int64_t classes) const {
-  if (!class_weights.defined()) return {};
-  if (class_weights.sizes() != at::IntArrayRef{heads(), classes})
-    fail("SHAPE", "expected class weights ", heads(), "×", classes, ", got ", class_weights.sizes());
-  const at::Tensor copy = class_weights.to(device(), at::kFloat, false, true).contiguous();
-  if (!at::logical_and(copy.ge(0), copy.isfinite()).all().item<bool>())
-    fail("INVALID_ARGUMENT", "class weights must be finite and not negative");
-  return copy;
-}
-
 }  // namespace dinov3_seg

@@ -25,9 +25,6 @@ class LinearHeads : public TrainedHeads {
   /// B×H×W are of the same images.
   void check_batch(const HeadBatch& batch) const;
 
-  /// Class weights N×K float32 on the device, or undefined. Throws SHAPE, INVALID_ARGUMENT for negative ones.
-  at::Tensor checked_class_weights(const at::Tensor& class_weights, int64_t classes) const;
-
  private:
   int64_t hidden_, outputs_;
   at::ScalarType dtype_;  // of the operands of products

@@ -42,6 +42,16 @@ TrainedHeads::TrainedHeads(int64_t heads, int64_t parameters, c10::Device device
   exp_avg_sq_ = zeros();
 }
 
+at::Tensor TrainedHeads::checked_class_weights(const at::Tensor& class_weights, int64_t classes) const {
+  if (!class_weights.defined()) return {};
+  if (class_weights.sizes() != at::IntArrayRef{heads(), classes})
+    fail("SHAPE", "expected class weights ", heads(), "×", classes, ", got ", class_weights.sizes());
+  const at::Tensor copy = class_weights.to(device(), at::kFloat, false, true).contiguous();
+  if (!at::logical_and(copy.ge(0), copy.isfinite()).all().item<bool>())
+    fail("INVALID_ARGUMENT", "class weights must be finite and not negative");
+  return copy;
+}
+
 at::Tensor TrainedHeads::step(const at::Tensor& coefficients) {
   const StepOptions defaults;
   return adamw_step(value_, gradient_, exp_avg_, exp_avg_sq_, coefficients, defaults.beta1, defaults.beta2,

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/class_embed.h"
@@ -80,7 +81,13 @@ class TrainedHeads {
   at::Tensor exp_avg() const { return exp_avg_; }
   at::Tensor exp_avg_sq() const { return exp_avg_sq_; }
 
+  /// State that is not trained, under its names in HeadsState, float32: running statistics.
+  virtual std::vector<std::pair<const char*, at::Tensor>> buffers() const { return {}; }
+
  protected:
+  /// Class weights N×K float32 on the device, or undefined. Throws SHAPE, INVALID_ARGUMENT for negative ones.
+  at::Tensor checked_class_weights(const at::Tensor& class_weights, int64_t classes) const;
+
   at::Tensor value_, gradient_, exp_avg_, exp_avg_sq_;
 };
 

@@ -279,6 +279,30 @@ export interface HeadsOptions {
   bias: TensorHandle;
 }
 
+/** Linear probes side by side: batch norm and a 1×1 convolution on features. Legend: N heads, C width, K classes. */
+export interface ProbeHeadsOptions {
+  /** Batch norm is each head's own: over the images that it learns from. R = K, scores are logits. */
+  kind: 'linear_probe';
+  /** Channels of the features. */
+  width: number;
+  classes: number;
+  device: string;
+  /** One a head, of its normal(0, 0.01) weight; bias 0, gamma 1, beta 0. */
+  seeds: readonly number[];
+  /** N×K, not negative; absent: 1. */
+  classWeights?: TensorHandle;
+}
+
+/** What linear probes learn from, on any device. */
+export interface FeatureBatch {
+  /** Names the images: equal numbers stand for equal arrays. */
+  records: readonly number[];
+  /** B×C×h×w, float32 or bfloat16. */
+  features: TensorHandle;
+  /** B×H×W uint8, below K or 255 (not counted). */
+  labels: TensorHandle;
+}
+
 /** Outputs of the frozen network for some images, on any device. */
 export interface HeadBatch {
   /** Names the images: equal numbers stand for equal arrays. */
@@ -291,12 +315,18 @@ export interface HeadBatch {
   labels: TensorHandle;
 }
 
-/** N×P each (weight R×C row by row, then bias R), float32, on the CPU. */
+/**
+ * N×P each, float32, on the CPU. A row is weight R×C row by row, then bias R; of a linear probe also gamma C and beta C of
+ * the batch norm.
+ */
 export interface HeadsState {
   value: TensorHandle;
   gradient: TensorHandle;
   expAvg: TensorHandle;
   expAvgSq: TensorHandle;
+  /** N×C, of linear probes. */
+  runningMean?: TensorHandle;
+  runningVar?: TensorHandle;
 }
 
 /** Of each image under each head. */
@@ -370,6 +400,8 @@ export interface TrainingPlanResult {
   norms: Float32Array;
   /** N, taken now. */
   steps: number[];
+}
+
 /** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares (cpp/ops/ops.h). */
 export type ScoreLoss = 'cross-entropy' | 'nll';
 
@@ -511,14 +543,14 @@ export interface Engine {
   /** Replaces weights, gradients, moments and step count. */
   headRestore(head: HeadHandle, state: HeadState): Promise<void>;
 
-  createHeads(options: HeadsOptions): HeadsHandle;
+  createHeads(options: HeadsOptions | ProbeHeadsOptions): HeadsHandle;
   /**
    * Mean loss of each head over the counted pixels of the batch; `scale` times its gradient is added to the gradients.
    * `include` B×N float32, 0 or 1: which images a head learns from (absent: all). 0 where nothing counts.
    */
   headsAccumulate(
     heads: HeadsHandle,
-    batch: HeadBatch,
+    batch: HeadBatch | FeatureBatch,
     scale: number,
     include?: TensorHandle,
   ): Promise<Float64Array>;
@@ -532,7 +564,7 @@ export interface Engine {
     steps: readonly number[],
     active: readonly boolean[],
   ): Promise<Float32Array>;
-  headsEvaluate(heads: HeadsHandle, batch: HeadBatch): Promise<HeadsEvaluation>;
+  headsEvaluate(heads: HeadsHandle, batch: HeadBatch | FeatureBatch): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
   /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
