@@ -421,7 +421,7 @@ export interface Engine {
     steps: readonly number[],
     active: readonly boolean[],
   ): Promise<Float32Array>;
-  headsEvaluate(heads: HeadsHandle, batch: HeadBatch): Promise<HeadsEvaluation>;
+  headsEvaluate(heads: HeadsHandle, batch: HeadBatch, job?: JobHandle): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
   /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
