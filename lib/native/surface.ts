@@ -564,7 +564,11 @@ export interface Engine {
     steps: readonly number[],
     active: readonly boolean[],
   ): Promise<Float32Array>;
-  headsEvaluate(heads: HeadsHandle, batch: HeadBatch | FeatureBatch): Promise<HeadsEvaluation>;
+  headsEvaluate(
+    heads: HeadsHandle,
+    batch: HeadBatch | FeatureBatch,
+    job?: JobHandle,
+  ): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
   /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */

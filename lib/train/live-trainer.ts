@@ -5,7 +5,7 @@ import { SegmentationModel } from '../model/segmentation-model.js';
 import { trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import { evaluate } from './evaluate.js';
-import { initialHead } from './initial-head.js';
+import { newHead } from './initial-head.js';
 import { cosineLearningRate, schedule } from './schedule.js';
 import type { Evaluation } from './tally.js';
 import type { HeadTrainer, TrainedBatches } from './trainer.js';
@@ -30,7 +30,7 @@ export class LiveTrainer implements HeadTrainer {
     let head: ClassHead | undefined;
     try {
       const { classSet } = datasets.train;
-      head = last ? await ClassHead.load(last, config) : await initialHead(config, classSet, model.hidden);
+      head = last ? await ClassHead.load(last, config) : await newHead(config, classSet, model.hidden);
       head.assertFits(model);
       return new LiveTrainer(config, model, datasets.train, datasets.val, head);
     } catch (error) {
