@@ -235,7 +235,10 @@ class Pass {
   }
 
   /** The network's outputs by the names of the layout's parts. */
-  async #decode(model: SegmentationModel, { images, labels }: Prepared): Promise<Record<string, TensorHandle>> {
+  async #decode(
+    model: SegmentationModel,
+    { images, labels }: Prepared,
+  ): Promise<Record<string, TensorHandle>> {
     if (this.folder.key.contents === 'features')
       return { features: await engine().features(model.handle, images.handle), labels };
     const { queries, masks } = await engine().decode(model.handle, images.handle);

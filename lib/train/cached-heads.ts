@@ -22,7 +22,7 @@ export interface CachedHeadsOptions {
   accumulate: number;
   initial: InitialWeights;
   /** The head that leaves out a training image, by the image's index; absent: none does. */
-  folds?: readonly number[];
+  leftOutBy?: readonly number[];
 }
 
 /** What some batches came to. */
@@ -150,11 +150,11 @@ export class CachedHeads implements Disposable {
 
   /** Of every record; heads of one group are numbered by their slots. */
   #recordFolds(): Int32Array | undefined {
-    const { folds } = this.options;
-    if (!folds) return undefined;
+    const { leftOutBy } = this.options;
+    if (!leftOutBy) return undefined;
     const { outputs } = this;
     const all = new Int32Array(outputs.recordCount).fill(-1);
-    folds.forEach((fold, index) => {
+    leftOutBy.forEach((fold, index) => {
       for (let view = 0; view < outputs.viewCount; view++) all[outputs.trainRecord(index, view)] = fold;
     });
     return all;
@@ -169,11 +169,11 @@ export class CachedHeads implements Disposable {
     options: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
   ): Promise<Evaluation[]> {
     const { signal, onProgress } = options;
-    const { folds, classSet } = this.options;
+    const { leftOutBy, classSet } = this.options;
     const started = performance.now();
     const tallies = this.settings.map(() => new Tally(classSet));
-    const records = folds
-      ? Int32Array.from(folds, (_, index) => this.outputs.trainRecord(index, 0))
+    const records = leftOutBy
+      ? Int32Array.from(leftOutBy, (_, index) => this.outputs.trainRecord(index, 0))
       : this.outputs.valRecords;
     for (let first = 0; first < records.length; first += evaluationSlice) {
       signal?.throwIfAborted();
@@ -181,7 +181,7 @@ export class CachedHeads implements Disposable {
       for (const group of this.groups)
         await group.evaluate(this.outputs.store, slice, (index, slot, loss, confusion) => {
           const head = this.members.findIndex((member) => member.group === group && member.slot === slot);
-          if (!folds || folds[first + index] === head) tallies[head]!.add(confusion, loss);
+          if (!leftOutBy || leftOutBy[first + index] === head) tallies[head]!.add(confusion, loss);
         });
       onProgress?.(Math.min(first + evaluationSlice, records.length), records.length);
     }

@@ -21,11 +21,8 @@ export interface Datasets {
 }
 
 /** The key of a run's cache. @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for the network's file */
-export async function runCacheKey(
-  config: TrainConfig,
-  { train }: Datasets,
-  contents: CacheContent,
-): Promise<CacheKey> {
+export async function runCacheKey(config: TrainConfig, { train }: Datasets): Promise<CacheKey> {
+  const contents: CacheContent = config.headKind === 'linear_probe' ? 'features' : 'decoded';
   const { classSet, labelKind } = train;
   const { imageSize, cacheDtype: dtype } = config;
   const model = { id: await engine().modelId(config.model), dtype: config.dtype };
@@ -60,13 +57,8 @@ export class CachedOutputs implements Disposable {
    *
    * @throws DinoSegError as `fillCache`; the signal's reason.
    */
-  static async open(
-    config: TrainConfig,
-    datasets: Datasets,
-    contents: CacheContent,
-    hooks: TrainHooks,
-  ): Promise<CachedOutputs> {
-    const key = await runCacheKey(config, datasets, contents);
+  static async open(config: TrainConfig, datasets: Datasets, hooks: TrainHooks): Promise<CachedOutputs> {
+    const key = await runCacheKey(config, datasets);
     const folder = await CacheFolder.open(cachePath(config, key), key);
     const filled = await fillRunCache(folder, config, datasets, hooks);
     const entries = wantedRecords(folder, { ...datasets }).map((record) =>

@@ -32,7 +32,7 @@ export class CachedTrainer implements HeadTrainer {
     last: string | undefined,
     hooks: TrainHooks,
   ): Promise<CachedTrainer> {
-    const outputs = await CachedOutputs.open(config, datasets, 'decoded', hooks);
+    const outputs = await CachedOutputs.open(config, datasets, hooks);
     let heads: CachedHeads | undefined;
     try {
       const { classSet } = datasets.train;

@@ -13,6 +13,11 @@ export const lossNames = ['reference', 'nll', 'mask2former'] as const;
 /** One of {@link lossNames}. */
 export type LossName = (typeof lossNames)[number];
 
+/** What is trained. */
+export const headKinds = ['class_embed', 'linear_probe'] as const;
+/** One of {@link headKinds}. */
+export type HeadKind = (typeof headKinds)[number];
+
 /** The settings of a training run; {@link trainDefaults} has their defaults. */
 export interface TrainConfig {
   /** The network: a TorchScript file written by `convert`. */
@@ -37,6 +42,11 @@ export interface TrainConfig {
   /** Colour-jittered versions of each training image in the cache; 0: the unchanged image (mode cached). */
   views: number;
   /**
+   * `class_embed`; `linear_probe`: batch norm and a 1×1 convolution on the backbone's last layer, for comparison (mode
+   * cached, loss reference).
+   */
+  headKind: HeadKind;
+  /**
    * `reference`: cross entropy with the dense scores as logits; `nll`: negative log of the label's share of the scores;
    * `mask2former`: classes of matched queries, with a "no object" output (the last two: mode cached).
    */
@@ -50,6 +60,13 @@ export interface TrainConfig {
   initHead: 'xavier' | 'map';
   /** JSON file that says which classes of the network's own head each class takes; null: the built-in map. */
   classMap: string | null;
+  /**
+   * Heads to train side by side: values of `lr`, `weight-decay`, `loss` and `class-weights`, every combination a head, as
+   * `lr=1e-4,3e-4;loss=reference,nll`; null: one head (mode cached).
+   */
+  sweep: string | null;
+  /** Parts of the training images for a cross-validation, each left out by a head of its own; 0: none (mode cached). */
+  folds: number;
   /** Passes over the training images. */
   epochs: number;
   /** Epochs without a better mIoU after which to stop; 0: never. */
@@ -98,10 +115,13 @@ export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>
   cache: null,
   cacheDtype: 'bfloat16',
   views: 0,
+  headKind: 'class_embed',
   loss: 'reference',
   classWeights: 'none',
   initHead: 'xavier',
   classMap: null,
+  sweep: null,
+  folds: 0,
   epochs: 20,
   patience: 10,
   learningRate: 1e-4,
@@ -163,10 +183,13 @@ const rules: Record<keyof TrainConfig, Rule> = {
   cache: textOrNull,
   cacheDtype: oneOf(...cacheDtypes),
   views: integer(0),
+  headKind: oneOf(...headKinds),
   loss: oneOf(...lossNames),
   classWeights: text,
   initHead: oneOf('xavier', 'map'),
   classMap: textOrNull,
+  sweep: textOrNull,
+  folds: (value) => (value === 0 ? undefined : integer(2)(value)?.concat(', or 0')),
   epochs: integer(1),
   patience: integer(0),
   learningRate: positive,
@@ -220,13 +243,25 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
     throw new DinoSegError('INVALID_ARGUMENT', `The setting "${key}" should be ${expected}; ${came}.`);
   }
   if (config.mode === 'live') refuseCachedOnly(config);
+  if (config.headKind === 'linear_probe')
+    for (const key of ['loss', 'initHead'] as const)
+      if (config[key] !== trainDefaults[key])
+        throw new DinoSegError(
+          'INVALID_ARGUMENT',
+          `The setting "${key}" is ${JSON.stringify(config[key])}, which a linear probe does not know; leave it out.`,
+        );
+  if (config.sweep !== null && config.folds > 0)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      'A run has either a sweep or folds. Sweep first, then take the folds of the best settings.',
+    );
   checkImageSize(config.imageSize, config.imageSize);
   return config;
 }
 
 /** What only training on cached outputs can do is refused of live training, not left out. */
 function refuseCachedOnly(config: TrainConfig): void {
-  for (const key of ['loss', 'classWeights', 'views'] as const)
+  for (const key of ['headKind', 'loss', 'classWeights', 'views', 'sweep', 'folds'] as const)
     if (config[key] !== trainDefaults[key])
       throw new DinoSegError(
         'INVALID_ARGUMENT',

@@ -2,9 +2,10 @@
 import { DinoSegError } from '../errors.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
-import { openRun, type OpenRun } from './open-run.js';
-import type { EpochMetrics, RunPosition } from './run-folder.js';
-import { cosineLearningRate, schedule } from './schedule.js';
+import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
+import { epochMetrics, type EpochMetrics, type RunPosition } from './run-folder.js';
+import { schedule } from './schedule.js';
+import { trainSweep, type SweepRow } from './sweep.js';
 import type { Evaluation } from './tally.js';
 
 /** Where training is; comes after every batch and every evaluated image. */
@@ -45,6 +46,8 @@ export interface TrainResult {
   epochs: number;
   /** Whether `patience` ended it before its last epoch. */
   stoppedEarly: boolean;
+  /** Of a sweep or folds: every head's settings and result. */
+  heads?: SweepRow[];
 }
 
 /**
@@ -64,7 +67,12 @@ export async function train(
   given: Partial<TrainConfig>,
   hooks: TrainHooks & { resume?: boolean } = {},
 ): Promise<TrainResult> {
-  using run = await openRun(given, hooks);
+  const prepared = await prepareRun(given, hooks.resume ?? false);
+  if (prepared.config.sweep !== null || prepared.config.folds > 0)
+    return startRun(prepared, hooks, () =>
+      trainSweep(prepared.config, prepared.datasets, prepared.folder, hooks),
+    );
+  using run = await openRun(prepared, hooks);
   const { config, position, folder } = run;
   const log = async (line: string) => {
     hooks.onLog?.(line);
@@ -74,7 +82,10 @@ export async function train(
   while (!position.finished) {
     await trainEpoch(run, hooks);
     const evaluation = await evaluateEpoch(run, hooks);
-    const metrics = epochMetrics(run, evaluation);
+    const metrics = epochMetrics(position, evaluation, {
+      initial: config.learningRate,
+      ...schedule({ ...config, images: run.train.length }),
+    });
     await finishEpoch(run, metrics);
     await log(describeEpoch(metrics, position.best));
     hooks.onEpoch?.(metrics);
@@ -135,26 +146,6 @@ async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
   const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
   Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });
   await folder.saveLast(head, position);
-}
-
-function epochMetrics(run: OpenRun, evaluation: Evaluation): EpochMetrics {
-  const { epoch, lossSum, images, seconds } = run.position;
-  const { stepsPerEpoch, totalSteps } = scheduleOf(run);
-  return {
-    epoch,
-    trainLoss: lossSum / images,
-    valLoss: evaluation.loss,
-    mIoU: evaluation.mIoU,
-    perImageIoU: evaluation.perImageIoU,
-    pixelAccuracy: evaluation.pixelAccuracy,
-    lr: cosineLearningRate(run.config.learningRate, epoch * stepsPerEpoch - 1, totalSteps),
-    seconds: seconds + evaluation.seconds,
-    imagesPerSecond: images / seconds,
-  };
-}
-
-function scheduleOf({ train, config }: OpenRun): ReturnType<typeof schedule> {
-  return schedule({ ...config, images: train.length });
 }
 
 function reportTraining({ config, train, position }: OpenRun, hooks: TrainHooks): void {

@@ -18,7 +18,9 @@ import {
   type RunDescription,
   type RunPosition,
 } from './run-folder.js';
+import { headsOfRun } from './sweep-settings.js';
 import type { HeadTrainer } from './trainer.js';
+import { DinoSegError } from '../errors.js';
 
 /** An opened run; whoever opens it disposes of it. */
 export interface OpenRun extends Disposable {
@@ -30,36 +32,69 @@ export interface OpenRun extends Disposable {
   position: RunPosition;
 }
 
+/** What every kind of run begins with. */
+export interface PreparedRun {
+  config: TrainConfig;
+  datasets: Datasets;
+  folder: RunFolder;
+  resume: boolean;
+}
+
 /**
- * Opens a run: with `resume` the one in `given.out` (its own settings hold for what `given` leaves out). In mode cached the
- * cache is filled on the way.
+ * Checks settings and data and makes the run's folder: with `resume`, takes the one in `given.out` (its own settings hold
+ * for what `given` leaves out).
  *
- * @throws DinoSegError INVALID_ARGUMENT, SHAPE, CLASSES, DATASET, RUN, DEVICE, CACHE, ABORTED, and what loading a model
- *   throws.
+ * @throws DinoSegError INVALID_ARGUMENT, SHAPE, CLASSES, DATASET, RUN, FILE_NOT_FOUND, CHECKPOINT_*.
  */
-export async function openRun(
-  given: Partial<TrainConfig>,
-  hooks: TrainHooks & { resume?: boolean },
-): Promise<OpenRun> {
-  const resume = hooks.resume ?? false;
+export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): Promise<PreparedRun> {
   const config = await completeConfig(given, resume);
+  headsOfRun(config);
   const datasets = await openDatasets(config);
   const { train, val } = datasets;
   const modelId = await engine().modelId(config.model);
   const data = { train: train.length, val: val.length, digest: digest(train, val) };
   const description: RunDescription = { package: packageVersion(), config, modelId, data };
-  const position = (resume ? await readPosition(config.out) : undefined) ?? startPosition(config.seed);
-  const folder = resume ? await RunFolder.resume(description, position) : await RunFolder.create(description);
-  const last = folder.last();
-  let trainer: HeadTrainer;
+  const folder = resume ? await RunFolder.resume(description) : await RunFolder.create(description);
+  return { config, datasets, folder, resume };
+}
+
+/** Begins a prepared run. One that was stopped on the way can go on; one that could not begin leaves nothing. */
+export async function startRun<T>(
+  { config, folder, resume }: PreparedRun,
+  hooks: TrainHooks,
+  start: () => Promise<T>,
+): Promise<T> {
   try {
-    trainer = await openTrainer(config, datasets, last, hooks);
+    return await start();
   } catch (error) {
-    // A run that was stopped can go on; one that could not begin leaves nothing.
-    if (!resume && !hooks.signal?.aborted) await folder.discard();
+    const begun = folder.last() !== undefined;
+    if (hooks.signal?.aborted) throw begun && error instanceof DinoSegError ? error : stopped(config);
+    if (!resume && !begun) await folder.discard();
     throw error;
   }
-  return { config, train, val, trainer, folder, position, [Symbol.dispose]: () => trainer[Symbol.dispose]() };
+}
+
+/**
+ * Opens a prepared run of one head. In mode cached the cache is filled on the way.
+ *
+ * @throws DinoSegError DEVICE, CACHE, ABORTED, RUN, and what loading a model throws.
+ */
+export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise<OpenRun> {
+  const { config, datasets, folder, resume } = prepared;
+  const position = (resume ? await readPosition(config.out) : undefined) ?? startPosition(config.seed);
+  const trainer = await startRun<HeadTrainer>(prepared, hooks, () =>
+    config.mode === 'live'
+      ? LiveTrainer.open(config, datasets, folder.last())
+      : CachedTrainer.open(config, datasets, folder.last(), hooks),
+  );
+  return {
+    config,
+    ...datasets,
+    trainer,
+    folder,
+    position,
+    [Symbol.dispose]: () => trainer[Symbol.dispose](),
+  };
 }
 
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
@@ -72,20 +107,6 @@ export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   };
 }
 
-async function openTrainer(
-  config: TrainConfig,
-  datasets: Datasets,
-  last: string | undefined,
-  hooks: TrainHooks,
-): Promise<HeadTrainer> {
-  if (config.mode === 'live') return LiveTrainer.open(config, datasets, last);
-  try {
-    return await CachedTrainer.open(config, datasets, last, hooks);
-  } catch (error) {
-    throw hooks.signal?.aborted ? stopped(config) : error;
-  }
-}
-
 /** The settings of a run: given ones over those that it was started with, over the defaults. */
 export async function completeConfig(given: Partial<TrainConfig>, resume: boolean): Promise<TrainConfig> {
   const before = resume && given.out !== undefined ? (await readDescription(given.out)).config : {};
@@ -94,14 +115,14 @@ export async function completeConfig(given: Partial<TrainConfig>, resume: boolea
 }
 
 /** SHA-256 over the names and the kind of label of both splits: tells another data set from a moved one. */
-export function digest(train: SegmentationDataset, val: SegmentationDataset): string {
+function digest(train: SegmentationDataset, val: SegmentationDataset): string {
   const hash = createHash('sha256');
   for (const set of [train, val])
     hash.update(JSON.stringify([set.labelKind, set.pairs.map(({ name }) => name)]));
   return hash.digest('hex');
 }
 
-export function packageVersion(): string {
+function packageVersion(): string {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -7,6 +7,8 @@ import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { configDifferences, configKeys, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
+import { cosineLearningRate } from './schedule.js';
+import type { Evaluation } from './tally.js';
 import type { SavableHead } from './trainer.js';
 
 /** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
@@ -60,6 +62,26 @@ export interface RunDescription {
   modelId: string;
   /** Images of the splits, and a SHA-256 over their names and kind of label. */
   data: { train: number; val: number; digest: string };
+}
+
+/** The line of an epoch that is done; `rate`: what its learning rates follow from. */
+export function epochMetrics(
+  position: Pick<RunPosition, 'epoch' | 'lossSum' | 'images' | 'seconds'>,
+  evaluation: Evaluation,
+  rate: { initial: number; stepsPerEpoch: number; totalSteps: number },
+): EpochMetrics {
+  const { epoch, lossSum, images, seconds } = position;
+  return {
+    epoch,
+    trainLoss: lossSum / images,
+    valLoss: evaluation.loss,
+    mIoU: evaluation.mIoU,
+    perImageIoU: evaluation.perImageIoU,
+    pixelAccuracy: evaluation.pixelAccuracy,
+    lr: cosineLearningRate(rate.initial, epoch * rate.stepsPerEpoch - 1, rate.totalSteps),
+    seconds: seconds + evaluation.seconds,
+    imagesPerSecond: images / seconds,
+  };
 }
 
 /** The position of a run that has done nothing yet. */
@@ -119,11 +141,11 @@ export class RunFolder {
   }
 
   /**
-   * Opens a run to go on with it and cuts metrics.jsonl to the epochs before `position`.
+   * Opens a run to go on with it and cuts metrics.jsonl to the epochs before the saved position.
    *
    * @throws DinoSegError RUN when it was made with other settings, another network or other data.
    */
-  static async resume(description: RunDescription, position: RunPosition): Promise<RunFolder> {
+  static async resume(description: RunDescription): Promise<RunFolder> {
     const run = new RunFolder(description);
     const before = await readDescription(run.path);
     const differences = configDifferences(before.config, description.config);
@@ -140,7 +162,7 @@ export class RunFolder {
         `The run in ${run.path} cannot go on with other settings than it was started with:\n  ` +
           `${differences.join('\n  ')}\nLeave them as they were, or start another run by --out.`,
       );
-    await run.#cutMetrics(position.epoch);
+    await run.#cutMetrics((await readPosition(run.path))?.epoch ?? 1);
     return run;
   }
 
@@ -153,13 +175,12 @@ export class RunFolder {
     if (!existsSync(path)) return;
     const lines = (await readText(path))
       .split('\n')
-      .filter((line) => line !== '')
-      .slice(0, epoch - 1);
+      .filter((line) => line !== '' && (JSON.parse(line) as EpochMetrics).epoch < epoch);
     await atomicWriteFile(path, lines.map((line) => `${line}\n`).join(''));
   }
 
   /** Adds a line to metrics.jsonl. */
-  async appendMetrics(metrics: EpochMetrics): Promise<void> {
+  async appendMetrics(metrics: EpochMetrics & { head?: number }): Promise<void> {
     await this.#append('metrics.jsonl', `${JSON.stringify(metrics)}\n`);
   }
 
