@@ -24,6 +24,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_models(env, exports);
   export_heads(env, exports);
   export_trained_heads(env, exports);
+  export_probes(env, exports);
   export_images(env, exports);
   return exports;
 }

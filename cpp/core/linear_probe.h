@@ -1,5 +1,6 @@
 // The linear probe: batch norm and a 1×1 convolution on the backbone's patch features, in float32.
-// Legend: B batch, C width, K classes, h×w grid of patches; … leading dimensions, none or N probes side by side.
+// Legend: B batch, C width, K classes, h×w grid of patches; … leading dimensions, none or N probes side by
+// side.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,8 +27,8 @@ struct FoldedProbe {
 /// For features that the mean …×C and the (biased) variance …×C belong to.
 FoldedProbe fold_probe(const ProbeParameters& parameters, const at::Tensor& mean, const at::Tensor& variance);
 
-/// Features B×C×h×w less `shift` C, float32. Means that are large against the deviations would cost digits in the
-/// products; the statistics given to fold_probe are then those of the shifted features.
+/// Features B×C×h×w less `shift` C, float32. Means that are large against the deviations would cost digits in
+/// the products; the statistics given to fold_probe are then those of the shifted features.
 at::Tensor shifted_features(const at::Tensor& features, const at::Tensor& shift);
 
 /// Scores B×R×h×w of features B×C×h×w float32 by weight R×C and bias R.
@@ -39,7 +40,8 @@ void check_features(const at::Tensor& features, int64_t width);
 /// A trained probe. Its statistics are fixed; for training see heads/linear_probe_heads.h.
 class LinearProbe {
  public:
-  /// weight K×C, bias K, gamma, beta and the running mean and variance C. Throws HEAD_MISMATCH for other shapes.
+  /// weight K×C, bias K, gamma, beta and the running mean and variance C. Throws HEAD_MISMATCH for other
+  /// shapes.
   LinearProbe(const ProbeParameters& parameters, const at::Tensor& running_mean,
               const at::Tensor& running_var, c10::Device device);
 

@@ -111,15 +111,15 @@ void LinearProbeHeads::move_running(const Statistics& statistics, const at::Tens
   move(running_var_, unbiased);
 }
 
-/// With x̂ the normalised features, Σ over images and positions: dW = γ·Σ d x̂ + β·Σ d, db = Σ d, dγ = Σ_k W·Σ d x̂,
-/// dβ = Σ_k W·Σ d. Features need no gradient, so the statistics are constants. Σ d x̂ follows from Σ d x, which is
-/// one product for all heads.
+/// With x̂ the normalised features, Σ over images and positions: dW = γ·Σ d x̂ + β·Σ d, db = Σ d, dγ = Σ_k W·Σ
+/// d x̂, dβ = Σ_k W·Σ d. Features need no gradient, so the statistics are constants. Σ d x̂ follows from Σ d x,
+/// which is one product for all heads.
 void LinearProbeHeads::backward(const at::Tensor& features, const at::Tensor& d_scores,
                                 const Statistics& statistics) {
   const int64_t images = features.size(0), rows = heads() * classes_;
-  const at::Tensor d_rows = d_scores.reshape({images, rows, -1});                          // B×NK×hw
-  const at::Tensor d_sum = d_rows.sum({0, 2}).view({heads(), classes_, 1});                // N×K×1
-  at::Tensor products = at::zeros({rows, width_}, features.options());                     // NK×C
+  const at::Tensor d_rows = d_scores.reshape({images, rows, -1});            // B×NK×hw
+  const at::Tensor d_sum = d_rows.sum({0, 2}).view({heads(), classes_, 1});  // N×K×1
+  at::Tensor products = at::zeros({rows, width_}, features.options());       // NK×C
   products.addbmm_(d_rows, features.flatten(2).transpose(1, 2));
   const at::Tensor deviation = (statistics.variance + batch_norm_epsilon).rsqrt().unsqueeze(1);  // N×1×C
   const at::Tensor normalised = products.view({heads(), classes_, width_})
@@ -129,8 +129,7 @@ void LinearProbeHeads::backward(const at::Tensor& features, const at::Tensor& d_
   gradient.gamma.add_((value.weight * normalised).sum(1));
   gradient.beta.add_((value.weight * d_sum).sum(1));
   gradient.bias.add_(d_sum.squeeze(2));
-  gradient.weight.addcmul_(normalised, value.gamma.unsqueeze(1))
-      .addcmul_(d_sum, value.beta.unsqueeze(1));
+  gradient.weight.addcmul_(normalised, value.gamma.unsqueeze(1)).addcmul_(d_sum, value.beta.unsqueeze(1));
 }
 
 HeadCounts LinearProbeHeads::evaluate(const HeadBatch& batch) {

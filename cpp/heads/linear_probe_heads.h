@@ -9,25 +9,28 @@
 
 namespace dinov3_seg {
 
-/// The head of DINOv3's linear segmentation protocol (Siméoni et al. 2025), without dropout; scores are resized
-/// bilinearly to the labels, the loss is cross entropy, all in float32. A head's parameters stand as convolution weight
-/// K×C row by row, bias K, gamma C, beta C.
+/// The head of DINOv3's linear segmentation protocol (Siméoni et al. 2025), without dropout; scores are
+/// resized bilinearly to the labels, the loss is cross entropy, all in float32. A head's parameters stand as
+/// convolution weight K×C row by row, bias K, gamma C, beta C.
 ///
-/// Batch norm is torch.nn.BatchNorm2d's: eps 1e-5, momentum 0.1, the biased variance normalises, the unbiased one
-/// runs. Batch and running statistics are each head's own, over the images that it learns from, so that it learns what
-/// it would alone. They do not cost a pass over the features a head: the statistics of each image are combined.
+/// Batch norm is torch.nn.BatchNorm2d's: eps 1e-5, momentum 0.1, the biased variance normalises, the unbiased
+/// one runs. Batch and running statistics are each head's own, over the images that it learns from, so that
+/// it learns what it would alone. They do not cost a pass over the features a head: the statistics of each
+/// image are combined.
 class LinearProbeHeads : public TrainedHeads {
  public:
-  /// A head for each seed: weight normal(0, 0.01) (the same numbers on every device), bias 0, gamma 1, beta 0, running
-  /// mean 0, running variance 1. Class weights N×K or undefined (all 1). Throws INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE.
+  /// A head for each seed: weight normal(0, 0.01) (the same numbers on every device), bias 0, gamma 1, beta
+  /// 0, running mean 0, running variance 1. Class weights N×K or undefined (all 1). Throws INVALID_ARGUMENT,
+  /// HEAD_MISMATCH, SHAPE.
   LinearProbeHeads(int64_t width, int64_t classes, c10::Device device, const std::vector<uint64_t>& seeds,
                    const at::Tensor& class_weights);
 
   int64_t width() const { return width_; }
   int64_t classes() const { return classes_; }
 
-  /// Also moves the running statistics of the heads that learn from an image of the batch. Pixels weigh what their
-  /// classes do, as with ClassEmbedHeads. Throws SHAPE for a grid of one position, which has no variance.
+  /// Also moves the running statistics of the heads that learn from an image of the batch. Pixels weigh what
+  /// their classes do, as with ClassEmbedHeads. Throws SHAPE for a grid of one position, which has no
+  /// variance.
   at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
 
   /// With the running statistics. Losses without class weights, so that heads with different ones compare.
@@ -44,7 +47,7 @@ class LinearProbeHeads : public TrainedHeads {
 
   int64_t width_, classes_;
   std::vector<int64_t> losses_;
-  at::Tensor class_weights_;              // N×K, or undefined
+  at::Tensor class_weights_;               // N×K, or undefined
   at::Tensor running_mean_, running_var_;  // N×C
 };
 
