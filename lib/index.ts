@@ -55,7 +55,11 @@ export {
   type HeadPlacement,
   type StepResult,
 } from './model/class-head.js';
-export type { HeadMetadata, OptimizerValues, Precision } from './model/head-file.js';
+export { LinearProbe, type ProbePlacement, type SegmentWithProbeOptions } from './model/linear-probe.js';
+export type { ProbeValues } from './model/probe-file.js';
+export type { OptimizerValues } from './model/head-file.js';
+export type { HeadMetadata, Precision } from './model/head-metadata.js';
+export { openHead, type SegmentationHead } from './model/open-head.js';
 export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
 export type { ImageSize } from './model/image-size.js';
 export { forwardFile, type ForwardFileOptions } from './model/forward-file.js';

@@ -65,12 +65,7 @@ Napi::Value head_backward(const Napi::CallbackInfo& info) {
 }
 
 Finish loss_result(const LossResult& result) {
-  return [result](Napi::Env env) -> Napi::Value {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("loss", result.loss);
-    object.Set("pixels", static_cast<double>(result.pixels));
-    return object;
-  };
+  return [result](Napi::Env env) { return loss_object(env, result); };
 }
 
 /// headLoss(head, decoded, labels): Promise<LossResult>
@@ -178,8 +173,9 @@ Napi::Value class_map_of(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), width, height,
                   scoring]() -> Finish {
-                   const at::Tensor map = class_map(head->forward(decoded.queries),
-                                                    decoded.masks.to(head->device()), height, width, scoring);
+                   const DenseScores scores(head->forward(decoded.queries), decoded.masks.to(head->device()),
+                                            scoring);
+                   const at::Tensor map = scores.class_map(height, width);
                    return [map](Napi::Env env) { return wrap_tensor(env, map); };
                  });
 }

@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
+#include <functional>
 
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
@@ -127,26 +128,35 @@ SegmentOptions segment_options(const Napi::Object& object) {
   const std::string mode = string_field(object, "mode");
   if (mode != "whole" && mode != "slide")
     fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
-  const SegmentOptions options{integer_field(object, "height"),
-                               integer_field(object, "width"),
-                               parse_scoring(string_field(object, "scoring")),
-                               mode == "slide",
-                               integer_field(object, "strideY"),
+  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width"),
+                               mode == "slide", integer_field(object, "strideY"),
                                integer_field(object, "strideX")};
   if (options.height < 1 || options.width < 1)
     fail("INVALID_ARGUMENT", "width and height must be at least 1");
   return options;
 }
 
+/// What scores the images: made by the job, since models may change until then.
+std::function<ImageScorer()> scorer_argument(const Napi::CallbackInfo& info, const Napi::Object& options) {
+  auto model = unwrap<SegmentationModel>(info[0]);
+  const Scoring scoring = parse_scoring(string_field(options, "scoring"));
+  if (!is_handle<LinearProbe>(info[1]))
+    return [model, head = unwrap<ClassEmbed>(info[1]), scoring] { return scorer_of(model, head, scoring); };
+  if (scoring != Scoring::recipe)
+    fail("INVALID_ARGUMENT", "a linear probe has no output for \"no object\": expected recipe scoring");
+  return [model, probe = unwrap<LinearProbe>(info[1])] { return scorer_of(model, probe); };
+}
+
 /// segment(model, head, image, options): Promise<Uint8Array>
 Napi::Value segment_image(const Napi::CallbackInfo& info) {
-  const auto options = segment_options(object_argument(info[3], "options"));
-  return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
-                  pixels = pixels_argument(info[2]), options]() -> Finish {
-                   const at::Tensor map = segment(*model, *head, pixels, options).contiguous();
-                   return [map](Napi::Env env) { return typed_array(env, map); };
-                 });
+  const Napi::Object object = object_argument(info[3], "options");
+  const auto options = segment_options(object);
+  return run_job(
+      info, Lane::model,
+      [scorer = scorer_argument(info, object), pixels = pixels_argument(info[2]), options]() -> Finish {
+        const at::Tensor map = segment(scorer(), pixels, options).contiguous();
+        return [map](Napi::Env env) { return typed_array(env, map); };
+      });
 }
 
 /// scores(model, head, image, options): Promise<Float32Array>
@@ -154,12 +164,11 @@ Napi::Value score_image(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[3], "options");
   const int64_t height = integer_field(object, "outputHeight"), width = integer_field(object, "outputWidth");
   if (height < 1 || width < 1) fail("INVALID_ARGUMENT", "outputWidth and outputHeight must be at least 1");
-  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width"),
-                               parse_scoring(string_field(object, "scoring"))};
+  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width")};
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
-                  pixels = pixels_argument(info[2]), options, height, width]() -> Finish {
-                   const at::Tensor scores = segment_scores(*model, *head, pixels, options, height, width);
+                 [scorer = scorer_argument(info, object), pixels = pixels_argument(info[2]), options, height,
+                  width]() -> Finish {
+                   const at::Tensor scores = segment_scores(scorer(), pixels, options, height, width);
                    return [scores](Napi::Env env) { return typed_array(env, scores); };
                  });
 }

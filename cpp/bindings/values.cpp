@@ -121,6 +121,13 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
   return Napi::Value(env, array);
 }
 
+Napi::Object loss_object(Napi::Env env, const LossResult& result) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", result.loss);
+  object.Set("pixels", static_cast<double>(result.pixels));
+  return object;
+}
+
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes) {
   Napi::Array shape = Napi::Array::New(env, sizes.size());
   for (size_t i = 0; i < sizes.size(); ++i)

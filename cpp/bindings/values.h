@@ -13,6 +13,7 @@
 #include "cache/record_store.h"
 #include "cache/shard_writer.h"
 #include "core/class_embed.h"
+#include "core/linear_probe.h"
 #include "heads/trained_heads.h"
 #include "models/segmentation_model.h"
 
@@ -38,15 +39,20 @@ struct HandleKind<TrainedHeads> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b25, 0x9d2f3a7c81e64f05};
   static constexpr const char* name = "trained heads";
 };
+template <>
+struct HandleKind<LinearProbe> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b26, 0x9d2f3a7c81e64f06};
+  static constexpr const char* name = "linear probe";
+};
 
 template <>
 struct HandleKind<ShardWriter> {
-  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b26, 0x9d2f3a7c81e64f06};
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b27, 0x9d2f3a7c81e64f07};
   static constexpr const char* name = "cache writer";
 };
 template <>
 struct HandleKind<RecordStore> {
-  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b27, 0x9d2f3a7c81e64f07};
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b28, 0x9d2f3a7c81e64f08};
   static constexpr const char* name = "record store";
 };
 
@@ -68,6 +74,7 @@ std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* wh
 
 /// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array.
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
+Napi::Object loss_object(Napi::Env env, const LossResult& result);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
 /// `float32`, `uint8`, …
@@ -80,6 +87,7 @@ void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_cache(Napi::Env env, Napi::Object exports);
+void export_probes(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
 void export_ops(Napi::Env env, Napi::Object exports);
 

@@ -25,36 +25,6 @@ at::Tensor class_weights(const at::Tensor& logits, Scoring scoring) {
   return scoring == Scoring::recipe ? weights : weights.slice(2, 0, -1);
 }
 
-/// Scores at any size, some rows at a time.
-class Bands {
- public:
-  Bands(const at::Tensor& logits, const at::Tensor& masks, Scoring scoring)
-      : recipe_(scoring == Scoring::recipe) {
-    check_decoded(logits, masks);
-    classes_ = class_weights(logits, scoring);
-    source_ = recipe_ ? combine(classes_, masks.to(at::kFloat).sigmoid()) : masks.to(at::kFloat);
-  }
-
-  int64_t classes() const { return classes_.size(2); }
-
-  /// Calls `use(first row, scores B×K×rows×width)` from top to bottom.
-  template <typename Use>
-  void each(int64_t height, int64_t width, Use use) const {
-    const int64_t per_row = source_.size(0) * std::max(source_.size(1), classes()) * width;
-    const int64_t band = std::clamp<int64_t>(band_elements / std::max<int64_t>(per_row, 1), 1, height);
-    for (int64_t first = 0; first < height; first += band) {
-      check_cancelled();
-      const at::Tensor rows = resize_rows(source_, height, width, first, std::min(band, height - first));
-      use(first, recipe_ ? rows : combine(classes_, rows.sigmoid()));
-    }
-  }
-
- private:
-  bool recipe_;
-  at::Tensor classes_;  // B×Q×K
-  at::Tensor source_;   // B×K×h×w scores, or B×Q×h×w mask logits
-};
-
 }  // namespace
 
 at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count) {
@@ -84,41 +54,57 @@ void check_decoded(const at::Tensor& logits, const at::Tensor& masks) {
          logits.sizes(), " and ", masks.sizes());
 }
 
-at::Tensor dense_scores(const at::Tensor& logits, const at::Tensor& masks) {
+DenseScores::DenseScores(const at::Tensor& logits, const at::Tensor& masks, Scoring scoring) {
   check_decoded(logits, masks);
-  return combine(class_weights(logits, Scoring::recipe), masks.to(at::kFloat).sigmoid());
+  const at::Tensor classes = class_weights(logits, scoring);
+  if (scoring == Scoring::recipe) {
+    source_ = combine(classes, masks.to(at::kFloat).sigmoid());
+  } else {
+    query_classes_ = classes;
+    source_ = masks.to(at::kFloat);
+  }
 }
 
-at::Tensor resized_scores(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
-                          Scoring scoring) {
-  check_decoded(logits, masks);
-  if (scoring == Scoring::recipe)
-    return at::upsample_bilinear2d(dense_scores(logits, masks), {height, width}, false);
-  const at::Tensor resized = at::upsample_bilinear2d(masks.to(at::kFloat), {height, width}, false);
-  return combine(class_weights(logits, scoring), resized.sigmoid_());
+DenseScores::DenseScores(const at::Tensor& scores) : source_(scores) {
+  if (scores.dim() != 4 || scores.scalar_type() != at::kFloat)
+    fail("SHAPE", "expected scores B×K×h×w float32, got ", scores.sizes(), " ", scores.scalar_type());
 }
 
-at::Tensor class_map(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
-                     Scoring scoring) {
-  const Bands bands(logits, masks, scoring);
-  if (bands.classes() > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", bands.classes());
-  at::Tensor map = at::empty({masks.size(0), height, width}, masks.options().dtype(at::kByte));
-  bands.each(height, width, [&](int64_t first, const at::Tensor& scores) {
+at::Tensor DenseScores::finish(const at::Tensor& resized) const {
+  return query_classes_.defined() ? combine(query_classes_, resized.sigmoid()) : resized;
+}
+
+at::Tensor DenseScores::resized(int64_t height, int64_t width) const {
+  return finish(at::upsample_bilinear2d(source_, {height, width}, false));
+}
+
+template <typename Use>
+void DenseScores::each_band(int64_t height, int64_t width, Use use) const {
+  const int64_t per_row = source_.size(0) * std::max(source_.size(1), classes()) * width;
+  const int64_t band = std::clamp<int64_t>(band_elements / std::max<int64_t>(per_row, 1), 1, height);
+  for (int64_t first = 0; first < height; first += band) {
+    check_cancelled();
+    use(first, finish(resize_rows(source_, height, width, first, std::min(band, height - first))));
+  }
+}
+
+at::Tensor DenseScores::class_map(int64_t height, int64_t width) const {
+  if (classes() > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", classes());
+  at::Tensor map = at::empty({source_.size(0), height, width}, source_.options().dtype(at::kByte));
+  each_band(height, width, [&](int64_t first, const at::Tensor& scores) {
     map.slice(1, first, first + scores.size(2)).copy_(scores.argmax(1));
   });
   return map;
 }
 
-at::Tensor scores_on_host(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
-                          Scoring scoring) {
-  const Bands bands(logits, masks, scoring);
+at::Tensor DenseScores::on_host(int64_t height, int64_t width) const {
   constexpr int64_t largest = int64_t{2} << 30;  // bytes
-  const int64_t per_row = masks.size(0) * bands.classes() * width * 4;
+  const int64_t per_row = source_.size(0) * classes() * width * 4;
   if (height > largest / std::max<int64_t>(per_row, 1))
-    fail("SHAPE", "scores of ", bands.classes(), " classes at ", width, "×", height,
+    fail("SHAPE", "scores of ", classes(), " classes at ", width, "×", height,
          " take more than 2 GiB; ask for a smaller size, or for the class map");
-  at::Tensor all = at::empty({masks.size(0), bands.classes(), height, width}, at::kFloat);
-  bands.each(height, width, [&](int64_t first, const at::Tensor& scores) {
+  at::Tensor all = at::empty({source_.size(0), classes(), height, width}, at::kFloat);
+  each_band(height, width, [&](int64_t first, const at::Tensor& scores) {
     all.slice(2, first, first + scores.size(2)).copy_(scores);
   });
   return all;

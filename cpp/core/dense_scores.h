@@ -8,7 +8,7 @@
 
 namespace dinov3_seg {
 
-/// Which columns count and where the resize stands (see dense_scores and class_map).
+/// Which columns count and where the resize stands (see DenseScores).
 enum class Scoring {
   recipe,  // all K columns; scores at mask resolution, then resized
   ade20k,  // the last column (no object) is dropped; mask logits resized first, then sigmoid
@@ -24,25 +24,37 @@ void check_decoded(const at::Tensor& logits, const at::Tensor& masks);
 /// false). Equal to resizing all of it and cutting the rows out.
 at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count);
 
-/// Σ_q softmax(logits)[q,k] · sigmoid(masks)[q,h,w]: B×K×h×w float32, at mask resolution, all K columns.
-/// Source: the recipe (Mask2Former's semantic inference, Cheng et al. 2022, §3.1, without the no-object
-/// class).
-at::Tensor dense_scores(const at::Tensor& logits, const at::Tensor& masks);
+/// Scores of some images that can be had at any size.
+class DenseScores {
+ public:
+  /// Of class logits B×Q×K and mask logits B×Q×h×w: Σ_q softmax(logits)[q,k] · sigmoid(masks)[q], K' = K for
+  /// the recipe and K − 1 for ade20k. Source: Mask2Former's semantic inference (Cheng et al. 2022, §3.1).
+  DenseScores(const at::Tensor& logits, const at::Tensor& masks, Scoring scoring);
+  /// Scores B×K'×h×w float32 that are only to be resized: a linear probe's.
+  explicit DenseScores(const at::Tensor& scores);
 
-/// Scores at height×width (bilinear, align_corners false): B×K'×height×width float32, K' = K for the recipe
-/// and K − 1 for ade20k. Holds all of it in memory: for crops and tests; class_map is the way for large
-/// images.
-at::Tensor resized_scores(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
-                          Scoring scoring);
+  /// K'.
+  int64_t classes() const { return query_classes_.defined() ? query_classes_.size(2) : source_.size(1); }
 
-/// Best class of each pixel at height×width: B×height×width uint8 on the device of `masks`. Works in bands of
-/// rows, so that memory stays bounded at any image size. Throws SHAPE for more than 255 classes.
-at::Tensor class_map(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
-                     Scoring scoring);
+  /// Bilinear, align_corners false: B×K'×height×width float32. Holds all of it in memory: for crops and
+  /// tests; class_map is the way for large images.
+  at::Tensor resized(int64_t height, int64_t width) const;
 
-/// Scores at height×width as resized_scores gives them, B×K'×height×width float32 on the CPU, made in bands
-/// of rows. Throws SHAPE where they would take more than 2 GiB.
-at::Tensor scores_on_host(const at::Tensor& logits, const at::Tensor& masks, int64_t height, int64_t width,
-                          Scoring scoring);
+  /// Best class of each pixel: B×height×width uint8 on the device of the scores. Works in bands of rows, so
+  /// that memory stays bounded at any image size. Throws SHAPE for more than 255 classes.
+  at::Tensor class_map(int64_t height, int64_t width) const;
+
+  /// resized() on the CPU, made in bands of rows. Throws SHAPE where it would take more than 2 GiB.
+  at::Tensor on_host(int64_t height, int64_t width) const;
+
+ private:
+  at::Tensor finish(const at::Tensor& resized) const;
+  /// Calls `use(first row, scores B×K'×rows×width)` from top to bottom.
+  template <typename Use>
+  void each_band(int64_t height, int64_t width, Use use) const;
+
+  at::Tensor source_;         // B×K'×h×w scores, or B×Q×h×w mask logits
+  at::Tensor query_classes_;  // B×Q×K' where source_ are mask logits
+};
 
 }  // namespace dinov3_seg

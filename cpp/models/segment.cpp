@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -24,12 +23,11 @@ std::vector<int64_t> window_starts(int64_t length, int64_t window, int64_t strid
 
 /// Sliding windows over a normalised image 3×H×W. Rows of windows go from top to bottom; rows of scores that
 /// no later window touches are settled at once, so that memory holds one window's height of scores.
-at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& image,
-                 const SegmentOptions& options) {
+at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const SegmentOptions& options) {
   const int64_t height = image.size(1), width = image.size(2);
   const auto tops = window_starts(height, options.height, options.stride_y);
   const auto lefts = window_starts(width, options.width, options.stride_x);
-  const int64_t classes = head.classes() - (options.scoring == Scoring::ade20k ? 1 : 0);
+  const int64_t classes = scorer.classes;
   at::Tensor sums = at::zeros({classes, options.height, width}, image.options());
   at::Tensor windows = at::zeros({options.height, width}, image.options());
   at::Tensor map = at::empty({height, width}, image.options().dtype(at::kByte));
@@ -39,10 +37,8 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
       check_cancelled();
       const at::Tensor crop =
           image.slice(1, tops[row], tops[row] + options.height).slice(2, left, left + options.width);
-      const Decoded decoded = model.decode(crop.unsqueeze(0).contiguous());
-      sums.slice(2, left, left + options.width)
-          .add_(resized_scores(head.forward(decoded.queries), decoded.masks, options.height, options.width,
-                               options.scoring)[0]);
+      const DenseScores scores = scorer.scores(crop.unsqueeze(0).contiguous());
+      sums.slice(2, left, left + options.width).add_(scores.resized(options.height, options.width)[0]);
       windows.slice(1, left, left + options.width).add_(1);
       report_progress(++done, total);
     }
@@ -56,29 +52,36 @@ at::Tensor slide(SegmentationModel& model, const ClassEmbed& head, const at::Ten
   return map;
 }
 
-/// The whole image at the network's input size, decoded: class logits and mask logits.
-std::pair<at::Tensor, at::Tensor> decode_whole(SegmentationModel& model, const ClassEmbed& head,
-                                               const at::Tensor& pixels, const SegmentOptions& options) {
-  const at::Tensor rgb = to_rgb(pixels.to(model.device()));
-  const Decoded decoded = model.decode(prepare_image(rgb, options.height, options.width, {}).unsqueeze(0));
-  return {head.forward(decoded.queries), decoded.masks};
-}
-
-void check_widths(const SegmentationModel& model, const ClassEmbed& head) {
-  if (head.hidden() != model.hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ",
-         model.hidden());
+/// Of the whole image at the network's input size.
+DenseScores score_whole(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options) {
+  const at::Tensor rgb = to_rgb(pixels.to(scorer.device));
+  return scorer.scores(prepare_image(rgb, options.height, options.width, {}).unsqueeze(0));
 }
 
 }  // namespace
 
-at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
-                   const SegmentOptions& options) {
-  check_widths(model, head);
+ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<ClassEmbed> head,
+                      Scoring scoring) {
+  if (head->hidden() != model->hidden())
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head->hidden(), ", the network gives ",
+         model->hidden());
+  const int64_t classes = head->classes() - (scoring == Scoring::ade20k ? 1 : 0);
+  return {model->device(), classes, [model, head, scoring](const at::Tensor& images) {
+            const Decoded decoded = model->decode(images);
+            return DenseScores(head->forward(decoded.queries), decoded.masks, scoring);
+          }};
+}
+
+ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<LinearProbe> probe) {
+  return {model->device(), probe->classes(), [model, probe](const at::Tensor& images) {
+            return DenseScores(probe->scores(model->features(images)));
+          }};
+}
+
+at::Tensor segment(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options) {
   const int64_t height = pixels.size(0), width = pixels.size(1);
   if (!options.slide) {
-    const auto [logits, masks] = decode_whole(model, head, pixels, options);
-    const at::Tensor map = class_map(logits, masks, height, width, options.scoring)[0].cpu();
+    const at::Tensor map = score_whole(scorer, pixels, options).class_map(height, width)[0].cpu();
     report_progress(1, 1);
     return map;
   }
@@ -92,16 +95,14 @@ at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::T
       std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
   const int64_t work_width =
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor rgb = to_rgb(pixels.to(model.device()));
-  const at::Tensor map = slide(model, head, prepare_image(rgb, work_height, work_width, {}), options);
+  const at::Tensor rgb = to_rgb(pixels.to(scorer.device));
+  const at::Tensor map = slide(scorer, prepare_image(rgb, work_height, work_width, {}), options);
   return prepare_label(map, height, width, false).cpu();
 }
 
-at::Tensor segment_scores(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
-                          const SegmentOptions& options, int64_t height, int64_t width) {
-  check_widths(model, head);
-  const auto [logits, masks] = decode_whole(model, head, pixels, options);
-  return scores_on_host(logits, masks, height, width, options.scoring)[0];
+at::Tensor segment_scores(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options,
+                          int64_t height, int64_t width) {
+  return score_whole(scorer, pixels, options).on_host(height, width)[0];
 }
 
 }  // namespace dinov3_seg

@@ -4,9 +4,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 #include "core/class_embed.h"
 #include "core/dense_scores.h"
+#include "core/linear_probe.h"
 #include "models/segmentation_model.h"
 
 namespace dinov3_seg {
@@ -14,23 +17,34 @@ namespace dinov3_seg {
 struct SegmentOptions {
   int64_t height;  // of the network's input, or of a window; multiples of 32
   int64_t width;
-  Scoring scoring = Scoring::recipe;
   bool slide = false;
   int64_t stride_y = 0;  // between windows, pixels
   int64_t stride_x = 0;
 };
 
+/// A network with a head: from normalised images B×3×height×width to scores.
+struct ImageScorer {
+  c10::Device device;
+  int64_t classes;
+  std::function<DenseScores(const at::Tensor& images)> scores;
+};
+
+/// Both hold on to what they are given. Throws HEAD_MISMATCH.
+ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<ClassEmbed> head,
+                      Scoring scoring);
+/// Runs the network's backbone alone.
+ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<LinearProbe> probe);
+
 /// Class map H×W uint8 (CPU) of pixels H×W×(1, 3 or 4) uint8 (see to_rgb). Reports windows done.
 /// Whole: the image is resized to height×width, scores are resized to H×W.
 /// Slide: windows of height×width over the image at its own size (enlarged first where it is smaller than a
 /// window), at most `stride` apart, the last ones flush with the edges; overlapping scores are averaged.
-/// Throws SHAPE, INVALID_ARGUMENT (stride), HEAD_MISMATCH.
-at::Tensor segment(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
-                   const SegmentOptions& options);
+/// Throws SHAPE, INVALID_ARGUMENT (stride), and what the network and the head throw.
+at::Tensor segment(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options);
 
-/// Scores K'×height×width float32 (CPU) of the whole image, K' as in resized_scores. `options.slide` does not
-/// count. Throws SHAPE (also above 2 GiB), HEAD_MISMATCH.
-at::Tensor segment_scores(SegmentationModel& model, const ClassEmbed& head, const at::Tensor& pixels,
-                          const SegmentOptions& options, int64_t height, int64_t width);
+/// Scores K'×height×width float32 (CPU) of the whole image. `options.slide` does not count. Throws SHAPE
+/// (also above 2 GiB).
+at::Tensor segment_scores(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options,
+                          int64_t height, int64_t width);
 
 }  // namespace dinov3_seg

@@ -7,15 +7,13 @@ import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '..
 import type { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import {
-  isHeadFile,
   readForeignHead,
   readHeadFile,
   writeHeadFile,
-  type HeadMetadata,
   type HeadValues,
   type OptimizerValues,
-  type Precision,
 } from './head-file.js';
+import { isHeadFile, type HeadMetadata, type Precision } from './head-metadata.js';
 import { RunningCalls } from './running-calls.js';
 import type { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';

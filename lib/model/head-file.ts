@@ -1,37 +1,12 @@
 /** Files that hold a class_embed head: this package's own, and those of others. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { CheckpointEntry, Inspection, TensorHandle } from '../native/surface.js';
-import type { ClassSet } from '../data/class-set.js';
-import { parseClassSet, stringifyClassSet } from './class-set-json.js';
-import { Tensor } from './tensor.js';
+import type { CheckpointEntry } from '../native/surface.js';
+import { readFloats, writeFloats, type ShapedFloats } from './float-file.js';
+import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata.js';
 
 /** The checkpoint's own name of the trained layer. */
 const prefix = 'segmentation_model.1.predictor.class_embed';
-const formatName = 'dinov3-seg head';
-const formatVersion = 1;
-
-/** Of a head's linear layer: `bfloat16` computes as under autocast. Weights are float32 in either case. */
-export type Precision = 'bfloat16' | 'float32';
-
-/** What a head file says about its head. */
-export interface HeadMetadata {
-  /** Names, colours and label mapping of the classes; null where the file does not say. */
-  classSet: ClassSet | null;
-  /** That it was trained with. */
-  precision: Precision;
-  /** Epoch (from 1) after which it was saved. */
-  epoch?: number;
-  /** Of the validation set after that epoch, 0…1. */
-  mIoU?: number;
-  /** {@link SegmentationModel.id} of the network it was trained on. */
-  modelId?: string;
-  /** Width and height that it was trained at. */
-  imageSize?: number;
-  /** Where the run stood, as JSON, in files from which training goes on. */
-  run?: string;
-}
-
 /** Weight K×C row by row, bias K, and AdamW's moments where the file holds them. */
 export interface HeadValues {
   classes: number;
@@ -62,11 +37,6 @@ const optimizerKeys = {
   expAvgSqBias: 'optimizer.exp_avg_sq.bias',
 } as const;
 
-/** Whether a file was written by {@link writeHeadFile}. */
-export function isHeadFile(inspection: Inspection): boolean {
-  return inspection.metadata['format'] === formatName;
-}
-
 /**
  * Writes a head file (safetensors): temporary file, synced, renamed.
  *
@@ -74,13 +44,8 @@ export function isHeadFile(inspection: Inspection): boolean {
  */
 export async function writeHeadFile(path: string, values: HeadValues, metadata: HeadMetadata): Promise<void> {
   const { classes, hidden, optimizer } = values;
-  const tensors: Record<string, TensorHandle> = {};
-  const owned: Tensor[] = [];
-  const put = (key: string, data: Float32Array, shape: number[]) => {
-    const tensor = Tensor.from(data, shape);
-    owned.push(tensor);
-    tensors[key] = tensor.handle;
-  };
+  const arrays: Record<string, ShapedFloats> = {};
+  const put = (key: string, data: Float32Array, shape: number[]) => (arrays[key] = { data, shape });
   put(`${prefix}.weight`, values.weight, [classes, hidden]);
   put(`${prefix}.bias`, values.bias, [classes]);
   if (optimizer) {
@@ -89,53 +54,22 @@ export async function writeHeadFile(path: string, values: HeadValues, metadata: 
     put(optimizerKeys.expAvgSqWeight, optimizer.expAvgSqWeight, [classes, hidden]);
     put(optimizerKeys.expAvgSqBias, optimizer.expAvgSqBias, [classes]);
   }
-  try {
-    await engine().writeSafetensors(path, tensors, metadataStrings(metadata, optimizer));
-  } finally {
-    for (const tensor of owned) tensor.dispose();
-  }
-}
-
-function metadataStrings(metadata: HeadMetadata, optimizer?: OptimizerValues): Record<string, string> {
-  const { classSet, precision, epoch, mIoU, modelId, imageSize, run } = metadata;
-  return {
-    format: formatName,
-    formatVersion: String(formatVersion),
-    precision,
-    ...(classSet && { classes: stringifyClassSet(classSet) }),
-    ...(epoch !== undefined && { epoch: String(epoch) }),
-    ...(mIoU !== undefined && { mIoU: String(mIoU) }),
-    ...(modelId !== undefined && { modelId }),
-    ...(imageSize !== undefined && { imageSize: String(imageSize) }),
-    ...(optimizer && { steps: String(optimizer.steps) }),
-    ...(run !== undefined && { run }),
-  };
+  const strings = headStrings('class_embed', metadata);
+  await writeFloats(path, arrays, { ...strings, ...(optimizer && { steps: String(optimizer.steps) }) });
 }
 
 /**
  * Reads a head file of this package.
  *
- * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for other files and newer versions, CHECKPOINT_KEYS.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for other files, newer versions and linear probes,
+ *   CHECKPOINT_KEYS.
  */
 export async function readHeadFile(path: string): Promise<{ values: HeadValues; metadata: HeadMetadata }> {
-  const inspection = await engine().inspect(path);
-  if (!isHeadFile(inspection))
-    throw new DinoSegError(
-      'CHECKPOINT_FORMAT',
-      `${path} is no head file of this package (its metadata names no format "${formatName}"). ` +
-        'Use ClassHead.import() for checkpoints from elsewhere.',
-    );
-  const version = Number(inspection.metadata['formatVersion']);
-  if (version !== formatVersion)
-    throw new DinoSegError(
-      'CHECKPOINT_FORMAT',
-      `${path} has head format ${inspection.metadata['formatVersion']}; this release reads ${formatVersion}. ` +
-        'Update the package.',
-    );
+  const { inspection, metadata } = await inspectHeadFile(path, 'class_embed');
   const values = await readValues(path, inspection.tensors);
   const hasOptimizer = inspection.tensors.some((entry) => entry.name === optimizerKeys.expAvgWeight);
   if (hasOptimizer) values.optimizer = await readOptimizer(path, values, inspection.metadata);
-  return { values, metadata: parseMetadata(path, inspection.metadata) };
+  return { values, metadata };
 }
 
 /**
@@ -219,37 +153,5 @@ async function readOptimizer(
     expAvgSqWeight: read[optimizerKeys.expAvgSqWeight]!,
     expAvgSqBias: read[optimizerKeys.expAvgSqBias]!,
     steps,
-  };
-}
-
-async function readFloats(path: string, names: string[]): Promise<Record<string, Float32Array>> {
-  const { tensors } = await engine().readTensors(path, names);
-  const values: Record<string, Float32Array> = {};
-  for (const [name, handle] of Object.entries(tensors)) {
-    using tensor = Tensor.wrap(handle);
-    values[name] = await tensor.floats();
-  }
-  return values;
-}
-
-function parseMetadata(path: string, metadata: Record<string, string>): HeadMetadata {
-  const { classes, precision, epoch, mIoU, modelId, imageSize, run } = metadata;
-  const damaged = (key: string) =>
-    new DinoSegError('CHECKPOINT_FORMAT', `${path}: its metadata "${key}" cannot be read: ${metadata[key]}`);
-  if (precision !== 'bfloat16' && precision !== 'float32') throw damaged('precision');
-  let classSet: ClassSet | null = null;
-  try {
-    if (classes !== undefined) classSet = parseClassSet(classes);
-  } catch {
-    throw damaged('classes');
-  }
-  return {
-    classSet,
-    precision,
-    ...(epoch !== undefined && { epoch: Number(epoch) }),
-    ...(mIoU !== undefined && { mIoU: Number(mIoU) }),
-    ...(modelId !== undefined && { modelId }),
-    ...(imageSize !== undefined && { imageSize: Number(imageSize) }),
-    ...(run !== undefined && { run }),
   };
 }

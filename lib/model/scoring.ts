@@ -3,26 +3,30 @@ import type { ClassSet } from '../data/class-set.js';
 import { loadClassSet } from '../data/class-sets.js';
 import { DinoSegError } from '../errors.js';
 import type { Scoring } from '../native/surface.js';
-import type { ClassHead } from './class-head.js';
+import { LinearProbe } from './linear-probe.js';
+import type { SegmentationHead } from './open-head.js';
 
 /** Outputs of the released ADE20K head: 150 classes and "no object". */
 const ade20kOutputs = 151;
 
 /**
- * `recipe` for a head with an output a class, `ade20k` for one that has "no object" as one more, its last.
+ * `recipe` for a head with an output a class, `ade20k` for one that has "no object" as one more, its last, which a
+ * linear probe has not.
  *
  * @param wanted overrules the choice where the counts allow it.
  * @throws DinoSegError HEAD_MISMATCH when the head has another number of outputs.
  */
-export function scoringOf(head: ClassHead, classSet: ClassSet, wanted?: Scoring): Scoring {
+export function scoringOf(head: SegmentationHead, classSet: ClassSet, wanted?: Scoring): Scoring {
   const { length } = classSet.classes;
+  const { classes } = head;
+  const isProbe = head instanceof LinearProbe;
   const fitting: Scoring | undefined =
-    head.classes === length ? 'recipe' : head.classes === length + 1 ? 'ade20k' : undefined;
+    classes === length ? 'recipe' : classes === length + 1 && !isProbe ? 'ade20k' : undefined;
   if (fitting !== undefined && (wanted === undefined || wanted === fitting)) return fitting;
   throw new DinoSegError(
     'HEAD_MISMATCH',
-    `The head has ${head.classes} outputs, the class set "${classSet.name}" has ${length} classes. Expected ` +
-      (wanted === 'recipe'
+    `The head has ${classes} outputs, the class set "${classSet.name}" has ${length} classes. Expected ` +
+      (wanted === 'recipe' || isProbe
         ? `${length} outputs for recipe scoring.`
         : wanted === 'ade20k'
           ? `${length + 1} outputs for ade20k scoring (one more: no object).`
@@ -36,7 +40,7 @@ export function scoringOf(head: ClassHead, classSet: ClassSet, wanted?: Scoring)
  *
  * @throws DinoSegError CLASSES when nothing says what the outputs mean, or as {@link loadClassSet}.
  */
-export async function classSetOf(head: ClassHead, named?: string): Promise<ClassSet> {
+export async function classSetOf(head: SegmentationHead, named?: string): Promise<ClassSet> {
   if (named !== undefined) return loadClassSet(named);
   if (head.classSet !== null) return head.classSet;
   if (head.classes === ade20kOutputs) return loadClassSet('ade150');

@@ -6,6 +6,7 @@ import { runJob, type JobOptions } from '../native/job.js';
 import type { DType, JobHandle, ModelHandle, ModelInfo, RawImage, Scoring } from '../native/surface.js';
 import { imageAdmission } from './admission.js';
 import { ClassHead } from './class-head.js';
+import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import { asSize, checkImageSize, type ImageSize } from './image-size.js';
@@ -22,9 +23,9 @@ export interface LoadOptions extends JobOptions {
 
 /** How an image is scored. */
 export interface ScoringOptions extends JobOptions {
-  /** Without it the model's own class_embed scores. */
-  head?: ClassHead;
-  /** Default: `recipe` with a head, `ade20k` without one. */
+  /** Without it the model's own class_embed scores. With a {@link LinearProbe} the backbone alone is run. */
+  head?: SegmentationHead;
+  /** Default: `recipe` with a head, `ade20k` without one. A linear probe takes `recipe` only. */
   scoring?: Scoring;
   /** Width and height of the network's input in pixels, multiples of 32. Default 512. */
   imageSize?: number | ImageSize;

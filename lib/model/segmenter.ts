@@ -1,7 +1,7 @@
 /** A network with a head and the names of its classes, opened from files. */
 import type { ClassSet } from '../data/class-set.js';
 import type { Scoring } from '../native/surface.js';
-import { ClassHead } from './class-head.js';
+import { openHead, type SegmentationHead } from './open-head.js';
 import { classSetOf, scoringOf } from './scoring.js';
 import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
 
@@ -9,7 +9,7 @@ import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
 export interface SegmenterOptions extends LoadOptions {
   /** The network file. */
   model: string;
-  /** The head file. Without it the model's own class_embed is taken. */
+  /** The head file, of a class_embed or of a linear probe. Without it the model's own class_embed is taken. */
   head?: string;
   /** A class set's name or file. Default: what the head names, or ade150 for 151 outputs. */
   classes?: string;
@@ -24,7 +24,7 @@ export interface Segmenter extends Disposable, AsyncDisposable {
   /** The network. */
   model: SegmentationModel;
   /** On the network's device. */
-  head: ClassHead;
+  head: SegmentationHead;
   /** Names and colours of the head's outputs. */
   classSet: ClassSet;
   /** That fits head and class set. */
@@ -43,9 +43,7 @@ export interface Segmenter extends Disposable, AsyncDisposable {
 export async function openSegmenter(options: SegmenterOptions): Promise<Segmenter> {
   const model = await SegmentationModel.load(options.model, options);
   try {
-    const head = options.head
-      ? await ClassHead.open(options.head, { device: model.device })
-      : model.ownHead();
+    const head = options.head ? await openHead(options.head, { device: model.device }) : model.ownHead();
     head.assertFits(model);
     const classSet = await classSetOf(head, options.classes);
     const scoring = scoringOf(head, classSet, options.scoring);

@@ -36,6 +36,11 @@ export interface HeadsHandle {
   readonly [kind]: 'trained heads';
 }
 
+/** A trained linear probe. */
+export interface ProbeHandle {
+  readonly [kind]: 'linear probe';
+}
+
 /** Steers one call: made by `createJob`. */
 export interface JobHandle {
   readonly [kind]: 'job';
@@ -337,6 +342,20 @@ export interface HeadsEvaluation {
   confusion: Float64Array;
 }
 
+/** A trained linear probe, its batch norm with fixed statistics. Legend: C width of the features. All float32. */
+export interface ProbeOptions {
+  device: string;
+  /** K×C of the 1×1 convolution. */
+  weight: TensorHandle;
+  /** K. */
+  bias: TensorHandle;
+  /** C each, of the batch norm. */
+  gamma: TensorHandle;
+  beta: TensorHandle;
+  runningMean: TensorHandle;
+  runningVar: TensorHandle;
+}
+
 /** Cross entropy of a batch. */
 export interface LossResult {
   /** Mean cross entropy over the pixels that count; 0 when there are none. */
@@ -445,7 +464,14 @@ export interface Engine {
   takeData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
   dispose(
-    handle: TensorHandle | ModelHandle | HeadHandle | HeadsHandle | CacheWriterHandle | RecordStoreHandle,
+    handle:
+      | TensorHandle
+      | ModelHandle
+      | HeadHandle
+      | HeadsHandle
+      | ProbeHandle
+      | CacheWriterHandle
+      | RecordStoreHandle,
   ): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
@@ -610,6 +636,24 @@ export interface Engine {
   /** Losses R×N×2 and counts R×N×K×K of R records. */
   evaluateCached(heads: HeadsHandle, store: RecordStoreHandle, records: Int32Array): Promise<HeadsEvaluation>;
 
+  createProbe(options: ProbeOptions): ProbeHandle;
+  /** Scores (logits) B×K×h×w float32 of features B×C×h×w. */
+  probeForward(probe: ProbeHandle, features: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
+  /** Cross entropy of the scores resized to the labels B×H×W (uint8, 255 ignored). */
+  probeLoss(
+    probe: ProbeHandle,
+    features: TensorHandle,
+    labels: TensorHandle,
+    job?: JobHandle,
+  ): Promise<LossResult>;
+  /** Best class of each pixel, B×H×W uint8, at any size. */
+  probeClassMap(
+    probe: ProbeHandle,
+    features: TensorHandle,
+    options: { width: number; height: number },
+    job?: JobHandle,
+  ): Promise<TensorHandle>;
+
   /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
   prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;
   /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
@@ -624,10 +668,10 @@ export interface Engine {
   ): Promise<TensorHandle>;
   /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
   confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
-  /** Class map of one image at its own size. */
+  /** Class map of one image at its own size. A probe takes `recipe` scoring, and runs the backbone alone. */
   segment(
     model: ModelHandle,
-    head: HeadHandle,
+    head: HeadHandle | ProbeHandle,
     image: RawImage,
     options: SegmentOptions,
     job?: JobHandle,
@@ -635,7 +679,7 @@ export interface Engine {
   /** Scores K×H×W (K − 1 for ade20k scoring) of one image, row by row; at most 2 GiB. */
   scores(
     model: ModelHandle,
-    head: HeadHandle,
+    head: HeadHandle | ProbeHandle,
     image: RawImage,
     options: ScoreOptions,
     job?: JobHandle,

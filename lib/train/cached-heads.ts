@@ -1,6 +1,6 @@
 /** Heads with settings of their own, trained side by side in one pass over cached outputs. */
 import type { ClassSet } from '../data/class-set.js';
-import type { Precision } from '../model/head-file.js';
+import type { Precision } from '../model/head-metadata.js';
 import type { CachedOutputs } from './cached-outputs.js';
 import { HeadGroup, type GroupState, type HeadSettings } from './head-group.js';
 import { cosineLearningRate, schedule } from './schedule.js';

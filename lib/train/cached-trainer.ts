@@ -1,5 +1,6 @@
 /** Training of one head on cached outputs. */
-import { readHeadFile, writeHeadFile, type HeadMetadata, type HeadValues } from '../model/head-file.js';
+import { readHeadFile, writeHeadFile, type HeadValues } from '../model/head-file.js';
+import type { HeadMetadata } from '../model/head-metadata.js';
 import { CachedHeads } from './cached-heads.js';
 import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';

@@ -1,12 +1,14 @@
 /** How well a head segments a data set. */
 import type { SegmentationDataset } from '../data/dataset.js';
-import type { ClassHead } from '../model/class-head.js';
 import { checkImageSize } from '../model/image-size.js';
+import { LinearProbe } from '../model/linear-probe.js';
+import type { SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
+import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
-import type { Scoring } from '../native/surface.js';
-import { evaluationBatches } from './batches.js';
+import type { LossResult, Scoring } from '../native/surface.js';
+import { evaluationBatches, type Batch } from './batches.js';
 import { Tally, type Evaluation } from './tally.js';
 
 /** How to evaluate. */
@@ -30,7 +32,7 @@ export interface EvaluateOptions {
  */
 export async function evaluate(
   model: SegmentationModel,
-  head: ClassHead,
+  head: SegmentationHead,
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
@@ -45,13 +47,30 @@ export async function evaluate(
   const started = performance.now();
   const tally = new Tally(dataset.classSet);
   for await (using batch of evaluationBatches(dataset, place, signal)) {
-    using decoded = await model.decode(batch.images);
-    const { loss, pixels } =
-      scoring === 'recipe' ? await head.loss(decoded, batch.labels) : { loss: 0, pixels: 0 };
-    using map = await head.classMap(decoded, { ...size, scoring });
+    const measured = await measure(model, head, batch, { ...size, scoring });
+    using map = measured.map;
     const confusion = await engine().confusion(map.handle, batch.labels.handle, classes);
-    tally.add(confusion, pixels > 0 ? loss : null);
+    tally.add(confusion, measured.loss);
     onProgress?.(tally.images, dataset.length);
   }
   return tally.result((performance.now() - started) / 1000);
+}
+
+/** Loss (null where there is none) and class map of a batch. */
+async function measure(
+  model: SegmentationModel,
+  head: SegmentationHead,
+  { images, labels }: Batch,
+  options: { width: number; height: number; scoring: Scoring },
+): Promise<{ loss: number | null; map: Tensor }> {
+  const meanOfPixels = ({ loss, pixels }: LossResult) => (pixels > 0 ? loss : null);
+  if (head instanceof LinearProbe) {
+    using features = await model.features(images);
+    const loss = meanOfPixels(await head.loss(features, labels));
+    return { loss, map: await head.classMap(features, options) };
+  }
+  using decoded = await model.decode(images);
+  const isRecipe = options.scoring === 'recipe';
+  const loss = isRecipe ? meanOfPixels(await head.loss(decoded, labels)) : null;
+  return { loss, map: await head.classMap(decoded, options) };
 }

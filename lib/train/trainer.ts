@@ -1,5 +1,5 @@
 /** What the loop needs of a way of training: live, or on cached outputs. */
-import type { HeadMetadata } from '../model/head-file.js';
+import type { HeadMetadata } from '../model/head-metadata.js';
 import type { TrainHooks } from './loop.js';
 import type { Evaluation } from './tally.js';
 

@@ -1,0 +1,212 @@
+/** The simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
+import type { ClassSet } from '../data/class-set.js';
+import type { ImageInput } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { JobHandle, LossResult, ProbeHandle, ProbeOptions } from '../native/surface.js';
+import { resolveDevice } from './device.js';
+import { withTensors } from './float-file.js';
+import type { HeadMetadata } from './head-metadata.js';
+import { readProbeFile, writeProbeFile, type ProbeValues } from './probe-file.js';
+import { RunningCalls } from './running-calls.js';
+import type { ClassMap, SegmentationModel, SegmentImageOptions } from './segmentation-model.js';
+import { Tensor } from './tensor.js';
+
+/** Where a probe computes. */
+export interface ProbePlacement {
+  /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
+  device?: string;
+}
+
+/** How {@link LinearProbe.segment} covers an image. Default imageSize: what the probe was trained at, else 512. */
+export type SegmentWithProbeOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
+
+/**
+ * A trained linear probe, its batch norm with the running statistics, in float32: what the backbone gives without adapter,
+ * decoder and queries. Legend of the shapes: B batch, C width, K classes, h×w patches (H/16 × W/16).
+ * Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
+ */
+export class LinearProbe implements Disposable, AsyncDisposable {
+  /** Channels C of the features. */
+  readonly width: number;
+  /** Outputs K. */
+  readonly classes: number;
+  /** `cpu`, `cuda:0`, … */
+  readonly device: string;
+  /** Weights and running statistics. */
+  readonly values: Readonly<ProbeValues>;
+  /** Classes, epoch, mIoU, model and image size of the file it came from. */
+  readonly metadata: Readonly<HeadMetadata>;
+  /** Its calls under way. @internal */
+  readonly calls = new RunningCalls();
+  #handle: ProbeHandle | undefined;
+
+  private constructor(handle: ProbeHandle, device: string, values: ProbeValues, metadata: HeadMetadata) {
+    this.#handle = handle;
+    this.width = values.width;
+    this.classes = values.classes;
+    this.device = device;
+    this.values = values;
+    this.metadata = metadata;
+  }
+
+  /**
+   * A probe of given values.
+   *
+   * @param options.metadata what is known about it; the precision is float32.
+   * @throws DinoSegError SHAPE, HEAD_MISMATCH, DEVICE, OUT_OF_MEMORY.
+   */
+  static async from(
+    values: ProbeValues,
+    options: ProbePlacement & { metadata?: Partial<HeadMetadata> } = {},
+  ): Promise<LinearProbe> {
+    const { classes, width } = values;
+    const { classSet = null } = options.metadata ?? {};
+    if (classSet !== null && classSet.classes.length !== classes)
+      throw new DinoSegError(
+        'HEAD_MISMATCH',
+        `The probe has ${classes} outputs, the class set "${classSet.name}" has ${classSet.classes.length} classes.`,
+      );
+    const device = resolveDevice(options.device ?? 'cpu');
+    const of = (data: Float32Array, ...shape: number[]) => ({ data, shape });
+    const arrays = {
+      weight: of(values.weight, classes, width),
+      bias: of(values.bias, classes),
+      gamma: of(values.gamma, width),
+      beta: of(values.beta, width),
+      runningMean: of(values.runningMean, width),
+      runningVar: of(values.runningVar, width),
+    };
+    const handle = await withTensors(arrays, (tensors) =>
+      engine().createProbe({ device, ...tensors } as ProbeOptions),
+    );
+    return new LinearProbe(handle, device, values, { ...options.metadata, classSet, precision: 'float32' });
+  }
+
+  /**
+   * Reads a file that {@link save} wrote.
+   *
+   * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT, CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
+   */
+  static async load(path: string, options: ProbePlacement = {}): Promise<LinearProbe> {
+    const { values, metadata } = await readProbeFile(path);
+    return LinearProbe.from(values, { ...options, metadata });
+  }
+
+  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
+  get handle(): ProbeHandle {
+    if (this.#handle === undefined)
+      throw new DinoSegError('DISPOSED', 'A linear probe was used after dispose().');
+    return this.#handle;
+  }
+
+  /** Names and colours of the outputs; null where the file did not say. */
+  get classSet(): ClassSet | null {
+    return this.metadata.classSet;
+  }
+
+  /**
+   * Refuses a model on another device. Features of another width are refused when they come.
+   *
+   * @throws DinoSegError DEVICE.
+   */
+  assertFits(model: SegmentationModel): void {
+    if (model.device !== this.device)
+      throw new DinoSegError(
+        'DEVICE',
+        `The probe is on ${this.device}, the network on ${model.device}; load both on one device.`,
+      );
+  }
+
+  /**
+   * Scores (logits) B×K×h×w of features B×C×h×w ({@link SegmentationModel.features}).
+   *
+   * @throws DinoSegError HEAD_MISMATCH for another width, DISPOSED; the signal's reason.
+   */
+  async forward(features: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    const { handle } = this;
+    return Tensor.wrap(
+      await this.#run(options, (job) => engine().probeForward(handle, features.handle, job)),
+    );
+  }
+
+  /**
+   * Cross entropy of the scores, resized bilinearly to labels B×H×W (uint8, 255 ignored).
+   *
+   * @throws DinoSegError HEAD_MISMATCH, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async loss(features: Tensor, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
+    const { handle } = this;
+    return this.#run(options, (job) => engine().probeLoss(handle, features.handle, labels.handle, job));
+  }
+
+  /**
+   * Best class of every pixel, B×height×width uint8, at any size in pixels.
+   *
+   * @throws DinoSegError HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async classMap(features: Tensor, options: JobOptions & { width: number; height: number }): Promise<Tensor> {
+    const { width, height } = options;
+    const { handle } = this;
+    return Tensor.wrap(
+      await this.#run(options, (job) =>
+        engine().probeClassMap(handle, features.handle, { width, height }, job),
+      ),
+    );
+  }
+
+  /**
+   * Class map of one image at its own size, of the model's backbone alone: {@link SegmentationModel.segment} with this
+   * probe.
+   *
+   * @throws DinoSegError MODEL_FORMAT for a network without a method `features(images)`, and what
+   *   {@link SegmentationModel.segment} throws.
+   */
+  async segment(
+    model: SegmentationModel,
+    image: ImageInput,
+    options: SegmentWithProbeOptions = {},
+  ): Promise<ClassMap> {
+    const imageSize = options.imageSize ?? this.metadata.imageSize ?? 512;
+    return model.segment(image, { ...options, imageSize, head: this });
+  }
+
+  /**
+   * Writes a head file (safetensors): temporary file, synced, renamed.
+   *
+   * @param options.metadata what to say besides the probe's own metadata.
+   * @throws DinoSegError DISK_FULL, IO.
+   */
+  async save(path: string, options: { metadata?: Partial<HeadMetadata> } = {}): Promise<void> {
+    await writeProbeFile(path, this.values, {
+      ...this.metadata,
+      ...options.metadata,
+      precision: 'float32',
+    });
+  }
+
+  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
+    return this.calls.add(runJob(options, start));
+  }
+
+  /** Frees the probe's memory: now, or when the calls under way end. Calling it again does nothing. */
+  dispose(): void {
+    if (this.#handle === undefined) return;
+    engine().dispose(this.#handle);
+    this.#handle = undefined;
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes no further calls, waits for those under way, frees the memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await this.calls.settled();
+    if (handle !== undefined) engine().dispose(handle);
+  }
+}

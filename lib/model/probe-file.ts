@@ -1,0 +1,114 @@
+/** Files that hold a linear probe. */
+import { DinoSegError } from '../errors.js';
+import { readFloats, writeFloats, type ShapedFloats } from './float-file.js';
+import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata.js';
+
+/** A linear probe. Legend: K classes, C width of the features. */
+export interface ProbeValues {
+  /** K. */
+  classes: number;
+  /** C. */
+  width: number;
+  /** Of the 1×1 convolution, K×C row by row. */
+  weight: Float32Array;
+  /** Of the convolution, K. */
+  bias: Float32Array;
+  /** Weight of the batch norm, C. */
+  gamma: Float32Array;
+  /** Bias of the batch norm, C. */
+  beta: Float32Array;
+  /** Of the batch norm, C. */
+  runningMean: Float32Array;
+  /** Of the batch norm, C. */
+  runningVar: Float32Array;
+}
+
+/** Names of the tensors, as PyTorch heads with the modules `batchnorm_layer` and `conv_seg` have them. */
+const keys = {
+  weight: 'conv_seg.weight',
+  bias: 'conv_seg.bias',
+  gamma: 'batchnorm_layer.weight',
+  beta: 'batchnorm_layer.bias',
+  runningMean: 'batchnorm_layer.running_mean',
+  runningVar: 'batchnorm_layer.running_var',
+} as const;
+type Part = keyof typeof keys;
+const parts = Object.keys(keys) as Part[];
+
+function shapeOf(part: Part, classes: number, width: number): number[] {
+  if (part === 'weight') return [classes, width, 1, 1];
+  return part === 'bias' ? [classes] : [width];
+}
+
+/**
+ * The probe of one head's row of trained parameters (weight K×C, bias K, gamma C, beta C) and its running statistics.
+ *
+ * @throws DinoSegError SHAPE.
+ */
+export function probeValuesOf(
+  row: Float32Array,
+  runningMean: Float32Array,
+  runningVar: Float32Array,
+  { classes, width }: { classes: number; width: number },
+): ProbeValues {
+  const [biases, gammas] = [classes * width, classes * width + classes];
+  if (row.length !== gammas + 2 * width || runningMean.length !== width || runningVar.length !== width)
+    throw new DinoSegError(
+      'SHAPE',
+      `A linear probe of ${classes} classes and width ${width} has ${gammas + 2 * width} parameters and ${width} running ` +
+        `means and variances; got ${row.length}, ${runningMean.length} and ${runningVar.length}.`,
+    );
+  return {
+    classes,
+    width,
+    weight: row.slice(0, biases),
+    bias: row.slice(biases, gammas),
+    gamma: row.slice(gammas, gammas + width),
+    beta: row.slice(gammas + width),
+    runningMean: runningMean.slice(),
+    runningVar: runningVar.slice(),
+  };
+}
+
+/** Writes a probe (safetensors): temporary file, synced, renamed. @throws DinoSegError SHAPE, DISK_FULL, IO */
+export async function writeProbeFile(
+  path: string,
+  values: ProbeValues,
+  metadata: HeadMetadata,
+): Promise<void> {
+  const { classes, width } = values;
+  const arrays: Record<string, ShapedFloats> = {};
+  for (const part of parts) arrays[keys[part]] = { data: values[part], shape: shapeOf(part, classes, width) };
+  await writeFloats(path, arrays, headStrings('linear_probe', metadata));
+}
+
+/**
+ * Reads a probe that {@link writeProbeFile} wrote.
+ *
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for other files, newer versions and other kinds of heads,
+ *   CHECKPOINT_KEYS, HEAD_MISMATCH when its shapes do not fit together.
+ */
+export async function readProbeFile(path: string): Promise<{ values: ProbeValues; metadata: HeadMetadata }> {
+  const { inspection, metadata } = await inspectHeadFile(path, 'linear_probe');
+  const shapes = new Map(inspection.tensors.map(({ name, shape }) => [name, shape]));
+  const missing = Object.values(keys).filter((key) => !shapes.has(key));
+  if (missing.length > 0)
+    throw new DinoSegError('CHECKPOINT_KEYS', `${path} has no tensor ${missing.join(', ')}.`);
+  const [classes, width] = shapes.get(keys.weight)!;
+  for (const part of parts) {
+    const expected = shapeOf(part, classes ?? 0, width ?? 0).join('×');
+    const found = shapes.get(keys[part])!.join('×');
+    if (found !== expected || !classes || !width)
+      throw new DinoSegError(
+        'HEAD_MISMATCH',
+        `${keys[part]} of ${path} is ${found || 'a scalar'}; a linear probe has a weight of classes × width × 1 × 1 ` +
+          `(${shapes.get(keys.weight)!.join('×')} here), a bias of classes, and a batch norm of width.`,
+      );
+  }
+  const read = await readFloats(path, Object.values(keys));
+  const values = Object.fromEntries(parts.map((part) => [part, read[keys[part]]!])) as Record<
+    Part,
+    Float32Array
+  >;
+  return { values: { classes: classes!, width: width!, ...values }, metadata };
+}
