@@ -48,8 +48,6 @@ std::map<std::string, std::string> string_map(const Napi::Object& object);
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
-/// `float32`, `uint8`, …
-const char* dtype_name(at::ScalarType dtype);
 
 // Each file's exports.
 void export_tensors(Napi::Env env, Napi::Object exports);
