@@ -4,6 +4,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
+#include "core/dtype_names.h"
 #include "core/error.h"
 #include "core/zip_reader.h"
 

@@ -10,6 +10,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
+#include "core/dtype_names.h"
 #include "core/error.h"
 
 namespace dinov3_seg {

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "core/dtype_names.h"
 #include "core/error.h"
 
 namespace dinov3_seg {
@@ -147,11 +146,6 @@ std::vector<int64_t> shape_argument(const Napi::Value& value) {
     shape.push_back(static_cast<int64_t>(number));
   }
   return shape;
-}
-
-const char* dtype_name(at::ScalarType dtype) {
-  const DtypeNames* row = find_dtype(&DtypeNames::dtype, dtype);
-  return row ? row->name.data() : "other";
 }
 
 }  // namespace dinov3_seg

@@ -77,8 +77,6 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Object loss_object(Napi::Env env, const LossResult& result);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
-/// `float32`, `uint8`, …
-const char* dtype_name(at::ScalarType dtype);
 
 // Each file's exports.
 void export_tensors(Napi::Env env, Napi::Object exports);

@@ -101,19 +101,13 @@ CheckpointSummary inspect_checkpoint(const std::string& path) {
   CheckpointSummary summary;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
-    summary.rows.push_back({name, tensor.sizes().vec(), dtype_name(tensor), bytes});
+    summary.rows.push_back({name, tensor.sizes().vec(), dtype_name(tensor.scalar_type()), bytes});
     summary.parameters += tensor.numel();
     summary.total_bytes += bytes;
   }
   summary.format = std::move(checkpoint.format);
   summary.metadata = std::move(checkpoint.metadata);
   return summary;
-}
-
-std::string dtype_name(const at::Tensor& tensor) {
-  const DtypeNames* row = find_dtype(&DtypeNames::dtype, tensor.scalar_type());
-  if (row == nullptr) fail("INTERNAL", "no name for dtype ", c10::toString(tensor.scalar_type()));
-  return std::string(row->name);
 }
 
 }  // namespace dinov3_seg

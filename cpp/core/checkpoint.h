@@ -43,7 +43,4 @@ struct CheckpointSummary {
 /// What `read_checkpoint` would give, without reading the data. Throws the same.
 CheckpointSummary inspect_checkpoint(const std::string& path);
 
-/// "float32" and so on, for the dtypes that checkpoints may hold. Throws INTERNAL for others.
-std::string dtype_name(const at::Tensor& tensor);
-
 }  // namespace dinov3_seg

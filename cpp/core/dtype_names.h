@@ -4,6 +4,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace dinov3_seg {
@@ -35,6 +36,12 @@ const DtypeNames* find_dtype(T DtypeNames::* field, const T& value) {
     if (row.*field == value) return &row;
   }
   return nullptr;
+}
+
+/// "float32" and so on; libtorch's own name ("ComplexFloat") of a dtype that checkpoints may not hold.
+inline std::string dtype_name(c10::ScalarType dtype) {
+  const DtypeNames* row = find_dtype(&DtypeNames::dtype, dtype);
+  return row != nullptr ? std::string(row->name) : c10::toString(dtype);
 }
 
 }  // namespace dinov3_seg

@@ -19,11 +19,6 @@ std::string to_text(const std::vector<int64_t>& shape) {
   return text.str();
 }
 
-std::string dtype_name(at::ScalarType dtype) {
-  const auto* row = find_dtype(&DtypeNames::dtype, dtype);
-  return row ? std::string(row->name) : c10::toString(dtype);
-}
-
 /// Looks shapes up by name and says what a missing one would have told.
 class ShapeTable {
  public:

@@ -14,6 +14,7 @@ import {
   type OptimizerValues,
 } from './head-file.js';
 import { isHeadFile, type HeadMetadata, type Precision } from './head-metadata.js';
+import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
 import type { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
@@ -89,10 +90,10 @@ export class ClassHead implements Disposable, AsyncDisposable {
   readonly metadata: Readonly<HeadMetadata>;
   /** Its calls under way. @internal */
   readonly calls = new RunningCalls();
-  #handle: HeadHandle | undefined;
+  readonly #owned: OwnedHandle<HeadHandle>;
 
   private constructor(handle: HeadHandle, description: HeadDescription) {
-    this.#handle = handle;
+    this.#owned = new OwnedHandle(handle, () => 'A class head');
     this.hidden = description.hidden;
     this.classes = description.classes;
     this.device = description.device;
@@ -185,9 +186,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   get handle(): HeadHandle {
-    if (this.#handle === undefined)
-      throw new DinoSegError('DISPOSED', 'A class head was used after dispose().');
-    return this.#handle;
+    return this.#owned.get();
   }
 
   /** Of the linear layer. */
@@ -345,9 +344,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Frees the head's memory: now, or when the calls under way end. Calling it again does nothing. */
   dispose(): void {
-    if (this.#handle === undefined) return;
-    engine().dispose(this.#handle);
-    this.#handle = undefined;
+    this.#owned.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -357,10 +354,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Takes no further calls, waits for those under way, frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await this.calls.settled();
-    if (handle !== undefined) engine().dispose(handle);
+    await this.#owned.disposeAfter(this.calls);
   }
 }
 

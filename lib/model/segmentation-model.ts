@@ -10,6 +10,7 @@ import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import { asSize, checkImageSize, type ImageSize } from './image-size.js';
+import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
@@ -110,11 +111,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly parameters: number;
   /** Its calls under way. @internal */
   readonly calls = new RunningCalls();
-  #handle: ModelHandle | undefined;
+  readonly #owned: OwnedHandle<ModelHandle>;
   #ownHead: ClassHead | undefined;
 
   private constructor(handle: ModelHandle, info: ModelInfo) {
-    this.#handle = handle;
+    this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
@@ -139,9 +140,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   get handle(): ModelHandle {
-    if (this.#handle === undefined)
-      throw new DinoSegError('DISPOSED', `The model of ${this.path} was used after dispose().`);
-    return this.#handle;
+    return this.#owned.get();
   }
 
   /**
@@ -276,10 +275,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 
   /** Frees the network's memory: now, or when the calls under way end. Calling it again does nothing. */
   dispose(): void {
-    if (this.#handle === undefined) return;
-    this.#ownHead?.dispose();
-    engine().dispose(this.#handle);
-    this.#handle = undefined;
+    if (this.#owned.dispose()) this.#ownHead?.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -289,11 +285,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 
   /** Takes no further calls, waits for those under way, frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await this.calls.settled();
+    await this.#owned.disposeAfter(this.calls);
     await this.#ownHead?.[Symbol.asyncDispose]();
-    if (handle !== undefined) engine().dispose(handle);
   }
 }
 

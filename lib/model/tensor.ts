@@ -2,6 +2,7 @@
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { DType, TensorArray, TensorHandle } from '../native/surface.js';
+import { OwnedHandle } from './owned-handle.js';
 
 /**
  * A tensor owned by the engine. Its memory is freed by `dispose()` (or `using`), at the latest by the garbage
@@ -14,11 +15,11 @@ export class Tensor implements Disposable {
   readonly dtype: DType;
   /** `cpu`, `cuda:0`, … */
   readonly device: string;
-  #handle: TensorHandle | undefined;
+  readonly #owned: OwnedHandle<TensorHandle>;
 
   private constructor(handle: TensorHandle) {
     const { shape, dtype, device } = engine().tensorInfo(handle);
-    this.#handle = handle;
+    this.#owned = new OwnedHandle(handle, () => `A tensor of shape ${this.shape.join('×')}`);
     this.shape = shape;
     this.dtype = dtype;
     this.device = device;
@@ -46,12 +47,7 @@ export class Tensor implements Disposable {
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   get handle(): TensorHandle {
-    if (this.#handle === undefined)
-      throw new DinoSegError(
-        'DISPOSED',
-        `A tensor of shape ${this.shape.join('×')} was used after dispose().`,
-      );
-    return this.#handle;
+    return this.#owned.get();
   }
 
   /** Copies the values to the CPU; bfloat16 and float16 come as Float32Array, bool as Uint8Array. @throws DinoSegError DISPOSED */
@@ -66,9 +62,7 @@ export class Tensor implements Disposable {
    * @throws DinoSegError DISPOSED
    */
   async take(): Promise<TensorArray> {
-    const { handle } = this;
-    this.#handle = undefined;
-    return (await engine().takeData(handle)).data;
+    return (await engine().takeData(this.#owned.give())).data;
   }
 
   /** The values as float32, whatever real dtype the tensor has. @throws DinoSegError DISPOSED */
@@ -79,9 +73,7 @@ export class Tensor implements Disposable {
 
   /** Frees the tensor's memory now. Calling it again does nothing. */
   dispose(): void {
-    if (this.#handle === undefined) return;
-    engine().dispose(this.#handle);
-    this.#handle = undefined;
+    this.#owned.dispose();
   }
 
   /** {@link dispose}, for `using`. */
