@@ -89,8 +89,7 @@ std::vector<DamagedRecord> RecordStore::verify() const {
       for (int64_t record = from; record < to; ++record)
         reasons[static_cast<size_t>(record)] = damage(record);
     });
-    report_progress(static_cast<uint64_t>(last * layout_.size_bytes()),
-                    static_cast<uint64_t>(size() * layout_.size_bytes()));
+    report_progress(static_cast<uint64_t>(last), static_cast<uint64_t>(size()));
   }
   std::vector<DamagedRecord> damaged;
   for (int64_t record = 0; record < size(); ++record)
@@ -133,8 +132,7 @@ void RecordStore::load(const ResidentBudget& budget) {
       // The pinned block is given back only when its copy is done: libtorch's host allocator sees to it.
       if (to_device) device_pool_[i].slice(0, first, last).copy_(target, true);
     }
-    report_progress(static_cast<uint64_t>(last * layout_.size_bytes()),
-                    static_cast<uint64_t>((on_device_ + pinned_) * layout_.size_bytes()));
+    report_progress(static_cast<uint64_t>(last), static_cast<uint64_t>(on_device_ + pinned_));
     if (first < on_device_ && last == on_device_) first = on_device_ - block;
   }
 }

@@ -50,11 +50,11 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   const RecordLayout& layout() const { return layout_; }
   c10::Device device() const { return device_; }
 
-  /// Compares every record with its checksum. Reports bytes.
+  /// Compares every record with its checksum. Reports records.
   std::vector<DamagedRecord> verify() const;
 
   /// Copies the first records to the device, the next ones to pinned memory, as far as the budget goes. Call
-  /// it once, on records that verify() found whole. Reports bytes.
+  /// it once, on records that verify() found whole. Reports records.
   void load(const ResidentBudget& budget);
   int64_t on_device() const { return on_device_; }
   int64_t in_pinned_memory() const { return pinned_; }

@@ -37,7 +37,6 @@ export interface FillOptions {
 /** How far a pass is. */
 export interface FillProgress {
   phase: 'check' | 'fill';
-  /** Records, or bytes while checking. */
   done: number;
   total: number;
 }

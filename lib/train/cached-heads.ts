@@ -1,16 +1,18 @@
 /** Heads with settings of their own, trained side by side in one pass over cached outputs. */
 import type { ClassSet } from '../data/class-set.js';
-import type { Precision } from '../model/head-metadata.js';
+import { writeHeadFile, type HeadValues } from '../model/head-file.js';
+import type { HeadMetadata, Precision } from '../model/head-metadata.js';
+import { probeValuesOf, writeProbeFile } from '../model/probe-file.js';
 import type { CachedOutputs } from './cached-outputs.js';
-import { HeadGroup, type GroupState, type HeadSettings } from './head-group.js';
+import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from './head-group.js';
 import { cosineLearningRate, schedule } from './schedule.js';
 import { Tally, type Evaluation } from './tally.js';
 
 /** Records that are evaluated in one call. */
 const evaluationSlice = 64;
 
-/** First weights R×C and bias R of a head with `outputs` outputs. */
-export type InitialWeights = (outputs: number) => Promise<{ weight: Float32Array; bias: Float32Array }>;
+/** First weights of a head with `outputs` outputs. */
+export type InitialWeights = (outputs: number) => Promise<GroupOptions['initial']>;
 
 /** What all heads have in common. */
 export interface CachedHeadsOptions {
@@ -33,14 +35,6 @@ export interface TrainedSlice {
   lossSums: number[];
   /** Heads whose loss or gradient is not finite any more. */
   lost: boolean[];
-}
-
-/** One head's share of a group's state. */
-export interface OneHead {
-  outputs: number;
-  hidden: number;
-  weight: Float32Array;
-  bias: Float32Array;
 }
 
 interface Member {
@@ -72,8 +66,8 @@ export class CachedHeads implements Disposable {
         const own = settings.filter(({ loss }) => (loss === 'mask2former') === matched);
         if (own.length === 0) continue;
         const weights = await initial(matched ? classes + 1 : classes);
-        const { hidden } = outputs;
-        const group = new HeadGroup(own, { hidden, classes, device, precision, ...weights });
+        const { width } = outputs;
+        const group = new HeadGroup(own, { width, classes, device, precision, initial: weights });
         groups.push(group);
         own.forEach((each, slot) => (members[settings.indexOf(each)] = { group, slot }));
       }
@@ -189,18 +183,20 @@ export class CachedHeads implements Disposable {
     return tallies.map((tally) => tally.result(seconds));
   }
 
-  /** The weights of one head. */
-  async head(index: number): Promise<OneHead> {
+  /** Writes one head's file, without its optimiser state. */
+  async save(path: string, index: number, metadata: HeadMetadata): Promise<void> {
     const { group, slot } = this.members[index]!;
-    const { value } = await group.state();
-    const own = value.subarray(slot * group.parameters, (slot + 1) * group.parameters);
-    const { hidden, weight } = group.options;
-    return {
-      outputs: group.outputs,
-      hidden,
-      weight: own.slice(0, weight.length),
-      bias: own.slice(weight.length),
-    };
+    const { value, runningMean, runningVar } = group.row(await group.state(), slot);
+    const { width, classes } = group.options;
+    if (runningMean && runningVar) {
+      await writeProbeFile(
+        path,
+        probeValuesOf(value!, runningMean, runningVar, { classes, width }),
+        metadata,
+      );
+      return;
+    }
+    await writeHeadFile(path, linearValues(value!, group.outputs, width), metadata);
   }
 
   /** The state of every group, to go on from. */
@@ -216,4 +212,13 @@ export class CachedHeads implements Disposable {
   [Symbol.dispose](): void {
     this.groups.forEach((group) => group[Symbol.dispose]());
   }
+}
+
+/** Weight R×C and bias R of a row that holds one after the other. */
+export function linearValues(row: Float32Array, classes: number, hidden: number): HeadValues {
+  return {
+    ...{ classes, hidden },
+    weight: row.slice(0, classes * hidden),
+    bias: row.slice(classes * hidden),
+  };
 }

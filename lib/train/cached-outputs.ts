@@ -85,7 +85,7 @@ export class CachedOutputs implements Disposable {
   }
 
   /** Width of the queries or features. */
-  get hidden(): number {
+  get width(): number {
     const queries = this.layout.find(({ name }) => name === 'queries');
     return queries ? queries.shape[1]! : this.layout.find(({ name }) => name === 'features')!.shape[0]!;
   }

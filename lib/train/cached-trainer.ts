@@ -1,7 +1,7 @@
 /** Training of one head on cached outputs. */
 import { readHeadFile, writeHeadFile, type HeadValues } from '../model/head-file.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
-import { CachedHeads } from './cached-heads.js';
+import { CachedHeads, linearValues } from './cached-heads.js';
 import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';
 import type { TrainConfig } from './config.js';
@@ -9,6 +9,7 @@ import type { GroupState, HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import type { TrainHooks } from './loop.js';
 import { schedule } from './schedule.js';
+import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
 import type { HeadTrainer, SavableHead, TrainedBatches } from './trainer.js';
 
@@ -39,9 +40,9 @@ export class CachedTrainer implements HeadTrainer {
       const { classSet } = datasets.train;
       const weights = await classWeights(config.classWeights, classSet, outputs.classPixels);
       const settings: HeadSettings = { ...config, classWeights: weights };
-      const initial = initialWeights(config, classSet, outputs.hidden);
+      const initial = initialWeights(config, classSet, outputs.width);
       heads = await CachedHeads.create([settings], outputs, { ...config, classSet, initial });
-      if (last) await heads.restore([stateOf((await readHeadFile(last)).values)]);
+      if (last) await heads.restore(await readState(config, last));
       return new CachedTrainer(config, datasets, outputs, heads);
     } catch (error) {
       heads?.[Symbol.dispose]();
@@ -79,16 +80,12 @@ export class CachedTrainer implements HeadTrainer {
     path: string,
     options: { metadata: Partial<HeadMetadata>; optimizer?: boolean },
   ): Promise<void> {
-    const [state] = await this.heads.states();
-    const values = valuesOf(state!, this.outputs, this.outputs_.hidden);
     const { classSet } = this.datasets.train;
-    const { precision } = this.config;
-    const { optimizer, ...weights } = values;
-    await writeHeadFile(path, options.optimizer ? { ...weights, optimizer: optimizer! } : weights, {
-      classSet,
-      precision,
-      ...options.metadata,
-    });
+    const metadata: HeadMetadata = { classSet, precision: this.config.precision, ...options.metadata };
+    if (!options.optimizer) return this.heads.save(path, 0, metadata);
+    const states = await this.heads.states();
+    if (this.config.headKind === 'linear_probe') return writeStates(path, states, metadata.run!);
+    await writeHeadFile(path, valuesOf(states[0]!, this.outputs, this.outputs_.width), metadata);
   }
 
   [Symbol.dispose](): void {
@@ -97,32 +94,34 @@ export class CachedTrainer implements HeadTrainer {
   }
 }
 
+async function readState(config: TrainConfig, path: string): Promise<GroupState[]> {
+  if (config.headKind === 'linear_probe') return (await readStates(path)).states;
+  return [stateOf((await readHeadFile(path)).values)];
+}
+
 /** The state of a group of one as a head file has it, and back. */
-function valuesOf(
-  { value, expAvg, expAvgSq, steps }: GroupState,
-  classes: number,
-  hidden: number,
-): HeadValues {
-  const split = (row: Float32Array) => [row.slice(0, classes * hidden), row.slice(classes * hidden)] as const;
-  const [weight, bias] = split(value);
-  const [expAvgWeight, expAvgBias] = split(expAvg);
-  const [expAvgSqWeight, expAvgSqBias] = split(expAvgSq);
-  const optimizer = { expAvgWeight, expAvgBias, expAvgSqWeight, expAvgSqBias, steps: steps[0]! };
-  return { classes, hidden, weight, bias, optimizer };
+function valuesOf({ arrays, steps }: GroupState, classes: number, hidden: number): HeadValues {
+  const split = (row: Float32Array) => linearValues(row, classes, hidden);
+  const [first, second] = [split(arrays.expAvg!), split(arrays.expAvgSq!)];
+  const optimizer = {
+    ...{ expAvgWeight: first.weight, expAvgBias: first.bias },
+    ...{ expAvgSqWeight: second.weight, expAvgSqBias: second.bias },
+    steps: steps[0]!,
+  };
+  return { ...split(arrays.value!), optimizer };
 }
 
 function stateOf({ weight, bias, optimizer }: HeadValues): GroupState {
-  const row = (...parts: [Float32Array, Float32Array]) => {
-    const joined = new Float32Array(parts[0].length + parts[1].length);
-    joined.set(parts[0]);
-    joined.set(parts[1], parts[0].length);
+  const row = (...parts: (Float32Array | undefined)[]) => {
+    const joined = new Float32Array(weight.length + bias.length);
+    if (parts[0]) joined.set(parts[0]);
+    if (parts[1]) joined.set(parts[1], weight.length);
     return joined;
   };
-  const zero = [new Float32Array(weight.length), new Float32Array(bias.length)] as const;
-  return {
+  const arrays = {
     value: row(weight, bias),
-    expAvg: row(optimizer?.expAvgWeight ?? zero[0], optimizer?.expAvgBias ?? zero[1]),
-    expAvgSq: row(optimizer?.expAvgSqWeight ?? zero[0], optimizer?.expAvgSqBias ?? zero[1]),
-    steps: [optimizer?.steps ?? 0],
+    expAvg: row(optimizer?.expAvgWeight, optimizer?.expAvgBias),
+    expAvgSq: row(optimizer?.expAvgSqWeight, optimizer?.expAvgSqBias),
   };
+  return { arrays, steps: [optimizer?.steps ?? 0] };
 }

@@ -1,4 +1,5 @@
 /** Heads of one kind that are trained side by side on a cache's records. */
+import { withTensors, type ShapedFloats } from '../model/float-file.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type {
@@ -20,23 +21,26 @@ export interface HeadSettings {
   classWeights: readonly number[] | null;
 }
 
-/** What all heads of a group have in common. Legend: R outputs, C hidden. */
+/** What all heads of a group have in common. Legend: R outputs, C width of queries or features. */
 export interface GroupOptions {
-  hidden: number;
+  /** C. */
+  width: number;
   /** Classes, without "no object". */
   classes: number;
   device: string;
+  /** Of class_embed's linear layer; a linear probe is float32. */
   precision: 'bfloat16' | 'float32';
-  /** R×C and R that all begin with. */
-  weight: Float32Array;
-  bias: Float32Array;
+  /** R×C and R that all heads begin with; or the seed of linear probes. */
+  initial: { weight: Float32Array; bias: Float32Array } | { seed: number };
 }
 
-/** N×P each, and steps N: all that a group is. */
+/** Arrays of a group that a state holds; running statistics are those of linear probes. */
+const stateNames = ['value', 'expAvg', 'expAvgSq', 'runningMean', 'runningVar'] as const;
+type StateName = (typeof stateNames)[number];
+
+/** All that N heads are between two steps, when their gradients are zero: arrays of N rows, and steps N. */
 export interface GroupState {
-  value: Float32Array;
-  expAvg: Float32Array;
-  expAvgSq: Float32Array;
+  arrays: Partial<Record<StateName, Float32Array>>;
   steps: number[];
 }
 
@@ -56,12 +60,8 @@ export class HeadGroup implements Disposable {
 
   /** Outputs of a head. */
   get outputs(): number {
-    return this.options.bias.length;
-  }
-
-  /** Parameters of a head: weight R×C, then bias R. */
-  get parameters(): number {
-    return this.options.weight.length + this.outputs;
+    const { initial, classes } = this.options;
+    return 'seed' in initial ? classes : initial.bias.length;
   }
 
   /** As `trainCached`; learning rates S×N. */
@@ -110,31 +110,37 @@ export class HeadGroup implements Disposable {
     }
   }
 
-  /** A copy. Gradients are not in it: between steps they are zero. */
+  /** A copy. */
   async state(): Promise<GroupState> {
-    const { value, gradient, expAvg, expAvgSq } = await engine().headsState(this.#handle);
-    engine().dispose(gradient);
-    const read = async (handle: HeadsState['value']) => (await Tensor.wrap(handle).take()) as Float32Array;
-    return {
-      value: await read(value),
-      expAvg: await read(expAvg),
-      expAvgSq: await read(expAvgSq),
-      steps: [...this.steps],
-    };
+    const handles = await engine().headsState(this.#handle);
+    engine().dispose(handles.gradient);
+    const state: GroupState = { arrays: {}, steps: [...this.steps] };
+    for (const name of stateNames) {
+      const handle = handles[name];
+      if (handle) state.arrays[name] = (await Tensor.wrap(handle).take()) as Float32Array;
+    }
+    return state;
+  }
+
+  /** The row of one head in the arrays of a state. */
+  row(state: GroupState, slot: number): Partial<Record<StateName, Float32Array>> {
+    const rows = Object.entries(state.arrays).map(([name, array]) => {
+      const length = array.length / this.settings.length;
+      return [name, array.slice(slot * length, (slot + 1) * length)] as const;
+    });
+    return Object.fromEntries(rows);
   }
 
   async restore(state: GroupState): Promise<void> {
-    const shape = [this.settings.length, this.parameters];
-    using value = Tensor.from(state.value, shape);
-    using expAvg = Tensor.from(state.expAvg, shape);
-    using expAvgSq = Tensor.from(state.expAvgSq, shape);
-    using gradient = Tensor.from(new Float32Array(state.value.length), shape);
-    await engine().headsRestore(this.#handle, {
-      value: value.handle,
-      expAvg: expAvg.handle,
-      expAvgSq: expAvgSq.handle,
-      gradient: gradient.handle,
-    });
+    const heads = this.settings.length;
+    const value = state.arrays.value!;
+    const all = { ...state.arrays, gradient: new Float32Array(value.length) };
+    const arrays: Record<string, ShapedFloats> = {};
+    for (const [name, data] of Object.entries(all))
+      arrays[name] = { data, shape: [heads, data.length / heads] };
+    await withTensors(arrays, (tensors) =>
+      engine().headsRestore(this.#handle, tensors as unknown as HeadsState),
+    );
     this.steps = [...state.steps];
   }
 
@@ -144,26 +150,33 @@ export class HeadGroup implements Disposable {
 }
 
 function createHandle(settings: readonly HeadSettings[], options: GroupOptions): HeadsHandle {
-  const { hidden, classes, device, precision } = options;
+  const { width, classes, device, precision, initial } = options;
   const heads = settings.length;
-  const outputs = options.bias.length;
-  const repeated = (values: Float32Array) =>
-    Float32Array.from({ length: heads * values.length }, (_, i) => values[i % values.length]!);
-  using weight = Tensor.from(repeated(options.weight), [heads, outputs, hidden]);
-  using bias = Tensor.from(repeated(options.bias), [heads, outputs]);
   const weighted = settings.some(({ classWeights }) => classWeights !== null);
+  const ones = new Array<number>(classes).fill(1);
   using classWeights = weighted
-    ? Tensor.from(
-        Float32Array.from(
-          settings.flatMap((each) => [...(each.classWeights ?? new Array<number>(classes).fill(1))]),
-        ),
-        [heads, classes],
-      )
+    ? Tensor.from(Float32Array.from(settings.flatMap((each) => [...(each.classWeights ?? ones)])), [
+        heads,
+        classes,
+      ])
     : undefined;
-  const common = { hidden, classes, device, precision, weight: weight.handle, bias: bias.handle };
-  const given = classWeights ? { ...common, classWeights: classWeights.handle } : common;
+  const common = { classes, device, ...(classWeights && { classWeights: classWeights.handle }) };
+  if ('seed' in initial) {
+    const seeds = settings.map(() => initial.seed);
+    return engine().createHeads({ ...common, kind: 'linear_probe', width, seeds });
+  }
+  const outputs = initial.bias.length;
+  using weight = Tensor.from(repeated(initial.weight, heads), [heads, outputs, width]);
+  using bias = Tensor.from(repeated(initial.bias, heads), [heads, outputs]);
+  const linear = { ...common, hidden: width, precision, weight: weight.handle, bias: bias.handle };
   const losses = settings.map(({ loss }) => loss).filter((loss) => loss !== 'mask2former');
   return losses.length > 0
-    ? engine().createHeads({ ...given, kind: 'class_embed', losses })
-    : engine().createHeads({ ...given, kind: 'mask2former' });
+    ? engine().createHeads({ ...linear, kind: 'class_embed', losses })
+    : engine().createHeads({ ...linear, kind: 'mask2former' });
+}
+
+function repeated(values: Float32Array, times: number): Float32Array {
+  const all = new Float32Array(times * values.length);
+  for (let i = 0; i < times; i++) all.set(values, i * values.length);
+  return all;
 }

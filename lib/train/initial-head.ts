@@ -9,13 +9,14 @@ import type { TrainConfig } from './config.js';
 
 /**
  * First weights for a head with an output a class, or with one more for "no object": xavier by the seed, or rows of the
- * network's own head.
+ * network's own head; for linear probes, the seed.
  *
  * @throws DinoSegError (when called) HEAD_MISMATCH for `map` on a network without the released head, CLASSES, FILE_NOT_FOUND,
  *   IO.
  */
 export function initialWeights(config: TrainConfig, classSet: ClassSet, hidden: number): InitialWeights {
   return async (outputs) => {
+    if (config.headKind === 'linear_probe') return { seed: config.seed };
     if (config.initHead === 'map') {
       const sources = await loadSourceClasses(classSet, config.classMap ?? undefined);
       const source = await readForeignHead(config.model);

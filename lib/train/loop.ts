@@ -16,7 +16,7 @@ export interface TrainProgress {
   epoch: number;
   /** Of the whole run. */
   epochs: number;
-  /** Images of this phase that are done; bytes while checking. */
+  /** Images of this phase that are done; records before the first epoch. */
   done: number;
   /** All of them. */
   total: number;

@@ -1,22 +1,19 @@
 /** Many heads trained side by side in one pass over the cache: sweeps and cross-validation. */
-import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
-import { writeHeadFile } from '../model/head-file.js';
-import { Tensor } from '../model/tensor.js';
-import { engine } from '../native/engine.js';
-import type { TensorHandle } from '../native/surface.js';
 import { CachedHeads } from './cached-heads.js';
 import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
-import type { GroupState, HeadSettings } from './head-group.js';
+import type { HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { stopped, type TrainHooks, type TrainResult } from './loop.js';
 import { epochMetrics, type RunFolder } from './run-folder.js';
 import { schedule } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
+import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
+import type { SavableHead } from './trainer.js';
 
 /** One head of a sweep and what it came to. */
 export interface SweepRow extends SweepSettings {
@@ -42,7 +39,6 @@ interface SweepPosition {
 }
 
 const sliceSeconds = 0.5;
-const format = 'dinov3-seg sweep';
 
 /** Trains the heads of a run with a sweep or folds; see {@link train}. */
 export async function trainSweep(
@@ -57,7 +53,7 @@ export async function trainSweep(
   const last = folder.last();
   const position = last ? await restore(last, heads) : startOf(rows);
   const run = new Sweep(config, datasets, outputs, heads, folder, position, hooks);
-  return run.train();
+  return await run.train();
 }
 
 async function createHeads(
@@ -76,7 +72,7 @@ async function createHeads(
   return CachedHeads.create(settings, outputs, {
     ...{ epochs: config.epochs, batchSize: config.batchSize, accumulate: config.accumulate },
     ...{ precision: config.precision, device: config.device, classSet },
-    initial: initialWeights(config, classSet, outputs.hidden),
+    initial: initialWeights(config, classSet, outputs.width),
     ...(folds > 0 && { leftOutBy: foldsOf(outputs.trainCount, folds, seed) }),
   });
 }
@@ -198,58 +194,24 @@ class Sweep {
   }
 
   async #saveBest(head: number, best: BestEpoch): Promise<void> {
-    const { outputs: classes, ...weights } = await this.heads.head(head);
     const { classSet } = this.datasets.train;
     const { precision } = this.config;
-    await this.folder.saveBest(
-      {
-        save: (path, { metadata }) =>
-          writeHeadFile(path, { classes, ...weights }, { classSet, precision, ...metadata }),
-      },
-      best,
-    );
+    const save: SavableHead['save'] = (path, { metadata }) =>
+      this.heads.save(path, head, { classSet, precision, ...metadata });
+    await this.folder.saveBest({ save }, best);
   }
 
   /** Position and heads in one file: a stopped write leaves the one before. */
   async #save(): Promise<void> {
-    const tensors: Record<string, TensorHandle> = {};
-    const owned: Tensor[] = [];
-    const steps: number[][] = [];
-    for (const [i, state] of (await this.heads.states()).entries()) {
-      steps.push(state.steps);
-      for (const key of ['value', 'expAvg', 'expAvgSq'] as const) {
-        const tensor = Tensor.from(state[key], [state.steps.length, state[key].length / state.steps.length]);
-        owned.push(tensor);
-        tensors[`${i}.${key}`] = tensor.handle;
-      }
-    }
-    const run = JSON.stringify({ ...this.position, steps });
-    try {
-      await engine().writeSafetensors(this.folder.file('last.safetensors'), tensors, { format, run });
-    } finally {
-      owned.forEach((tensor) => tensor.dispose());
-    }
+    const path = this.folder.file('last.safetensors');
+    await writeStates(path, await this.heads.states(), JSON.stringify(this.position));
   }
 }
 
 async function restore(path: string, heads: CachedHeads): Promise<SweepPosition> {
-  const { tensors, metadata } = await engine().readTensors(path);
-  if (metadata['format'] !== format || metadata['run'] === undefined)
-    throw new DinoSegError('RUN', `${path} is no state of a sweep; it is no file to resume from.`);
-  const { steps, ...position } = JSON.parse(metadata['run']) as SweepPosition & { steps: number[][] };
-  const states: GroupState[] = [];
-  for (const [i, own] of steps.entries()) {
-    const read = async (key: string) => {
-      using tensor = Tensor.wrap(tensors[`${i}.${key}`]!);
-      return tensor.floats();
-    };
-    states.push({
-      ...{ value: await read('value'), expAvg: await read('expAvg'), expAvgSq: await read('expAvgSq') },
-      steps: own,
-    });
-  }
+  const { states, run } = await readStates(path);
   await heads.restore(states);
-  return position;
+  return JSON.parse(run) as SweepPosition;
 }
 
 function bestRow(rows: readonly SweepRow[]): SweepRow | undefined {
