@@ -54,12 +54,12 @@ Napi::Value probe_class_map(const Napi::CallbackInfo& info) {
   const int64_t width = integer_field(options, "width"), height = integer_field(options, "height");
   if (width < 1 || height < 1)
     fail("INVALID_ARGUMENT", "width and height must be at least 1, got ", width, "×", height);
-  return run_job(info, Lane::model,
-                 [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]), width,
-                  height]() -> Finish {
-                   const at::Tensor map = DenseScores(probe->scores(features)).class_map(height, width);
-                   return [map](Napi::Env env) { return wrap_tensor(env, map); };
-                 });
+  return run_job(
+      info, Lane::model,
+      [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]), width, height]() -> Finish {
+        const at::Tensor map = DenseScores(probe->scores(features)).class_map(height, width);
+        return [map](Napi::Env env) { return wrap_tensor(env, map); };
+      });
 }
 
 }  // namespace
