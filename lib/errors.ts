@@ -23,6 +23,7 @@ export const errorCodes = {
   LABEL_VALUE: 'a label image holds a value outside the class set',
   DATASET: 'the data folder is not laid out as expected or holds no pairs',
   CLASSES: 'a class set is unknown or its file is not valid',
+  CACHE: 'a cache of network outputs was made otherwise, is damaged or is being written to',
   RUN: 'a run folder cannot be started, resumed or read',
   LIBTORCH_NOT_FOUND: 'no usable libtorch was found',
   LIBTORCH_UNSUPPORTED: 'the libtorch that was found cannot be used',

@@ -91,7 +91,8 @@ export { readConfigFile, resolveConfig, trainDefaults, type TrainConfig } from '
 export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
 export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics, RunPosition } from './train/run-folder.js';
-export { evaluate, type ClassResult, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
+export { evaluate, type EvaluateOptions } from './train/evaluate.js';
+export type { ClassResult, Evaluation } from './train/tally.js';
 export { imageIou, metricsOf, type Metrics } from './train/metrics.js';
 export {
   predict,

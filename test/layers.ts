@@ -17,16 +17,18 @@ const libMayImport: Record<string, string[]> = {
   data: ['native'],
   model: ['native', 'data'],
   report: ['data'],
-  train: ['native', 'data', 'model', 'report'],
+  cache: ['native', 'data', 'model'],
+  train: ['native', 'data', 'model', 'cache', 'report'],
   demo: ['native', 'data', 'model', 'report', 'train'],
-  cli: ['native', 'data', 'model', 'report', 'train', 'demo'],
+  cli: ['native', 'data', 'model', 'cache', 'report', 'train', 'demo'],
 };
 const cppMayImport: Record<string, string[]> = {
   core: [],
   ops: ['core'],
   heads: ['core', 'ops'],
+  cache: ['core', 'ops', 'heads'],
   models: ['core', 'ops'],
-  bindings: ['core', 'ops', 'heads', 'models'],
+  bindings: ['core', 'ops', 'heads', 'cache', 'models'],
   loader: [],
 };
 

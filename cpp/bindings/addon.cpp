@@ -24,8 +24,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_models(env, exports);
   export_heads(env, exports);
   export_trained_heads(env, exports);
+  export_cache(env, exports);
   export_probes(env, exports);
   export_images(env, exports);
+  export_ops(env, exports);
   return exports;
 }
 

@@ -5,8 +5,10 @@
 #include "bindings/values.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/hungarian.h"
 #include "heads/class_embed_heads.h"
 #include "heads/linear_probe_heads.h"
+#include "heads/mask2former_heads.h"
 
 namespace dinov3_seg {
 namespace {
@@ -56,6 +58,15 @@ std::shared_ptr<TrainedHeads> class_embed_heads(const Napi::Object& options) {
   return heads;
 }
 
+std::shared_ptr<TrainedHeads> mask2former_heads(const Napi::Object& options) {
+  auto heads = std::make_shared<Mask2FormerHeads>(
+      tensor_field(options, "weight"), tensor_field(options, "bias"),
+      parse_device(string_field(options, "device")), parse_precision(string_field(options, "precision")),
+      optional_tensor(options, "classWeights"));
+  check_sizes(options, *heads, integer_field(options, "classes") + 1);
+  return heads;
+}
+
 std::shared_ptr<TrainedHeads> linear_probe_heads(const Napi::Object& options) {
   std::vector<uint64_t> seeds;
   for (const Napi::Value& seed : array_argument(options.Get("seeds"), "seeds")) {
@@ -74,10 +85,13 @@ Napi::Value create_heads(const Napi::CallbackInfo& info) {
   std::shared_ptr<TrainedHeads> heads;
   if (kind == "class_embed")
     heads = class_embed_heads(options);
+  else if (kind == "mask2former")
+    heads = mask2former_heads(options);
   else if (kind == "linear_probe")
     heads = linear_probe_heads(options);
   else
-    fail("INVALID_ARGUMENT", "unknown kind of heads '", kind, "': expected class_embed or linear_probe");
+    fail("INVALID_ARGUMENT", "unknown kind of heads '", kind,
+         "': expected class_embed, mask2former or linear_probe");
   return wrap(info.Env(), heads, 4 * static_cast<int64_t>(heads->value().nbytes()));
 }
 
@@ -185,6 +199,18 @@ Napi::Value heads_restore(const Napi::CallbackInfo& info) {
   });
 }
 
+/// leastCostAssignment(costs): Promise<Int32Array>
+Napi::Value least_cost_assignment(const Napi::CallbackInfo& info) {
+  const at::Tensor costs = tensor_argument(info[0]).to(at::kCPU, at::kDouble).contiguous();
+  if (costs.dim() != 2) fail("SHAPE", "expected costs rows×columns, got ", costs.sizes());
+  return run_job(info, Lane::model, [costs]() -> Finish {
+    const c10::ArrayRef<double> values(costs.const_data_ptr<double>(), static_cast<size_t>(costs.numel()));
+    const at::Tensor columns =
+        at::tensor(assign_least_cost(values, costs.size(0), costs.size(1))).to(at::kInt);
+    return [columns](Napi::Env env) { return typed_array(env, columns); };
+  });
+}
+
 }  // namespace
 
 void export_trained_heads(Napi::Env env, Napi::Object exports) {
@@ -194,6 +220,7 @@ void export_trained_heads(Napi::Env env, Napi::Object exports) {
   exports.Set("headsEvaluate", Napi::Function::New(env, asynchronous<heads_evaluate>));
   exports.Set("headsState", Napi::Function::New(env, asynchronous<heads_state>));
   exports.Set("headsRestore", Napi::Function::New(env, asynchronous<heads_restore>));
+  exports.Set("leastCostAssignment", Napi::Function::New(env, asynchronous<least_cost_assignment>));
 }
 
 }  // namespace dinov3_seg

@@ -5,6 +5,7 @@
 #include "bindings/values.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/zip_reader.h"
 
 namespace dinov3_seg {
 namespace {
@@ -21,6 +22,13 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
           return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
         };
       });
+}
+
+/// modelId(path): Promise<string>
+Napi::Value model_id(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> Finish {
+    return [id = zip_content_id(path)](Napi::Env env) -> Napi::Value { return Napi::String::New(env, id); };
+  });
 }
 
 /// modelInfo(model): ModelInfo
@@ -118,6 +126,7 @@ Napi::Value export_model(const Napi::CallbackInfo& info) {
 
 void export_models(Napi::Env env, Napi::Object exports) {
   exports.Set("loadModel", Napi::Function::New(env, asynchronous<load_model>));
+  exports.Set("modelId", Napi::Function::New(env, asynchronous<model_id>));
   exports.Set("modelInfo", Napi::Function::New(env, synchronous<model_info>));
   exports.Set("decode", Napi::Function::New(env, asynchronous<decode>));
   exports.Set("decodeWithFeatures", Napi::Function::New(env, asynchronous<decode_with_features>));

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "bindings/handles.h"
+#include "cache/record_store.h"
+#include "cache/shard_writer.h"
 #include "core/class_embed.h"
 #include "core/linear_probe.h"
 #include "heads/trained_heads.h"
@@ -43,6 +45,17 @@ struct HandleKind<LinearProbe> {
   static constexpr const char* name = "linear probe";
 };
 
+template <>
+struct HandleKind<ShardWriter> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b27, 0x9d2f3a7c81e64f07};
+  static constexpr const char* name = "cache writer";
+};
+template <>
+struct HandleKind<RecordStore> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b28, 0x9d2f3a7c81e64f08};
+  static constexpr const char* name = "record store";
+};
+
 Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor);
 at::Tensor tensor_argument(const Napi::Value& value);
 
@@ -73,7 +86,9 @@ void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
+void export_cache(Napi::Env env, Napi::Object exports);
 void export_probes(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
+void export_ops(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

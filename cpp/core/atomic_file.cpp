@@ -1,7 +1,6 @@
 #include "atomic_file.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,39 +8,15 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <system_error>
 
 #include "error.h"
+#include "file_write.h"
 #include "job_control.h"
 
 namespace dinov3_seg {
 namespace {
-
-/// Runs `call` with SIGXFSZ blocked. The kernel sends that signal to the writing thread alone, so it can be
-/// taken back here without touching the handlers of the process.
-template <typename Call>
-auto without_sigxfsz(Call call) {
-  sigset_t wanted;
-  sigset_t before;
-  sigset_t pending;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGXFSZ);
-  sigpending(&pending);
-  const bool was_pending = sigismember(&pending, SIGXFSZ) == 1;
-  pthread_sigmask(SIG_BLOCK, &wanted, &before);
-  const auto result = call();
-  const int error = errno;
-  if (!was_pending) {
-    const timespec no_wait{};
-    while (sigtimedwait(&wanted, nullptr, &no_wait) < 0 && errno == EINTR) {
-    }
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return result;
-}
 
 /// The file that a write to `path` changes: symbolic links followed.
 std::string resolve(const std::string& path) {
@@ -60,8 +35,6 @@ std::string folder_of(const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path().string();
   return folder.empty() ? "." : folder;
 }
-
-bool is_full(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
 }  // namespace
 

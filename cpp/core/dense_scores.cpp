@@ -13,21 +13,6 @@ namespace {
 // A band of rows holds about this many score values, 64 MB in float32.
 constexpr int64_t band_elements = 16 << 20;
 
-/// Rows first…first+count of `maps` (B×N×h×w) resized bilinearly to height×width (align_corners false).
-/// Equal to resizing all of it and cutting the rows out.
-at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count) {
-  const int64_t h = maps.size(2);
-  const double scale = static_cast<double>(h) / static_cast<double>(height);
-  const auto index_options = maps.options().dtype(at::kFloat);
-  const at::Tensor centre =
-      ((at::arange(first, first + count, index_options) + 0.5) * scale - 0.5).clamp_min(0);
-  const at::Tensor top = centre.floor().to(at::kLong).clamp_max(h - 1);
-  const at::Tensor bottom = (top + 1).clamp_max(h - 1);
-  const at::Tensor weight = (centre - top).view({1, 1, count, 1});
-  const at::Tensor rows = at::lerp(maps.index_select(2, top), maps.index_select(2, bottom), weight);
-  return at::upsample_bilinear2d(rows, {count, width}, false);
-}
-
 /// Σ_q classes[b,q,k] · masks[b,q,…]: B×K×h×w.
 at::Tensor combine(const at::Tensor& classes, const at::Tensor& masks) {
   const int64_t batch = masks.size(0), queries = masks.size(1), h = masks.size(2), w = masks.size(3);
@@ -41,6 +26,19 @@ at::Tensor class_weights(const at::Tensor& logits, Scoring scoring) {
 }
 
 }  // namespace
+
+at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count) {
+  const int64_t h = maps.size(2);
+  const double scale = static_cast<double>(h) / static_cast<double>(height);
+  const auto index_options = maps.options().dtype(at::kFloat);
+  const at::Tensor centre =
+      ((at::arange(first, first + count, index_options) + 0.5) * scale - 0.5).clamp_min(0);
+  const at::Tensor top = centre.floor().to(at::kLong).clamp_max(h - 1);
+  const at::Tensor bottom = (top + 1).clamp_max(h - 1);
+  const at::Tensor weight = (centre - top).view({1, 1, count, 1});
+  const at::Tensor rows = at::lerp(maps.index_select(2, top), maps.index_select(2, bottom), weight);
+  return at::upsample_bilinear2d(rows, {count, width}, false);
+}
 
 Scoring parse_scoring(const std::string& name) {
   if (name == "recipe") return Scoring::recipe;

@@ -15,6 +15,11 @@ at::Tensor mask_probabilities(const at::Tensor& masks) {
   return masks.to(at::kFloat).sigmoid();
 }
 
+at::Tensor mask_logits(const at::Tensor& masks) {
+  if (masks.scalar_type() == at::kByte) return at::logit(masks.to(at::kFloat).div_(255), 1.0 / 1020);
+  return masks.to(at::kFloat);
+}
+
 HeadMeans mean_of(const at::Tensor& sums, const at::Tensor& include, double scale) {
   // where(), not a product: an image that is left out may have a loss that is not finite.
   const at::Tensor own = include.defined() ? at::where(include.unsqueeze(2).gt(0), sums, 0.0) : sums;
@@ -53,25 +58,28 @@ at::Tensor TrainedHeads::step(const at::Tensor& coefficients) {
                     defaults.epsilon);
 }
 
+void TrainedHeads::fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active) {
+  const StepOptions defaults;
+  if (options.beta1 != defaults.beta1 || options.beta2 != defaults.beta2 ||
+      options.epsilon != defaults.epsilon)
+    fail("INVALID_ARGUMENT", "heads side by side take AdamW's default betas and epsilon (", defaults.beta1,
+         ", ", defaults.beta2, ", ", defaults.epsilon, "), got ", options.beta1, ", ", options.beta2, ", ",
+         options.epsilon);
+  const auto taken = static_cast<double>(steps);
+  row[decay] = static_cast<float>(1 - options.learning_rate * options.weight_decay);
+  row[step_size] = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, taken)));
+  row[root_correction2] = static_cast<float>(std::sqrt(1 - std::pow(options.beta2, taken)));
+  row[max_norm] =
+      options.max_norm > 0 ? static_cast<float>(options.max_norm) : std::numeric_limits<float>::infinity();
+  row[active] = is_active ? 1.0F : 0.0F;
+}
+
 at::Tensor TrainedHeads::coefficients(const std::vector<StepOptions>& options,
                                       const std::vector<int64_t>& steps, const std::vector<bool>& is_active) {
-  const auto heads = static_cast<int64_t>(options.size());
-  at::Tensor table = at::empty({heads, adamw_coefficients}, at::kFloat);
-  auto row = table.accessor<float, 2>();
-  const StepOptions defaults;
-  for (int64_t n = 0; n < heads; ++n) {
-    const StepOptions& o = options[static_cast<size_t>(n)];
-    if (o.beta1 != defaults.beta1 || o.beta2 != defaults.beta2 || o.epsilon != defaults.epsilon)
-      fail("INVALID_ARGUMENT", "heads side by side take AdamW's default betas and epsilon (", defaults.beta1,
-           ", ", defaults.beta2, ", ", defaults.epsilon, "), got ", o.beta1, ", ", o.beta2, ", ", o.epsilon);
-    const auto taken = static_cast<double>(steps[static_cast<size_t>(n)]);
-    row[n][decay] = static_cast<float>(1 - o.learning_rate * o.weight_decay);
-    row[n][step_size] = static_cast<float>(o.learning_rate / (1 - std::pow(o.beta1, taken)));
-    row[n][root_correction2] = static_cast<float>(std::sqrt(1 - std::pow(o.beta2, taken)));
-    row[n][max_norm] =
-        o.max_norm > 0 ? static_cast<float>(o.max_norm) : std::numeric_limits<float>::infinity();
-    row[n][active] = is_active[static_cast<size_t>(n)] ? 1.0F : 0.0F;
-  }
+  at::Tensor table = at::empty({static_cast<int64_t>(options.size()), adamw_coefficients}, at::kFloat);
+  auto* row = table.mutable_data_ptr<float>();
+  for (size_t n = 0; n < options.size(); ++n, row += adamw_coefficients)
+    fill_coefficients(row, options[n], steps[n], is_active[n]);
   return table;
 }
 

@@ -24,6 +24,10 @@ struct HeadBatch {
 /// Sigmoid of a batch's masks, B×Q×h×w float32.
 at::Tensor mask_probabilities(const at::Tensor& masks);
 
+/// Logits of a batch's masks, float32 of equal shape. Of stored sigmoids 0 and 1 stand for 1/1020 and
+/// 1019/1020, in the middle of what is rounded to them.
+at::Tensor mask_logits(const at::Tensor& masks);
+
 /// Sums of an evaluation, on the heads' device.
 struct HeadCounts {
   at::Tensor losses;     // B×N×2 float64: Σ w·loss and Σ w of each image (mean of an image = quotient)
@@ -67,6 +71,9 @@ class TrainedHeads {
   /// epsilon than the defaults, which step() has for all.
   static at::Tensor coefficients(const std::vector<StepOptions>& options, const std::vector<int64_t>& steps,
                                  const std::vector<bool>& is_active);
+
+  /// A row of it, adamw_coefficients floats.
+  static void fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active);
 
   /// N×P float32: weights, gradients and AdamW moments.
   at::Tensor value() const { return value_; }

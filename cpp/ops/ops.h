@@ -1,5 +1,6 @@
-// Operators of the runtime, called through libtorch's dispatcher: plain libtorch on any device, a fused kernel where
-// there is one. Legend: B batch, N heads side by side, K classes, H×W label size, h×w grid of the scores.
+// Operators of the runtime, called through libtorch's dispatcher: plain libtorch on any device, a fused
+// kernel where there is one. Legend: B batch, N heads side by side, K classes, H×W label size, h×w grid of
+// the scores.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,17 +19,18 @@ enum class ScoreLoss : int64_t {
 
 constexpr double nll_epsilon = 1e-6;
 
-/// Loss of dense scores B×N×K×h×w (float32), resized bilinearly (align_corners false) to labels B×H×W (uint8, below K
-/// or 255, which is not counted). `losses` holds a ScoreLoss a head; `class_weights` N×K float32 or absent (1).
-/// Gives sums B×N×2 float64, Σ w·loss and Σ w over an image's counted pixels with w = class_weights[label], and, where
-/// `gradient`, the gradient of Σ w·loss by the scores, B×N×K×h×w float32 (else an undefined tensor).
-/// Waits for nothing on the device. Labels outside of K are the caller's to refuse.
+/// Loss of dense scores B×N×K×h×w (float32), resized bilinearly (align_corners false) to labels B×H×W (uint8,
+/// below K or 255, which is not counted). `losses` holds a ScoreLoss a head; `class_weights` N×K float32 or
+/// absent (1). Gives sums B×N×2 float64, Σ w·loss and Σ w over an image's counted pixels with w =
+/// class_weights[label], and, where `gradient`, the gradient of Σ w·loss by the scores, B×N×K×h×w float32
+/// (else an undefined tensor). Waits for nothing on the device. Labels outside of K are the caller's to
+/// refuse.
 std::tuple<at::Tensor, at::Tensor> score_loss(const at::Tensor& scores, const at::Tensor& labels,
                                               const std::optional<at::Tensor>& class_weights,
                                               at::IntArrayRef losses, bool gradient);
 
-/// Confusion counts B×N×K×K int64 (rows truth, columns prediction) of the best class of each counted pixel, of scores and
-/// labels as in score_loss. Of equal scores the first class wins.
+/// Confusion counts B×N×K×K int64 (rows truth, columns prediction) of the best class of each counted pixel,
+/// of scores and labels as in score_loss. Of equal scores the first class wins.
 at::Tensor score_counts(const at::Tensor& scores, const at::Tensor& labels);
 
 /// Columns of the coefficients of adamw_step.
@@ -41,9 +43,9 @@ enum AdamwCoefficient : int64_t {
   adamw_coefficients
 };
 
-/// Clips each head's gradient, takes an AdamW step (Loshchilov & Hutter 2019, as torch.optim.AdamW defines it) in place
-/// and clears the gradients. All N×P float32; coefficients N×adamw_coefficients float32 on the same device. Gives the
-/// norms before clipping, N float32. Waits for nothing on the device.
+/// Clips each head's gradient, takes an AdamW step (Loshchilov & Hutter 2019, as torch.optim.AdamW defines
+/// it) in place and clears the gradients. All N×P float32; coefficients N×adamw_coefficients float32 on the
+/// same device. Gives the norms before clipping, N float32. Waits for nothing on the device.
 at::Tensor adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
                       const at::Tensor& coefficients, double beta1, double beta2, double epsilon);
 

@@ -1,4 +1,7 @@
-// The operators by libtorch's own: for devices without a fused kernel, and the truth that those are tested against.
+// The operators by libtorch's own: for devices without a fused kernel, and the truth that those are tested
+// against.
+#include "ops/plain.h"
+
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
@@ -20,7 +23,8 @@ struct PixelLoss {
 PixelLoss cross_entropy(const at::Tensor& resized, const at::Tensor& index, bool gradient) {
   const at::Tensor log_probs = at::log_softmax(resized, 1);
   PixelLoss result{-log_probs.gather(1, index).squeeze(1), {}};
-  if (gradient) result.d_resized = log_probs.exp().scatter_add_(1, index, at::full_like(index, -1, at::kFloat));
+  if (gradient)
+    result.d_resized = log_probs.exp().scatter_add_(1, index, at::full_like(index, -1, at::kFloat));
   return result;
 }
 
@@ -33,6 +37,8 @@ PixelLoss nll(const at::Tensor& resized, const at::Tensor& index, bool gradient)
         total.reciprocal().expand_as(resized).contiguous().scatter_add_(1, index, -own.reciprocal());
   return result;
 }
+
+}  // namespace
 
 std::tuple<at::Tensor, at::Tensor> plain_score_loss(const at::Tensor& scores, const at::Tensor& labels,
                                                     const std::optional<at::Tensor>& class_weights,
@@ -76,8 +82,9 @@ at::Tensor plain_score_counts(const at::Tensor& scores, const at::Tensor& labels
 }
 
 at::Tensor plain_adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_avg,
-                            at::Tensor& exp_avg_sq, const at::Tensor& coefficients, double beta1, double beta2,
-                            double epsilon) {
+                            at::Tensor& exp_avg_sq, const at::Tensor& coefficients, double beta1,
+                            double beta2, double epsilon) {
+  check_adamw(value, gradient, exp_avg, exp_avg_sq, coefficients);
   const auto column = [&](int64_t index) { return coefficients.slice(1, index, index + 1); };  // N×1
   const at::Tensor norm = gradient.norm(2, {1}, true);                                         // N×1
   const at::Tensor is_active = column(active).gt(0);
@@ -99,5 +106,4 @@ TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
   library.impl("adamw_step", plain_adamw_step);
 }
 
-}  // namespace
 }  // namespace dinov3_seg

@@ -15,6 +15,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   inspect: { summary: 'keys, shapes and sizes of a checkpoint', load: () => import('./inspect.js') },
   forward: { summary: "the network's raw outputs", load: () => import('./forward.js') },
   train: { summary: 'train class_embed on a labelled folder', load: () => import('./train.js') },
+  cache: {
+    summary: 'make, check, list or remove caches of network outputs',
+    load: () => import('./cache.js'),
+  },
   eval: { summary: 'metrics of a head on a labelled folder', load: () => import('./eval.js') },
   predict: { summary: 'segment images', load: () => import('./predict.js') },
   export: { summary: 'a TorchScript file with the trained head inside', load: () => import('./export.js') },

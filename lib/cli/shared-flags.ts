@@ -1,4 +1,5 @@
 /** Flags that several commands have. */
+import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
 import type { Flags } from './parse.js';
 
@@ -46,6 +47,26 @@ export const scoringFlags = {
     least: 1,
     value: 'N',
     help: 'width and height of the network input, a multiple of 32 (default: that of the training, else 512)',
+  },
+} as const satisfies Flags;
+
+/** Of a cache of network outputs. */
+export const cacheFlags = {
+  cache: {
+    type: 'text',
+    value: 'DIR',
+    help: "folder of the cache (default: beside the run's, named by what it is made of)",
+  },
+  'cache-dtype': {
+    type: 'text',
+    choices: cacheDtypes,
+    help: 'bfloat16 (default); uint8: masks as 8-bit sigmoid, two fifths smaller; float32',
+  },
+  views: {
+    type: 'integer',
+    least: 0,
+    value: 'N',
+    help: 'colour-jittered versions of each training image (default 0: the unchanged image)',
   },
 } as const satisfies Flags;
 

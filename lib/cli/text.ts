@@ -1,7 +1,8 @@
 /** Results as text for people. */
 import type { Inspection } from '../native/surface.js';
 import type { DoctorReport } from '../native/doctor.js';
-import type { Evaluation } from '../train/evaluate.js';
+import type { SweepRow } from '../train/sweep.js';
+import type { Evaluation } from '../train/tally.js';
 
 const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);
 
@@ -57,6 +58,30 @@ export function evaluationText(result: Evaluation): string {
       ],
       [1, 2],
     ),
+  ].join('\n');
+}
+
+/** The heads of a sweep, the best first. */
+export function sweepText(rows: readonly SweepRow[]): string {
+  const sorted = [...rows].sort((a, b) => (b.best?.mIoU ?? -1) - (a.best?.mIoU ?? -1));
+  const header = ['head', 'mIoU', 'epoch', 'last mIoU', 'lr', 'weight decay', 'loss', 'class weights', ''];
+  const cells = sorted.map((row) => [
+    String(row.head),
+    share(row.best?.mIoU ?? null),
+    String(row.best?.epoch ?? '–'),
+    share(row.lastMIoU),
+    row.learningRate.toPrecision(3),
+    row.weightDecay.toPrecision(3),
+    row.loss,
+    row.classWeights,
+    row.outcome,
+  ]);
+  const last = rows.map(({ lastMIoU }) => lastMIoU).filter((mIoU) => mIoU !== null);
+  const mean = last.reduce((sum, mIoU) => sum + mIoU, 0) / last.length;
+  const deviation = Math.sqrt(last.reduce((sum, mIoU) => sum + (mIoU - mean) ** 2, 0) / (last.length - 1));
+  return [
+    table([header, ...cells], [0, 1, 2, 3, 4, 5]),
+    ...(last.length > 1 ? [`last mIoU: mean ${share(mean)}, standard deviation ${share(deviation)}`] : []),
   ].join('\n');
 }
 

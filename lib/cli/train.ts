@@ -1,9 +1,10 @@
-import { readConfigFile } from '../train/config.js';
-import { train } from '../train/loop.js';
-import { ProgressBar } from '../train/progress.js';
+import { headKinds, lossNames, readConfigFile } from '../train/config.js';
+import { train, type TrainProgress } from '../train/loop.js';
+import { ProgressBar, type ProgressUpdate } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { camelCased, command, note, printResult } from './command.js';
-import { labelKindFlag, placementFlags, jsonFlag } from './shared-flags.js';
+import { camelCased, command, note, print, printResult } from './command.js';
+import { cacheFlags, labelKindFlag, placementFlags, jsonFlag } from './shared-flags.js';
+import { sweepText } from './text.js';
 
 export default command({
   name: 'train',
@@ -48,9 +49,37 @@ export default command({
     },
     mode: {
       type: 'text',
-      choices: ['live'],
-      help: 'live: images go through the network in every epoch (default)',
+      choices: ['cached', 'live'],
+      help: 'cached: images go through the network once (default); live: in every epoch, jittered anew',
     },
+    ...cacheFlags,
+    'head-kind': {
+      type: 'text',
+      choices: headKinds,
+      help: "class_embed (default); linear_probe: batch norm and 1×1 convolution on the backbone's last layer",
+    },
+    loss: { type: 'text', choices: lossNames, help: 'default reference: the recipe' },
+    'class-weights': {
+      type: 'text',
+      value: 'W',
+      help: 'none (default), frequency, or FILE.json with weights by class name',
+    },
+    'init-head': {
+      type: 'text',
+      choices: ['xavier', 'map'],
+      help: "first weights: random (default), or rows of the network's own 151-class head",
+    },
+    'class-map': {
+      type: 'text',
+      value: 'FILE.json',
+      help: 'which ADE20K classes each class takes with --init-head map (default: the built-in map)',
+    },
+    sweep: {
+      type: 'text',
+      value: 'S',
+      help: 'heads side by side, e.g. "lr=1e-4,3e-4;loss=reference,nll;class-weights=none,frequency"',
+    },
+    folds: { type: 'integer', least: 0, value: 'K', help: 'cross-validation on the training images' },
     flip: {
       type: 'number',
       least: 0,
@@ -90,16 +119,25 @@ export default command({
     const result = await train(given, {
       signal,
       resume: resume ?? false,
-      onProgress: ({ phase, epoch, epochs, ...rest }) =>
-        bar.update({
-          label: `epoch ${epoch}/${epochs}${phase === 'evaluate' ? ' evaluation' : ''}`,
-          ...rest,
-        }),
+      onProgress: (progress) => bar.update(barUpdate(progress)),
       onLog: (line) => {
         bar.clear();
         note(line);
       },
     });
-    printResult(result, json);
+    const { heads, ...short } = result;
+    printResult(json ? result : short, json);
+    if (heads && !json) print(sweepText(heads));
   },
 });
+
+/** What the bar shows of a run's progress. */
+export function barUpdate({ phase, epoch, epochs, ...rest }: TrainProgress): ProgressUpdate {
+  const labels = {
+    check: 'reading the cache',
+    cache: 'filling the cache',
+    train: `epoch ${epoch}/${epochs}`,
+    evaluate: `epoch ${epoch}/${epochs} evaluation`,
+  };
+  return { label: labels[phase], ...rest };
+}

@@ -57,11 +57,15 @@ export function random(seed: number, ...streamIds: number[]): RandomStream {
 }
 
 /** Keeps apart the streams that different parts of the package take from one seed. */
-export const streams = { shuffle: 1, augment: 2, scene: 3 } as const;
+export const streams = { shuffle: 1, augment: 2, scene: 3, view: 4, fold: 5 } as const;
 
-/** A random order of 0…n−1 for an epoch (Fisher–Yates). */
+/** A random order of 0…n−1 for an epoch. */
 export function shuffle(n: number, seed: number, epoch: number): number[] {
-  const stream = random(seed, streams.shuffle, epoch);
+  return permutation(n, random(seed, streams.shuffle, epoch));
+}
+
+/** A random order of 0…n−1 (Fisher–Yates). */
+export function permutation(n: number, stream: RandomStream): number[] {
   const order = Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = stream.below(i + 1);

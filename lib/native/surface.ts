@@ -23,6 +23,14 @@ export interface ModelHandle {
 export interface HeadHandle {
   readonly [kind]: 'head';
 }
+/** Appends records to a cache; it holds the cache's lock while it lives. */
+export interface CacheWriterHandle {
+  readonly [kind]: 'cache writer';
+}
+/** Records of a cache, for reading. */
+export interface RecordStoreHandle {
+  readonly [kind]: 'record store';
+}
 /** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
 export interface HeadsHandle {
   readonly [kind]: 'trained heads';
@@ -253,19 +261,23 @@ export interface HeadState {
 
 /** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
 export interface HeadsOptions {
-  /** `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K. */
-  kind: 'class_embed';
+  /**
+   * `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K, scoring `recipe`. `mask2former`: with an
+   * output for "no object", the last one, learning from queries that are matched with the classes of an image; R = K + 1,
+   * scoring `ade20k`.
+   */
+  kind: 'class_embed' | 'mask2former';
   hidden: number;
   classes: number;
   device: string;
   /** Of the linear layer, as for one head. */
   precision: 'bfloat16' | 'float32';
   /**
-   * One a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
+   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
    * scores.
    */
-  losses: readonly ('reference' | 'nll')[];
-  /** N×K, not negative; absent: 1. */
+  losses?: readonly ('reference' | 'nll')[];
+  /** N×K, not negative; absent: 1. Of mask2former: of the matched queries. */
   classWeights?: TensorHandle;
   /** N×R×C and N×R. */
   weight: TensorHandle;
@@ -352,6 +364,91 @@ export interface LossResult {
   pixels: number;
 }
 
+/** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */
+export interface RecordPart {
+  name: string;
+  /** Without the batch. */
+  shape: number[];
+  /** float32 or bfloat16; masks also uint8 (their sigmoid), labels uint8. */
+  dtype: DType;
+}
+
+/** Where a record went in its file; `checksum`: XXH64 in 16 hexadecimal digits. */
+export interface WrittenRecord {
+  offset: number;
+  checksum: string;
+  /** Labelled pixels of each class. */
+  classPixels: number[];
+}
+
+/** Records by their places: `file` an index into `files`, `offset` in it, one of each a record. */
+export interface RecordStoreOptions {
+  layout: RecordPart[];
+  cacheId: string;
+  files: string[];
+  file: Int32Array;
+  offset: Float64Array;
+  checksum: BigUint64Array;
+  device: string;
+}
+
+/** An epoch, or what is left of one. Legend: N heads, S steps. */
+export interface TrainingPlan {
+  /** Records in the order of training. */
+  records: Int32Array;
+  batchSize: number;
+  /** Batches a step; what is left at the end makes a step of its own. */
+  accumulate: number;
+  /** S×N. */
+  learningRates: Float64Array;
+  /** N; their `learningRate` is not used. */
+  options: StepOptions[];
+  /** N, taken before. */
+  steps: number[];
+  /** A record each: the head that leaves it out, or −1. */
+  folds?: Int32Array;
+}
+
+/** What was done of a plan. */
+export interface TrainingPlanResult {
+  /** All, or up to the step at which the time was over. */
+  batches: number;
+  /** Batches × N. */
+  losses: Float64Array;
+  /** Steps × N, before clipping; one that is not finite: the head is lost. */
+  norms: Float32Array;
+  /** N, taken now. */
+  steps: number[];
+}
+
+/** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares (cpp/ops/ops.h). */
+export type ScoreLoss = 'cross-entropy' | 'nll';
+
+/** How an operator is called; for tests and benches. */
+export interface OpOptions {
+  /** libtorch's own operators instead of a fused kernel. */
+  plain?: boolean;
+  /** How often it is run. Default: 1. */
+  repeat?: number;
+}
+
+export interface ScoreLossOptions extends OpOptions {
+  /** One a head. */
+  losses: readonly ScoreLoss[];
+  /** N×K float32. Default: 1. */
+  classWeights?: TensorHandle;
+  gradient?: boolean;
+}
+
+/** Tensors that an AdamW step changes, N×P, and its coefficients, N×5 (cpp/ops/ops.h). */
+export interface AdamwTensors {
+  value: TensorHandle;
+  gradient: TensorHandle;
+  expAvg: TensorHandle;
+  expAvgSq: TensorHandle;
+  coefficients: TensorHandle;
+}
+
 export interface Engine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
@@ -366,7 +463,16 @@ export interface Engine {
   /** {@link tensorData} that disposes of the tensor: without a copy where nothing else uses its memory. */
   takeData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
-  dispose(handle: TensorHandle | ModelHandle | HeadHandle | HeadsHandle | ProbeHandle): void;
+  dispose(
+    handle:
+      | TensorHandle
+      | ModelHandle
+      | HeadHandle
+      | HeadsHandle
+      | ProbeHandle
+      | CacheWriterHandle
+      | RecordStoreHandle,
+  ): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
   createJob(onProgress?: (done: number, total: number) => void): JobHandle;
@@ -407,6 +513,8 @@ export interface Engine {
     options: { device: string; dtype: 'stored' | 'float32' | 'bfloat16' },
     job?: JobHandle,
   ): Promise<ModelHandle>;
+  /** {@link ModelInfo.id} of a file, without loading the network. */
+  modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;
   /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
   decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;
@@ -482,9 +590,51 @@ export interface Engine {
     steps: readonly number[],
     active: readonly boolean[],
   ): Promise<Float32Array>;
-  headsEvaluate(heads: HeadsHandle, batch: HeadBatch | FeatureBatch): Promise<HeadsEvaluation>;
+  headsEvaluate(
+    heads: HeadsHandle,
+    batch: HeadBatch | FeatureBatch,
+    job?: JobHandle,
+  ): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
+  /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
+  leastCostAssignment(costs: TensorHandle): Promise<Int32Array>;
+
+  /** Bytes of a record. */
+  recordBytes(layout: RecordPart[]): number;
+  /** Takes the lock: CACHE while another writer has it. */
+  createCacheWriter(layout: RecordPart[], cacheId: string, lockPath: string): CacheWriterHandle;
+  /** Goes on with a file of records of which `sizeBytes` count (0: a new one). */
+  openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
+  /** Appends a record for each image of a batch; arrays by the layout's names. One call at a time. */
+  appendRecords(
+    writer: CacheWriterHandle,
+    parts: Record<string, TensorHandle>,
+    classes: number,
+  ): Promise<WrittenRecord[]>;
+  /** What was appended survives a power cut from here on. */
+  syncShard(writer: CacheWriterHandle): Promise<void>;
+  /** XXH64 of a file, 16 hexadecimal digits. */
+  contentDigest(path: string): Promise<string>;
+  /** Maps the records. */
+  createRecordStore(options: RecordStoreOptions): RecordStoreHandle;
+  /** Compares each record with its checksum; those that do not fit. */
+  verifyRecords(store: RecordStoreHandle, job?: JobHandle): Promise<{ record: number; reason: string }[]>;
+  /** Copies records to the device and to pinned memory as far as they fit; without a budget, what is free. */
+  loadRecords(
+    store: RecordStoreHandle,
+    budget?: { deviceBytes: number; pinnedBytes: number },
+    job?: JobHandle,
+  ): Promise<{ onDevice: number; inPinnedMemory: number }>;
+  /** Takes steps until the plan is done or `seconds` are over, at least one. */
+  trainCached(
+    heads: HeadsHandle,
+    store: RecordStoreHandle,
+    plan: TrainingPlan,
+    seconds: number,
+  ): Promise<TrainingPlanResult>;
+  /** Losses R×N×2 and counts R×N×K×K of R records. */
+  evaluateCached(heads: HeadsHandle, store: RecordStoreHandle, records: Int32Array): Promise<HeadsEvaluation>;
 
   createProbe(options: ProbeOptions): ProbeHandle;
   /** Scores (logits) B×K×h×w float32 of features B×C×h×w. */
@@ -534,4 +684,19 @@ export interface Engine {
     options: ScoreOptions,
     job?: JobHandle,
   ): Promise<Float32Array>;
+
+  toDevice(tensor: TensorHandle, device: string): Promise<TensorHandle>;
+  /** Σ w·loss and Σ w, B×N×2 float64, of scores B×N×K×h×w and labels B×H×W, and the gradient by the scores. */
+  scoreLoss(
+    scores: TensorHandle,
+    labels: TensorHandle,
+    options: ScoreLossOptions,
+  ): Promise<{ sums: TensorHandle; gradient?: TensorHandle }>;
+  /** Confusion counts B×N×K×K int64 (rows truth) of scores and labels as in {@link scoreLoss}. */
+  scoreCounts(scores: TensorHandle, labels: TensorHandle, options: OpOptions): Promise<TensorHandle>;
+  /** A step of N heads in place; gives the gradients' norms before clipping, N float32. */
+  adamwStep(
+    tensors: AdamwTensors,
+    options: OpOptions & { beta1: number; beta2: number; epsilon: number },
+  ): Promise<TensorHandle>;
 }

@@ -1,11 +1,22 @@
 /** Everything that shapes a training run, with the recipe's defaults (docs/recipe.md). */
 import { readFile } from 'node:fs/promises';
+import { cacheDtypes, type CacheDtype } from '../cache/key.js';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { readError } from '../files.js';
 import { checkImageSize } from '../model/image-size.js';
 import { didYouMean } from '../nearest.js';
 import { withoutUndefined } from '../without-undefined.js';
+
+/** What a head learns from (docs/recipe.md). */
+export const lossNames = ['reference', 'nll', 'mask2former'] as const;
+/** One of {@link lossNames}. */
+export type LossName = (typeof lossNames)[number];
+
+/** What is trained. */
+export const headKinds = ['class_embed', 'linear_probe'] as const;
+/** One of {@link headKinds}. */
+export type HeadKind = (typeof headKinds)[number];
 
 /** The settings of a training run; {@link trainDefaults} has their defaults. */
 export interface TrainConfig {
@@ -19,8 +30,43 @@ export interface TrainConfig {
   classes: string;
   /** Kind of label files; null takes the class set's first that occurs. */
   labelKind: LabelKind | null;
-  /** `live`: every image goes through the network in every epoch, augmented. */
-  mode: 'live';
+  /**
+   * `cached`: every image goes through the network once, heads are trained on what it gave; `live`: every image goes
+   * through it in every epoch, jittered anew.
+   */
+  mode: 'cached' | 'live';
+  /** Folder of the cache; null: one beside the run folder, named by what it is made of (mode cached). */
+  cache: string | null;
+  /** How the cache stores queries and masks; `uint8`: masks as 8-bit sigmoid, queries in bfloat16 (mode cached). */
+  cacheDtype: CacheDtype;
+  /** Colour-jittered versions of each training image in the cache; 0: the unchanged image (mode cached). */
+  views: number;
+  /**
+   * `class_embed`; `linear_probe`: batch norm and a 1×1 convolution on the backbone's last layer, for comparison (mode
+   * cached, loss reference).
+   */
+  headKind: HeadKind;
+  /**
+   * `reference`: cross entropy with the dense scores as logits; `nll`: negative log of the label's share of the scores;
+   * `mask2former`: classes of matched queries, with a "no object" output (the last two: mode cached).
+   */
+  loss: LossName;
+  /**
+   * `none`; `frequency`: rarer classes weigh more, by the training labels; or the path of a JSON file with weights by
+   * class name (mode cached).
+   */
+  classWeights: string;
+  /** `xavier`, or `map`: rows of the network's own 151-class head. */
+  initHead: 'xavier' | 'map';
+  /** JSON file that says which classes of the network's own head each class takes; null: the built-in map. */
+  classMap: string | null;
+  /**
+   * Heads to train side by side: values of `lr`, `weight-decay`, `loss` and `class-weights`, every combination a head, as
+   * `lr=1e-4,3e-4;loss=reference,nll`; null: one head (mode cached).
+   */
+  sweep: string | null;
+  /** Parts of the training images for a cross-validation, each left out by a head of its own; 0: none (mode cached). */
+  folds: number;
   /** Passes over the training images. */
   epochs: number;
   /** Epochs without a better mIoU after which to stop; 0: never. */
@@ -65,7 +111,17 @@ export interface TrainConfig {
 export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>> = {
   classes: 'idd26',
   labelKind: null,
-  mode: 'live',
+  mode: 'cached',
+  cache: null,
+  cacheDtype: 'bfloat16',
+  views: 0,
+  headKind: 'class_embed',
+  loss: 'reference',
+  classWeights: 'none',
+  initHead: 'xavier',
+  classMap: null,
+  sweep: null,
+  folds: 0,
   epochs: 20,
   patience: 10,
   learningRate: 1e-4,
@@ -92,6 +148,8 @@ type Rule = (value: unknown) => string | undefined;
 
 const text: Rule = (value) =>
   typeof value === 'string' && value !== '' ? undefined : 'a text that is not empty';
+
+const textOrNull: Rule = (value) => (value === null ? undefined : text(value));
 
 const integer =
   (least: number): Rule =>
@@ -121,7 +179,17 @@ const rules: Record<keyof TrainConfig, Rule> = {
   out: text,
   classes: text,
   labelKind: oneOf(null, ...labelKinds),
-  mode: oneOf('live'),
+  mode: oneOf('cached', 'live'),
+  cache: textOrNull,
+  cacheDtype: oneOf(...cacheDtypes),
+  views: integer(0),
+  headKind: oneOf(...headKinds),
+  loss: oneOf(...lossNames),
+  classWeights: text,
+  initHead: oneOf('xavier', 'map'),
+  classMap: textOrNull,
+  sweep: textOrNull,
+  folds: (value) => (value === 0 ? undefined : integer(2)(value)?.concat(', or 0')),
   epochs: integer(1),
   patience: integer(0),
   learningRate: positive,
@@ -150,7 +218,14 @@ export const configKeys = Object.keys(rules) as (keyof TrainConfig)[];
  * Settings that may change when a run goes on: where things lie (the network and the data are compared by their
  * contents instead) and what does not touch the result.
  */
-const freeOnResume: readonly (keyof TrainConfig)[] = ['model', 'data', 'out', 'saveEverySeconds', 'prefetch'];
+const freeOnResume: readonly (keyof TrainConfig)[] = [
+  'model',
+  'data',
+  'out',
+  'cache',
+  'saveEverySeconds',
+  'prefetch',
+];
 
 /**
  * A whole, valid configuration from what was given and the recipe's defaults.
@@ -165,11 +240,33 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
     const expected = rules[key](config[key]);
     if (expected === undefined) continue;
     const came = config[key] === undefined ? 'it is missing' : `${JSON.stringify(config[key])} was given`;
-    const hint = key === 'mode' ? ' (training on cached network outputs is not in this release)' : '';
-    throw new DinoSegError('INVALID_ARGUMENT', `The setting "${key}" should be ${expected}; ${came}${hint}.`);
+    throw new DinoSegError('INVALID_ARGUMENT', `The setting "${key}" should be ${expected}; ${came}.`);
   }
+  if (config.mode === 'live') refuseCachedOnly(config);
+  if (config.headKind === 'linear_probe')
+    for (const key of ['loss', 'initHead'] as const)
+      if (config[key] !== trainDefaults[key])
+        throw new DinoSegError(
+          'INVALID_ARGUMENT',
+          `The setting "${key}" is ${JSON.stringify(config[key])}, which a linear probe does not know; leave it out.`,
+        );
+  if (config.sweep !== null && config.folds > 0)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      'A run has either a sweep or folds. Sweep first, then take the folds of the best settings.',
+    );
   checkImageSize(config.imageSize, config.imageSize);
   return config;
+}
+
+/** What only training on cached outputs can do is refused of live training, not left out. */
+function refuseCachedOnly(config: TrainConfig): void {
+  for (const key of ['headKind', 'loss', 'classWeights', 'views', 'sweep', 'folds'] as const)
+    if (config[key] !== trainDefaults[key])
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `The setting "${key}" is ${JSON.stringify(config[key])}, which live training does not know; use mode cached.`,
+      );
 }
 
 /**

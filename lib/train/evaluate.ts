@@ -9,7 +9,7 @@ import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/surface.js';
 import { evaluationBatches, type Batch } from './batches.js';
-import { imageIou, meanOf, metricsOf } from './metrics.js';
+import { Tally, type Evaluation } from './tally.js';
 
 /** How to evaluate. */
 export interface EvaluateOptions {
@@ -23,40 +23,6 @@ export interface EvaluateOptions {
   signal?: AbortSignal;
   /** Images done, of how many. */
   onProgress?: (done: number, total: number) => void;
-}
-
-/** One class of an evaluation. */
-export interface ClassResult {
-  /** Its index in the class set. */
-  index: number;
-  /** Its name in the class set. */
-  name: string;
-  /** 0…1; null where the class occurs in neither labels nor predictions. */
-  iou: number | null;
-  /** Labelled pixels of the class at the evaluated size. */
-  truthPixels: number;
-}
-
-/** Shares are 0…1; null where there was nothing to measure. */
-export interface Evaluation {
-  /** That were evaluated. */
-  images: number;
-  /** Mean of the images' cross entropies; null for ade20k scoring, which no loss belongs to. */
-  loss: number | null;
-  /** Of the data set: one confusion matrix, mean over the classes that occur in the labels. */
-  mIoU: number | null;
-  /** Mean of the images' own mean IoU: named as such, not comparable with `mIoU`. */
-  perImageIoU: number | null;
-  /** Right pixels among all that have a class. */
-  pixelAccuracy: number | null;
-  /** By index. */
-  classes: ClassResult[];
-  /** Pixels, a row a true class, a column a predicted one. */
-  confusion: number[][];
-  /** For everything, decoding included. */
-  seconds: number;
-  /** Images by seconds. */
-  imagesPerSecond: number;
 }
 
 /**
@@ -79,38 +45,15 @@ export async function evaluate(
   const place = { imageSize, device: model.device, prefetch };
 
   const started = performance.now();
-  const total = new Float64Array(classes * classes);
-  const losses: (number | null)[] = [];
-  const imageIous: (number | null)[] = [];
+  const tally = new Tally(dataset.classSet);
   for await (using batch of evaluationBatches(dataset, place, signal)) {
     const measured = await measure(model, head, batch, { ...size, scoring });
     using map = measured.map;
-    losses.push(measured.loss);
     const confusion = await engine().confusion(map.handle, batch.labels.handle, classes);
-    for (let i = 0; i < total.length; i++) total[i]! += confusion[i]!;
-    imageIous.push(imageIou(confusion, classes));
-    onProgress?.(imageIous.length, dataset.length);
+    tally.add(confusion, measured.loss);
+    onProgress?.(tally.images, dataset.length);
   }
-  const seconds = (performance.now() - started) / 1000;
-  const { mIoU, pixelAccuracy, classIou, truthPixels } = metricsOf(total, classes);
-  return {
-    images: imageIous.length,
-    loss: meanOf(losses),
-    mIoU,
-    perImageIoU: meanOf(imageIous),
-    pixelAccuracy,
-    classes: dataset.classSet.classes.map(({ index, name }) => ({
-      index,
-      name,
-      iou: classIou[index]!,
-      truthPixels: truthPixels[index]!,
-    })),
-    confusion: Array.from({ length: classes }, (_, row) => [
-      ...total.subarray(row * classes, (row + 1) * classes),
-    ]),
-    seconds,
-    imagesPerSecond: imageIous.length / seconds,
-  };
+  return tally.result((performance.now() - started) / 1000);
 }
 
 /** Loss (null where there is none) and class map of a batch. */

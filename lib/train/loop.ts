@@ -1,24 +1,24 @@
 /** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
 import { DinoSegError } from '../errors.js';
-import { trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
-import { evaluate, type Evaluation } from './evaluate.js';
-import { openRun, type OpenRun } from './open-run.js';
-import type { EpochMetrics, RunPosition } from './run-folder.js';
-import { cosineLearningRate, schedule } from './schedule.js';
+import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
+import { epochMetrics, type EpochMetrics, type RunPosition } from './run-folder.js';
+import { schedule } from './schedule.js';
+import { trainSweep, type SweepRow } from './sweep.js';
+import type { Evaluation } from './tally.js';
 
 /** Where training is; comes after every batch and every evaluated image. */
 export interface TrainProgress {
-  /** What is being done with the epoch. */
-  phase: 'train' | 'evaluate';
-  /** From 1. */
+  /** `check` and `cache` come before the first epoch: reading a cache's records, and making those that are missing. */
+  phase: 'check' | 'cache' | 'train' | 'evaluate';
+  /** From 1; 0 before the first. */
   epoch: number;
   /** Of the whole run. */
   epochs: number;
-  /** Images of this phase that are done. */
+  /** Images of this phase that are done; bytes while checking. */
   done: number;
-  /** Images of this phase. */
+  /** All of them. */
   total: number;
   /** Mean of the epoch's batches so far; null while evaluating. */
   loss: number | null;
@@ -46,6 +46,8 @@ export interface TrainResult {
   epochs: number;
   /** Whether `patience` ended it before its last epoch. */
   stoppedEarly: boolean;
+  /** Of a sweep or folds: every head's settings and result. */
+  heads?: SweepRow[];
 }
 
 /**
@@ -55,6 +57,8 @@ export interface TrainResult {
  * step of its own, with as much less weight. Going on with `resume` gives the weights of a run that never stopped.
  *
  * @param given `model`, `data` and `out`, and what should differ from {@link trainDefaults}.
+ * With mode `cached` every image goes through the network once, before the first epoch; see docs/recipe.md.
+ *
  * @param hooks `resume` goes on with the run in `out`; without it, a folder that holds a run is refused.
  * @throws DinoSegError ABORTED when the signal stopped it; RUN for a loss that is not finite, and as `openRun`;
  *   IMAGE, LABEL_SIZE, LABEL_VALUE from the data; DISK_FULL, IO; OUT_OF_MEMORY.
@@ -63,7 +67,12 @@ export async function train(
   given: Partial<TrainConfig>,
   hooks: TrainHooks & { resume?: boolean } = {},
 ): Promise<TrainResult> {
-  using run = await openRun(given, hooks.resume ?? false);
+  const prepared = await prepareRun(given, hooks.resume ?? false);
+  if (prepared.config.sweep !== null || prepared.config.folds > 0)
+    return startRun(prepared, hooks, () =>
+      trainSweep(prepared.config, prepared.datasets, prepared.folder, hooks),
+    );
+  using run = await openRun(prepared, hooks);
   const { config, position, folder } = run;
   const log = async (line: string) => {
     hooks.onLog?.(line);
@@ -73,7 +82,10 @@ export async function train(
   while (!position.finished) {
     await trainEpoch(run, hooks);
     const evaluation = await evaluateEpoch(run, hooks);
-    const metrics = epochMetrics(run, evaluation);
+    const metrics = epochMetrics(position, evaluation, {
+      initial: config.learningRate,
+      ...schedule({ ...config, images: run.train.length }),
+    });
     await finishEpoch(run, metrics);
     await log(describeEpoch(metrics, position.best));
     hooks.onEpoch?.(metrics);
@@ -86,55 +98,47 @@ export async function train(
 
 /** Trains what is left of the epoch and saves the state. */
 async function trainEpoch(run: OpenRun, hooks: TrainHooks): Promise<void> {
-  const { config, model, head, position } = run;
-  const { batchesPerEpoch, stepsPerEpoch, totalSteps } = scheduleOf(run);
+  const { config, trainer, position } = run;
   let resumed = performance.now();
   let savedAt = resumed;
   const save = async () => {
     position.seconds += (performance.now() - resumed) / 1000;
     resumed = savedAt = performance.now();
-    await run.folder.saveLast(head, position);
+    await run.folder.saveLast(trainer.head, position);
   };
-  for await (using batch of trainingBatches(run.train, config, position.epoch, position.batch)) {
-    using decoded = await model.decode(batch.images);
-    const { loss } = await head.accumulate(decoded, batch.labels, 1 / config.accumulate);
-    assertFinite(loss, position);
-    position.batch++;
-    position.lossSum += loss * batch.count;
-    position.images += batch.count;
+  for await (const { batches, images, lossSum, stepped } of trainer.train(position.epoch, position.batch)) {
+    position.batch += batches;
+    assertFinite(lossSum / images, position);
+    position.lossSum += lossSum;
+    position.images += images;
     reportTraining(run, hooks);
-    if (position.batch % config.accumulate !== 0 && position.batch < batchesPerEpoch) continue;
-
-    const step = (position.epoch - 1) * stepsPerEpoch + Math.ceil(position.batch / config.accumulate) - 1;
-    const learningRate = cosineLearningRate(config.learningRate, step, totalSteps);
-    await head.step({ learningRate, weightDecay: config.weightDecay, maxNorm: config.maxNorm });
+    if (!stepped) continue;
     const stopping = hooks.signal?.aborted ?? false;
     if (stopping || performance.now() - savedAt >= config.saveEverySeconds * 1000) await save();
-    if (stopping) throw stopped(run);
+    if (stopping) throw stopped(config);
   }
   await save();
 }
 
 async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluation> {
-  const { config, model, head, val, position } = run;
+  const { config, trainer, position } = run;
   const { epoch } = position;
-  const { epochs, imageSize, prefetch } = config;
+  const { epochs } = config;
   try {
-    return await evaluate(model, head, val, {
-      imageSize,
-      prefetch,
+    return await trainer.evaluate({
       ...(hooks.signal && { signal: hooks.signal }),
       onProgress: (done, total) =>
         hooks.onProgress?.({ phase: 'evaluate', epoch, epochs, done, total, loss: null }),
     });
   } catch (error) {
-    throw hooks.signal?.aborted ? stopped(run) : error;
+    throw hooks.signal?.aborted ? stopped(config) : error;
   }
 }
 
 /** Writes the epoch's line, the best head and the position, in the order that a crash between them forgives. */
 async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
-  const { config, head, folder, position } = run;
+  const { config, trainer, folder, position } = run;
+  const { head } = trainer;
   const { epoch } = metrics;
   const best = betterEpoch(position.best, epoch, metrics.mIoU);
   await folder.appendMetrics(metrics);
@@ -142,26 +146,6 @@ async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
   const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
   Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });
   await folder.saveLast(head, position);
-}
-
-function epochMetrics(run: OpenRun, evaluation: Evaluation): EpochMetrics {
-  const { epoch, lossSum, images, seconds } = run.position;
-  const { stepsPerEpoch, totalSteps } = scheduleOf(run);
-  return {
-    epoch,
-    trainLoss: lossSum / images,
-    valLoss: evaluation.loss,
-    mIoU: evaluation.mIoU,
-    perImageIoU: evaluation.perImageIoU,
-    pixelAccuracy: evaluation.pixelAccuracy,
-    lr: cosineLearningRate(run.config.learningRate, epoch * stepsPerEpoch - 1, totalSteps),
-    seconds: seconds + evaluation.seconds,
-    imagesPerSecond: images / seconds,
-  };
-}
-
-function scheduleOf({ train, config }: OpenRun): ReturnType<typeof schedule> {
-  return schedule({ ...config, images: train.length });
 }
 
 function reportTraining({ config, train, position }: OpenRun, hooks: TrainHooks): void {
@@ -180,21 +164,22 @@ function assertFinite(loss: number, { epoch, batch }: RunPosition): void {
   );
 }
 
-function stopped({ config }: OpenRun): DinoSegError {
+/** What a stopped run rejects with. */
+export function stopped(config: TrainConfig): DinoSegError {
   return new DinoSegError(
     'ABORTED',
     `Training was stopped; its state is saved. Go on with: dinov3-seg train --out ${config.out} --resume`,
   );
 }
 
-function describeStart({ config, model, head, train, val, position }: OpenRun): string {
+function describeStart({ config, trainer, train, val, position }: OpenRun): string {
   const { epoch, batch } = position;
   const fresh = epoch === 1 && batch === 0;
   return (
-    `${fresh ? 'start' : `resume at epoch ${epoch}, batch ${batch}`}: ${head.classes} classes ` +
+    `${fresh ? 'start' : `resume at epoch ${epoch}, batch ${batch}`}: ${trainer.outputs} outputs ` +
     `(${config.classes}), ${train.length} training and ${val.length} validation images ` +
     `(${train.unpaired.count + val.unpaired.count} without label left out), ${config.imageSize}×` +
-    `${config.imageSize}, on ${model.device}`
+    `${config.imageSize}, ${config.mode}, on ${trainer.device}`
   );
 }
 

@@ -3,62 +3,112 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
-import { ClassHead } from '../model/class-head.js';
 import { resolveDevice } from '../model/device.js';
-import { SegmentationModel } from '../model/segmentation-model.js';
+import { engine } from '../native/engine.js';
+import type { Datasets } from './cached-outputs.js';
+import { CachedTrainer } from './cached-trainer.js';
 import { resolveConfig, type TrainConfig } from './config.js';
+import { LiveTrainer } from './live-trainer.js';
+import { stopped, type TrainHooks } from './loop.js';
 import {
   readDescription,
-  readLast,
+  readPosition,
   RunFolder,
   startPosition,
   type RunDescription,
   type RunPosition,
 } from './run-folder.js';
+import { headsOfRun } from './sweep-settings.js';
+import type { HeadTrainer } from './trainer.js';
+import { DinoSegError } from '../errors.js';
 
-/** An opened run; whoever opens it disposes of model and head. */
+/** An opened run; whoever opens it disposes of it. */
 export interface OpenRun extends Disposable {
   config: TrainConfig;
-  model: SegmentationModel;
   train: SegmentationDataset;
   val: SegmentationDataset;
-  head: ClassHead;
+  trainer: HeadTrainer;
   folder: RunFolder;
   position: RunPosition;
 }
 
+/** What every kind of run begins with. */
+export interface PreparedRun {
+  config: TrainConfig;
+  datasets: Datasets;
+  folder: RunFolder;
+  resume: boolean;
+}
+
 /**
- * Opens a run: with `resume` the one in `given.out` (its own settings hold for what `given` leaves out).
+ * Checks settings and data and makes the run's folder: with `resume`, takes the one in `given.out` (its own settings hold
+ * for what `given` leaves out).
  *
- * @throws DinoSegError INVALID_ARGUMENT, SHAPE, CLASSES, DATASET, RUN, DEVICE, and what loading a model throws.
+ * @throws DinoSegError INVALID_ARGUMENT, SHAPE, CLASSES, DATASET, RUN, FILE_NOT_FOUND, CHECKPOINT_*.
  */
-export async function openRun(given: Partial<TrainConfig>, resume: boolean): Promise<OpenRun> {
+export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): Promise<PreparedRun> {
   const config = await completeConfig(given, resume);
-  const classSet = await loadClassSet(config.classes);
-  const kind = config.labelKind === null ? {} : { labelKind: config.labelKind };
-  const train = await SegmentationDataset.open(config.data, 'train', classSet, kind);
-  const val = await SegmentationDataset.open(config.data, 'val', classSet, kind);
-  const model = await SegmentationModel.load(config.model, config);
-  let head: ClassHead | undefined;
+  headsOfRun(config);
+  const datasets = await openDatasets(config);
+  const { train, val } = datasets;
+  const modelId = await engine().modelId(config.model);
+  const data = { train: train.length, val: val.length, digest: digest(train, val) };
+  const description: RunDescription = { package: packageVersion(), config, modelId, data };
+  const folder = resume ? await RunFolder.resume(description) : await RunFolder.create(description);
+  return { config, datasets, folder, resume };
+}
+
+/** Begins a prepared run. One that was stopped on the way can go on; one that could not begin leaves nothing. */
+export async function startRun<T>(
+  { config, folder, resume }: PreparedRun,
+  hooks: TrainHooks,
+  start: () => Promise<T>,
+): Promise<T> {
   try {
-    const data = { train: train.length, val: val.length, digest: digest(train, val) };
-    const description: RunDescription = { package: packageVersion(), config, modelId: model.id, data };
-    const last = resume ? await readLast(config.out, config) : undefined;
-    head = last?.head ?? ClassHead.create({ ...config, hidden: model.hidden, classes: classSet });
-    head.assertFits(model);
-    const position = last?.position ?? startPosition(config.seed);
-    const folder = resume
-      ? await RunFolder.resume(description, position)
-      : await RunFolder.create(description);
-    const opened = { config, model, train, val, head, folder, position };
-    return { ...opened, [Symbol.dispose]: () => disposeAll(opened) };
+    return await start();
   } catch (error) {
-    disposeAll({ model, head });
+    const begun = folder.last() !== undefined;
+    if (hooks.signal?.aborted) throw begun && error instanceof DinoSegError ? error : stopped(config);
+    if (!resume && !begun) await folder.discard();
     throw error;
   }
 }
 
-async function completeConfig(given: Partial<TrainConfig>, resume: boolean): Promise<TrainConfig> {
+/**
+ * Opens a prepared run of one head. In mode cached the cache is filled on the way.
+ *
+ * @throws DinoSegError DEVICE, CACHE, ABORTED, RUN, and what loading a model throws.
+ */
+export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise<OpenRun> {
+  const { config, datasets, folder, resume } = prepared;
+  const position = (resume ? await readPosition(config.out) : undefined) ?? startPosition(config.seed);
+  const trainer = await startRun<HeadTrainer>(prepared, hooks, () =>
+    config.mode === 'live'
+      ? LiveTrainer.open(config, datasets, folder.last())
+      : CachedTrainer.open(config, datasets, folder.last(), hooks),
+  );
+  return {
+    config,
+    ...datasets,
+    trainer,
+    folder,
+    position,
+    [Symbol.dispose]: () => trainer[Symbol.dispose](),
+  };
+}
+
+/** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
+export async function openDatasets(config: TrainConfig): Promise<Datasets> {
+  const classSet = await loadClassSet(config.classes);
+  const kind = config.labelKind === null ? {} : { labelKind: config.labelKind };
+  return {
+    train: await SegmentationDataset.open(config.data, 'train', classSet, kind),
+    val: await SegmentationDataset.open(config.data, 'val', classSet, kind),
+  };
+}
+
+/** The settings of a run: given ones over those that it was started with, over the defaults. */
+export async function completeConfig(given: Partial<TrainConfig>, resume: boolean): Promise<TrainConfig> {
   const before = resume && given.out !== undefined ? (await readDescription(given.out)).config : {};
   const config = resolveConfig({ ...before, ...given });
   return { ...config, device: resolveDevice(config.device) };
@@ -75,9 +125,4 @@ function digest(train: SegmentationDataset, val: SegmentationDataset): string {
 function packageVersion(): string {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(manifest) as { version: string }).version;
-}
-
-function disposeAll(owned: { model: SegmentationModel; head: ClassHead | undefined }): void {
-  owned.head?.dispose();
-  owned.model.dispose();
 }

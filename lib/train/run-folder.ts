@@ -1,12 +1,15 @@
 /** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors. */
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
-import { ClassHead, type HeadPlacement } from '../model/class-head.js';
+import { engine } from '../native/engine.js';
 import { configDifferences, configKeys, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
+import { cosineLearningRate } from './schedule.js';
+import type { Evaluation } from './tally.js';
+import type { SavableHead } from './trainer.js';
 
 /** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
 export interface EpochMetrics {
@@ -61,6 +64,26 @@ export interface RunDescription {
   data: { train: number; val: number; digest: string };
 }
 
+/** The line of an epoch that is done; `rate`: what its learning rates follow from. */
+export function epochMetrics(
+  position: Pick<RunPosition, 'epoch' | 'lossSum' | 'images' | 'seconds'>,
+  evaluation: Evaluation,
+  rate: { initial: number; stepsPerEpoch: number; totalSteps: number },
+): EpochMetrics {
+  const { epoch, lossSum, images, seconds } = position;
+  return {
+    epoch,
+    trainLoss: lossSum / images,
+    valLoss: evaluation.loss,
+    mIoU: evaluation.mIoU,
+    perImageIoU: evaluation.perImageIoU,
+    pixelAccuracy: evaluation.pixelAccuracy,
+    lr: cosineLearningRate(rate.initial, epoch * rate.stepsPerEpoch - 1, rate.totalSteps),
+    seconds: seconds + evaluation.seconds,
+    imagesPerSecond: images / seconds,
+  };
+}
+
 /** The position of a run that has done nothing yet. */
 export function startPosition(seed: number): RunPosition {
   return { epoch: 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best: null, seed, finished: false };
@@ -77,6 +100,19 @@ export class RunFolder {
   private constructor({ config, modelId }: RunDescription) {
     this.path = config.out;
     this.#origin = { modelId, imageSize: config.imageSize };
+  }
+
+  /** Takes back what {@link RunFolder.create} made. */
+  async discard(): Promise<void> {
+    await rm(this.file('config.json'), { force: true });
+    // Other files of the folder's owner stay.
+    await rmdir(this.path).catch(() => {});
+  }
+
+  /** The file that a resumed run goes on from; undefined where there is none. */
+  last(): string | undefined {
+    const path = this.file('last.safetensors');
+    return existsSync(path) ? path : undefined;
   }
 
   file(name: string): string {
@@ -105,11 +141,11 @@ export class RunFolder {
   }
 
   /**
-   * Opens a run to go on with it and cuts metrics.jsonl to the epochs before `position`.
+   * Opens a run to go on with it and cuts metrics.jsonl to the epochs before the saved position.
    *
    * @throws DinoSegError RUN when it was made with other settings, another network or other data.
    */
-  static async resume(description: RunDescription, position: RunPosition): Promise<RunFolder> {
+  static async resume(description: RunDescription): Promise<RunFolder> {
     const run = new RunFolder(description);
     const before = await readDescription(run.path);
     const differences = configDifferences(before.config, description.config);
@@ -126,7 +162,7 @@ export class RunFolder {
         `The run in ${run.path} cannot go on with other settings than it was started with:\n  ` +
           `${differences.join('\n  ')}\nLeave them as they were, or start another run by --out.`,
       );
-    await run.#cutMetrics(position.epoch);
+    await run.#cutMetrics((await readPosition(run.path))?.epoch ?? 1);
     return run;
   }
 
@@ -139,13 +175,12 @@ export class RunFolder {
     if (!existsSync(path)) return;
     const lines = (await readText(path))
       .split('\n')
-      .filter((line) => line !== '')
-      .slice(0, epoch - 1);
+      .filter((line) => line !== '' && (JSON.parse(line) as EpochMetrics).epoch < epoch);
     await atomicWriteFile(path, lines.map((line) => `${line}\n`).join(''));
   }
 
   /** Adds a line to metrics.jsonl. */
-  async appendMetrics(metrics: EpochMetrics): Promise<void> {
+  async appendMetrics(metrics: EpochMetrics & { head?: number }): Promise<void> {
     await this.#append('metrics.jsonl', `${JSON.stringify(metrics)}\n`);
   }
 
@@ -163,12 +198,12 @@ export class RunFolder {
   }
 
   /** Saves the weights as the best so far. */
-  async saveBest(head: ClassHead, best: BestEpoch): Promise<void> {
+  async saveBest(head: SavableHead, best: BestEpoch): Promise<void> {
     await head.save(this.file('best.safetensors'), { metadata: { ...best, ...this.#origin } });
   }
 
   /** Saves weights, optimiser state and position, to resume from. Gradients must be zero: after a step. */
-  async saveLast(head: ClassHead, position: RunPosition): Promise<void> {
+  async saveLast(head: SavableHead, position: RunPosition): Promise<void> {
     const { best } = position;
     await head.save(this.file('last.safetensors'), {
       optimizer: true,
@@ -200,23 +235,17 @@ export async function readDescription(folder: string): Promise<RunDescription> {
   return description;
 }
 
-/** Position and head of last.safetensors; undefined when the run was stopped before it was first saved. */
-export async function readLast(
-  folder: string,
-  placement: HeadPlacement,
-): Promise<{ head: ClassHead; position: RunPosition } | undefined> {
+/** Where the run of last.safetensors stood; undefined when it was stopped before it was first saved. */
+export async function readPosition(folder: string): Promise<RunPosition | undefined> {
   const path = join(folder, 'last.safetensors');
   if (!existsSync(path)) return undefined;
-  const head = await ClassHead.load(path, placement);
-  const { run } = head.metadata;
-  if (run === undefined) {
-    head.dispose();
+  const { run } = (await engine().inspect(path)).metadata;
+  if (run === undefined)
     throw new DinoSegError(
       'RUN',
       `${path} says nothing about where the run stood; it is no file to resume from.`,
     );
-  }
-  return { head, position: JSON.parse(run) as RunPosition };
+  return JSON.parse(run) as RunPosition;
 }
 
 async function readText(path: string): Promise<string> {

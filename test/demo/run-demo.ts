@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { runDemo } from '../../lib/demo/run-demo.js';
-import type { Evaluation } from '../../lib/train/evaluate.js';
+import type { Evaluation } from '../../lib/train/tally.js';
 import { writeTree } from '../helpers/temporary.js';
 
 t.test('the demo trains, evaluates and predicts, and says that nothing of it is real', async (t) => {

@@ -83,7 +83,9 @@ for (const precision of ['float32', 'bfloat16'] as const)
       close(t, 'weights', (await stateOf(heads)).value, weights, { rtol: 1e-6 });
       const own = await e.headsState(heads);
       const moments = [...(await floats(state.expAvgWeight)), ...(await floats(state.expAvgBias))];
-      close(t, 'first moments', await floats(own.expAvg), moments, { rtol: 1e-5 });
+      // In bfloat16 an error of 1e-7 rounds one of some hundred logit gradients the other way now and then.
+      const rtol = precision === 'float32' ? 1e-6 : 1e-3;
+      close(t, 'first moments', await floats(own.expAvg), moments, { rtol });
     });
   }
 

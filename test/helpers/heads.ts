@@ -36,7 +36,7 @@ export function normals(random: () => number, count: number, deviation: number):
   return Float32Array.from({ length: count }, () => deviation * 2 * (random() + random() + random() - 1.5));
 }
 
-/** Blocks of classes with a tenth of the pixels not counted. `blank`: images without any counted pixel. */
+/** Blocks of classes, a tenth of their pixels and one block not counted. `blank`: images without any counted pixel. */
 export function randomBatch(
   sizes: BatchSizes,
   options: { seed: number; records?: number[]; blank?: number[] },
@@ -52,7 +52,7 @@ export function randomBatch(
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) {
         const block = 4 * Math.floor((3 * y) / height) + Math.floor((4 * x) / width);
-        const isCounted = random() >= 0.1 && !options.blank?.includes(b);
+        const isCounted = random() >= 0.1 && block !== 6 && !options.blank?.includes(b);
         labels[(b * height + y) * width + x] = isCounted ? blocks[block]! : 255;
       }
   }

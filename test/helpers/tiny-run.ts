@@ -20,6 +20,7 @@ export async function tinySettings(
     learningRate: 2e-3,
     imageSize: 64,
     accumulate: 2,
+    mode: 'live',
     device: 'cpu',
     seed: 3,
   };

@@ -1,0 +1,38 @@
+// What the file writers of the core share: limits that raise signals, and errors that mean a full disk.
+#pragma once
+
+#include <signal.h>
+
+#include <cerrno>
+#include <ctime>
+
+namespace dinov3_seg {
+
+/// Runs `call` with SIGXFSZ blocked. The kernel sends that signal to the writing thread alone, so it can be
+/// taken back here without touching the handlers of the process.
+template <typename Call>
+auto without_sigxfsz(Call call) {
+  sigset_t wanted;
+  sigset_t before;
+  sigset_t pending;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGXFSZ);
+  sigpending(&pending);
+  const bool was_pending = sigismember(&pending, SIGXFSZ) == 1;
+  pthread_sigmask(SIG_BLOCK, &wanted, &before);
+  const auto result = call();
+  const int error = errno;
+  if (!was_pending) {
+    const timespec no_wait{};
+    while (sigtimedwait(&wanted, nullptr, &no_wait) < 0 && errno == EINTR) {
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return result;
+}
+
+/// Whether a failed write means that the disk, quota or file size limit is reached.
+inline bool is_full(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
+
+}  // namespace dinov3_seg

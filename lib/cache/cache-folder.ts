@@ -1,0 +1,260 @@
+/** The folder of a cache: cache.json (what it is), index.jsonl (its records), records-*.bin, lock. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile, readError, writeError } from '../files.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
+import { readIndex, recordId, rewriteIndex, type IndexEntry, type ReadIndex } from './index-file.js';
+import { cacheId, keyDifferences, sha256, type CacheKey } from './key.js';
+
+/** Something of a cache that cannot be used, and why. */
+export interface Damage {
+  /** The record, as `train seq/frame view 0`; null where it is not a record. */
+  record: string | null;
+  reason: string;
+}
+
+/** What cache.json holds. */
+interface Description {
+  key: CacheKey;
+  layout: RecordPart[];
+}
+
+const descriptionName = 'cache.json';
+const indexName = 'index.jsonl';
+const filePattern = /^records-(\d{5,})\.bin$/;
+
+/** How a record is called in messages. */
+export function describeRecord({ split, name, view }: IndexEntry): string {
+  return `${split} ${name} view ${view}`;
+}
+
+/** A cache's folder as it was found: what is whole in it, and what is not. */
+export class CacheFolder {
+  private constructor(
+    readonly path: string,
+    readonly key: CacheKey,
+    /** {@link cacheId} of the key. */
+    readonly id: string,
+    /** How a record lies in its file; null while there is none. */
+    public layout: RecordPart[] | null,
+    /** What was read of the index. */
+    readonly index: ReadIndex,
+    /** What was found damaged on opening, besides records. */
+    readonly damage: Damage[],
+  ) {}
+
+  /**
+   * Opens a folder for records of a key; one that is absent or empty is a new cache.
+   *
+   * @throws DinoSegError CACHE when it holds a cache of another key (naming the differences) or something else; IO.
+   */
+  static async open(path: string, key: CacheKey): Promise<CacheFolder> {
+    const names = await listFolder(path);
+    const foreign = names.filter((name) => !isOwn(name));
+    if (foreign.length > 0 && !names.includes(descriptionName))
+      throw new DinoSegError(
+        'CACHE',
+        `${path} is no cache: it holds ${foreign.slice(0, 4).join(', ')}. Give a new or empty folder by --cache.`,
+      );
+    const id = cacheId(key);
+    const found = names.includes(descriptionName) ? await readDescription(path) : undefined;
+    if (found && cacheId(found.key) !== id)
+      throw new DinoSegError(
+        'CACHE',
+        `The cache in ${path} was made otherwise than is asked for:\n  ` +
+          `${keyDifferences(found.key, key).join('\n  ')}\n` +
+          'Give another folder by --cache, or remove this one with: dinov3-seg cache remove ' +
+          path,
+      );
+    return CacheFolder.#read(path, key, found, names.length > 0);
+  }
+
+  /**
+   * Opens a cache that is there, whatever its key.
+   *
+   * @throws DinoSegError CACHE when there is none, or cache.json is damaged; IO.
+   */
+  static async find(path: string): Promise<CacheFolder> {
+    const found = await readDescription(path);
+    if (!found)
+      throw new DinoSegError(
+        'CACHE',
+        existsSync(join(path, descriptionName))
+          ? `${join(path, descriptionName)} is damaged. Training or \`cache make\` with the settings of the cache ` +
+              'writes it again.'
+          : `There is no cache in ${path}: it holds no ${descriptionName}.`,
+      );
+    return CacheFolder.#read(path, found.key, found, true);
+  }
+
+  static async #read(
+    path: string,
+    key: CacheKey,
+    found: Description | undefined,
+    exists: boolean,
+  ): Promise<CacheFolder> {
+    const id = cacheId(key);
+    const damage: Damage[] = [];
+    const index = await readIndex(join(path, indexName), id);
+    const layout = found?.layout ?? index.layout;
+    if (!found && exists && index.wholeBytes > 0) {
+      const description = join(path, descriptionName);
+      // Lines are bound to their cache: none that fits means another cache, whose records are not ours to drop.
+      if (!layout && index.entries.size === 0)
+        throw new DinoSegError(
+          'CACHE',
+          `${description} is missing or damaged, and no line of ${join(path, indexName)} is of the cache that is ` +
+            'asked for. Give another folder by --cache, or remove this one.',
+        );
+      damage.push({ record: null, reason: `${description} is missing or damaged` });
+    }
+    for (const line of index.damagedLines)
+      damage.push({
+        record: null,
+        reason: `${join(path, indexName)}, line ${line}: the checksum does not fit`,
+      });
+    return new CacheFolder(path, key, id, layout, index, damage);
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Path of a file of records. */
+  recordFile(number: number): string {
+    return this.file(`records-${String(number).padStart(5, '0')}.bin`);
+  }
+
+  get indexPath(): string {
+    return this.file(indexName);
+  }
+
+  /** Bytes of a record. */
+  get recordBytes(): number {
+    return this.layout ? engine().recordBytes(this.layout) : 0;
+  }
+
+  /** Where the last record of each file ends. */
+  get ends(): Map<number, number> {
+    const { recordBytes } = this;
+    return new Map([...this.index.lastOffsets].map(([file, offset]) => [file, offset + recordBytes]));
+  }
+
+  /** Writes cache.json. @throws DinoSegError CACHE when records of another layout are there; DISK_FULL, IO */
+  async #describe(layout: RecordPart[]): Promise<void> {
+    if (this.layout && JSON.stringify(this.layout) !== JSON.stringify(layout))
+      throw new DinoSegError(
+        'CACHE',
+        `The cache in ${this.path} holds ${layoutText(this.layout)} an image; the network gives ${layoutText(layout)}.`,
+      );
+    this.layout = layout;
+    if (await readDescription(this.path)) return;
+    const text = JSON.stringify({ key: this.key, layout }, null, 2);
+    await atomicWriteFile(this.file(descriptionName), `${text}\n${sha256(text)}\n`);
+  }
+
+  /**
+   * Makes description and index whole: damaged lines and records that are not kept go, and what a stopped write left at
+   * the index's end. Under the writer's lock.
+   */
+  async tidy(layout: RecordPart[], keep: ReadonlyMap<string, IndexEntry>): Promise<void> {
+    await this.#describe(layout);
+    const { damagedLines, entries, wholeBytes } = this.index;
+    if (!this.index.layout || damagedLines.length > 0 || keep.size < entries.size)
+      await rewriteIndex(this.indexPath, this.id, layout, keep.values());
+    else await truncate(this.indexPath, wholeBytes);
+  }
+
+  /** The records of some entries, mapped: see `createRecordStore`. */
+  store(entries: readonly IndexEntry[], device: string): RecordStoreHandle {
+    if (!this.layout) throw new DinoSegError('CACHE', `The cache in ${this.path} holds no records.`);
+    const numbers = [...new Set(entries.map(({ file }) => file))];
+    return engine().createRecordStore({
+      layout: this.layout,
+      cacheId: this.id,
+      files: numbers.map((number) => this.recordFile(number)),
+      file: Int32Array.from(entries, ({ file }) => numbers.indexOf(file)),
+      offset: Float64Array.from(entries, ({ offset }) => offset),
+      checksum: BigUint64Array.from(entries, ({ checksum }) => BigInt(`0x${checksum}`)),
+      device,
+    });
+  }
+
+  /**
+   * Compares records with their checksums.
+   *
+   * @returns the entries that are whole, by {@link recordId}, and what is not.
+   */
+  async verify(options: JobOptions = {}): Promise<{ whole: Map<string, IndexEntry>; damage: Damage[] }> {
+    const whole = new Map(this.index.entries);
+    const entries = [...whole.values()];
+    if (entries.length === 0) return { whole, damage: this.damage };
+    if (!this.layout) return { whole: new Map(), damage: this.damage };
+    const store = this.store(entries, 'cpu');
+    try {
+      const found = await runJob(options, (job) => engine().verifyRecords(store, job));
+      const damage = found.map(({ record, reason }) => ({
+        record: describeRecord(entries[record]!),
+        reason,
+      }));
+      for (const { record } of found) whole.delete(recordId(entries[record]!));
+      return { whole, damage: [...this.damage, ...damage] };
+    } finally {
+      engine().dispose(store);
+    }
+  }
+
+  /** Numbers of the files of records that are there. */
+  async fileNumbers(): Promise<number[]> {
+    const numbers = (await listFolder(this.path)).map((name) => filePattern.exec(name)?.[1]);
+    return numbers.filter((number) => number !== undefined).map(Number);
+  }
+
+  /** Removes the cache's files, and the folder where nothing else is in it. @throws DinoSegError IO */
+  static async remove(path: string): Promise<void> {
+    await CacheFolder.find(path).catch((error: unknown) => {
+      // A damaged description is no reason to keep a cache.
+      if (!existsSync(join(path, descriptionName))) throw error;
+    });
+    try {
+      const names = await listFolder(path);
+      for (const name of names.filter(isOwn)) await rm(join(path, name));
+      if (names.every(isOwn)) await rm(path, { recursive: true });
+    } catch (cause) {
+      throw writeError(path, cause);
+    }
+  }
+}
+
+function layoutText(layout: readonly RecordPart[]): string {
+  return layout.map(({ name, shape, dtype }) => `${name} ${shape.join('×')} ${dtype}`).join(', ');
+}
+
+function isOwn(name: string): boolean {
+  return (
+    [descriptionName, indexName, 'lock'].includes(name) || filePattern.test(name) || name.endsWith('.tmp')
+  );
+}
+
+async function listFolder(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (cause) {
+    const error = readError(path, cause);
+    if (error.code === 'FILE_NOT_FOUND' && !existsSync(path)) return [];
+    throw error;
+  }
+}
+
+/** undefined where cache.json is absent or damaged. */
+async function readDescription(path: string): Promise<Description | undefined> {
+  const text = await readFile(join(path, descriptionName), 'utf8').catch(() => '');
+  const end = text.trimEnd().lastIndexOf('\n');
+  const body = text.slice(0, Math.max(0, end));
+  if (end < 0 || text !== `${body}\n${sha256(body)}\n`) return undefined;
+  return JSON.parse(body) as Description;
+}

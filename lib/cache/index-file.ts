@@ -1,0 +1,125 @@
+/**
+ * index.jsonl of a cache: first how a record lies in its file, then a line a record, later lines replacing earlier ones.
+ * Each line has a checksum of its own.
+ */
+import { appendFile, readFile } from 'node:fs/promises';
+import { atomicWriteFile, readError, writeError } from '../files.js';
+import type { RecordPart } from '../native/surface.js';
+import { sha256 } from './key.js';
+
+/** Which version of which image a record holds. */
+export interface RecordName {
+  split: string;
+  /** {@link Pair.name} */
+  name: string;
+  view: number;
+}
+
+/** A record of the index. */
+export interface IndexEntry extends RecordName {
+  /** Number of its file. */
+  file: number;
+  /** Where it begins there. */
+  offset: number;
+  /** Of its bytes, XXH64 in 16 hexadecimal digits. */
+  checksum: string;
+  /** Image and label file that it was made from: bytes, modification time in milliseconds, XXH64 of the contents. */
+  source: { sizes: [number, number]; times: [number, number]; digests: [string, string] };
+  /** Labelled pixels of each class. */
+  classPixels: number[];
+}
+
+/** What index.jsonl says. */
+export interface ReadIndex {
+  /** Of its first line; null where that is absent or damaged. */
+  layout: RecordPart[] | null;
+  /** By {@link recordId}; the last line of each record. */
+  entries: Map<string, IndexEntry>;
+  /** Numbers (from 1) of lines that are damaged; an incomplete last line, which a stopped write leaves, is none. */
+  damagedLines: number[];
+  /** Bytes of whole lines; what stands behind them is to be cut off. */
+  wholeBytes: number;
+  /** Files that lines name, with the offset of the last record in each. */
+  lastOffsets: Map<number, number>;
+}
+
+export function recordId({ split, name, view }: RecordName): string {
+  return `${split}\n${name}\n${view}`;
+}
+
+/** The text of a line; its checksum binds it to the cache. */
+function formatLine(cacheId: string, content: IndexEntry | { layout: RecordPart[] }): string {
+  const text = JSON.stringify(content);
+  return `${text}\t${lineChecksum(cacheId, text)}\n`;
+}
+
+function lineChecksum(cacheId: string, text: string): string {
+  return sha256(`${cacheId}\n${text}`).slice(0, 16);
+}
+
+function parseLine(cacheId: string, line: string): IndexEntry | { layout: RecordPart[] } | undefined {
+  const tab = line.lastIndexOf('\t');
+  const text = line.slice(0, Math.max(0, tab));
+  if (lineChecksum(cacheId, text) !== line.slice(tab + 1)) return undefined;
+  return JSON.parse(text) as IndexEntry | { layout: RecordPart[] };
+}
+
+/** Reads an index; one that does not exist is empty. */
+export async function readIndex(path: string, cacheId: string): Promise<ReadIndex> {
+  let content: Buffer;
+  try {
+    content = await readFile(path);
+  } catch (cause) {
+    const error = readError(path, cause);
+    if (error.code !== 'FILE_NOT_FOUND') throw error;
+    content = Buffer.alloc(0);
+  }
+  const wholeBytes = content.lastIndexOf('\n') + 1;
+  const index: ReadIndex = {
+    layout: null,
+    entries: new Map(),
+    damagedLines: [],
+    wholeBytes,
+    lastOffsets: new Map(),
+  };
+  const lines = content.toString('latin1', 0, wholeBytes).split('\n').slice(0, -1);
+  for (const [i, latin1] of lines.entries()) {
+    // Lines are cut as bytes, so that a damaged one cannot shift the others.
+    const entry = parseLine(cacheId, Buffer.from(latin1, 'latin1').toString('utf8'));
+    if (entry === undefined) {
+      index.damagedLines.push(i + 1);
+      continue;
+    }
+    if ('layout' in entry) {
+      index.layout = entry.layout;
+      continue;
+    }
+    index.entries.set(recordId(entry), entry);
+    index.lastOffsets.set(entry.file, Math.max(entry.offset, index.lastOffsets.get(entry.file) ?? 0));
+  }
+  return index;
+}
+
+/** Appends lines. */
+export async function appendIndex(
+  path: string,
+  cacheId: string,
+  entries: readonly IndexEntry[],
+): Promise<void> {
+  try {
+    await appendFile(path, entries.map((entry) => formatLine(cacheId, entry)).join(''));
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}
+
+/** Writes the index anew, with these entries alone. */
+export async function rewriteIndex(
+  path: string,
+  cacheId: string,
+  layout: RecordPart[],
+  entries: Iterable<IndexEntry>,
+): Promise<void> {
+  const lines = [{ layout }, ...entries].map((content) => formatLine(cacheId, content));
+  await atomicWriteFile(path, lines.join(''));
+}

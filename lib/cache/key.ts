@@ -1,0 +1,96 @@
+/** What the records of a cache follow from: a cache made with other settings is never used. */
+import { createHash } from 'node:crypto';
+import type { ClassSet, LabelKind } from '../data/class-set.js';
+import { stringifyClassSet } from '../model/class-set-json.js';
+import type { ViewSettings } from './views.js';
+
+/** How queries and masks are stored; `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
+export const cacheDtypes = ['bfloat16', 'uint8', 'float32'] as const;
+/** One of {@link cacheDtypes}. */
+export type CacheDtype = (typeof cacheDtypes)[number];
+
+/** What of the network's outputs is stored. */
+export type CacheContent = 'decoded' | 'features';
+
+/** Everything that a cache's records depend on, besides the images and labels themselves. */
+export interface CacheKey {
+  /** Of the folder's files. */
+  format: 1;
+  /** {@link SegmentationModel.id} */
+  modelId: string;
+  /** Of the network's weights while it ran. */
+  modelDtype: string;
+  /** How pixels became the network's input. */
+  preprocessing: string;
+  /** Width and height of input and labels. */
+  imageSize: number;
+  /** The class set's name. */
+  classes: string;
+  /** SHA-256 over its classes and the mapping of its label files. */
+  classDigest: string;
+  /** Which label files were read. */
+  labelKind: LabelKind;
+  /** How arrays are stored. */
+  dtype: CacheDtype;
+  /** Which arrays are stored. */
+  contents: CacheContent;
+  /** Versions of each training image. */
+  views: ViewSettings;
+}
+
+const preprocessing = 'bilinear antialiased, ImageNet mean and deviation; labels nearest (1)';
+
+/** The key of a network, a class set and settings. */
+export function cacheKey(options: {
+  model: { id: string; dtype: string };
+  classSet: ClassSet;
+  labelKind: LabelKind;
+  imageSize: number;
+  dtype: CacheDtype;
+  contents: CacheContent;
+  views: ViewSettings;
+}): CacheKey {
+  const { model, classSet, labelKind, imageSize, dtype, contents, views } = options;
+  const mappings = classSet.mappings.filter(({ kind }) => kind === labelKind);
+  return {
+    format: 1,
+    modelId: model.id,
+    modelDtype: model.dtype,
+    preprocessing,
+    imageSize,
+    classes: classSet.name,
+    classDigest: sha256(stringifyClassSet({ ...classSet, mappings })),
+    labelKind,
+    dtype,
+    contents,
+    views,
+  };
+}
+
+/** A cache's name by its key: 32 hexadecimal digits. */
+export function cacheId(key: CacheKey): string {
+  return sha256(JSON.stringify(flat(key))).slice(0, 32);
+}
+
+/** In what two keys differ, as `imageSize: 512 → 640`. */
+export function keyDifferences(before: CacheKey, after: CacheKey): string[] {
+  const [a, b] = [new Map(flat(before)), new Map(flat(after))];
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .filter((name) => a.get(name) !== b.get(name))
+    .map((name) => `${name}: ${a.get(name) ?? 'absent'} → ${b.get(name) ?? 'absent'}`);
+}
+
+/** Names with dots and values, in one order. */
+function flat(key: object, prefix = ''): [string, string][] {
+  return Object.entries(key)
+    .flatMap(([name, value]: [string, unknown]): [string, string][] =>
+      typeof value === 'object' && value !== null
+        ? flat(value, `${prefix}${name}.`)
+        : [[`${prefix}${name}`, JSON.stringify(value)]],
+    )
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

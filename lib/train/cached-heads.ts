@@ -1,0 +1,219 @@
+/** Heads with settings of their own, trained side by side in one pass over cached outputs. */
+import type { ClassSet } from '../data/class-set.js';
+import type { Precision } from '../model/head-metadata.js';
+import type { CachedOutputs } from './cached-outputs.js';
+import { HeadGroup, type GroupState, type HeadSettings } from './head-group.js';
+import { cosineLearningRate, schedule } from './schedule.js';
+import { Tally, type Evaluation } from './tally.js';
+
+/** Records that are evaluated in one call. */
+const evaluationSlice = 64;
+
+/** First weights R×C and bias R of a head with `outputs` outputs. */
+export type InitialWeights = (outputs: number) => Promise<{ weight: Float32Array; bias: Float32Array }>;
+
+/** What all heads have in common. */
+export interface CachedHeadsOptions {
+  classSet: ClassSet;
+  precision: Precision;
+  device: string;
+  epochs: number;
+  batchSize: number;
+  accumulate: number;
+  initial: InitialWeights;
+  /** The head that leaves out a training image, by the image's index; absent: none does. */
+  leftOutBy?: readonly number[];
+}
+
+/** What some batches came to. */
+export interface TrainedSlice {
+  batches: number;
+  images: number;
+  /** Sum over the batches of loss times images, a head each. */
+  lossSums: number[];
+  /** Heads whose loss or gradient is not finite any more. */
+  lost: boolean[];
+}
+
+/** One head's share of a group's state. */
+export interface OneHead {
+  outputs: number;
+  hidden: number;
+  weight: Float32Array;
+  bias: Float32Array;
+}
+
+interface Member {
+  group: HeadGroup;
+  slot: number;
+}
+
+/** The heads; those with an output for "no object" make a group of their own. */
+export class CachedHeads implements Disposable {
+  private constructor(
+    readonly settings: readonly HeadSettings[],
+    private readonly outputs: CachedOutputs,
+    private readonly options: CachedHeadsOptions,
+    readonly groups: readonly HeadGroup[],
+    private readonly members: readonly Member[],
+  ) {}
+
+  static async create(
+    settings: readonly HeadSettings[],
+    outputs: CachedOutputs,
+    options: CachedHeadsOptions,
+  ): Promise<CachedHeads> {
+    const { classSet, precision, device, initial } = options;
+    const { length: classes } = classSet.classes;
+    const groups: HeadGroup[] = [];
+    const members: Member[] = [];
+    try {
+      for (const matched of [false, true]) {
+        const own = settings.filter(({ loss }) => (loss === 'mask2former') === matched);
+        if (own.length === 0) continue;
+        const weights = await initial(matched ? classes + 1 : classes);
+        const { hidden } = outputs;
+        const group = new HeadGroup(own, { hidden, classes, device, precision, ...weights });
+        groups.push(group);
+        own.forEach((each, slot) => (members[settings.indexOf(each)] = { group, slot }));
+      }
+      return new CachedHeads(settings, outputs, options, groups, members);
+    } catch (error) {
+      groups.forEach((group) => group[Symbol.dispose]());
+      throw error;
+    }
+  }
+
+  /**
+   * Trains batches of an epoch from `firstBatch` (from 0) on, for about `seconds` and up to an optimiser step. All heads see
+   * the same batches.
+   */
+  async train(epoch: number, firstBatch: number, seconds: number): Promise<TrainedSlice> {
+    const { batchSize, accumulate } = this.options;
+    const all = this.outputs.epochRecords(epoch);
+    const folds = this.#recordFolds();
+    const lossSums = this.settings.map(() => 0);
+    const lost = this.settings.map(() => false);
+    let records = all.subarray(firstBatch * batchSize);
+    let batches = 0;
+    for (const [turn, group] of this.groups.entries()) {
+      const plan = {
+        ...{ records, batchSize, accumulate },
+        learningRates: this.#learningRates(group, epoch, firstBatch, Math.ceil(records.length / batchSize)),
+        ...(folds && { folds }),
+      };
+      const result = await group.train(this.outputs.store, plan, turn === 0 ? seconds : Infinity);
+      batches = result.batches;
+      records = records.subarray(0, batches * batchSize);
+      this.#sumUp(group, result, records.length, lossSums, lost);
+    }
+    return { batches, images: records.length, lossSums, lost };
+  }
+
+  #sumUp(
+    group: HeadGroup,
+    { losses, norms, batches }: { losses: Float64Array; norms: Float32Array; batches: number },
+    images: number,
+    lossSums: number[],
+    lost: boolean[],
+  ): void {
+    const { batchSize } = this.options;
+    const heads = group.settings.length;
+    for (const [head, { group: own, slot }] of this.members.entries()) {
+      if (own !== group) continue;
+      for (let batch = 0; batch < batches; batch++) {
+        const count = Math.min(batchSize, images - batch * batchSize);
+        lossSums[head]! += losses[batch * heads + slot]! * count;
+      }
+      for (let step = slot; step < norms.length; step += heads) lost[head] ||= !Number.isFinite(norms[step]!);
+      lost[head] ||= !Number.isFinite(lossSums[head]!);
+    }
+  }
+
+  /** S×N of the steps from `firstBatch` on. */
+  #learningRates(group: HeadGroup, epoch: number, firstBatch: number, batches: number): Float64Array {
+    const { accumulate } = this.options;
+    const { stepsPerEpoch, totalSteps } = this.#schedule();
+    const first = (epoch - 1) * stepsPerEpoch + Math.ceil(firstBatch / accumulate);
+    const rates = new Float64Array(Math.ceil(batches / accumulate) * group.settings.length);
+    for (let i = 0; i < rates.length; i++) {
+      const step = first + Math.floor(i / group.settings.length);
+      const { learningRate } = group.settings[i % group.settings.length]!;
+      rates[i] = cosineLearningRate(learningRate, step, totalSteps);
+    }
+    return rates;
+  }
+
+  #schedule(): ReturnType<typeof schedule> {
+    return schedule({ ...this.options, images: this.outputs.trainCount });
+  }
+
+  /** Of every record; heads of one group are numbered by their slots. */
+  #recordFolds(): Int32Array | undefined {
+    const { leftOutBy } = this.options;
+    if (!leftOutBy) return undefined;
+    const { outputs } = this;
+    const all = new Int32Array(outputs.recordCount).fill(-1);
+    leftOutBy.forEach((fold, index) => {
+      for (let view = 0; view < outputs.viewCount; view++) all[outputs.trainRecord(index, view)] = fold;
+    });
+    return all;
+  }
+
+  /**
+   * Evaluates every head on the validation images or, with folds, on the training images that it has left out.
+   *
+   * @throws the signal's reason.
+   */
+  async evaluate(
+    options: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
+  ): Promise<Evaluation[]> {
+    const { signal, onProgress } = options;
+    const { leftOutBy, classSet } = this.options;
+    const started = performance.now();
+    const tallies = this.settings.map(() => new Tally(classSet));
+    const records = leftOutBy
+      ? Int32Array.from(leftOutBy, (_, index) => this.outputs.trainRecord(index, 0))
+      : this.outputs.valRecords;
+    for (let first = 0; first < records.length; first += evaluationSlice) {
+      signal?.throwIfAborted();
+      const slice = records.subarray(first, first + evaluationSlice);
+      for (const group of this.groups)
+        await group.evaluate(this.outputs.store, slice, (index, slot, loss, confusion) => {
+          const head = this.members.findIndex((member) => member.group === group && member.slot === slot);
+          if (!leftOutBy || leftOutBy[first + index] === head) tallies[head]!.add(confusion, loss);
+        });
+      onProgress?.(Math.min(first + evaluationSlice, records.length), records.length);
+    }
+    const seconds = (performance.now() - started) / 1000;
+    return tallies.map((tally) => tally.result(seconds));
+  }
+
+  /** The weights of one head. */
+  async head(index: number): Promise<OneHead> {
+    const { group, slot } = this.members[index]!;
+    const { value } = await group.state();
+    const own = value.subarray(slot * group.parameters, (slot + 1) * group.parameters);
+    const { hidden, weight } = group.options;
+    return {
+      outputs: group.outputs,
+      hidden,
+      weight: own.slice(0, weight.length),
+      bias: own.slice(weight.length),
+    };
+  }
+
+  /** The state of every group, to go on from. */
+  async states(): Promise<GroupState[]> {
+    return Promise.all(this.groups.map((group) => group.state()));
+  }
+
+  async restore(states: readonly GroupState[]): Promise<void> {
+    for (const [i, group] of this.groups.entries()) await group.restore(states[i]!);
+  }
+
+  /** Frees the heads; the outputs are the caller's. */
+  [Symbol.dispose](): void {
+    this.groups.forEach((group) => group[Symbol.dispose]());
+  }
+}

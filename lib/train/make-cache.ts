@@ -1,0 +1,34 @@
+/** Filling a run's cache without training. */
+import { CacheFolder } from '../cache/cache-folder.js';
+import type { FillResult } from '../cache/fill-cache.js';
+import { cachePath, fillRunCache, runCacheKey } from './cached-outputs.js';
+import type { TrainConfig } from './config.js';
+import type { TrainHooks } from './loop.js';
+import { completeConfig, openDatasets } from './open-run.js';
+
+/** What was made, and where. */
+export interface MadeCache extends Omit<FillResult, 'entries'> {
+  /** The cache's folder. */
+  path: string;
+}
+
+/**
+ * Fills the cache that training with the same settings would use, so that it finds everything there.
+ *
+ * @param given `model`, `data`, and `out` or `cache`; what should differ from {@link trainDefaults}.
+ * @throws DinoSegError as `train`.
+ */
+export async function makeCache(
+  given: Partial<TrainConfig>,
+  hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'> = {},
+): Promise<MadeCache> {
+  const config = await completeConfig(
+    { out: given.cache ?? undefined, ...given } as Partial<TrainConfig>,
+    false,
+  );
+  const datasets = await openDatasets(config);
+  const key = await runCacheKey(config, datasets);
+  const folder = await CacheFolder.open(cachePath(config, key), key);
+  const { entries: _, ...made } = await fillRunCache(folder, config, datasets, hooks);
+  return { path: folder.path, ...made };
+}

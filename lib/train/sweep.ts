@@ -1,0 +1,273 @@
+/** Many heads trained side by side in one pass over the cache: sweeps and cross-validation. */
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile } from '../files.js';
+import { writeHeadFile } from '../model/head-file.js';
+import { Tensor } from '../model/tensor.js';
+import { engine } from '../native/engine.js';
+import type { TensorHandle } from '../native/surface.js';
+import { CachedHeads } from './cached-heads.js';
+import { CachedOutputs, type Datasets } from './cached-outputs.js';
+import { classWeights } from './class-weights.js';
+import type { TrainConfig } from './config.js';
+import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
+import type { GroupState, HeadSettings } from './head-group.js';
+import { initialWeights } from './initial-head.js';
+import { stopped, type TrainHooks, type TrainResult } from './loop.js';
+import { epochMetrics, type RunFolder } from './run-folder.js';
+import { schedule } from './schedule.js';
+import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
+import type { Evaluation } from './tally.js';
+
+/** One head of a sweep and what it came to. */
+export interface SweepRow extends SweepSettings {
+  /** Its number, from 0; with folds the fold that it left out. */
+  head: number;
+  /** Its best epoch; null when none could be measured. */
+  best: BestEpoch | null;
+  /** mIoU after the last epoch that counted for it. */
+  lastMIoU: number | null;
+  /** `trained`; `stopped`: its patience ran out; `lost`: its loss or gradient was not finite any more. */
+  outcome: 'trained' | 'stopped' | 'lost';
+}
+
+/** Where a sweep stands, besides the heads' states. */
+interface SweepPosition {
+  epoch: number;
+  batch: number;
+  images: number;
+  seconds: number;
+  lossSums: number[];
+  rows: SweepRow[];
+  finished: boolean;
+}
+
+const sliceSeconds = 0.5;
+const format = 'dinov3-seg sweep';
+
+/** Trains the heads of a run with a sweep or folds; see {@link train}. */
+export async function trainSweep(
+  config: TrainConfig,
+  datasets: Datasets,
+  folder: RunFolder,
+  hooks: TrainHooks,
+): Promise<TrainResult> {
+  using outputs = await CachedOutputs.open(config, datasets, hooks);
+  const rows = headsOfRun(config);
+  using heads = await createHeads(config, datasets, outputs, rows);
+  const last = folder.last();
+  const position = last ? await restore(last, heads) : startOf(rows);
+  const run = new Sweep(config, datasets, outputs, heads, folder, position, hooks);
+  return run.train();
+}
+
+async function createHeads(
+  config: TrainConfig,
+  datasets: Datasets,
+  outputs: CachedOutputs,
+  rows: readonly SweepSettings[],
+): Promise<CachedHeads> {
+  const { classSet } = datasets.train;
+  const settings: HeadSettings[] = [];
+  for (const row of rows) {
+    const weights = await classWeights(row.classWeights, classSet, outputs.classPixels);
+    settings.push({ ...row, maxNorm: config.maxNorm, classWeights: weights });
+  }
+  const { seed, folds } = config;
+  return CachedHeads.create(settings, outputs, {
+    ...{ epochs: config.epochs, batchSize: config.batchSize, accumulate: config.accumulate },
+    ...{ precision: config.precision, device: config.device, classSet },
+    initial: initialWeights(config, classSet, outputs.hidden),
+    ...(folds > 0 && { leftOutBy: foldsOf(outputs.trainCount, folds, seed) }),
+  });
+}
+
+function startOf(rows: readonly SweepSettings[]): SweepPosition {
+  return {
+    ...{ epoch: 1, batch: 0, images: 0, seconds: 0, finished: false },
+    lossSums: rows.map(() => 0),
+    rows: rows.map((row, head) => ({ ...row, head, best: null, lastMIoU: null, outcome: 'trained' })),
+  };
+}
+
+class Sweep {
+  constructor(
+    private readonly config: TrainConfig,
+    private readonly datasets: Datasets,
+    private readonly outputs: CachedOutputs,
+    private readonly heads: CachedHeads,
+    private readonly folder: RunFolder,
+    private readonly position: SweepPosition,
+    private readonly hooks: TrainHooks,
+  ) {}
+
+  async train(): Promise<TrainResult> {
+    const { position, folder, config } = this;
+    const names = config.folds > 0 ? `${config.folds} folds` : `a sweep of ${position.rows.length} heads`;
+    await this.#log(`${position.epoch === 1 ? 'start' : `resume at epoch ${position.epoch}`}: ${names}`);
+    while (!position.finished) {
+      await this.#trainEpoch();
+      await this.#finishEpoch(await this.#evaluate());
+    }
+    await atomicWriteFile(folder.file('sweep.json'), `${JSON.stringify(position.rows, null, 2)}\n`);
+    const best = bestRow(position.rows);
+    const epochs = position.epoch - 1;
+    await this.#log(`finished after ${epochs} epochs; best: ${best ? `head ${best.head}` : 'none'}`);
+    return {
+      out: config.out,
+      best: best?.best ?? null,
+      epochs,
+      stoppedEarly: epochs < config.epochs,
+      heads: position.rows,
+    };
+  }
+
+  async #log(line: string): Promise<void> {
+    this.hooks.onLog?.(line);
+    await this.folder.log(line);
+  }
+
+  async #trainEpoch(): Promise<void> {
+    const { config, position, heads, hooks } = this;
+    const { batchesPerEpoch } = schedule({ ...config, images: this.outputs.trainCount });
+    const { epochs } = config;
+    let resumed = performance.now();
+    let savedAt = resumed;
+    const save = async () => {
+      position.seconds += (performance.now() - resumed) / 1000;
+      resumed = savedAt = performance.now();
+      await this.#save();
+    };
+    while (position.batch < batchesPerEpoch) {
+      const slice = await heads.train(position.epoch, position.batch, sliceSeconds);
+      position.batch += slice.batches;
+      position.images += slice.images;
+      slice.lossSums.forEach((sum, i) => (position.lossSums[i]! += sum));
+      slice.lost.forEach((lost, i) => lost && (position.rows[i]!.outcome = 'lost'));
+      const { epoch, images: done } = position;
+      hooks.onProgress?.({ phase: 'train', epoch, epochs, done, total: this.outputs.trainCount, loss: null });
+      const stopping = hooks.signal?.aborted ?? false;
+      if (stopping || performance.now() - savedAt >= config.saveEverySeconds * 1000) await save();
+      if (stopping) throw stopped(config);
+    }
+    await save();
+  }
+
+  async #evaluate(): Promise<Evaluation[]> {
+    const { hooks, position, config } = this;
+    const { epoch } = position;
+    try {
+      return await this.heads.evaluate({
+        signal: hooks.signal,
+        onProgress: (done, total) =>
+          hooks.onProgress?.({ phase: 'evaluate', epoch, epochs: config.epochs, done, total, loss: null }),
+      });
+    } catch (error) {
+      throw hooks.signal?.aborted ? stopped(config) : error;
+    }
+  }
+
+  /** Writes the epoch's lines, the best head and the position, in the order that a crash between them forgives. */
+  async #finishEpoch(evaluations: Evaluation[]): Promise<void> {
+    const { config, position, folder } = this;
+    const { epoch, rows } = position;
+    const counting = rows.filter(({ outcome }) => outcome === 'trained');
+    const before = bestRow(rows)?.best?.mIoU ?? -1;
+    const { stepsPerEpoch, totalSteps } = schedule({ ...config, images: this.outputs.trainCount });
+    for (const row of counting) {
+      const evaluation = evaluations[row.head]!;
+      const metrics = epochMetrics({ ...position, lossSum: position.lossSums[row.head]! }, evaluation, {
+        initial: row.learningRate,
+        stepsPerEpoch,
+        totalSteps,
+      });
+      await folder.appendMetrics({ head: row.head, ...metrics });
+      row.best = betterEpoch(row.best, epoch, evaluation.mIoU);
+      row.lastMIoU = evaluation.mIoU;
+      if (outOfPatience(row.best, epoch, config.patience)) row.outcome = 'stopped';
+    }
+    const best = bestRow(rows);
+    // The heads of folds tell how well the settings do; none is for use.
+    if (config.folds === 0 && best?.best && best.best.epoch === epoch && best.best.mIoU > before)
+      await this.#saveBest(best.head, best.best);
+    await this.#log(describeEpoch(epoch, rows));
+    const over = rows.every(({ outcome }) => outcome !== 'trained');
+    const lossSums = rows.map(() => 0);
+    const finished = epoch >= config.epochs || over;
+    Object.assign(position, { epoch: epoch + 1, batch: 0, images: 0, seconds: 0, lossSums, finished });
+    await this.#save();
+  }
+
+  async #saveBest(head: number, best: BestEpoch): Promise<void> {
+    const { outputs: classes, ...weights } = await this.heads.head(head);
+    const { classSet } = this.datasets.train;
+    const { precision } = this.config;
+    await this.folder.saveBest(
+      {
+        save: (path, { metadata }) =>
+          writeHeadFile(path, { classes, ...weights }, { classSet, precision, ...metadata }),
+      },
+      best,
+    );
+  }
+
+  /** Position and heads in one file: a stopped write leaves the one before. */
+  async #save(): Promise<void> {
+    const tensors: Record<string, TensorHandle> = {};
+    const owned: Tensor[] = [];
+    const steps: number[][] = [];
+    for (const [i, state] of (await this.heads.states()).entries()) {
+      steps.push(state.steps);
+      for (const key of ['value', 'expAvg', 'expAvgSq'] as const) {
+        const tensor = Tensor.from(state[key], [state.steps.length, state[key].length / state.steps.length]);
+        owned.push(tensor);
+        tensors[`${i}.${key}`] = tensor.handle;
+      }
+    }
+    const run = JSON.stringify({ ...this.position, steps });
+    try {
+      await engine().writeSafetensors(this.folder.file('last.safetensors'), tensors, { format, run });
+    } finally {
+      owned.forEach((tensor) => tensor.dispose());
+    }
+  }
+}
+
+async function restore(path: string, heads: CachedHeads): Promise<SweepPosition> {
+  const { tensors, metadata } = await engine().readTensors(path);
+  if (metadata['format'] !== format || metadata['run'] === undefined)
+    throw new DinoSegError('RUN', `${path} is no state of a sweep; it is no file to resume from.`);
+  const { steps, ...position } = JSON.parse(metadata['run']) as SweepPosition & { steps: number[][] };
+  const states: GroupState[] = [];
+  for (const [i, own] of steps.entries()) {
+    const read = async (key: string) => {
+      using tensor = Tensor.wrap(tensors[`${i}.${key}`]!);
+      return tensor.floats();
+    };
+    states.push({
+      ...{ value: await read('value'), expAvg: await read('expAvg'), expAvgSq: await read('expAvgSq') },
+      steps: own,
+    });
+  }
+  await heads.restore(states);
+  return position;
+}
+
+function bestRow(rows: readonly SweepRow[]): SweepRow | undefined {
+  return rows
+    .filter(({ best }) => best !== null)
+    .reduce<SweepRow | undefined>(
+      (best, row) => (best === undefined || row.best!.mIoU > best.best!.mIoU ? row : best),
+      undefined,
+    );
+}
+
+function describeEpoch(epoch: number, rows: readonly SweepRow[]): string {
+  const measured = rows.map(({ lastMIoU }) => lastMIoU).filter((mIoU) => mIoU !== null);
+  const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+  const best = bestRow(rows);
+  if (measured.length === 0 || !best?.best) return `epoch ${epoch}: no mIoU could be measured`;
+  return (
+    `epoch ${epoch}: mIoU ${percent(Math.min(...measured))} … ${percent(Math.max(...measured))}, ` +
+    `best ${percent(best.best.mIoU)} (head ${best.head}, epoch ${best.best.epoch})`
+  );
+}

@@ -1,0 +1,34 @@
+/** What the loop needs of a way of training: live, or on cached outputs. */
+import type { HeadMetadata } from '../model/head-metadata.js';
+import type { TrainHooks } from './loop.js';
+import type { Evaluation } from './tally.js';
+
+/** A head that a run folder can save. */
+export interface SavableHead {
+  /** As {@link ClassHead.save}. */
+  save(path: string, options: { metadata: Partial<HeadMetadata>; optimizer?: boolean }): Promise<void>;
+}
+
+/** Some batches of an epoch, done. */
+export interface TrainedBatches {
+  batches: number;
+  images: number;
+  /** Sum over the batches of loss times images. */
+  lossSum: number;
+  /** Whether an optimiser step ended them: only then can the state be saved. */
+  stepped: boolean;
+}
+
+/** Trains and evaluates one head. */
+export interface HeadTrainer extends Disposable {
+  readonly head: SavableHead;
+  readonly device: string;
+  /** Outputs of the head. */
+  readonly outputs: number;
+  /** The epoch's batches from `firstBatch` (from 0) on. */
+  train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void>;
+  /** On the validation images. @throws the signal's reason */
+  evaluate(
+    options: Pick<TrainHooks, 'signal'> & { onProgress?: (done: number, total: number) => void },
+  ): Promise<Evaluation>;
+}

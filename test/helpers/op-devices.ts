@@ -1,0 +1,21 @@
+/** Where the operators' tests run, and whose kernels they compare. */
+import { engine } from '../../lib/native/engine.js';
+import type { TensorArray, TensorHandle } from '../../lib/native/surface.js';
+
+/** `skip` is the reason why a device's tests cannot run, or false. */
+export const opDevices = [
+  { device: 'cpu', skip: false },
+  { device: 'cuda', skip: engine().info().cudaAvailable ? false : 'no CUDA device answers' },
+] as const;
+
+export async function onDevice(
+  data: TensorArray,
+  shape: readonly number[],
+  device: string,
+): Promise<TensorHandle> {
+  return engine().toDevice(engine().tensor(data, [...shape]), device);
+}
+
+export async function valuesOf(tensor: TensorHandle): Promise<TensorArray> {
+  return (await engine().tensorData(tensor)).data;
+}
