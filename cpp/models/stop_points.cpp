@@ -33,6 +33,16 @@ void add_to(Graph& graph, Block& block) {
   }
 }
 
+bool calls_functions(Block& block) {
+  for (Node* node : block.nodes()) {
+    const bool is_call = node->kind() == prim::CallMethod || node->kind() == prim::CallFunction;
+    if (is_call && tryToGraphFunction(node)) return true;
+    for (Block* inner : node->blocks())
+      if (calls_functions(*inner)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void add_stop_points(const Module& module, const char* name) {
@@ -43,7 +53,8 @@ void add_stop_points(const Module& module, const char* name) {
   // The copy that the executor takes; graph() is the one that is saved.
   const GraphOptimizerEnabledGuard plain_interpreter(false);
   const auto graph = function->optimized_graph();
-  Inline(*graph);
+  // A pass takes in one level of calls; those left over would run without stop points.
+  while (calls_functions(*graph->block())) Inline(*graph);
   add_to(*graph, *graph->block());
 }
 
