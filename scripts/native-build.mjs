@@ -76,7 +76,12 @@ export function buildAddon(libtorch, { fresh = false } = {}) {
   const other =
     existsSync(cache) && !readFileSync(cache, 'utf8').includes(`LIBTORCH:PATH=${libtorch.root}\n`);
   const command = fresh || other ? 'rebuild' : 'compile';
-  run(process.execPath, [cmakeJs, command, `--CDLIBTORCH:PATH=${libtorch.root}`, '--parallel', '2']);
+  const options = [`--CDLIBTORCH:PATH=${libtorch.root}`, '--parallel', '2'];
+  // A CUDA compiler may have been installed since the folder was configured.
+  const kernels = join(root, 'native', `torch-${libtorch.series}`, 'build/Release/cuda_ops.so');
+  if (command === 'compile' && existsSync(cache) && libtorch.cuda && !existsSync(kernels))
+    run(process.execPath, [cmakeJs, 'configure', ...options]);
+  run(process.execPath, [cmakeJs, command, ...options]);
 }
 
 /** The libtorch that the package finds; where there is none, one is fetched first. */

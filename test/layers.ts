@@ -7,7 +7,7 @@ const root = resolve(import.meta.dirname, '..');
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|cpp|h)$/.test(name))
+    .filter((name) => /\.(ts|cpp|h|cu|cuh)$/.test(name))
     .map((name) => join(folder, name));
 }
 

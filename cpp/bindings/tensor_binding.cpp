@@ -12,6 +12,7 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "ops/ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -22,6 +23,7 @@ Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
   result.Set("torch", TORCH_VERSION);
   result.Set("cudaBuilt", at::hasCUDA());
   result.Set("cudaAvailable", list_devices().size() > 1);
+  result.Set("cudaKernels", has_fused_kernels(c10::DispatchKey::CUDA));
   result.Set("threads", at::get_num_threads());
   return result;
 }

@@ -51,9 +51,18 @@ Napi::Value open_libtorch(const Napi::CallbackInfo& info) {
   return result;
 }
 
+/// openLibrary(path: string). For libraries that need what is open already. Never closed. Throws what dlopen
+/// says.
+Napi::Value open_library(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) throw Napi::Error::New(info.Env(), dlerror());
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("mappedLibtorch", Napi::Function::New(env, mapped_libtorch));
   exports.Set("open", Napi::Function::New(env, open_libtorch));
+  exports.Set("openLibrary", Napi::Function::New(env, open_library));
   return exports;
 }
 

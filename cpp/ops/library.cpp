@@ -25,6 +25,12 @@ c10::TypedOperatorHandle<Function> find(const char* name) {
 
 }  // namespace
 
+bool has_fused_kernels(c10::DispatchKey key) {
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow("dinov3_seg::score_loss", "")
+      .hasKernelForDispatchKey(key);
+}
+
 std::tuple<at::Tensor, at::Tensor> score_loss(const at::Tensor& scores, const at::Tensor& labels,
                                               const std::optional<at::Tensor>& class_weights,
                                               at::IntArrayRef losses, bool gradient) {

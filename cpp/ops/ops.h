@@ -4,12 +4,16 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/DispatchKey.h>
 
 #include <cstdint>
 #include <optional>
 #include <tuple>
 
 namespace dinov3_seg {
+
+/// Whether there are kernels of our own for a device's key; others take libtorch's operators.
+bool has_fused_kernels(c10::DispatchKey key);
 
 /// What is compared with a pixel's label.
 enum class ScoreLoss : int64_t {
@@ -20,9 +24,9 @@ enum class ScoreLoss : int64_t {
 constexpr double nll_epsilon = 1e-6;
 
 /// Loss of dense scores B×N×K×h×w (float32), resized bilinearly (align_corners false) to labels B×H×W (uint8,
-/// below K or 255, which is not counted). `losses` holds a ScoreLoss a head; `class_weights` N×K float32 or
-/// absent (1). Gives sums B×N×2 float64, Σ w·loss and Σ w over an image's counted pixels with w =
-/// class_weights[label], and, where `gradient`, the gradient of Σ w·loss by the scores, B×N×K×h×w float32
+/// below K or 255, which is not counted). `losses` holds a ScoreLoss a head; `class_weights` N×K float32, not
+/// negative, or absent (1). Gives sums B×N×2 float64, Σ w·loss and Σ w over an image's counted pixels with w
+/// = class_weights[label], and, where `gradient`, the gradient of Σ w·loss by the scores, B×N×K×h×w float32
 /// (else an undefined tensor). Waits for nothing on the device. Labels outside of K are the caller's to
 /// refuse.
 std::tuple<at::Tensor, at::Tensor> score_loss(const at::Tensor& scores, const at::Tensor& labels,

@@ -1,11 +1,11 @@
 /** What this package finds on the machine, and what to do about what it does not find. */
 import { DinoSegError } from '../errors.js';
 import { adviceFor, adviceForSignal } from './doctor/advice.js';
-import { cudaFindings, cudaVersion, findGraphics } from './doctor/driver.js';
+import { cudaFindings, cudaVersion, findGraphics, kernelsFinding } from './doctor/driver.js';
 import type { Finding } from './doctor/finding.js';
 import { glibcVersion, machineFindings } from './doctor/machine.js';
 import { runProbe, type ProbeResult } from './doctor/run-probe.js';
-import { chosenLibtorch } from './engine.js';
+import { chosenLibtorch, hasCudaKernels } from './engine.js';
 import { findLibtorch, type Libtorch } from './libtorch.js';
 
 export type { Finding } from './doctor/finding.js';
@@ -43,6 +43,7 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     const probe = await runProbe(['libtorch', libtorch.root], seconds);
     findings.push(...probeFindings(probe));
     findings.push(...cudaFindings(libtorch, await findGraphics(), cudaDevices(probe)));
+    findings.push(...kernelsFinding(libtorch, hasCudaKernels(libtorch)));
   }
   return { ok: findings.every(({ status }) => status !== 'fault'), findings };
 }

@@ -1,7 +1,7 @@
 /** Loads libtorch and the engine that was built for it, once a process and thread. */
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
@@ -12,6 +12,7 @@ import type { Engine } from './surface.js';
 interface Loader {
   mappedLibtorch(): string[];
   open(libFolder: string): { major: number; minor: number; patch: number };
+  openLibrary(path: string): void;
 }
 
 type MakeError = (code: string, message: string) => DinoSegError;
@@ -76,6 +77,8 @@ function load(): { engine: Engine; libtorch: Libtorch } {
   const abi = openLibtorch(loader, folder);
   const series = `${abi.major}.${abi.minor}`;
   const addon = loadAddon<Addon>(`torch-${series}`);
+  const kernels = cudaKernelsFile(series);
+  if (libtorch.cuda && existsSync(kernels)) openKernels(loader, kernels);
   addon.setErrorFactory(
     (code, message) =>
       new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
@@ -105,6 +108,36 @@ function openLibtorch(loader: Loader, folder: string): { major: number; minor: n
   }
 }
 
+/** Where the fused kernels for CUDA are, if they were built: beside the engine. */
+const cudaKernelsFile = (series: string) => join(dirname(addonFile(`torch-${series}`)), 'cuda_ops.so');
+
+/** Whether fused kernels for CUDA were built for a libtorch; without them libtorch's own operators serve. */
+export function hasCudaKernels({ series }: Libtorch): boolean {
+  try {
+    return existsSync(cudaKernelsFile(series));
+  } catch {
+    // There is no engine either.
+    return false;
+  }
+}
+
+function openKernels(loader: Loader, file: string): void {
+  try {
+    if (isCutShort(file)) throw new Error(`${file} is cut short`);
+    loader.openLibrary(file);
+  } catch (cause) {
+    throw new DinoSegError(
+      'ADDON',
+      `The CUDA kernels in ${file} do not load: ${(cause as Error).message}. ` +
+        'Run `npm run build:native` in the package folder to build them anew, or remove the file to go without them.',
+      { cause },
+    );
+  }
+}
+
+const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };
+const addonFile = (name: string) => nodeGypBuild.path(join(packageRoot, 'native', name));
+
 function loadAddon<T>(name: string): T {
   const folder = join(packageRoot, 'native', name);
   if (!existsSync(folder)) {
@@ -118,8 +151,7 @@ function loadAddon<T>(name: string): T {
     );
   }
   try {
-    const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };
-    const file = nodeGypBuild.path(folder);
+    const file = addonFile(name);
     if (isCutShort(file)) throw new Error(`${file} is cut short`);
     return require(file) as T;
   } catch (cause) {

@@ -60,6 +60,8 @@ export interface EngineInfo {
   /** Whether this libtorch was built for CUDA, and whether a CUDA device answers. */
   cudaBuilt: boolean;
   cudaAvailable: boolean;
+  /** Whether fused kernels for CUDA are loaded; libtorch's own operators serve otherwise. */
+  cudaKernels: boolean;
   /** Threads an operator uses on the CPU. */
   threads: number;
 }

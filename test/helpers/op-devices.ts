@@ -2,10 +2,13 @@
 import { engine } from '../../lib/native/engine.js';
 import type { TensorArray, TensorHandle } from '../../lib/native/surface.js';
 
+const { cudaAvailable, cudaKernels } = engine().info();
+const withoutKernels = cudaKernels ? false : 'the CUDA kernels were not built';
+
 /** `skip` is the reason why a device's tests cannot run, or false. */
 export const opDevices = [
   { device: 'cpu', skip: false },
-  { device: 'cuda', skip: engine().info().cudaAvailable ? false : 'no CUDA device answers' },
+  { device: 'cuda', skip: cudaAvailable ? withoutKernels : 'no CUDA device answers' },
 ] as const;
 
 export async function onDevice(

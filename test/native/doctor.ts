@@ -2,7 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { adviceFor, adviceForSignal } from '../../lib/native/doctor/advice.js';
-import { cudaFindings, cudaVersion } from '../../lib/native/doctor/driver.js';
+import { cudaFindings, cudaVersion, kernelsFinding } from '../../lib/native/doctor/driver.js';
 import type { Finding } from '../../lib/native/doctor/finding.js';
 import { diskFinding, memoryFinding, nodeFinding, platformFinding } from '../../lib/native/doctor/machine.js';
 import { runProbe } from '../../lib/native/doctor/run-probe.js';
@@ -159,6 +159,9 @@ t.test('CUDA: build, driver, device', (t) => {
     name: 'driver',
     detail: 'NVIDIA 580.65',
   });
+  t.same(kernelsFinding(cpu, true), []);
+  t.match(kernelsFinding(cuda, true), [{ name: 'CUDA kernels', status: 'ok' }]);
+  t.match(kernelsFinding(cuda, false), [{ status: 'note', advice: /nvcc.*npm run build:native/ }]);
   t.end();
 });
 

@@ -1,5 +1,5 @@
 /** What cannot be loaded is refused, in processes of their own: a libtorch stays loaded until its process ends. */
-import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { findLibtorch } from '../../lib/native/libtorch.js';
@@ -146,6 +146,38 @@ t.test('a damaged or missing binary is an ADDON error that names it', async (t) 
       t.match(outcome, { code: 'ADDON', own: true, message: /npm run build:native/ });
       t.ok(outcome.message!.includes(join(folder, 'native')), 'names the folder');
     });
+});
+
+t.test('kernels for CUDA are opened where libtorch has CUDA, and damaged ones are an ADDON error', async (t) => {
+  const withKernels = (kernels: string | Buffer) => ({
+    'loader/build/Release/loader.node': binaries.loader,
+    [`${engineName}/build/Release/engine.node`]: binaries.engine,
+    [`${engineName}/build/Release/cuda_ops.so`]: kernels,
+  });
+  // A libtorch whose files say that it has CUDA.
+  const cuda = t.testdir({ lib: {} });
+  for (const name of readdirSync(libtorch.root).filter((name) => name !== 'lib'))
+    symlinkSync(join(libtorch.root, name), join(cuda, name));
+  for (const name of readdirSync(join(libtorch.root, 'lib')))
+    symlinkSync(join(libtorch.root, 'lib', name), join(cuda, 'lib', name));
+  if (!libtorch.cuda) writeFileSync(join(cuda, 'lib/libtorch_cuda.so'), 'no library');
+  const onCuda = { DINOV3_SEG_LIBTORCH: cuda };
+  const whole = readFileSync(binaries.loader);
+  for (const [name, kernels] of [
+    ['text', Buffer.from('no library')],
+    ['cut', whole.subarray(0, whole.length / 2)],
+  ] as const)
+    await t.test(name, async (t) => {
+      const outcome = await load(t, packageWith(t, withKernels(kernels)), onCuda);
+      t.match(outcome, { code: 'ADDON', own: true, message: /CUDA kernels in .*cuda_ops\.so do not load/ });
+    });
+  await t.test('any library that loads', async (t) => {
+    t.same(await load(t, packageWith(t, withKernels(binaries.loader)), onCuda), { loaded: libtorch.series });
+  });
+  await t.test('a libtorch without CUDA does not open them', { skip: libtorch.cuda }, async (t) => {
+    const folder = packageWith(t, withKernels(Buffer.from('no library')));
+    t.same(await load(t, folder, given), { loaded: libtorch.series });
+  });
 });
 
 t.test('a prebuilt binary loads, and a build from source goes before it', async (t) => {

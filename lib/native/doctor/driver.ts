@@ -64,6 +64,16 @@ function isOlder(version: string, than: string): boolean {
   return false;
 }
 
+/** What is to be said about the fused kernels for CUDA; that those which are there load is the addon's finding. */
+export function kernelsFinding({ cuda }: Pick<Libtorch, 'cuda'>, built: boolean): Finding[] {
+  const name = 'CUDA kernels';
+  if (!cuda) return [];
+  if (built) return [{ name, status: 'ok', detail: 'fused kernels for training on cached outputs are there' }];
+  const detail = 'there are no fused kernels: on CUDA, training on cached outputs takes libtorch\'s own operators, and longer';
+  const advice = 'Install the CUDA toolkit (nvcc) and run `npm run build:native` in the package folder.';
+  return [{ name, status: 'note', detail, advice }];
+}
+
 /**
  * What is to be said about CUDA.
  *
