@@ -1,0 +1,217 @@
+/**
+ * Images per second of live and cached training in one run.
+ *   node bench/train.mjs [cpu|cuda] [records]
+ * The demo network is trained on drawn scenes, with and without the cache. For a head of the 7B's size (hidden 2048, 100
+ * queries, 128×128 masks, 512×512 labels, 26 classes) the cache holds made-up outputs, and the head's own part of a live
+ * step stands beside: the network's forward pass comes on top of that.
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ClassHead, Tensor, train } from '../dist/index.js';
+import { writeDemoDataset } from '../dist/demo/write-dataset.js';
+import { engine } from '../dist/native/engine.js';
+import { setting, writeNetwork } from './network.mjs';
+
+const device = process.argv[2] ?? 'cpu';
+const isCuda = device.startsWith('cuda');
+const e = engine();
+const { folder, model } = await writeNetwork();
+const described = isCuda ? e.devices().find(({ name }) => name.startsWith(device)).description : 'two cores';
+setting(`training on ${device} (${described}), kernels ${e.info().cudaKernels ? 'fused' : 'of the CPU'}`);
+
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const row = (...cells) =>
+  console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(46) : cell.padStart(14))).join(''));
+
+/** Images a second of training: the median of the epochs but the first. */
+async function demoRun(name, settings) {
+  const out = join(folder, name);
+  await train({
+    ...{ model, data: join(folder, 'data'), out, device, imageSize: 192, learningRate: 1e-3, patience: 0 },
+    ...settings,
+  });
+  const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').slice(1);
+  return median(lines.map((line) => JSON.parse(line).imagesPerSecond));
+}
+
+await writeDemoDataset(join(folder, 'data'), { train: 32, val: 2, seed: 1 });
+row('demo network, 192×192', 'live', 'cached', 'ratio');
+for (const batchSize of [1, 16]) {
+  const live = await demoRun(`live${batchSize}`, { mode: 'live', epochs: 3, batchSize });
+  const cached = await demoRun(`cached${batchSize}`, { mode: 'cached', epochs: 12, batchSize });
+  row(`  batch ${batchSize}, images/s`, live.toFixed(1), cached.toFixed(0), `${(cached / live).toFixed(0)}×`);
+}
+
+// A head of the 7B's size.
+const size = { hidden: 2048, queries: 100, grid: 128, label: 512, classes: 26 };
+const records = Number(process.argv[3] ?? (isCuda ? 512 : 48));
+const distinct = 8;
+
+function noise(length, scale, seed) {
+  const values = new Float32Array(length);
+  let state = seed * 2654435761 + 1;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    values[i] = (state / 2 ** 31 - 1) * scale;
+  }
+  return values;
+}
+
+/** Areas of 40 pixels and more, a twentieth ignored, as in photographs. */
+function areas(seed) {
+  const { label, classes } = size;
+  return Uint8Array.from({ length: label * label }, (_, i) => {
+    const [x, y] = [i % label, Math.floor(i / label)];
+    if (Math.floor((y + seed) / 25) % 20 === 7) return 255;
+    return (Math.floor((x + 13 * seed) / 40) * 7 + Math.floor(y / 60) * 5) % classes;
+  });
+}
+
+const samples = Array.from({ length: distinct }, (_, i) => ({
+  queries: Tensor.from(noise(size.queries * size.hidden, 2, i), [1, size.queries, size.hidden]),
+  masks: Tensor.from(noise(size.queries * size.grid ** 2, 6, 100 + i), [
+    1,
+    size.queries,
+    size.grid,
+    size.grid,
+  ]),
+  labels: Tensor.from(areas(i), [1, size.label, size.label]),
+}));
+const layout = [
+  { name: 'queries', shape: [size.queries, size.hidden], dtype: 'bfloat16' },
+  { name: 'masks', shape: [size.queries, size.grid, size.grid], dtype: 'bfloat16' },
+  { name: 'labels', shape: [size.label, size.label], dtype: 'uint8' },
+];
+const file = join(folder, 'records.bin');
+mkdirSync(folder, { recursive: true });
+const id = '0'.repeat(32);
+const writer = e.createCacheWriter(layout, id, join(folder, 'lock'));
+await e.openShard(writer, file, 0);
+const places = [];
+for (let i = 0; i < records; i++) {
+  const { queries, masks, labels } = samples[i % distinct];
+  const parts = { queries: queries.handle, masks: masks.handle, labels: labels.handle };
+  places.push(...(await e.appendRecords(writer, parts, size.classes)));
+}
+const store = e.createRecordStore({
+  ...{ layout, cacheId: id, files: [file], device },
+  file: new Int32Array(records),
+  offset: Float64Array.from(places, ({ offset }) => offset),
+  checksum: BigUint64Array.from(places, ({ checksum }) => BigInt(`0x${checksum}`)),
+});
+const held = await e.loadRecords(store);
+const bytes = e.recordBytes(layout);
+console.log(
+  `\nhead of the 7B's size: ${records} records of ${(bytes / 1e6).toFixed(2)} MB, ${held.onDevice} on the device`,
+);
+
+async function makeHeads(count) {
+  const head = ClassHead.create({ hidden: size.hidden, classes: size.classes, seed: 1 });
+  const { weight, bias } = await head.state();
+  head.dispose();
+  const repeated = (values) => {
+    const all = new Float32Array(count * values.length);
+    for (let i = 0; i < count; i++) all.set(values, i * values.length);
+    return all;
+  };
+  const w = Tensor.from(repeated(weight), [count, size.classes, size.hidden]);
+  const b = Tensor.from(repeated(bias), [count, size.classes]);
+  const heads = e.createHeads({
+    ...{ kind: 'class_embed', hidden: size.hidden, classes: size.classes, device, precision: 'bfloat16' },
+    ...{ losses: new Array(count).fill('reference'), weight: w.handle, bias: b.handle },
+  });
+  [w, b].forEach((tensor) => tensor.dispose());
+  return heads;
+}
+
+const adamw = { learningRate: 1e-4, weightDecay: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxNorm: 1 };
+
+/** Milliseconds an image: the median over rounds of all records. */
+async function cachedTime(count, batchSize) {
+  const heads = await makeHeads(count);
+  const order = Int32Array.from({ length: records }, (_, i) => (i * 7919) % records);
+  const steps = Math.ceil(records / batchSize);
+  const plan = {
+    ...{ records: order, batchSize, accumulate: 1, steps: new Array(count).fill(0) },
+    learningRates: new Float64Array(steps * count).fill(1e-4),
+    options: new Array(count).fill(adamw),
+  };
+  const times = [];
+  for (let round = 0; round < (isCuda ? 9 : 4); round++) {
+    const started = performance.now();
+    await e.trainCached(heads, store, plan, Infinity);
+    times.push((performance.now() - started) / records);
+  }
+  e.dispose(heads);
+  return median(times.slice(1));
+}
+
+/** Milliseconds of the head's part of a live step, its inputs on the device. */
+async function liveTime() {
+  const head = ClassHead.create({ hidden: size.hidden, classes: size.classes, device, seed: 1 });
+  const place = async ({ queries, masks, labels }) => ({
+    decoded: {
+      handles: {
+        queries: await e.toDevice(queries.handle, device),
+        masks: await e.toDevice(masks.handle, device),
+      },
+    },
+    labels: { handle: await e.toDevice(labels.handle, device) },
+  });
+  const placed = await Promise.all(samples.map(place));
+  const times = [];
+  for (let i = 0; i < (isCuda ? 60 : 12); i++) {
+    const { decoded, labels } = placed[i % distinct];
+    const started = performance.now();
+    await head.accumulate(decoded, labels);
+    await head.step();
+    times.push(performance.now() - started);
+  }
+  head.dispose();
+  return median(times.slice(2));
+}
+
+/** Bytes a second that an AdamW step over many parameters moves: what the device's memory gives a simple kernel. */
+async function bandwidth() {
+  const count = isCuda ? 2 ** 27 : 2 ** 24;
+  const zeros = async () => e.toDevice(e.tensor(new Float32Array(count), [1, count]), device);
+  const tensors = {
+    ...{ value: await zeros(), gradient: await zeros(), expAvg: await zeros(), expAvgSq: await zeros() },
+    coefficients: await e.toDevice(e.tensor(Float32Array.of(1, 1e-4, 1, 1, 1), [1, 5]), device),
+  };
+  const options = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, repeat: isCuda ? 20 : 2 };
+  const run = async () => {
+    const norms = await e.adamwStep(tensors, options);
+    await e.tensorData(norms);
+    e.dispose(norms);
+  };
+  await run();
+  const started = performance.now();
+  await run();
+  const seconds = (performance.now() - started) / 1000 / options.repeat;
+  Object.values(tensors).forEach((tensor) => e.dispose(tensor));
+  return (count * 4 * 9) / seconds; // the gradient is read twice, four arrays are read and written
+}
+
+const rate = await bandwidth();
+const floor = (bytes / rate) * 1000;
+console.log(
+  `memory gives ${(rate / 1e9).toFixed(0)} GB/s: reading a record once takes ${floor.toFixed(4)} ms`,
+);
+const live = await liveTime();
+row('', 'ms an image', 'images/s', 'over the floor');
+const show = (name, ms) => row(name, ms.toFixed(4), (1000 / ms).toFixed(0), `${(ms / floor).toFixed(1)}×`);
+show("  the head's part of a live step, batch 1", live);
+const single = {};
+for (const batchSize of [1, 16]) {
+  single[batchSize] = await cachedTime(1, batchSize);
+  show(`  cached, one head, batch ${batchSize}`, single[batchSize]);
+}
+for (const batchSize of [1, 16]) {
+  const sixteen = await cachedTime(16, batchSize);
+  show(`  cached, a sweep of 16 heads, batch ${batchSize}`, sixteen);
+  console.log(`    16 heads cost ${(sixteen / single[batchSize]).toFixed(2)} times one`);
+}
+e.dispose(store);
+e.dispose(writer);
+process.exit(0);
