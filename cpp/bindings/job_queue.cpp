@@ -13,6 +13,7 @@
 
 #include "bindings/lanes.h"
 #include "core/error.h"
+#include "core/threads.h"
 
 namespace dinov3_seg {
 namespace {
@@ -94,6 +95,7 @@ void Job::run() noexcept {
   try {
     const CurrentJob current(*control);
     check_cancelled();
+    use_operator_threads();
     finish = work();
   } catch (...) {
     failure = describe_current_exception();

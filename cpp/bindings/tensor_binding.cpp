@@ -12,6 +12,7 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "core/threads.h"
 #include "ops/ops.h"
 
 namespace dinov3_seg {
@@ -43,11 +44,11 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// setThreads(threads). Takes effect in the queue's threads too: libtorch keeps one number a process.
+/// setThreads(threads)
 Napi::Value set_threads(const Napi::CallbackInfo& info) {
   const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   if (threads < 1 || threads > 1024) fail("INVALID_ARGUMENT", "threads must be 1 to 1024");
-  at::set_num_threads(static_cast<int>(threads));
+  set_operator_threads(static_cast<int>(threads));
   return info.Env().Undefined();
 }
 

@@ -454,7 +454,7 @@ export interface AdamwTensors {
 export interface Engine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
-  /** Threads an operator uses on the CPU. */
+  /** Threads an operator uses on the CPU, from the next job on. */
   setThreads(threads: number): void;
 
   /** Copies `data` into a CPU tensor of the array's dtype. */

@@ -1,0 +1,143 @@
+/**
+ * The operators of training on cached outputs, libtorch's own against the fused kernels, at the 7B's size.
+ *   node bench/score-loss.mjs [cpu|cuda] [threads]
+ * A time is of one call out of many in a row, of which a value is read back at the end; median of the rounds.
+ */
+import { cpus } from 'node:os';
+import { engine } from '../dist/native/engine.js';
+import { setting } from './network.mjs';
+
+const [device = 'cpu', threads] = process.argv.slice(2);
+const e = engine();
+if (threads !== undefined) e.setThreads(Number(threads));
+const info = e.info();
+const isCuda = device.startsWith('cuda');
+if (isCuda && !info.cudaKernels)
+  console.log('# The CUDA kernels were not built: both columns are plain libtorch');
+const hardware = isCuda
+  ? e.devices().find(({ name }) => name.startsWith(device)).description
+  : cpus()[0].model;
+setting(`score_loss, score_counts and adamw_step on ${device} (${hardware})`);
+
+const [classes, grid, size, parameters] = [26, 128, 512, 53_274];
+const megabytes = (bytes) => bytes / 1e6;
+const rounds = isCuda ? 15 : 9;
+
+/** Labels as in photographs: areas of 40 pixels and more, a twentieth ignored. */
+function makeLabels(batch) {
+  return Uint8Array.from({ length: batch * size * size }, (_, i) => {
+    const [x, y] = [i % size, Math.floor(i / size)];
+    if (Math.floor(y / 25) % 20 === 7) return 255;
+    return (Math.floor(x / 40) * 7 + Math.floor(y / 60) * 5 + Math.floor(i / size ** 2)) % classes;
+  });
+}
+
+function makeScores(length) {
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) values[i] = ((i * 2654435761) % 4096) / 1024;
+  return values;
+}
+
+const place = async (data, shape) => e.toDevice(e.tensor(data, shape), device);
+
+/** Milliseconds of one call: the median over rounds of `repeat` calls and reading back. */
+async function time(call, repeat) {
+  const read = async (tensor) => {
+    await e.tensorData(tensor);
+    e.dispose(tensor);
+  };
+  await read(await call(2));
+  const times = [];
+  for (let round = 0; round < rounds; round++) {
+    const started = performance.now();
+    await read(await call(repeat));
+    times.push((performance.now() - started) / repeat);
+  }
+  return times.sort((a, b) => a - b)[rounds >> 1];
+}
+
+const milliseconds = (value) => (value < 1 ? `${(1000 * value).toFixed(1)} µs` : `${value.toFixed(2)} ms`);
+
+/** `bytes`: what must be read and written at least. */
+async function row(name, bytes, call) {
+  const repeats = isCuda ? { plain: 10, fused: 200 } : { plain: 1, fused: 5 };
+  const plain = await time((repeat) => call({ plain: true, repeat }), repeats.plain);
+  const fused = await time((repeat) => call({ plain: false, repeat }), repeats.fused);
+  const cells = [
+    name.padEnd(42),
+    milliseconds(plain).padStart(10),
+    milliseconds(fused).padStart(10),
+    `${(plain / fused).toFixed(1)}×`.padStart(8),
+    `${megabytes(bytes).toFixed(1)} MB`.padStart(10),
+    `${(megabytes(bytes) / fused).toFixed(1)} GB/s`.padStart(12),
+  ];
+  console.log(cells.join(' '));
+  return fused;
+}
+
+console.log(`${'operator'.padEnd(42)}      plain      fused    ratio  least traffic of the fused`);
+const fused = {};
+for (const [batch, heads] of [
+  [1, 1],
+  [1, 4],
+  [1, 16],
+  [16, 1],
+]) {
+  const length = batch * heads * classes * grid * grid;
+  const scores = await place(makeScores(length), [batch, heads, classes, grid, grid]);
+  const labels = await place(makeLabels(batch), [batch, size, size]);
+  const title = (name) => `${name} B=${batch} N=${heads}`;
+  const loss = (loss, gradient) => async (options) => {
+    const losses = new Array(heads).fill(loss);
+    const result = await e.scoreLoss(scores, labels, { losses, gradient, ...options });
+    if (result.gradient) e.dispose(result.gradient);
+    return result.sums;
+  };
+  const read = 4 * length + batch * size * size;
+  fused[title('')] = await row(
+    title('cross entropy, gradient'),
+    read + 4 * length,
+    loss('cross-entropy', true),
+  );
+  await row(title('cross entropy'), read, loss('cross-entropy', false));
+  await row(title('nll, gradient'), read + 4 * length, loss('nll', true));
+  await row(title('counts'), read, (options) => e.scoreCounts(scores, labels, options));
+  e.dispose(labels);
+  if (batch === 1 && heads === 1) {
+    // The kernel for CUDA looks at a cell's labels once where they are equal.
+    const noise = await place(
+      makeLabels(1).map((_, i) => (i * 2654435761) % classes),
+      [1, size, size],
+    );
+    await row('the first, every pixel of another class', read + 4 * length, (options) =>
+      e
+        .scoreLoss(scores, noise, { losses: ['cross-entropy'], gradient: true, ...options })
+        .then(({ sums, gradient }) => (e.dispose(gradient), sums)),
+    );
+  }
+  e.dispose(scores);
+}
+for (const heads of [1, 16]) {
+  const zeros = () => place(new Float32Array(heads * parameters), [heads, parameters]);
+  const tensors = {
+    value: await zeros(),
+    gradient: await zeros(),
+    expAvg: await zeros(),
+    expAvgSq: await zeros(),
+  };
+  const one = [1 - 1e-8, 1e-4, 0.03, 1, 1];
+  const coefficients = await place(
+    Float32Array.from({ length: 5 * heads }, (_, i) => one[i % 5]),
+    [heads, 5],
+  );
+  await row(`AdamW step N=${heads}`, 8 * 4 * heads * parameters, (options) =>
+    e.adamwStep({ ...tensors, coefficients }, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ...options }),
+  );
+}
+const [one, sixteenHeads, sixteenImages] = ['B=1 N=1', 'B=1 N=16', 'B=16 N=1'].map(
+  (name) => fused[` ${name}`],
+);
+console.log(
+  `# fused cross entropy with gradient: 16 heads take ${(sixteenHeads / one).toFixed(1)} times one; ` +
+    `${milliseconds(sixteenImages / 16)} an image of 16`,
+);
