@@ -173,11 +173,13 @@ async function liveTime() {
 
 /** Bytes a second that an AdamW step over many parameters moves: what the device's memory gives a simple kernel. */
 async function bandwidth() {
-  const count = isCuda ? 2 ** 27 : 2 ** 24;
-  const zeros = async () => e.toDevice(e.tensor(new Float32Array(count), [1, count]), device);
+  const [rows, columns] = isCuda ? [2048, 2 ** 16] : [64, 2 ** 18];
+  const count = rows * columns;
+  const zeros = async () => e.toDevice(e.tensor(new Float32Array(count), [rows, columns]), device);
+  const coefficients = Float32Array.from({ length: 5 * rows }, () => 1);
   const tensors = {
     ...{ value: await zeros(), gradient: await zeros(), expAvg: await zeros(), expAvgSq: await zeros() },
-    coefficients: await e.toDevice(e.tensor(Float32Array.of(1, 1e-4, 1, 1, 1), [1, 5]), device),
+    coefficients: await e.toDevice(e.tensor(coefficients, [rows, 5]), device),
   };
   const options = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, repeat: isCuda ? 20 : 2 };
   const run = async () => {

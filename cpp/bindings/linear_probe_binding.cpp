@@ -34,18 +34,19 @@ Napi::Value probe_forward(const Napi::CallbackInfo& info) {
 
 /// probeLoss(probe, features, labels): Promise<LossResult>
 Napi::Value probe_loss(const Napi::CallbackInfo& info) {
-  return run_job(
-      info, Lane::model,
-      [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]),
-       labels = tensor_argument(info[2])]() -> Finish {
-        const at::Tensor scores = probe->scores(features).unsqueeze(1);  // B×1×K×h×w
-        const int64_t losses[] = {static_cast<int64_t>(ScoreLoss::cross_entropy)};
-        const at::Tensor sums =
-            std::get<0>(score_loss(scores, labels.to(probe->device()), {}, losses, false)).sum({0, 1}).cpu();
-        const auto sum = sums[0].item<double>(), pixels = sums[1].item<double>();
-        const LossResult result{pixels > 0 ? sum / pixels : 0.0, static_cast<int64_t>(pixels)};
-        return [result](Napi::Env env) { return loss_object(env, result); };
-      });
+  return run_job(info, Lane::model,
+                 [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]),
+                  labels = tensor_argument(info[2])]() -> Finish {
+                   const at::Tensor scores = probe->scores(features).unsqueeze(1);  // B×1×K×h×w
+                   const int64_t losses[] = {static_cast<int64_t>(ScoreLoss::cross_entropy)};
+                   const at::Tensor sums =
+                       std::get<0>(score_loss(scores, labels.to(probe->device()), {}, losses, false))
+                           .sum(at::IntArrayRef{0, 1})
+                           .cpu();
+                   const auto sum = sums[0].item<double>(), pixels = sums[1].item<double>();
+                   const LossResult result{pixels > 0 ? sum / pixels : 0.0, static_cast<int64_t>(pixels)};
+                   return [result](Napi::Env env) { return loss_object(env, result); };
+                 });
 }
 
 /// probeClassMap(probe, features, {width, height}): Promise<TensorHandle>

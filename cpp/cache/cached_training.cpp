@@ -1,6 +1,7 @@
 #include "cache/cached_training.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -88,6 +89,8 @@ TrainingResult train_cached(TrainedHeads& heads, const std::shared_ptr<const Rec
                             const TrainingPlan& plan, double seconds) {
   check(heads, plan);
   if (plan.batches.empty()) fail("INVALID_ARGUMENT", "there is no batch to train on");
+  // Formulas give the gradients: autograd's share of each operator's call is left out.
+  const c10::InferenceMode inference;
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   const Schedule schedule = make_schedule(heads, plan);
   BatchLoader loader(store, plan.batches);
@@ -114,6 +117,7 @@ TrainingResult train_cached(TrainedHeads& heads, const std::shared_ptr<const Rec
 
 HeadCounts evaluate_cached(TrainedHeads& heads, const std::shared_ptr<const RecordStore>& store,
                            const std::vector<int64_t>& records) {
+  const c10::InferenceMode inference;
   // On the CPU one image at a time keeps the scores in the processor's cache.
   const int64_t size = store->device().is_cpu() ? 1 : evaluation_batch;
   std::vector<std::vector<int64_t>> batches;

@@ -117,9 +117,9 @@ void LinearProbeHeads::move_running(const Statistics& statistics, const at::Tens
 void LinearProbeHeads::backward(const at::Tensor& features, const at::Tensor& d_scores,
                                 const Statistics& statistics) {
   const int64_t images = features.size(0), rows = heads() * classes_;
-  const at::Tensor d_rows = d_scores.reshape({images, rows, -1});            // B×NK×hw
-  const at::Tensor d_sum = d_rows.sum({0, 2}).view({heads(), classes_, 1});  // N×K×1
-  at::Tensor products = at::zeros({rows, width_}, features.options());       // NK×C
+  const at::Tensor d_rows = d_scores.reshape({images, rows, -1});                           // B×NK×hw
+  const at::Tensor d_sum = d_rows.sum(at::IntArrayRef{0, 2}).view({heads(), classes_, 1});  // N×K×1
+  at::Tensor products = at::zeros({rows, width_}, features.options());                      // NK×C
   products.addbmm_(d_rows, features.flatten(2).transpose(1, 2));
   const at::Tensor deviation = (statistics.variance + batch_norm_epsilon).rsqrt().unsqueeze(1);  // N×1×C
   const at::Tensor normalised = products.view({heads(), classes_, width_})

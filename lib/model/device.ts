@@ -2,10 +2,11 @@
 import { engine } from '../native/engine.js';
 
 /**
- * `auto` is the first CUDA device where one answers, else the CPU. Every other name is passed on as it is:
+ * `auto` is the first CUDA device where one answers, else the CPU; `cuda` is `cuda:0`. Every other name is passed on as it is:
  * a CUDA device that was asked for and is not there is an error of the engine, never the CPU instead.
  */
 export function resolveDevice(device: string): string {
+  if (device === 'cuda') return 'cuda:0';
   if (device !== 'auto') return device;
   return engine().info().cudaAvailable ? 'cuda:0' : 'cpu';
 }
