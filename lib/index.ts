@@ -87,7 +87,25 @@ export {
   type RgbImage,
 } from './data/decode.js';
 
-export { readConfigFile, resolveConfig, trainDefaults, type TrainConfig } from './train/config.js';
+export {
+  headKinds,
+  lossNames,
+  readConfigFile,
+  resolveConfig,
+  trainDefaults,
+  type HeadKind,
+  type LossName,
+  type TrainConfig,
+} from './train/config.js';
+export { makeCache, type MadeCache } from './train/make-cache.js';
+export type { SweepRow } from './train/sweep.js';
+export type { SweepSettings } from './train/sweep-settings.js';
+export { checkCache, listCaches, removeCache, type CacheCheck, type CacheSummary } from './cache/manage.js';
+export { cacheDtypes, type CacheContent, type CacheDtype, type CacheKey } from './cache/key.js';
+export type { ViewSettings } from './cache/views.js';
+export type { Damage } from './cache/cache-folder.js';
+export type { FillSummary } from './cache/fill-cache.js';
+export type { PassForecast } from './cache/forecast.js';
 export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
 export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics, RunPosition } from './train/run-folder.js';

@@ -14,6 +14,7 @@ import { cacheId, keyDifferences, sha256, type CacheKey } from './key.js';
 export interface Damage {
   /** The record, as `train seq/frame view 0`; null where it is not a record. */
   record: string | null;
+  /** Which file, where, and what is wrong. */
   reason: string;
 }
 

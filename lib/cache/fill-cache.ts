@@ -42,7 +42,7 @@ export interface FillProgress {
 }
 
 /** What a pass did. */
-export interface FillResult {
+export interface FillSummary {
   /** Records that were there and whole. */
   kept: number;
   /** Records that were made. */
@@ -53,8 +53,12 @@ export interface FillResult {
   bytes: number;
   /** Of making them. */
   seconds: number;
+  /** What was told of it after its first images; null where nothing was to be made. */
   forecast: PassForecast | null;
-  /** By {@link recordId}: every record that the cache should hold. */
+}
+
+/** {@link FillSummary}, and every record that the cache should hold, by {@link recordId}. */
+export interface FillResult extends FillSummary {
   entries: Map<string, IndexEntry>;
 }
 

@@ -8,6 +8,7 @@ import type { CacheKey } from './key.js';
 
 /** A cache of network outputs, as `cache list` shows it. */
 export interface CacheSummary {
+  /** Its folder. */
   path: string;
   /** What it was made with. */
   key: CacheKey;
@@ -15,6 +16,14 @@ export interface CacheSummary {
   records: number;
   /** Of all its files. */
   sizeBytes: number;
+}
+
+/** What reading a cache's records told. */
+export interface CacheCheck {
+  /** That are whole. */
+  records: number;
+  /** What is not. */
+  damage: Damage[];
 }
 
 /** The caches in a folder: itself, or its sub-folders. @throws DinoSegError FILE_NOT_FOUND, IO */
@@ -43,10 +52,7 @@ async function summaryOf(path: string): Promise<CacheSummary | undefined> {
 }
 
 /** Reads every record of a cache: how many are whole, and what is damaged. @throws DinoSegError CACHE, IO */
-export async function checkCache(
-  path: string,
-  options: JobOptions = {},
-): Promise<{ records: number; damage: Damage[] }> {
+export async function checkCache(path: string, options: JobOptions = {}): Promise<CacheCheck> {
   const { whole, damage } = await (await CacheFolder.find(path)).verify(options);
   return { records: whole.size, damage };
 }

@@ -10,10 +10,13 @@ export interface ViewSettings {
   jittered: number;
   /** Of the jitter; 0 without it. */
   seed: number;
-  /** Strengths of the jitter, as in {@link TrainConfig}; 0 without it. */
+  /** Strength of the jitter, 0…1; 0 without it. */
   brightness: number;
+  /** Strength of the jitter, 0…1. */
   contrast: number;
+  /** Strength of the jitter, 0…1. */
   saturation: number;
+  /** Strength of the jitter, 0…0.5 turns. */
   hue: number;
 }
 

@@ -1,13 +1,13 @@
 /** Filling a run's cache without training. */
 import { CacheFolder } from '../cache/cache-folder.js';
-import type { FillResult } from '../cache/fill-cache.js';
+import type { FillSummary } from '../cache/fill-cache.js';
 import { cachePath, fillRunCache, runCacheKey } from './cached-outputs.js';
 import type { TrainConfig } from './config.js';
 import type { TrainHooks } from './loop.js';
 import { completeConfig, openDatasets } from './open-run.js';
 
 /** What was made, and where. */
-export interface MadeCache extends Omit<FillResult, 'entries'> {
+export interface MadeCache extends FillSummary {
   /** The cache's folder. */
   path: string;
 }

@@ -64,6 +64,15 @@ export interface RunDescription {
   data: { train: number; val: number; digest: string };
 }
 
+/** Infinite for a line that a stopped write cut short. */
+function epochOf(line: string): number {
+  try {
+    return (JSON.parse(line) as EpochMetrics).epoch;
+  } catch {
+    return Infinity;
+  }
+}
+
 /** The line of an epoch that is done; `rate`: what its learning rates follow from. */
 export function epochMetrics(
   position: Pick<RunPosition, 'epoch' | 'lossSum' | 'images' | 'seconds'>,
@@ -175,7 +184,7 @@ export class RunFolder {
     if (!existsSync(path)) return;
     const lines = (await readText(path))
       .split('\n')
-      .filter((line) => line !== '' && (JSON.parse(line) as EpochMetrics).epoch < epoch);
+      .filter((line) => line !== '' && epochOf(line) < epoch);
     await atomicWriteFile(path, lines.map((line) => `${line}\n`).join(''));
   }
 

@@ -6,8 +6,11 @@ import { lossNames, type LossName, type TrainConfig } from './config.js';
 
 /** What differs between the heads of a sweep. */
 export interface SweepSettings {
+  /** At the start, as in {@link TrainConfig}. */
   learningRate: number;
+  /** Of AdamW. */
   weightDecay: number;
+  /** What the head learns from. */
   loss: LossName;
   /** As in {@link TrainConfig}. */
   classWeights: string;
