@@ -1,6 +1,7 @@
 #include "cache/record_store.h"
 
 #include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -33,6 +34,8 @@ ResidentBudget free_budget(c10::Device device) {
   constexpr int64_t reserve = int64_t{1} << 30;
   if (device.is_cpu()) return {0, 0};
   ResidentBudget budget{0, 0};
+  // What a network left behind is kept by libtorch's allocator: free for us, in use as the driver sees it.
+  at::accelerator::emptyCache();
   for (const DeviceDescription& found : list_devices()) {
     if (found.name == "cpu") budget.pinned_bytes = found.free_bytes / 4;
     if (found.name == device.str()) budget.device_bytes = found.free_bytes - found.total_bytes / 8 - reserve;
