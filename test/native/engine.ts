@@ -148,19 +148,24 @@ t.test('a damaged or missing binary is an ADDON error that names it', async (t) 
     });
 });
 
+/** The libtorch in use, with a file that says that it has CUDA. One that has it finds its other libraries only in its place. */
+function claimingCuda(t: Test): string {
+  const folder = t.testdir({ lib: {} });
+  for (const name of readdirSync(libtorch.root).filter((name) => name !== 'lib'))
+    symlinkSync(join(libtorch.root, name), join(folder, name));
+  for (const name of readdirSync(join(libtorch.root, 'lib')))
+    symlinkSync(join(libtorch.root, 'lib', name), join(folder, 'lib', name));
+  writeFileSync(join(folder, 'lib/libtorch_cuda.so'), 'no library');
+  return folder;
+}
+
 t.test('kernels for CUDA are opened where libtorch has CUDA, and damaged ones are an ADDON error', async (t) => {
   const withKernels = (kernels: string | Buffer) => ({
     'loader/build/Release/loader.node': binaries.loader,
     [`${engineName}/build/Release/engine.node`]: binaries.engine,
     [`${engineName}/build/Release/cuda_ops.so`]: kernels,
   });
-  // A libtorch whose files say that it has CUDA.
-  const cuda = t.testdir({ lib: {} });
-  for (const name of readdirSync(libtorch.root).filter((name) => name !== 'lib'))
-    symlinkSync(join(libtorch.root, name), join(cuda, name));
-  for (const name of readdirSync(join(libtorch.root, 'lib')))
-    symlinkSync(join(libtorch.root, 'lib', name), join(cuda, 'lib', name));
-  if (!libtorch.cuda) writeFileSync(join(cuda, 'lib/libtorch_cuda.so'), 'no library');
+  const cuda = libtorch.cuda ? libtorch.root : claimingCuda(t);
   const onCuda = { DINOV3_SEG_LIBTORCH: cuda };
   const whole = readFileSync(binaries.loader);
   for (const [name, kernels] of [
