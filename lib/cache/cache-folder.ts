@@ -1,13 +1,21 @@
 /** The folder of a cache: cache.json (what it is), index.jsonl (its records), records-*.bin, lock. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
-import { readIndex, recordId, rewriteIndex, type IndexEntry, type ReadIndex } from './index-file.js';
+import {
+  indexStamp,
+  lastOffsetsOf,
+  readIndex,
+  recordId,
+  rewriteIndex,
+  type IndexEntry,
+  type ReadIndex,
+} from './index-file.js';
 import { cacheId, keyDifferences, sha256, type CacheKey } from './key.js';
 
 /** Something of a cache that cannot be used, and why. */
@@ -35,6 +43,9 @@ export function describeRecord({ split, name, view }: IndexEntry): string {
 
 /** A cache's folder as it was found: what is whole in it, and what is not. */
 export class CacheFolder {
+  /** Where the last record of each file ends, once it is tidy. */
+  ends: ReadonlyMap<number, number> = new Map();
+
   private constructor(
     readonly path: string,
     readonly key: CacheKey,
@@ -100,6 +111,8 @@ export class CacheFolder {
   ): Promise<CacheFolder> {
     const id = cacheId(key);
     const damage: Damage[] = [];
+    // Before the index: a writer names what it has written, so that sizes read now are below what the index names then.
+    const sizes = await recordFileSizes(path);
     const index = await readIndex(join(path, indexName), id);
     const layout = found?.layout ?? index.layout;
     if (!found && exists && index.wholeBytes > 0) {
@@ -118,6 +131,7 @@ export class CacheFolder {
         record: null,
         reason: `${join(path, indexName)}, line ${line}: the checksum does not fit`,
       });
+    damage.push(...cutOff(path, index, layout, sizes).map((reason) => ({ record: null, reason })));
     return new CacheFolder(path, key, id, layout, index, damage);
   }
 
@@ -127,7 +141,7 @@ export class CacheFolder {
 
   /** Path of a file of records. */
   recordFile(number: number): string {
-    return this.file(`records-${String(number).padStart(5, '0')}.bin`);
+    return this.file(recordFileName(number));
   }
 
   get indexPath(): string {
@@ -137,12 +151,6 @@ export class CacheFolder {
   /** Bytes of a record. */
   get recordBytes(): number {
     return this.layout ? engine().recordBytes(this.layout) : 0;
-  }
-
-  /** Where the last record of each file ends. */
-  get ends(): Map<number, number> {
-    const { recordBytes } = this;
-    return new Map([...this.index.lastOffsets].map(([file, offset]) => [file, offset + recordBytes]));
   }
 
   /** Writes cache.json. @throws DinoSegError CACHE when records of another layout are there; DISK_FULL, IO */
@@ -159,15 +167,39 @@ export class CacheFolder {
   }
 
   /**
-   * Makes description and index whole: damaged lines and records that are not kept go, and what a stopped write left at
-   * the index's end. Under the writer's lock.
+   * Makes the folder whole: damaged lines and records that are not kept go, and what stopped writes left. Under the
+   * writer's lock.
+   *
+   * @throws DinoSegError CACHE when another process wrote to the cache since it was read; DISK_FULL, IO.
    */
   async tidy(layout: RecordPart[], keep: ReadonlyMap<string, IndexEntry>): Promise<void> {
+    if ((await indexStamp(this.indexPath)) !== this.index.stamp)
+      throw new DinoSegError(
+        'CACHE',
+        `Another process wrote to the cache in ${this.path} while it was read. Run it again: what was made is used.`,
+      );
     await this.#describe(layout);
-    const { damagedLines, entries, wholeBytes } = this.index;
-    if (!this.index.layout || damagedLines.length > 0 || keep.size < entries.size)
-      await rewriteIndex(this.indexPath, this.id, layout, keep.values());
+    const { damagedLines, entries, wholeBytes, lastOffsets } = this.index;
+    const rewritten = !this.index.layout || damagedLines.length > 0 || keep.size < entries.size;
+    if (rewritten) await rewriteIndex(this.indexPath, this.id, layout, keep.values());
     else await truncate(this.indexPath, wholeBytes);
+    await this.#sweep(rewritten ? lastOffsetsOf(keep.values()) : lastOffsets);
+  }
+
+  /** Cuts off what stands behind the last records, and removes files without one. */
+  async #sweep(lastOffsets: ReadonlyMap<number, number>): Promise<void> {
+    const { recordBytes } = this;
+    this.ends = new Map([...lastOffsets].map(([file, offset]) => [file, offset + recordBytes]));
+    try {
+      for (const [number, size] of await recordFileSizes(this.path)) {
+        const end = this.ends.get(number);
+        if (end === undefined) await rm(this.recordFile(number));
+        else if (size > end) await truncate(this.recordFile(number), end);
+      }
+      for (const name of await listFolder(this.path)) if (name.endsWith('.tmp')) await rm(this.file(name));
+    } catch (cause) {
+      throw writeError(this.path, cause);
+    }
   }
 
   /** The records of some entries, mapped: see `createRecordStore`. */
@@ -209,12 +241,6 @@ export class CacheFolder {
     }
   }
 
-  /** Numbers of the files of records that are there. */
-  async fileNumbers(): Promise<number[]> {
-    const numbers = (await listFolder(this.path)).map((name) => filePattern.exec(name)?.[1]);
-    return numbers.filter((number) => number !== undefined).map(Number);
-  }
-
   /** Removes the cache's files, and the folder where nothing else is in it. @throws DinoSegError IO */
   static async remove(path: string): Promise<void> {
     await CacheFolder.find(path).catch((error: unknown) => {
@@ -229,6 +255,41 @@ export class CacheFolder {
       throw writeError(path, cause);
     }
   }
+}
+
+function recordFileName(number: number): string {
+  return `records-${String(number).padStart(5, '0')}.bin`;
+}
+
+/** Sizes of the files of records that are there, by their numbers. */
+async function recordFileSizes(path: string): Promise<Map<number, number>> {
+  const sizes = new Map<number, number>();
+  for (const name of await listFolder(path)) {
+    const number = filePattern.exec(name)?.[1];
+    if (number !== undefined) sizes.set(Number(number), (await stat(join(path, name))).size);
+  }
+  return sizes;
+}
+
+/** Where an index ends too early: an incomplete line, and records that none of its lines names. */
+function cutOff(
+  path: string,
+  { cutBytes, lastOffsets }: ReadIndex,
+  layout: RecordPart[] | null,
+  sizes: ReadonlyMap<number, number>,
+): string[] {
+  const index = join(path, indexName);
+  const why = 'a pass was stopped, or still runs, or the file was cut short';
+  const found = cutBytes > 0 ? [`${index}: its last line is incomplete (${why})`] : [];
+  if (!layout) return found;
+  const recordBytes = engine().recordBytes(layout);
+  for (const [number, size] of sizes) {
+    const last = lastOffsets.get(number);
+    const behind = size - (last === undefined ? 0 : last + recordBytes);
+    if (behind >= recordBytes)
+      found.push(`${index}: names none of the last ${behind} bytes of ${recordFileName(number)} (${why})`);
+  }
+  return found;
 }
 
 function layoutText(layout: readonly RecordPart[]): string {

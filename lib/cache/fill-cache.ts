@@ -25,6 +25,8 @@ export interface FillOptions {
   datasets: Record<string, SegmentationDataset>;
   /** Images prepared ahead of the network. */
   prefetch: number;
+  /** A file of records is closed at this size. Default 1 GiB. */
+  fileBytes?: number;
   /** Stops after the current image; what is there stays, a later pass goes on with the next one. */
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: FillProgress) => void) | undefined;
@@ -62,8 +64,7 @@ export interface FillResult extends FillSummary {
   entries: Map<string, IndexEntry>;
 }
 
-/** A file of records is closed at this size. */
-const fileBytes = 2 ** 30;
+const defaultFileBytes = 2 ** 30;
 const syncMilliseconds = 5000;
 
 interface Wanted extends RecordName {
@@ -115,7 +116,7 @@ export async function fillCache(folder: CacheFolder, options: FillOptions): Prom
     entries,
   };
   if (missing.length === 0) {
-    if (checked.damage.length > 0) await mend(folder, checked.whole);
+    if (checked.damage.length > 0) await mend(folder, checked.whole, onLog);
     return result;
   }
   const pass = await Pass.begin(folder, checked.whole, missing, options);
@@ -128,11 +129,22 @@ export async function fillCache(folder: CacheFolder, options: FillOptions): Prom
   return { ...result, bytes: pass.bytes, seconds: pass.forecast.seconds, forecast: pass.forecast.made };
 }
 
-/** Damage without a record that is wanted: what is damaged of the index and the description is written again. */
-async function mend(folder: CacheFolder, whole: ReadonlyMap<string, IndexEntry>): Promise<void> {
-  const writer = await takeLock(folder);
+/**
+ * Damage without a record that is wanted: what is damaged of the index and the description is written again. While another
+ * process writes to the cache it is that one's to mend.
+ */
+async function mend(
+  folder: CacheFolder,
+  whole: ReadonlyMap<string, IndexEntry>,
+  onLog: (line: string) => void,
+): Promise<void> {
+  let writer: CacheWriterHandle | undefined;
   try {
+    writer = await takeLock(folder);
     if (folder.layout) await folder.tidy(folder.layout, whole);
+  } catch (error) {
+    if (!(error instanceof DinoSegError) || error.code !== 'CACHE') throw error;
+    onLog(`not mended: ${error.message}`);
   } finally {
     if (writer) engine().dispose(writer);
   }
@@ -195,10 +207,15 @@ class Pass {
     options: FillOptions,
   ): Promise<Pass> {
     const writer = await takeLock(folder);
-    if (writer) await folder.tidy(folder.layout!, whole);
-    const pass = new Pass(await options.loadModel(), folder, missing, options);
-    pass.#writer = writer;
-    return pass;
+    try {
+      if (writer) await folder.tidy(folder.layout!, whole);
+      const pass = new Pass(await options.loadModel(), folder, missing, options);
+      pass.#writer = writer;
+      return pass;
+    } catch (error) {
+      if (writer) engine().dispose(writer);
+      throw error;
+    }
   }
 
   async run(): Promise<void> {
@@ -275,30 +292,28 @@ class Pass {
       await this.folder.tidy(layout, new Map());
     }
     const { recordBytes } = this.folder;
-    if (this.#file < 0 || this.#fileEnd + recordBytes > fileBytes) await this.#openFile();
+    const { fileBytes = defaultFileBytes } = this.options;
+    if (this.#file < 0) await this.#openLastFile(fileBytes);
+    else if (this.#fileEnd + recordBytes > fileBytes) await this.#openFile(this.#file + 1, 0);
     const [written] = await engine().appendRecords(this.#writer, parts, classes);
     this.#fileEnd = written!.offset + recordBytes;
     this.bytes += recordBytes;
     return written!;
   }
 
-  /** Goes on with the last file where it is whole and has room; else begins a new one. */
-  async #openFile(): Promise<void> {
-    const { folder } = this;
-    const numbers = [...(await folder.fileNumbers()), ...folder.ends.keys(), this.#file];
-    const last = Math.max(...numbers);
-    const end = folder.ends.get(last) ?? 0;
-    const hasRoom = this.#file < 0 && last >= 0 && end + folder.recordBytes <= fileBytes;
-    const size = hasRoom
-      ? await stat(folder.recordFile(last)).then(
-          ({ size }) => size,
-          () => -1,
-        )
-      : -1;
-    const goesOn = hasRoom && size >= end;
-    this.#file = goesOn ? last : last + 1;
-    this.#fileEnd = goesOn ? end : 0;
-    await engine().openShard(this.#writer!, folder.recordFile(this.#file), this.#fileEnd);
+  /** Goes on with the last file where that has room; else begins a new one. */
+  async #openLastFile(fileBytes: number): Promise<void> {
+    const { ends, recordBytes } = this.folder;
+    const last = Math.max(-1, ...ends.keys());
+    const end = ends.get(last);
+    if (end !== undefined && end + recordBytes <= fileBytes) await this.#openFile(last, end);
+    else await this.#openFile(last + 1, 0);
+  }
+
+  async #openFile(number: number, end: number): Promise<void> {
+    this.#file = number;
+    this.#fileEnd = end;
+    await engine().openShard(this.#writer!, this.folder.recordFile(number), end);
   }
 
   /** Size and time of the whole pass; refuses it where the disk has no room. */

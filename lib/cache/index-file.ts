@@ -2,7 +2,7 @@
  * index.jsonl of a cache: first how a record lies in its file, then a line a record, later lines replacing earlier ones.
  * Each line has a checksum of its own.
  */
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile, readFile, stat } from 'node:fs/promises';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import type { RecordPart } from '../native/surface.js';
 import { sha256 } from './key.js';
@@ -35,10 +35,14 @@ export interface ReadIndex {
   layout: RecordPart[] | null;
   /** By {@link recordId}; the last line of each record. */
   entries: Map<string, IndexEntry>;
-  /** Numbers (from 1) of lines that are damaged; an incomplete last line, which a stopped write leaves, is none. */
+  /** Numbers (from 1) of lines that are damaged; an incomplete last line is none. */
   damagedLines: number[];
   /** Bytes of whole lines; what stands behind them is to be cut off. */
   wholeBytes: number;
+  /** Bytes of the incomplete last line. */
+  cutBytes: number;
+  /** Of the file when it was read: another one means that somebody wrote to it since. */
+  stamp: string;
   /** Files that lines name, with the offset of the last record in each. */
   lastOffsets: Map<number, number>;
 }
@@ -64,8 +68,21 @@ function parseLine(cacheId: string, line: string): IndexEntry | { layout: Record
   return JSON.parse(text) as IndexEntry | { layout: RecordPart[] };
 }
 
+/** Tells an index from what it is after a write; empty where there is none. */
+export async function indexStamp(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
+  } catch (cause) {
+    const error = readError(path, cause);
+    if (error.code !== 'FILE_NOT_FOUND') throw error;
+    return '';
+  }
+}
+
 /** Reads an index; one that does not exist is empty. */
 export async function readIndex(path: string, cacheId: string): Promise<ReadIndex> {
+  const stamp = await indexStamp(path);
   let content: Buffer;
   try {
     content = await readFile(path);
@@ -80,6 +97,8 @@ export async function readIndex(path: string, cacheId: string): Promise<ReadInde
     entries: new Map(),
     damagedLines: [],
     wholeBytes,
+    cutBytes: content.length - wholeBytes,
+    stamp,
     lastOffsets: new Map(),
   };
   const lines = content.toString('latin1', 0, wholeBytes).split('\n').slice(0, -1);
@@ -95,9 +114,20 @@ export async function readIndex(path: string, cacheId: string): Promise<ReadInde
       continue;
     }
     index.entries.set(recordId(entry), entry);
-    index.lastOffsets.set(entry.file, Math.max(entry.offset, index.lastOffsets.get(entry.file) ?? 0));
+    raiseOffset(index.lastOffsets, entry);
   }
   return index;
+}
+
+function raiseOffset(offsets: Map<number, number>, { file, offset }: IndexEntry): void {
+  offsets.set(file, Math.max(offset, offsets.get(file) ?? 0));
+}
+
+/** The offset of the last record in each file that entries name. */
+export function lastOffsetsOf(entries: Iterable<IndexEntry>): Map<number, number> {
+  const offsets = new Map<number, number>();
+  for (const entry of entries) raiseOffset(offsets, entry);
+  return offsets;
 }
 
 /** Appends lines. */

@@ -3,6 +3,7 @@ import type { ClassSet } from '../data/class-set.js';
 import { writeHeadFile, type HeadValues } from '../model/head-file.js';
 import type { HeadMetadata, Precision } from '../model/head-metadata.js';
 import { probeValuesOf, writeProbeFile } from '../model/probe-file.js';
+import type { TrainingPlanResult } from '../native/surface.js';
 import type { CachedOutputs } from './cached-outputs.js';
 import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from './head-group.js';
 import { cosineLearningRate, schedule } from './schedule.js';
@@ -31,8 +32,8 @@ export interface CachedHeadsOptions {
 export interface TrainedSlice {
   batches: number;
   images: number;
-  /** Sum over the batches of loss times images, a head each. */
-  lossSums: number[];
+  /** Of each head and batch, loss times images. */
+  losses: number[][];
   /** Heads whose loss or gradient is not finite any more. */
   lost: boolean[];
 }
@@ -86,7 +87,7 @@ export class CachedHeads implements Disposable {
     const { batchSize, accumulate } = this.options;
     const all = this.outputs.epochRecords(epoch);
     const folds = this.#recordFolds();
-    const lossSums = this.settings.map(() => 0);
+    const losses = this.settings.map((): number[] => []);
     const lost = this.settings.map(() => false);
     let records = all.subarray(firstBatch * batchSize);
     let batches = 0;
@@ -99,28 +100,29 @@ export class CachedHeads implements Disposable {
       const result = await group.train(this.outputs.store, plan, turn === 0 ? seconds : Infinity);
       batches = result.batches;
       records = records.subarray(0, batches * batchSize);
-      this.#sumUp(group, result, records.length, lossSums, lost);
+      this.#gather(group, result, records.length, losses, lost);
     }
-    return { batches, images: records.length, lossSums, lost };
+    return { batches, images: records.length, losses, lost };
   }
 
-  #sumUp(
+  #gather(
     group: HeadGroup,
-    { losses, norms, batches }: { losses: Float64Array; norms: Float32Array; batches: number },
+    result: TrainingPlanResult,
     images: number,
-    lossSums: number[],
+    losses: number[][],
     lost: boolean[],
   ): void {
     const { batchSize } = this.options;
+    const { norms, batches } = result;
     const heads = group.settings.length;
     for (const [head, { group: own, slot }] of this.members.entries()) {
       if (own !== group) continue;
       for (let batch = 0; batch < batches; batch++) {
         const count = Math.min(batchSize, images - batch * batchSize);
-        lossSums[head]! += losses[batch * heads + slot]! * count;
+        losses[head]!.push(result.losses[batch * heads + slot]! * count);
       }
       for (let step = slot; step < norms.length; step += heads) lost[head] ||= !Number.isFinite(norms[step]!);
-      lost[head] ||= !Number.isFinite(lossSums[head]!);
+      lost[head] ||= !losses[head]!.every(Number.isFinite);
     }
   }
 

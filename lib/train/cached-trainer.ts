@@ -62,9 +62,9 @@ export class CachedTrainer implements HeadTrainer {
   async *train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void> {
     const { batchesPerEpoch } = schedule({ ...this.config, images: this.outputs_.trainCount });
     for (let done = firstBatch; done < batchesPerEpoch;) {
-      const { batches, images, lossSums, lost } = await this.heads.train(epoch, done, sliceSeconds);
+      const { batches, images, losses, lost } = await this.heads.train(epoch, done, sliceSeconds);
       done += batches;
-      yield { batches, images, lossSum: lost[0] ? NaN : lossSums[0]!, stepped: true };
+      yield { batches, images, losses: lost[0] ? [NaN] : losses[0]!, stepped: true };
     }
   }
 

@@ -63,7 +63,7 @@ export class LiveTrainer implements HeadTrainer {
         const learningRate = cosineLearningRate(initial, step, totalSteps);
         await head.step({ learningRate, weightDecay, maxNorm });
       }
-      yield { batches: 1, images: batch.count, lossSum: loss * batch.count, stepped };
+      yield { batches: 1, images: batch.count, losses: [loss * batch.count], stepped };
     }
   }
 

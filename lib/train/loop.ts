@@ -106,10 +106,10 @@ async function trainEpoch(run: OpenRun, hooks: TrainHooks): Promise<void> {
     resumed = savedAt = performance.now();
     await run.folder.saveLast(trainer.head, position);
   };
-  for await (const { batches, images, lossSum, stepped } of trainer.train(position.epoch, position.batch)) {
+  for await (const { batches, images, losses, stepped } of trainer.train(position.epoch, position.batch)) {
     position.batch += batches;
-    assertFinite(lossSum / images, position);
-    position.lossSum += lossSum;
+    for (const loss of losses) position.lossSum += loss;
+    assertFinite(position.lossSum, position);
     position.images += images;
     reportTraining(run, hooks);
     if (!stepped) continue;

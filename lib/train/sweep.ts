@@ -137,7 +137,8 @@ class Sweep {
       const slice = await heads.train(position.epoch, position.batch, sliceSeconds);
       position.batch += slice.batches;
       position.images += slice.images;
-      slice.lossSums.forEach((sum, i) => (position.lossSums[i]! += sum));
+      for (const [i, losses] of slice.losses.entries())
+        for (const loss of losses) position.lossSums[i]! += loss;
       slice.lost.forEach((lost, i) => lost && (position.rows[i]!.outcome = 'lost'));
       const { epoch, images: done } = position;
       hooks.onProgress?.({ phase: 'train', epoch, epochs, done, total: this.outputs.trainCount, loss: null });

@@ -13,8 +13,8 @@ export interface SavableHead {
 export interface TrainedBatches {
   batches: number;
   images: number;
-  /** Sum over the batches of loss times images. */
-  lossSum: number;
+  /** Of each batch, loss times images: added up one by one, so that a sum does not depend on where a sitting ended. */
+  losses: number[];
   /** Whether an optimiser step ended them: only then can the state be saved. */
   stepped: boolean;
 }

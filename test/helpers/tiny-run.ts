@@ -7,12 +7,13 @@ import type { RunPosition } from '../../lib/train/run-folder.js';
 import { writeFormulaModel } from './network.js';
 import { readSafetensors, type Stored } from './safetensors.js';
 
-/** Settings of a run over ten drawn scenes; give `out` besides. */
+/** Settings of a run over drawn scenes, ten to train on and two to evaluate; give `out` besides. */
 export async function tinySettings(
   root: string,
+  scenes: { train?: number; val?: number; width?: number; height?: number } = {},
 ): Promise<Partial<TrainConfig> & { model: string; data: string }> {
   const data = join(root, 'data');
-  await writeDemoDataset(data, { train: 10, val: 2, width: 96, height: 64 });
+  await writeDemoDataset(data, { train: 10, val: 2, width: 96, height: 64, ...scenes });
   return {
     model: await writeFormulaModel(root),
     data,
