@@ -9,6 +9,16 @@
  *
  * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  */
+import type { CacheEngine, CacheWriterHandle, RecordStoreHandle } from './surface-cache.js';
+import type { HeadEngine, HeadHandle, ProbeHandle } from './surface-head.js';
+import type { HeadsEngine, HeadsHandle } from './surface-heads.js';
+import type { OpsEngine } from './surface-ops.js';
+
+export type * from './surface-cache.js';
+export type * from './surface-head.js';
+export type * from './surface-heads.js';
+export type * from './surface-ops.js';
+
 declare const kind: unique symbol;
 
 /** A tensor owned by the engine, on any device. */
@@ -19,28 +29,6 @@ export interface TensorHandle {
 export interface ModelHandle {
   readonly [kind]: 'model';
 }
-/** A class_embed head with its gradients and optimiser state. */
-export interface HeadHandle {
-  readonly [kind]: 'head';
-}
-/** Appends records to a cache; it holds the cache's lock while it lives. */
-export interface CacheWriterHandle {
-  readonly [kind]: 'cache writer';
-}
-/** Records of a cache, for reading. */
-export interface RecordStoreHandle {
-  readonly [kind]: 'record store';
-}
-/** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
-export interface HeadsHandle {
-  readonly [kind]: 'trained heads';
-}
-
-/** A trained linear probe. */
-export interface ProbeHandle {
-  readonly [kind]: 'linear probe';
-}
-
 /** Steers one call: made by `createJob`. */
 export interface JobHandle {
   readonly [kind]: 'job';
@@ -220,238 +208,8 @@ export interface ScoreOptions {
   outputHeight: number;
 }
 
-export interface HeadOptions {
-  hidden: number;
-  classes: number;
-  device: string;
-  /** Of the linear layer: bfloat16 autocast, or float32. */
-  precision: 'bfloat16' | 'float32';
-  /** K×C and K, float32. Without them: xavier uniform by `seed`, bias zero. */
-  weight?: TensorHandle;
-  bias?: TensorHandle;
-  seed?: number;
-}
-
-/** Of one AdamW step (Loshchilov & Hutter 2019); {@link defaultStepOptions} has the defaults. */
-export interface StepOptions {
-  /** Step size. */
-  learningRate: number;
-  /** Decoupled: times the learning rate, off the weights before the step. */
-  weightDecay: number;
-  /** Decay of the first moment. */
-  beta1: number;
-  /** Decay of the second moment. */
-  beta2: number;
-  /** Added to the root of the second moment. */
-  epsilon: number;
-  /** Global norm to clip to; 0: no clipping. */
-  maxNorm: number;
-}
-
-/** Weight K×C, bias K, their gradients and AdamW moments (copies, float32, on the CPU) and the steps taken. */
-export interface HeadState {
-  weight: TensorHandle;
-  bias: TensorHandle;
-  dWeight: TensorHandle;
-  dBias: TensorHandle;
-  expAvgWeight: TensorHandle;
-  expAvgBias: TensorHandle;
-  expAvgSqWeight: TensorHandle;
-  expAvgSqBias: TensorHandle;
-  steps: number;
-}
-
-/** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
-export interface HeadsOptions {
-  /**
-   * `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K, scoring `recipe`. `mask2former`: with an
-   * output for "no object", the last one, learning from queries that are matched with the classes of an image; R = K + 1,
-   * scoring `ade20k`.
-   */
-  kind: 'class_embed' | 'mask2former';
-  hidden: number;
-  classes: number;
-  device: string;
-  /** Of the linear layer, as for one head. */
-  precision: 'bfloat16' | 'float32';
-  /**
-   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
-   * scores.
-   */
-  losses?: readonly ('reference' | 'nll')[];
-  /** N×K, not negative; absent: 1. Of mask2former: of the matched queries. */
-  classWeights?: TensorHandle;
-  /** N×R×C and N×R. */
-  weight: TensorHandle;
-  bias: TensorHandle;
-}
-
-/** Linear probes side by side: batch norm and a 1×1 convolution on features. Legend: N heads, C width, K classes. */
-export interface ProbeHeadsOptions {
-  /** Batch norm is each head's own: over the images that it learns from. R = K, scores are logits. */
-  kind: 'linear_probe';
-  /** Channels of the features. */
-  width: number;
-  classes: number;
-  device: string;
-  /** One a head, of its normal(0, 0.01) weight; bias 0, gamma 1, beta 0. */
-  seeds: readonly number[];
-  /** N×K, not negative; absent: 1. */
-  classWeights?: TensorHandle;
-}
-
-/** What linear probes learn from, on any device. */
-export interface FeatureBatch {
-  /** Names the images: equal numbers stand for equal arrays. */
-  records: readonly number[];
-  /** B×C×h×w, float32 or bfloat16. */
-  features: TensorHandle;
-  /** B×H×W uint8, below K or 255 (not counted). */
-  labels: TensorHandle;
-}
-
-/** Outputs of the frozen network for some images, on any device. */
-export interface HeadBatch {
-  /** Names the images: equal numbers stand for equal arrays. */
-  records: readonly number[];
-  /** B×Q×C, float32 or bfloat16. */
-  queries: TensorHandle;
-  /** Logits B×Q×h×w (float32 or bfloat16), or their sigmoid as uint8 (255: 1). */
-  masks: TensorHandle;
-  /** B×H×W uint8, below K or 255 (not counted). */
-  labels: TensorHandle;
-}
-
-/**
- * N×P each, float32, on the CPU. A row is weight R×C row by row, then bias R; of a linear probe also gamma C and beta C of
- * the batch norm.
- */
-export interface HeadsState {
-  value: TensorHandle;
-  gradient: TensorHandle;
-  expAvg: TensorHandle;
-  expAvgSq: TensorHandle;
-  /** N×C, of linear probes. */
-  runningMean?: TensorHandle;
-  runningVar?: TensorHandle;
-}
-
-/** Of each image under each head. */
-export interface HeadsEvaluation {
-  /** B×N×2: Σ w·loss and Σ w, without class weights; their quotient is the image's loss. */
-  losses: Float64Array;
-  /** B×N×K×K counts, rows truth, columns prediction. */
-  confusion: Float64Array;
-}
-
-/** A trained linear probe, its batch norm with fixed statistics. Legend: C width of the features. All float32. */
-export interface ProbeOptions {
-  device: string;
-  /** K×C of the 1×1 convolution. */
-  weight: TensorHandle;
-  /** K. */
-  bias: TensorHandle;
-  /** C each, of the batch norm. */
-  gamma: TensorHandle;
-  beta: TensorHandle;
-  runningMean: TensorHandle;
-  runningVar: TensorHandle;
-}
-
-/** Cross entropy of a batch. */
-export interface LossResult {
-  /** Mean cross entropy over the pixels that count; 0 when there are none. */
-  loss: number;
-  /** Pixels that count (label not ignored). */
-  pixels: number;
-}
-
-/** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */
-export interface RecordPart {
-  name: string;
-  /** Without the batch. */
-  shape: number[];
-  /** float32 or bfloat16; masks also uint8 (their sigmoid), labels uint8. */
-  dtype: DType;
-}
-
-/** Where a record went in its file; `checksum`: XXH64 in 16 hexadecimal digits. */
-export interface WrittenRecord {
-  offset: number;
-  checksum: string;
-  /** Labelled pixels of each class. */
-  classPixels: number[];
-}
-
-/** Records by their places: `file` an index into `files`, `offset` in it, one of each a record. */
-export interface RecordStoreOptions {
-  layout: RecordPart[];
-  cacheId: string;
-  files: string[];
-  file: Int32Array;
-  offset: Float64Array;
-  checksum: BigUint64Array;
-  device: string;
-}
-
-/** An epoch, or what is left of one. Legend: N heads, S steps. */
-export interface TrainingPlan {
-  /** Records in the order of training. */
-  records: Int32Array;
-  batchSize: number;
-  /** Batches a step; what is left at the end makes a step of its own. */
-  accumulate: number;
-  /** S×N. */
-  learningRates: Float64Array;
-  /** N; their `learningRate` is not used. */
-  options: StepOptions[];
-  /** N, taken before. */
-  steps: number[];
-  /** A record each: the head that leaves it out, or −1. */
-  folds?: Int32Array;
-}
-
-/** What was done of a plan. */
-export interface TrainingPlanResult {
-  /** All, or up to the step at which the time was over. */
-  batches: number;
-  /** Batches × N. */
-  losses: Float64Array;
-  /** Steps × N, before clipping; one that is not finite: the head is lost. */
-  norms: Float32Array;
-  /** N, taken now. */
-  steps: number[];
-}
-
-/** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares (cpp/ops/ops.h). */
-export type ScoreLoss = 'cross-entropy' | 'nll';
-
-/** How an operator is called; for tests and benches. */
-export interface OpOptions {
-  /** libtorch's own operators instead of a fused kernel. */
-  plain?: boolean;
-  /** How often it is run. Default: 1. */
-  repeat?: number;
-}
-
-export interface ScoreLossOptions extends OpOptions {
-  /** One a head. */
-  losses: readonly ScoreLoss[];
-  /** N×K float32. Default: 1. */
-  classWeights?: TensorHandle;
-  gradient?: boolean;
-}
-
-/** Tensors that an AdamW step changes, N×P, and its coefficients, N×5 (cpp/ops/ops.h). */
-export interface AdamwTensors {
-  value: TensorHandle;
-  gradient: TensorHandle;
-  expAvg: TensorHandle;
-  expAvgSq: TensorHandle;
-  coefficients: TensorHandle;
-}
-
-export interface Engine {
+/** Everything that the engine exports. */
+export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, OpsEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Threads an operator uses on the CPU, from the next job on. */
@@ -542,120 +300,6 @@ export interface Engine {
   /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
   exportModel(model: ModelHandle, head: HeadHandle, path: string, job?: JobHandle): Promise<void>;
 
-  createHead(options: HeadOptions): HeadHandle;
-  /** The model's own class_embed as a head. */
-  headOfModel(model: ModelHandle, precision: 'bfloat16' | 'float32'): HeadHandle;
-  /** Logits B×Q×K (float32) of queries B×Q×C. */
-  headForward(head: HeadHandle, queries: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
-  /** Adds to the gradients, from queries B×Q×C and the gradient of the logits B×Q×K. */
-  headBackward(head: HeadHandle, queries: TensorHandle, dLogits: TensorHandle): Promise<void>;
-  /** Cross entropy on the dense scores (recipe scoring) resized to the labels B×H×W (uint8, 255 ignored). */
-  headLoss(head: HeadHandle, decoded: Decoded, labels: TensorHandle, job?: JobHandle): Promise<LossResult>;
-  /** headLoss, and its gradient times `scale` added to the head's gradients. */
-  headAccumulate(
-    head: HeadHandle,
-    decoded: Decoded,
-    labels: TensorHandle,
-    scale: number,
-  ): Promise<LossResult>;
-  /** The gradient of headLoss by libtorch's autograd: the truth that tests and benchmarks compare with. */
-  headAutograd(
-    head: HeadHandle,
-    decoded: Decoded,
-    labels: TensorHandle,
-    precision: 'bfloat16' | 'float32',
-  ): Promise<{ dWeight: TensorHandle; dBias: TensorHandle }>;
-  /** Clips, takes an AdamW step and clears the gradients; the norm is the one before clipping. */
-  headStep(head: HeadHandle, options: StepOptions): Promise<{ gradNorm: number }>;
-  headState(head: HeadHandle): Promise<HeadState>;
-  /** Replaces weights, gradients, moments and step count. */
-  headRestore(head: HeadHandle, state: HeadState): Promise<void>;
-
-  createHeads(options: HeadsOptions | ProbeHeadsOptions): HeadsHandle;
-  /**
-   * Mean loss of each head over the counted pixels of the batch; `scale` times its gradient is added to the gradients.
-   * `include` B×N float32, 0 or 1: which images a head learns from (absent: all). 0 where nothing counts.
-   */
-  headsAccumulate(
-    heads: HeadsHandle,
-    batch: HeadBatch | FeatureBatch,
-    scale: number,
-    include?: TensorHandle,
-  ): Promise<Float64Array>;
-  /**
-   * A step of all heads that are `active`, in which each has taken `steps`, this one included; clears all gradients.
-   * Betas and epsilon are AdamW's defaults. Gives the norms before clipping; a head whose norm is not finite is lost.
-   */
-  headsStep(
-    heads: HeadsHandle,
-    options: readonly StepOptions[],
-    steps: readonly number[],
-    active: readonly boolean[],
-  ): Promise<Float32Array>;
-  headsEvaluate(
-    heads: HeadsHandle,
-    batch: HeadBatch | FeatureBatch,
-    job?: JobHandle,
-  ): Promise<HeadsEvaluation>;
-  headsState(heads: HeadsHandle): Promise<HeadsState>;
-  headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
-  /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
-  leastCostAssignment(costs: TensorHandle): Promise<Int32Array>;
-
-  /** Bytes of a record. */
-  recordBytes(layout: RecordPart[]): number;
-  /** Takes the lock: CACHE while another writer has it. */
-  createCacheWriter(layout: RecordPart[], cacheId: string, lockPath: string): CacheWriterHandle;
-  /** Goes on with a file of records of which `sizeBytes` count (0: a new one). */
-  openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
-  /** Appends a record for each image of a batch; arrays by the layout's names. One call at a time. */
-  appendRecords(
-    writer: CacheWriterHandle,
-    parts: Record<string, TensorHandle>,
-    classes: number,
-  ): Promise<WrittenRecord[]>;
-  /** What was appended survives a power cut from here on. */
-  syncShard(writer: CacheWriterHandle): Promise<void>;
-  /** XXH64 of a file, 16 hexadecimal digits. */
-  contentDigest(path: string): Promise<string>;
-  /** Maps the records. */
-  createRecordStore(options: RecordStoreOptions): RecordStoreHandle;
-  /** Compares each record with its checksum; those that do not fit. */
-  verifyRecords(store: RecordStoreHandle, job?: JobHandle): Promise<{ record: number; reason: string }[]>;
-  /** Copies records to the device and to pinned memory as far as they fit; without a budget, what is free. */
-  loadRecords(
-    store: RecordStoreHandle,
-    budget?: { deviceBytes: number; pinnedBytes: number },
-    job?: JobHandle,
-  ): Promise<{ onDevice: number; inPinnedMemory: number }>;
-  /** Takes steps until the plan is done or `seconds` are over, at least one. */
-  trainCached(
-    heads: HeadsHandle,
-    store: RecordStoreHandle,
-    plan: TrainingPlan,
-    seconds: number,
-  ): Promise<TrainingPlanResult>;
-  /** Losses R×N×2 and counts R×N×K×K of R records. */
-  evaluateCached(heads: HeadsHandle, store: RecordStoreHandle, records: Int32Array): Promise<HeadsEvaluation>;
-
-  createProbe(options: ProbeOptions): ProbeHandle;
-  /** Scores (logits) B×K×h×w float32 of features B×C×h×w. */
-  probeForward(probe: ProbeHandle, features: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
-  /** Cross entropy of the scores resized to the labels B×H×W (uint8, 255 ignored). */
-  probeLoss(
-    probe: ProbeHandle,
-    features: TensorHandle,
-    labels: TensorHandle,
-    job?: JobHandle,
-  ): Promise<LossResult>;
-  /** Best class of each pixel, B×H×W uint8, at any size. */
-  probeClassMap(
-    probe: ProbeHandle,
-    features: TensorHandle,
-    options: { width: number; height: number },
-    job?: JobHandle,
-  ): Promise<TensorHandle>;
-
   /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
   prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;
   /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
@@ -686,19 +330,4 @@ export interface Engine {
     options: ScoreOptions,
     job?: JobHandle,
   ): Promise<Float32Array>;
-
-  toDevice(tensor: TensorHandle, device: string): Promise<TensorHandle>;
-  /** Σ w·loss and Σ w, B×N×2 float64, of scores B×N×K×h×w and labels B×H×W, and the gradient by the scores. */
-  scoreLoss(
-    scores: TensorHandle,
-    labels: TensorHandle,
-    options: ScoreLossOptions,
-  ): Promise<{ sums: TensorHandle; gradient?: TensorHandle }>;
-  /** Confusion counts B×N×K×K int64 (rows truth) of scores and labels as in {@link scoreLoss}. */
-  scoreCounts(scores: TensorHandle, labels: TensorHandle, options: OpOptions): Promise<TensorHandle>;
-  /** A step of N heads in place; gives the gradients' norms before clipping, N float32. */
-  adamwStep(
-    tensors: AdamwTensors,
-    options: OpOptions & { beta1: number; beta2: number; epsilon: number },
-  ): Promise<TensorHandle>;
 }
