@@ -23,7 +23,7 @@ export class CachedTrainer implements HeadTrainer {
   private constructor(
     private readonly config: TrainConfig,
     private readonly datasets: Datasets,
-    private readonly outputs_: CachedOutputs,
+    private readonly cached: CachedOutputs,
     private readonly heads: CachedHeads,
   ) {}
 
@@ -60,7 +60,7 @@ export class CachedTrainer implements HeadTrainer {
   }
 
   async *train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void> {
-    const { batchesPerEpoch } = schedule({ ...this.config, images: this.outputs_.trainCount });
+    const { batchesPerEpoch } = schedule({ ...this.config, images: this.cached.trainCount });
     for (let done = firstBatch; done < batchesPerEpoch;) {
       const { batches, images, losses, lost } = await this.heads.train(epoch, done, sliceSeconds);
       done += batches;
@@ -85,12 +85,12 @@ export class CachedTrainer implements HeadTrainer {
     if (!options.optimizer) return this.heads.save(path, 0, metadata);
     const states = await this.heads.states();
     if (this.config.headKind === 'linear_probe') return writeStates(path, states, metadata.run!);
-    await writeHeadFile(path, valuesOf(states[0]!, this.outputs, this.outputs_.width), metadata);
+    await writeHeadFile(path, valuesOf(states[0]!, this.outputs, this.cached.width), metadata);
   }
 
   [Symbol.dispose](): void {
     this.heads[Symbol.dispose]();
-    this.outputs_[Symbol.dispose]();
+    this.cached[Symbol.dispose]();
   }
 }
 
