@@ -117,6 +117,17 @@ for (const { device, skip } of opDevices) {
     compare(t, 'here and there', given, await run(given, device, false), 1e-3);
   });
 
+  t.test(
+    `scores of wide and narrow range side by side on ${device} are the reference's`,
+    { skip },
+    async (t) => {
+      const given = makeCase(34, [10, 80], [40, 320], { classes: 6, weighted: true });
+      // Far apart: in a few cells, next to others that are not.
+      for (let i = 0; i < given.scores.length; i += 97) given.scores[i]! += 60;
+      compare(t, 'fused', given, await run(given, device, false), 5e-6);
+    },
+  );
+
   t.test(`without a counted pixel on ${device} loss, weight and gradient are 0`, { skip }, async (t) => {
     const given = makeCase(31, [5, 6], [20, 24], { losses: both, ignored: 1 });
     const { sums, gradient } = await run(given, device, false);

@@ -7,24 +7,28 @@
 
 namespace dinov3_seg::cuda {
 
-/// A cell's pixels along an axis: the first, how many (≤ T), and the weights of the far grid value.
+/// A cell's pixels along an axis: the first, how many (≤ T), and the weights of the far grid value, from the
+/// first pixel's in even steps.
 template <int T>
 struct Span {
   int first, count;
-  float far[T];
+  float far, step;
 
   __device__ __forceinline__ Span(int cell, int size, int target) {
     first = static_cast<int>(cell_start(cell, size, target));
     count = static_cast<int>(cell_start(cell + 1, size, target)) - first;
-    // As cell_place() has it, without a division for each.
+    const bool is_inside = cell > 0 && cell < size;
+    // As cell_place() has it.
     const int64_t offset =
         static_cast<int64_t>(2 * first + 1) * size - target - static_cast<int64_t>(cell - 1) * 2 * target;
-#pragma unroll
-    for (int i = 0; i < T; ++i) {
-      const float far_weight =
-          static_cast<float>(offset + static_cast<int64_t>(2 * i) * size) / static_cast<float>(2 * target);
-      far[i] = cell == 0 ? 1.0F : cell == size || i >= count ? 0.0F : far_weight;
-    }
+    far = cell == 0                ? 1.0F
+          : is_inside && count > 0 ? static_cast<float>(offset) / static_cast<float>(2 * target)
+                                   : 0.0F;
+    step = is_inside ? static_cast<float>(size) / static_cast<float>(target) : 0.0F;
+  }
+
+  __device__ __forceinline__ float far_of(int pixel) const {
+    return fmaf(static_cast<float>(pixel), step, far);
   }
 };
 
@@ -74,26 +78,6 @@ __device__ __forceinline__ Pixels<T> read_labels(const ScoreArguments& in, int64
     }
   }
   return pixels;
-}
-
-/// Calls pixel(row, column, score · log2 e) for each class and pixel of a cell.
-template <int T, typename Pixel>
-__device__ __forceinline__ void each_score(const float* grid, int64_t step, int classes, const Corners& at,
-                                           const Span<T>& rows, const Span<T>& columns, Pixel pixel) {
-#pragma unroll 2
-  for (int k = 0; k < classes; ++k, grid += step) {
-    const float near_near = __ldg(grid + at.near_near) * log2_e,
-                near_far = __ldg(grid + at.near_far) * log2_e;
-    const float down_left = fmaf(__ldg(grid + at.far_near), log2_e, -near_near);
-    const float down_right = fmaf(__ldg(grid + at.far_far), log2_e, -near_far);
-#pragma unroll
-    for (int t = 0; t < T; ++t) {
-      const float left = fmaf(rows.far[t], down_left, near_near);
-      const float across = fmaf(rows.far[t], down_right, near_far) - left;
-#pragma unroll
-      for (int u = 0; u < T; ++u) pixel(t, u, fmaf(columns.far[u], across, left));
-    }
-  }
 }
 
 /// Puts a class's corner sums where they belong. Every value of the gradient gets two sums, of the cells

@@ -1,9 +1,11 @@
 // Losses and gradient at once, for labels of at most four times the grid's size. A thread owns a cell
 // (resize_cells.h): its ≤ T×T pixels share four grid values of each class, which are read three times, for
-// maximum, sum and gradient; all else stays in registers. What a cell has for the grid column on its right
-// goes to the thread on its right.
+// maximum, sum and gradient; all else stays in registers. Exponentials are multiplied (score_powers.cuh)
+// where the range of a warp's scores allows for it. What a cell has for the grid column on its right goes to
+// the thread on its right.
 #include "ops/cuda/reduce.cuh"
 #include "ops/cuda/score_cell.cuh"
+#include "ops/cuda/score_powers.cuh"
 
 namespace dinov3_seg::cuda {
 namespace {
@@ -17,69 +19,119 @@ struct LossSums {
   float loss = 0, weight = 0;
 };
 
+/// Cross entropy of a cell whose scores' range is narrow.
 template <int T>
 __device__ __forceinline__ LossSums cross_entropy(const ScoreArguments& in, int64_t head, const float* grid,
-                                                  int64_t step, const Corners& at, const Span<T>& rows,
-                                                  const Span<T>& columns, const Pixels<T>& pixels,
-                                                  const Emitter& emit) {
-  float most[T][T], sum[T][T];
-#pragma unroll
-  for (int i = 0; i < T * T; ++i) {
-    most[i / T][i % T] = -INFINITY;
-    sum[i / T][i % T] = 0;
-  }
-  each_score<T>(grid, step, in.classes, at, rows, columns,
-                [&](int t, int u, float score) { most[t][u] = fmaxf(most[t][u], score); });
-  each_score<T>(grid, step, in.classes, at, rows, columns,
-                [&](int t, int u, float score) { sum[t][u] += power_of_two(score - most[t][u]); });
+                                                  int64_t step, const Corners& at, const Tops& tops,
+                                                  const Span<T>& rows, const Span<T>& columns,
+                                                  const Pixels<T>& pixels, const Emitter& emit) {
+  float sum[T][T] = {};
+  const float* plane = grid;
+#pragma unroll 2
+  for (int k = 0; k < in.classes; ++k, plane += step)
+    add_powers<T>(Slopes(plane, at, tops, rows, columns), sum);
   LossSums sums;
-  float (&normaliser)[T][T] = most;
+  float (&factor)[T][T] = sum;
 #pragma unroll
   for (int t = 0; t < T; ++t)
 #pragma unroll
     for (int u = 0; u < T; ++u) {
       const int label = pixels.label(t, u);
-      normaliser[t][u] += log2f(sum[t][u]);
+      if (label == uncounted) {
+        factor[t][u] = 0;
+        continue;
+      }
+      const float own = Slopes(grid + label * step, at, tops, rows, columns).at(t, u);
+      const float weight = weight_of(in, head, label);
+      sums.loss = fmaf(weight, (log2f(sum[t][u]) - own) * ln_2, sums.loss);
+      sums.weight += weight;
+      factor[t][u] = __fdividef(weight, sum[t][u]);
+    }
+#pragma unroll 2
+  for (int k = 0; k < in.classes; ++k, grid += step) {
+    Moments moments = moments_of<T>(Slopes(grid, at, tops, rows, columns), factor);
+    if (k >= pixels.lowest && k <= pixels.highest) take_label<T>(moments, pixels, k, weight_of(in, head, k));
+    emit(k, in.classes, moments.corners(rows, columns));
+  }
+  return sums;
+}
+
+/// A class's scores in a row of a cell's pixels, in powers of two.
+struct RowScores {
+  float left, across;
+
+  __device__ __forceinline__ RowScores(const float* grid, const Corners& at, float down) {
+    left = mixed(__ldg(grid + at.near_near), __ldg(grid + at.far_near), down) * log2_e;
+    across = fmaf(mixed(__ldg(grid + at.near_far), __ldg(grid + at.far_far), down), log2_e, -left);
+  }
+};
+
+/// Of any cell: an exponential for each class and pixel. Rows by themselves, which saves registers.
+template <int T>
+__device__ __forceinline__ LossSums wide_cross_entropy(const ScoreArguments& in, int64_t head,
+                                                       const float* grid, int64_t step, const Corners& at,
+                                                       const Span<T>& rows, const Span<T>& columns,
+                                                       const Pixels<T>& pixels, const Emitter& emit) {
+  LossSums sums;
+  float normaliser[T][T];
+#pragma unroll
+  for (int t = 0; t < T; ++t) {
+    float most[T], sum[T];
+#pragma unroll
+    for (int u = 0; u < T; ++u) {
+      most[u] = -INFINITY;
+      sum[u] = 0;
+    }
+    const float* plane = grid;
+#pragma unroll 1
+    for (int k = 0; k < in.classes; ++k, plane += step) {
+      const RowScores row(plane, at, rows.far_of(t));
+#pragma unroll
+      for (int u = 0; u < T; ++u) most[u] = fmaxf(most[u], fmaf(columns.far_of(u), row.across, row.left));
+    }
+    plane = grid;
+#pragma unroll 1
+    for (int k = 0; k < in.classes; ++k, plane += step) {
+      const RowScores row(plane, at, rows.far_of(t));
+#pragma unroll
+      for (int u = 0; u < T; ++u)
+        sum[u] += power_of_two(fmaf(columns.far_of(u), row.across, row.left) - most[u]);
+    }
+#pragma unroll
+    for (int u = 0; u < T; ++u) {
+      const int label = pixels.label(t, u);
+      normaliser[t][u] = most[u] + log2f(sum[u]);
       if (label == uncounted) {
         normaliser[t][u] = INFINITY;  // 2^−∞: no gradient
         continue;
       }
-      const float own = mixed(grid + label * step, at, rows.far[t], columns.far[u]) * log2_e;
+      const float own = mixed(grid + label * step, at, rows.far_of(t), columns.far_of(u)) * log2_e;
       const float weight = weight_of(in, head, label);
       sums.loss = fmaf(weight, (normaliser[t][u] - own) * ln_2, sums.loss);
       sums.weight += weight;
       if (in.class_weights) normaliser[t][u] -= log2f(weight);
     }
-#pragma unroll 2
+  }
+#pragma unroll 1
   for (int k = 0; k < in.classes; ++k, grid += step) {
-    const float near_near = __ldg(grid + at.near_near) * log2_e,
-                near_far = __ldg(grid + at.near_far) * log2_e;
-    const float down_left = fmaf(__ldg(grid + at.far_near), log2_e, -near_near);
-    const float down_right = fmaf(__ldg(grid + at.far_far), log2_e, -near_far);
-    const bool is_label = k >= pixels.lowest && k <= pixels.highest;
-    const float weight = is_label ? weight_of(in, head, k) : 0.0F;
-    CornerSums corners;
+    Moments moments;
 #pragma unroll
     for (int t = 0; t < T; ++t) {
-      const float left = fmaf(rows.far[t], down_left, near_near);
-      const float across = fmaf(rows.far[t], down_right, near_far) - left;
-      float all = 0, to_right = 0;
+      const RowScores row(grid, at, rows.far_of(t));
+      float all = 0, column = 0;
 #pragma unroll
       for (int u = 0; u < T; ++u) {
-        const float e = power_of_two(fmaf(columns.far[u], across, left) - normaliser[t][u]);
+        const float e = power_of_two(fmaf(columns.far_of(u), row.across, row.left) - normaliser[t][u]);
         all += e;
-        to_right = fmaf(e, columns.far[u], to_right);
+        column = fmaf(static_cast<float>(u), e, column);
       }
-      if (is_label)
-#pragma unroll
-        for (int u = 0; u < T; ++u)
-          if (pixels.label(t, u) == k) {
-            all -= weight;
-            to_right = fmaf(-weight, columns.far[u], to_right);
-          }
-      corners.add(all, to_right, rows.far[t]);
+      moments.all += all;
+      moments.column += column;
+      moments.row = fmaf(static_cast<float>(t), all, moments.row);
+      moments.both = fmaf(static_cast<float>(t), column, moments.both);
     }
-    emit(k, in.classes, corners);
+    if (k >= pixels.lowest && k <= pixels.highest) take_label<T>(moments, pixels, k, weight_of(in, head, k));
+    emit(k, in.classes, moments.corners(rows, columns));
   }
   return sums;
 }
@@ -102,22 +154,24 @@ __device__ __forceinline__ LossSums nll(const ScoreArguments& in, int64_t head, 
   float own[T][T];
 #pragma unroll
   for (int t = 0; t < T; ++t) {
-    const float left = mixed(total[0], total[2], rows.far[t]), right = mixed(total[1], total[3], rows.far[t]);
+    const float left = mixed(total[0], total[2], rows.far_of(t)),
+                right = mixed(total[1], total[3], rows.far_of(t));
     float all = 0, to_right = 0;
 #pragma unroll
     for (int u = 0; u < T; ++u) {
       const int label = pixels.label(t, u);
       own[t][u] = 1;
       if (label == uncounted) continue;
-      const float of_all = mixed(left, right, columns.far[u]) + static_cast<float>(in.classes) * nll_epsilon;
-      own[t][u] = mixed(grid + label * step, at, rows.far[t], columns.far[u]) + nll_epsilon;
+      const float of_all =
+          mixed(left, right, columns.far_of(u)) + static_cast<float>(in.classes) * nll_epsilon;
+      own[t][u] = mixed(grid + label * step, at, rows.far_of(t), columns.far_of(u)) + nll_epsilon;
       const float weight = weight_of(in, head, label);
       sums.loss = fmaf(weight, logf(of_all / own[t][u]), sums.loss);
       sums.weight += weight;
       all += weight / of_all;
-      to_right = fmaf(weight / of_all, columns.far[u], to_right);
+      to_right = fmaf(weight / of_all, columns.far_of(u), to_right);
     }
-    common.add(all, to_right, rows.far[t]);
+    common.add(all, to_right, rows.far_of(t));
   }
   for (int k = 0; k < in.classes; ++k) {
     CornerSums corners = common;
@@ -130,9 +184,9 @@ __device__ __forceinline__ LossSums nll(const ScoreArguments& in, int64_t head, 
         for (int u = 0; u < T; ++u)
           if (pixels.label(t, u) == k) {
             all -= weight / own[t][u];
-            to_right = fmaf(-weight / own[t][u], columns.far[u], to_right);
+            to_right = fmaf(-weight / own[t][u], columns.far_of(u), to_right);
           }
-        corners.add(all, to_right, rows.far[t]);
+        corners.add(all, to_right, rows.far_of(t));
       }
     }
     emit(k, in.classes, corners);
@@ -141,7 +195,7 @@ __device__ __forceinline__ LossSums nll(const ScoreArguments& in, int64_t head, 
 }
 
 template <int T, bool is_nll>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 5)  // 96 registers
     gradient_kernel(ScoreArguments in, HeadRange range, int blocks, float* gradient, double* partials) {
   extern __shared__ float4 edges[];
   __shared__ double parts[warps];
@@ -165,7 +219,12 @@ __global__ void __launch_bounds__(threads)
   } else if constexpr (is_nll) {
     sums = nll<T>(in, plane % in.heads, grid, step, at, rows, columns, pixels, emit);
   } else {
-    sums = cross_entropy<T>(in, plane % in.heads, grid, step, at, rows, columns, pixels, emit);
+    const Tops tops(grid, step, in.classes, at);
+    // emit() is for a whole warp.
+    if (__all_sync(whole_warp, tops.narrow))
+      sums = cross_entropy<T>(in, plane % in.heads, grid, step, at, tops, rows, columns, pixels, emit);
+    else
+      sums = wide_cross_entropy<T>(in, plane % in.heads, grid, step, at, rows, columns, pixels, emit);
   }
   const bool counts = threadIdx.x > 0;
   const double loss = block_sum(counts ? sums.loss : 0.0F, parts);
