@@ -10,29 +10,19 @@ import { engine } from '../../lib/native/engine.js';
 import { imageIou, meanOf, metricsOf } from '../../lib/train/metrics.js';
 import { cosineLearningRate } from '../../lib/train/schedule.js';
 import { close } from '../helpers/close.js';
-import { formulaOutputs, formulaTensor } from '../helpers/formula.js';
-import { writeFormulaModel } from '../helpers/network.js';
-import { readSafetensors, type Stored } from '../helpers/safetensors.js';
+import {
+  formulaRecorded,
+  recordedClasses,
+  recordedHidden,
+  recordedRuns,
+  split,
+  type Recorded,
+} from '../helpers/recorded-training.js';
+import { readSafetensors } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 
-const classes = 26;
-const hidden = 64;
-
-interface Recorded {
-  golden: Record<string, Stored>;
-  decoded: DecodedImages[];
-  labels: Tensor[];
-  init: { weight: Float32Array; bias: Float32Array };
-}
-
-/** Items along the first dimension, each with a first dimension of 1. */
-function split({ data, shape }: Stored): { data: Stored['data']; shape: number[] }[] {
-  const length = data.length / shape[0]!;
-  return Array.from({ length: shape[0]! }, (_, i) => ({
-    data: data.slice(i * length, (i + 1) * length),
-    shape: [1, ...shape.slice(1)],
-  }));
-}
+const classes = recordedClasses;
+const hidden = recordedHidden;
 
 async function headWith(weight: Float32Array, bias: Float32Array): Promise<ClassHead> {
   const head = ClassHead.create({ hidden, classes, precision: 'float32' });
@@ -77,27 +67,12 @@ async function checkRun(
 }
 
 async function checkAll(t: Test, recorded: Recorded): Promise<void> {
-  const runs = {
-    recipe: { learningRate: 1e-4, weightDecay: 1e-4, accumulate: 1 },
-    fast: { learningRate: 2e-3, weightDecay: 1e-4, accumulate: 1 },
-    accumulate: { learningRate: 2e-3, weightDecay: 1e-2, accumulate: 3 },
-  };
-  for (const [name, settings] of Object.entries(runs))
+  for (const [name, settings] of Object.entries(recordedRuns))
     await t.test(name, (t) => checkRun(t, recorded, name, settings));
 }
 
 t.test('training on the network of formula weights gives the recorded losses and weights', async (t) => {
-  const golden = formulaOutputs('train');
-  using model = await SegmentationModel.load(await writeFormulaModel(t.testdir()));
-  const decoded: DecodedImages[] = [];
-  for (const i of [0, 1, 2]) {
-    const { data, shape } = formulaTensor(`image.${i}`, [1, 3, 64, 96]);
-    using image = Tensor.from(data, shape);
-    decoded.push(await model.decode(image));
-  }
-  const labels = split(golden['labels']!).map(({ data, shape }) => Tensor.from(data, shape));
-  const weight = formulaTensor('init.weight', [classes, hidden]).data;
-  await checkAll(t, { golden, decoded, labels, init: { weight, bias: new Float32Array(classes) } });
+  await checkAll(t, await formulaRecorded(t.testdir()));
 });
 
 const skip = skipWithout('golden/train/head.safetensors');
