@@ -176,7 +176,8 @@ const floor = bandwidth > 0 ? bytes / (bandwidth * 1e6) : NaN; // ms to read a r
 if (bandwidth > 0) console.log(`reading a record once at ${bandwidth} GB/s takes ${floor.toFixed(5)} ms`);
 const live = await liveTime();
 row('', 'ms an image', 'images/s', 'over the floor');
-const show = (name, ms) => row(name, ms.toFixed(4), (1000 / ms).toFixed(0), `${(ms / floor).toFixed(1)}×`);
+const show = (name, ms) =>
+  row(name, ms.toFixed(4), (1000 / ms).toFixed(0), bandwidth > 0 ? `${(ms / floor).toFixed(0)}×` : '–');
 show("  the head's part of a live step, batch 1", live);
 const single = {};
 for (const batchSize of [1, 16]) {
