@@ -35,8 +35,8 @@ std::map<std::string, c10::IValue> constants_for(const SegmentorDims& dims) {
 
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kBFloat16) {
-    fail("INVALID_ARGUMENT", "Expected float32, float64 or bfloat16 for a network, got ",
-         dtype_name(dtype), ".");
+    fail("INVALID_ARGUMENT", "Expected float32, float64 or bfloat16 for a network, got ", dtype_name(dtype),
+         ".");
   }
   if (!tensor.is_floating_point()) return tensor;
   const at::ScalarType wanted = dtype == at::kBFloat16 && !key.bfloat16 ? at::kFloat : dtype;
