@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/image_ops.h"
+#include "core/own_pages.h"
 #include "models/segment.h"
 
 namespace dinov3_seg {
@@ -21,7 +22,7 @@ at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height,
   if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
     fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
          array.ElementLength());
-  at::Tensor pixels = at::empty({height, width, channels}, at::kByte);
+  at::Tensor pixels = empty_in_own_pages({height, width, channels}, at::kByte);
   std::memcpy(pixels.mutable_data_ptr(), array.Data(), array.ByteLength());
   return pixels;
 }
@@ -144,7 +145,8 @@ Napi::Value segment_image(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
                   pixels = pixels_argument(info[2]), options]() -> Finish {
-                   const at::Tensor map = segment(*model, *head, pixels, options).contiguous();
+                   const at::Tensor map =
+                       copy_to_own_pages(segment(*model, *head, pixels, options), at::kByte);
                    return [map](Napi::Env env) { return typed_array(env, map); };
                  });
 }

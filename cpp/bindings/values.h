@@ -44,7 +44,8 @@ at::Tensor tensor_field(const Napi::Object& object, const char* name);
 std::string string_argument(const Napi::Value& value, const char* what);
 std::map<std::string, std::string> string_map(const Napi::Object& object);
 
-/// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array.
+/// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array. The tensor is
+/// not to be used any more.
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);

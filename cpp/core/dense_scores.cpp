@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/job_control.h"
+#include "core/own_pages.h"
 
 namespace dinov3_seg {
 namespace {
@@ -122,7 +123,7 @@ at::Tensor scores_on_host(const at::Tensor& logits, const at::Tensor& masks, int
   if (height > largest / std::max<int64_t>(per_row, 1))
     fail("SHAPE", "scores of ", bands.classes(), " classes at ", width, "×", height,
          " take more than 2 GiB; ask for a smaller size, or for the class map");
-  at::Tensor all = at::empty({masks.size(0), bands.classes(), height, width}, at::kFloat);
+  at::Tensor all = empty_in_own_pages({masks.size(0), bands.classes(), height, width}, at::kFloat);
   bands.each(height, width, [&](int64_t first, const at::Tensor& scores) {
     all.slice(2, first, first + scores.size(2)).copy_(scores);
   });
