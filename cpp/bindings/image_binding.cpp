@@ -9,6 +9,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/image_ops.h"
+#include "core/own_pages.h"
 #include "models/segment.h"
 
 namespace dinov3_seg {
@@ -22,7 +23,7 @@ at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height,
   if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
     fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
          array.ElementLength());
-  at::Tensor pixels = at::empty({height, width, channels}, at::kByte);
+  at::Tensor pixels = empty_in_own_pages({height, width, channels}, at::kByte);
   std::memcpy(pixels.mutable_data_ptr(), array.Data(), array.ByteLength());
   return pixels;
 }
@@ -154,7 +155,7 @@ Napi::Value segment_image(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::model,
       [scorer = scorer_argument(info, object), pixels = pixels_argument(info[2]), options]() -> Finish {
-        const at::Tensor map = segment(scorer(), pixels, options).contiguous();
+        const at::Tensor map = copy_to_own_pages(segment(scorer(), pixels, options), at::kByte);
         return [map](Napi::Env env) { return typed_array(env, map); };
       });
 }

@@ -12,6 +12,7 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "core/own_pages.h"
 #include "core/threads.h"
 #include "ops/ops.h"
 
@@ -115,7 +116,7 @@ Finish values_of(at::Tensor tensor, bool take) {
   const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
   const at::Tensor values = take && !widened && is_sole_owner(tensor)
                                 ? tensor
-                                : tensor.to(at::kCPU, widened ? at::kFloat : dtype, false, true).contiguous();
+                                : copy_to_own_pages(tensor, widened ? at::kFloat : dtype);
   return [values, dtype](Napi::Env env) -> Napi::Value {
     Napi::Object result = Napi::Object::New(env);
     result.Set("data", typed_array(env, values));

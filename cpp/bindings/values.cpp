@@ -1,6 +1,7 @@
 #include "bindings/values.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 
@@ -98,17 +99,36 @@ std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* wh
   return items;
 }
 
-/// A view of the tensor's memory, which it keeps alive.
+/// What keeps an array's memory until V8 drops the array.
+struct ArrayMemory {
+  c10::DataPtr values;
+  at::Tensor owner;  // where others use the memory too
+  int64_t bytes;
+};
+
+// Below this a copy is cheaper than what V8 keeps of an array whose memory is elsewhere.
+constexpr size_t least_external_bytes = 16 << 10;
+
+/// The tensor's memory without a copy. A tensor that nothing else holds gives it up: its own small blocks are
+/// not to stay between the temporaries of a lane's later jobs until V8 collects its garbage.
 Napi::ArrayBuffer external_buffer(Napi::Env env, const at::Tensor& tensor) {
-  // An external buffer without memory would be a detached one.
-  if (tensor.nbytes() == 0) return Napi::ArrayBuffer::New(env, 0);
-  Napi::MemoryManagement::AdjustExternalMemory(env, static_cast<int64_t>(tensor.nbytes()));
-  const auto release = [](Napi::Env env, void*, at::Tensor* owner) {
-    Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(owner->nbytes()));
-    delete owner;
+  if (tensor.nbytes() < least_external_bytes) {
+    auto buffer = Napi::ArrayBuffer::New(env, tensor.nbytes());
+    if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.const_data_ptr(), tensor.nbytes());
+    return buffer;
+  }
+  void* data = tensor.mutable_data_ptr();
+  auto* memory = new ArrayMemory{{}, {}, static_cast<int64_t>(tensor.nbytes())};
+  if (tensor.use_count() == 1 && tensor.storage().use_count() == 1)
+    memory->values = tensor.storage().set_data_ptr({});
+  else
+    memory->owner = tensor;
+  Napi::MemoryManagement::AdjustExternalMemory(env, memory->bytes);
+  const auto release = [](Napi::Env env, void*, ArrayMemory* memory) {
+    Napi::MemoryManagement::AdjustExternalMemory(env, -memory->bytes);
+    delete memory;
   };
-  return Napi::ArrayBuffer::New(env, tensor.mutable_data_ptr(), tensor.nbytes(), release,
-                                new at::Tensor(tensor));
+  return Napi::ArrayBuffer::New(env, data, static_cast<size_t>(memory->bytes), release, memory);
 }
 
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {

@@ -72,7 +72,8 @@ StepOptions step_options(const Napi::Value& value);
 /// The items of an array; throws INVALID_ARGUMENT naming it for anything else.
 std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* what);
 
-/// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array.
+/// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array. The tensor is
+/// not to be used any more.
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Object loss_object(Napi::Env env, const LossResult& result);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);

@@ -1,4 +1,7 @@
 /** What calls take besides their results. A file of its own: the peak of a process never falls. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
@@ -20,4 +23,11 @@ t.test('a class map is made in small bands: it takes little more than itself', a
   const before = await peak(64, 64);
   const grown = (await peak(1024, 512)) - before;
   t.ok(grown < 32, `150 classes at 1024 × 512, 300 MiB of scores, took ${grown.toFixed(0)} MiB`);
+});
+
+t.test('a result that is held takes its own size, not room between what the next calls need', async (t) => {
+  const script = join(import.meta.dirname, '../helpers/held-results.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [script, paths.model]);
+  const grown = Number(stdout) / 2 ** 20;
+  t.ok(grown < 24, `80 class maps, 15 MiB, took ${grown.toFixed(0)} MiB`);
 });

@@ -1,0 +1,38 @@
+#include "core/own_pages.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/accumulate.h>
+#include <sys/mman.h>
+
+#include <utility>
+
+namespace dinov3_seg {
+namespace {
+
+constexpr std::size_t least_bytes = 16 << 10;
+// Before the values stands how many bytes are mapped: the deleter gets nothing else, and a context of its own
+// would be a block in an arena. Keeps the values aligned as libtorch has them.
+constexpr std::size_t header_bytes = 64;
+
+void unmap(void* pages) { munmap(pages, *static_cast<std::size_t*>(pages)); }
+
+}  // namespace
+
+at::Tensor empty_in_own_pages(c10::IntArrayRef sizes, at::ScalarType dtype) {
+  const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * c10::elementSize(dtype);
+  if (bytes < least_bytes) return at::empty(sizes, dtype);
+  const std::size_t mapped = header_bytes + bytes;
+  void* pages = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // Out of memory or mappings: malloc may still have some, and libtorch has the error.
+  if (pages == MAP_FAILED) return at::empty(sizes, dtype);
+  *static_cast<std::size_t*>(pages) = mapped;
+  c10::DataPtr values(static_cast<char*>(pages) + header_bytes, pages, unmap, at::kCPU);
+  const c10::Storage storage(c10::Storage::use_byte_size_t(), bytes, std::move(values), nullptr, false);
+  return at::empty({0}, dtype).set_(storage, 0, sizes);
+}
+
+at::Tensor copy_to_own_pages(const at::Tensor& tensor, at::ScalarType dtype) {
+  return empty_in_own_pages(tensor.sizes(), dtype).copy_(tensor);
+}
+
+}  // namespace dinov3_seg
