@@ -12,8 +12,8 @@ namespace dinov3_seg::cuda {
 /// float's range, not even those of pixels that the cell has not, up to twice its size away.
 constexpr float most_range = 40;
 
-/// The largest of a cell's scores at each corner, in powers of two: what is subtracted from all of a corner's,
-/// which adds to each pixel's scores the same for all classes.
+/// The largest of a cell's scores at each corner, in powers of two: what is subtracted from all of a
+/// corner's, which adds to each pixel's scores the same for all classes.
 struct Tops {
   float near_near = -INFINITY, near_far = -INFINITY, far_near = -INFINITY, far_far = -INFINITY;
   bool narrow;  // whether the range allows for multiplication
@@ -39,8 +39,8 @@ struct Tops {
   }
 };
 
-/// A class's scores less the tops, in powers of two: that of the cell's first pixel, and by what it grows with
-/// each step.
+/// A class's scores less the tops, in powers of two: that of the cell's first pixel, and by what it grows
+/// with each step.
 struct Slopes {
   float start, right, down, both;
 
