@@ -1,0 +1,156 @@
+/** A run on cached outputs that is stopped in any way and goes on gives what never stopping gives, bit by bit. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { checkCache } from '../../lib/cache/manage.js';
+import type { TrainConfig } from '../../lib/train/config.js';
+import { CachedHeads } from '../../lib/train/cached-heads.js';
+import { CachedOutputs } from '../../lib/train/cached-outputs.js';
+import type { HeadSettings } from '../../lib/train/head-group.js';
+import { initialWeights } from '../../lib/train/initial-head.js';
+import { train } from '../../lib/train/loop.js';
+import { makeCache } from '../../lib/train/make-cache.js';
+import { sameBits } from '../helpers/close.js';
+import { runCommand, startCommand } from '../helpers/command-line.js';
+import { cacheSource, readIndexLines, recordName } from '../helpers/tiny-cache.js';
+import { asFlags, readMetrics, readPosition, tinySettings, untilPosition } from '../helpers/tiny-run.js';
+
+const root = t.testdir();
+const settings: Partial<TrainConfig> = {
+  ...(await tinySettings(root, { train: 24, val: 2 })),
+  mode: 'cached',
+  // Long enough to be stopped in the middle of it.
+  epochs: 40,
+  patience: 0,
+};
+const sweep = { sweep: 'lr=1e-3,3e-3;loss=reference,mask2former', epochs: 8 };
+
+const cacheOf = (run: string) => `${run}-cache`;
+const uninterrupted = { one: join(root, 'uninterrupted'), sweep: join(root, 'uninterrupted-sweep') };
+await train({ ...settings, out: uninterrupted.one, cache: cacheOf(uninterrupted.one) });
+await train({ ...settings, ...sweep, out: uninterrupted.sweep, cache: cacheOf(uninterrupted.one) });
+
+function checksums(cache: string): Record<string, string> {
+  const entries = readIndexLines(cache).flatMap(({ entry }) => (entry ? [entry] : []));
+  return Object.fromEntries(entries.map((entry) => [recordName(entry), entry.checksum]));
+}
+
+async function checkSame(t: Test, run: string, cache: string, kind: 'one' | 'sweep' = 'one'): Promise<void> {
+  for (const name of ['last.safetensors', 'best.safetensors', ...(kind === 'sweep' ? ['sweep.json'] : [])])
+    t.ok(readFileSync(join(run, name)).equals(readFileSync(join(uninterrupted[kind], name))), name);
+  t.same(readMetrics(run), readMetrics(uninterrupted[kind]), 'metrics');
+  t.same(checksums(cache), checksums(cacheOf(uninterrupted.one)), 'records');
+  t.same((await checkCache(cache)).damage, []);
+}
+
+/** Lines of a cache's index that are there so far. */
+function lineCount(cache: string): number {
+  const path = join(cache, 'index.jsonl');
+  return existsSync(path) ? readFileSync(path, 'latin1').split('\n').length - 1 : 0;
+}
+
+async function untilRecords(cache: string, count: number): Promise<void> {
+  while (lineCount(cache) <= count) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+for (const [signal, records] of [
+  ['SIGKILL', 0],
+  ['SIGKILL', 13],
+  ['SIGINT', 5],
+] as const)
+  t.test(`${signal} in the caching pass after ${records} records or more, then --resume`, async (t) => {
+    const out = join(root, `caching-${signal}-${records}`);
+    const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out, cache: cacheOf(out) })]);
+    await untilRecords(cacheOf(out), records);
+    child.kill(signal);
+    const { code, stderr } = await ended;
+    const there = lineCount(cacheOf(out)) - 1;
+    t.ok(there >= records && there < 50, `stopped after ${there} of 50 records`);
+    if (signal === 'SIGINT') {
+      t.equal(code, 130);
+      t.match(stderr, /ABORTED: Training was stopped.*--resume/);
+    }
+    const resumed = await runCommand(['train', '--out', out, '--resume']);
+    t.equal(resumed.code, 0, resumed.stderr);
+    t.match(resumed.stderr, new RegExp(`: ${there} records were there, ${50 - there} made`));
+    await checkSame(t, out, cacheOf(out));
+  });
+
+for (const kind of ['one', 'sweep'] as const)
+  for (const signal of ['SIGKILL', 'SIGINT'] as const)
+    t.test(
+      `${signal} while ${kind === 'one' ? 'a head' : 'a sweep'} is trained, then --resume`,
+      async (t) => {
+        const out = join(root, `${kind}-${signal}`);
+        const cache = cacheOf(uninterrupted.one);
+        const given = { ...settings, ...(kind === 'sweep' && sweep), out, cache, saveEverySeconds: 0 };
+        const { child, ended } = startCommand(['train', ...asFlags(given)]);
+        await untilPosition(out, ({ epoch }) => epoch >= 3);
+        child.kill(signal);
+        const { code } = await ended;
+        const { epoch, finished } = readPosition(out)!;
+        t.equal(code, signal === 'SIGINT' ? 130 : null);
+        t.ok(epoch >= 3 && !finished, `stopped in epoch ${epoch}`);
+        const resumed = await runCommand(['train', '--out', out, '--resume']);
+        t.equal(resumed.code, 0, resumed.stderr);
+        await checkSame(t, out, cache, kind);
+      },
+    );
+
+t.test('a pass by cache make that is stopped goes on where it was', async (t) => {
+  const cache = join(root, 'stopped-pass');
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const stopped = makeCache(
+    { ...settings, cache },
+    {
+      signal: controller.signal,
+      onProgress: ({ phase, done }) => {
+        if (phase === 'cache' && done === 7) controller.abort(reason);
+      },
+    },
+  );
+  await t.rejects(stopped, reason);
+  t.same((await checkCache(cache)).damage, [], 'what is there is whole');
+  const there = lineCount(cache) - 1;
+  t.ok(there >= 7 && there <= 8, `${there} records`);
+  const { kept, made } = await makeCache({ ...settings, cache });
+  t.same({ kept, made }, { kept: there, made: 50 - there });
+  t.same(checksums(cache), checksums(cacheOf(uninterrupted.one)));
+});
+
+t.test('an epoch that is parted at every step has the losses and weights of one that is not', async (t) => {
+  const { config, datasets } = await cacheSource({
+    ...settings,
+    batchSize: 3,
+    cache: cacheOf(uninterrupted.one),
+  });
+  using outputs = await CachedOutputs.open(config, datasets, {});
+  const { classSet } = datasets.train;
+  const initial = initialWeights(config, classSet, outputs.width);
+  const common = { weightDecay: 1e-4, maxNorm: 1, classWeights: null };
+  const heads: HeadSettings[] = [
+    { ...common, loss: 'mask2former', learningRate: 1e-3 },
+    { ...common, loss: 'reference', learningRate: 3e-3 },
+  ];
+  using whole = await CachedHeads.create(heads, outputs, { ...config, classSet, initial });
+  using parted = await CachedHeads.create(heads, outputs, { ...config, classSet, initial });
+  for (const epoch of [1, 2]) {
+    const { batches, losses } = await whole.train(epoch, 0, Infinity);
+    t.equal(batches, 8);
+    const parts: number[][] = [[], []];
+    for (let done = 0; done < batches;) {
+      const slice = await parted.train(epoch, done, 0);
+      t.equal(slice.batches, 2, 'up to a step');
+      slice.losses.forEach((own, head) => parts[head]!.push(...own));
+      done += slice.batches;
+    }
+    t.same(parts, losses, `losses of epoch ${epoch}`);
+  }
+  const [expected, actual] = [await whole.states(), await parted.states()];
+  for (const [i, { arrays, steps }] of expected.entries()) {
+    t.same(actual[i]!.steps, steps);
+    for (const [name, array] of Object.entries(arrays))
+      t.ok(sameBits(actual[i]!.arrays[name as 'value']!, array), `${name} of group ${i}`);
+  }
+});
