@@ -182,9 +182,7 @@ export class RunFolder {
   async #cutMetrics(epoch: number): Promise<void> {
     const path = this.file('metrics.jsonl');
     if (!existsSync(path)) return;
-    const lines = (await readText(path))
-      .split('\n')
-      .filter((line) => line !== '' && epochOf(line) < epoch);
+    const lines = (await readText(path)).split('\n').filter((line) => line !== '' && epochOf(line) < epoch);
     await atomicWriteFile(path, lines.map((line) => `${line}\n`).join(''));
   }
 
