@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { DinoSegError } from './errors.js';
+import { DinoSegError, type ErrorCode } from './errors.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
@@ -48,6 +48,26 @@ export async function readBytes(path: string): Promise<Buffer> {
     return await readFile(path);
   } catch (cause) {
     throw readError(path, cause);
+  }
+}
+
+/**
+ * What a JSON file holds.
+ *
+ * @param code of the error where it is something else.
+ * @param describe that error's message, by what the parser said.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function readJson(
+  path: string,
+  code: ErrorCode,
+  describe = (reason: string) => `${path} is not JSON: ${reason}`,
+): Promise<unknown> {
+  const text = (await readBytes(path)).toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new DinoSegError(code, describe(reason(cause)), { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { DinoSegError } from '../errors.js';
-import { readBytes } from '../files.js';
+import { readJson } from '../files.js';
 import { didYouMean } from '../nearest.js';
 import { classSet, distinctColor, labelMapping } from './class-set.js';
 import type { ClassSet, Color, LabelKind, NamedColor } from './class-set.js';
@@ -137,12 +137,5 @@ export function parseClassFile(value: unknown, source: string): ClassSet {
 
 /** Reads a class file. @throws CLASSES for invalid JSON or contents, FILE_NOT_FOUND, IO */
 export async function readClassFile(path: string): Promise<ClassSet> {
-  const text = (await readBytes(path)).toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new DinoSegError('CLASSES', `${path} is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  return parseClassFile(value, path);
+  return parseClassFile(await readJson(path, 'CLASSES'), path);
 }

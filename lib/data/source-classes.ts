@@ -1,6 +1,6 @@
 /** Which ADE20K classes a class of another set takes its first weights from. */
 import { DinoSegError } from '../errors.js';
-import { readBytes } from '../files.js';
+import { readJson } from '../files.js';
 import { didYouMean } from '../nearest.js';
 import type { ClassSet } from './class-set.js';
 import { ade150Names } from './sets/ade150.js';
@@ -57,14 +57,7 @@ function sourceClassesOf(set: ClassSet): SourceClasses {
 }
 
 async function readSourceClasses(path: string, set: ClassSet): Promise<SourceClasses> {
-  const text = (await readBytes(path)).toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new DinoSegError('CLASSES', `${path} is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  return parseSourceClasses(value, set, path);
+  return parseSourceClasses(await readJson(path, 'CLASSES'), set, path);
 }
 
 /**

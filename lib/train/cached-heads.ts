@@ -9,6 +9,8 @@ import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from
 import { cosineLearningRate, schedule } from './schedule.js';
 import { Tally, type Evaluation } from './tally.js';
 
+/** How long the engine trains before the caller looks at its signal, and shows how far it is. */
+export const sliceSeconds = 0.5;
 /** Records that are evaluated in one call. */
 const evaluationSlice = 64;
 
@@ -115,8 +117,7 @@ export class CachedHeads implements Disposable {
     const { batchSize } = this.options;
     const { norms, batches } = result;
     const heads = group.settings.length;
-    for (const [head, { group: own, slot }] of this.members.entries()) {
-      if (own !== group) continue;
+    for (const [slot, head] of this.#headsOf(group).entries()) {
       for (let batch = 0; batch < batches; batch++) {
         const count = Math.min(batchSize, images - batch * batchSize);
         losses[head]!.push(result.losses[batch * heads + slot]! * count);
@@ -124,6 +125,14 @@ export class CachedHeads implements Disposable {
       for (let step = slot; step < norms.length; step += heads) lost[head] ||= !Number.isFinite(norms[step]!);
       lost[head] ||= !losses[head]!.every(Number.isFinite);
     }
+  }
+
+  /** A group's heads by their slots. */
+  #headsOf(group: HeadGroup): number[] {
+    const heads: number[] = [];
+    for (const [head, member] of this.members.entries())
+      if (member.group === group) heads[member.slot] = head;
+    return heads;
   }
 
   /** S×N of the steps from `firstBatch` on. */
@@ -174,11 +183,13 @@ export class CachedHeads implements Disposable {
     for (let first = 0; first < records.length; first += evaluationSlice) {
       signal?.throwIfAborted();
       const slice = records.subarray(first, first + evaluationSlice);
-      for (const group of this.groups)
+      for (const group of this.groups) {
+        const heads = this.#headsOf(group);
         await group.evaluate(this.outputs.store, slice, (index, slot, loss, confusion) => {
-          const head = this.members.findIndex((member) => member.group === group && member.slot === slot);
+          const head = heads[slot]!;
           if (!leftOutBy || leftOutBy[first + index] === head) tallies[head]!.add(confusion, loss);
         });
+      }
       onProgress?.(Math.min(first + evaluationSlice, records.length), records.length);
     }
     const seconds = (performance.now() - started) / 1000;

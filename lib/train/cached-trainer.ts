@@ -1,7 +1,7 @@
 /** Training of one head on cached outputs. */
 import { readHeadFile, writeHeadFile, type HeadValues } from '../model/head-file.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
-import { CachedHeads, linearValues } from './cached-heads.js';
+import { CachedHeads, linearValues, sliceSeconds } from './cached-heads.js';
 import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';
 import type { TrainConfig } from './config.js';
@@ -12,9 +12,6 @@ import { schedule } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
 import type { HeadTrainer, SavableHead, TrainedBatches } from './trainer.js';
-
-/** How long the engine trains before the loop looks at the signal, and shows how far it is. */
-const sliceSeconds = 0.5;
 
 /** A head and the cache that it learns from. */
 export class CachedTrainer implements HeadTrainer {

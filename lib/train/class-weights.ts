@@ -1,8 +1,7 @@
 /** How much the pixels of each class weigh in the loss. */
-import { readFile } from 'node:fs/promises';
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
-import { readError } from '../files.js';
+import { readJson } from '../files.js';
 import { didYouMean } from '../nearest.js';
 
 /**
@@ -25,24 +24,12 @@ export async function classWeights(
 }
 
 async function readWeights(path: string, { name: setName, classes }: ClassSet): Promise<number[]> {
+  const expected = (what: string) =>
+    `${path} should hold weights by class name, such as {"${classes[0]!.name}": 2}; ${what}.`;
   const refuse = (what: string): never => {
-    throw new DinoSegError(
-      'CLASSES',
-      `${path} should hold weights by class name, such as {"${classes[0]!.name}": 2}; ${what}.`,
-    );
+    throw new DinoSegError('CLASSES', expected(what));
   };
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw readError(path, cause);
-  }
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(content);
-  } catch (cause) {
-    return refuse(`it is not JSON: ${(cause as Error).message}`);
-  }
+  const parsed = await readJson(path, 'CLASSES', (reason) => expected(`it is not JSON: ${reason}`));
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     return refuse('it is no object');
   const weights = classes.map(() => 1);

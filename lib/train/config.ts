@@ -1,9 +1,8 @@
 /** Everything that shapes a training run, with the recipe's defaults (docs/recipe.md). */
-import { readFile } from 'node:fs/promises';
 import { cacheDtypes, type CacheDtype } from '../cache/key.js';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
-import { readError } from '../files.js';
+import { readJson } from '../files.js';
 import { checkImageSize } from '../model/image-size.js';
 import { didYouMean } from '../nearest.js';
 import { withoutUndefined } from '../without-undefined.js';
@@ -275,18 +274,7 @@ function refuseCachedOnly(config: TrainConfig): void {
  * @throws DinoSegError FILE_NOT_FOUND, IO, INVALID_ARGUMENT for anything else than such an object.
  */
 export async function readConfigFile(path: string): Promise<Partial<TrainConfig>> {
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw readError(path, cause);
-  }
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(content);
-  } catch (cause) {
-    throw new DinoSegError('INVALID_ARGUMENT', `${path} is not JSON: ${(cause as Error).message}`, { cause });
-  }
+  const parsed = await readJson(path, 'INVALID_ARGUMENT');
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw new DinoSegError('INVALID_ARGUMENT', `${path} should hold a JSON object with settings.`);
   refuseUnknown(parsed, path);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
+import { DinoSegError } from '../errors.js';
 import { resolveDevice } from '../model/device.js';
 import { engine } from '../native/engine.js';
 import type { Datasets } from './cached-outputs.js';
@@ -20,7 +21,6 @@ import {
 } from './run-folder.js';
 import { headsOfRun } from './sweep-settings.js';
 import type { HeadTrainer } from './trainer.js';
-import { DinoSegError } from '../errors.js';
 
 /** An opened run; whoever opens it disposes of it. */
 export interface OpenRun extends Disposable {

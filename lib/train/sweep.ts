@@ -1,6 +1,6 @@
 /** Many heads trained side by side in one pass over the cache: sweeps and cross-validation. */
 import { atomicWriteFile } from '../files.js';
-import { CachedHeads } from './cached-heads.js';
+import { CachedHeads, sliceSeconds } from './cached-heads.js';
 import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';
 import type { TrainConfig } from './config.js';
@@ -38,8 +38,6 @@ interface SweepPosition {
   finished: boolean;
 }
 
-const sliceSeconds = 0.5;
-
 /** Trains the heads of a run with a sweep or folds; see {@link train}. */
 export async function trainSweep(
   config: TrainConfig,
@@ -63,9 +61,10 @@ async function createHeads(
   rows: readonly SweepSettings[],
 ): Promise<CachedHeads> {
   const { classSet } = datasets.train;
+  const { classPixels } = outputs;
   const settings: HeadSettings[] = [];
   for (const row of rows) {
-    const weights = await classWeights(row.classWeights, classSet, outputs.classPixels);
+    const weights = await classWeights(row.classWeights, classSet, classPixels);
     settings.push({ ...row, maxNorm: config.maxNorm, classWeights: weights });
   }
   const { seed, folds } = config;
