@@ -70,12 +70,17 @@ void unheard_if_ending(Function function) noexcept {
   }
 }
 
-/// Settles a job's promise; JavaScript thread.
+/// Settles a job's promise; JavaScript thread. The flag decides what an error means: TorchScript turns every
+/// exception into one of its own.
 void settle(Napi::Env env, Job& job) {
   Environment& environment = *job.environment;
   if (--environment.pending == 0) environment.deliver.Unref(env);
   environment.listeners.erase(job.control.get());
-  if (!job.finish) {
+  // Also where the job had done its work when the request came: whoever stops it is to hear just that.
+  if (job.control->cancelled() && !job.control->shielded())
+    job.failure = {"ABORTED", "the job was stopped on request"};
+  if (!job.failure.code.empty()) {
+    job.finish = nullptr;
     job.deferred.Reject(to_js_error(env, job.failure).Value());
     return;
   }
@@ -88,10 +93,8 @@ void settle(Napi::Env env, Job& job) {
   }
 }
 
-/// On a lane's thread. The flag decides what an error means: TorchScript turns every exception into one of
-/// its own.
+/// On a lane's thread.
 void Job::run() noexcept {
-  const auto aborted = [this] { return control->cancelled() && !control->shielded(); };
   try {
     const CurrentJob current(*control);
     check_cancelled();
@@ -99,10 +102,6 @@ void Job::run() noexcept {
     finish = work();
   } catch (...) {
     failure = describe_current_exception();
-  }
-  if (aborted()) {
-    finish = nullptr;
-    failure = {"ABORTED", "the job was stopped on request"};
   }
   work = nullptr;
 }
