@@ -89,8 +89,9 @@ class Extractor:
         attended = self.attn.forward(
             self.query_norm.forward(query, 1e-6), reference, self.feat_norm.forward(feat, 1e-6), [feat_shape]
         )
-        query = query + attended
-        return query + self.ffn.forward(self.ffn_norm.forward(query, 1e-6), shapes)
+        norm, dtype = self.ffn_norm, self.ffn.fc1.weight.dtype
+        query, normed = add_norm(query, attended, None, norm.weight, norm.bias, 1e-6, dtype)
+        return query + self.ffn.forward(normed, shapes)
 
 
 class Interaction:

@@ -54,6 +54,24 @@ class LayerNorm:
         x = widen(x)
         return torch.layer_norm(x, [x.size(-1)], self.weight.to(x.dtype), self.bias.to(x.dtype), eps)
 
+    # Of x + y
+    def added(self, x: Tensor, y: Tensor, eps: float) -> Tensor:
+        return add_norm(x, y, None, self.weight, self.bias, eps, x.dtype)[1]
+
+
+# x + y·gamma, and its layer norm. The norm is for what computes in `dtype`, which casts what it is given itself: an
+# operator in this function's place may do it at once. x B×N×C in the residual stream's dtype, y B×N×C, gamma C or None (1).
+def add_norm(
+    x: Tensor, y: Tensor, gamma: Optional[Tensor], weight: Tensor, bias: Tensor, eps: float, dtype: int
+) -> Tuple[Tensor, Tensor]:
+    if gamma is None:
+        total = x + y
+    else:
+        total = x + y * gamma
+    wide = widen(total)
+    normed = torch.layer_norm(wide, [wide.size(-1)], weight.to(wide.dtype), bias.to(wide.dtype), eps)
+    return total, normed
+
 
 class GroupNorm:
     weight: Parameter

@@ -1,17 +1,29 @@
 # Multi-scale deformable attention (Zhu et al. 2021, "Deformable DETR"), used by the adapter and the pixel decoder.
 
 
-# The sampling itself, in one function so that a runtime can put a fused operator in its place.
-# value B×S×M×D: the maps of all levels, row by row, one after the other; shapes: (height, width) of each level;
-# locations B×Q×M×L×P×2: (x, y) with 0…1 across the map, zeros beyond; weights B×Q×M×L×P. Returns B×Q×(M·D).
-def deformable_sample(value: Tensor, shapes: List[Tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+# The attention itself, in one function so that a runtime can put a fused operator in its place.
+# value B×S×M×D: the maps of all levels, row by row, one after the other; sizes: height and width of each level, one after
+# the other; reference 1×Q×2: (x, y) with 0…1 across the map, zeros beyond; offsets B×Q×M×L×P×2 in pixels of the level;
+# logits B×Q×M×(L·P). Returns B×Q×(M·D).
+def deformable_attend(
+    value: Tensor, sizes: List[int], reference: Tensor, offsets: Tensor, logits: Tensor
+) -> Tensor:
+    value, offsets = widen(value), widen(offsets)
     batch, _, heads, channels = value.shape
-    queries, points = locations.size(1), locations.size(4)
+    queries, levels, points = offsets.size(1), offsets.size(3), offsets.size(4)
+    weights = torch.softmax(widen(logits), -1).reshape(batch, queries, heads, levels, points)
+    # Filled on the device: a tensor made from numbers would be copied there and wait for it.
+    lengths: List[Tensor] = []
+    for level in range(levels):
+        for length in [sizes[2 * level + 1], sizes[2 * level]]:
+            lengths.append(torch.full([1], length, dtype=offsets.dtype, device=offsets.device))
+    size = torch.cat(lengths).reshape(levels, 1, 2)
+    locations = reference.reshape(1, queries, 1, 1, 1, 2) + offsets / size
     grids = 2.0 * locations - 1.0
     out = torch.zeros([batch * heads, channels, queries], dtype=value.dtype, device=value.device)
     start = 0
-    for level in range(len(shapes)):
-        height, width = shapes[level]
+    for level in range(levels):
+        height, width = sizes[2 * level], sizes[2 * level + 1]
         level_map = value[:, start : start + height * width].permute([0, 2, 3, 1])  # B×M×D×(H·W)
         level_map = level_map.reshape(batch * heads, channels, height, width)
         grid = grids[:, :, :, level].transpose(1, 2).reshape(batch * heads, queries, points, 2)
@@ -44,18 +56,14 @@ class DeformableAttention:
     def forward(self, query: Tensor, reference: Tensor, feat: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
         batch, queries = query.size(0), query.size(1)
         levels = len(shapes)
-        value = widen(self.value_proj.forward(feat))
+        value = self.value_proj.forward(feat)
         value = value.reshape(batch, feat.size(1), HEADS, value.size(2) // HEADS)
-        offsets = widen(self.sampling_offsets.forward(query))
+        offsets = self.sampling_offsets.forward(query)
         offsets = offsets.reshape(batch, queries, HEADS, levels, POINTS, 2)
-        weights = widen(self.attention_weights.forward(query))
-        weights = torch.softmax(weights.reshape(batch, queries, HEADS, levels * POINTS), -1)
-        weights = weights.reshape(batch, queries, HEADS, levels, POINTS)
-        # Filled on the device: a tensor made from numbers would be copied there and wait for it.
-        sizes: List[Tensor] = []
+        logits = self.attention_weights.forward(query)
+        logits = logits.reshape(batch, queries, HEADS, levels * POINTS)
+        sizes: List[int] = []
         for (height, width) in shapes:
-            sizes.append(torch.full([1], width, dtype=offsets.dtype, device=offsets.device))
-            sizes.append(torch.full([1], height, dtype=offsets.dtype, device=offsets.device))
-        size = torch.cat(sizes).reshape(levels, 1, 2)
-        locations = reference.reshape(1, queries, 1, 1, 1, 2) + offsets / size
-        return self.output_proj.forward(deformable_sample(value, shapes, locations, weights))
+            sizes.append(height)
+            sizes.append(width)
+        return self.output_proj.forward(deformable_attend(value, sizes, reference, offsets, logits))

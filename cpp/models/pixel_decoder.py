@@ -28,8 +28,8 @@ class EncoderLayer:
     norm2: LayerNorm
 
     def forward(self, x: Tensor, position: Tensor, reference: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
-        x = self.norm1.forward(x + self.self_attn.forward(x + position, reference, x, shapes), 1e-5)
-        return self.norm2.forward(x + self.linear2.forward(torch.relu(self.linear1.forward(x))), 1e-5)
+        x = self.norm1.added(x, self.self_attn.forward(x + position, reference, x, shapes), 1e-5)
+        return self.norm2.added(x, self.linear2.forward(torch.relu(self.linear1.forward(x))), 1e-5)
 
 
 class EncoderLayers:

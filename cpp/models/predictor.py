@@ -24,11 +24,9 @@ class CrossAttentionLayer:
     multihead_attn: MultiheadAttention
     norm: LayerNorm
 
-    def forward(
-        self, x: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor, allowed: Optional[Tensor]
-    ) -> Tensor:
-        attended = self.multihead_attn.forward(x + position, memory + memory_position, memory, allowed)
-        return self.norm.forward(x + attended, 1e-5)
+    def forward(self, x: Tensor, position: Tensor, key: Tensor, value: Tensor, allowed: Optional[Tensor]) -> Tensor:
+        attended = self.multihead_attn.forward(x + position, key, value, allowed)
+        return self.norm.added(x, attended, 1e-5)
 
 
 class SelfAttentionLayer:
@@ -37,7 +35,7 @@ class SelfAttentionLayer:
 
     def forward(self, x: Tensor, position: Tensor) -> Tensor:
         attended = self.self_attn.forward(x + position, x + position, x, None)
-        return self.norm.forward(x + attended, 1e-5)
+        return self.norm.added(x, attended, 1e-5)
 
 
 class FeedForwardLayer:
@@ -46,7 +44,7 @@ class FeedForwardLayer:
     norm: LayerNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm.forward(x + self.linear2.forward(torch.relu(self.linear1.forward(x))), 1e-5)
+        return self.norm.added(x, self.linear2.forward(torch.relu(self.linear1.forward(x))), 1e-5)
 
 
 class MaskEmbed:
@@ -78,29 +76,32 @@ class Predictor:
 
     # Mask logits B×Q×h×w in the dtype of mask_embed, as the reference has them when it makes its attention masks
     def masks(self, queries: Tensor, mask_features: Tensor) -> Tensor:
-        embed = self.mask_embed.forward(queries)
-        return torch.einsum("bqc,bchw->bqhw", [embed, mask_features.to(embed.dtype)])
+        return torch.einsum("bqc,bchw->bqhw", [self.mask_embed.forward(queries), mask_features])
 
     # levels: the pixel decoder's maps, coarse to fine. Returns the normalised queries B×Q×C, the input of class_embed,
     # and the mask logits B×Q×h×w at the size of mask_features.
     def forward(self, levels: List[Tensor], mask_features: Tensor) -> Tuple[Tensor, Tensor]:
         batch = mask_features.size(0)
         embed = widen(self.level_embed.weight)
-        memories: List[Tensor] = []
-        positions: List[Tensor] = []
+        cross_attentions = children(self.transformer_cross_attention_layers)
+        dtype = cross_attentions[0].multihead_attn.in_proj_weight.dtype
+        keys: List[Tensor] = []
+        values: List[Tensor] = []
         for (i, x) in enumerate(levels):
-            memories.append(to_tokens(x) + embed[i])
-            positions.append(sine_positions(x.size(2), x.size(3), x.size(1), x))
+            memory = to_tokens(x) + embed[i]
+            keys.append((memory + sine_positions(x.size(2), x.size(3), x.size(1), x)).to(dtype))
+            values.append(memory.to(dtype))
+        mask_features = mask_features.to(children(self.mask_embed.layers)[0].weight.dtype)
         position = widen(self.query_embed.weight).unsqueeze(0)
         x = widen(self.query_feat.weight).unsqueeze(0).expand([batch, -1, -1])
         queries = self.post_norm.forward(x, 1e-5)
         masks = self.masks(queries, mask_features)
         self_attention = children(self.transformer_self_attention_layers)
         feed_forward = children(self.transformer_ffn_layers)
-        for (i, cross_attention) in enumerate(children(self.transformer_cross_attention_layers)):
+        for (i, cross_attention) in enumerate(cross_attentions):
             level = i % len(levels)
             allowed = allowed_positions(masks, levels[level].size(2), levels[level].size(3))
-            x = cross_attention.forward(x, position, memories[level], positions[level], allowed)
+            x = cross_attention.forward(x, position, keys[level], values[level], allowed)
             x = self_attention[i].forward(x, position)
             x = feed_forward[i].forward(x)
             queries = self.post_norm.forward(x, 1e-5)

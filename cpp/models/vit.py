@@ -6,12 +6,19 @@ def rotate_half(x: Tensor) -> Tensor:
     return torch.cat([-x[..., half:], x[..., :half]], -1)
 
 
-# x B×M×N×D; sin, cos P×D for the last P tokens. Computed in the dtype of sin (float32), returned in that of x.
-def rotate_patches(x: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
-    first = x.size(2) - sin.size(0)
-    patches = x[:, :, first:].to(sin.dtype)
-    patches = patches * cos + rotate_half(patches) * sin
-    return torch.cat([x[:, :, :first], patches.to(x.dtype)], 2)
+# Rotates the queries and keys of patches. qkv B×N×3×M×D; sin, cos P×D for the last P tokens. Computed in the dtype of sin
+# (float32), returned in that of qkv.
+def rotate_qkv(qkv: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
+    first = qkv.size(1) - sin.size(0)
+    patches = qkv[:, first:, :2].to(sin.dtype)
+    sin, cos = sin.reshape(-1, 1, 1, sin.size(1)), cos.reshape(-1, 1, 1, cos.size(1))
+    patches = (patches * cos + rotate_half(patches) * sin).to(qkv.dtype)
+    rotated = torch.cat([qkv[:, :first, :2], patches], 1)
+    return torch.cat([rotated, qkv[:, :, 2:]], 2)
+
+
+def gated(gate: Tensor, x: Tensor) -> Tensor:
+    return torch.silu(gate) * x
 
 
 class PatchEmbed:
@@ -45,9 +52,7 @@ class Attention:
         batch, tokens, width = x.shape
         head_dim = sin.size(1)
         qkv = self.qkv.forward(x).reshape(batch, tokens, 3, width // head_dim, head_dim)
-        q, k, v = torch.unbind(qkv.transpose(1, 3), 2)  # B×M×N×D each
-        q = rotate_patches(q, sin, cos)
-        k = rotate_patches(k, sin, cos)
+        q, k, v = torch.unbind(rotate_qkv(qkv, sin, cos).transpose(1, 3), 2)  # B×M×N×D each
         x = torch.scaled_dot_product_attention(q, k, v)
         return self.proj.forward(x.transpose(1, 2).reshape(batch, tokens, width))
 
@@ -61,7 +66,7 @@ class FeedForward:
 
     def forward(self, x: Tensor) -> Tensor:
         if hasattr(self, "w3"):
-            y = self.w3.forward(torch.silu(self.w1.forward(x)) * self.w2.forward(x))
+            y = self.w3.forward(gated(self.w1.forward(x), self.w2.forward(x)))
         else:
             y = self.fc2.forward(torch.gelu(self.fc1.forward(x)))
         return y
@@ -69,9 +74,6 @@ class FeedForward:
 
 class LayerScale:
     gamma: Parameter
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gamma
 
 
 class Block:
@@ -82,9 +84,13 @@ class Block:
     mlp: FeedForward
     ls2: LayerScale
 
-    def forward(self, x: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
-        x = x + self.ls1.forward(self.attn.forward(self.norm1.forward(x, 1e-5), sin, cos))
-        return x + self.ls2.forward(self.mlp.forward(self.norm2.forward(x, 1e-5)))
+    # The residual stream x has yet to take in y·gamma, of the block before; so has what is returned.
+    def forward(self, x: Tensor, y: Tensor, gamma: Tensor, sin: Tensor, cos: Tensor) -> Tuple[Tensor, Tensor]:
+        dtype = self.attn.proj.weight.dtype
+        x, normed = add_norm(x, y, gamma, self.norm1.weight, self.norm1.bias, 1e-5, dtype)
+        y = self.attn.forward(normed, sin, cos)
+        x, normed = add_norm(x, y, self.ls1.gamma, self.norm2.weight, self.norm2.bias, 1e-5, dtype)
+        return x, self.mlp.forward(normed)
 
 
 class Vit:
@@ -108,20 +114,23 @@ class Vit:
         tokens.append(to_tokens(patches))
         return torch.cat(tokens, 1), sin, cos
 
-    # The normalised tokens of the tapped blocks, B×(1 + storage + H/16·W/16)×C each
-    def forward(self, images: Tensor) -> List[Tensor]:
+    # The normalised tokens of blocks, B×(1 + storage + H/16·W/16)×C each
+    def tokens_of(self, layers: List[int], images: Tensor) -> List[Tensor]:
         x, sin, cos = self.embed(images)
+        y, gamma = torch.zeros_like(x), torch.ones_like(x[0, 0])
         taps: List[Tensor] = []
         for (i, block) in enumerate(children(self.blocks)):
-            x = block.forward(x, sin, cos)
-            if i in TAPPED_LAYERS:
-                taps.append(self.norm.forward(x, 1e-5))
+            if i <= layers[-1]:
+                x, y = block.forward(x, y, gamma, sin, cos)
+                gamma = block.ls2.gamma
+                if i in layers:
+                    taps.append(add_norm(x, y, gamma, self.norm.weight, self.norm.bias, 1e-5, x.dtype)[1])
         return taps
 
-    # The last of them alone
+    # Of the tapped blocks
+    def forward(self, images: Tensor) -> List[Tensor]:
+        return self.tokens_of(TAPPED_LAYERS, images)
+
+    # Of the last of them alone
     def last(self, images: Tensor) -> Tensor:
-        x, sin, cos = self.embed(images)
-        for (i, block) in enumerate(children(self.blocks)):
-            if i <= TAPPED_LAYERS[-1]:
-                x = block.forward(x, sin, cos)
-        return self.norm.forward(x, 1e-5)
+        return self.tokens_of([TAPPED_LAYERS[-1]], images)[0]
