@@ -28,6 +28,7 @@ export type {
   Inspection,
   LossResult,
   RawImage,
+  NetworkPrecision,
   Scoring,
   SegmentorPlan,
   StepOptions,

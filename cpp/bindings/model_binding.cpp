@@ -11,14 +11,15 @@
 namespace dinov3_seg {
 namespace {
 
-/// loadModel(path, {device, dtype}): Promise<ModelHandle>
+/// loadModel(path, {device, dtype, precision, cudaGraphs}): Promise<ModelHandle>
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
-  const auto device = parse_device(string_field(options, "device"));
+  const ModelPlacement placement{parse_device(string_field(options, "device")), string_field(options, "dtype"),
+                                 parse_network_precision(string_field(options, "precision")),
+                                 boolean_field(options, "cudaGraphs")};
   return run_job(
-      info, Lane::model,
-      [path = string_argument(info[0], "path"), device, dtype = string_field(options, "dtype")]() -> Finish {
-        auto model = std::make_shared<SegmentationModel>(path, device, dtype);
+      info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
+        auto model = std::make_shared<SegmentationModel>(path, placement);
         return [model](Napi::Env env) {
           return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
         };
@@ -113,6 +114,19 @@ Napi::Value taps(const Napi::CallbackInfo& info) {
                  });
 }
 
+/// partTimes(model, images, {repeat}): Promise<Record<string, number>>   milliseconds
+Napi::Value part_times_of(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1]),
+                  repeat = integer_field(object_argument(info[2], "options"), "repeat")]() -> Finish {
+                   return [times = model->times(images, repeat)](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = Napi::Object::New(env);
+                     for (const auto& [part, milliseconds] : times) object.Set(part, milliseconds);
+                     return object;
+                   };
+                 });
+}
+
 /// exportModel(model, head, path): Promise<void>
 Napi::Value export_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
@@ -134,6 +148,7 @@ void export_models(Napi::Env env, Napi::Object exports) {
   exports.Set("features", Napi::Function::New(env, asynchronous<features>));
   exports.Set("forward", Napi::Function::New(env, asynchronous<forward>));
   exports.Set("taps", Napi::Function::New(env, asynchronous<taps>));
+  exports.Set("partTimes", Napi::Function::New(env, asynchronous<part_times_of>));
   exports.Set("exportModel", Napi::Function::New(env, asynchronous<export_model>));
 }
 

@@ -12,7 +12,7 @@
 #include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/cast.h"
-#include "models/stop_points.h"
+#include "models/run_graph.h"
 
 namespace dinov3_seg {
 namespace {
@@ -39,12 +39,14 @@ at::ScalarType cast_target(const std::string& dtype) {
 
 }  // namespace
 
-SegmentationModel::SegmentationModel(const std::string& path, c10::Device device, const std::string& dtype)
+SegmentationModel::SegmentationModel(const std::string& path, const ModelPlacement& placement)
     : path_(path),
       id_(zip_content_id(path)),
-      device_(device),
-      module_(load_archive(path, device)),
-      class_embed_(module_) {
+      device_(placement.device),
+      module_(load_archive(path, placement.device)),
+      class_embed_(module_),
+      tf32_(placement.precision == NetworkPrecision::tf32 && device_.is_cuda()),
+      runner_(placement.graphs && device_.is_cuda() && has_graphs()) {
   for (const char* method : {"forward", "decode"})
     if (!module_.find_method(method))
       fail("MODEL_FORMAT", path, " has no method ", method,
@@ -52,12 +54,14 @@ SegmentationModel::SegmentationModel(const std::string& path, c10::Device device
   class_embed_ = find_class_embed(module_, path);
   module_.eval();
   for (at::Tensor parameter : module_.parameters()) parameter.set_requires_grad(false);
-  if (dtype != "stored") cast_segmentor(module_, cast_target(dtype));
+  if (placement.dtype != "stored") cast_segmentor(module_, cast_target(placement.dtype));
+  if (placement.precision == NetworkPrecision::fast && dtype() == at::kBFloat16) cast_pixel_decoder(module_);
   for (const char* method : {"forward", "decode", "decode_with_features", "features", "taps"})
-    add_stop_points(module_, method);
+    prepare_to_run(module_, method);
 }
 
-c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images) {
+template <typename Function>
+auto SegmentationModel::in_run(const at::Tensor& images, Function function) {
   if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 ||
       images.numel() == 0)
     fail("SHAPE", "expected images B×3×H×W with H and W multiples of 32, got ", images.sizes());
@@ -65,12 +69,34 @@ c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images)
   // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
   // here.
   const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
-  return module_.get_method(method)({images.to(device_, at::kFloat)});
+  const Tf32Guard tf32(tf32_);
+  return function(images.to(device_, at::kFloat));
+}
+
+c10::IValue SegmentationModel::call(const char* method, const at::Tensor& images) {
+  return in_run(images, [&](const at::Tensor& input) { return module_.get_method(method)({input}); });
+}
+
+/// The float32 results of a method that gives a tensor, or a tuple of them.
+GraphRunner::Tensors SegmentationModel::run(const char* method, const at::Tensor& images) {
+  const auto results = [&](const GraphRunner::Tensors& inputs) {
+    const c10::IValue result = module_.get_method(method)({inputs[0]});
+    if (result.isTensor()) return GraphRunner::Tensors{result.toTensor().to(at::kFloat)};
+    GraphRunner::Tensors tensors;
+    for (const c10::IValue& item : result.toTupleRef().elements())
+      tensors.push_back(item.toTensor().to(at::kFloat));
+    return tensors;
+  };
+  return in_run(images, [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
 Decoded SegmentationModel::decode(const at::Tensor& images) {
-  const auto result = run("decode", images).toTupleRef().elements().vec();
-  return {result.at(0).toTensor().to(at::kFloat), result.at(1).toTensor().to(at::kFloat)};
+  const auto result = run("decode", images);
+  return {result.at(0), result.at(1)};
+}
+
+std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
+  return in_run(images, [&](const at::Tensor& input) { return part_times(module_, input, runner_, repeat); });
 }
 
 void SegmentationModel::require_features(const char* method) const {
@@ -83,14 +109,13 @@ void SegmentationModel::require_features(const char* method) const {
 
 DecodedWithFeatures SegmentationModel::decode_with_features(const at::Tensor& images) {
   require_features("decode_with_features");
-  const auto result = run("decode_with_features", images).toTupleRef().elements().vec();
-  const auto item = [&](size_t index) { return result.at(index).toTensor().to(at::kFloat); };
-  return {{item(0), item(1)}, item(2)};
+  const auto result = run("decode_with_features", images);
+  return {{result.at(0), result.at(1)}, result.at(2)};
 }
 
 at::Tensor SegmentationModel::features(const at::Tensor& images) {
   require_features("features");
-  return run("features", images).toTensor().to(at::kFloat);
+  return run("features", images).at(0);
 }
 
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
@@ -102,7 +127,7 @@ at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
 
 c10::Dict<std::string, at::Tensor> SegmentationModel::taps(const at::Tensor& images) {
   if (!module_.find_method("taps")) fail("MODEL_FORMAT", path_, " has no method taps(images)");
-  return c10::impl::toTypedDict<std::string, at::Tensor>(run("taps", images).toGenericDict());
+  return c10::impl::toTypedDict<std::string, at::Tensor>(call("taps", images).toGenericDict());
 }
 
 ClassEmbed SegmentationModel::class_embed(Precision precision) const {

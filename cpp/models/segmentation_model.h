@@ -6,6 +6,9 @@
 #include <string>
 
 #include "core/class_embed.h"
+#include "models/graph_runner.h"
+#include "models/part_times.h"
+#include "models/precision.h"
 
 namespace dinov3_seg {
 
@@ -22,14 +25,21 @@ struct DecodedWithFeatures {
   at::Tensor features;
 };
 
+/// Where and how a network runs.
+struct ModelPlacement {
+  c10::Device device = c10::kCPU;
+  std::string dtype = "stored";  // or float32, bfloat16 (see models/builder.h for what is cast)
+  NetworkPrecision precision = NetworkPrecision::reference;
+  bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
+};
+
 /// A loaded network in eval mode, without gradients. Not thread-safe: one job at a time.
 class SegmentationModel {
  public:
   /// Loads any TorchScript file with methods forward(images) → (pred_logits, pred_masks) and decode(images) →
   /// (queries, pred_masks) and a sub-module named class_embed with weight and bias.
-  /// `dtype`: "stored", "float32" or "bfloat16" (see models/builder.h for what is cast).
   /// Throws FILE_NOT_FOUND, MODEL_FORMAT, DEVICE.
-  SegmentationModel(const std::string& path, c10::Device device, const std::string& dtype);
+  SegmentationModel(const std::string& path, const ModelPlacement& placement);
 
   /// Images B×3×H×W, H and W multiples of 32. Throws SHAPE otherwise.
   Decoded decode(const at::Tensor& images);
@@ -42,6 +52,9 @@ class SegmentationModel {
   at::Tensor class_logits(const at::Tensor& queries) const;
   /// Intermediate arrays by name. Throws MODEL_FORMAT where the file has no method `taps`.
   c10::Dict<std::string, at::Tensor> taps(const at::Tensor& images);
+
+  /// See part_times.h. Images as in decode.
+  std::vector<PartTime> times(const at::Tensor& images, int64_t repeat);
 
   /// The model's own class_embed.
   ClassEmbed class_embed(Precision precision) const;
@@ -62,7 +75,10 @@ class SegmentationModel {
 
  private:
   at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
-  c10::IValue run(const char* method, const at::Tensor& images);
+  template <typename Function>
+  auto in_run(const at::Tensor& images, Function function);
+  c10::IValue call(const char* method, const at::Tensor& images);
+  GraphRunner::Tensors run(const char* method, const at::Tensor& images);
   void require_features(const char* method) const;
 
   std::string path_;
@@ -70,6 +86,8 @@ class SegmentationModel {
   c10::Device device_;
   torch::jit::Module module_;
   torch::jit::Module class_embed_;
+  bool tf32_;
+  GraphRunner runner_;
 };
 
 }  // namespace dinov3_seg

@@ -20,6 +20,8 @@ export interface CacheKey {
   modelId: string;
   /** Of the network's weights while it ran. */
   modelDtype: string;
+  /** What its pixel decoder computed in; see LoadOptions. */
+  modelPrecision: string;
   /** How pixels became the network's input. */
   preprocessing: string;
   /** Width and height of input and labels. */
@@ -42,7 +44,7 @@ const preprocessing = 'bilinear antialiased, ImageNet mean and deviation; labels
 
 /** The key of a network, a class set and settings. */
 export function cacheKey(options: {
-  model: { id: string; dtype: string };
+  model: { id: string; dtype: string; precision: string };
   classSet: ClassSet;
   labelKind: LabelKind;
   imageSize: number;
@@ -56,6 +58,7 @@ export function cacheKey(options: {
     format: 1,
     modelId: model.id,
     modelDtype: model.dtype,
+    modelPrecision: model.precision,
     preprocessing,
     imageSize,
     classes: classSet.name,

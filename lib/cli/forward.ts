@@ -1,4 +1,5 @@
 import { forwardFile } from '../model/forward-file.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command, printResult } from './command.js';
 import { placementFlags, jsonFlag } from './shared-flags.js';
 
@@ -23,8 +24,8 @@ export default command({
     ...placementFlags,
     ...jsonFlag,
   },
-  async run({ flags: { model, input, output, head, dtype, device = 'auto', json } }) {
-    const options = { model, input, output, device, ...(head && { head }), ...(dtype && { dtype }) };
+  async run({ flags: { model, input, output, head, dtype, precision, device = 'auto', json } }) {
+    const options = { model, input, output, device, ...withoutUndefined({ head, dtype, precision }) };
     printResult({ output, ...(await forwardFile(options)) }, json);
   },
 });

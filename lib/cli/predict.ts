@@ -47,9 +47,10 @@ export default command({
       stride,
       device = 'auto',
       dtype,
+      precision,
       json,
     } = flags;
-    const files = withoutUndefined({ head, classes, scoring, dtype, imageSize: flags['image-size'] });
+    const files = withoutUndefined({ head, classes, scoring, dtype, precision, imageSize: flags['image-size'] });
     using opened = await openSegmenter({ model, device, ...files });
     opened.warnings.forEach(note);
     const bar = new ProgressBar();

@@ -1,6 +1,7 @@
 /** Flags that several commands have. */
 import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
+import { networkPrecisions } from '../model/segmentation-model.js';
 import type { Flags } from './parse.js';
 
 export const deviceFlag = {
@@ -17,6 +18,11 @@ export const placementFlags = {
     type: 'text',
     choices: ['stored', 'float32', 'bfloat16'],
     help: "precision of the network's weights (default: as stored)",
+  },
+  precision: {
+    type: 'text',
+    choices: networkPrecisions,
+    help: 'of the pixel decoder beside a bfloat16 backbone (default fast: bfloat16; reference: float32)',
   },
 } as const satisfies Flags;
 

@@ -92,7 +92,7 @@ export default command({
     saturation: { type: 'number', least: 0, most: 1, value: 'X', help: 'colour jitter (default 0.3)' },
     hue: { type: 'number', least: 0, most: 0.5, value: 'X', help: 'colour jitter (default 0.1)' },
     seed: { type: 'integer', least: 0, value: 'N', help: 'of weights, order and augmentation (default 0)' },
-    precision: {
+    'head-precision': {
       type: 'text',
       choices: ['bfloat16', 'float32'],
       help: "of the head's layer (default bfloat16)",

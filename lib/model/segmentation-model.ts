@@ -3,7 +3,15 @@ import { pixelsOf, type ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { DType, JobHandle, ModelHandle, ModelInfo, RawImage, Scoring } from '../native/surface.js';
+import type {
+  DType,
+  JobHandle,
+  ModelHandle,
+  ModelInfo,
+  NetworkPrecision,
+  RawImage,
+  Scoring,
+} from '../native/surface.js';
 import { imageAdmission } from './admission.js';
 import { ClassHead } from './class-head.js';
 import type { SegmentationHead } from './open-head.js';
@@ -14,12 +22,25 @@ import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
+/** Values of {@link LoadOptions.precision}. */
+export const networkPrecisions = ['fast', 'tf32', 'reference'] as const satisfies readonly NetworkPrecision[];
+
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
   /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
   device?: string;
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
+  /**
+   * What a network with a bfloat16 backbone computes its pixel decoder in: `fast` (default) in bfloat16, `tf32` in TF32
+   * where the device has it, `reference` in float32 as the reference does. A float32 network is float32 throughout.
+   */
+  precision?: NetworkPrecision;
+  /**
+   * Whether passes are recorded as CUDA graphs and repeated without gaps between kernels, from the second of an image size
+   * on (default true; needs the CUDA kernels). Recordings of the last four sizes are kept; each holds the memory of a pass.
+   */
+  cudaGraphs?: boolean;
 }
 
 /** How an image is scored. */
@@ -132,8 +153,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
-    const { device = 'cpu', dtype = 'stored' } = options;
-    const placement = { device: resolveDevice(device), dtype };
+    const { device = 'cpu', dtype = 'stored', precision = 'fast', cudaGraphs = true } = options;
+    const placement = { device: resolveDevice(device), dtype, precision, cudaGraphs };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));
   }

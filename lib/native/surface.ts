@@ -42,6 +42,9 @@ export type DType =
 export type TensorArray =
   Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
+/** What a network with a bfloat16 backbone computes its pixel decoder in: float32, TF32 or bfloat16. */
+export type NetworkPrecision = 'reference' | 'tf32' | 'fast';
+
 export interface EngineInfo {
   /** libtorch's version, such as `2.13.0`. */
   torch: string;
@@ -270,9 +273,20 @@ export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, OpsEngine 
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(
     path: string,
-    options: { device: string; dtype: 'stored' | 'float32' | 'bfloat16' },
+    options: {
+      device: string;
+      dtype: 'stored' | 'float32' | 'bfloat16';
+      precision: NetworkPrecision;
+      cudaGraphs: boolean;
+    },
     job?: JobHandle,
   ): Promise<ModelHandle>;
+  /** Milliseconds of the network's parts alone, means over `repeat` passes. */
+  partTimes(
+    model: ModelHandle,
+    images: TensorHandle,
+    options: { repeat: number },
+  ): Promise<Record<'backbone' | 'adapter' | 'pixel_decoder' | 'predictor', number>>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;

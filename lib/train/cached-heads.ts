@@ -20,7 +20,7 @@ export type InitialWeights = (outputs: number) => Promise<GroupOptions['initial'
 /** What all heads have in common. */
 export interface CachedHeadsOptions {
   classSet: ClassSet;
-  precision: Precision;
+  headPrecision: Precision;
   device: string;
   epochs: number;
   batchSize: number;
@@ -60,7 +60,7 @@ export class CachedHeads implements Disposable {
     outputs: CachedOutputs,
     options: CachedHeadsOptions,
   ): Promise<CachedHeads> {
-    const { classSet, precision, device, initial } = options;
+    const { classSet, headPrecision, device, initial } = options;
     const { length: classes } = classSet.classes;
     const groups: HeadGroup[] = [];
     const members: Member[] = [];
@@ -70,7 +70,7 @@ export class CachedHeads implements Disposable {
         if (own.length === 0) continue;
         const weights = await initial(matched ? classes + 1 : classes);
         const { width } = outputs;
-        const group = new HeadGroup(own, { width, classes, device, precision, initial: weights });
+        const group = new HeadGroup(own, { width, classes, device, precision: headPrecision, initial: weights });
         groups.push(group);
         own.forEach((each, slot) => (members[settings.indexOf(each)] = { group, slot }));
       }

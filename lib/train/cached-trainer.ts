@@ -78,7 +78,7 @@ export class CachedTrainer implements HeadTrainer {
     options: { metadata: Partial<HeadMetadata>; optimizer?: boolean },
   ): Promise<void> {
     const { classSet } = this.datasets.train;
-    const metadata: HeadMetadata = { classSet, precision: this.config.precision, ...options.metadata };
+    const metadata: HeadMetadata = { classSet, precision: this.config.headPrecision, ...options.metadata };
     if (!options.optimizer) return this.heads.save(path, 0, metadata);
     const states = await this.heads.states();
     if (this.config.headKind === 'linear_probe') return writeStates(path, states, metadata.run!);

@@ -4,6 +4,8 @@ import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
 import { checkImageSize } from '../model/image-size.js';
+import { networkPrecisions } from '../model/segmentation-model.js';
+import type { NetworkPrecision } from '../native/surface.js';
 import { didYouMean } from '../nearest.js';
 import { withoutUndefined } from '../without-undefined.js';
 
@@ -98,8 +100,10 @@ export interface TrainConfig {
   device: string;
   /** Of the network's weights. */
   dtype: 'stored' | 'float32' | 'bfloat16';
+  /** Of the network's pixel decoder, where its backbone is in bfloat16; see LoadOptions. */
+  precision: NetworkPrecision;
   /** Of the head's linear layer. */
-  precision: 'bfloat16' | 'float32';
+  headPrecision: 'bfloat16' | 'float32';
   /** A state to resume from is saved this often within an epoch, too. */
   saveEverySeconds: number;
   /** Batches that are decoded and resized ahead of the network. */
@@ -137,7 +141,8 @@ export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>
   seed: 0,
   device: 'auto',
   dtype: 'stored',
-  precision: 'bfloat16',
+  precision: 'fast',
+  headPrecision: 'bfloat16',
   saveEverySeconds: 300,
   prefetch: 4,
 };
@@ -205,7 +210,8 @@ const rules: Record<keyof TrainConfig, Rule> = {
   seed: integer(0),
   device: text,
   dtype: oneOf('stored', 'float32', 'bfloat16'),
-  precision: oneOf('bfloat16', 'float32'),
+  precision: oneOf(...networkPrecisions),
+  headPrecision: oneOf('bfloat16', 'float32'),
   saveEverySeconds: number(0),
   prefetch: integer(1),
 };

@@ -30,7 +30,7 @@ export function initialWeights(config: TrainConfig, classSet: ClassSet, hidden: 
 
 /** A new head of the recipe on the run's device, with these weights. */
 export async function newHead(config: TrainConfig, classSet: ClassSet, hidden: number): Promise<ClassHead> {
-  const { device, precision, seed } = config;
+  const { device, headPrecision: precision, seed } = config;
   const head = ClassHead.create({ hidden, classes: classSet, device, precision, seed });
   if (config.initHead === 'xavier') return head;
   try {

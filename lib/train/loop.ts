@@ -160,7 +160,7 @@ function assertFinite(loss: number, { epoch, batch }: RunPosition): void {
   throw new DinoSegError(
     'RUN',
     `The loss became ${loss} in epoch ${epoch}, batch ${batch + 1}. Nothing was saved from then on; start again ` +
-      'with a lower learning rate, or with precision float32.',
+      'with a lower learning rate, or with headPrecision float32.',
   );
 }
 

@@ -70,7 +70,7 @@ async function createHeads(
   const { seed, folds } = config;
   return CachedHeads.create(settings, outputs, {
     ...{ epochs: config.epochs, batchSize: config.batchSize, accumulate: config.accumulate },
-    ...{ precision: config.precision, device: config.device, classSet },
+    ...{ headPrecision: config.headPrecision, device: config.device, classSet },
     initial: initialWeights(config, classSet, outputs.width),
     ...(folds > 0 && { leftOutBy: foldsOf(outputs.trainCount, folds, seed) }),
   });
@@ -195,7 +195,7 @@ class Sweep {
 
   async #saveBest(head: number, best: BestEpoch): Promise<void> {
     const { classSet } = this.datasets.train;
-    const { precision } = this.config;
+    const { headPrecision: precision } = this.config;
     const save: SavableHead['save'] = (path, { metadata }) =>
       this.heads.save(path, head, { classSet, precision, ...metadata });
     await this.folder.saveBest({ save }, best);

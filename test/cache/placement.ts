@@ -103,7 +103,7 @@ t.test('cached training on CUDA has the losses of live training there', { skip }
   const settings = { ...(await tinySettings(root)), device: 'cuda' };
   const plain = { brightness: 0, contrast: 0, saturation: 0, hue: 0 };
   for (const [name, exact, rtol] of [
-    ['float32', { precision: 'float32', cacheDtype: 'float32' }, 1e-5],
+    ['float32', { headPrecision: 'float32', cacheDtype: 'float32' }, 1e-5],
     ['bfloat16', {}, 5e-3],
   ] as const) {
     const losses: Record<string, number[]> = {};

@@ -82,7 +82,7 @@ t.test('a cache that was made otherwise is refused, naming the difference, and s
 
 t.test('what the records do not depend on is no difference', async (t) => {
   const free: Partial<TrainConfig>[] = [
-    { precision: 'float32', learningRate: 1, batchSize: 2, loss: 'nll', prefetch: 1 },
+    { headPrecision: 'float32', learningRate: 1, batchSize: 2, loss: 'nll', prefetch: 1 },
     { flip: 0.1, seed: 9, brightness: 0, hue: 0.5 },
   ];
   for (const given of free) {

@@ -70,7 +70,7 @@ async function compare(
   close(t, 'final weights', weight('cached'), weight('live'), { rtol: bounds.weight });
 }
 
-const float32 = { precision: 'float32', cacheDtype: 'float32' } as const;
+const float32 = { headPrecision: 'float32', cacheDtype: 'float32' } as const;
 
 t.test('in float32 a run on cached outputs is the live one', async (t) => {
   await t.test('one image at a time, a step each', (t) =>

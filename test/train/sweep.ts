@@ -17,7 +17,7 @@ const root = t.testdir();
 const settings = {
   ...(await tinySettings(root, { train: 10, val: 3 })),
   mode: 'cached',
-  precision: 'float32',
+  headPrecision: 'float32',
   cache: join(root, 'cache'),
   batchSize: 3,
   patience: 0,

@@ -1,4 +1,4 @@
-#include "models/stop_points.h"
+#include "models/run_graph.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/ir.h>
@@ -7,12 +7,14 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "core/job_control.h"
+#include "models/fuse.h"
 
 namespace dinov3_seg {
 namespace {
 
 using namespace torch::jit;
 
+const auto own_namespace = c10::Symbol::fromQualString("namespaces::dinov3_seg");
 constexpr const char* operator_name = "dinov3_seg::check_cancelled";
 
 // Conservative: has side effects as far as libtorch knows, so that it is neither removed nor moved.
@@ -21,7 +23,8 @@ const RegisterOperators registered({Operator(
     c10::AliasAnalysisKind::CONSERVATIVE)});
 
 bool computes(const Node& node) {
-  return node.kind().is_aten() && node.outputs().size() > 0 &&
+  const bool is_operator = node.kind().is_aten() || node.kind().ns() == own_namespace;
+  return is_operator && node.outputs().size() > 0 &&
          node.output(0)->type()->isSubtypeOf(*c10::TensorType::get());
 }
 
@@ -45,7 +48,7 @@ bool calls_functions(Block& block) {
 
 }  // namespace
 
-void add_stop_points(const Module& module, const char* name) {
+void prepare_to_run(const Module& module, const char* name) {
   const auto method = module.find_method(name);
   if (!method) return;
   GraphFunction* function = tryToGraphFunction(method->function());
@@ -54,7 +57,11 @@ void add_stop_points(const Module& module, const char* name) {
   const GraphOptimizerEnabledGuard plain_interpreter(false);
   const auto graph = function->optimized_graph();
   // A pass takes in one level of calls; those left over would run without stop points.
-  while (calls_functions(*graph->block())) Inline(*graph);
+  fuse_functions(*graph);
+  while (calls_functions(*graph->block())) {
+    Inline(*graph);
+    fuse_functions(*graph);
+  }
   add_to(*graph, *graph->block());
 }
 

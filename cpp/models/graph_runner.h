@@ -1,0 +1,47 @@
+// A network's passes as CUDA graphs.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <string>
+#include <vector>
+
+#include "ops/graphs.h"
+
+namespace dinov3_seg {
+
+/// Runs functions of tensors. Where `enabled`, what is asked for the second time with the same name and sizes is
+/// recorded, and repeated from then on: the same kernels without the gaps between their launches. A recording holds
+/// the memory of a pass; the least used one goes when there are more than `most`. One thread.
+class GraphRunner {
+ public:
+  using Tensors = std::vector<at::Tensor>;
+  static constexpr size_t most = 4;
+
+  explicit GraphRunner(bool enabled) : enabled_(enabled) {}
+
+  /// `function` of `inputs` (on one device). Results are the caller's own. What a recording is to hold must not
+  /// wait for the device. Throws what the function throws.
+  Tensors run(const std::string& name, const Tensors& inputs,
+              const std::function<Tensors(const Tensors&)>& function);
+
+  /// Frees all recordings and their memory.
+  void clear() { recordings_.clear(); }
+
+ private:
+  struct Recording {
+    std::string name;
+    Tensors inputs, outputs;
+    std::unique_ptr<DeviceGraph> graph;  // null: seen once
+  };
+
+  Recording* find(const std::string& name, const Tensors& inputs);
+
+  bool enabled_;
+  std::list<Recording> recordings_;  // the last used first
+};
+
+}  // namespace dinov3_seg

@@ -1,0 +1,79 @@
+#include "models/part_times.h"
+
+#include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
+
+#include <chrono>
+
+#include "core/error.h"
+#include "models/plan.h"
+#include "models/run_graph.h"
+
+namespace dinov3_seg {
+namespace {
+
+using Tensors = GraphRunner::Tensors;
+using torch::jit::Module;
+
+Module child(const Module& module, const char* name) {
+  if (!module.hasattr(name)) fail("MODEL_FORMAT", "the network has no part ", name, ": convert makes one that has");
+  return module.attr(name).toModule();
+}
+
+void wait(const c10::Device& device) {
+  if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
+}
+
+c10::List<at::Tensor> list_of(const Tensors& tensors, size_t first) {
+  c10::List<at::Tensor> list;
+  for (size_t i = first; i < tensors.size(); ++i) list.push_back(tensors[i]);
+  return list;
+}
+
+}  // namespace
+
+std::vector<PartTime> part_times(const Module& module, const at::Tensor& images, GraphRunner& runner,
+                                 int64_t repeat) {
+  const Module adapter = child(child(module, "segmentation_model"), "0");
+  const Module head = child(child(module, "segmentation_model"), "1");
+  const Module backbone = child(adapter, "backbone");
+  const Module pixel_decoder = child(head, "pixel_decoder"), predictor = child(head, "predictor");
+  for (const Module& part : {adapter, backbone, pixel_decoder, predictor}) prepare_to_run(part, "forward");
+
+  std::vector<PartTime> times;
+  const auto measure = [&](const char* name, const Tensors& inputs,
+                           const std::function<Tensors(const Tensors&)>& function) {
+    Tensors outputs;
+    for (int warm = 0; warm < 3; ++warm) outputs = runner.run(name, inputs, function);
+    wait(images.device());
+    const auto start = std::chrono::steady_clock::now();
+    for (int64_t i = 0; i < repeat; ++i) outputs = runner.run(name, inputs, function);
+    wait(images.device());
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    times.push_back({name, took.count() / static_cast<double>(repeat)});
+    runner.clear();
+    return outputs;
+  };
+  const Tensors tokens = measure("backbone", {images}, [&](const Tensors& in) {
+    return backbone.get_method("forward")({in[0]}).toTensorVector();
+  });
+  Tensors taps{images};
+  const int64_t patches = images.size(2) / patch_size * (images.size(3) / patch_size);
+  for (const at::Tensor& layer : tokens) taps.push_back(layer.slice(1, layer.size(1) - patches));
+  const Tensors maps = measure("adapter", taps, [&](const Tensors& in) {
+    return adapter.get_method("forward")({in[0], list_of(in, 1)}).toTensorVector();
+  });
+  const Tensors decoded = measure("pixel_decoder", maps, [&](const Tensors& in) {
+    const auto result = pixel_decoder.get_method("forward")({list_of(in, 0)}).toTupleRef().elements().vec();
+    Tensors out{result.at(0).toTensor()};
+    for (const at::Tensor& level : result.at(1).toTensorVector()) out.push_back(level);
+    return out;
+  });
+  measure("predictor", decoded, [&](const Tensors& in) {
+    const auto result = predictor.get_method("forward")({list_of(in, 1), in[0]}).toTupleRef().elements().vec();
+    return Tensors{result.at(0).toTensor(), result.at(1).toTensor()};
+  });
+  return times;
+}
+
+}  // namespace dinov3_seg

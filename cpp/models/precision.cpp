@@ -1,0 +1,43 @@
+#include "models/precision.h"
+
+#include <ATen/Context.h>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+void allow_tf32(bool allow) {
+  at::globalContext().setAllowTF32CuBLAS(allow);
+  at::globalContext().setAllowTF32CuDNN(allow);
+}
+
+}  // namespace
+
+NetworkPrecision parse_network_precision(const std::string& name) {
+  if (name == "reference") return NetworkPrecision::reference;
+  if (name == "tf32") return NetworkPrecision::tf32;
+  if (name == "fast") return NetworkPrecision::fast;
+  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected reference, tf32 or fast");
+}
+
+void cast_pixel_decoder(const torch::jit::Module& module) {
+  for (const auto& [name, child] : module.named_modules()) {
+    if ((name + ".").find("pixel_decoder.") == std::string::npos || !child.hasattr("weight")) continue;
+    const at::Tensor weight = child.attr("weight").toTensor();
+    if (weight.dim() < 2) continue;  // of a norm
+    torch::jit::Module layer = child;
+    layer.setattr("weight", weight.to(at::kBFloat16));
+    if (layer.hasattr("bias")) layer.setattr("bias", layer.attr("bias").toTensor().to(at::kBFloat16));
+  }
+}
+
+Tf32Guard::Tf32Guard(bool allow) : allow_(allow) {
+  if (allow_) allow_tf32(true);
+}
+
+Tf32Guard::~Tf32Guard() {
+  if (allow_) allow_tf32(false);
+}
+
+}  // namespace dinov3_seg

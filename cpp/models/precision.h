@@ -1,0 +1,35 @@
+// What a network computes in beyond the dtypes of its file.
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <string>
+
+namespace dinov3_seg {
+
+/// Of a network whose backbone is in bfloat16; one in float32 computes in float32 throughout.
+enum class NetworkPrecision {
+  reference,  // as the reference under autocast: the pixel decoder in float32
+  tf32,       // the pixel decoder's products in TF32, where the device has it (CUDA, Ampere and later)
+  fast,       // the pixel decoder's linears and convolutions in bfloat16
+};
+
+/// `reference`, `tf32` or `fast`; anything else throws INVALID_ARGUMENT.
+NetworkPrecision parse_network_precision(const std::string& name);
+
+/// Casts the weights of linears and convolutions inside every sub-module called pixel_decoder to bfloat16.
+void cast_pixel_decoder(const torch::jit::Module& module);
+
+/// Allows TF32 while it lives; float32 is float32 otherwise (see use_full_float32).
+class Tf32Guard {
+ public:
+  explicit Tf32Guard(bool allow);
+  ~Tf32Guard();
+  Tf32Guard(const Tf32Guard&) = delete;
+  Tf32Guard& operator=(const Tf32Guard&) = delete;
+
+ private:
+  bool allow_;
+};
+
+}  // namespace dinov3_seg

@@ -1,0 +1,100 @@
+// CUDA graphs as operators without tensors, so that the engine needs no library of CUDA's.
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/library.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+struct Recording {
+  explicit Recording(c10::cuda::CUDAStream on) : stream(on) {}
+
+  at::cuda::CUDAGraph graph;
+  c10::cuda::CUDAStream stream;
+  /// While it is recorded.
+  std::optional<c10::cuda::CUDAStreamGuard> guard;
+};
+
+std::mutex mutex;
+
+/// Never destroyed: graphs would outlive CUDA at the end of the process.
+std::map<int64_t, std::unique_ptr<Recording>>& recordings() {
+  static auto* all = new std::map<int64_t, std::unique_ptr<Recording>>();
+  return *all;
+}
+
+Recording& find(int64_t handle) {
+  const std::lock_guard lock(mutex);
+  const auto found = recordings().find(handle);
+  if (found == recordings().end()) fail("INTERNAL", "there is no graph ", handle);
+  return *found->second;
+}
+
+/// One stream a device for all recordings: libtorch keeps workspaces of cuBLAS for each.
+c10::cuda::CUDAStream recording_stream(c10::DeviceIndex device) {
+  static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
+  const std::lock_guard lock(mutex);
+  return streams.try_emplace(device, c10::cuda::getStreamFromPool(false, device)).first->second;
+}
+
+int64_t graph_begin(int64_t device_index) {
+  static int64_t last = 0;
+  const auto device = static_cast<c10::DeviceIndex>(device_index);
+  const c10::cuda::CUDAGuard on_device(device);
+  c10::cuda::device_synchronize();
+  // What an ordinary pass left in the allocator would stand beside the graph's own memory.
+  c10::cuda::CUDACachingAllocator::emptyCache();
+  auto recording = std::make_unique<Recording>(recording_stream(device));
+  recording->guard.emplace(recording->stream);
+  // Other threads (decoding, copies) go on meanwhile.
+  recording->graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+  const std::lock_guard lock(mutex);
+  recordings().emplace(++last, std::move(recording));
+  return last;
+}
+
+void graph_end(int64_t handle) {
+  Recording& recording = find(handle);
+  try {
+    recording.graph.capture_end();
+  } catch (...) {
+    recording.guard.reset();
+    throw;
+  }
+  recording.guard.reset();
+}
+
+void graph_replay(int64_t handle) { find(handle).graph.replay(); }
+
+void graph_free(int64_t handle) {
+  std::unique_ptr<Recording> recording;
+  {
+    const std::lock_guard lock(mutex);
+    auto node = recordings().extract(handle);
+    if (!node.empty()) recording = std::move(node.mapped());
+  }
+  if (!recording) return;
+  const c10::cuda::CUDAGuard on_device(recording->stream.device_index());
+  // It may still run.
+  c10::cuda::device_synchronize();
+}
+
+TORCH_LIBRARY_FRAGMENT(dinov3_seg, library) {
+  library.def("graph_begin(int device) -> int", graph_begin);
+  library.def("graph_end(int graph) -> ()", graph_end);
+  library.def("graph_replay(int graph) -> ()", graph_replay);
+  library.def("graph_free(int graph) -> ()", graph_free);
+}
+
+}  // namespace
+}  // namespace dinov3_seg

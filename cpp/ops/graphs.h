@@ -1,0 +1,32 @@
+// CUDA graphs: the launches of a stretch of work, recorded once and repeated without the host in between. The plugin
+// of CUDA kernels has them; without it there are none.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+
+namespace dinov3_seg {
+
+bool has_graphs();
+
+/// A recorded stretch of work and the device memory that it uses, which is its own until it is freed.
+class DeviceGraph {
+ public:
+  /// Begins to record what this thread launches on the device, on a stream of its own; waits for what runs there.
+  /// Nothing is computed meanwhile, and nothing may wait for the device.
+  explicit DeviceGraph(c10::Device device);
+  ~DeviceGraph();
+  DeviceGraph(const DeviceGraph&) = delete;
+  DeviceGraph& operator=(const DeviceGraph&) = delete;
+
+  /// Ends the recording; it has to be ended before anything else is launched. Throws where that failed.
+  void end();
+  /// Computes what was recorded, from and to the same memory, on the current stream; does not wait.
+  void replay();
+
+ private:
+  int64_t handle_;
+};
+
+}  // namespace dinov3_seg
