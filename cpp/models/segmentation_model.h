@@ -31,6 +31,10 @@ class SegmentationModel {
   /// Throws FILE_NOT_FOUND, MODEL_FORMAT, DEVICE.
   SegmentationModel(const std::string& path, c10::Device device, const std::string& dtype);
 
+  /// Takes a network that is on the device already; `path` names it in messages, `id` tells networks apart.
+  /// Throws MODEL_FORMAT.
+  SegmentationModel(std::string path, std::string id, c10::Device device, torch::jit::Module module);
+
   /// Images B×3×H×W, H and W multiples of 32. Throws SHAPE otherwise.
   Decoded decode(const at::Tensor& images);
   /// Throws MODEL_FORMAT as features() does.

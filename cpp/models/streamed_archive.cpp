@@ -58,8 +58,8 @@ class Skeleton : public caffe2::serialize::ReadAdapterInterface {
   }
   std::size_t bytes_of(const void* hole) const { return storages_.at(hole); }
   std::size_t holes() const {
-    return static_cast<std::size_t>(
-        std::count_if(pieces_.begin(), pieces_.end(), [](const Piece& piece) { return piece.hole != nullptr; }));
+    return static_cast<std::size_t>(std::count_if(pieces_.begin(), pieces_.end(),
+                                                  [](const Piece& piece) { return piece.hole != nullptr; }));
   }
   std::size_t tensors() const { return storages_.size(); }
 
@@ -91,8 +91,9 @@ class Skeleton : public caffe2::serialize::ReadAdapterInterface {
 
   /// The last piece that begins at or before `position`.
   const Piece& piece_at(std::uint64_t position) const {
-    const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), position,
-                                        [](std::uint64_t at, const Piece& piece) { return at < piece.offset; });
+    const auto after =
+        std::upper_bound(pieces_.begin(), pieces_.end(), position,
+                         [](std::uint64_t at, const Piece& piece) { return at < piece.offset; });
     return *std::prev(after);
   }
 
@@ -104,14 +105,14 @@ class Skeleton : public caffe2::serialize::ReadAdapterInterface {
 /// Everything but the tensors' values. Checksums would read those, so there are none.
 std::shared_ptr<Skeleton> write_skeleton(const torch::jit::Module& module) {
   auto skeleton = std::make_shared<Skeleton>(storages_of(module));
-  PyTorchStreamWriter writer(
-      [&](const void* data, std::size_t size) { return skeleton->append(data, size); },
-      /*compute_crc32=*/false);
+  PyTorchStreamWriter writer([&](const void* data, std::size_t size) { return skeleton->append(data, size); },
+                             /*compute_crc32=*/false);
   torch::jit::ScriptModuleSerializer(writer).serialize(module, {}, /*bytecode_format=*/false,
                                                        /*save_mobile_debug_info=*/false);
   writer.writeEndOfFile();
   if (skeleton->holes() != skeleton->tensors()) {
-    fail("INTERNAL", "libtorch wrote ", skeleton->holes(), " tensors of ", skeleton->tensors(), " as a whole");
+    fail("INTERNAL", "libtorch wrote ", skeleton->holes(), " tensors of ", skeleton->tensors(),
+         " as a whole");
   }
   return skeleton;
 }
