@@ -37,7 +37,10 @@ InitSettings init_settings(const Napi::Value& value) {
   if (dtype != "float32" && dtype != "bfloat16")
     fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
   const std::string architecture = string_field(options, "architecture");
-  return {architecture, preset(architecture), dtype, dtype == "float32" ? at::kFloat : at::kBFloat16,
+  return {architecture,
+          preset(architecture),
+          dtype,
+          dtype == "float32" ? at::kFloat : at::kBFloat16,
           {seed_field(options), parse_device(string_field(options, "device"))}};
 }
 
@@ -55,9 +58,9 @@ Napi::Value init_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model, [settings = init_settings(info[0])]() -> Finish {
     const std::string name =
         settings.architecture + " with random weights of seed " + std::to_string(settings.random.seed);
-    auto model = std::make_shared<SegmentationModel>(
-        name, random_id(settings), settings.random.device,
-        init_segmentor(settings.dims, settings.dtype, settings.random));
+    auto model =
+        std::make_shared<SegmentationModel>(name, random_id(settings), settings.random.device,
+                                            init_segmentor(settings.dims, settings.dtype, settings.random));
     return [model](Napi::Env env) {
       return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
     };
@@ -69,9 +72,8 @@ Napi::Value write_random_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::prepare,
                  [settings = init_settings(info[0]), path = string_argument(info[1], "path")]() -> Finish {
                    write_random_segmentor(settings.dims, settings.dtype, settings.random, path);
-                   return [dims = settings.dims](Napi::Env env) {
-                     return plan_object(env, dims, dims.classes);
-                   };
+                   return
+                       [dims = settings.dims](Napi::Env env) { return plan_object(env, dims, dims.classes); };
                  });
 }
 
@@ -85,21 +87,21 @@ Napi::Value plan_architecture(const Napi::CallbackInfo& info) {
 /// randomTensor({architecture, seed, dtype, device, operators}, key): Promise<TensorHandle>
 Napi::Value random_values_of(const Napi::CallbackInfo& info) {
   const auto path = boolean_field(object_argument(info[0], "options"), "operators") ? RandomPath::operators
-                                                                                     : RandomPath::by_device;
-  return run_job(info, Lane::prepare,
-                 [settings = init_settings(info[0]), name = string_argument(info[1], "key"),
-                  path]() -> Finish {
-                   for (const auto& keys : {backbone_keys(settings.dims), head_keys(settings.dims)}) {
-                     for (const KeyShape& key : keys) {
-                       if (key.name != name) continue;
-                       const at::Tensor drawn = draw_tensor(key, settings.random, path);
-                       return [cast = apply_dtype(key, drawn, settings.dtype)](Napi::Env env) {
-                         return wrap_tensor(env, cast);
-                       };
-                     }
-                   }
-                   fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
-                 });
+                                                                                    : RandomPath::by_device;
+  return run_job(
+      info, Lane::prepare,
+      [settings = init_settings(info[0]), name = string_argument(info[1], "key"), path]() -> Finish {
+        for (const auto& keys : {backbone_keys(settings.dims), head_keys(settings.dims)}) {
+          for (const KeyShape& key : keys) {
+            if (key.name != name) continue;
+            const at::Tensor drawn = draw_tensor(key, settings.random, path);
+            return [cast = apply_dtype(key, drawn, settings.dtype)](Napi::Env env) {
+              return wrap_tensor(env, cast);
+            };
+          }
+        }
+        fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
+      });
 }
 
 /// initCheckpoint(options): Promise<void>

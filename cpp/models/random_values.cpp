@@ -37,8 +37,7 @@ void fill_by_operators(const at::Tensor& out, int64_t first, const RandomRule& r
 
 }  // namespace
 
-at::Tensor random_tensor(at::IntArrayRef shape, const RandomRule& rule, c10::Device device,
-                         RandomPath path) {
+at::Tensor random_tensor(at::IntArrayRef shape, const RandomRule& rule, c10::Device device, RandomPath path) {
   const bool loop = device.is_cpu() && path == RandomPath::by_device;
   const at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(device));
   const at::Tensor flat = tensor.view({-1});
