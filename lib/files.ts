@@ -175,3 +175,12 @@ export async function replaceFolder(
     throw systemCode(cause) === '' || cause instanceof DinoSegError ? cause : writeError(target, cause);
   }
 }
+
+/** Makes the folder that a file is to be written to, where absent. @throws DISK_FULL, IO */
+export async function makeFolderOf(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(resolve(path)), { recursive: true });
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}

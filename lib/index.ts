@@ -62,6 +62,13 @@ export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
 export { openHead, type SegmentationHead } from './model/open-head.js';
 export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
+export {
+  architectures,
+  initModel,
+  type Architecture,
+  type InitModelOptions,
+  type RandomNetworkOptions,
+} from './model/init-model.js';
 export type { ImageSize } from './model/image-size.js';
 export { forwardFile, type ForwardFileOptions } from './model/forward-file.js';
 export { classSetOf, scoringOf } from './model/scoring.js';

@@ -21,6 +21,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_jobs(env, exports);
   export_tensors(env, exports);
   export_checkpoints(env, exports);
+  export_init(env, exports);
   export_models(env, exports);
   export_heads(env, exports);
   export_trained_heads(env, exports);

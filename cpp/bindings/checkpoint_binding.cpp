@@ -1,4 +1,4 @@
-// Checkpoint files: inspection, tensors in and out, plans, conversion, random checkpoints.
+// Checkpoint files: inspection, tensors in and out, plans, conversion.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "models/convert.h"
-#include "models/init.h"
 #include "models/plan.h"
 
 namespace dinov3_seg {
@@ -120,6 +119,8 @@ std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what) {
   return keys;
 }
 
+}  // namespace
+
 Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes) {
   const ParameterCounts counts = count_parameters(dims, classes);
   Napi::Object numbers = Napi::Object::New(env);
@@ -145,6 +146,8 @@ Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t class
   return plan;
 }
 
+namespace {
+
 /// planSegmentor(backbone, head, classes): SegmentorPlan
 Napi::Value plan_segmentor(const Napi::CallbackInfo& info) {
   const auto backbone = shape_table(info[0], "backbone"), head = shape_table(info[1], "head");
@@ -169,24 +172,6 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
   });
 }
 
-/// initCheckpoint(options): Promise<void>
-Napi::Value init_files(const Napi::CallbackInfo& info) {
-  const Napi::Object options = object_argument(info[0], "options");
-  return run_job(
-      info, Lane::prepare,
-      [architecture = string_field(options, "architecture"),
-       seed = static_cast<uint64_t>(integer_field(options, "seed")),
-       backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {
-        const auto checkpoint = init_checkpoint(preset(architecture), seed);
-        const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
-                                                          {"architecture", architecture},
-                                                          {"seed", std::to_string(seed)}};
-        write_safetensors(backbone, checkpoint.backbone, metadata);
-        write_safetensors(head, checkpoint.head, metadata);
-        return [](Napi::Env env) { return env.Undefined(); };
-      });
-}
-
 }  // namespace
 
 void export_checkpoints(Napi::Env env, Napi::Object exports) {
@@ -195,7 +180,6 @@ void export_checkpoints(Napi::Env env, Napi::Object exports) {
   exports.Set("writeSafetensors", Napi::Function::New(env, asynchronous<write_tensors>));
   exports.Set("planSegmentor", Napi::Function::New(env, synchronous<plan_segmentor>));
   exports.Set("convertSegmentor", Napi::Function::New(env, asynchronous<convert>));
-  exports.Set("initCheckpoint", Napi::Function::New(env, asynchronous<init_files>));
 }
 
 }  // namespace dinov3_seg

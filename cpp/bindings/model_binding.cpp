@@ -14,9 +14,7 @@ namespace {
 /// loadModel(path, {device, dtype, precision, cudaGraphs}): Promise<ModelHandle>
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
-  const ModelPlacement placement{parse_device(string_field(options, "device")), string_field(options, "dtype"),
-                                 parse_network_precision(string_field(options, "precision")),
-                                 boolean_field(options, "cudaGraphs")};
+  const ModelPlacement placement = placement_of(options);
   return run_job(
       info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
         auto model = std::make_shared<SegmentationModel>(path, placement);

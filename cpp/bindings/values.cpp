@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/device.h"
 #include "core/error.h"
 
 namespace dinov3_seg {
@@ -138,6 +139,11 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
                                                     static_cast<size_t>(tensor.numel()), buffer, 0, &array);
   if (status != napi_ok) throw Napi::Error::New(env);
   return Napi::Value(env, array);
+}
+
+ModelPlacement placement_of(const Napi::Object& options) {
+  return {parse_device(string_field(options, "device")), string_field(options, "dtype"),
+          parse_network_precision(string_field(options, "precision")), boolean_field(options, "cudaGraphs")};
 }
 
 Napi::Object loss_object(Napi::Env env, const LossResult& result) {

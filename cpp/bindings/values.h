@@ -15,6 +15,7 @@
 #include "core/class_embed.h"
 #include "core/linear_probe.h"
 #include "heads/trained_heads.h"
+#include "models/plan.h"
 #include "models/segmentation_model.h"
 
 namespace dinov3_seg {
@@ -69,6 +70,8 @@ at::Tensor tensor_field(const Napi::Object& object, const char* name);
 std::string string_argument(const Napi::Value& value, const char* what);
 std::map<std::string, std::string> string_map(const Napi::Object& object);
 StepOptions step_options(const Napi::Value& value);
+/// {device, dtype, precision, cudaGraphs}
+ModelPlacement placement_of(const Napi::Object& options);
 /// The items of an array; throws INVALID_ARGUMENT naming it for anything else.
 std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* what);
 
@@ -78,10 +81,13 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Object loss_object(Napi::Env env, const LossResult& result);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
+/// A SegmentorPlan; `classes`: outputs of the trained head.
+Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes);
 
 // Each file's exports.
 void export_tensors(Napi::Env env, Napi::Object exports);
 void export_checkpoints(Napi::Env env, Napi::Object exports);
+void export_init(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);

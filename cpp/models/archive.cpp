@@ -113,18 +113,25 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device) {
   }
 }
 
-void save_archive(const torch::jit::Module& module, const std::string& path) {
-  AtomicFile file(path, tensor_bytes(module));
+void write_archive(const std::string& path, std::uint64_t expected_bytes,
+                   const std::function<void(caffe2::serialize::PyTorchStreamWriter&)>& write) {
+  AtomicFile file(path, expected_bytes);
   caffe2::serialize::PyTorchStreamWriter writer(file.writer());
   try {
-    torch::jit::ScriptModuleSerializer(writer).serialize(module, {}, /*bytecode_format=*/false,
-                                                         /*save_mobile_debug_info=*/false);
-    writer.writeEndOfFile();
+    write(writer);
   } catch (...) {
     give_up(writer);
     throw;
   }
   file.commit();
+}
+
+void save_archive(const torch::jit::Module& module, const std::string& path) {
+  write_archive(path, tensor_bytes(module), [&](caffe2::serialize::PyTorchStreamWriter& writer) {
+    torch::jit::ScriptModuleSerializer(writer).serialize(module, {}, /*bytecode_format=*/false,
+                                                         /*save_mobile_debug_info=*/false);
+    writer.writeEndOfFile();
+  });
 }
 
 }  // namespace dinov3_seg

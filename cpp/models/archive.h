@@ -3,7 +3,13 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <cstdint>
+#include <functional>
 #include <string>
+
+namespace caffe2::serialize {
+class PyTorchStreamWriter;
+}
 
 namespace dinov3_seg {
 
@@ -14,5 +20,10 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device);
 /// Writes the module as a TorchScript file, whole or not at all. Reports bytes written of about the bytes of
 /// its tensors. Throws DISK_FULL, IO, FILE_NOT_FOUND, ABORTED.
 void save_archive(const torch::jit::Module& module, const std::string& path);
+
+/// Makes the file of an archive whose records and end `write` writes; what it throws ends the work, and
+/// nothing is left behind. Throws as save_archive does.
+void write_archive(const std::string& path, std::uint64_t expected_bytes,
+                   const std::function<void(caffe2::serialize::PyTorchStreamWriter&)>& write);
 
 }  // namespace dinov3_seg

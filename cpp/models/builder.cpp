@@ -33,18 +33,29 @@ std::map<std::string, c10::IValue> constants_for(const SegmentorDims& dims) {
 
 }  // namespace
 
-at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype) {
+at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kBFloat16) {
     fail("INVALID_ARGUMENT", "Expected float32, float64 or bfloat16 for a network, got ", dtype_name(dtype),
          ".");
   }
-  if (!tensor.is_floating_point()) return tensor;
-  const at::ScalarType wanted = dtype == at::kBFloat16 && !key.bfloat16 ? at::kFloat : dtype;
-  return tensor.to(wanted);
+  if (!c10::isFloatingType(key.dtype)) return key.dtype;
+  return dtype == at::kBFloat16 && !key.bfloat16 ? at::kFloat : dtype;
+}
+
+at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype) {
+  const at::ScalarType stored = stored_dtype(key, dtype);
+  return tensor.is_floating_point() ? tensor.to(stored) : tensor;
 }
 
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype) {
+  return build_segmentor(backbone, head, dtype,
+                         [](const at::Tensor& tensor, at::ScalarType stored) { return tensor.to(stored); });
+}
+
+torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
+                                   const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                   const CastTensor& cast) {
   const auto backbone_shapes = shapes_of(backbone);
   const auto head_shapes = shapes_of(head);
   const SegmentorDims dims = read_dims(backbone_shapes, head_shapes);
@@ -61,7 +72,9 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
   // first.
   const auto take = [&](const KeyShape& key, const TensorsByName& table, const std::string& prefix) {
     check_cancelled();
-    tensors.push_back({prefix + key.name, apply_dtype(key, *table.at(key.name), dtype)});
+    const at::Tensor& tensor = *table.at(key.name);
+    const at::ScalarType stored = stored_dtype(key, dtype);
+    tensors.push_back({prefix + key.name, tensor.is_floating_point() ? cast(tensor, stored) : tensor});
   };
   take(wanted_head.front(), head_table, "");
   for (const auto& key : wanted_backbone) take(key, backbone_table, backbone_prefix);

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <functional>
 #include <vector>
 
 #include "core/named_tensor.h"
@@ -11,7 +12,7 @@
 
 namespace dinov3_seg {
 
-/// `tensor` in the dtype that the precision plan gives to `key` when the network is asked for in `dtype`:
+/// The dtype that the precision plan gives to `key` when the network is asked for in `dtype`:
 ///   float32, float64   every floating tensor in that dtype
 ///   bfloat16           as the reference computes under bfloat16 autocast: bfloat16 for the linears and
 ///   convolutions
@@ -19,8 +20,11 @@ namespace dinov3_seg {
 ///                      norms, LayerScale gammas, tokens, embeddings and RoPE periods, for the whole pixel
 ///                      decoder (autocast is off there) and for class_embed (the part that is trained, in
 ///                      float32)
-/// Buffers of integers stay. Returns the tensor itself where no cast is needed.
+/// Integers stay.
 /// Errors: INVALID_ARGUMENT for another dtype.
+at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype);
+
+/// `tensor` cast to stored_dtype(); itself where no cast is needed.
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype);
 
 /// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one
@@ -36,5 +40,13 @@ at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::Scalar
 /// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (plan.h), INVALID_ARGUMENT (dtype).
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype);
+
+/// How a checkpoint's tensor becomes the network's, given the dtype it is to have.
+using CastTensor = std::function<at::Tensor(const at::Tensor& tensor, at::ScalarType stored)>;
+
+/// The same with `cast` in place of an immediate cast.
+torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
+                                   const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                   const CastTensor& cast);
 
 }  // namespace dinov3_seg

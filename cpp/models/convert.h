@@ -14,8 +14,9 @@ struct ConvertPaths {
   std::string out;  // TorchScript
 };
 
-/// Builds the segmentor from two checkpoint files and saves it; `dtype` as in build_segmentor. The file
-/// appears whole or not at all, and the same inputs give the same bytes. Throws what read_checkpoint and
+/// Builds the segmentor from two checkpoint files and saves it; `dtype` as in build_segmentor. Tensors are
+/// cast one at a time as they are written: the inputs stay mapped, and memory for one tensor is enough. The
+/// file appears whole or not at all, and the same inputs give the same bytes. Throws what read_checkpoint and
 /// build_segmentor throw, DISK_FULL, IO.
 SegmentorDims convert_segmentor(const ConvertPaths& paths, at::ScalarType dtype);
 

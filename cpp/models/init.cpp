@@ -1,12 +1,17 @@
 #include "models/init.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ATen.h>
+#include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string_view>
 
-#include "core/error.h"
+#include "core/job_control.h"
+#include "models/builder.h"
+#include "models/late_tensors.h"
+#include "models/streamed_archive.h"
 
 namespace dinov3_seg {
 namespace {
@@ -45,19 +50,6 @@ constexpr InitRule rules[] = {
     {"class_embed.weight", 0.0, 0.0, 4.0},
 };
 
-uint64_t fnv1a(std::string_view text) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const unsigned char byte : text) hash = (hash ^ byte) * 0x100000001b3;
-  return hash;
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014).
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
 InitRule rule_for(const KeyShape& key) {
   const std::string_view name = key.name;
   for (const auto& rule : rules) {
@@ -74,86 +66,112 @@ InitRule rule_for(const KeyShape& key) {
   return {"", 0.0, 0.1, 0.0};
 }
 
-at::Tensor draw(const KeyShape& key, uint64_t seed) {
+/// What takes rectified values, whose mean is far from 0: in a wide network the mean would drown what differs
+/// from pixel to pixel and from query to query, and the masks would be all full or all empty.
+constexpr std::string_view after_relu[] = {"spm.fc1.weight", "mask_feature.weight",
+                                           "mask_embed.layers.1.weight", "mask_embed.layers.2.weight"};
+/// Outputs from which on a network counts as wide.
+constexpr int64_t wide = 128;
+
+bool is_balanced(const KeyShape& key) {
+  return key.shape[0] >= wide && key.shape[1] % 2 == 0 &&
+         std::any_of(std::begin(after_relu), std::end(after_relu),
+                     [&](std::string_view ending) { return key.name.ends_with(ending); });
+}
+
+/// Values that no rule draws; undefined for other keys.
+at::Tensor fixed_values(const KeyShape& key) {
   if (key.dtype != at::kFloat) return at::zeros(key.shape, key.dtype);
+  const bool periods = key.name.ends_with("rope_embed.periods");
+  if (!periods && !key.name.ends_with("qkv.bias_mask")) return {};
   at::Tensor tensor = at::empty(key.shape, at::kFloat);
-  float* out = tensor.data_ptr<float>();
+  float* out = tensor.mutable_data_ptr<float>();
   const int64_t size = tensor.numel();
-  if (key.name.ends_with("rope_embed.periods")) {
-    for (int64_t i = 0; i < size; ++i)
-      out[i] = static_cast<float>(std::pow(100.0, static_cast<double>(i) / size));
-    return tensor;
-  }
-  if (key.name.ends_with("qkv.bias_mask")) {
-    for (int64_t i = 0; i < size; ++i) out[i] = i / (size / 3) == 1 ? 0.0F : 1.0F;
-    return tensor;
-  }
-  const InitRule rule = rule_for(key);
-  const double inputs = static_cast<double>(size) / static_cast<double>(key.shape.empty() ? 1 : key.shape[0]);
-  const double scale = rule.fan > 0.0 ? rule.fan * std::sqrt(3.0 / inputs) : rule.scale;
-  const uint64_t start = mix(fnv1a(key.name) ^ mix(seed));
   for (int64_t i = 0; i < size; ++i) {
-    const uint64_t bits = mix(start + static_cast<uint64_t>(i) * 0x9e3779b97f4a7c15) >> 40;  // 24 bits
-    out[i] = static_cast<float>(rule.base + scale * (static_cast<double>(bits) / 8388608.0 - 1.0));
-  }
-  if (key.name.ends_with("output_convs.0.weight")) {
-    // A random 3×3 kernel blurs: weight on its centre keeps the masks' edges.
-    for (int64_t i = 0; i < size; ++i) out[i] *= i % 9 == 4 ? 2.6F : 0.3F;
+    if (periods)
+      out[i] = static_cast<float>(std::pow(100.0, static_cast<double>(i) / size));
+    else
+      out[i] = i / (size / 3) == 1 ? 0.0F : 1.0F;
   }
   return tensor;
 }
 
-std::vector<NamedTensor> draw_all(const std::vector<KeyShape>& keys, uint64_t seed) {
+/// Tensors of one of the two files, placed in the network's full list by `place`.
+template <typename Place>
+std::vector<NamedTensor> place_all(const std::vector<KeyShape>& keys, const Place& place) {
   std::vector<NamedTensor> tensors;
   tensors.reserve(keys.size());
-  for (const auto& key : keys) tensors.push_back({key.name, draw(key, seed)});
+  for (const auto& key : keys) tensors.push_back({key.name, place(key)});
   return tensors;
+}
+
+/// The network with what `place` gives for each key, which has the stored dtype already.
+template <typename Place>
+torch::jit::Module build_placed(const SegmentorDims& dims, at::ScalarType dtype, const Place& place) {
+  return build_segmentor(place_all(backbone_keys(dims), place), place_all(head_keys(dims), place), dtype);
 }
 
 }  // namespace
 
-SegmentorDims preset(const std::string& name) {
-  SegmentorDims dims;
-  dims.storage_tokens = 4;
-  dims.local_cls_norm = true;
-  dims.queries = 100;
-  dims.classes = 151;
-  if (name == "dinov3_vit7b16_ade20k_m2f") {
-    dims.embed_dim = 4096;
-    dims.depth = 40;
-    dims.rope_periods = 32;
-    dims.feed_forward_dim = 8192;
-    dims.conv_inplanes = 64;
-    dims.adapter_value_dim = 2048;
-    dims.adapter_feed_forward_dim = 1024;
-    dims.hidden_dim = 2048;
-    dims.encoder_layers = 6;
-    dims.encoder_feed_forward_dim = 4096;
-    dims.decoder_layers = 9;
-    dims.decoder_feed_forward_dim = 4096;
-    return dims;
+at::Tensor draw_tensor(const KeyShape& key, const Randomness& random, RandomPath path) {
+  const at::Tensor fixed = fixed_values(key);
+  if (fixed.defined()) return fixed.to(random.device);
+  const InitRule rule = rule_for(key);
+  const int64_t size = c10::multiply_integers(key.shape);
+  const double inputs = static_cast<double>(size) / static_cast<double>(key.shape.empty() ? 1 : key.shape[0]);
+  const double scale = rule.fan > 0.0 ? rule.fan * std::sqrt(3.0 / inputs) : rule.scale;
+  const RandomRule numbers{rule.base, scale, random_start(key.name, random.seed)};
+  at::Tensor tensor = random_tensor(key.shape, numbers, random.device, path);
+  if (key.name.ends_with("output_convs.0.weight")) {
+    // A random 3×3 kernel blurs: weight on its centre keeps the masks' edges.
+    at::Tensor kernel = at::full({9}, 0.3F, at::kFloat);
+    kernel[4] = 2.6F;
+    tensor.mul_(kernel.view({3, 3}).to(random.device));
   }
-  if (name == "tiny") {
-    dims.embed_dim = 64;
-    dims.depth = 4;
-    dims.rope_periods = 8;
-    dims.feed_forward_dim = 128;
-    dims.conv_inplanes = 32;
-    dims.adapter_value_dim = 32;
-    dims.adapter_feed_forward_dim = 32;
-    dims.hidden_dim = 64;
-    dims.encoder_layers = 3;
-    dims.encoder_feed_forward_dim = 128;
-    dims.decoder_layers = 3;
-    dims.decoder_feed_forward_dim = 128;
-    return dims;
+  if (is_balanced(key)) {
+    // Of two neighbouring inputs one weighs what the other does, negated: what they have in common cancels.
+    const at::Tensor pairs = tensor.view({-1, 2});
+    pairs.select(1, 1).copy_(pairs.select(1, 0)).neg_();
   }
-  fail("INVALID_ARGUMENT", "Expected dinov3_vit7b16_ade20k_m2f or tiny as the name of a network, got ", name,
-       ".");
+  return tensor;
 }
 
 SegmentorCheckpoint init_checkpoint(const SegmentorDims& dims, uint64_t seed) {
-  return {draw_all(backbone_keys(dims), seed), draw_all(head_keys(dims), seed)};
+  const auto draw = [&](const KeyShape& key) { return draw_tensor(key, {seed, c10::kCPU}); };
+  return {place_all(backbone_keys(dims), draw), place_all(head_keys(dims), draw)};
+}
+
+torch::jit::Module init_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random) {
+  const uint64_t total = stored_bytes(dims, dtype);
+  uint64_t done = 0;
+  return build_placed(dims, dtype, [&](const KeyShape& key) {
+    check_cancelled();
+    const at::Tensor tensor = apply_dtype(key, draw_tensor(key, random), dtype);
+    done += tensor.nbytes();
+    report_progress(done, total);
+    return tensor;
+  });
+}
+
+void write_random_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random,
+                            const std::string& path) {
+  LateTensors late;
+  const auto module = build_placed(dims, dtype, [&](const KeyShape& key) {
+    const auto options = at::TensorOptions().dtype(stored_dtype(key, dtype)).device(at::kMeta);
+    return late.add(at::empty(key.shape, options),
+                    [key, dtype, random] { return apply_dtype(key, draw_tensor(key, random), dtype); });
+  });
+  save_streamed(module, late, path);
+}
+
+uint64_t stored_bytes(const SegmentorDims& dims, at::ScalarType dtype) {
+  uint64_t bytes = 0;
+  for (const auto& keys : {backbone_keys(dims), head_keys(dims)}) {
+    for (const auto& key : keys)
+      bytes += static_cast<uint64_t>(c10::multiply_integers(key.shape)) *
+               c10::elementSize(stored_dtype(key, dtype));
+  }
+  return bytes;
 }
 
 }  // namespace dinov3_seg

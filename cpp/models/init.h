@@ -1,5 +1,8 @@
-// Networks with random weights, for the demo and for tests: the structure of the released ones at any size.
+// Networks with random weights, for the demo, benches and tests: the structure of the released ones at any
+// size.
 #pragma once
+
+#include <torch/csrc/jit/api/module.h>
 
 #include <cstdint>
 #include <string>
@@ -7,6 +10,7 @@
 
 #include "core/named_tensor.h"
 #include "models/plan.h"
+#include "models/random_values.h"
 
 namespace dinov3_seg {
 
@@ -16,16 +20,33 @@ struct SegmentorCheckpoint {
   std::vector<NamedTensor> head;
 };
 
-/// Dimensions by name:
-///   dinov3_vit7b16_ade20k_m2f   the released network (7.6 billion parameters)
-///   tiny                        the same structure with 1.1 million parameters, for 128–256 pixels on a CPU
-/// Errors: INVALID_ARGUMENT with the known names.
-SegmentorDims preset(const std::string& name);
+/// What weights are drawn from, and where.
+struct Randomness {
+  uint64_t seed = 0;
+  c10::Device device = c10::kCPU;
+};
 
-/// Random float32 weights on the CPU. The same seed gives the same bits on every machine: no library's random
-/// generator takes part. Scales are chosen so that the untrained network is of use: activations keep their
-/// size, sampling offsets reach a few pixels, every query has a mask of its own that follows the image and is
-/// neither full nor empty, and a trained class_embed can tell the queries apart.
+/// Random weights of one key on the device, float32 (or the key's own integers). The same seed gives the same
+/// bits on every machine and device: no library's random generator takes part. Scales are chosen so that the
+/// untrained network is of use at any size: activations keep their size, sampling offsets reach a few pixels,
+/// every query has a mask of its own that follows the image and is neither full nor empty, and a trained
+/// class_embed can tell the queries apart. `path` as in random_tensor.
+at::Tensor draw_tensor(const KeyShape& key, const Randomness& random,
+                       RandomPath path = RandomPath::by_device);
+
+/// All of them, float32 on the CPU.
 SegmentorCheckpoint init_checkpoint(const SegmentorDims& dims, uint64_t seed);
+
+/// The network of such weights on the device, `dtype` as in build_segmentor. Each tensor is drawn and cast on
+/// the device, one at a time. Reports bytes drawn. Throws OUT_OF_MEMORY, ABORTED.
+torch::jit::Module init_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random);
+
+/// Writes that network as a TorchScript file, drawing a tensor at a time as it is written. Throws as
+/// save_streamed does.
+void write_random_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random,
+                            const std::string& path);
+
+/// Bytes of all tensors of a network stored in `dtype`.
+uint64_t stored_bytes(const SegmentorDims& dims, at::ScalarType dtype);
 
 }  // namespace dinov3_seg

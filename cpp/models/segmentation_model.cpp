@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "core/error.h"
 #include "core/zip_reader.h"
@@ -37,24 +38,34 @@ at::ScalarType cast_target(const std::string& dtype) {
   fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected stored, float32 or bfloat16");
 }
 
+torch::jit::Module load_cast(const std::string& path, const ModelPlacement& placement) {
+  torch::jit::Module module = load_archive(path, placement.device);
+  if (placement.dtype != "stored") cast_segmentor(module, cast_target(placement.dtype));
+  return module;
+}
+
 }  // namespace
 
 SegmentationModel::SegmentationModel(const std::string& path, const ModelPlacement& placement)
-    : path_(path),
-      id_(zip_content_id(path)),
+    // In braces: the identity first, which is refused at once where the file is none.
+    : SegmentationModel{path, zip_content_id(path), load_cast(path, placement), placement} {}
+
+SegmentationModel::SegmentationModel(std::string path, std::string id, torch::jit::Module module,
+                                     const ModelPlacement& placement)
+    : path_(std::move(path)),
+      id_(std::move(id)),
       device_(placement.device),
-      module_(load_archive(path, placement.device)),
+      module_(std::move(module)),
       class_embed_(module_),
       tf32_(placement.precision == NetworkPrecision::tf32 && device_.is_cuda()),
       runner_(placement.graphs && device_.is_cuda() && has_graphs()) {
   for (const char* method : {"forward", "decode"})
     if (!module_.find_method(method))
-      fail("MODEL_FORMAT", path, " has no method ", method,
+      fail("MODEL_FORMAT", path_, " has no method ", method,
            "(images): expected a network made by convert, or one with its methods");
-  class_embed_ = find_class_embed(module_, path);
+  class_embed_ = find_class_embed(module_, path_);
   module_.eval();
   for (at::Tensor parameter : module_.parameters()) parameter.set_requires_grad(false);
-  if (placement.dtype != "stored") cast_segmentor(module_, cast_target(placement.dtype));
   if (placement.precision == NetworkPrecision::fast && dtype() == at::kBFloat16) cast_pixel_decoder(module_);
   for (const char* method : {"forward", "decode", "decode_with_features", "features", "taps"})
     prepare_to_run(module_, method);

@@ -12,6 +12,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   doctor: { summary: 'what is found, what is wrong, how to mend it', load: () => import('./doctor.js') },
   libtorch: { summary: 'fetch or locate libtorch', load: () => import('./libtorch.js') },
   convert: { summary: 'DINOv3 checkpoints → TorchScript file', load: () => import('./convert.js') },
+  init: { summary: 'a network with random weights', load: () => import('./init.js') },
   inspect: { summary: 'keys, shapes and sizes of a checkpoint', load: () => import('./inspect.js') },
   forward: { summary: "the network's raw outputs", load: () => import('./forward.js') },
   train: { summary: 'train class_embed on a labelled folder', load: () => import('./train.js') },

@@ -1,8 +1,7 @@
 /** From DINOv3 checkpoints to a network file, and back to a file with the trained head inside. */
-import { mkdir } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { DinoSegError } from '../errors.js';
-import { writeError } from '../files.js';
+import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { Inspection, SegmentorPlan } from '../native/surface.js';
@@ -69,12 +68,4 @@ export async function exportModel(
   await makeFolderOf(out);
   const call = runJob(options, (job) => engine().exportModel(...handles, out, job));
   await model.calls.add(head.calls.add(call));
-}
-
-async function makeFolderOf(path: string): Promise<void> {
-  try {
-    await mkdir(dirname(resolve(path)), { recursive: true });
-  } catch (cause) {
-    throw writeError(path, cause);
-  }
 }

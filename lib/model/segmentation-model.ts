@@ -17,6 +17,7 @@ import { ClassHead } from './class-head.js';
 import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
+import { randomNetwork, type RandomNetworkOptions } from './init-model.js';
 import { asSize, checkImageSize, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
@@ -116,7 +117,7 @@ export interface ForwardResult {
  * images at most 16, or 256 MiB of pixels, are decoded and queued at a time; the others wait before they are decoded.
  */
 export class SegmentationModel implements Disposable, AsyncDisposable {
-  /** The file it was loaded from. */
+  /** The file it was loaded from, or what it is where there is none. */
   readonly path: string;
   /** SHA-256 that tells networks apart. */
   readonly id: string;
@@ -156,6 +157,21 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { device = 'cpu', dtype = 'stored', precision = 'fast', cudaGraphs = true } = options;
     const placement = { device: resolveDevice(device), dtype, precision, cudaGraphs };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
+    return new SegmentationModel(handle, engine().modelInfo(handle));
+  }
+
+  /**
+   * A network with random weights, drawn on the device: no file is written or read. `onProgress` hears bytes drawn. The
+   * weights are those of `initModel`'s file; `path` says what it is, and `id` is made of shape, seed and dtype.
+   *
+   * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY; the signal's reason.
+   */
+  static async init(
+    options: RandomNetworkOptions & Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
+  ): Promise<SegmentationModel> {
+    const { precision = 'fast', cudaGraphs = true } = options;
+    const network = { ...randomNetwork(options), precision, cudaGraphs };
+    const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));
   }
 

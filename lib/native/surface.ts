@@ -12,11 +12,13 @@
 import type { CacheEngine, CacheWriterHandle, RecordStoreHandle } from './surface-cache.js';
 import type { HeadEngine, HeadHandle, ProbeHandle } from './surface-head.js';
 import type { HeadsEngine, HeadsHandle } from './surface-heads.js';
+import type { InitEngine } from './surface-init.js';
 import type { OpsEngine } from './surface-ops.js';
 
 export type * from './surface-cache.js';
 export type * from './surface-head.js';
 export type * from './surface-heads.js';
+export type * from './surface-init.js';
 export type * from './surface-ops.js';
 
 declare const kind: unique symbol;
@@ -212,7 +214,7 @@ export interface ScoreOptions {
 }
 
 /** Everything that the engine exports. */
-export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, OpsEngine {
+export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, InitEngine, OpsEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Threads an operator uses on the CPU, from the next job on. */
@@ -262,14 +264,6 @@ export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, OpsEngine 
   /** Checks the key lists of a segmentor and says what it is made of. `classes`: outputs of the trained head. */
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
-  /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */
-  initCheckpoint(options: {
-    architecture: string;
-    seed: number;
-    backbone: string;
-    head: string;
-  }): Promise<void>;
-
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(
     path: string,

@@ -19,6 +19,7 @@ const commands = [
   'doctor',
   'libtorch',
   'convert',
+  'init',
   'inspect',
   'forward',
   'train',

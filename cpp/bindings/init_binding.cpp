@@ -1,0 +1,137 @@
+// Networks with random weights.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "bindings/job_queue.h"
+#include "bindings/values.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/safetensors.h"
+#include "core/sha256.h"
+#include "models/builder.h"
+#include "models/init.h"
+#include "models/presets.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// {architecture, seed, dtype, device}
+struct InitSettings {
+  std::string architecture;
+  SegmentorDims dims;
+  std::string dtype_name;
+  at::ScalarType dtype;
+  Randomness random;
+};
+
+uint64_t seed_field(const Napi::Object& options) {
+  const int64_t seed = integer_field(options, "seed");
+  if (seed < 0) fail("INVALID_ARGUMENT", "seed must be a whole number from 0, got ", seed);
+  return static_cast<uint64_t>(seed);
+}
+
+InitSettings init_settings(const Napi::Value& value) {
+  const Napi::Object options = object_argument(value, "options");
+  const std::string dtype = string_field(options, "dtype");
+  if (dtype != "float32" && dtype != "bfloat16")
+    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+  const std::string architecture = string_field(options, "architecture");
+  return {architecture,
+          preset(architecture),
+          dtype,
+          dtype == "float32" ? at::kFloat : at::kBFloat16,
+          {seed_field(options), parse_device(string_field(options, "device"))}};
+}
+
+/// What tells random networks apart.
+std::string random_id(const InitSettings& settings) {
+  const std::string text = "random weights\n" + settings.architecture + "\n" +
+                           std::to_string(settings.random.seed) + "\n" + settings.dtype_name;
+  Sha256 hash;
+  hash.update(text.data(), text.size());
+  return hash.hex();
+}
+
+/// initModel(options with precision and cudaGraphs): Promise<ModelHandle>
+Napi::Value init_model(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [settings = init_settings(info[0]),
+                  placement = placement_of(object_argument(info[0], "options"))]() -> Finish {
+    const std::string name =
+        settings.architecture + " with random weights of seed " + std::to_string(settings.random.seed);
+    auto model =
+        std::make_shared<SegmentationModel>(name, random_id(settings),
+                                            init_segmentor(settings.dims, settings.dtype, settings.random),
+                                            placement);
+    return [model](Napi::Env env) {
+      return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
+    };
+  });
+}
+
+/// writeRandomModel(options, path): Promise<SegmentorPlan>
+Napi::Value write_random_model(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::prepare,
+                 [settings = init_settings(info[0]), path = string_argument(info[1], "path")]() -> Finish {
+                   write_random_segmentor(settings.dims, settings.dtype, settings.random, path);
+                   return
+                       [dims = settings.dims](Napi::Env env) { return plan_object(env, dims, dims.classes); };
+                 });
+}
+
+/// planArchitecture(name, classes): SegmentorPlan
+Napi::Value plan_architecture(const Napi::CallbackInfo& info) {
+  if (!info[1].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
+  return plan_object(info.Env(), preset(string_argument(info[0], "name")),
+                     info[1].As<Napi::Number>().Int64Value());
+}
+
+/// randomTensor({architecture, seed, dtype, device, operators}, key): Promise<TensorHandle>
+Napi::Value random_values_of(const Napi::CallbackInfo& info) {
+  const auto path = boolean_field(object_argument(info[0], "options"), "operators") ? RandomPath::operators
+                                                                                    : RandomPath::by_device;
+  return run_job(
+      info, Lane::prepare,
+      [settings = init_settings(info[0]), name = string_argument(info[1], "key"), path]() -> Finish {
+        for (const auto& keys : {backbone_keys(settings.dims), head_keys(settings.dims)}) {
+          for (const KeyShape& key : keys) {
+            if (key.name != name) continue;
+            const at::Tensor drawn = draw_tensor(key, settings.random, path);
+            return [cast = apply_dtype(key, drawn, settings.dtype)](Napi::Env env) {
+              return wrap_tensor(env, cast);
+            };
+          }
+        }
+        fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
+      });
+}
+
+/// initCheckpoint(options): Promise<void>
+Napi::Value init_files(const Napi::CallbackInfo& info) {
+  const Napi::Object options = object_argument(info[0], "options");
+  return run_job(
+      info, Lane::prepare,
+      [architecture = string_field(options, "architecture"), seed = seed_field(options),
+       backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {
+        const auto checkpoint = init_checkpoint(preset(architecture), seed);
+        const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
+                                                          {"architecture", architecture},
+                                                          {"seed", std::to_string(seed)}};
+        write_safetensors(backbone, checkpoint.backbone, metadata);
+        write_safetensors(head, checkpoint.head, metadata);
+        return [](Napi::Env env) { return env.Undefined(); };
+      });
+}
+
+}  // namespace
+
+void export_init(Napi::Env env, Napi::Object exports) {
+  exports.Set("initModel", Napi::Function::New(env, asynchronous<init_model>));
+  exports.Set("writeRandomModel", Napi::Function::New(env, asynchronous<write_random_model>));
+  exports.Set("planArchitecture", Napi::Function::New(env, synchronous<plan_architecture>));
+  exports.Set("randomTensor", Napi::Function::New(env, asynchronous<random_values_of>));
+  exports.Set("initCheckpoint", Napi::Function::New(env, asynchronous<init_files>));
+}
+
+}  // namespace dinov3_seg

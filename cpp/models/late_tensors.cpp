@@ -1,0 +1,42 @@
+#include "models/late_tensors.h"
+
+#include <ATen/ATen.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+
+at::Tensor LateTensors::add(const at::Tensor& like, Make make) {
+  const std::size_t bytes = like.storage().nbytes();
+  if (bytes == 0) fail("INTERNAL", "a placeholder for a tensor without values");
+  // Readable, since libtorch's writer looks at the first bytes of what it writes: pages that are only read
+  // take no memory.
+  void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) {
+    fail("OUT_OF_MEMORY", "no addresses for a tensor of ", bytes,
+         " bytes: ", std::generic_category().message(errno),
+         ". Raise the limit of address space (ulimit -v)");
+  }
+  const auto release = [bytes](void* data) { ::munmap(data, bytes); };
+  const at::Tensor placeholder = at::from_blob(address, like.sizes(), like.strides(), release,
+                                               at::TensorOptions().dtype(like.scalar_type()));
+  makers_.emplace(address, std::move(make));
+  return placeholder;
+}
+
+const LateTensors::Make* LateTensors::find(const void* data) const {
+  const auto found = makers_.find(data);
+  return found == makers_.end() ? nullptr : &found->second;
+}
+
+at::Tensor meta_of_cast(const at::Tensor& tensor, at::ScalarType dtype) {
+  const auto options = at::TensorOptions().dtype(tensor.scalar_type()).device(at::kMeta);
+  return at::empty_strided(tensor.sizes(), tensor.strides(), options).to(dtype);
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,80 @@
+#include "models/presets.h"
+
+#include <array>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+namespace {
+
+struct Backbone {
+  std::string_view name;
+  int64_t embed_dim, depth, heads, feed_forward_dim;
+  FeedForward feed_forward;
+  bool qkv_bias;  ///< with a mask that leaves out the keys'
+};
+
+/// As deep as the released network and narrow, for tests: 37 million parameters. Not among the names.
+constexpr std::string_view deep = "deep";
+
+constexpr std::array backbones{
+    Backbone{"dinov3_vit7b16_ade20k_m2f", 4096, 40, 32, 8192, FeedForward::swiglu, false},
+    Backbone{"dinov3_vith16plus_m2f", 1280, 32, 20, 5120, FeedForward::swiglu, true},
+    Backbone{"dinov3_vitl16_m2f", 1024, 24, 16, 4096, FeedForward::mlp, true},
+    Backbone{"dinov3_vitb16_m2f", 768, 12, 12, 3072, FeedForward::mlp, true},
+    Backbone{"dinov3_vits16plus_m2f", 384, 12, 6, 1536, FeedForward::swiglu, true},
+    Backbone{"dinov3_vits16_m2f", 384, 12, 6, 1536, FeedForward::mlp, true},
+    Backbone{"tiny", 64, 4, 2, 128, FeedForward::swiglu, false},
+    Backbone{deep, 256, 40, 4, 512, FeedForward::swiglu, false},
+};
+
+void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64_t decoder_layers) {
+  dims.hidden_dim = hidden;
+  dims.encoder_layers = encoder_layers;
+  dims.encoder_feed_forward_dim = 2 * hidden;
+  dims.decoder_layers = decoder_layers;
+  dims.decoder_feed_forward_dim = 2 * hidden;
+}
+
+}  // namespace
+
+SegmentorDims preset(const std::string& name) {
+  for (const Backbone& backbone : backbones) {
+    if (backbone.name != name) continue;
+    SegmentorDims dims;
+    dims.embed_dim = backbone.embed_dim;
+    dims.depth = backbone.depth;
+    dims.rope_periods = backbone.embed_dim / backbone.heads / 4;
+    dims.feed_forward = backbone.feed_forward;
+    dims.feed_forward_dim = backbone.feed_forward_dim;
+    dims.qkv_bias = dims.qkv_bias_mask = backbone.qkv_bias;
+    dims.local_cls_norm = !backbone.qkv_bias;
+    dims.storage_tokens = 4;
+    dims.queries = 100;
+    dims.classes = 151;
+    dims.conv_inplanes = 64;
+    dims.adapter_value_dim = dims.embed_dim / 2;
+    dims.adapter_feed_forward_dim = dims.embed_dim / 4;
+    set_head(dims, 2048, 6, 9);
+    if (name == "tiny") {
+      dims.conv_inplanes = 32;
+      dims.adapter_feed_forward_dim = 32;
+      set_head(dims, 64, 3, 3);
+    }
+    if (name == deep) set_head(dims, 256, 6, 9);
+    return dims;
+  }
+  std::string known;
+  for (const std::string& each : preset_names()) known += (known.empty() ? "" : ", ") + each;
+  fail("INVALID_ARGUMENT", "There is no network named ", name, "; expected one of ", known, ".");
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Backbone& backbone : backbones)
+    if (backbone.name != deep) names.emplace_back(backbone.name);
+  return names;
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,23 @@
+// Dimensions of networks by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/plan.h"
+
+namespace dinov3_seg {
+
+/// Dimensions by name. DINOv3's backbones with the structure of the released segmentation head; its hidden
+/// width is 2048 for all of them:
+///   dinov3_vit7b16_ade20k_m2f   the released network (7.6 billion parameters)
+///   dinov3_vith16plus_m2f, dinov3_vitl16_m2f, dinov3_vitb16_m2f, dinov3_vits16plus_m2f, dinov3_vits16_m2f
+///                               the smaller backbones; heads for them are not published
+///   tiny                        the same structure with 1.1 million parameters, for 128–256 pixels on a CPU
+/// Source of the backbones: dinov3/hub/backbones.py. Errors: INVALID_ARGUMENT with the known names.
+SegmentorDims preset(const std::string& name);
+
+/// The names that preset() takes.
+std::vector<std::string> preset_names();
+
+}  // namespace dinov3_seg

@@ -1,0 +1,36 @@
+import { architectures, initModel } from '../model/init-model.js';
+import { withoutUndefined } from '../without-undefined.js';
+import { command, printResult } from './command.js';
+import { deviceFlag, jsonFlag } from './shared-flags.js';
+
+export default command({
+  name: 'init',
+  summary: 'Writes a network with random weights as a TorchScript file, for benches and trying things out.',
+  stoppable: true,
+  flags: {
+    arch: {
+      type: 'text',
+      choices: architectures,
+      required: true,
+      help: 'its shape; dinov3_vit7b16_ade20k_m2f is the released one (31 GB, 15 GB in bfloat16)',
+    },
+    seed: {
+      type: 'integer',
+      least: 0,
+      value: 'N',
+      help: 'same seed, same weights, on every device (default 0)',
+    },
+    out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
+    dtype: {
+      type: 'text',
+      choices: ['float32', 'bfloat16'],
+      help: 'precision of the stored backbone (default float32)',
+    },
+    ...deviceFlag,
+    ...jsonFlag,
+  },
+  async run({ flags: { arch, seed, out, dtype, device = 'auto', json }, signal }) {
+    const plan = await initModel({ arch, out, device, signal, ...withoutUndefined({ seed, dtype }) });
+    printResult({ out, ...plan }, json);
+  },
+});

@@ -1,0 +1,66 @@
+/** Networks with random weights: any of the family's shapes, for benches, tests and trying things out. */
+import { makeFolderOf } from '../files.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { SegmentorPlan } from '../native/surface.js';
+import type { RandomNetwork } from '../native/surface-init.js';
+import { resolveDevice } from './device.js';
+
+/**
+ * Names of shapes: the released network, DINOv3's smaller backbones with a head of the same structure (none of those
+ * heads is published), and a small network of 1.1 million parameters.
+ */
+export const architectures = [
+  'dinov3_vit7b16_ade20k_m2f',
+  'dinov3_vith16plus_m2f',
+  'dinov3_vitl16_m2f',
+  'dinov3_vitb16_m2f',
+  'dinov3_vits16plus_m2f',
+  'dinov3_vits16_m2f',
+  'tiny',
+] as const;
+
+/** One of {@link architectures}. */
+export type Architecture = (typeof architectures)[number];
+
+/** Which network with random weights, and where its weights are drawn. */
+export interface RandomNetworkOptions extends JobOptions {
+  /** Its shape. */
+  arch: Architecture;
+  /** Whole number from 0. The same seed gives the same weights on every machine and device. Default 0. */
+  seed?: number;
+  /** Precision of the backbone's weights: bfloat16 is the float32 network rounded. Default `float32`. */
+  dtype?: 'float32' | 'bfloat16';
+  /** Where they are drawn: `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
+  device?: string;
+}
+
+/** The same, and the file to write. */
+export interface InitModelOptions extends RandomNetworkOptions {
+  /** The TorchScript file to write. */
+  out: string;
+}
+
+/** As the engine takes it. @internal */
+export function randomNetwork({
+  arch,
+  seed = 0,
+  dtype = 'float32',
+  device = 'cpu',
+}: RandomNetworkOptions): RandomNetwork {
+  return { architecture: arch, seed, dtype, device: resolveDevice(device) };
+}
+
+/**
+ * Writes a network with random weights as a TorchScript file, drawing a tensor at a time: memory for one is enough.
+ * `onProgress` hears bytes written; stopped, it leaves nothing behind. `SegmentationModel.init` makes the same network
+ * without a file.
+ *
+ * @returns what the network is made of.
+ * @throws DinoSegError INVALID_ARGUMENT, DEVICE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
+ */
+export async function initModel(options: InitModelOptions): Promise<SegmentorPlan> {
+  const network = randomNetwork(options);
+  await makeFolderOf(options.out);
+  return runJob(options, (job) => engine().writeRandomModel(network, options.out, job));
+}

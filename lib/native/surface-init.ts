@@ -1,0 +1,35 @@
+/** Networks with random weights; legend and rules in surface.ts. */
+import type { JobHandle, ModelHandle, NetworkPrecision, SegmentorPlan, TensorHandle } from './surface.js';
+
+/** Which network, and what its weights are drawn from. */
+export interface RandomNetwork {
+  /** A name of cpp/models/presets.h. */
+  architecture: string;
+  /** Whole number from 0: the same seed gives the same bits on every device. */
+  seed: number;
+  dtype: 'float32' | 'bfloat16';
+  /** Where the weights are drawn. */
+  device: string;
+}
+
+/** The engine's functions for networks with random weights. */
+export interface InitEngine {
+  /** The network on the device, without a file. */
+  initModel(
+    options: RandomNetwork & { precision: NetworkPrecision; cudaGraphs: boolean },
+    job?: JobHandle,
+  ): Promise<ModelHandle>;
+  /** The network as a TorchScript file. */
+  writeRandomModel(options: RandomNetwork, path: string, job?: JobHandle): Promise<SegmentorPlan>;
+  /** What a named network is made of. `classes`: outputs of the trained head. */
+  planArchitecture(architecture: string, classes: number): SegmentorPlan;
+  /** Weights of one key of the checkpoint, for tests. `operators`: drawn as on a GPU, on any device. */
+  randomTensor(options: RandomNetwork & { operators: boolean }, key: string): Promise<TensorHandle>;
+  /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */
+  initCheckpoint(options: {
+    architecture: string;
+    seed: number;
+    backbone: string;
+    head: string;
+  }): Promise<void>;
+}

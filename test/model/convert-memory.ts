@@ -1,0 +1,33 @@
+/** What a conversion holds in memory: a tensor, whatever the network's size. */
+import { execFile } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import { engine } from '../../lib/native/engine.js';
+import { writeTinyNetwork } from '../helpers/tiny-network.js';
+
+t.test('a conversion to bfloat16 casts a tensor at a time, and the network is the same', async (t) => {
+  const folder = t.testdir({ small: {} });
+  const at = (name: string) => join(folder, name);
+  await writeTinyNetwork(at('small'));
+  const checkpoint = { backbone: at('backbone.safetensors'), head: at('head.safetensors') };
+  await engine().initCheckpoint({ architecture: 'deep', seed: 1, ...checkpoint });
+  const script = join(import.meta.dirname, '../helpers/convert-memory.mjs');
+  const args = [script, checkpoint.backbone, checkpoint.head, at('network.pt'), at('small')];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const { size } = statSync(at('network.pt'));
+  const grown = Number(stdout);
+  t.ok(size > 80e6, `the network is of ${size} bytes`);
+  t.ok(grown < size / 4, `anonymous memory grew by ${grown} bytes`);
+  using stored = await SegmentationModel.load(at('network.pt'));
+  const random = { arch: 'deep' as 'tiny', seed: 1, dtype: 'bfloat16' } as const;
+  using direct = await SegmentationModel.init(random);
+  const image = { data: new Uint8Array(64 * 64 * 3).map((_, i) => i >> 4), width: 64, height: 64 };
+  const [a, b] = [
+    await stored.scores(image, { imageSize: 64 }),
+    await direct.scores(image, { imageSize: 64 }),
+  ];
+  t.same(a, b);
+});
