@@ -12,11 +12,13 @@
 import type { CacheEngine, CacheWriterHandle, RecordStoreHandle } from './surface-cache.js';
 import type { HeadEngine, HeadHandle, ProbeHandle } from './surface-head.js';
 import type { HeadsEngine, HeadsHandle } from './surface-heads.js';
+import type { NetworkOpsEngine } from './surface-network-ops.js';
 import type { OpsEngine } from './surface-ops.js';
 
 export type * from './surface-cache.js';
 export type * from './surface-head.js';
 export type * from './surface-heads.js';
+export type * from './surface-network-ops.js';
 export type * from './surface-ops.js';
 
 declare const kind: unique symbol;
@@ -209,7 +211,7 @@ export interface ScoreOptions {
 }
 
 /** Everything that the engine exports. */
-export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, OpsEngine {
+export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, OpsEngine, NetworkOpsEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Threads an operator uses on the CPU, from the next job on. */
