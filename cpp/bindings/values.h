@@ -95,5 +95,6 @@ void export_cache(Napi::Env env, Napi::Object exports);
 void export_probes(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
 void export_ops(Napi::Env env, Napi::Object exports);
+void export_network_ops(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

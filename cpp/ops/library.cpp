@@ -2,6 +2,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
+#include "ops/network_ops.h"
 #include "ops/ops.h"
 
 namespace dinov3_seg {
@@ -14,6 +15,16 @@ TORCH_LIBRARY(dinov3_seg, library) {
   library.def(
       "adamw_step(Tensor(a!) value, Tensor(b!) gradient, Tensor(c!) exp_avg, Tensor(d!) exp_avg_sq, "
       "Tensor coefficients, float beta1, float beta2, float epsilon) -> Tensor");
+  library.def(
+      "deformable_attend(Tensor value, int[] sizes, Tensor reference, Tensor offsets, Tensor logits) -> "
+      "Tensor");
+  library.def("rotate_qkv(Tensor(a!) qkv, Tensor sin, Tensor cos) -> Tensor(a!)");
+  library.def(
+      "add_scaled_norm(Tensor x, Tensor y, Tensor? gamma, Tensor weight, Tensor bias, float eps, "
+      "ScalarType? dtype) -> (Tensor, Tensor)");
+  library.def("swiglu(Tensor gate, Tensor up) -> Tensor");
+  library.def("argmax_resized(Tensor scores, int height, int width) -> Tensor");
+  library.def("prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor");
 }
 
 namespace {
@@ -47,6 +58,41 @@ at::Tensor adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_a
                       const at::Tensor& coefficients, double beta1, double beta2, double epsilon) {
   static const auto op = find<decltype(adamw_step)>("dinov3_seg::adamw_step");
   return op.call(value, gradient, exp_avg, exp_avg_sq, coefficients, beta1, beta2, epsilon);
+}
+
+at::Tensor deformable_attend(const at::Tensor& value, at::IntArrayRef sizes, const at::Tensor& reference,
+                             const at::Tensor& offsets, const at::Tensor& logits) {
+  static const auto op = find<decltype(deformable_attend)>("dinov3_seg::deformable_attend");
+  return op.call(value, sizes, reference, offsets, logits);
+}
+
+at::Tensor& rotate_qkv(at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
+  static const auto op = find<decltype(rotate_qkv)>("dinov3_seg::rotate_qkv");
+  return op.call(qkv, sin, cos);
+}
+
+std::tuple<at::Tensor, at::Tensor> add_scaled_norm(const at::Tensor& x, const at::Tensor& y,
+                                                   const std::optional<at::Tensor>& gamma,
+                                                   const at::Tensor& weight, const at::Tensor& bias,
+                                                   double eps, std::optional<at::ScalarType> dtype) {
+  static const auto op = find<decltype(add_scaled_norm)>("dinov3_seg::add_scaled_norm");
+  return op.call(x, y, gamma, weight, bias, eps, dtype);
+}
+
+at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
+  static const auto op = find<decltype(swiglu)>("dinov3_seg::swiglu");
+  return op.call(gate, up);
+}
+
+at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t width) {
+  static const auto op = find<decltype(argmax_resized)>("dinov3_seg::argmax_resized");
+  return op.call(scores, height, width);
+}
+
+at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,
+                          at::ArrayRef<double> std) {
+  static const auto op = find<decltype(prepare_pixels)>("dinov3_seg::prepare_pixels");
+  return op.call(pixels, height, width, mean, std);
 }
 
 }  // namespace dinov3_seg

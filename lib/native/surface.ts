@@ -13,12 +13,14 @@ import type { CacheEngine, CacheWriterHandle, RecordStoreHandle } from './surfac
 import type { HeadEngine, HeadHandle, ProbeHandle } from './surface-head.js';
 import type { HeadsEngine, HeadsHandle } from './surface-heads.js';
 import type { InitEngine } from './surface-init.js';
+import type { NetworkOpsEngine } from './surface-network-ops.js';
 import type { OpsEngine } from './surface-ops.js';
 
 export type * from './surface-cache.js';
 export type * from './surface-head.js';
 export type * from './surface-heads.js';
 export type * from './surface-init.js';
+export type * from './surface-network-ops.js';
 export type * from './surface-ops.js';
 
 declare const kind: unique symbol;
@@ -214,7 +216,8 @@ export interface ScoreOptions {
 }
 
 /** Everything that the engine exports. */
-export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, InitEngine, OpsEngine {
+export interface Engine
+  extends HeadEngine, HeadsEngine, CacheEngine, InitEngine, OpsEngine, NetworkOpsEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Threads an operator uses on the CPU, from the next job on. */

@@ -1,0 +1,99 @@
+// What network_ops.cpp launches, as kernels.h: pointers and sizes only. `vectors`: all pointers and strides
+// are multiples of 16 bytes where that is said to matter, and rows a whole number of vectors.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace dinov3_seg::cuda {
+
+enum class Kind { float32, bfloat16, float64 };
+
+constexpr int most_levels = 16;
+
+struct Level {
+  int height, width, start;  // start: its first token
+};
+
+struct DeformableArguments {
+  int64_t batch, queries;
+  int heads, channels, levels, points;
+  Level level[most_levels];
+  Kind value_kind, parameter_kind;  // float64 for both or for none
+  bool vectors;                     // of value
+  const void* value;                // B×S×M×D, the last two dimensions contiguous
+  int64_t value_batch;              // stride of an image, in values
+  int value_token;                  // stride of a token
+  const void* reference;            // Q×2, float32; float64 for float64
+  const void* offsets;              // B×Q×(M·L·P·2)
+  int64_t offsets_batch, offsets_query;
+  const void* logits;  // B×Q×(M·L·P)
+  int64_t logits_batch, logits_query;
+  void* out;  // B×Q×M×D, contiguous
+};
+
+int64_t deformable_blocks(const DeformableArguments& in);
+void deformable_attend(const DeformableArguments& in, cudaStream_t stream);
+
+struct RotateArguments {
+  int64_t batch, tokens, rotated;
+  int heads, channels;
+  Kind kind;
+  bool vectors;  // of each half of D
+  void* qkv;     // B×N×3×M×D
+  const void *sin, *cos;
+};
+
+void rotate_qkv(const RotateArguments& in, cudaStream_t stream);
+
+struct NormArguments {
+  int64_t rows, channels;
+  Kind x_kind, y_kind, parameter_kind, to_kind;  // x_kind: float32 or float64
+  bool vectors;
+  const void *x, *y;                     // rows×C
+  const void *gamma, *weight, *bias;     // C; gamma may be null
+  void *sum, *normed;                    // rows×C
+  double eps;
+};
+
+void add_scaled_norm(const NormArguments& in, cudaStream_t stream);
+
+struct SwigluArguments {
+  int64_t rows, columns;
+  Kind kind;
+  bool vectors;
+  const void* gate;
+  int64_t gate_row;  // stride of a row, in values
+  const void* up;
+  int64_t up_row;
+  void* out;  // rows×columns, contiguous
+};
+
+int64_t swiglu_blocks(const SwigluArguments& in);
+void swiglu(const SwigluArguments& in, cudaStream_t stream);
+
+struct ArgmaxArguments {
+  int64_t batch;
+  int classes, grid_height, grid_width, height, width;
+  Kind kind;
+  const void* scores;  // B×K×h×w
+  uint8_t* best;       // B×H×W
+};
+
+int64_t argmax_blocks(const ArgmaxArguments& in);
+void argmax_resized(const ArgmaxArguments& in, cudaStream_t stream);
+
+struct PixelsArguments {
+  int source_height, source_width, height, width;
+  int64_t row, column, channel;  // strides of the pixels
+  const uint8_t* pixels;         // H×W×3
+  float mean[3], std[3];
+  float* rows;    // 3×H×width: scratch
+  float* prepared;  // 3×height×width
+};
+
+int64_t pixels_blocks(const PixelsArguments& in);
+void prepare_pixels(const PixelsArguments& in, cudaStream_t stream);
+
+}  // namespace dinov3_seg::cuda

@@ -1,0 +1,263 @@
+// The network's operators on CUDA devices, as cuda_ops.cpp: tensors in, kernels on the current stream,
+// nothing waited for and nothing copied from the host.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/library.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <optional>
+#include <tuple>
+
+#include "ops/cuda/network_kernels.h"
+#include "ops/network_checks.h"
+#include "ops/network_ops.h"
+
+namespace dinov3_seg {
+namespace {
+
+constexpr int64_t most_blocks = std::numeric_limits<int32_t>::max();
+
+/// A block counts as one index of a grid, of which CUDA takes 2^31.
+void check_grid(int64_t blocks) {
+  if (blocks > most_blocks)
+    fail("SHAPE", "tensors of ", blocks, " blocks are more than a CUDA launch takes: use smaller batches");
+}
+
+int narrow(int64_t value) {
+  if (value > std::numeric_limits<int32_t>::max())
+    fail("SHAPE", "expected sizes and strides below 2^31, got ", value);
+  return static_cast<int>(value);
+}
+
+cuda::Kind kind_of(at::ScalarType type) {
+  if (type == at::kDouble) return cuda::Kind::float64;
+  return type == at::kBFloat16 ? cuda::Kind::bfloat16 : cuda::Kind::float32;
+}
+
+/// Whether vectors of 16 bytes can be read there.
+bool is_aligned(const at::Tensor& tensor) {
+  return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0;
+}
+
+/// Whether a stride or length in values is a whole number of vectors.
+bool is_whole(const at::Tensor& tensor, std::initializer_list<int64_t> lengths) {
+  for (const int64_t length : lengths)
+    if (length * static_cast<int64_t>(tensor.element_size()) % 16 != 0) return false;
+  return true;
+}
+
+/// Whether the dimensions from `first` on lie in one piece.
+bool is_dense_from(const at::Tensor& tensor, int64_t first) {
+  int64_t expected = 1;
+  for (int64_t d = tensor.dim() - 1; d >= first; --d) {
+    if (tensor.size(d) != 1 && tensor.stride(d) != expected) return false;
+    expected *= tensor.size(d);
+  }
+  return true;
+}
+
+at::Tensor dense_from(const at::Tensor& tensor, int64_t first) {
+  return is_dense_from(tensor, first) ? tensor : tensor.contiguous();
+}
+
+at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef sizes,
+                                  const at::Tensor& given_reference, const at::Tensor& given_offsets,
+                                  const at::Tensor& given_logits) {
+  const DeformableSizes size =
+      check_deformable(given_value, sizes, given_reference, given_offsets, given_logits);
+  if (size.levels > cuda::most_levels)
+    fail("SHAPE", "expected at most ", cuda::most_levels, " levels, got ", size.levels);
+  const c10::cuda::CUDAGuard guard(given_value.device());
+  const at::ScalarType type = computed_in(given_value.scalar_type());
+  const bool all_narrow =
+      given_offsets.scalar_type() == at::kBFloat16 && given_logits.scalar_type() == at::kBFloat16;
+  const at::ScalarType parameters = type == at::kDouble || !all_narrow ? type : at::kBFloat16;
+  at::Tensor value = dense_from(given_value, 2);
+  if (value.stride(1) > std::numeric_limits<int32_t>::max()) value = value.contiguous();
+  const at::Tensor reference = given_reference.to(type).contiguous();
+  const at::Tensor offsets = dense_from(given_offsets.to(parameters), 2);
+  const at::Tensor logits = dense_from(given_logits.to(parameters), 2);
+  const at::Tensor out =
+      at::empty({size.batch, size.queries, size.heads * size.channels}, value.options());
+  cuda::DeformableArguments in{};
+  in.batch = size.batch;
+  in.queries = size.queries;
+  in.heads = narrow(size.heads);
+  in.channels = narrow(size.channels);
+  in.levels = narrow(size.levels);
+  in.points = narrow(size.points);
+  narrow(size.tokens);
+  narrow(size.levels * size.points * 2);
+  int64_t start = 0;
+  for (int64_t level = 0; level < size.levels; ++level) {
+    const int64_t height = sizes[static_cast<size_t>(2 * level)],
+                  width = sizes[static_cast<size_t>(2 * level + 1)];
+    in.level[level] = {narrow(height), narrow(width), narrow(start)};
+    start += height * width;
+  }
+  in.value_kind = kind_of(value.scalar_type());
+  in.parameter_kind = kind_of(parameters);
+  in.vectors = is_aligned(value) && is_aligned(out) &&
+               is_whole(value, {size.channels, value.stride(1), size.batch > 1 ? value.stride(0) : 0});
+  in.value = value.const_data_ptr();
+  in.value_batch = value.stride(0);
+  in.value_token = narrow(value.stride(1));
+  in.reference = reference.const_data_ptr();
+  in.offsets = offsets.const_data_ptr();
+  in.offsets_batch = offsets.stride(0);
+  in.offsets_query = offsets.stride(1);
+  in.logits = logits.const_data_ptr();
+  in.logits_batch = logits.stride(0);
+  in.logits_query = logits.stride(1);
+  in.out = out.mutable_data_ptr();
+  check_grid(cuda::deformable_blocks(in));
+  cuda::deformable_attend(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+at::Tensor& rotate_qkv_cuda(at::Tensor& qkv, const at::Tensor& given_sin, const at::Tensor& given_cos) {
+  const RotateSizes size = check_rotate(qkv, given_sin, given_cos);
+  if (size.rotated == 0) return qkv;
+  const c10::cuda::CUDAGuard guard(qkv.device());
+  const at::Tensor sin = given_sin.contiguous(), cos = given_cos.contiguous();
+  cuda::RotateArguments in{};
+  in.batch = size.batch;
+  in.tokens = size.tokens;
+  in.rotated = size.rotated;
+  in.heads = narrow(2 * size.heads) / 2;
+  in.channels = narrow(size.channels);
+  in.kind = kind_of(qkv.scalar_type());
+  in.vectors = is_aligned(qkv) && is_aligned(sin) && is_aligned(cos) && is_whole(qkv, {size.channels / 2});
+  in.qkv = qkv.mutable_data_ptr();
+  in.sin = sin.const_data_ptr();
+  in.cos = cos.const_data_ptr();
+  check_grid(size.batch * size.rotated);
+  cuda::rotate_qkv(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return qkv;
+}
+
+std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given_y,
+                                                        const std::optional<at::Tensor>& given_gamma,
+                                                        const at::Tensor& given_weight,
+                                                        const at::Tensor& given_bias, double eps,
+                                                        std::optional<at::ScalarType> dtype) {
+  const at::ScalarType to =
+      check_add_scaled_norm(given_x, given_y, given_gamma, given_weight, given_bias, dtype);
+  const c10::cuda::CUDAGuard guard(given_x.device());
+  const at::ScalarType type = given_x.scalar_type();
+  const bool all_narrow = given_weight.scalar_type() == at::kBFloat16 &&
+                          given_bias.scalar_type() == at::kBFloat16 &&
+                          (!given_gamma || given_gamma->scalar_type() == at::kBFloat16);
+  const at::ScalarType parameters = type == at::kDouble || !all_narrow ? type : at::kBFloat16;
+  const at::ScalarType added =
+      type == at::kDouble || given_y.scalar_type() != at::kBFloat16 ? type : at::kBFloat16;
+  const at::Tensor x = given_x.contiguous(), y = given_y.to(added).contiguous();
+  const at::Tensor gamma = given_gamma ? given_gamma->to(parameters).contiguous() : at::Tensor();
+  const at::Tensor weight = given_weight.to(parameters).contiguous();
+  const at::Tensor bias = given_bias.to(parameters).contiguous();
+  const at::Tensor sum = at::empty(x.sizes(), x.options());
+  const at::Tensor normed = at::empty(x.sizes(), x.options().dtype(to));
+  cuda::NormArguments in{};
+  in.channels = x.size(-1);
+  in.rows = x.numel() / in.channels;
+  in.x_kind = kind_of(type);
+  in.y_kind = kind_of(added);
+  in.parameter_kind = kind_of(parameters);
+  in.to_kind = kind_of(to);
+  in.vectors = is_aligned(x) && is_aligned(y) && is_aligned(weight) && is_aligned(bias) &&
+               (!gamma.defined() || is_aligned(gamma)) && is_aligned(sum) && is_aligned(normed);
+  in.x = x.const_data_ptr();
+  in.y = y.const_data_ptr();
+  in.gamma = gamma.defined() ? gamma.const_data_ptr() : nullptr;
+  in.weight = weight.const_data_ptr();
+  in.bias = bias.const_data_ptr();
+  in.sum = sum.mutable_data_ptr();
+  in.normed = normed.mutable_data_ptr();
+  in.eps = eps;
+  check_grid(in.rows);
+  cuda::add_scaled_norm(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return {sum, normed};
+}
+
+/// The stride from row to row of a tensor whose rows lie in its last dimension, where there is one.
+std::optional<int64_t> row_stride(const at::Tensor& tensor) {
+  const int64_t last = tensor.dim() - 1;
+  if (tensor.size(last) != 1 && tensor.stride(last) != 1) return {};
+  std::optional<int64_t> row;
+  int64_t next = 0;  // what the stride of the dimension before has to be
+  for (int64_t d = last - 1; d >= 0; --d) {
+    if (tensor.size(d) == 1) continue;
+    if (!row)
+      row = tensor.stride(d);
+    else if (tensor.stride(d) != next)
+      return {};
+    next = tensor.stride(d) * tensor.size(d);
+  }
+  return row.value_or(tensor.size(last));
+}
+
+at::Tensor swiglu_cuda(const at::Tensor& given_gate, const at::Tensor& given_up) {
+  check_swiglu(given_gate, given_up);
+  const at::Tensor out = at::empty(given_gate.sizes(), given_gate.options());
+  if (out.numel() == 0) return out;
+  const c10::cuda::CUDAGuard guard(given_gate.device());
+  at::Tensor gate = given_gate.dim() == 0 ? given_gate.reshape({1}) : given_gate;
+  at::Tensor up = given_up.dim() == 0 ? given_up.reshape({1}) : given_up;
+  if (!row_stride(gate)) gate = gate.contiguous();
+  if (!row_stride(up)) up = up.contiguous();
+  cuda::SwigluArguments in{};
+  in.columns = gate.size(-1);
+  in.rows = gate.numel() / in.columns;
+  in.kind = kind_of(gate.scalar_type());
+  in.gate = gate.const_data_ptr();
+  in.gate_row = row_stride(gate).value();
+  in.up = up.const_data_ptr();
+  in.up_row = row_stride(up).value();
+  in.out = out.mutable_data_ptr();
+  in.vectors = is_aligned(gate) && is_aligned(up) && is_aligned(out) &&
+               is_whole(gate, {in.columns, in.gate_row, in.up_row});
+  check_grid(cuda::swiglu_blocks(in));
+  cuda::swiglu(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+at::Tensor argmax_resized_cuda(const at::Tensor& given_scores, int64_t height, int64_t width) {
+  check_argmax(given_scores, height, width);
+  const c10::cuda::CUDAGuard guard(given_scores.device());
+  const at::Tensor scores = given_scores.contiguous();
+  const at::Tensor best =
+      at::empty({scores.size(0), height, width}, scores.options().dtype(at::kByte));
+  const cuda::ArgmaxArguments in{scores.size(0),
+                                 narrow(scores.size(1)),
+                                 narrow(scores.size(2)),
+                                 narrow(scores.size(3)),
+                                 narrow(height),
+                                 narrow(width),
+                                 kind_of(scores.scalar_type()),
+                                 scores.const_data_ptr(),
+                                 best.mutable_data_ptr<uint8_t>()};
+  check_grid(cuda::argmax_blocks(in));
+  cuda::argmax_resized(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return best;
+}
+
+TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
+  library.impl("deformable_attend", deformable_attend_cuda);
+  library.impl("rotate_qkv", rotate_qkv_cuda);
+  library.impl("add_scaled_norm", add_scaled_norm_cuda);
+  library.impl("swiglu", swiglu_cuda);
+  library.impl("argmax_resized", argmax_resized_cuda);
+}
+
+}  // namespace
+}  // namespace dinov3_seg

@@ -1,0 +1,107 @@
+// Values of the kernels' dtypes: in packs of 16 bytes, and widened to what is computed in.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "ops/cuda/network_kernels.h"
+
+namespace dinov3_seg::cuda {
+
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+template <typename T>
+struct Widened {
+  using Type = float;
+};
+template <>
+struct Widened<double> {
+  using Type = double;
+};
+/// What values of T are computed in.
+template <typename T>
+using Wide = typename Widened<T>::Type;
+
+__device__ __forceinline__ float widen(float value) { return value; }
+__device__ __forceinline__ double widen(double value) { return value; }
+__device__ __forceinline__ float widen(Bfloat16 value) {
+  return __uint_as_float(static_cast<unsigned>(value.bits) << 16);
+}
+
+template <typename T, typename Real>
+__device__ __forceinline__ T narrow(Real value) {
+  return static_cast<T>(value);
+}
+template <>
+__device__ __forceinline__ Bfloat16 narrow<Bfloat16, float>(float value) {
+  return {__bfloat16_as_ushort(__float2bfloat16_rn(value))};
+}
+template <>
+__device__ __forceinline__ Bfloat16 narrow<Bfloat16, double>(double value) {
+  return {__bfloat16_as_ushort(__float2bfloat16_rn(static_cast<float>(value)))};
+}
+
+/// `count` values that are read and written together, 16 bytes at a time.
+template <typename T, int count>
+struct alignas(sizeof(T) * count < 16 ? sizeof(T) * count : 16) Pack {
+  T values[count];
+};
+
+/// Values of T in 16 bytes.
+template <typename T>
+constexpr int pack_of = 16 / static_cast<int>(sizeof(T));
+
+/// In whole words of 16 bytes where a pack has them: left to itself, nvcc writes some packs value by value.
+template <int count, typename T>
+__device__ __forceinline__ Pack<T, count> load_pack(const T* from) {
+  Pack<T, count> pack;
+  if constexpr (sizeof(pack) % 16 == 0) {
+    uint4 words[sizeof(pack) / 16];
+#pragma unroll
+    for (size_t i = 0; i < sizeof(pack) / 16; ++i) words[i] = reinterpret_cast<const uint4*>(from)[i];
+    memcpy(&pack, words, sizeof(pack));
+  } else {
+    pack = *reinterpret_cast<const Pack<T, count>*>(from);
+  }
+  return pack;
+}
+template <int count, typename T>
+__device__ __forceinline__ void store_pack(T* to, const Pack<T, count>& pack) {
+  if constexpr (sizeof(pack) % 16 == 0) {
+    uint4 words[sizeof(pack) / 16];
+    memcpy(words, &pack, sizeof(pack));
+#pragma unroll
+    for (size_t i = 0; i < sizeof(pack) / 16; ++i) reinterpret_cast<uint4*>(to)[i] = words[i];
+  } else {
+    *reinterpret_cast<Pack<T, count>*>(to) = pack;
+  }
+}
+
+template <typename T>
+struct Type {
+  using Value = T;
+};
+
+/// Calls use(Type<T>{}) with the T of `kind`.
+template <typename Use>
+void with_kind(Kind kind, Use use) {
+  if (kind == Kind::float64)
+    use(Type<double>{});
+  else if (kind == Kind::bfloat16)
+    use(Type<Bfloat16>{});
+  else
+    use(Type<float>{});
+}
+template <typename Use>
+void with_narrow_kind(Kind kind, Use use) {
+  if (kind == Kind::bfloat16)
+    use(Type<Bfloat16>{});
+  else
+    use(Type<float>{});
+}
+
+}  // namespace dinov3_seg::cuda

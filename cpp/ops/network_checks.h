@@ -1,0 +1,126 @@
+// What the network's operators take, checked alike by every kernel.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <limits>
+#include <optional>
+
+#include "core/error.h"
+
+namespace dinov3_seg {
+
+inline bool is_computed(at::ScalarType type) {
+  return type == at::kFloat || type == at::kBFloat16 || type == at::kDouble;
+}
+
+/// The dtype that values of `type` are computed in.
+inline at::ScalarType computed_in(at::ScalarType type) { return type == at::kDouble ? type : at::kFloat; }
+
+/// Throws SHAPE unless a tensor has this shape, is floating point and on this device.
+inline void check_values(const char* name, const at::Tensor& tensor, at::IntArrayRef shape,
+                         c10::Device device) {
+  if (tensor.sizes() != shape || !is_computed(tensor.scalar_type()) || tensor.device() != device)
+    fail("SHAPE", "expected ", name, " ", shape, " float32, bfloat16 or float64 on ", device, ", got ",
+         tensor.sizes(), " ", tensor.scalar_type(), " on ", tensor.device());
+}
+
+struct DeformableSizes {
+  int64_t batch, tokens, heads, channels, queries, levels, points;
+};
+
+inline DeformableSizes check_deformable(const at::Tensor& value, at::IntArrayRef sizes,
+                                        const at::Tensor& reference, const at::Tensor& offsets,
+                                        const at::Tensor& logits) {
+  if (value.dim() != 4 || !is_computed(value.scalar_type()) || value.numel() == 0)
+    fail("SHAPE", "expected value B×S×M×D float32, bfloat16 or float64, got ", value.sizes(), " ",
+         value.scalar_type());
+  if (offsets.dim() != 6 || offsets.numel() == 0)
+    fail("SHAPE", "expected offsets B×Q×M×L×P×2, got ", offsets.sizes());
+  const DeformableSizes size{value.size(0),   value.size(1),   value.size(2),  value.size(3),
+                             offsets.size(1), offsets.size(3), offsets.size(4)};
+  int64_t tokens = 0;
+  bool positive = static_cast<int64_t>(sizes.size()) == 2 * size.levels;
+  for (size_t i = 0; i + 1 < sizes.size(); i += 2) {
+    positive = positive && sizes[i] > 0 && sizes[i + 1] > 0 &&
+               sizes[i + 1] <= std::numeric_limits<int32_t>::max() / 4 / sizes[i];
+    if (positive) tokens += sizes[i] * sizes[i + 1];
+  }
+  if (!positive || tokens != size.tokens)
+    fail("SHAPE", "expected height and width of each of ", size.levels, " levels, of ", size.tokens,
+         " tokens together, got ", sizes);
+  check_values("offsets", offsets, {size.batch, size.queries, size.heads, size.levels, size.points, 2},
+               value.device());
+  check_values("logits", logits, {size.batch, size.queries, size.heads, size.levels * size.points},
+               value.device());
+  check_values("reference points", reference, {1, size.queries, 2}, value.device());
+  return size;
+}
+
+struct RotateSizes {
+  int64_t batch, tokens, heads, channels, rotated;
+};
+
+inline RotateSizes check_rotate(const at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
+  if (qkv.dim() != 5 || qkv.size(2) != 3 || qkv.size(4) % 2 != 0 || !is_computed(qkv.scalar_type()) ||
+      !qkv.is_contiguous() || qkv.numel() == 0)
+    fail("SHAPE", "expected qkv B×N×3×M×D float32, bfloat16 or float64, contiguous, with an even D, got ",
+         qkv.sizes(), " ", qkv.scalar_type());
+  const RotateSizes size{qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4),
+                         sin.dim() == 2 ? sin.size(0) : 0};
+  for (const at::Tensor& table : {sin, cos})
+    if (table.sizes() != at::IntArrayRef{size.rotated, size.channels} || size.rotated > size.tokens ||
+        table.scalar_type() != computed_in(qkv.scalar_type()) || table.device() != qkv.device())
+      fail("SHAPE", "expected sines and cosines P×", size.channels, " ", computed_in(qkv.scalar_type()),
+           " on ", qkv.device(), " of at most ", size.tokens, " tokens, got ", table.sizes(), " ",
+           table.scalar_type(), " on ", table.device());
+  return size;
+}
+
+/// Gives the dtype of the norm.
+inline at::ScalarType check_add_scaled_norm(const at::Tensor& x, const at::Tensor& y,
+                                            const std::optional<at::Tensor>& gamma, const at::Tensor& weight,
+                                            const at::Tensor& bias, std::optional<at::ScalarType> dtype) {
+  const at::ScalarType type = x.scalar_type();
+  if (x.dim() == 0 || x.numel() == 0 || (type != at::kFloat && type != at::kDouble))
+    fail("SHAPE", "expected x …×C float32 or float64, got ", x.sizes(), " ", type);
+  check_values("y", y, x.sizes(), x.device());
+  const int64_t channels = x.size(-1);
+  if (gamma) check_values("gamma", *gamma, {channels}, x.device());
+  check_values("weight", weight, {channels}, x.device());
+  check_values("bias", bias, {channels}, x.device());
+  if (dtype && !is_computed(*dtype))
+    fail("SHAPE", "expected a norm in float32, bfloat16 or float64, got ", *dtype);
+  return dtype.value_or(type);
+}
+
+inline void check_swiglu(const at::Tensor& gate, const at::Tensor& up) {
+  check_values("gate", gate, gate.sizes(), gate.device());
+  if (up.sizes() != gate.sizes() || up.scalar_type() != gate.scalar_type() || up.device() != gate.device())
+    fail("SHAPE", "expected gate and up of one shape, dtype and device, got ", gate.sizes(), " ",
+         gate.scalar_type(), " on ", gate.device(), " and ", up.sizes(), " ", up.scalar_type(), " on ",
+         up.device());
+}
+
+/// Sides that whole numbers of 64 bits place pixels with.
+inline void check_side(int64_t side) {
+  if (side < 1 || side > 1 << 20) fail("SHAPE", "expected sides of 1 to 1048576, got ", side);
+}
+
+inline void check_argmax(const at::Tensor& scores, int64_t height, int64_t width) {
+  if (scores.dim() != 4 || !is_computed(scores.scalar_type()) || scores.numel() == 0 || scores.size(1) > 255)
+    fail("SHAPE", "expected scores B×K×h×w float32, bfloat16 or float64 of at most 255 classes, got ",
+         scores.sizes(), " ", scores.scalar_type());
+  for (const int64_t side : {scores.size(2), scores.size(3), height, width}) check_side(side);
+}
+
+inline void check_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,
+                         at::ArrayRef<double> std) {
+  if (pixels.dim() != 3 || pixels.size(2) != 3 || pixels.scalar_type() != at::kByte || pixels.numel() == 0)
+    fail("SHAPE", "expected pixels H×W×3 uint8, got ", pixels.sizes(), " ", pixels.scalar_type());
+  if (mean.size() != 3 || std.size() != 3)
+    fail("SHAPE", "expected three means and deviations, got ", mean.size(), " and ", std.size());
+  for (const int64_t side : {pixels.size(0), pixels.size(1), height, width}) check_side(side);
+}
+
+}  // namespace dinov3_seg

@@ -1,0 +1,124 @@
+// The network's operators by libtorch's own, as the networks' sources (cpp/models/*.py) write them: for
+// devices without a fused kernel, and the truth that those are tested against.
+#include "ops/network_plain.h"
+
+#include <ATen/ATen.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "core/dense_scores.h"
+#include "core/error.h"
+#include "ops/network_checks.h"
+#include "ops/network_ops.h"
+
+namespace dinov3_seg {
+namespace {
+
+at::Tensor rotate_half(const at::Tensor& x) {
+  const int64_t half = x.size(-1) / 2;
+  return at::cat({x.slice(-1, half).neg(), x.slice(-1, 0, half)}, -1);
+}
+
+}  // namespace
+
+at::Tensor plain_deformable_attend(const at::Tensor& value, at::IntArrayRef sizes,
+                                   const at::Tensor& reference, const at::Tensor& offsets,
+                                   const at::Tensor& logits) {
+  const DeformableSizes size = check_deformable(value, sizes, reference, offsets, logits);
+  const at::ScalarType type = computed_in(value.scalar_type());
+  const int64_t planes = size.batch * size.heads;
+  const at::Tensor weights = at::softmax(logits.to(type), -1);  // B×Q×M×(L·P)
+  const at::Tensor places = reference.to(type).reshape({1, size.queries, 1, 1, 2});
+  at::Tensor out = at::zeros({planes, size.channels, size.queries}, value.options().dtype(type));
+  int64_t start = 0;
+  for (int64_t level = 0; level < size.levels; ++level) {
+    const int64_t height = sizes[static_cast<size_t>(2 * level)],
+                  width = sizes[static_cast<size_t>(2 * level + 1)];
+    at::Tensor map = value.slice(1, start, start + height * width).to(type).permute({0, 2, 3, 1});
+    map = map.reshape({planes, size.channels, height, width});
+    const at::Tensor shifts = offsets.select(3, level).to(type);  // B×Q×M×P×2
+    const at::Tensor locations = at::stack(
+        {places.select(-1, 0) + shifts.select(-1, 0) / static_cast<double>(width),
+         places.select(-1, 1) + shifts.select(-1, 1) / static_cast<double>(height)},
+        -1);
+    const at::Tensor grid =
+        (2.0 * locations - 1.0).transpose(1, 2).reshape({planes, size.queries, size.points, 2});
+    const at::Tensor sampled = at::grid_sampler(map, grid, 0, 0, false);  // (B·M)×D×Q×P
+    const at::Tensor weight = weights.slice(-1, level * size.points, (level + 1) * size.points)
+                                  .transpose(1, 2)
+                                  .reshape({planes, 1, size.queries, size.points});
+    out = out + (sampled * weight).sum(at::IntArrayRef{-1});
+    start += height * width;
+  }
+  return out.reshape({size.batch, size.heads * size.channels, size.queries})
+      .transpose(1, 2)
+      .contiguous()
+      .to(value.scalar_type());
+}
+
+at::Tensor& plain_rotate_qkv(at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
+  const RotateSizes size = check_rotate(qkv, sin, cos);
+  // B×P×2×M×D
+  const at::Tensor rotated = qkv.slice(1, size.tokens - size.rotated).slice(2, 0, 2);
+  const std::array<int64_t, 4> table{size.rotated, 1, 1, size.channels};
+  const at::Tensor x = rotated.to(sin.scalar_type());
+  rotated.copy_(x * cos.reshape(table) + rotate_half(x) * sin.reshape(table));
+  return qkv;
+}
+
+std::tuple<at::Tensor, at::Tensor> plain_add_scaled_norm(const at::Tensor& x, const at::Tensor& y,
+                                                         const std::optional<at::Tensor>& gamma,
+                                                         const at::Tensor& weight, const at::Tensor& bias,
+                                                         double eps, std::optional<at::ScalarType> dtype) {
+  const at::ScalarType to = check_add_scaled_norm(x, y, gamma, weight, bias, dtype);
+  const at::ScalarType type = x.scalar_type();
+  const at::Tensor sum = x + (gamma ? y.to(type) * gamma->to(type) : y.to(type));
+  const at::Tensor normed = at::layer_norm(sum, {x.size(-1)}, weight.to(type), bias.to(type), eps);
+  return {sum.contiguous(), normed.to(to)};
+}
+
+at::Tensor plain_swiglu(const at::Tensor& gate, const at::Tensor& up) {
+  check_swiglu(gate, up);
+  return (at::silu(gate) * up).contiguous();
+}
+
+at::Tensor plain_argmax_resized(const at::Tensor& scores, int64_t height, int64_t width) {
+  check_argmax(scores, height, width);
+  const int64_t batch = scores.size(0), classes = scores.size(1);
+  const at::Tensor maps = scores.to(computed_in(scores.scalar_type()));
+  const at::Tensor best = at::empty({batch, height, width}, scores.options().dtype(at::kByte));
+  // Score values of a band of rows, as DenseScores has them.
+  const int64_t elements = scores.is_cpu() ? 1 << 18 : 16 << 20;
+  const int64_t band = std::clamp<int64_t>(elements / (batch * classes * width), 1, height);
+  for (int64_t first = 0; first < height; first += band) {
+    const int64_t count = std::min(band, height - first);
+    best.slice(1, first, first + count).copy_(resize_rows(maps, height, width, first, count).argmax(1));
+  }
+  return best;
+}
+
+at::Tensor plain_prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width,
+                                at::ArrayRef<double> mean, at::ArrayRef<double> std) {
+  check_pixels(pixels, height, width, mean, std);
+  at::Tensor image = pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat).div_(255);  // 1×3×H×W
+  if (image.size(2) != height || image.size(3) != width)
+    image = at::_upsample_bilinear2d_aa(image, {height, width}, false);
+  image = image[0].contiguous();
+  for (int64_t c = 0; c < 3; ++c)
+    image[c].sub_(mean[static_cast<size_t>(c)]).div_(std[static_cast<size_t>(c)]);
+  return image;
+}
+
+TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
+  library.impl("deformable_attend", plain_deformable_attend);
+  library.impl("rotate_qkv", plain_rotate_qkv);
+  library.impl("add_scaled_norm", plain_add_scaled_norm);
+  library.impl("swiglu", plain_swiglu);
+  library.impl("argmax_resized", plain_argmax_resized);
+  library.impl("prepare_pixels", plain_prepare_pixels);
+}
+
+}  // namespace dinov3_seg
