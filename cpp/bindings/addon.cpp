@@ -19,6 +19,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   use_full_float32();
   exports.Set("setErrorFactory", Napi::Function::New(env, set_factory));
   export_jobs(env, exports);
+  export_devices(env, exports);
   export_tensors(env, exports);
   export_checkpoints(env, exports);
   export_init(env, exports);

@@ -30,21 +30,6 @@ Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// devices(): DeviceInfo[]
-Napi::Value devices(const Napi::CallbackInfo& info) {
-  const auto found = list_devices();
-  Napi::Array result = Napi::Array::New(info.Env(), found.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    Napi::Object device = Napi::Object::New(info.Env());
-    device.Set("name", found[i].name);
-    device.Set("description", found[i].description);
-    device.Set("totalBytes", static_cast<double>(found[i].total_bytes));
-    device.Set("freeBytes", static_cast<double>(found[i].free_bytes));
-    result.Set(static_cast<uint32_t>(i), device);
-  }
-  return result;
-}
-
 /// setThreads(threads)
 Napi::Value set_threads(const Napi::CallbackInfo& info) {
   const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
@@ -158,7 +143,6 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
 
 void export_tensors(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New(env, synchronous<info_of_engine>));
-  exports.Set("devices", Napi::Function::New(env, synchronous<devices>));
   exports.Set("setThreads", Napi::Function::New(env, synchronous<set_threads>));
   exports.Set("tensor", Napi::Function::New(env, synchronous<make_tensor>));
   exports.Set("tensorInfo", Napi::Function::New(env, synchronous<tensor_info>));

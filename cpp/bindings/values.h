@@ -85,6 +85,7 @@ std::vector<int64_t> shape_argument(const Napi::Value& value);
 Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes);
 
 // Each file's exports.
+void export_devices(Napi::Env env, Napi::Object exports);
 void export_tensors(Napi::Env env, Napi::Object exports);
 void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_init(Napi::Env env, Napi::Object exports);

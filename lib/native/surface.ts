@@ -69,6 +69,16 @@ export interface DeviceInfo {
   freeBytes: number;
 }
 
+/** Memory of a CUDA device. */
+export interface MemoryStats {
+  /** In tensors. */
+  allocatedBytes: number;
+  peakAllocatedBytes: number;
+  /** Taken from the device: tensors and what is kept for the next ones. */
+  reservedBytes: number;
+  peakReservedBytes: number;
+}
+
 /** One tensor of a checkpoint file. */
 export interface CheckpointEntry {
   /** Its key. */
@@ -220,6 +230,12 @@ export interface Engine
   extends HeadEngine, HeadsEngine, CacheEngine, InitEngine, OpsEngine, NetworkOpsEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
+  /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
+  memoryStats(device: string): MemoryStats;
+  /** Begins the peaks of memoryStats anew. */
+  resetPeakMemory(device: string): void;
+  /** Waits for the work of the calls before it. */
+  synchronize(device: string): Promise<void>;
   /** Threads an operator uses on the CPU, from the next job on. */
   setThreads(threads: number): void;
 

@@ -1,0 +1,68 @@
+// Devices: what there is, their memory, and waiting for them.
+#include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
+
+#include "bindings/job_queue.h"
+#include "bindings/values.h"
+#include "core/device.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// devices(): DeviceInfo[]
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  const auto found = list_devices();
+  Napi::Array result = Napi::Array::New(info.Env(), found.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    Napi::Object device = Napi::Object::New(info.Env());
+    device.Set("name", found[i].name);
+    device.Set("description", found[i].description);
+    device.Set("totalBytes", static_cast<double>(found[i].total_bytes));
+    device.Set("freeBytes", static_cast<double>(found[i].free_bytes));
+    result.Set(static_cast<uint32_t>(i), device);
+  }
+  return result;
+}
+
+c10::Device accelerator_argument(const Napi::Value& value) {
+  const c10::Device device = parse_device(string_argument(value, "device"));
+  if (device.is_cpu()) fail("DEVICE", "expected a CUDA device, got cpu: libtorch counts no memory there");
+  return device;
+}
+
+/// memoryStats(device): {allocatedBytes, peakAllocatedBytes, reservedBytes, peakReservedBytes}
+Napi::Value memory_stats(const Napi::CallbackInfo& info) {
+  const auto stats = at::accelerator::getDeviceStats(accelerator_argument(info[0]).index());
+  constexpr size_t all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("allocatedBytes", static_cast<double>(stats.allocated_bytes[all].current));
+  result.Set("peakAllocatedBytes", static_cast<double>(stats.allocated_bytes[all].peak));
+  result.Set("reservedBytes", static_cast<double>(stats.reserved_bytes[all].current));
+  result.Set("peakReservedBytes", static_cast<double>(stats.reserved_bytes[all].peak));
+  return result;
+}
+
+/// resetPeakMemory(device)
+Napi::Value reset_peak_memory(const Napi::CallbackInfo& info) {
+  at::accelerator::resetPeakStats(accelerator_argument(info[0]).index());
+  return info.Env().Undefined();
+}
+
+/// synchronize(device): Promise<void>
+Napi::Value synchronize(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model, [device = parse_device(string_argument(info[0], "device"))]() -> Finish {
+    if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
+    return [](Napi::Env env) { return env.Undefined(); };
+  });
+}
+
+}  // namespace
+
+void export_devices(Napi::Env env, Napi::Object exports) {
+  exports.Set("devices", Napi::Function::New(env, synchronous<devices>));
+  exports.Set("memoryStats", Napi::Function::New(env, synchronous<memory_stats>));
+  exports.Set("resetPeakMemory", Napi::Function::New(env, synchronous<reset_peak_memory>));
+  exports.Set("synchronize", Napi::Function::New(env, asynchronous<synchronize>));
+}
+
+}  // namespace dinov3_seg
