@@ -40,10 +40,10 @@ at::Tensor plain_deformable_attend(const at::Tensor& value, at::IntArrayRef size
     at::Tensor map = value.slice(1, start, start + height * width).to(type).permute({0, 2, 3, 1});
     map = map.reshape({planes, size.channels, height, width});
     const at::Tensor shifts = offsets.select(3, level).to(type);  // B×Q×M×P×2
-    const at::Tensor locations = at::stack(
-        {places.select(-1, 0) + shifts.select(-1, 0) / static_cast<double>(width),
-         places.select(-1, 1) + shifts.select(-1, 1) / static_cast<double>(height)},
-        -1);
+    const at::Tensor locations =
+        at::stack({places.select(-1, 0) + shifts.select(-1, 0) / static_cast<double>(width),
+                   places.select(-1, 1) + shifts.select(-1, 1) / static_cast<double>(height)},
+                  -1);
     const at::Tensor grid =
         (2.0 * locations - 1.0).transpose(1, 2).reshape({planes, size.queries, size.points, 2});
     const at::Tensor sampled = at::grid_sampler(map, grid, 0, 0, false);  // (B·M)×D×Q×P
