@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/dense_scores.h"
-#include "core/error.h"
+#include "core/job_control.h"
 #include "ops/network_checks.h"
 #include "ops/network_ops.h"
 
@@ -94,6 +94,7 @@ at::Tensor plain_argmax_resized(const at::Tensor& scores, int64_t height, int64_
   const int64_t elements = scores.is_cpu() ? 1 << 18 : 16 << 20;
   const int64_t band = std::clamp<int64_t>(elements / (batch * classes * width), 1, height);
   for (int64_t first = 0; first < height; first += band) {
+    check_cancelled();
     const int64_t count = std::min(band, height - first);
     best.slice(1, first, first + count).copy_(resize_rows(maps, height, width, first, count).argmax(1));
   }

@@ -17,7 +17,8 @@ __device__ __forceinline__ Span span_of(int position, int size, int target) {
   const float scale = static_cast<float>(size) / static_cast<float>(target);
   const float support = scale >= 1 ? scale : 1;
   const float centre = scale * (static_cast<float>(position) + 0.5F);
-  const int begin = static_cast<int>(centre - support + 0.5F), end = static_cast<int>(centre + support + 0.5F);
+  const int begin = static_cast<int>(centre - support + 0.5F),
+            end = static_cast<int>(centre + support + 0.5F);
   const int first = begin > 0 ? begin : 0;
   const float step = scale >= 1 ? 1 / scale : 1;
   return {first, (end < size ? end : size) - first, (static_cast<float>(first) - centre + 0.5F) * step, step};
