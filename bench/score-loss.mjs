@@ -1,27 +1,15 @@
 /**
  * The operators of training on cached outputs, libtorch's own against the fused kernels, at the 7B's size.
  *   node bench/score-loss.mjs [cpu|cuda] [threads]
- * A time is of one call out of many in a row, of which a value is read back at the end; median of the rounds.
  */
-import { cpus } from 'node:os';
 import { engine } from '../dist/native/engine.js';
-import { setting } from './network.mjs';
+import { milliseconds, operatorTable } from './operators.mjs';
 
 const [device = 'cpu', threads] = process.argv.slice(2);
 const e = engine();
-if (threads !== undefined) e.setThreads(Number(threads));
-const info = e.info();
-const isCuda = device.startsWith('cuda');
-if (isCuda && !info.cudaKernels)
-  console.log('# The CUDA kernels were not built: both columns are plain libtorch');
-const hardware = isCuda
-  ? e.devices().find(({ name }) => name.startsWith(device)).description
-  : cpus()[0].model;
-setting(`score_loss, score_counts and adamw_step on ${device} (${hardware})`);
+const { row, place } = operatorTable('score_loss, score_counts and adamw_step', { device, threads });
 
 const [classes, grid, size, parameters] = [26, 128, 512, 53_274];
-const megabytes = (bytes) => bytes / 1e6;
-const rounds = isCuda ? 15 : 9;
 
 /** Labels as in photographs: areas of 40 pixels and more, a twentieth ignored. */
 function makeLabels(batch) {
@@ -38,44 +26,6 @@ function makeScores(length) {
   return values;
 }
 
-const place = async (data, shape) => e.toDevice(e.tensor(data, shape), device);
-
-/** Milliseconds of one call: the median over rounds of `repeat` calls and reading back. */
-async function time(call, repeat) {
-  const read = async (tensor) => {
-    await e.tensorData(tensor);
-    e.dispose(tensor);
-  };
-  await read(await call(2));
-  const times = [];
-  for (let round = 0; round < rounds; round++) {
-    const started = performance.now();
-    await read(await call(repeat));
-    times.push((performance.now() - started) / repeat);
-  }
-  return times.sort((a, b) => a - b)[rounds >> 1];
-}
-
-const milliseconds = (value) => (value < 1 ? `${(1000 * value).toFixed(1)} µs` : `${value.toFixed(2)} ms`);
-
-/** `bytes`: what must be read and written at least. */
-async function row(name, bytes, call) {
-  const repeats = isCuda ? { plain: 10, fused: 200 } : { plain: 1, fused: 5 };
-  const plain = await time((repeat) => call({ plain: true, repeat }), repeats.plain);
-  const fused = await time((repeat) => call({ plain: false, repeat }), repeats.fused);
-  const cells = [
-    name.padEnd(42),
-    milliseconds(plain).padStart(10),
-    milliseconds(fused).padStart(10),
-    `${(plain / fused).toFixed(1)}×`.padStart(8),
-    `${megabytes(bytes).toFixed(1)} MB`.padStart(10),
-    `${(megabytes(bytes) / fused).toFixed(1)} GB/s`.padStart(12),
-  ];
-  console.log(cells.join(' '));
-  return fused;
-}
-
-console.log(`${'operator'.padEnd(42)}      plain      fused    ratio  least traffic of the fused`);
 const fused = {};
 for (const [batch, heads] of [
   [1, 1],

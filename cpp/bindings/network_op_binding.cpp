@@ -69,13 +69,13 @@ Napi::Value deformable_attend_of(const Napi::CallbackInfo& info) {
     fail("SHAPE", "expected value B×S×(M·D) and offsets B×Q×M×L×P×2, got ", flat.sizes(), " and ",
          offsets.sizes());
   const at::Tensor value = flat.unflatten(2, {offsets.size(2), -1});
-  return run_operator(info, info[1],
-                      [value, sizes = shape_argument(in.Get("sizes")), offsets,
-                       reference = tensor_field(in, "reference"),
-                       logits = tensor_field(in, "logits")](bool plain) {
-                        return (plain ? plain_deformable_attend : deformable_attend)(value, sizes, reference,
-                                                                                     offsets, logits);
-                      });
+  return run_operator(
+      info, info[1],
+      [value, sizes = shape_argument(in.Get("sizes")), offsets, reference = tensor_field(in, "reference"),
+       logits = tensor_field(in, "logits")](bool plain) {
+        return (plain ? plain_deformable_attend : deformable_attend)(value, sizes, reference, offsets,
+                                                                     logits);
+      });
 }
 
 /// rotateQkv(qkv, sin, cos, {plain?, repeat?}): Promise<TensorHandle>; qkv is changed.
@@ -114,11 +114,10 @@ Napi::Value add_scaled_norm_of(const Napi::CallbackInfo& info) {
 
 /// swiglu(gate, up, {plain?, repeat?}): Promise<TensorHandle>
 Napi::Value swiglu_of(const Napi::CallbackInfo& info) {
-  return run_operator(
-      info, info[2],
-      [gate = tensor_argument(info[0]), up = tensor_argument(info[1])](bool plain) {
-        return (plain ? plain_swiglu : swiglu)(gate, up);
-      });
+  return run_operator(info, info[2],
+                      [gate = tensor_argument(info[0]), up = tensor_argument(info[1])](bool plain) {
+                        return (plain ? plain_swiglu : swiglu)(gate, up);
+                      });
 }
 
 /// argmaxResized(scores, {height, width, plain?, repeat?}): Promise<TensorHandle>
@@ -140,13 +139,12 @@ Napi::Value prepare_pixels_of(const Napi::CallbackInfo& info) {
       values.push_back(value.As<Napi::Number>().DoubleValue());
     return values;
   };
-  return run_operator(info, options,
-                      [pixels = tensor_argument(info[0]), height = integer_field(options, "height"),
-                       width = integer_field(options, "width"), mean = numbers("mean"),
-                       std = numbers("std")](bool plain) {
-                        return (plain ? plain_prepare_pixels : prepare_pixels)(pixels, height, width, mean,
-                                                                               std);
-                      });
+  return run_operator(
+      info, options,
+      [pixels = tensor_argument(info[0]), height = integer_field(options, "height"),
+       width = integer_field(options, "width"), mean = numbers("mean"), std = numbers("std")](bool plain) {
+        return (plain ? plain_prepare_pixels : prepare_pixels)(pixels, height, width, mean, std);
+      });
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ at::Tensor class_weights(const at::Tensor& logits, Scoring scoring) {
 at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count) {
   const int64_t h = maps.size(2);
   const double scale = static_cast<double>(h) / static_cast<double>(height);
-  const auto index_options = maps.options().dtype(maps.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  const auto index_options =
+      maps.options().dtype(maps.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   const at::Tensor centre =
       ((at::arange(first, first + count, index_options) + 0.5) * scale - 0.5).clamp_min(0);
   const at::Tensor top = centre.floor().to(at::kLong).clamp_max(h - 1);

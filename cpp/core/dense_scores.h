@@ -20,8 +20,8 @@ Scoring parse_scoring(const std::string& name);
 /// Throws SHAPE unless logits are B×Q×K and masks B×Q×h×w with equal B and Q.
 void check_decoded(const at::Tensor& logits, const at::Tensor& masks);
 
-/// Rows first…first+count of `maps` (B×N×h×w float32 or float64) resized bilinearly to height×width (align_corners
-/// false). Equal to resizing all of it and cutting the rows out.
+/// Rows first…first+count of `maps` (B×N×h×w float32 or float64) resized bilinearly to height×width
+/// (align_corners false). Equal to resizing all of it and cutting the rows out.
 at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count);
 
 /// Scores of some images that can be had at any size.

@@ -43,8 +43,7 @@ DINOV3_SEG_INLINE void add_points(const T* value, int64_t token_stride, const Sa
   for (int64_t k = 0; k < count; ++k) {
     const T* from[4];
     for (int corner = 0; corner < 4; ++corner)
-      from[corner] =
-          points[k].tokens[corner] < 0 ? nothing : value + points[k].tokens[corner] * token_stride;
+      from[corner] = points[k].tokens[corner] < 0 ? nothing : value + points[k].tokens[corner] * token_stride;
     const T *a = from[0], *b = from[1], *c = from[2], *e = from[3];
     const Real wa = points[k].weights[0], wb = points[k].weights[1], wc = points[k].weights[2],
                we = points[k].weights[3];
@@ -141,8 +140,7 @@ at::Tensor deformable_attend_cpu(const at::Tensor& given_value, at::IntArrayRef 
   const at::Tensor value = is_dense ? given_value : given_value.contiguous();
   const at::Tensor reference = given_reference.to(wide).contiguous();
   const at::Tensor offsets = given_offsets.to(wide).contiguous(), logits = given_logits.to(wide).contiguous();
-  const at::Tensor out =
-      at::empty({size.batch, size.queries, size.heads * size.channels}, value.options());
+  const at::Tensor out = at::empty({size.batch, size.queries, size.heads * size.channels}, value.options());
   if (type == at::kDouble)
     attend<double>(size, value, sizes, reference, offsets, logits, out, doubles);
   else if (type == at::kBFloat16)

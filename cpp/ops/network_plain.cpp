@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/dense_scores.h"
-#include "core/error.h"
+#include "core/job_control.h"
 #include "ops/network_checks.h"
 #include "ops/network_ops.h"
 
@@ -40,10 +40,10 @@ at::Tensor plain_deformable_attend(const at::Tensor& value, at::IntArrayRef size
     at::Tensor map = value.slice(1, start, start + height * width).to(type).permute({0, 2, 3, 1});
     map = map.reshape({planes, size.channels, height, width});
     const at::Tensor shifts = offsets.select(3, level).to(type);  // B×Q×M×P×2
-    const at::Tensor locations = at::stack(
-        {places.select(-1, 0) + shifts.select(-1, 0) / static_cast<double>(width),
-         places.select(-1, 1) + shifts.select(-1, 1) / static_cast<double>(height)},
-        -1);
+    const at::Tensor locations =
+        at::stack({places.select(-1, 0) + shifts.select(-1, 0) / static_cast<double>(width),
+                   places.select(-1, 1) + shifts.select(-1, 1) / static_cast<double>(height)},
+                  -1);
     const at::Tensor grid =
         (2.0 * locations - 1.0).transpose(1, 2).reshape({planes, size.queries, size.points, 2});
     const at::Tensor sampled = at::grid_sampler(map, grid, 0, 0, false);  // (B·M)×D×Q×P
@@ -94,6 +94,7 @@ at::Tensor plain_argmax_resized(const at::Tensor& scores, int64_t height, int64_
   const int64_t elements = scores.is_cpu() ? 1 << 18 : 16 << 20;
   const int64_t band = std::clamp<int64_t>(elements / (batch * classes * width), 1, height);
   for (int64_t first = 0; first < height; first += band) {
+    check_cancelled();
     const int64_t count = std::min(band, height - first);
     best.slice(1, first, first + count).copy_(resize_rows(maps, height, width, first, count).argmax(1));
   }

@@ -48,10 +48,13 @@ __global__ void __launch_bounds__(most_threads) norm_kernel(NormArguments in) {
 #pragma unroll
       for (int i = 0; i < pack; ++i) sums[k].values[i] += widen(added.values[i]);
     }
-    store_pack(static_cast<float*>(in.sum) + start + c, sums[k]);
 #pragma unroll
     for (int i = 0; i < pack; ++i) total += sums[k].values[i];
   }
+#pragma unroll
+  for (int k = 0; k < packs; ++k)
+    if (first + k * step < channels)
+      store_pack(static_cast<float*>(in.sum) + start + first + k * step, sums[k]);
   const float mean = block_total(total, parts) / static_cast<float>(channels);
   float squares = 0;
 #pragma unroll
@@ -73,7 +76,8 @@ __global__ void __launch_bounds__(most_threads) norm_kernel(NormArguments in) {
     Pack<To, pack> out;
 #pragma unroll
     for (int i = 0; i < pack; ++i)
-      out.values[i] = narrow<To>((sums[k].values[i] - mean) * scale * widen(w.values[i]) + widen(b.values[i]));
+      out.values[i] =
+          narrow<To>((sums[k].values[i] - mean) * scale * widen(w.values[i]) + widen(b.values[i]));
     store_pack(static_cast<To*>(in.normed) + start + c, out);
   }
 }

@@ -43,15 +43,14 @@ __device__ __forceinline__ Real group_max(Real value, int group) {
 
 template <typename Real>
 __device__ __forceinline__ Real group_sum(Real value, int group) {
-  for (int offset = group / 2; offset > 0; offset /= 2)
-    value += __shfl_xor_sync(whole_warp, value, offset);
+  for (int offset = group / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(whole_warp, value, offset);
   return value;
 }
 
 /// Adds the samples of `count` points to a lane's channels, which start at `value`.
 template <typename T, int pack, typename Real>
-__device__ __forceinline__ void add_samples(const T* value, int token_stride,
-                                            const SamplePoint<Real>* points, int count, Real* sums) {
+__device__ __forceinline__ void add_samples(const T* value, int token_stride, const SamplePoint<Real>* points,
+                                            int count, Real* sums) {
 #pragma unroll 2
   for (int k = 0; k < count; ++k) {
     const auto tokens = load_pack<4>(points[k].tokens);
@@ -108,7 +107,8 @@ __global__ void __launch_bounds__(threads) attend_kernel(DeformableArguments in,
         __syncwarp();
         for (int k = begin + lane; k < end; k += group) {
           const Level& level = in.level[k / in.points];
-          const Real x = reference[0] + static_cast<Real>(widen(offsets[2 * k])) / static_cast<Real>(level.width);
+          const Real x =
+              reference[0] + static_cast<Real>(widen(offsets[2 * k])) / static_cast<Real>(level.width);
           const Real y =
               reference[1] + static_cast<Real>(widen(offsets[2 * k + 1])) / static_cast<Real>(level.height);
           const Real weight = exponential(widen(logits[k]) - most) / total;
@@ -122,8 +122,8 @@ __global__ void __launch_bounds__(threads) attend_kernel(DeformableArguments in,
         Pack<T, pack> out;
 #pragma unroll
         for (int c = 0; c < pack; ++c) out.values[c] = narrow<T>(sums[c]);
-        store_pack(static_cast<T*>(in.out) +
-                       ((image * in.queries + query) * in.heads + head) * in.channels + channel,
+        store_pack(static_cast<T*>(in.out) + ((image * in.queries + query) * in.heads + head) * in.channels +
+                       channel,
                    out);
       }
     }

@@ -51,9 +51,9 @@ struct NormArguments {
   int64_t rows, channels;
   Kind x_kind, y_kind, parameter_kind, to_kind;  // x_kind: float32 or float64
   bool vectors;
-  const void *x, *y;                     // rows×C
-  const void *gamma, *weight, *bias;     // C; gamma may be null
-  void *sum, *normed;                    // rows×C
+  const void *x, *y;                  // rows×C
+  const void *gamma, *weight, *bias;  // C; gamma may be null
+  void *sum, *normed;                 // rows×C
   double eps;
 };
 
@@ -89,7 +89,7 @@ struct PixelsArguments {
   int64_t row, column, channel;  // strides of the pixels
   const uint8_t* pixels;         // H×W×3
   float mean[3], std[3];
-  float* rows;    // 3×H×width: scratch
+  float* rows;      // 3×H×width: scratch
   float* prepared;  // 3×height×width
 };
 

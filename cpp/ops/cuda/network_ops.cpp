@@ -1,5 +1,7 @@
 // The network's operators on CUDA devices, as cuda_ops.cpp: tensors in, kernels on the current stream,
 // nothing waited for and nothing copied from the host.
+#include "ops/network_ops.h"
+
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAException.h>
@@ -15,7 +17,6 @@
 
 #include "ops/cuda/network_kernels.h"
 #include "ops/network_checks.h"
-#include "ops/network_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -82,8 +83,7 @@ at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef
   const at::Tensor reference = given_reference.to(type).contiguous();
   const at::Tensor offsets = dense_from(given_offsets.to(parameters), 2);
   const at::Tensor logits = dense_from(given_logits.to(parameters), 2);
-  const at::Tensor out =
-      at::empty({size.batch, size.queries, size.heads * size.channels}, value.options());
+  const at::Tensor out = at::empty({size.batch, size.queries, size.heads * size.channels}, value.options());
   cuda::DeformableArguments in{};
   in.batch = size.batch;
   in.queries = size.queries;
@@ -234,8 +234,7 @@ at::Tensor argmax_resized_cuda(const at::Tensor& given_scores, int64_t height, i
   check_argmax(given_scores, height, width);
   const c10::cuda::CUDAGuard guard(given_scores.device());
   const at::Tensor scores = given_scores.contiguous();
-  const at::Tensor best =
-      at::empty({scores.size(0), height, width}, scores.options().dtype(at::kByte));
+  const at::Tensor best = at::empty({scores.size(0), height, width}, scores.options().dtype(at::kByte));
   const cuda::ArgmaxArguments in{scores.size(0),
                                  narrow(scores.size(1)),
                                  narrow(scores.size(2)),
@@ -251,12 +250,41 @@ at::Tensor argmax_resized_cuda(const at::Tensor& given_scores, int64_t height, i
   return best;
 }
 
+at::Tensor prepare_pixels_cuda(const at::Tensor& pixels, int64_t height, int64_t width,
+                               at::ArrayRef<double> mean, at::ArrayRef<double> std) {
+  check_pixels(pixels, height, width, mean, std);
+  const c10::cuda::CUDAGuard guard(pixels.device());
+  const auto floats = pixels.options().dtype(at::kFloat);
+  const at::Tensor rows = at::empty({3, pixels.size(0), width}, floats);
+  const at::Tensor prepared = at::empty({3, height, width}, floats);
+  cuda::PixelsArguments in{};
+  in.source_height = narrow(pixels.size(0));
+  in.source_width = narrow(pixels.size(1));
+  in.height = narrow(height);
+  in.width = narrow(width);
+  in.row = pixels.stride(0);
+  in.column = pixels.stride(1);
+  in.channel = pixels.stride(2);
+  in.pixels = pixels.const_data_ptr<uint8_t>();
+  for (size_t c = 0; c < 3; ++c) {
+    in.mean[c] = static_cast<float>(mean[c]);
+    in.std[c] = static_cast<float>(std[c]);
+  }
+  in.rows = rows.mutable_data_ptr<float>();
+  in.prepared = prepared.mutable_data_ptr<float>();
+  check_grid(cuda::pixels_blocks(in));
+  cuda::prepare_pixels(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return prepared;
+}
+
 TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
   library.impl("deformable_attend", deformable_attend_cuda);
   library.impl("rotate_qkv", rotate_qkv_cuda);
   library.impl("add_scaled_norm", add_scaled_norm_cuda);
   library.impl("swiglu", swiglu_cuda);
   library.impl("argmax_resized", argmax_resized_cuda);
+  library.impl("prepare_pixels", prepare_pixels_cuda);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 namespace dinov3_seg::cuda {
 namespace {
 
-constexpr int threads = 128;
+constexpr int threads = 128, heads_at_once = 4;
 
 template <typename T, int count>
 __global__ void __launch_bounds__(threads) rotate_kernel(RotateArguments in) {
@@ -23,18 +23,28 @@ __global__ void __launch_bounds__(threads) rotate_kernel(RotateArguments in) {
     const int d = pack * count;
     const auto sin1 = load_pack<count>(sines + d), sin2 = load_pack<count>(sines + half + d);
     const auto cos1 = load_pack<count>(cosines + d), cos2 = load_pack<count>(cosines + half + d);
-#pragma unroll 2
-    for (int head = lane; head < 2 * in.heads; head += lanes) {
-      T* first = heads + static_cast<int64_t>(head) * in.channels + d;
-      auto x1 = load_pack<count>(first), x2 = load_pack<count>(first + half);
+    for (int head = lane; head < 2 * in.heads; head += heads_at_once * lanes) {
+      T* own = heads + static_cast<int64_t>(head) * in.channels + d;
+      const int64_t next = static_cast<int64_t>(lanes) * in.channels;
+      Pack<T, count> x1[heads_at_once], x2[heads_at_once];
 #pragma unroll
-      for (int i = 0; i < count; ++i) {
-        const Real a = widen(x1.values[i]), b = widen(x2.values[i]);
-        x1.values[i] = narrow<T>(a * cos1.values[i] - b * sin1.values[i]);
-        x2.values[i] = narrow<T>(b * cos2.values[i] + a * sin2.values[i]);
+      for (int k = 0; k < heads_at_once; ++k) {
+        if (head + k * lanes >= 2 * in.heads) break;
+        x1[k] = load_pack<count>(own + k * next);
+        x2[k] = load_pack<count>(own + k * next + half);
       }
-      store_pack(first, x1);
-      store_pack(first + half, x2);
+#pragma unroll
+      for (int k = 0; k < heads_at_once; ++k) {
+        if (head + k * lanes >= 2 * in.heads) break;
+#pragma unroll
+        for (int i = 0; i < count; ++i) {
+          const Real a = widen(x1[k].values[i]), b = widen(x2[k].values[i]);
+          x1[k].values[i] = narrow<T>(a * cos1.values[i] - b * sin1.values[i]);
+          x2[k].values[i] = narrow<T>(b * cos2.values[i] + a * sin2.values[i]);
+        }
+        store_pack(own + k * next, x1[k]);
+        store_pack(own + k * next + half, x2[k]);
+      }
     }
   }
 }

@@ -55,7 +55,8 @@ struct alignas(sizeof(T) * count < 16 ? sizeof(T) * count : 16) Pack {
 template <typename T>
 constexpr int pack_of = 16 / static_cast<int>(sizeof(T));
 
-/// In whole words of 16 bytes where a pack has them: left to itself, nvcc writes some packs value by value.
+/// In whole words of 16 bytes where a pack has them, by name: nvcc writes some packs value by value. No read
+/// is moved before a write: a kernel asks for all it needs first.
 template <int count, typename T>
 __device__ __forceinline__ Pack<T, count> load_pack(const T* from) {
   Pack<T, count> pack;
@@ -75,7 +76,7 @@ __device__ __forceinline__ void store_pack(T* to, const Pack<T, count>& pack) {
     uint4 words[sizeof(pack) / 16];
     memcpy(words, &pack, sizeof(pack));
 #pragma unroll
-    for (size_t i = 0; i < sizeof(pack) / 16; ++i) reinterpret_cast<uint4*>(to)[i] = words[i];
+    for (size_t i = 0; i < sizeof(pack) / 16; ++i) __stwb(reinterpret_cast<uint4*>(to) + i, words[i]);
   } else {
     *reinterpret_cast<Pack<T, count>*>(to) = pack;
   }

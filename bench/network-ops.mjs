@@ -1,0 +1,143 @@
+/**
+ * The operators of the network's forward pass, libtorch's own against the fused kernels, at the 7B's sizes for an image
+ * of 512×512.
+ *   node bench/network-ops.mjs [cpu|cuda] [threads]
+ * Divide what a device's memory can do by the last column: how far a kernel is from it.
+ */
+import { engine } from '../dist/native/engine.js';
+import { operatorTable } from './operators.mjs';
+
+const [device = 'cpu', threads] = process.argv.slice(2);
+const e = engine();
+const { place, row } = operatorTable("the network's operators", {
+  device,
+  threads,
+  repeats: { plain: 20, fused: 200 },
+});
+
+const product = (shape) => shape.reduce((a, b) => a * b);
+const sizeOf = { float32: 4, bfloat16: 2 };
+
+/** Values of −scale … scale. */
+async function values(shape, dtype = 'float32', scale = 1) {
+  const data = new Float32Array(product(shape));
+  for (let i = 0; i < data.length; i++) data[i] = scale * (((i * 2654435761) % 4096) / 2048 - 1);
+  return e.toDtype(await place(data, shape), dtype);
+}
+
+/** Calls `use` with tensors that are freed afterwards. */
+async function withTensors(tensors, use) {
+  const all = Object.fromEntries(
+    await Promise.all(Object.entries(tensors).map(async ([name, tensor]) => [name, await tensor])),
+  );
+  await use(all);
+  for (const tensor of Object.values(all)) e.dispose(tensor);
+}
+
+const [tokens, patches, width, heads, hidden] = [1029, 1024, 4096, 32, 8192];
+
+for (const [name, sizes, queries, dtype] of [
+  ['pixel decoder', [16, 16, 32, 32, 64, 64], 5376, 'float32'],
+  ['pixel decoder', [16, 16, 32, 32, 64, 64], 5376, 'bfloat16'],
+  ['adapter', [32, 32], 5376, 'float32'],
+  ['adapter', [32, 32], 5376, 'bfloat16'],
+]) {
+  const [samplers, channels, points, levels] = [16, 128, 4, sizes.length / 2];
+  const area = sizes.reduce((sum, size, i) => (i % 2 === 1 ? sum + size * sizes[i - 1] : sum), 0);
+  const places = new Float32Array(queries * 2);
+  for (let i = 0; i < queries; i++)
+    places.set([((i % 64) + 0.5) / 64, (Math.floor(i / 64) + 0.5) / (queries / 64)], 2 * i);
+  const parameters = queries * samplers * levels * points * 3;
+  await withTensors(
+    {
+      value: values([1, area, samplers * channels], dtype),
+      reference: place(places, [1, queries, 2]),
+      offsets: values([1, queries, samplers, levels, points, 2], 'float32', 3),
+      logits: values([1, queries, samplers, levels * points]),
+    },
+    (tensors) =>
+      row(
+        `deformable_attend, ${name}, ${dtype}`,
+        (area + queries) * samplers * channels * sizeOf[dtype] + 4 * parameters,
+        (options) => e.deformableAttend({ ...tensors, sizes }, options),
+      ),
+  );
+}
+
+for (const dtype of ['bfloat16', 'float32']) {
+  const table = [patches, width / heads];
+  await withTensors(
+    { qkv: values([1, tokens, 3, heads, width / heads], dtype), sin: values(table), cos: values(table) },
+    ({ qkv, sin, cos }) =>
+      row(
+        `rotate_qkv, ${dtype}`,
+        2 * patches * 2 * width * sizeOf[dtype] + 2 * 4 * product(table),
+        async (options) => {
+          // In place: what is read back and freed must be another tensor.
+          e.dispose(await e.rotateQkv(qkv, sin, cos, options));
+          return e.tensorColumns(qkv, 0, 1);
+        },
+      ),
+  );
+}
+
+for (const [rows, channels, y, dtype, hasGamma] of [
+  [tokens, width, 'bfloat16', 'bfloat16', true],
+  [tokens, width, 'float32', 'float32', true],
+  [5376, 2048, 'float32', 'float32', false],
+]) {
+  const tensors = {
+    x: values([1, rows, channels]),
+    y: values([1, rows, channels], y),
+    weight: values([channels]),
+    bias: values([channels]),
+    ...(hasGamma ? { gamma: values([channels]) } : {}),
+  };
+  await withTensors(tensors, (all) =>
+    row(
+      `add_scaled_norm, ${rows}×${channels}, ${y}`,
+      rows * channels * (8 + sizeOf[y] + sizeOf[dtype]),
+      async (options) => {
+        const { sum, normed } = await e.addScaledNorm(all, { eps: 1e-5, dtype, ...options });
+        e.dispose(sum);
+        return normed;
+      },
+    ),
+  );
+}
+
+for (const dtype of ['bfloat16', 'float32'])
+  await withTensors({ both: values([1, tokens, 2 * hidden], dtype, 4) }, async ({ both }) => {
+    const [gate, up] = [e.tensorColumns(both, 0, hidden), e.tensorColumns(both, hidden, hidden)];
+    await row(`swiglu, ${dtype}`, 3 * tokens * hidden * sizeOf[dtype], (options) =>
+      e.swiglu(gate, up, options),
+    );
+    e.dispose(gate);
+    e.dispose(up);
+  });
+
+for (const [classes, height, columns] of [
+  [26, 512, 512],
+  [150, 512, 512],
+  [26, 1080, 1920],
+])
+  await withTensors({ scores: values([1, classes, 128, 128]) }, ({ scores }) =>
+    row(
+      `argmax_resized, ${classes} classes, ${columns}×${height}`,
+      4 * classes * 128 * 128 + height * columns,
+      (options) => e.argmaxResized(scores, { height, width: columns, ...options }),
+    ),
+  );
+
+const picture = Uint8Array.from({ length: 1080 * 1920 * 3 }, (_, i) => (i * 7919) >> 3);
+await withTensors({ pixels: place(picture, [1080, 1920, 3]) }, ({ pixels }) =>
+  row('prepare_pixels, 1920×1080 to 512×512', picture.length + 4 * 3 * 512 * 512, (options) =>
+    e.preparePixels(pixels, {
+      height: 512,
+      width: 512,
+      mean: [0.485, 0.456, 0.406],
+      std: [0.229, 0.224, 0.225],
+      ...options,
+    }),
+  ),
+);
