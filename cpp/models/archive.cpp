@@ -18,12 +18,18 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/job_control.h"
+#include "core/memory_room.h"
 
 namespace dinov3_seg {
 namespace {
 
 // Bytes between two looks at the job's flag.
 constexpr std::size_t step_bytes = std::size_t{16} << 20;
+
+constexpr const char* load_advice =
+    "Convert or export it with --dtype bfloat16, which halves it, take another device, or end other "
+    "processes "
+    "that use this one";
 
 /// The file as libtorch's reader asks for it.
 class FileSource : public caffe2::serialize::ReadAdapterInterface {
@@ -101,12 +107,13 @@ void give_up(caffe2::serialize::PyTorchStreamWriter& writer) {
 torch::jit::Module load_archive(const std::string& path, c10::Device device) {
   try {
     const auto source = std::make_shared<FileSource>(path);
+    say_doing("Loading " + path);
+    require_memory(device, source->size(), "Loading " + path, load_advice);
     const torch::jit::Module module = torch::jit::load(source, device);
     report_progress(source->size(), source->size());
     return module;
-  } catch (const c10::OutOfMemoryError&) {
-    throw;
   } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw;
     fail("MODEL_FORMAT", path,
          " is not a TorchScript file that can be loaded (convert makes one from checkpoints): ",
          error.what_without_backtrace());

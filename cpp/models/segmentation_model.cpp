@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/job_control.h"
 #include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/cast.h"
@@ -72,6 +73,7 @@ c10::IValue SegmentationModel::run(const char* method, const at::Tensor& images)
   if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 ||
       images.numel() == 0)
     fail("SHAPE", "expected images B×3×H×W with H and W multiples of 32, got ", images.sizes());
+  say_doing(c10::str("Running the network (", method, ") on images ", images.sizes()));
   const c10::InferenceMode inference;
   // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
   // here.
