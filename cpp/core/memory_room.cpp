@@ -18,9 +18,8 @@ namespace dinov3_seg {
 namespace {
 
 /// What allocators say; CUDA's own type of exception does not survive TorchScript, and the CPU's has none.
-constexpr std::array<std::string_view, 4> phrases = {"can't allocate memory", "out of memory",
-                                                     "CUBLAS_STATUS_ALLOC_FAILED",
-                                                     "CUDNN_STATUS_ALLOC_FAILED"};
+constexpr std::array<std::string_view, 4> phrases = {
+    "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"};
 
 /// The line of a text that tells of missing memory, without what TorchScript puts before it; or nothing.
 std::string telling_line(std::string_view text) {

@@ -9,12 +9,12 @@
 
 namespace dinov3_seg {
 
-/// Bytes that can be had on a device now; on CUDA with the blocks that libtorch keeps for reuse. 0 where it is
-/// not known.
+/// Bytes that can be had on a device now; on CUDA with the blocks that libtorch keeps for reuse. 0 where it
+/// is not known.
 int64_t free_memory(c10::Device device);
 
-/// Throws OUT_OF_MEMORY where `bytes` are not to be had on the device: "<doing> needs …, … are free". `advice`:
-/// what to change, as a sentence. Does nothing where it is not known what is free.
+/// Throws OUT_OF_MEMORY where `bytes` are not to be had on the device: "<doing> needs …, … are free".
+/// `advice`: what to change, as a sentence. Does nothing where it is not known what is free.
 void require_memory(c10::Device device, uint64_t bytes, const std::string& doing, const std::string& advice);
 
 /// Whether the exception means that memory ran out: by its type, or by its text where TorchScript or an
@@ -25,7 +25,8 @@ bool is_out_of_memory(const std::exception& error);
 /// says, what is free, and what to change.
 std::string out_of_memory_message(const std::exception& error);
 
-/// Gives back what libtorch's allocator of CUDA memory keeps for reuse, so that other sizes fit. Never throws.
+/// Gives back what libtorch's allocator of CUDA memory keeps for reuse, so that other sizes fit. Never
+/// throws.
 void release_cached_memory() noexcept;
 
 /// "1.5 GiB".

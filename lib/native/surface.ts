@@ -267,6 +267,8 @@ export interface Engine extends HeadEngine, HeadsEngine, CacheEngine, InitEngine
     options: { device: string; dtype: 'stored' | 'float32' | 'bfloat16' },
     job?: JobHandle,
   ): Promise<ModelHandle>;
+  /** `loadModel` by the way that GPUs are loaded, on any device; null for files it does not take. For tests. */
+  loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;
