@@ -175,6 +175,21 @@ bool has_tensors_in_code(const ZipReader& zip) {
   });
 }
 
+/// Whether a value is made of numbers, texts and containers alone.
+bool is_plain(const c10::IValue& value) {
+  const auto all_plain = [](const auto& items) {
+    return std::all_of(items.begin(), items.end(), [](const c10::IValue& item) { return is_plain(item); });
+  };
+  if (value.isTuple()) return all_plain(value.toTupleRef().elements().vec());
+  if (value.isList()) return all_plain(value.toList().vec());
+  if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict())
+      if (!is_plain(entry.key()) || !is_plain(entry.value())) return false;
+    return true;
+  }
+  return value.isNone() || value.isScalar() || value.isString() || value.isDevice();
+}
+
 /// Whether everything that was left out is a tensor of a module, and no class has seen it before.
 bool can_be_filled(const torch::jit::Module& module, const SparseSource& source) {
   std::unordered_map<const void*, Place> left = source.left_out();
@@ -186,8 +201,8 @@ bool can_be_filled(const torch::jit::Module& module, const SparseSource& source)
         if (!tensor.defined()) continue;
         if (tensor.layout() != at::kStrided || tensor.is_quantized()) return false;
         left.erase(tensor.storage().data());
-      } else if (!value.isModule() && !value.isNone() && !value.isScalar() && !value.isString()) {
-        return false;  // a container or an object, which may hold tensors
+      } else if (!value.isModule() && !is_plain(value)) {
+        return false;
       }
     }
   }
