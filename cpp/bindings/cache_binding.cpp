@@ -211,6 +211,7 @@ Napi::Value train_on_cache(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [heads, store = unwrap<RecordStore>(info[1]), plan = plan_argument(info[2], heads->heads()),
                   seconds = info[3].As<Napi::Number>().DoubleValue()]() -> Finish {
+                   say_doing("Training on cached outputs");
                    return
                        [result = train_cached(*heads, store, plan, seconds)](Napi::Env env) -> Napi::Value {
                          Napi::Object object = Napi::Object::New(env);

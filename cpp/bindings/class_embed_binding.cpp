@@ -84,6 +84,7 @@ Napi::Value head_accumulate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
                   labels = tensor_argument(info[2]), scale] {
+                   say_doing("Training the head");
                    return loss_result(head->accumulate(decoded.queries, decoded.masks, labels, scale));
                  });
 }

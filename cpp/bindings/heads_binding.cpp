@@ -112,6 +112,7 @@ Napi::Value heads_accumulate(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::model, [heads, batch, include, scale = info[2].As<Napi::Number>().DoubleValue()] {
         const c10::Device device = heads->device();
+        say_doing("Training heads");
         return float64_result(
             heads->accumulate(moved(batch, device), include.defined() ? include.to(device) : include, scale));
       });

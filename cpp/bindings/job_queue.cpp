@@ -7,12 +7,12 @@
 #include <array>
 #include <chrono>
 #include <memory>
-#include <new>
 #include <unordered_map>
 #include <utility>
 
 #include "bindings/lanes.h"
 #include "core/error.h"
+#include "core/memory_room.h"
 #include "core/threads.h"
 
 namespace dinov3_seg {
@@ -21,6 +21,8 @@ namespace {
 // How long an end waits for running jobs, which stop at their next operator: an environment's, that of the
 // process while JavaScript still runs, and the last wait before the process ends with them running.
 constexpr std::chrono::seconds close_wait{2}, stop_wait{1}, exit_wait{2};
+
+constexpr const char* out_of_memory = "OUT_OF_MEMORY";
 
 struct Job;
 
@@ -104,6 +106,8 @@ void Job::run() noexcept {
     failure = describe_current_exception();
   }
   work = nullptr;
+  // When nothing of the job is held any more: the next one may ask for other sizes.
+  if (failure.code == out_of_memory) release_cached_memory();
 }
 
 /// Hands a job that has run to its JavaScript thread.
@@ -245,14 +249,10 @@ Failure describe_current_exception() {
     throw;
   } catch (const Error& error) {
     return {error.code(), error.what()};
-  } catch (const c10::OutOfMemoryError& error) {
-    return {"OUT_OF_MEMORY", error.what_without_backtrace()};
-  } catch (const c10::Error& error) {
-    return {"TORCH", error.what_without_backtrace()};
-  } catch (const std::bad_alloc&) {
-    return {"OUT_OF_MEMORY", "the host has too little memory for this; use smaller images or batches"};
   } catch (const std::exception& error) {
-    return {"TORCH", error.what()};
+    if (is_out_of_memory(error)) return {out_of_memory, out_of_memory_message(error)};
+    const auto* own = dynamic_cast<const c10::Error*>(&error);
+    return {"TORCH", own ? own->what_without_backtrace() : error.what()};
   } catch (...) {
     return {"INTERNAL", "an unknown exception; please report it"};
   }

@@ -7,9 +7,15 @@
 #include "core/dtype_names.h"
 #include "core/error.h"
 #include "core/zip_reader.h"
+#include "models/staged_archive.h"
 
 namespace dinov3_seg {
 namespace {
+
+/// What V8 is told that a handle holds.
+int64_t host_bytes(const SegmentationModel& model) {
+  return model.device().is_cpu() ? model.size_bytes() : 0;
+}
 
 /// loadModel(path, {device, dtype, precision, cudaGraphs}): Promise<ModelHandle>
 Napi::Value load_model(const Napi::CallbackInfo& info) {
@@ -18,10 +24,20 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
         auto model = std::make_shared<SegmentationModel>(path, placement);
-        return [model](Napi::Env env) {
-          return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
-        };
+        return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
       });
+}
+
+/// loadStaged(path, device): Promise<ModelHandle | null>
+Napi::Value load_staged_model(const Napi::CallbackInfo& info) {
+  const auto device = parse_device(string_argument(info[1], "device"));
+  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), device]() -> Finish {
+    const auto module = load_staged(path, device);
+    std::shared_ptr<SegmentationModel> model;
+    if (module)
+      model = std::make_shared<SegmentationModel>(path, zip_content_id(path), *module, ModelPlacement{device});
+    return [model](Napi::Env env) { return model ? wrap(env, model, host_bytes(*model)) : env.Null(); };
+  });
 }
 
 /// modelId(path): Promise<string>
@@ -139,6 +155,7 @@ Napi::Value export_model(const Napi::CallbackInfo& info) {
 
 void export_models(Napi::Env env, Napi::Object exports) {
   exports.Set("loadModel", Napi::Function::New(env, asynchronous<load_model>));
+  exports.Set("loadStaged", Napi::Function::New(env, asynchronous<load_staged_model>));
   exports.Set("modelId", Napi::Function::New(env, asynchronous<model_id>));
   exports.Set("modelInfo", Napi::Function::New(env, synchronous<model_info>));
   exports.Set("decode", Napi::Function::New(env, asynchronous<decode>));

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,6 +48,7 @@ AtomicFile::AtomicFile(const std::string& path, std::uint64_t expected_bytes)
   } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
   if (fd_ < 0) fail_with(errno, "create", expected_bytes);
   try {
+    require_space(expected_bytes);
     reserve(expected_bytes);
   } catch (...) {
     discard();
@@ -55,6 +57,18 @@ AtomicFile::AtomicFile(const std::string& path, std::uint64_t expected_bytes)
 }
 
 AtomicFile::~AtomicFile() { discard(); }
+
+void AtomicFile::require_space(std::uint64_t bytes) {
+  struct statvfs disk{};
+  // Where the file system does not tell, writing shows whether there is room.
+  if (bytes == 0 || ::fstatvfs(fd_, &disk) != 0 || disk.f_blocks == 0) return;
+  const auto free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+  if (bytes <= free) return;
+  fail("DISK_FULL", "cannot write ", path_, ": it needs ", bytes, " bytes, and ", free,
+       " are free on its disk. Nothing was written; free space, choose another place, or make the file "
+       "smaller "
+       "where that can be chosen (--dtype bfloat16)");
+}
 
 void AtomicFile::reserve(std::uint64_t bytes) {
 #ifdef __linux__

@@ -19,8 +19,9 @@ namespace dinov3_seg {
 /// writing throws ABORTED when the job is stopped, and reports bytes written of `expected_bytes`.
 class AtomicFile {
  public:
-  /// `expected_bytes`: reserved on the disk at once where the file system can, so that a full disk shows
-  /// before anything is computed or written; 0 if the size is not known. A symbolic link is followed.
+  /// `expected_bytes`: compared with what is free, and reserved on the disk at once where the file system
+  /// can, so that a full disk shows before anything is computed or written; 0 if the size is not known. A
+  /// symbolic link is followed.
   explicit AtomicFile(const std::string& path, std::uint64_t expected_bytes = 0);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -40,6 +41,7 @@ class AtomicFile {
 
  private:
   [[noreturn]] void fail_with(int error, const char* doing, std::uint64_t bytes) const;
+  void require_space(std::uint64_t bytes);
   void reserve(std::uint64_t bytes);
   void discard() noexcept;
 

@@ -5,24 +5,12 @@
 #include <unistd.h>
 
 #include <cctype>
-#include <fstream>
 
 #include "core/error.h"
+#include "core/host_memory.h"
 
 namespace dinov3_seg {
 namespace {
-
-/// Kilobytes of a line of /proc/meminfo, as bytes; 0 where there is none.
-int64_t memory_info(const std::string& field) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string name; file >> name;) {
-    int64_t kilobytes = 0;
-    file >> kilobytes;
-    if (name == field + ":") return kilobytes * 1024;
-    file.ignore(256, '\n');
-  }
-  return 0;
-}
 
 int cuda_devices() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
 
@@ -51,7 +39,7 @@ c10::Device parse_device(const std::string& name) {
 std::vector<DeviceDescription> list_devices() {
   std::vector<DeviceDescription> devices{{"cpu",
                                           std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " processors",
-                                          memory_info("MemTotal"), memory_info("MemAvailable")}};
+                                          total_host_memory(), free_host_memory()}};
   for (int index = 0; index < cuda_devices(); ++index) {
     const std::string name = "cuda:" + std::to_string(index);
     const auto [free_bytes, total_bytes] =

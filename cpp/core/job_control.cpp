@@ -1,15 +1,22 @@
 #include "core/job_control.h"
 
+#include <utility>
+
 #include "core/error.h"
 
 namespace dinov3_seg {
 namespace {
 
 thread_local JobControl* current = nullptr;
+// Kept when the job ends, for those who describe its error.
+thread_local std::string doing_now;
 
 }  // namespace
 
-CurrentJob::CurrentJob(JobControl& control) { current = &control; }
+CurrentJob::CurrentJob(JobControl& control) {
+  current = &control;
+  doing_now.clear();
+}
 CurrentJob::~CurrentJob() { current = nullptr; }
 
 void check_cancelled() {
@@ -20,6 +27,10 @@ void check_cancelled() {
 void report_progress(std::uint64_t done, std::uint64_t total) {
   if (current) current->report(done, total);
 }
+
+void say_doing(std::string doing) { doing_now = std::move(doing); }
+
+const std::string& current_doing() { return doing_now; }
 
 void shield_job() {
   check_cancelled();

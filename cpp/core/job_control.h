@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace dinov3_seg {
 
@@ -59,6 +60,10 @@ class CurrentJob {
 void check_cancelled();
 /// Tells how far the calling thread's job is.
 void report_progress(std::uint64_t done, std::uint64_t total);
+/// What the calling thread's job is doing from here on, for the message of an error: "Loading 7b.pt".
+void say_doing(std::string doing);
+/// What was said last in this job; empty where nothing was.
+const std::string& current_doing();
 /// check_cancelled() for the last time: then the job's result stands.
 void shield_job();
 

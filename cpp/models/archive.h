@@ -13,8 +13,9 @@ class PyTorchStreamWriter;
 
 namespace dinov3_seg {
 
-/// Loads a TorchScript file onto a device. Reports bytes read of the file's size.
-/// Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
+/// Loads a TorchScript file onto a device: onto a GPU through pinned buffers (staged_archive.h) unless the
+/// file holds what that cannot take, then and on the CPU as torch::jit::load does. Reports bytes read of the
+/// file's size. Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
 torch::jit::Module load_archive(const std::string& path, c10::Device device);
 
 /// Writes the module as a TorchScript file, whole or not at all. Reports bytes written of about the bytes of

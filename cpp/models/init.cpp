@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/job_control.h"
+#include "core/memory_room.h"
 #include "models/builder.h"
 #include "models/late_tensors.h"
 #include "models/streamed_archive.h"
@@ -143,6 +144,10 @@ SegmentorCheckpoint init_checkpoint(const SegmentorDims& dims, uint64_t seed) {
 
 torch::jit::Module init_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random) {
   const uint64_t total = stored_bytes(dims, dtype);
+  say_doing("Drawing random weights");
+  require_memory(random.device, total, "A network of this shape",
+                 dtype == at::kBFloat16 ? "Take another device or a smaller --arch"
+                                        : "Take --dtype bfloat16, another device or a smaller --arch");
   uint64_t done = 0;
   return build_placed(dims, dtype, [&](const KeyShape& key) {
     check_cancelled();

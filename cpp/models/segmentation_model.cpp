@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/job_control.h"
 #include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/cast.h"
@@ -72,10 +73,11 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
 }
 
 template <typename Function>
-auto SegmentationModel::in_run(const at::Tensor& images, Function function) {
+auto SegmentationModel::in_run(const char* method, const at::Tensor& images, Function function) {
   if (images.dim() != 4 || images.size(1) != 3 || images.size(2) % 32 != 0 || images.size(3) % 32 != 0 ||
       images.numel() == 0)
     fail("SHAPE", "expected images B×3×H×W with H and W multiples of 32, got ", images.sizes());
+  say_doing(c10::str("Running the network (", method, ") on images ", images.sizes()));
   const c10::InferenceMode inference;
   // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
   // here.
@@ -85,7 +87,7 @@ auto SegmentationModel::in_run(const at::Tensor& images, Function function) {
 }
 
 c10::IValue SegmentationModel::call(const char* method, const at::Tensor& images) {
-  return in_run(images, [&](const at::Tensor& input) { return module_.get_method(method)({input}); });
+  return in_run(method, images, [&](const at::Tensor& input) { return module_.get_method(method)({input}); });
 }
 
 /// The float32 results of a method that gives a tensor, or a tuple of them.
@@ -98,7 +100,7 @@ GraphRunner::Tensors SegmentationModel::run(const char* method, const at::Tensor
       tensors.push_back(item.toTensor().to(at::kFloat));
     return tensors;
   };
-  return in_run(images, [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
+  return in_run(method, images, [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
 Decoded SegmentationModel::decode(const at::Tensor& images) {
@@ -107,7 +109,7 @@ Decoded SegmentationModel::decode(const at::Tensor& images) {
 }
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
-  return in_run(images, [&](const at::Tensor& input) { return part_times(module_, input, runner_, repeat); });
+  return in_run("parts", images, [&](const at::Tensor& input) { return part_times(module_, input, runner_, repeat); });
 }
 
 void SegmentationModel::require_features(const char* method) const {

@@ -80,7 +80,7 @@ class SegmentationModel {
  private:
   at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
   template <typename Function>
-  auto in_run(const at::Tensor& images, Function function);
+  auto in_run(const char* method, const at::Tensor& images, Function function);
   c10::IValue call(const char* method, const at::Tensor& images);
   GraphRunner::Tensors run(const char* method, const at::Tensor& images);
   void require_features(const char* method) const;

@@ -300,6 +300,8 @@ export interface Engine
     images: TensorHandle,
     options: { repeat: number },
   ): Promise<Record<'backbone' | 'adapter' | 'pixel_decoder' | 'predictor', number>>;
+  /** `loadModel` by the way that GPUs are loaded, on any device; null for files it does not take. For tests. */
+  loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;

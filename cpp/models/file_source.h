@@ -1,0 +1,38 @@
+// A file as libtorch's archive reader asks for it.
+#pragma once
+
+#include <caffe2/serialize/read_adapter_interface.h>
+
+#include <cstdint>
+#include <string>
+
+namespace dinov3_seg {
+
+/// Reads in blocks of 16 MiB, between which the job can be stopped; reports bytes read of the file's size.
+/// Throws FILE_NOT_FOUND, IO, ABORTED.
+class FileSource : public caffe2::serialize::ReadAdapterInterface {
+ public:
+  explicit FileSource(const std::string& path);
+  ~FileSource() override;
+  FileSource(const FileSource&) = delete;
+  FileSource& operator=(const FileSource&) = delete;
+
+  std::size_t size() const override { return size_; }
+  std::size_t read(std::uint64_t position, void* buffer, std::size_t bytes, const char* what) const override;
+
+  /// Reads exactly `bytes` and reports nothing; for any thread. IO where the file ends before.
+  void read_all(std::uint64_t position, void* buffer, std::size_t bytes) const;
+  /// Counts bytes that were read by read_all.
+  void report(std::size_t bytes) const;
+
+ private:
+  std::size_t read_some(std::uint64_t position, void* buffer, std::size_t bytes) const;
+  [[noreturn]] void fail_with(int error) const;
+
+  std::string path_;
+  int fd_;
+  std::size_t size_ = 0;
+  mutable std::size_t read_ = 0;
+};
+
+}  // namespace dinov3_seg
