@@ -113,13 +113,19 @@ class Interaction:
         return query
 
 
+# A transposed convolution of 2×2 with stride 2: every pixel becomes four on its own, so that it is one product.
 class UpConv:
     weight: Parameter
     bias: Parameter
 
     def forward(self, x: Tensor) -> Tensor:
-        w = self.weight
-        return torch.conv_transpose2d(x.to(w.dtype), w, self.bias, [2, 2])
+        w = self.weight  # C×D×2×2
+        batch, _, height, width = x.shape
+        channels = w.size(1)
+        matrix = w.permute([2, 3, 1, 0]).reshape(4 * channels, w.size(0))
+        y = torch.linear(x.to(w.dtype).permute([0, 2, 3, 1]), matrix, self.bias.repeat([4]))  # B×H×W×(2·2·D)
+        y = y.reshape(batch, height, width, 2, 2, channels).permute([0, 1, 3, 2, 4, 5])
+        return y.reshape(batch, 2 * height, 2 * width, channels).permute([0, 3, 1, 2])
 
 
 class Adapter:

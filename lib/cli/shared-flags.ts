@@ -22,7 +22,7 @@ export const placementFlags = {
   precision: {
     type: 'text',
     choices: networkPrecisions,
-    help: 'of the pixel decoder beside a bfloat16 backbone (default fast: bfloat16; reference: float32)',
+    help: 'of the pixel decoder beside a bfloat16 backbone (default tf32; reference: float32; fast: bfloat16)',
   },
 } as const satisfies Flags;
 

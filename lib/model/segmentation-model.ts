@@ -24,7 +24,7 @@ import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
 /** Values of {@link LoadOptions.precision}. */
-export const networkPrecisions = ['fast', 'tf32', 'reference'] as const satisfies readonly NetworkPrecision[];
+export const networkPrecisions = ['tf32', 'reference', 'fast'] as const satisfies readonly NetworkPrecision[];
 
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
@@ -33,8 +33,9 @@ export interface LoadOptions extends JobOptions {
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
   /**
-   * What a network with a bfloat16 backbone computes its pixel decoder in: `fast` (default) in bfloat16, `tf32` in TF32
-   * where the device has it, `reference` in float32 as the reference does. A float32 network is float32 throughout.
+   * What a network with a bfloat16 backbone computes its pixel decoder in: `tf32` (default) in TF32 where the device has
+   * it (CUDA) and else in float32, `reference` in float32 as the reference does, `fast` in bfloat16, a tenth faster and less
+   * exact. A float32 network is float32 throughout.
    */
   precision?: NetworkPrecision;
   /**
@@ -154,7 +155,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
-    const { device = 'cpu', dtype = 'stored', precision = 'fast', cudaGraphs = true } = options;
+    const { device = 'cpu', dtype = 'stored', precision = 'tf32', cudaGraphs = true } = options;
     const placement = { device: resolveDevice(device), dtype, precision, cudaGraphs };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));
@@ -169,7 +170,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   static async init(
     options: RandomNetworkOptions & Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
   ): Promise<SegmentationModel> {
-    const { precision = 'fast', cudaGraphs = true } = options;
+    const { precision = 'tf32', cudaGraphs = true } = options;
     const network = { ...randomNetwork(options), precision, cudaGraphs };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));

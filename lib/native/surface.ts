@@ -46,8 +46,8 @@ export type DType =
 export type TensorArray =
   Float64Array | Float32Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
-/** What a network with a bfloat16 backbone computes its pixel decoder in: float32, TF32 or bfloat16. */
-export type NetworkPrecision = 'reference' | 'tf32' | 'fast';
+/** What a network with a bfloat16 backbone computes its pixel decoder in: TF32, float32 or bfloat16. */
+export type NetworkPrecision = 'tf32' | 'reference' | 'fast';
 
 export interface EngineInfo {
   /** libtorch's version, such as `2.13.0`. */

@@ -141,7 +141,7 @@ export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>
   seed: 0,
   device: 'auto',
   dtype: 'stored',
-  precision: 'fast',
+  precision: 'tf32',
   headPrecision: 'bfloat16',
   saveEverySeconds: 300,
   prefetch: 4,
