@@ -27,10 +27,18 @@ const spread = (values) => ({
 /** Drawn street scenes, normalised, B×3×size×size. */
 async function scenes(batch, first = 0) {
   const images = await Promise.all(
-    Array.from({ length: batch }, async (_, i) => (await drawScene({ seed: 1, index: first + i, width: size, height: size })).image),
+    Array.from(
+      { length: batch },
+      async (_, i) => (await drawScene({ seed: 1, index: first + i, width: size, height: size })).image,
+    ),
   );
   return Tensor.wrap(
-    await e.prepareImages(images, { width: size, height: size, augmentations: images.map(() => ({ flip: false, jitter: null })), device }),
+    await e.prepareImages(images, {
+      width: size,
+      height: size,
+      augmentations: images.map(() => ({ flip: false, jitter: null })),
+      device,
+    }),
   );
 }
 
@@ -91,20 +99,39 @@ async function outputsOf(model) {
 }
 
 for (const [precision, cudaGraphs] of isCuda
-  ? [['fast', true], ['fast', false], ['tf32', true], ['reference', true]]
-  : [['fast', false], ['reference', false]]) {
+  ? [
+      ['tf32', true],
+      ['tf32', false],
+      ['fast', true],
+      ['reference', true],
+    ]
+  : [
+      ['tf32', false],
+      ['fast', false],
+    ]) {
   const started = performance.now();
   const model = await load('bfloat16', precision, cudaGraphs);
   await e.synchronize(device);
-  const row = { precision, cudaGraphs, parameters: model.parameters, initSeconds: round((performance.now() - started) / 1000) };
+  const row = {
+    precision,
+    cudaGraphs,
+    parameters: model.parameters,
+    initSeconds: round((performance.now() - started) / 1000),
+  };
   for (const [batch, images] of inputs) {
     if (isCuda) e.resetPeakMemory(device);
     const times = await timed(model, images);
-    row[`batch${batch}`] = { msPerImage: times, ...(rate > 0 && { overFloor: round(times.median / floor) }), ...memory() };
+    row[`batch${batch}`] = {
+      msPerImage: times,
+      ...(rate > 0 && { overFloor: round(times.median / floor) }),
+      ...memory(),
+    };
   }
   if (cudaGraphs === isCuda) {
     row.parts = Object.fromEntries(
-      Object.entries(await e.partTimes(model.handle, inputs[0][1].handle, { repeat: passes })).map(([k, v]) => [k, round(v)]),
+      Object.entries(await e.partTimes(model.handle, inputs[0][1].handle, { repeat: passes })).map(
+        ([k, v]) => [k, round(v)],
+      ),
     );
     if (truth) outputs[precision] = await outputsOf(model);
   }
@@ -133,7 +160,11 @@ if (truth) {
       map.reduce((same, value, pixel) => same + (value === exact[i][2][pixel]), 0) / map.length,
     ]);
     const mean = (column) => all.reduce((sum, row) => sum + row[column], 0) / all.length;
-    report.errors[precision] = { predLogits: round(mean(0)), predMasks: round(mean(1)), samePixels: round(mean(2)) };
+    report.errors[precision] = {
+      predLogits: round(mean(0)),
+      predMasks: round(mean(1)),
+      samePixels: round(mean(2)),
+    };
   }
 }
 console.log(JSON.stringify(report, null, 2));

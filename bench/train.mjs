@@ -2,12 +2,13 @@
  * Images per second of live and cached training in one run.
  *   node bench/train.mjs [cpu|cuda] [records] [GB/s]     GB/s: the memory's bandwidth, for the floor
  * The demo network is trained on drawn scenes, with and without the cache. For a head of the 7B's size (hidden 2048, 100
- * queries, 128×128 masks, 512×512 labels, 26 classes) the cache holds made-up outputs, and the head's own part of a live
- * step stands beside: the network's forward pass comes on top of that.
+ * queries, 128×128 masks, 512×512 labels, 26 classes) the cache holds made-up outputs. Beside it stand the head's own part
+ * of a live step, and live steps through a whole network of random weights with such a head: the 7B itself on a GPU, one with
+ * DINOv3's smallest backbone on the CPU.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ClassHead, Tensor, train } from '../dist/index.js';
+import { ClassHead, SegmentationModel, Tensor, train } from '../dist/index.js';
 import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
 import { setting, writeNetwork } from './network.mjs';
@@ -172,6 +173,32 @@ async function liveTime() {
   return median(times.slice(2));
 }
 
+/** Milliseconds an image of live steps, images on the device: the network's pass, the head's loss, gradient and step. */
+async function liveNetworkTime(model, batchSize) {
+  const { hidden } = model;
+  const head = ClassHead.create({ hidden, classes: size.classes, device, seed: 1 });
+  const side = size.label;
+  const pixels = Tensor.from(noise(batchSize * 3 * side * side, 2, 7), [batchSize, 3, side, side]);
+  const truth = new Uint8Array(batchSize * side * side);
+  for (let i = 0; i < batchSize; i++) truth.set(areas(i), i * side * side);
+  const [images, labels] = await Promise.all(
+    [pixels, Tensor.from(truth, [batchSize, side, side])].map(async ({ handle }) =>
+      Tensor.wrap(await e.toDevice(handle, device)),
+    ),
+  );
+  const times = [];
+  for (let i = 0; i < (isCuda ? 26 : batchSize === 1 ? 4 : 2); i++) {
+    const started = performance.now();
+    const decoded = await model.decode(images);
+    await head.accumulate(decoded, labels);
+    await head.step();
+    times.push((performance.now() - started) / batchSize);
+    decoded.dispose();
+  }
+  [head, pixels, images, labels].forEach((each) => each.dispose());
+  return median(times.slice(isCuda ? 4 : 1));
+}
+
 const floor = bandwidth > 0 ? bytes / (bandwidth * 1e6) : NaN; // ms to read a record once
 if (bandwidth > 0) console.log(`reading a record once at ${bandwidth} GB/s takes ${floor.toFixed(5)} ms`);
 const live = await liveTime();
@@ -191,4 +218,12 @@ for (const batchSize of [1, 16]) {
 }
 e.dispose(store);
 e.dispose(writer);
+const arch = isCuda ? 'dinov3_vit7b16_ade20k_m2f' : 'dinov3_vits16_m2f';
+const network = await SegmentationModel.init({ arch, seed: 1, dtype: 'bfloat16', device });
+for (const batchSize of [1, 16]) {
+  const whole = await liveNetworkTime(network, batchSize);
+  show(`  live, ${arch}, batch ${batchSize}`, whole);
+  console.log(`    ${(whole / single[batchSize]).toFixed(0)} times a cached step`);
+}
+network.dispose();
 process.exit(0);
