@@ -110,3 +110,19 @@ t.test('a CUDA device that is not there is an error, never another device', asyn
   await t.rejects(SegmentationModel.load('any.pt', { device: 'cuda:99' }), { code: 'DEVICE' });
   t.throws(() => ClassHead.create({ hidden: 4, classes: 2, device: 'cuda:99' }), { code: 'DEVICE' });
 });
+
+t.test('passes that are repeated as graphs give what ordinary ones give, by size', { skip }, async (t) => {
+  const path = await writeFormulaModel(t.testdir());
+  using plain = await SegmentationModel.load(path, { device, cudaGraphs: false });
+  using model = await SegmentationModel.load(path, { device });
+  for (const width of [64, 96, 64, 128, 160, 192, 224, 64]) {
+    for (const seed of [1, 2, 3]) {
+      const random = createRandom(seed);
+      const values = Float32Array.from({ length: 3 * 64 * width }, () => random() * 4 - 2);
+      using images = Tensor.from(values, [1, 3, 64, width]);
+      using expected = await plain.decode(images);
+      using actual = await model.decode(images);
+      close(t, `${width}, ${seed}`, await actual.masks.floats(), await expected.masks.floats(), { rtol: 1e-6 });
+    }
+  }
+});

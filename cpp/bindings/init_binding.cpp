@@ -58,16 +58,15 @@ Napi::Value init_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [settings = init_settings(info[0]),
                   placement = placement_of(object_argument(info[0], "options"))]() -> Finish {
-    const std::string name =
-        settings.architecture + " with random weights of seed " + std::to_string(settings.random.seed);
-    auto model =
-        std::make_shared<SegmentationModel>(name, random_id(settings),
-                                            init_segmentor(settings.dims, settings.dtype, settings.random),
-                                            placement);
-    return [model](Napi::Env env) {
-      return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
-    };
-  });
+                   const std::string name = settings.architecture + " with random weights of seed " +
+                                            std::to_string(settings.random.seed);
+                   auto model = std::make_shared<SegmentationModel>(
+                       name, random_id(settings),
+                       init_segmentor(settings.dims, settings.dtype, settings.random), placement);
+                   return [model](Napi::Env env) {
+                     return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
+                   };
+                 });
 }
 
 /// writeRandomModel(options, path): Promise<SegmentorPlan>

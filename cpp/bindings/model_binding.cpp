@@ -21,11 +21,10 @@ int64_t host_bytes(const SegmentationModel& model) {
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
   const ModelPlacement placement = placement_of(options);
-  return run_job(
-      info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
-        auto model = std::make_shared<SegmentationModel>(path, placement);
-        return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
-      });
+  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
+    auto model = std::make_shared<SegmentationModel>(path, placement);
+    return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
+  });
 }
 
 /// loadStaged(path, device): Promise<ModelHandle | null>
@@ -35,7 +34,8 @@ Napi::Value load_staged_model(const Napi::CallbackInfo& info) {
     const auto module = load_staged(path, device);
     std::shared_ptr<SegmentationModel> model;
     if (module)
-      model = std::make_shared<SegmentationModel>(path, zip_content_id(path), *module, ModelPlacement{device});
+      model =
+          std::make_shared<SegmentationModel>(path, zip_content_id(path), *module, ModelPlacement{device});
     return [model](Napi::Env env) { return model ? wrap(env, model, host_bytes(*model)) : env.Null(); };
   });
 }

@@ -54,7 +54,8 @@ class DepthwiseConv:
         parts: List[Tensor] = []
         start = 0
         for (height, width) in shapes:
-            part = to_map(x[:, start : start + height * width], height, width)
+            # Channels apart: libtorch's own kernel for depthwise convolutions wants them so.
+            part = to_map(x[:, start : start + height * width], height, width).contiguous()
             parts.append(to_tokens(self.dwconv.forward(part, 1, 1)))
             start += height * width
         return torch.cat(parts, 1)

@@ -1,5 +1,5 @@
-// Fused operators in a network that was loaded: its file holds plain libtorch, the copies of its graphs that are
-// run hold the operators of ops/network_ops.h.
+// Fused operators in a network that was loaded: its file holds plain libtorch, the copies of its graphs that
+// are run hold the operators of ops/network_ops.h.
 #pragma once
 
 #include <torch/csrc/jit/ir/ir.h>

@@ -24,8 +24,8 @@ Tensors copies_of(const Tensors& tensors) {
 
 GraphRunner::Recording* GraphRunner::find(const std::string& name, const Tensors& inputs) {
   const auto found = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& each) {
-    return each.name == name && std::equal(inputs.begin(), inputs.end(), each.inputs.begin(),
-                                           each.inputs.end(), same_form);
+    return each.name == name &&
+           std::equal(inputs.begin(), inputs.end(), each.inputs.begin(), each.inputs.end(), same_form);
   });
   if (found == recordings_.end()) return nullptr;
   recordings_.splice(recordings_.begin(), recordings_, found);

@@ -13,9 +13,9 @@
 
 namespace dinov3_seg {
 
-/// Runs functions of tensors. Where `enabled`, what is asked for the second time with the same name and sizes is
-/// recorded, and repeated from then on: the same kernels without the gaps between their launches. A recording holds
-/// the memory of a pass; the least used one goes when there are more than `most`. One thread.
+/// Runs functions of tensors. Where `enabled`, what is asked for the second time with the same name and sizes
+/// is recorded, and repeated from then on: the same kernels without the gaps between their launches. A
+/// recording holds the memory of a pass; the least used one goes when there are more than `most`. One thread.
 class GraphRunner {
  public:
   using Tensors = std::vector<at::Tensor>;
@@ -23,8 +23,8 @@ class GraphRunner {
 
   explicit GraphRunner(bool enabled) : enabled_(enabled) {}
 
-  /// `function` of `inputs` (on one device). Results are the caller's own. What a recording is to hold must not
-  /// wait for the device. Throws what the function throws.
+  /// `function` of `inputs` (on one device). Results are the caller's own. What a recording is to hold must
+  /// not wait for the device. Throws what the function throws.
   Tensors run(const std::string& name, const Tensors& inputs,
               const std::function<Tensors(const Tensors&)>& function);
 

@@ -16,7 +16,8 @@ using Tensors = GraphRunner::Tensors;
 using torch::jit::Module;
 
 Module child(const Module& module, const char* name) {
-  if (!module.hasattr(name)) fail("MODEL_FORMAT", "the network has no part ", name, ": convert makes one that has");
+  if (!module.hasattr(name))
+    fail("MODEL_FORMAT", "the network has no part ", name, ": convert makes one that has");
   return module.attr(name).toModule();
 }
 
@@ -70,7 +71,8 @@ std::vector<PartTime> part_times(const Module& module, const at::Tensor& images,
     return out;
   });
   measure("predictor", decoded, [&](const Tensors& in) {
-    const auto result = predictor.get_method("forward")({list_of(in, 1), in[0]}).toTupleRef().elements().vec();
+    const auto result =
+        predictor.get_method("forward")({list_of(in, 1), in[0]}).toTupleRef().elements().vec();
     return Tensors{result.at(0).toTensor(), result.at(1).toTensor()};
   });
   return times;

@@ -16,10 +16,10 @@ struct PartTime {
   double milliseconds;
 };
 
-/// Mean time of each part alone over `repeat` passes of normalised images B×3×H×W, device included. Where `runner`
-/// repeats recordings, copying a part's inputs into them is part of its time. Throws MODEL_FORMAT for a network
-/// that convert did not make.
-std::vector<PartTime> part_times(const torch::jit::Module& module, const at::Tensor& images, GraphRunner& runner,
-                                 int64_t repeat);
+/// Mean time of each part alone over `repeat` passes of normalised images B×3×H×W, device included. Where
+/// `runner` repeats recordings, copying a part's inputs into them is part of its time. Throws MODEL_FORMAT
+/// for a network that convert did not make.
+std::vector<PartTime> part_times(const torch::jit::Module& module, const at::Tensor& images,
+                                 GraphRunner& runner, int64_t repeat);
 
 }  // namespace dinov3_seg

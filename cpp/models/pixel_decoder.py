@@ -16,7 +16,7 @@ class NormedConv:
 
     def forward(self, x: Tensor, padding: int) -> Tensor:
         w = self.weight
-        x = torch.conv2d(x.to(w.dtype), w, None, [1, 1], [padding, padding], [1, 1], 1)
+        x = torch.conv2d(conv_input(x, w), w, None, [1, 1], [padding, padding], [1, 1], 1)
         return self.norm.forward(x)
 
 

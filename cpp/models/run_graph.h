@@ -5,10 +5,10 @@
 
 namespace dinov3_seg {
 
-/// Takes the methods and functions that the method `name` calls into its graph, puts fused operators in (fuse.h), and a
-/// look at the job's flag (check_cancelled) before every operator. Only what is run changes: a module that is saved
-/// afterwards is written as it was. Must be called before the method is first run; nothing happens without such a
-/// method.
+/// Takes the methods and functions that the method `name` calls into its graph, puts fused operators in
+/// (fuse.h), and a look at the job's flag (check_cancelled) before every operator. Only what is run changes:
+/// a module that is saved afterwards is written as it was. Must be called before the method is first run;
+/// nothing happens without such a method.
 void prepare_to_run(const torch::jit::Module& module, const char* name);
 
 }  // namespace dinov3_seg

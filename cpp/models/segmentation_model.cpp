@@ -68,8 +68,10 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
   module_.eval();
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
-    // Tokens are maps whose channels lie together; cuDNN is fastest on such, and nothing is turned around then.
-    if (device_.is_cuda() && parameter.dim() == 4)
+    // What conv_input (common.py) leaves as it is, tokens as maps, is not turned around for its convolution
+    // then.
+    const bool dense = parameter.dim() == 4 && parameter.size(1) > 1;
+    if (device_.is_cuda() && dense && parameter.scalar_type() == at::kBFloat16)
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
   if (placement.precision == NetworkPrecision::fast && dtype() == at::kBFloat16) cast_pixel_decoder(module_);
@@ -105,7 +107,8 @@ GraphRunner::Tensors SegmentationModel::run(const char* method, const at::Tensor
       tensors.push_back(item.toTensor().to(at::kFloat));
     return tensors;
   };
-  return in_run(method, images, [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
+  return in_run(method, images,
+                [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
 Decoded SegmentationModel::decode(const at::Tensor& images) {
@@ -114,7 +117,8 @@ Decoded SegmentationModel::decode(const at::Tensor& images) {
 }
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
-  return in_run("parts", images, [&](const at::Tensor& input) { return part_times(module_, input, runner_, repeat); });
+  return in_run("parts", images,
+                [&](const at::Tensor& input) { return part_times(module_, input, runner_, repeat); });
 }
 
 void SegmentationModel::require_features(const char* method) const {

@@ -41,9 +41,10 @@ class SegmentationModel {
   /// Throws FILE_NOT_FOUND, MODEL_FORMAT, DEVICE.
   SegmentationModel(const std::string& path, const ModelPlacement& placement);
 
-  /// Takes a network that is on the placement's device in its dtype already; `path` names it in messages, `id`
-  /// tells networks apart. Throws MODEL_FORMAT.
-  SegmentationModel(std::string path, std::string id, torch::jit::Module module, const ModelPlacement& placement);
+  /// Takes a network that is on the placement's device in its dtype already; `path` names it in messages,
+  /// `id` tells networks apart. Throws MODEL_FORMAT.
+  SegmentationModel(std::string path, std::string id, torch::jit::Module module,
+                    const ModelPlacement& placement);
 
   /// Images B×3×H×W, H and W multiples of 32. Throws SHAPE otherwise.
   Decoded decode(const at::Tensor& images);

@@ -1,5 +1,5 @@
-// CUDA graphs: the launches of a stretch of work, recorded once and repeated without the host in between. The plugin
-// of CUDA kernels has them; without it there are none.
+// CUDA graphs: the launches of a stretch of work, recorded once and repeated without the host in between. The
+// plugin of CUDA kernels has them; without it there are none.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -13,8 +13,8 @@ bool has_graphs();
 /// A recorded stretch of work and the device memory that it uses, which is its own until it is freed.
 class DeviceGraph {
  public:
-  /// Begins to record what this thread launches on the device, on a stream of its own; waits for what runs there.
-  /// Nothing is computed meanwhile, and nothing may wait for the device.
+  /// Begins to record what this thread launches on the device, on a stream of its own; waits for what runs
+  /// there. Nothing is computed meanwhile, and nothing may wait for the device.
   explicit DeviceGraph(c10::Device device);
   ~DeviceGraph();
   DeviceGraph(const DeviceGraph&) = delete;

@@ -23,8 +23,26 @@ export default command({
   },
   stoppable: true,
   async run({ flags, signal }) {
-    const { model, head, data, split = 'val', classes, scoring, device = 'auto', dtype, precision, json } = flags;
-    const files = withoutUndefined({ head, classes, scoring, dtype, precision, imageSize: flags['image-size'] });
+    const {
+      model,
+      head,
+      data,
+      split = 'val',
+      classes,
+      scoring,
+      device = 'auto',
+      dtype,
+      precision,
+      json,
+    } = flags;
+    const files = withoutUndefined({
+      head,
+      classes,
+      scoring,
+      dtype,
+      precision,
+      imageSize: flags['image-size'],
+    });
     using opened = await openSegmenter({ model, device, ...files });
     opened.warnings.forEach(note);
     const kind = withoutUndefined({ labelKind: flags['label-kind'] });

@@ -50,7 +50,14 @@ export default command({
       precision,
       json,
     } = flags;
-    const files = withoutUndefined({ head, classes, scoring, dtype, precision, imageSize: flags['image-size'] });
+    const files = withoutUndefined({
+      head,
+      classes,
+      scoring,
+      dtype,
+      precision,
+      imageSize: flags['image-size'],
+    });
     using opened = await openSegmenter({ model, device, ...files });
     opened.warnings.forEach(note);
     const bar = new ProgressBar();

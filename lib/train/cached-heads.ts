@@ -70,7 +70,13 @@ export class CachedHeads implements Disposable {
         if (own.length === 0) continue;
         const weights = await initial(matched ? classes + 1 : classes);
         const { width } = outputs;
-        const group = new HeadGroup(own, { width, classes, device, precision: headPrecision, initial: weights });
+        const group = new HeadGroup(own, {
+          width,
+          classes,
+          device,
+          precision: headPrecision,
+          initial: weights,
+        });
         groups.push(group);
         own.forEach((each, slot) => (members[settings.indexOf(each)] = { group, slot }));
       }

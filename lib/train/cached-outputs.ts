@@ -25,7 +25,11 @@ export async function runCacheKey(config: TrainConfig, { train }: Datasets): Pro
   const contents: CacheContent = config.headKind === 'linear_probe' ? 'features' : 'decoded';
   const { classSet, labelKind } = train;
   const { imageSize, cacheDtype: dtype } = config;
-  const model = { id: await engine().modelId(config.model), dtype: config.dtype, precision: config.precision };
+  const model = {
+    id: await engine().modelId(config.model),
+    dtype: config.dtype,
+    precision: config.precision,
+  };
   return cacheKey({ model, classSet, labelKind, imageSize, dtype, contents, views: viewSettings(config) });
 }
 

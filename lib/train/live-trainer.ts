@@ -30,7 +30,9 @@ export class LiveTrainer implements HeadTrainer {
     let head: ClassHead | undefined;
     try {
       const { classSet } = datasets.train;
-      head = last ? await ClassHead.load(last, { ...config, precision: config.headPrecision }) : await newHead(config, classSet, model.hidden);
+      head = last
+        ? await ClassHead.load(last, { ...config, precision: config.headPrecision })
+        : await newHead(config, classSet, model.hidden);
       head.assertFits(model);
       return new LiveTrainer(config, model, datasets.train, datasets.val, head);
     } catch (error) {

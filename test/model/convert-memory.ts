@@ -20,7 +20,8 @@ t.test('a conversion to bfloat16 casts a tensor at a time, and the network is th
   const { size } = statSync(at('network.pt'));
   const grown = Number(stdout);
   t.ok(size > 80e6, `the network is of ${size} bytes`);
-  t.ok(grown < size / 4, `anonymous memory grew by ${grown} bytes`);
+  // All of it cast at once would take its size; the process's own ups and downs are a third of that.
+  t.ok(grown < size / 2, `anonymous memory grew by ${grown} bytes`);
   using stored = await SegmentationModel.load(at('network.pt'));
   const random = { arch: 'deep' as 'tiny', seed: 1, dtype: 'bfloat16' } as const;
   using direct = await SegmentationModel.init(random);

@@ -1,0 +1,60 @@
+/** What the pixel decoder beside a bfloat16 backbone computes in. */
+import t from 'tap';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import { Tensor } from '../../lib/model/tensor.js';
+import { engine } from '../../lib/native/engine.js';
+import { sameBits } from '../helpers/close.js';
+
+type Options = Omit<Parameters<typeof SegmentationModel.init>[0], 'arch'>;
+
+async function masksOf(options: Options): Promise<Float32Array> {
+  using model = await SegmentationModel.init({ arch: 'tiny', seed: 1, ...options });
+  using images = Tensor.from(
+    Float32Array.from({ length: 3 * 64 * 96 }, (_, i) => Math.sin(i / 40) * 2),
+    [1, 3, 64, 96],
+  );
+  using decoded = await model.decode(images);
+  return decoded.masks.floats();
+}
+
+t.test('on the CPU tf32, the default, is float32, and fast is something else', async (t) => {
+  const dtype = 'bfloat16';
+  const [given, tf32, reference, fast] = await Promise.all([
+    masksOf({ dtype }),
+    masksOf({ dtype, precision: 'tf32' }),
+    masksOf({ dtype, precision: 'reference' }),
+    masksOf({ dtype, precision: 'fast' }),
+  ]);
+  t.ok(sameBits(given, tf32));
+  t.ok(sameBits(tf32, reference));
+  t.notOk(sameBits(fast, reference));
+  const largest = reference.reduce((most, value, i) => Math.max(most, Math.abs(value - fast[i]!)), 0);
+  const scale = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  t.ok(largest < 0.2 * scale, `${largest} of ${scale}`);
+});
+
+t.test('a float32 network is float32 in every precision', async (t) => {
+  const [fast, reference] = [await masksOf({ precision: 'fast' }), await masksOf({ precision: 'reference' })];
+  t.ok(sameBits(fast, reference));
+});
+
+t.test('another precision is refused', async (t) => {
+  const wrong = { dtype: 'float32', precision: 'half' } as unknown as Options;
+  await t.rejects(masksOf(wrong), {
+    code: 'INVALID_ARGUMENT',
+    message: /unknown precision 'half': expected reference, tf32 or fast/,
+  });
+});
+
+t.test("a network's parts are timed on their own", async (t) => {
+  using model = await SegmentationModel.init({ arch: 'tiny' });
+  using images = Tensor.from(new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
+  const times = await engine().partTimes(model.handle, images.handle, { repeat: 2 });
+  t.same(Object.keys(times), ['backbone', 'adapter', 'pixel_decoder', 'predictor']);
+  for (const [part, milliseconds] of Object.entries(times)) t.ok(milliseconds > 0, part);
+});
+
+t.test('memory of the CPU is not counted', (t) => {
+  t.throws(() => engine().memoryStats('cpu'), { code: 'DEVICE', message: /expected a CUDA device/ });
+  t.end();
+});
