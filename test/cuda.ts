@@ -122,7 +122,9 @@ t.test('passes that are repeated as graphs give what ordinary ones give, by size
       using images = Tensor.from(values, [1, 3, 64, width]);
       using expected = await plain.decode(images);
       using actual = await model.decode(images);
-      close(t, `${width}, ${seed}`, await actual.masks.floats(), await expected.masks.floats(), { rtol: 1e-6 });
+      close(t, `${width}, ${seed}`, await actual.masks.floats(), await expected.masks.floats(), {
+        rtol: 1e-6,
+      });
     }
   }
 });
