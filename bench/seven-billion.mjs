@@ -23,7 +23,7 @@ import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
 
 const [given, arch = 'dinov3_vit7b16_ade20k_m2f', device = 'cuda', images = '64'] = process.argv.slice(2);
-const folder = given ?? mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
+const folder = given || mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
 mkdirSync(folder, { recursive: true });
 if (!given) process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const e = engine();

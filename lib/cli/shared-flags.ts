@@ -1,7 +1,7 @@
 /** Flags that several commands have. */
 import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
-import { networkPrecisions } from '../model/segmentation-model.js';
+import { networkPrecisions } from '../model/network-precision.js';
 import type { Flags } from './parse.js';
 
 export const deviceFlag = {

@@ -23,9 +23,6 @@ import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
-/** Values of {@link LoadOptions.precision}. */
-export const networkPrecisions = ['tf32', 'reference', 'fast'] as const satisfies readonly NetworkPrecision[];
-
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
   /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */

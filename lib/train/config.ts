@@ -4,7 +4,7 @@ import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
 import { checkImageSize } from '../model/image-size.js';
-import { networkPrecisions } from '../model/segmentation-model.js';
+import { networkPrecisions } from '../model/network-precision.js';
 import type { NetworkPrecision } from '../native/surface.js';
 import { didYouMean } from '../nearest.js';
 import { withoutUndefined } from '../without-undefined.js';

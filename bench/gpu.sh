@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# All benches of a GPU in one go, within eight minutes; each one's output in a file of the folder, progress on stderr.
+#   bench/gpu.sh FOLDER [bandwidth GB/s] [rate TFLOP/s]
+# bandwidth and rate: what a copy within the device and a bfloat16 matrix product reach there, for the floors.
+# Needs a built addon with the CUDA kernels. A bench that fails or takes too long is named; the others go on.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:?"usage: bench/gpu.sh FOLDER [GB/s] [TFLOP/s]"} bandwidth=${2:-0} rate=${3:-0}
+mkdir -p "$folder"
+status=0
+
+bench() { # seconds, file, script, arguments…
+  local seconds=$1 file=$2 start=$SECONDS
+  shift 2
+  # A process that waits for the device ends by nothing less than KILL.
+  if timeout -s KILL "$seconds" node "bench/$@" >"$folder/$file" 2>"$folder/$file.log"; then
+    echo "$file: $((SECONDS - start)) s" >&2
+  else
+    echo "$file: FAILED after $((SECONDS - start)) s; see $folder/$file.log" >&2
+    status=1
+  fi
+}
+
+bench 60 network-ops.txt network-ops.mjs cuda
+bench 30 score-loss.txt score-loss.mjs cuda
+bench 170 forward.json forward.mjs cuda dinov3_vit7b16_ade20k_m2f "$rate" truth
+bench 120 seven-billion.json seven-billion.mjs "" dinov3_vit7b16_ade20k_m2f cuda 40
+bench 90 load.json load.mjs cuda dinov3_vit7b16_ade20k_m2f bfloat16
+bench 100 train.txt train.mjs cuda 512 "$bandwidth"
+exit $status
