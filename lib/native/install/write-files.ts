@@ -59,7 +59,14 @@ async function writeFile(
   let crc = 0;
   let sizeBytes = 0;
   const source = await file.open();
+  // It may fail before it is read, while the file is being created: unheard, that would end the process.
+  let early: { error: unknown } | undefined;
+  source.once('error', (error) => (early = { error }));
   async function* checked() {
+    if (early) {
+      source.destroy();
+      throw early.error;
+    }
     for await (const part of source as AsyncIterable<Buffer>) {
       if (sha256) sha256.update(part);
       else if (file.crc32 !== undefined) crc = crc32(part, crc);
