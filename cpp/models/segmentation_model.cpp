@@ -66,6 +66,7 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
            "(images): expected a network made by convert, or one with its methods");
   class_embed_ = find_class_embed(module_, path_);
   module_.eval();
+  if (placement.precision == NetworkPrecision::fast && dtype() == at::kBFloat16) cast_pixel_decoder(module_);
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
     // What conv_input (common.py) leaves as it is, tokens as maps, is not turned around for its convolution
@@ -74,7 +75,6 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
     if (device_.is_cuda() && dense && parameter.scalar_type() == at::kBFloat16)
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  if (placement.precision == NetworkPrecision::fast && dtype() == at::kBFloat16) cast_pixel_decoder(module_);
   for (const char* method : {"forward", "decode", "decode_with_features", "features", "taps"})
     prepare_to_run(module_, method);
 }
