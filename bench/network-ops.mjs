@@ -141,3 +141,41 @@ await withTensors({ pixels: place(picture, [1080, 1920, 3]) }, ({ pixels }) =>
     }),
   ),
 );
+
+// The adapter's map at 1/4, and the pixel decoder's.
+for (const [channels, grid, dtype, isScaled] of [
+  [width, 32, 'bfloat16', true],
+  [2048, 64, 'float32', false],
+]) {
+  const parameters = isScaled ? { scale: values([channels]), shift: values([channels]) } : {};
+  await withTensors(
+    { x: values([1, 128, 128, channels], dtype), y: values([1, grid, grid, channels]), ...parameters },
+    (tensors) =>
+      row(
+        `add_resized, 128×128×${channels}, ${dtype}`,
+        (128 * 128 * (sizeOf[dtype] + 4) + grid * grid * 4) * channels,
+        (options) => e.addResized(tensors, options),
+      ),
+  );
+}
+
+for (const side of [64, 128])
+  await withTensors(
+    { x: values([1, side * side, 2048]), weight: values([2048]), bias: values([2048]) },
+    (tensors) =>
+      row(`group_norm_tokens, ${side}×${side}×2048`, 2 * 4 * side * side * 2048, (options) =>
+        e.groupNormTokens(tensors, { groups: 32, eps: 1e-5, relu: true, ...options }),
+      ),
+  );
+
+await withTensors(
+  {
+    x: values([1, 5376, 1024], 'bfloat16'),
+    weight: values([1024, 1, 3, 3], 'bfloat16'),
+    bias: values([1024], 'bfloat16'),
+  },
+  (tensors) =>
+    row('depthwise_gelu, 5376×1024', 2 * 2 * 5376 * 1024, (options) =>
+      e.depthwiseGelu({ ...tensors, sizes: [64, 64, 32, 32, 16, 16] }, options),
+    ),
+);

@@ -1,7 +1,7 @@
 /**
- * The kernels of one pass of a network, for Nsight Compute (bench/profile.sh runs both):
- *   node bench/profile.mjs run [arch] [precision] [batch]     one pass to warm up, one to be measured
- *   node bench/profile.mjs table FILE.csv                     the last pass: time and launches by kernel
+ * The kernels of one pass of a network, for CUPTI (bench/profile.sh runs both):
+ *   node bench/profile.mjs run [arch] [precision] [batch]     three passes
+ *   node bench/profile.mjs table FILE                         the last pass: time and launches by kernel
  */
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
@@ -21,7 +21,7 @@ async function run(arch = 'dinov3_vit7b16_ade20k_m2f', precision = 'tf32', batch
   });
   const shape = [Number(batch), 3, size, size];
   const images = Tensor.from(new Float32Array(shape.reduce((a, b) => a * b)).fill(0.1), shape);
-  for (let pass = 0; pass < 2; pass++) {
+  for (let pass = 0; pass < 3; pass++) {
     const decoded = await model.decode(images);
     const map = await model.ownHead().classMap(decoded, { width: size, height: size, scoring: 'ade20k' });
     decoded.dispose();
@@ -31,22 +31,15 @@ async function run(arch = 'dinov3_vit7b16_ade20k_m2f', precision = 'tf32', batch
   process.exit(0);
 }
 
-/** The fields of a line whose every field is quoted. */
-const fields = (line) => line.slice(1, -1).split('","');
-
 function table(file) {
-  const lines = readFileSync(file, 'utf8')
+  const kernels = readFileSync(file, 'utf8')
+    .trim()
     .split('\n')
-    .filter((line) => line.startsWith('"'));
-  const header = fields(lines[0]);
-  const [name, value, unit] = ['Kernel Name', 'Metric Value', 'Metric Unit'].map((column) =>
-    header.indexOf(column),
-  );
-  const scale = { ns: 1e-3, nsecond: 1e-3, us: 1, usecond: 1, ms: 1e3, msecond: 1e3 };
-  const kernels = lines.slice(1).map((line) => {
-    const row = fields(line);
-    return { name: row[name], us: Number(row[value].replaceAll(',', '')) * (scale[row[unit]] ?? NaN) };
-  });
+    .map((line) => {
+      const [, start, duration, name] = /^(\d+) (\d+) (.*)$/.exec(line);
+      return { start: Number(start), us: Number(duration) / 1000, name };
+    })
+    .sort((a, b) => a.start - b.start);
   const last = kernels.slice(secondPassStart(kernels));
   const groups = new Map();
   for (const kernel of last) {
@@ -61,9 +54,11 @@ function table(file) {
     console.log(
       `${(us / 1000).toFixed(3).padStart(8)} ms ${String(launches).padStart(5)}  ${label.slice(0, 150)}`,
     );
-  console.log('in order:');
-  for (const { name: label, us } of last)
-    console.log(`${us.toFixed(1).padStart(8)} us  ${label.slice(0, 110)}`);
+  console.log('in order, from the start of the pass:');
+  for (const { name: label, us, start } of last) {
+    const at = ((start - last[0].start) / 1e6).toFixed(3);
+    console.log(`${at.padStart(8)} ms ${us.toFixed(1).padStart(8)} us  ${label.slice(0, 110)}`);
+  }
 }
 
 /** Where the second of two equal runs of kernels at the end begins. */

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Time by kernel of one pass of the network, by Nsight Compute's ncu.
+# Time by kernel of one pass of the network, recorded by CUPTI.
 #   bench/profile.sh FOLDER [arch] [precision] [batch]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?"usage: bench/profile.sh FOLDER [arch] [precision] [batch]"}
 shift
 mkdir -p "$folder"
-ncu --metrics gpu__time_duration.sum --clock-control none --cache-control none --csv --log-file "$folder/kernels.csv" \
-  --target-processes all node bench/profile.mjs run "$@"
-node bench/profile.mjs table "$folder/kernels.csv" | tee "$folder/kernels.txt" | head -70
+cuda=${CUDA_HOME:-/usr/local/cuda}
+g++ -std=c++17 -O2 -shared -fPIC bench/kernel_times.cpp -o "$folder/libkernel_times.so" \
+  -I"$cuda/include" -I"$cuda/extras/CUPTI/include" -L"$cuda/lib64" -L"$cuda/extras/CUPTI/lib64" -lcupti
+LD_LIBRARY_PATH="$cuda/lib64:$cuda/extras/CUPTI/lib64:${LD_LIBRARY_PATH-}" \
+  CUDA_INJECTION64_PATH="$folder/libkernel_times.so" KERNEL_TIMES="$folder/records.txt" \
+  node bench/profile.mjs run "$@"
+node bench/profile.mjs table "$folder/records.txt" >"$folder/kernels.txt"

@@ -27,6 +27,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
 c10::Device accelerator_argument(const Napi::Value& value) {
   const c10::Device device = parse_device(string_argument(value, "device"));
   if (device.is_cpu()) fail("DEVICE", "expected a CUDA device, got cpu: libtorch counts no memory there");
+  at::globalContext().lazyInitDevice(device.type());  // there is no allocator to ask before
   return device;
 }
 

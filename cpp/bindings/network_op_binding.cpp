@@ -32,6 +32,11 @@ at::ScalarType float_dtype(const std::string& name) {
   fail("INVALID_ARGUMENT", "unknown dtype '", name, "': expected float32, bfloat16 or float64");
 }
 
+std::optional<at::Tensor> optional_tensor(const Napi::Object& in, const char* name) {
+  if (in.Get(name).IsUndefined()) return {};
+  return tensor_field(in, name);
+}
+
 /// Runs `call(plain)` as often as asked and wraps the last result.
 Napi::Value run_operator(const Napi::CallbackInfo& info, const Napi::Value& options,
                          std::function<at::Tensor(bool)> call) {
@@ -91,8 +96,7 @@ Napi::Value rotate_qkv_of(const Napi::CallbackInfo& info) {
 Napi::Value add_scaled_norm_of(const Napi::CallbackInfo& info) {
   const Napi::Object in = object_argument(info[0], "tensors");
   const Napi::Object options = object_argument(info[1], "options");
-  std::optional<at::Tensor> gamma;
-  if (!in.Get("gamma").IsUndefined()) gamma = tensor_field(in, "gamma");
+  const std::optional<at::Tensor> gamma = optional_tensor(in, "gamma");
   std::optional<at::ScalarType> dtype;
   if (!options.Get("dtype").IsUndefined()) dtype = float_dtype(string_field(options, "dtype"));
   return run_job(info, Lane::model,
@@ -147,6 +151,40 @@ Napi::Value prepare_pixels_of(const Napi::CallbackInfo& info) {
       });
 }
 
+/// addResized({x, y, scale?, shift?}, {plain?, repeat?}): Promise<TensorHandle>
+Napi::Value add_resized_of(const Napi::CallbackInfo& info) {
+  const Napi::Object in = object_argument(info[0], "tensors");
+  return run_operator(
+      info, info[1],
+      [x = tensor_field(in, "x"), y = tensor_field(in, "y"), scale = optional_tensor(in, "scale"),
+       shift = optional_tensor(in, "shift")](bool plain) {
+        return (plain ? plain_add_resized : add_resized)(x, y, scale, shift);
+      });
+}
+
+/// groupNormTokens({x, weight, bias}, {groups, eps, relu, plain?, repeat?}): Promise<TensorHandle>
+Napi::Value group_norm_tokens_of(const Napi::CallbackInfo& info) {
+  const Napi::Object in = object_argument(info[0], "tensors");
+  const Napi::Object options = object_argument(info[1], "options");
+  return run_operator(
+      info, options,
+      [x = tensor_field(in, "x"), weight = tensor_field(in, "weight"), bias = tensor_field(in, "bias"),
+       groups = integer_field(options, "groups"), eps = number_field(options, "eps"),
+       relu = boolean_field(options, "relu")](bool plain) {
+        return (plain ? plain_group_norm_tokens : group_norm_tokens)(x, groups, weight, bias, eps, relu);
+      });
+}
+
+/// depthwiseGelu({x, sizes, weight, bias}, {plain?, repeat?}): Promise<TensorHandle>
+Napi::Value depthwise_gelu_of(const Napi::CallbackInfo& info) {
+  const Napi::Object in = object_argument(info[0], "tensors");
+  return run_operator(info, info[1],
+                      [x = tensor_field(in, "x"), sizes = shape_argument(in.Get("sizes")),
+                       weight = tensor_field(in, "weight"), bias = tensor_field(in, "bias")](bool plain) {
+                        return (plain ? plain_depthwise_gelu : depthwise_gelu)(x, sizes, weight, bias);
+                      });
+}
+
 }  // namespace
 
 void export_network_ops(Napi::Env env, Napi::Object exports) {
@@ -158,6 +196,9 @@ void export_network_ops(Napi::Env env, Napi::Object exports) {
   exports.Set("swiglu", Napi::Function::New(env, asynchronous<swiglu_of>));
   exports.Set("argmaxResized", Napi::Function::New(env, asynchronous<argmax_resized_of>));
   exports.Set("preparePixels", Napi::Function::New(env, asynchronous<prepare_pixels_of>));
+  exports.Set("addResized", Napi::Function::New(env, asynchronous<add_resized_of>));
+  exports.Set("groupNormTokens", Napi::Function::New(env, asynchronous<group_norm_tokens_of>));
+  exports.Set("depthwiseGelu", Napi::Function::New(env, asynchronous<depthwise_gelu_of>));
 }
 
 }  // namespace dinov3_seg

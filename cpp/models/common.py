@@ -7,6 +7,7 @@
 #
 # Precision: a linear or convolution computes in the dtype of its weight, everything else at least in float32. The
 # dtypes of the weights thus are the precision plan, and all float32 or all float64 weights compute in that dtype.
+# Maps are B×H×W×C, channels last, unless said: tokens are maps as they are. Convolutions take B×C×H×W views of them.
 # Legend: B batch, N tokens, C channels, H×W image or map, Q queries, M heads, D channels a head.
 
 
@@ -32,11 +33,11 @@ class Linear:
         return y
 
 
-# A map as the convolutions of a weight's dtype take it. Tokens are maps whose channels lie together, which suits
-# bfloat16; in float32 proper cuDNN takes many times longer on such.
+# A map in the layout of the weight that it is convolved with: tokens are maps whose channels lie together, and where
+# convolutions are faster on such, whoever loads the network lays its weights out so.
 def conv_input(x: Tensor, w: Tensor) -> Tensor:
     x = x.to(w.dtype)
-    if w.dtype == torch.float32:
+    if w.is_contiguous():
         x = x.contiguous()
     return x
 
@@ -48,12 +49,31 @@ class Conv2d:
     def forward(self, x: Tensor, stride: int, padding: int) -> Tensor:
         w = self.weight
         x = conv_input(x, w)
-        groups = x.size(1) // w.size(1)
         if hasattr(self, "bias"):
-            y = torch.conv2d(x, w, self.bias, [stride, stride], [padding, padding], [1, 1], groups)
+            y = torch.conv2d(x, w, self.bias, [stride, stride], [padding, padding], [1, 1], 1)
         else:
-            y = torch.conv2d(x, w, None, [stride, stride], [padding, padding], [1, 1], groups)
+            y = torch.conv2d(x, w, None, [stride, stride], [padding, padding], [1, 1], 1)
         return y
+
+
+# A convolution of 1×1, of places …×C
+class PointConv:
+    weight: Parameter
+    bias: Optional[Parameter]
+
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.weight.flatten(1)
+        if hasattr(self, "bias"):
+            y = torch.linear(x.to(w.dtype), w, self.bias)
+        else:
+            y = torch.linear(x.to(w.dtype), w)
+        return y
+
+
+# relu of a linear. x B×N×C
+def relu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    y = torch._addmm_activation(bias, x.to(weight.dtype).flatten(0, 1), weight.t())
+    return y.reshape(x.size(0), x.size(1), weight.size(0))
 
 
 class LayerNorm:
@@ -83,16 +103,25 @@ def add_norm(
     return total, normed
 
 
+# Of tokens B×N×C, with relu or without
+def group_norm_tokens(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, relu: bool) -> Tensor:
+    x = widen(x)
+    x = torch.group_norm(x.transpose(1, 2), groups, weight.to(x.dtype), bias.to(x.dtype), eps).transpose(1, 2)
+    if relu:
+        x = torch.relu(x)
+    return x
+
+
 class GroupNorm:
     weight: Parameter
     bias: Parameter
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = widen(x)
-        return torch.group_norm(x, GROUPS, self.weight.to(x.dtype), self.bias.to(x.dtype), 1e-5)
+    # B×H×W×C
+    def forward(self, x: Tensor, relu: bool) -> Tensor:
+        return group_norm_tokens(x.flatten(1, 2), GROUPS, self.weight, self.bias, 1e-5, relu).reshape(x.shape)
 
 
-# Inference only: the stored statistics. Keeps the dtype of x, as the reference does under autocast.
+# Inference only: the stored statistics.
 class BatchNorm:
     weight: Parameter
     bias: Parameter
@@ -100,10 +129,16 @@ class BatchNorm:
     running_var: Buffer
     num_batches_tracked: Buffer
 
+    # Keeps the dtype of x, as the reference does under autocast.
     def forward(self, x: Tensor) -> Tensor:
         return torch.batch_norm(
             x, self.weight, self.bias, self.running_mean, self.running_var, False, 0.1, 1e-5, False
         )
+
+    # Of x + y resized to it, both B×h×w×C, in float32
+    def added(self, x: Tensor, y: Tensor) -> Tensor:
+        scale = self.weight * torch.rsqrt(self.running_var + 1e-5)
+        return add_resized(x, y, scale, self.bias - self.running_mean * scale)
 
 
 class Embedding:
@@ -114,13 +149,29 @@ def resize(x: Tensor, height: int, width: int) -> Tensor:
     return torch.upsample_bilinear2d(x, [height, width], False)
 
 
-# B×C×H×W to B×(H·W)×C, row by row
-def to_tokens(x: Tensor) -> Tensor:
-    return x.flatten(2).transpose(1, 2)
+# x + y resized to its size; then, if given, ·scale + shift. x B×H×W×C, y B×h×w×C, scale and shift C
+def add_resized(x: Tensor, y: Tensor, scale: Optional[Tensor], shift: Optional[Tensor]) -> Tensor:
+    y = widen(y)
+    if x.size(1) != y.size(1) or x.size(2) != y.size(2):
+        y = resize(y.permute([0, 3, 1, 2]), x.size(1), x.size(2)).permute([0, 2, 3, 1])
+    total = widen(x) + y
+    if scale is not None and shift is not None:
+        total = total * scale + shift
+    return total
 
 
+# Tokens B×(H·W)×C, row by row, as a map B×H×W×C
 def to_map(x: Tensor, height: int, width: int) -> Tensor:
-    return x.transpose(1, 2).reshape(x.size(0), x.size(2), height, width)
+    return x.reshape(x.size(0), height, width, x.size(2))
+
+
+# Heights and widths one after the other, as operators take them
+def sizes_of(shapes: List[Tuple[int, int]]) -> List[int]:
+    sizes: List[int] = []
+    for (height, width) in shapes:
+        sizes.append(height)
+        sizes.append(width)
+    return sizes
 
 
 # Sine position embedding of a map, 1×(H·W)×channels: the first half of the channels for y, the second for x; sines

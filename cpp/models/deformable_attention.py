@@ -62,8 +62,5 @@ class DeformableAttention:
         offsets = offsets.reshape(batch, queries, HEADS, levels, POINTS, 2)
         logits = self.attention_weights.forward(query)
         logits = logits.reshape(batch, queries, HEADS, levels * POINTS)
-        sizes: List[int] = []
-        for (height, width) in shapes:
-            sizes.append(height)
-            sizes.append(width)
-        return self.output_proj.forward(deformable_attend(value, sizes, reference, offsets, logits))
+        attended = deformable_attend(value, sizes_of(shapes), reference, offsets, logits)
+        return self.output_proj.forward(attended)

@@ -20,11 +20,14 @@ struct Replacement {
   size_t outputs;             // a function gives several as a tuple
 };
 
-constexpr std::array<Replacement, 4> replacements{{
+constexpr std::array<Replacement, 7> replacements{{
     {"add_norm", "dinov3_seg::add_scaled_norm", 2},
     {"deformable_attend", "dinov3_seg::deformable_attend", 1},
     {"rotate_qkv", "dinov3_seg::rotate_qkv", 1},
     {"gated", "dinov3_seg::swiglu", 1},
+    {"add_resized", "dinov3_seg::add_resized", 1},
+    {"group_norm_tokens", "dinov3_seg::group_norm_tokens", 1},
+    {"depthwise_gelu", "dinov3_seg::depthwise_gelu", 1},
 }};
 
 /// The replacement of a call, or null.

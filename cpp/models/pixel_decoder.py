@@ -3,21 +3,31 @@
 
 
 class InputConv:
-    __annotations__["0"] = Conv2d
+    __annotations__["0"] = PointConv
     __annotations__["1"] = GroupNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        return getattr(self, "1").forward(getattr(self, "0").forward(x, 1, 0))
+        return getattr(self, "1").forward(getattr(self, "0").forward(x), False)
 
 
-class NormedConv:
+class LateralConv:
     weight: Parameter
     norm: GroupNorm
 
-    def forward(self, x: Tensor, padding: int) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.weight.flatten(1)
+        return self.norm.forward(torch.linear(x.to(w.dtype), w), False)
+
+
+class OutputConv:
+    weight: Parameter
+    norm: GroupNorm
+
+    def forward(self, x: Tensor) -> Tensor:
         w = self.weight
-        x = torch.conv2d(conv_input(x, w), w, None, [1, 1], [padding, padding], [1, 1], 1)
-        return self.norm.forward(x)
+        x = conv_input(x.permute([0, 3, 1, 2]), w)
+        x = torch.conv2d(x, w, None, [1, 1], [1, 1], [1, 1], 1)
+        return self.norm.forward(x.permute([0, 2, 3, 1]), True)
 
 
 class EncoderLayer:
@@ -29,7 +39,7 @@ class EncoderLayer:
 
     def forward(self, x: Tensor, position: Tensor, reference: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
         x = self.norm1.added(x, self.self_attn.forward(x + position, reference, x, shapes), 1e-5)
-        return self.norm2.added(x, self.linear2.forward(torch.relu(self.linear1.forward(x))), 1e-5)
+        return self.norm2.added(x, self.linear2.forward(relu_linear(x, self.linear1.weight, self.linear1.bias)), 1e-5)
 
 
 class EncoderLayers:
@@ -46,16 +56,16 @@ class Encoder:
     level_encoding: Parameter
     encoder: EncoderLayers
 
-    # Maps of one width, coarse to fine; the same after the encoder
+    # Maps of one width, coarse to fine, B×h×w×C; the same after the encoder
     def forward(self, maps: List[Tensor]) -> List[Tensor]:
         shapes: List[Tuple[int, int]] = []
         tokens: List[Tensor] = []
         positions: List[Tensor] = []
         for (level, x) in enumerate(maps):
-            height, width = x.size(2), x.size(3)
+            height, width = x.size(1), x.size(2)
             shapes.append((height, width))
-            tokens.append(to_tokens(x))
-            positions.append(sine_positions(height, width, x.size(1), x) + widen(self.level_encoding)[level])
+            tokens.append(x.flatten(1, 2))
+            positions.append(sine_positions(height, width, x.size(3), x) + widen(self.level_encoding)[level])
         encoded = self.encoder.forward(torch.cat(tokens, 1), torch.cat(positions, 1), shapes)
         out: List[Tensor] = []
         start = 0
@@ -68,17 +78,17 @@ class Encoder:
 class PixelDecoder:
     input_convs: ModuleList[InputConv]
     encoder: Encoder
-    mask_feature: Conv2d
-    lateral_convs: ModuleList[NormedConv]
-    output_convs: ModuleList[NormedConv]
+    mask_feature: PointConv
+    lateral_convs: ModuleList[LateralConv]
+    output_convs: ModuleList[OutputConv]
 
-    # features: the adapter's maps, fine to coarse. Returns the mask features (1/4) and the levels 1/32, 1/16, 1/8.
+    # features: the adapter's maps, fine to coarse. Returns the mask features (1/4) and the levels 1/32, 1/16, 1/8; all
+    # B×h×w×C.
     def forward(self, features: List[Tensor]) -> Tuple[Tensor, List[Tensor]]:
         maps: List[Tensor] = []
         for (i, conv) in enumerate(children(self.input_convs)):
-            maps.append(conv.forward(widen(features[3 - i])))
+            maps.append(conv.forward(features[3 - i]))
         levels = self.encoder.forward(maps)
-        x = children(self.lateral_convs)[0].forward(widen(features[0]), 0)
-        x = x + resize(levels[2], x.size(2), x.size(3))
-        x = torch.relu(children(self.output_convs)[0].forward(x, 1))
-        return widen(self.mask_feature.forward(x, 1, 0)), levels
+        x = children(self.lateral_convs)[0].forward(features[0])
+        x = children(self.output_convs)[0].forward(add_resized(x, levels[2], None, None))
+        return widen(self.mask_feature.forward(x)), levels

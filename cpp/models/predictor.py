@@ -76,9 +76,9 @@ class Predictor:
 
     # Mask logits B×Q×h×w in the dtype of mask_embed, as the reference has them when it makes its attention masks
     def masks(self, queries: Tensor, mask_features: Tensor) -> Tensor:
-        return torch.einsum("bqc,bchw->bqhw", [self.mask_embed.forward(queries), mask_features])
+        return torch.einsum("bqc,bhwc->bqhw", [self.mask_embed.forward(queries), mask_features])
 
-    # levels: the pixel decoder's maps, coarse to fine. Returns the normalised queries B×Q×C, the input of class_embed,
+    # levels and mask_features: the pixel decoder's maps, B×h×w×C; levels coarse to fine. Returns the normalised queries B×Q×C, the input of class_embed,
     # and the mask logits B×Q×h×w at the size of mask_features.
     def forward(self, levels: List[Tensor], mask_features: Tensor) -> Tuple[Tensor, Tensor]:
         batch = mask_features.size(0)
@@ -88,8 +88,8 @@ class Predictor:
         keys: List[Tensor] = []
         values: List[Tensor] = []
         for (i, x) in enumerate(levels):
-            memory = to_tokens(x) + embed[i]
-            keys.append((memory + sine_positions(x.size(2), x.size(3), x.size(1), x)).to(dtype))
+            memory = x.flatten(1, 2) + embed[i]
+            keys.append((memory + sine_positions(x.size(1), x.size(2), x.size(3), x)).to(dtype))
             values.append(memory.to(dtype))
         mask_features = mask_features.to(children(self.mask_embed.layers)[0].weight.dtype)
         position = widen(self.query_embed.weight).unsqueeze(0)
@@ -100,7 +100,7 @@ class Predictor:
         feed_forward = children(self.transformer_ffn_layers)
         for (i, cross_attention) in enumerate(cross_attentions):
             level = i % len(levels)
-            allowed = allowed_positions(masks, levels[level].size(2), levels[level].size(3))
+            allowed = allowed_positions(masks, levels[level].size(1), levels[level].size(2))
             x = cross_attention.forward(x, position, keys[level], values[level], allowed)
             x = self_attention[i].forward(x, position)
             x = feed_forward[i].forward(x)

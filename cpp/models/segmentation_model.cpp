@@ -58,7 +58,6 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
       device_(placement.device),
       module_(std::move(module)),
       class_embed_(module_),
-      tf32_(placement.precision == NetworkPrecision::tf32 && device_.is_cuda()),
       runner_(placement.graphs && device_.is_cuda() && has_graphs()) {
   for (const char* method : {"forward", "decode"})
     if (!module_.find_method(method))
@@ -66,13 +65,15 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
            "(images): expected a network made by convert, or one with its methods");
   class_embed_ = find_class_embed(module_, path_);
   module_.eval();
-  if (placement.precision == NetworkPrecision::fast && dtype() == at::kBFloat16) cast_pixel_decoder(module_);
+  const bool mixed = dtype() == at::kBFloat16;
+  tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device_.is_cuda();
+  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
-    // What conv_input (common.py) leaves as it is, tokens as maps, is not turned around for its convolution
-    // then.
+    // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
+    // float32 proper cuDNN takes many times longer on it.
     const bool dense = parameter.dim() == 4 && parameter.size(1) > 1;
-    if (device_.is_cuda() && dense && parameter.scalar_type() == at::kBFloat16)
+    if (device_.is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
   for (const char* method : {"forward", "decode", "decode_with_features", "features", "taps"})

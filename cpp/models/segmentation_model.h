@@ -91,7 +91,7 @@ class SegmentationModel {
   c10::Device device_;
   torch::jit::Module module_;
   torch::jit::Module class_embed_;
-  bool tf32_;
+  bool tf32_ = false;
   GraphRunner runner_;
 };
 

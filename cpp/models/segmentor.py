@@ -19,7 +19,8 @@ def patch_tokens(tokens: Tensor, images: Tensor) -> Tensor:
 
 # Patch tokens as a map B×C×H/16×W/16
 def patch_map(tokens: Tensor, images: Tensor) -> Tensor:
-    return to_map(patch_tokens(tokens, images), images.size(2) // PATCH_SIZE, images.size(3) // PATCH_SIZE)
+    height, width = images.size(2) // PATCH_SIZE, images.size(3) // PATCH_SIZE
+    return to_map(patch_tokens(tokens, images), height, width).permute([0, 3, 1, 2]).contiguous()
 
 
 class Segmentor:
@@ -65,11 +66,11 @@ class Segmentor:
             out["vit." + str(i) + ".cls"] = tokens[:, 0]
         features = adapter.forward(images, taps)
         for (i, feature) in enumerate(features):
-            out["adapter.f" + str(i + 1)] = feature
+            out["adapter.f" + str(i + 1)] = feature.permute([0, 3, 1, 2])
         mask_features, levels = head.pixel_decoder.forward(features)
         for (i, level) in enumerate(levels):
-            out["pixel_decoder.level" + str(i)] = level
-        out["pixel_decoder.mask_features"] = mask_features
+            out["pixel_decoder.level" + str(i)] = level.permute([0, 3, 1, 2])
+        out["pixel_decoder.mask_features"] = mask_features.permute([0, 3, 1, 2])
         queries, masks = head.predictor.forward(levels, mask_features)
         out["predictor.queries"] = queries
         out["pred_logits"] = widen(head.predictor.class_embed.forward(queries))

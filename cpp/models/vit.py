@@ -21,11 +21,17 @@ def gated(gate: Tensor, x: Tensor) -> Tensor:
     return torch.silu(gate) * x
 
 
+# A convolution of 16×16 with stride 16 sees every patch once: one product.
 class PatchEmbed:
     proj: Conv2d
 
+    # B×3×H×W to B×(H/16·W/16)×C
     def forward(self, images: Tensor) -> Tensor:
-        return widen(self.proj.forward(images, PATCH_SIZE, 0))
+        w = self.proj.weight
+        batch, height, width = images.size(0), images.size(2) // PATCH_SIZE, images.size(3) // PATCH_SIZE
+        patches = images.to(w.dtype).reshape(batch, 3, height, PATCH_SIZE, width, PATCH_SIZE)
+        patches = patches.permute([0, 2, 4, 1, 3, 5]).reshape(batch, height * width, 3 * PATCH_SIZE * PATCH_SIZE)
+        return widen(torch.linear(patches, w.reshape(w.size(0), -1), self.proj.bias))
 
 
 class RopeEmbed:
@@ -106,12 +112,12 @@ class Vit:
     # What goes into the first block, B×(1 + storage + H/16·W/16)×C, and the sines and cosines of the patches' places
     def embed(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         patches = self.patch_embed.forward(images)
-        batch, width = patches.size(0), patches.size(1)
-        sin, cos = self.rope_embed.forward(patches.size(2), patches.size(3))
+        batch, width = patches.size(0), patches.size(2)
+        sin, cos = self.rope_embed.forward(images.size(2) // PATCH_SIZE, images.size(3) // PATCH_SIZE)
         tokens = [widen(self.cls_token).expand([batch, 1, width])]
         if hasattr(self, "storage_tokens"):
             tokens.append(widen(self.storage_tokens).expand([batch, self.storage_tokens.size(1), width]))
-        tokens.append(to_tokens(patches))
+        tokens.append(patches)
         return torch.cat(tokens, 1), sin, cos
 
     # The normalised tokens of blocks, B×(1 + storage + H/16·W/16)×C each

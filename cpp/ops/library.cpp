@@ -25,6 +25,10 @@ TORCH_LIBRARY(dinov3_seg, library) {
   library.def("swiglu(Tensor gate, Tensor up) -> Tensor");
   library.def("argmax_resized(Tensor scores, int height, int width) -> Tensor");
   library.def("prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor");
+  library.def("add_resized(Tensor x, Tensor y, Tensor? scale, Tensor? shift) -> Tensor");
+  library.def(
+      "group_norm_tokens(Tensor x, int groups, Tensor weight, Tensor bias, float eps, bool relu) -> Tensor");
+  library.def("depthwise_gelu(Tensor x, int[] sizes, Tensor weight, Tensor bias) -> Tensor");
 }
 
 namespace {
@@ -93,6 +97,24 @@ at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t widt
                           at::ArrayRef<double> std) {
   static const auto op = find<decltype(prepare_pixels)>("dinov3_seg::prepare_pixels");
   return op.call(pixels, height, width, mean, std);
+}
+
+at::Tensor add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,
+                       const std::optional<at::Tensor>& shift) {
+  static const auto op = find<decltype(add_resized)>("dinov3_seg::add_resized");
+  return op.call(x, y, scale, shift);
+}
+
+at::Tensor group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
+                             const at::Tensor& bias, double eps, bool relu) {
+  static const auto op = find<decltype(group_norm_tokens)>("dinov3_seg::group_norm_tokens");
+  return op.call(x, groups, weight, bias, eps, relu);
+}
+
+at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
+                          const at::Tensor& bias) {
+  static const auto op = find<decltype(depthwise_gelu)>("dinov3_seg::depthwise_gelu");
+  return op.call(x, sizes, weight, bias);
 }
 
 }  // namespace dinov3_seg

@@ -25,6 +25,20 @@ inline void check_values(const char* name, const at::Tensor& tensor, at::IntArra
          tensor.sizes(), " ", tensor.scalar_type(), " on ", tensor.device());
 }
 
+/// Heights and widths of `levels` maps of `tokens` places together.
+inline void check_levels(at::IntArrayRef sizes, int64_t levels, int64_t tokens) {
+  int64_t found = 0;
+  bool positive = static_cast<int64_t>(sizes.size()) == 2 * levels;
+  for (size_t i = 0; i + 1 < sizes.size(); i += 2) {
+    positive = positive && sizes[i] > 0 && sizes[i + 1] > 0 &&
+               sizes[i + 1] <= std::numeric_limits<int32_t>::max() / 4 / sizes[i];
+    if (positive) found += sizes[i] * sizes[i + 1];
+  }
+  if (!positive || found != tokens)
+    fail("SHAPE", "expected height and width of each of ", levels, " levels, of ", tokens,
+         " tokens together, got ", sizes);
+}
+
 struct DeformableSizes {
   int64_t batch, tokens, heads, channels, queries, levels, points;
 };
@@ -39,16 +53,7 @@ inline DeformableSizes check_deformable(const at::Tensor& value, at::IntArrayRef
     fail("SHAPE", "expected offsets B×Q×M×L×P×2, got ", offsets.sizes());
   const DeformableSizes size{value.size(0),   value.size(1),   value.size(2),  value.size(3),
                              offsets.size(1), offsets.size(3), offsets.size(4)};
-  int64_t tokens = 0;
-  bool positive = static_cast<int64_t>(sizes.size()) == 2 * size.levels;
-  for (size_t i = 0; i + 1 < sizes.size(); i += 2) {
-    positive = positive && sizes[i] > 0 && sizes[i + 1] > 0 &&
-               sizes[i + 1] <= std::numeric_limits<int32_t>::max() / 4 / sizes[i];
-    if (positive) tokens += sizes[i] * sizes[i + 1];
-  }
-  if (!positive || tokens != size.tokens)
-    fail("SHAPE", "expected height and width of each of ", size.levels, " levels, of ", size.tokens,
-         " tokens together, got ", sizes);
+  check_levels(sizes, size.levels, size.tokens);
   check_values("offsets", offsets, {size.batch, size.queries, size.heads, size.levels, size.points, 2},
                value.device());
   check_values("logits", logits, {size.batch, size.queries, size.heads, size.levels * size.points},
@@ -121,6 +126,39 @@ inline void check_pixels(const at::Tensor& pixels, int64_t height, int64_t width
   if (mean.size() != 3 || std.size() != 3)
     fail("SHAPE", "expected three means and deviations, got ", mean.size(), " and ", std.size());
   for (const int64_t side : {pixels.size(0), pixels.size(1), height, width}) check_side(side);
+}
+
+inline void check_add_resized(const at::Tensor& x, const at::Tensor& y,
+                              const std::optional<at::Tensor>& scale,
+                              const std::optional<at::Tensor>& shift) {
+  if (x.dim() != 4 || y.dim() != 4 || x.numel() == 0 || y.numel() == 0)
+    fail("SHAPE", "expected x B×H×W×C and y B×h×w×C, got ", x.sizes(), " and ", y.sizes());
+  check_values("x", x, x.sizes(), x.device());
+  check_values("y", y, {x.size(0), y.size(1), y.size(2), x.size(3)}, x.device());
+  for (const int64_t side : {x.size(1), x.size(2), y.size(1), y.size(2)}) check_side(side);
+  if (scale.has_value() != shift.has_value())
+    fail("SHAPE", "expected scale and shift, or neither; got one of them");
+  if (scale) check_values("scale", *scale, {x.size(3)}, x.device());
+  if (shift) check_values("shift", *shift, {x.size(3)}, x.device());
+}
+
+inline void check_group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
+                             const at::Tensor& bias) {
+  if (x.dim() != 3 || x.numel() == 0) fail("SHAPE", "expected x B×N×C, got ", x.sizes());
+  check_values("x", x, x.sizes(), x.device());
+  if (groups < 1 || x.size(2) % groups != 0)
+    fail("SHAPE", "expected a number of groups that divides ", x.size(2), " channels, got ", groups);
+  check_values("weight", weight, {x.size(2)}, x.device());
+  check_values("bias", bias, {x.size(2)}, x.device());
+}
+
+inline void check_depthwise(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
+                            const at::Tensor& bias) {
+  if (x.dim() != 3 || x.numel() == 0) fail("SHAPE", "expected x B×N×C, got ", x.sizes());
+  check_values("x", x, x.sizes(), x.device());
+  check_levels(sizes, static_cast<int64_t>(sizes.size()) / 2, x.size(1));
+  check_values("weight", weight, {x.size(2), 1, 3, 3}, x.device());
+  check_values("bias", bias, {x.size(2)}, x.device());
 }
 
 }  // namespace dinov3_seg

@@ -50,4 +50,25 @@ at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t widt
 at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,
                           at::ArrayRef<double> std);
 
+/// x + y resized bilinearly (align_corners false) to x's size; then, with scale and shift, what that gives
+/// ·scale + shift. x B×H×W×C, y B×h×w×C, scale and shift C (both or neither), floating point; may be strided
+/// views. Computed in float32 (float64 where x is) and given in it, B×H×W×C contiguous. Throws SHAPE for
+/// anything else.
+at::Tensor add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,
+                       const std::optional<at::Tensor>& shift);
+
+/// Group norm of tokens: over all tokens and the channels of a group, x B×N×C, weight and bias C, floating
+/// point; then, with `relu`, max(0, ·). The statistics do not depend on the device's size, so that equal
+/// inputs give equal bits. Computed in float32 (float64 where x is) and given in it, contiguous. Throws SHAPE
+/// for anything else.
+at::Tensor group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
+                             const at::Tensor& bias, double eps, bool relu);
+
+/// gelu (the exact one) of a depthwise convolution of 3×3 with zero padding, of tokens B×N×C that are the
+/// maps of `sizes` (h0, w0, h1, w1, …) row by row, one after the other, each convolved on its own. weight
+/// C×1×3×3 and bias C. Any floating point; a fused kernel computes in float32 (float64 where x is) and rounds
+/// once, libtorch after the convolution as well. Gives B×N×C in x's dtype. Throws SHAPE for anything else.
+at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
+                          const at::Tensor& bias);
+
 }  // namespace dinov3_seg

@@ -113,6 +113,45 @@ at::Tensor plain_prepare_pixels(const at::Tensor& pixels, int64_t height, int64_
   return image;
 }
 
+at::Tensor plain_add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,
+                             const std::optional<at::Tensor>& shift) {
+  check_add_resized(x, y, scale, shift);
+  const at::ScalarType type = computed_in(x.scalar_type());
+  at::Tensor added = y.to(type);
+  if (x.size(1) != y.size(1) || x.size(2) != y.size(2))
+    added = at::upsample_bilinear2d(added.permute({0, 3, 1, 2}), {x.size(1), x.size(2)}, false)
+                .permute({0, 2, 3, 1});
+  at::Tensor sum = x.to(type) + added;
+  if (scale) sum = sum * scale->to(type) + shift->to(type);
+  return sum.contiguous();
+}
+
+at::Tensor plain_group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
+                                   const at::Tensor& bias, double eps, bool relu) {
+  check_group_norm(x, groups, weight, bias);
+  const at::ScalarType type = computed_in(x.scalar_type());
+  at::Tensor normed =
+      at::group_norm(x.to(type).transpose(1, 2), groups, weight.to(type), bias.to(type), eps).transpose(1, 2);
+  if (relu) normed = at::relu(normed);
+  return normed.contiguous();
+}
+
+at::Tensor plain_depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
+                                const at::Tensor& bias) {
+  check_depthwise(x, sizes, weight, bias);
+  const at::ScalarType type = x.scalar_type();
+  std::vector<at::Tensor> parts;
+  int64_t start = 0;
+  for (size_t i = 0; i < sizes.size(); i += 2) {
+    const int64_t tokens = sizes[i] * sizes[i + 1];
+    const at::Tensor map =
+        x.slice(1, start, start + tokens).transpose(1, 2).unflatten(2, {sizes[i], sizes[i + 1]}).contiguous();
+    parts.push_back(at::conv2d(map, weight.to(type), bias.to(type), 1, 1, 1, x.size(2)).flatten(2));
+    start += tokens;
+  }
+  return at::gelu(at::cat(parts, 2).transpose(1, 2).contiguous());
+}
+
 TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
   library.impl("deformable_attend", plain_deformable_attend);
   library.impl("rotate_qkv", plain_rotate_qkv);
@@ -120,6 +159,9 @@ TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
   library.impl("swiglu", plain_swiglu);
   library.impl("argmax_resized", plain_argmax_resized);
   library.impl("prepare_pixels", plain_prepare_pixels);
+  library.impl("add_resized", plain_add_resized);
+  library.impl("group_norm_tokens", plain_group_norm_tokens);
+  library.impl("depthwise_gelu", plain_depthwise_gelu);
 }
 
 }  // namespace dinov3_seg

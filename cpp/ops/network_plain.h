@@ -21,5 +21,11 @@ at::Tensor plain_swiglu(const at::Tensor& gate, const at::Tensor& up);
 at::Tensor plain_argmax_resized(const at::Tensor& scores, int64_t height, int64_t width);
 at::Tensor plain_prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width,
                                 at::ArrayRef<double> mean, at::ArrayRef<double> std);
+at::Tensor plain_add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,
+                             const std::optional<at::Tensor>& shift);
+at::Tensor plain_group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
+                                   const at::Tensor& bias, double eps, bool relu);
+at::Tensor plain_depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
+                                const at::Tensor& bias);
 
 }  // namespace dinov3_seg

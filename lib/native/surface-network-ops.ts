@@ -28,6 +28,22 @@ export interface NormTensors {
   bias: TensorHandle;
 }
 
+/** Maps B×H×W×C and B×h×w×C; scale and shift C, both or neither. */
+export interface AddResizedTensors {
+  x: TensorHandle;
+  y: TensorHandle;
+  scale?: TensorHandle;
+  shift?: TensorHandle;
+}
+
+/** Tokens B×N×C of the maps of `sizes` (height and width of each), weight C×1×3×3 and bias C. */
+export interface DepthwiseTensors {
+  x: TensorHandle;
+  sizes: readonly number[];
+  weight: TensorHandle;
+  bias: TensorHandle;
+}
+
 export interface SizeOptions extends OpOptions {
   height: number;
   width: number;
@@ -59,4 +75,13 @@ export interface NetworkOpsEngine {
     pixels: TensorHandle,
     options: SizeOptions & { mean: readonly number[]; std: readonly number[] },
   ): Promise<TensorHandle>;
+  /** (x + y resized)·scale + shift, B×H×W×C in what x is computed in. */
+  addResized(tensors: AddResizedTensors, options: OpOptions): Promise<TensorHandle>;
+  /** Of tokens B×N×C, in what x is computed in. */
+  groupNormTokens(
+    tensors: { x: TensorHandle; weight: TensorHandle; bias: TensorHandle },
+    options: OpOptions & { groups: number; eps: number; relu: boolean },
+  ): Promise<TensorHandle>;
+  /** B×N×C in x's dtype. */
+  depthwiseGelu(tensors: DepthwiseTensors, options: OpOptions): Promise<TensorHandle>;
 }

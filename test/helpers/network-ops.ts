@@ -9,6 +9,9 @@ export const dtypes: readonly ComputedDType[] = ['float32', 'bfloat16', 'float64
 /** Relative errors of one rounding to a dtype, and of a sum computed in it. */
 export const tolerances: Record<ComputedDType, number> = { float32: 2e-6, bfloat16: 3e-3, float64: 1e-13 };
 
+/** What values of a dtype are computed in. */
+export const computedIn = (dtype: ComputedDType): ComputedDType => (dtype === 'float64' ? dtype : 'float32');
+
 export const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** Numbers between −scale and scale. */

@@ -4,6 +4,7 @@ import { engine } from '../../lib/native/engine.js';
 import type { ComputedDType } from '../../lib/native/surface.js';
 import { dtypes, place, product, randomValues, rounded } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
+import { resizedPlaces } from '../helpers/resized-places.js';
 
 interface Case {
   scores: [batch: number, classes: number, height: number, width: number];
@@ -12,17 +13,14 @@ interface Case {
 
 /** How far the best class of each pixel is above each other one; resized values B×K×H×W. */
 function resized({ scores: [batch, classes, h, w], size: [height, width] }: Case, values: Float64Array) {
-  const place = (position: number, from: number, to: number) => {
-    const centre = Math.max(((position + 0.5) * from) / to - 0.5, 0);
-    const near = Math.min(Math.floor(centre), from - 1);
-    return [near, Math.min(near + 1, from - 1), centre - near] as const;
-  };
+  const rows = resizedPlaces(h, height);
+  const columns = resizedPlaces(w, width);
   const out = new Float64Array(batch * classes * height * width);
   for (let plane = 0; plane < batch * classes; plane++)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) {
-        const [top, low, down] = place(y, h, height);
-        const [left, right, across] = place(x, w, width);
+        const [top, low, down] = rows[y]!;
+        const [left, right, across] = columns[x]!;
         const at = (row: number, column: number) => values[(plane * h + row) * w + column]!;
         const near = at(top, left) * (1 - down) + at(low, left) * down;
         const far = at(top, right) * (1 - down) + at(low, right) * down;

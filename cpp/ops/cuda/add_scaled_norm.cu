@@ -1,25 +1,13 @@
 // A residual and its norm: a block takes a row. Rows of whole packs stay in registers between the sum, the
 // mean and the variance; others are read again.
+#include "ops/cuda/reduce.cuh"
 #include "ops/cuda/values.cuh"
 
 namespace dinov3_seg::cuda {
 namespace {
 
-constexpr unsigned whole_warp = 0xffffffffU;
 constexpr int most_threads = 512, general_threads = 256;
 constexpr int pack = 8;
-
-/// Sum over the block, in every thread; always in the same order. `parts` is shared: a value for each warp.
-template <typename Real>
-__device__ __forceinline__ Real block_total(Real value, Real* parts) {
-  for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(whole_warp, value, offset);
-  __syncthreads();
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
-  __syncthreads();
-  Real sum = 0;
-  for (unsigned warp = 0; warp < blockDim.x / 32; ++warp) sum += parts[warp];
-  return sum;
-}
 
 /// Row of float32 in registers: `packs` packs of 8 a thread.
 template <typename Y, typename P, typename To, int packs>

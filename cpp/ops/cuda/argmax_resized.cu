@@ -1,38 +1,11 @@
 // The best class of each pixel: a thread mixes its pixel's four grid values class by class.
+#include "ops/cuda/between.cuh"
 #include "ops/cuda/values.cuh"
-#include "ops/resize_cells.h"
 
 namespace dinov3_seg::cuda {
 namespace {
 
 constexpr int threads = 256;
-
-__device__ __forceinline__ int held(int64_t index, int size) {
-  return static_cast<int>(index < 0 ? 0 : index >= size ? size - 1 : index);
-}
-
-/// The two grid values of a position, and the share of the second.
-template <typename Real>
-struct Between {
-  int near, far;
-  Real share;
-};
-
-template <typename Real>
-__device__ __forceinline__ Between<Real> between(int64_t position, int size, int target) {
-  const CellPlace place = cell_place(position, size, target);
-  Between<Real> result{held(place.cell - 1, size), held(place.cell, size), 0};
-  // In Real, of which a cell's place has float32 only.
-  if (place.cell > 0 && place.cell < size)
-    result.share = static_cast<Real>((2 * position + 1) * size - target - (place.cell - 1) * 2 * target) /
-                   static_cast<Real>(2 * static_cast<int64_t>(target));
-  return result;
-}
-
-template <typename Real>
-__device__ __forceinline__ Real blend(Real near, Real far, Real share) {
-  return near + share * (far - near);
-}
 
 template <typename T>
 __global__ void __launch_bounds__(threads) argmax_kernel(ArgmaxArguments in, int64_t blocks) {

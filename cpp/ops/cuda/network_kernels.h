@@ -96,4 +96,57 @@ struct PixelsArguments {
 int64_t pixels_blocks(const PixelsArguments& in);
 void prepare_pixels(const PixelsArguments& in, cudaStream_t stream);
 
+/// B×H×W×C of which the channels lie together: strides of an image, a row and a column, in values.
+struct MapPlace {
+  const void* values;
+  Kind kind;
+  int64_t image, row, column;
+};
+
+struct AddResizedArguments {
+  int64_t batch;
+  int height, width, grid_height, grid_width, channels;
+  bool vectors;
+  MapPlace x, y;              // y: batch×grid_height×grid_width×C; float64 for both or for neither
+  const void *scale, *shift;  // C, float32 (float64 for float64), or null
+  void* out;                  // B×H×W×C float32 (float64), contiguous
+};
+
+int64_t add_resized_blocks(const AddResizedArguments& in);
+void add_resized(const AddResizedArguments& in, cudaStream_t stream);
+
+struct GroupNormArguments {
+  int64_t batch, tokens;
+  int channels, groups;
+  Kind kind;
+  bool vectors, relu;
+  const void* x;  // B×N×C, the channels in one piece
+  int64_t image, token;
+  const void *weight, *bias;  // C, float32 (float64 for float64), as all below
+  void* moments;              // B×G×chunks×2: scratch
+  void* statistics;           // B×G×2: scratch
+  void* out;                  // B×N×C, contiguous
+  double eps;
+};
+
+int64_t group_norm_chunks(int64_t tokens);
+int64_t group_norm_blocks(const GroupNormArguments& in);
+void group_norm_tokens(const GroupNormArguments& in, cudaStream_t stream);
+
+struct DepthwiseArguments {
+  int64_t batch;
+  int channels, levels;
+  Level level[most_levels];
+  Kind kind;
+  bool vectors;
+  const void* x;  // B×N×C, the channels in one piece
+  int64_t image, token;
+  const void *weight, *bias;  // C×9 and C, of the same kind
+  void* out;                  // B×N×C, contiguous
+  int64_t tokens;
+};
+
+int64_t depthwise_blocks(const DepthwiseArguments& in);
+void depthwise_gelu(const DepthwiseArguments& in, cudaStream_t stream);
+
 }  // namespace dinov3_seg::cuda

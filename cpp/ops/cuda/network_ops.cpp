@@ -10,69 +10,22 @@
 #include <torch/library.h>
 
 #include <cstdint>
-#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <tuple>
 
 #include "ops/cuda/network_kernels.h"
+#include "ops/cuda/tensor_arguments.h"
 #include "ops/network_checks.h"
 
 namespace dinov3_seg {
 namespace {
-
-constexpr int64_t most_blocks = std::numeric_limits<int32_t>::max();
-
-/// A block counts as one index of a grid, of which CUDA takes 2^31.
-void check_grid(int64_t blocks) {
-  if (blocks > most_blocks)
-    fail("SHAPE", "tensors of ", blocks, " blocks are more than a CUDA launch takes: use smaller batches");
-}
-
-int narrow(int64_t value) {
-  if (value > std::numeric_limits<int32_t>::max())
-    fail("SHAPE", "expected sizes and strides below 2^31, got ", value);
-  return static_cast<int>(value);
-}
-
-cuda::Kind kind_of(at::ScalarType type) {
-  if (type == at::kDouble) return cuda::Kind::float64;
-  return type == at::kBFloat16 ? cuda::Kind::bfloat16 : cuda::Kind::float32;
-}
-
-/// Whether vectors of 16 bytes can be read there.
-bool is_aligned(const at::Tensor& tensor) {
-  return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0;
-}
-
-/// Whether a stride or length in values is a whole number of vectors.
-bool is_whole(const at::Tensor& tensor, std::initializer_list<int64_t> lengths) {
-  for (const int64_t length : lengths)
-    if (length * static_cast<int64_t>(tensor.element_size()) % 16 != 0) return false;
-  return true;
-}
-
-/// Whether the dimensions from `first` on lie in one piece.
-bool is_dense_from(const at::Tensor& tensor, int64_t first) {
-  int64_t expected = 1;
-  for (int64_t d = tensor.dim() - 1; d >= first; --d) {
-    if (tensor.size(d) != 1 && tensor.stride(d) != expected) return false;
-    expected *= tensor.size(d);
-  }
-  return true;
-}
-
-at::Tensor dense_from(const at::Tensor& tensor, int64_t first) {
-  return is_dense_from(tensor, first) ? tensor : tensor.contiguous();
-}
 
 at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef sizes,
                                   const at::Tensor& given_reference, const at::Tensor& given_offsets,
                                   const at::Tensor& given_logits) {
   const DeformableSizes size =
       check_deformable(given_value, sizes, given_reference, given_offsets, given_logits);
-  if (size.levels > cuda::most_levels)
-    fail("SHAPE", "expected at most ", cuda::most_levels, " levels, got ", size.levels);
   const c10::cuda::CUDAGuard guard(given_value.device());
   const at::ScalarType type = computed_in(given_value.scalar_type());
   const bool all_narrow =
@@ -89,17 +42,10 @@ at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef
   in.queries = size.queries;
   in.heads = narrow(size.heads);
   in.channels = narrow(size.channels);
-  in.levels = narrow(size.levels);
+  in.levels = set_levels(in.level, sizes);
   in.points = narrow(size.points);
   narrow(size.tokens);
   narrow(size.levels * size.points * 2);
-  int64_t start = 0;
-  for (int64_t level = 0; level < size.levels; ++level) {
-    const int64_t height = sizes[static_cast<size_t>(2 * level)],
-                  width = sizes[static_cast<size_t>(2 * level + 1)];
-    in.level[level] = {narrow(height), narrow(width), narrow(start)};
-    start += height * width;
-  }
   in.value_kind = kind_of(value.scalar_type());
   in.parameter_kind = kind_of(parameters);
   in.vectors = is_aligned(value) && is_aligned(out) &&

@@ -22,4 +22,16 @@ __device__ __forceinline__ double block_sum(double value, double* parts) {
   return sum;
 }
 
+/// Sum over the block, in every thread; always in the same order. `parts` is shared: a value for each warp.
+template <typename Real>
+__device__ __forceinline__ Real block_total(Real value, Real* parts) {
+  for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(whole_warp, value, offset);
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
+  __syncthreads();
+  Real sum = 0;
+  for (unsigned warp = 0; warp < blockDim.x / 32; ++warp) sum += parts[warp];
+  return sum;
+}
+
 }  // namespace dinov3_seg::cuda

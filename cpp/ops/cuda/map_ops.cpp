@@ -1,0 +1,136 @@
+// The network's operators on maps of tokens on CUDA devices, as network_ops.cpp.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/library.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "ops/cuda/network_kernels.h"
+#include "ops/cuda/tensor_arguments.h"
+#include "ops/network_checks.h"
+#include "ops/network_ops.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// Channels lie together, and 16 bytes can be read at any place of a tensor …×C.
+bool has_vectors(const at::Tensor& tensor) {
+  if (!is_aligned(tensor) || !is_whole(tensor, {tensor.size(-1)})) return false;
+  for (int64_t d = 0; d + 1 < tensor.dim(); ++d)
+    if (tensor.size(d) > 1 && !is_whole(tensor, {tensor.stride(d)})) return false;
+  return true;
+}
+
+cuda::MapPlace place_of(const at::Tensor& map) {
+  return {map.const_data_ptr(), kind_of(map.scalar_type()), map.stride(0), map.stride(1), map.stride(2)};
+}
+
+at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y,
+                            const std::optional<at::Tensor>& given_scale,
+                            const std::optional<at::Tensor>& given_shift) {
+  check_add_resized(given_x, given_y, given_scale, given_shift);
+  const c10::cuda::CUDAGuard guard(given_x.device());
+  const at::ScalarType type = computed_in(given_x.scalar_type());
+  const at::Tensor x = dense_from(given_x, 3);
+  const bool narrow_y = type == at::kFloat && given_y.scalar_type() == at::kBFloat16;
+  const at::Tensor y = dense_from(narrow_y ? given_y : given_y.to(type), 3);
+  const at::Tensor scale = given_scale ? given_scale->to(type).contiguous() : at::Tensor();
+  const at::Tensor shift = given_shift ? given_shift->to(type).contiguous() : at::Tensor();
+  const at::Tensor out = at::empty(x.sizes(), x.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
+  cuda::AddResizedArguments in{};
+  in.batch = x.size(0);
+  in.height = narrow(x.size(1));
+  in.width = narrow(x.size(2));
+  in.channels = narrow(x.size(3));
+  in.grid_height = narrow(y.size(1));
+  in.grid_width = narrow(y.size(2));
+  // A pack is of x's dtype: as many values of a narrower y are fewer bytes.
+  const bool whole = x.scalar_type() == at::kBFloat16 || y.scalar_type() != at::kBFloat16;
+  in.vectors = whole && has_vectors(x) && has_vectors(y) && is_aligned(out) &&
+               (!scale.defined() || (is_aligned(scale) && is_aligned(shift)));
+  in.x = place_of(x);
+  in.y = place_of(y);
+  in.scale = scale.defined() ? scale.const_data_ptr() : nullptr;
+  in.shift = shift.defined() ? shift.const_data_ptr() : nullptr;
+  in.out = out.mutable_data_ptr();
+  check_grid(cuda::add_resized_blocks(in));
+  cuda::add_resized(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+at::Tensor group_norm_tokens_cuda(const at::Tensor& given_x, int64_t groups, const at::Tensor& given_weight,
+                                  const at::Tensor& given_bias, double eps, bool relu) {
+  check_group_norm(given_x, groups, given_weight, given_bias);
+  const c10::cuda::CUDAGuard guard(given_x.device());
+  const at::ScalarType type = computed_in(given_x.scalar_type());
+  const at::Tensor x = dense_from(given_x, 2);
+  const at::Tensor weight = given_weight.to(type).contiguous(), bias = given_bias.to(type).contiguous();
+  const auto computed = x.options().dtype(type);
+  const at::Tensor moments = at::empty({x.size(0), groups, cuda::group_norm_chunks(x.size(1)), 2}, computed);
+  const at::Tensor statistics = at::empty({x.size(0), groups, 2}, computed);
+  const at::Tensor out = at::empty(x.sizes(), computed.memory_format(at::MemoryFormat::Contiguous));
+  cuda::GroupNormArguments in{};
+  in.batch = x.size(0);
+  in.tokens = x.size(1);
+  in.channels = narrow(x.size(2));
+  in.groups = narrow(groups);
+  in.kind = kind_of(x.scalar_type());
+  // A pack of channels has to be of one group.
+  in.vectors = has_vectors(x) && is_whole(x, {x.size(2) / groups}) && is_aligned(weight) && is_aligned(bias) &&
+               is_aligned(out);
+  in.relu = relu;
+  in.x = x.const_data_ptr();
+  in.image = x.stride(0);
+  in.token = x.stride(1);
+  in.weight = weight.const_data_ptr();
+  in.bias = bias.const_data_ptr();
+  in.moments = moments.mutable_data_ptr();
+  in.statistics = statistics.mutable_data_ptr();
+  in.out = out.mutable_data_ptr();
+  in.eps = eps;
+  check_grid(cuda::group_norm_blocks(in));
+  cuda::group_norm_tokens(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+at::Tensor depthwise_gelu_cuda(const at::Tensor& given_x, at::IntArrayRef sizes, const at::Tensor& given_weight,
+                               const at::Tensor& given_bias) {
+  check_depthwise(given_x, sizes, given_weight, given_bias);
+  const c10::cuda::CUDAGuard guard(given_x.device());
+  const at::Tensor x = dense_from(given_x, 2);
+  const at::Tensor weight = given_weight.to(x.scalar_type()).contiguous();
+  const at::Tensor bias = given_bias.to(x.scalar_type()).contiguous();
+  const at::Tensor out = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::Contiguous));
+  cuda::DepthwiseArguments in{};
+  in.batch = x.size(0);
+  in.tokens = x.size(1);
+  in.channels = narrow(x.size(2));
+  in.levels = set_levels(in.level, sizes);
+  in.kind = kind_of(x.scalar_type());
+  in.vectors = has_vectors(x) && is_aligned(weight) && is_aligned(out);
+  in.x = x.const_data_ptr();
+  in.image = x.stride(0);
+  in.token = x.stride(1);
+  in.weight = weight.const_data_ptr();
+  in.bias = bias.const_data_ptr();
+  in.out = out.mutable_data_ptr();
+  check_grid(cuda::depthwise_blocks(in));
+  cuda::depthwise_gelu(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
+  library.impl("add_resized", add_resized_cuda);
+  library.impl("group_norm_tokens", group_norm_tokens_cuda);
+  library.impl("depthwise_gelu", depthwise_gelu_cuda);
+}
+
+}  // namespace
+}  // namespace dinov3_seg
