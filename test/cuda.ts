@@ -4,7 +4,8 @@ import { ClassHead } from '../lib/model/class-head.js';
 import { SegmentationModel } from '../lib/model/segmentation-model.js';
 import { Tensor } from '../lib/model/tensor.js';
 import { engine } from '../lib/native/engine.js';
-import { close } from './helpers/close.js';
+import type { NetworkPrecision } from '../lib/native/surface.js';
+import { close, relativeError } from './helpers/close.js';
 import { formulaOutputs, formulaTensor } from './helpers/formula.js';
 import { writeFormulaModel } from './helpers/network.js';
 import { createRandom } from './helpers/random-values.js';
@@ -44,6 +45,27 @@ t.test('bfloat16 weights on CUDA stay near float32', { skip }, async (t) => {
   const [a, b] = [await exact.decode(images), await rounded.decode(images)];
   close(t, 'queries', await b.queries.floats(), await a.queries.floats(), { rtol: 0.1 });
 });
+
+t.test(
+  'TF32 takes bfloat16 weights no further from the recorded outputs than float32 does',
+  { skip },
+  async (t) => {
+    const path = await writeFormulaModel(t.testdir());
+    const expected = formulaOutputs('seg-swiglu');
+    using images = Tensor.from(formulaTensor('image', [1, 3, 64, 96]).data, [1, 3, 64, 96]);
+    const errorsOf = async (precision: NetworkPrecision) => {
+      using model = await SegmentationModel.load(path, { device, dtype: 'bfloat16', precision });
+      const { predLogits, predMasks } = await model.forward(images);
+      return [
+        relativeError(await predLogits.floats(), expected['pred_logits']!.data as Float32Array),
+        relativeError(await predMasks.floats(), expected['pred_masks']!.data as Float32Array),
+      ];
+    };
+    const [tf32, reference] = [await errorsOf('tf32'), await errorsOf('reference')];
+    t.comment(`errors of class logits and masks: tf32 ${tf32.join(', ')}; reference ${reference.join(', ')}`);
+    tf32.forEach((error, i) => t.ok(error <= 1.1 * reference[i]!, `${error} and ${reference[i]}`));
+  },
+);
 
 async function trained(t: Test, path: string, where: string): Promise<Float32Array> {
   using model = await SegmentationModel.load(path, { device: where });

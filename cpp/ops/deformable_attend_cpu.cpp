@@ -15,18 +15,10 @@
 #include "ops/network_ops.h"
 #include "ops/sample_point.h"
 #include "ops/simd.h"
+#include "ops/wide.h"
 
 namespace dinov3_seg {
 namespace {
-
-template <typename T>
-struct Computed {
-  using Type = float;
-};
-template <>
-struct Computed<double> {
-  using Type = double;
-};
 
 DINOV3_SEG_INLINE float widened(float value) { return value; }
 DINOV3_SEG_INLINE double widened(double value) { return value; }
@@ -88,7 +80,7 @@ template <typename T, typename Add>
 void attend(const DeformableSizes& size, const at::Tensor& value, at::IntArrayRef sizes,
             const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits,
             const at::Tensor& out, Add add) {
-  using Real = typename Computed<T>::Type;
+  using Real = Wide<T>;
   const int64_t count = size.levels * size.points, width = size.heads * size.channels;
   const std::vector<T> nothing(static_cast<size_t>(size.channels), T(0));
   const T* values = value.const_data_ptr<T>();

@@ -11,6 +11,16 @@ export interface Tolerance {
 
 type Numbers = ArrayLike<number> | ArrayLike<bigint>;
 
+/** ‖actual − expected‖ / ‖expected‖; of an expected 0, ‖actual‖. */
+export function relativeError(actual: Numbers, expected: Numbers): number {
+  let [squaredError, squaredNorm] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    squaredError += (Number(actual[i]) - Number(expected[i])) ** 2;
+    squaredNorm += Number(expected[i]) ** 2;
+  }
+  return squaredNorm > 0 ? Math.sqrt(squaredError / squaredNorm) : Math.sqrt(squaredError);
+}
+
 /** Asserts that arrays agree; its title tells the error, and where it is largest, also when they do. */
 export function close(t: Test, name: string, actual: Numbers, expected: Numbers, tolerance: Tolerance): void {
   const { rtol = Infinity, atol = Infinity, shape } = tolerance;
@@ -18,19 +28,15 @@ export function close(t: Test, name: string, actual: Numbers, expected: Numbers,
     t.fail(`${name}: ${actual.length} values instead of ${expected.length}`);
     return;
   }
-  let squaredError = 0;
-  let squaredNorm = 0;
   let largest = -1;
   let place = 0;
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(Number(actual[i]) - Number(expected[i]));
-    squaredError += error * error;
-    squaredNorm += Number(expected[i]) ** 2;
     // A NaN is the largest error there is.
     if (!(error <= largest)) [largest, place] = [error, i];
     if (Number.isNaN(error)) break;
   }
-  const relative = squaredNorm > 0 ? Math.sqrt(squaredError / squaredNorm) : Math.sqrt(squaredError);
+  const relative = relativeError(actual, expected);
   const bounds = [
     ...(rtol < Infinity ? [`relative ${relative.toExponential(1)} ≤ ${rtol}`] : []),
     ...(atol < Infinity ? [`absolute ${largest.toExponential(1)} ≤ ${atol}`] : []),

@@ -7,24 +7,13 @@
 #include <cstring>
 
 #include "ops/cuda/network_kernels.h"
+#include "ops/wide.h"
 
 namespace dinov3_seg::cuda {
 
 struct Bfloat16 {
   uint16_t bits;
 };
-
-template <typename T>
-struct Widened {
-  using Type = float;
-};
-template <>
-struct Widened<double> {
-  using Type = double;
-};
-/// What values of T are computed in.
-template <typename T>
-using Wide = typename Widened<T>::Type;
 
 __device__ __forceinline__ float widen(float value) { return value; }
 __device__ __forceinline__ double widen(double value) { return value; }

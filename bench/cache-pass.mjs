@@ -1,0 +1,101 @@
+/**
+ * The pass that fills a cache, beside the bare forward pass: images per second from JPEG files of 1920×1080 to records on
+ * disk, and of the network alone on images that are on the device. JSON.
+ *   node bench/cache-pass.mjs [device] [arch] [images] [folder]
+ * Draws the scenes; random weights. Default: cpu, tiny, 24 images, a new folder under the temporary one.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { SegmentationModel, Tensor, initModel, makeCache } from '../dist/index.js';
+import { encodePng } from '../dist/data/decode.js';
+import { drawScene } from '../dist/demo/scenes.js';
+import { engine } from '../dist/native/engine.js';
+
+const [device = 'cpu', arch = 'tiny', count = '24', given] = process.argv.slice(2);
+const isCuda = device.startsWith('cuda');
+const size = isCuda ? 512 : 128;
+const [width, height, distinct] = [1920, 1080, 16];
+const folder = given ?? mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const at = (name) => join(folder, name);
+const round = (value) => Number(value.toPrecision(4));
+const e = engine();
+
+/** Files of one split; every scene several times, in another light. */
+async function writeScenes(split, files, first) {
+  const scenes = await Promise.all(
+    Array.from({ length: Math.min(distinct, files) }, (_, i) =>
+      drawScene({ seed: 1, index: first + i, width, height }),
+    ),
+  );
+  for (const kind of ['leftImg8bit', 'gtFine'])
+    mkdirSync(at(`data/${kind}/${split}/scene`), { recursive: true });
+  const write = async (i) => {
+    const { image, label } = scenes[i % scenes.length];
+    const frame = `${split}/scene/${String(i).padStart(6, '0')}`;
+    const light = 0.7 + 0.6 * ((i * 0.618) % 1);
+    const jpeg = sharp(image.data, { raw: { width, height, channels: 3 } }).modulate({ brightness: light });
+    await writeFile(
+      at(`data/leftImg8bit/${frame}_leftImg8bit.jpg`),
+      await jpeg.jpeg({ quality: 92 }).toBuffer(),
+    );
+    await writeFile(
+      at(`data/gtFine/${frame}_gtFine_labellevel3Ids.png`),
+      await encodePng(label, width, height, 1),
+    );
+  };
+  for (let i = 0; i < files; i += 32)
+    await Promise.all(Array.from({ length: Math.min(32, files - i) }, (_, k) => write(i + k)));
+}
+
+async function forwardRate(batch) {
+  const model = await SegmentationModel.load(at('network.pt'), { device });
+  const images = Tensor.wrap(
+    await e.toDevice(
+      Tensor.from(
+        Float32Array.from({ length: batch * 3 * size * size }, (_, i) => Math.sin(i / 40)),
+        [batch, 3, size, size],
+      ).handle,
+      device,
+    ),
+  );
+  const times = [];
+  for (let i = 0; i < (isCuda ? 28 : 6); i++) {
+    const started = performance.now();
+    const decoded = await model.decode(images);
+    await e.synchronize(device);
+    times.push((performance.now() - started) / batch);
+    decoded.dispose();
+  }
+  images.dispose();
+  await model[Symbol.asyncDispose]();
+  return 1000 / times.slice(4).sort((a, b) => a - b)[(times.length - 4) >> 1];
+}
+
+await writeScenes('train', Number(count), 0);
+await writeScenes('val', 1, 100);
+await initModel({ arch, seed: 1, ...(isCuda ? { dtype: 'bfloat16', device } : {}), out: at('network.pt') });
+const report = {
+  bench: 'cache-pass',
+  arch,
+  device,
+  processors: cpus().length,
+  images: Number(count),
+  rows: [],
+};
+for (const passSize of isCuda ? [1, 8] : [1]) {
+  const bare = await forwardRate(passSize);
+  const { made, seconds } = await makeCache({
+    ...{ model: at('network.pt'), data: at('data'), imageSize: size, device, passSize },
+    ...{ cache: at(`cache${passSize}`), out: at('unused') },
+  });
+  const filled = made / seconds;
+  report.rows.push({ passSize, made, filled: round(filled), bare: round(bare), share: round(filled / bare) });
+  console.error(JSON.stringify(report.rows.at(-1)));
+  rmSync(at(`cache${passSize}`), { recursive: true });
+}
+console.log(JSON.stringify(report, null, 2));
+process.exit(0);
