@@ -216,8 +216,9 @@ export class FillPass {
     const made = prepared.records.slice(first, first + count).flatMap((record, i) => {
       const source = prepared.sources.get(record);
       if (!source) return [];
-      const parts: Record<string, Tensor> = { labels: prepared.labels.slice(first + i, 1) };
+      const parts: Record<string, Tensor> = {};
       for (const [name, tensor] of Object.entries(outputs)) parts[name] = tensor.slice(i, 1);
+      parts['labels'] = prepared.labels.slice(first + i, 1);
       return [{ record, source, parts }];
     });
     for (const tensor of Object.values(outputs)) tensor.dispose();
