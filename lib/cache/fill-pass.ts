@@ -65,8 +65,8 @@ interface Prepared extends Disposable {
   records: readonly Wanted[];
   images: Tensor;
   labels: Tensor;
-  /** Of the records that are missing. */
-  sources: ReadonlyMap<Wanted, IndexEntry['source']>;
+  /** Of the pairs of missing records. */
+  sources: ReadonlyMap<Pair, IndexEntry['source']>;
 }
 
 /** A record that the network has made, B = 1: arrays by the names of the layout's parts, freed by whoever writes it. */
@@ -156,6 +156,7 @@ export class FillPass {
     try {
       for await (using prepared of prefetch(groups, load, { ahead, concurrency, signal }))
         for (let first = 0, count = 0; first < prepared.records.length; first += count) {
+          signal?.throwIfAborted();
           const made = await this.#passes.take((most) => {
             count = Math.min(most, prepared.records.length - first);
             return this.#make(prepared, first, count);
@@ -180,20 +181,17 @@ export class FillPass {
 
   async #prepare(records: Wanted[]): Promise<Prepared> {
     const { imageSize, views } = this.folder.key;
-    const sources = new Map<Wanted, IndexEntry['source']>();
-    const note = async (record: Wanted) => {
-      if (this.missing.has(record)) sources.set(record, await sourceOf(record.pair));
-    };
-    const [samples] = await Promise.all([
-      Promise.all(records.map(({ dataset, index }) => dataset.load(index))),
-      Promise.all(records.map(note)),
+    const missing = records.filter((record) => this.missing.has(record));
+    const [samples, sources] = await Promise.all([
+      ofPairs(records, ({ dataset, index }) => dataset.load(index)),
+      ofPairs(missing, ({ pair }) => sourceOf(pair)),
     ]);
     const augmentations = records.map(({ split, name, view }) =>
       split === 'train' ? viewAugmentation(views, name, view) : noAugmentation,
     );
     const options = { width: imageSize, height: imageSize, augmentations };
-    const pixels = samples.map(({ image }) => image);
-    const classes = samples.map(({ label }) => label);
+    const pixels = records.map(({ pair }) => samples.get(pair)!.image);
+    const classes = records.map(({ pair }) => samples.get(pair)!.label);
     const { device } = this.model;
     const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device }));
     const labels = Tensor.wrap(await engine().prepareLabels(classes, { ...options, device: 'cpu' }));
@@ -214,8 +212,8 @@ export class FillPass {
       Object.assign(outputs, { queries, masks });
     }
     const made = prepared.records.slice(first, first + count).flatMap((record, i) => {
-      const source = prepared.sources.get(record);
-      if (!source) return [];
+      if (!this.missing.has(record)) return [];
+      const source = prepared.sources.get(record.pair)!;
       const parts: Record<string, Tensor> = {};
       for (const [name, tensor] of Object.entries(outputs)) parts[name] = tensor.slice(i, 1);
       parts['labels'] = prepared.labels.slice(first + i, 1);
@@ -304,6 +302,16 @@ export class FillPass {
       engine().dispose(this.#writer);
     }
   }
+}
+
+/** What `read` gives for each pair of the records, once a pair: views have it in common. */
+async function ofPairs<T>(
+  records: readonly Wanted[],
+  read: (record: Wanted) => Promise<T>,
+): Promise<Map<Pair, T>> {
+  const byPair = new Map(records.map((record) => [record.pair, record]));
+  const reading = async ([pair, record]: [Pair, Wanted]) => [pair, await read(record)] as const;
+  return new Map(await Promise.all([...byPair].map(reading)));
 }
 
 /** Records that are made in groups of one size cannot go on in those of another. */
