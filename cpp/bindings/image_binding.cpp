@@ -129,9 +129,9 @@ SegmentOptions segment_options(const Napi::Object& object) {
   const std::string mode = string_field(object, "mode");
   if (mode != "whole" && mode != "slide")
     fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
-  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width"),
-                               mode == "slide", integer_field(object, "strideY"),
-                               integer_field(object, "strideX")};
+  const SegmentOptions options{
+      integer_field(object, "height"),  integer_field(object, "width"),   mode == "slide",
+      integer_field(object, "strideY"), integer_field(object, "strideX"), integer_field(object, "passSize")};
   if (options.height < 1 || options.width < 1)
     fail("INVALID_ARGUMENT", "width and height must be at least 1");
   return options;
@@ -148,16 +148,22 @@ std::function<ImageScorer()> scorer_argument(const Napi::CallbackInfo& info, con
   return [model, probe = unwrap<LinearProbe>(info[1])] { return scorer_of(model, probe); };
 }
 
-/// segment(model, head, image, options): Promise<Uint8Array>
-Napi::Value segment_image(const Napi::CallbackInfo& info) {
+/// segment(model, head, images, options): Promise<Uint8Array[]>
+Napi::Value segment_images(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[3], "options");
   const auto options = segment_options(object);
-  return run_job(
-      info, Lane::model,
-      [scorer = scorer_argument(info, object), pixels = pixels_argument(info[2]), options]() -> Finish {
-        const at::Tensor map = copy_to_own_pages(segment(scorer(), pixels, options), at::kByte);
-        return [map](Napi::Env env) { return typed_array(env, map); };
-      });
+  return run_job(info, Lane::model,
+                 [scorer = scorer_argument(info, object), pixels = array_argument(info[2], pixels_argument),
+                  options]() -> Finish {
+                   auto maps = segment(scorer(), pixels, options);
+                   for (at::Tensor& map : maps) map = copy_to_own_pages(map, at::kByte);
+                   return [maps = std::move(maps)](Napi::Env env) -> Napi::Value {
+                     Napi::Array arrays = Napi::Array::New(env, maps.size());
+                     for (size_t i = 0; i < maps.size(); ++i)
+                       arrays.Set(static_cast<uint32_t>(i), typed_array(env, maps[i]));
+                     return arrays;
+                   };
+                 });
 }
 
 /// scores(model, head, image, options): Promise<Float32Array>
@@ -179,7 +185,7 @@ Napi::Value score_image(const Napi::CallbackInfo& info) {
 void export_images(Napi::Env env, Napi::Object exports) {
   exports.Set("prepareImages", Napi::Function::New(env, asynchronous<prepare_images>));
   exports.Set("prepareLabels", Napi::Function::New(env, asynchronous<prepare_labels>));
-  exports.Set("segment", Napi::Function::New(env, asynchronous<segment_image>));
+  exports.Set("segment", Napi::Function::New(env, asynchronous<segment_images>));
   exports.Set("scores", Napi::Function::New(env, asynchronous<score_image>));
 }
 

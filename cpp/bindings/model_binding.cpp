@@ -55,6 +55,7 @@ Napi::Value model_info(const Napi::CallbackInfo& info) {
   result.Set("id", model->id());
   result.Set("device", model->device().str());
   result.Set("dtype", dtype_name(model->dtype()));
+  result.Set("width", static_cast<double>(model->width()));
   result.Set("hidden", static_cast<double>(model->hidden()));
   result.Set("classes", static_cast<double>(model->classes()));
   result.Set("parameters", static_cast<double>(model->parameters()));

@@ -76,6 +76,17 @@ Napi::Value make_tensor(const Napi::CallbackInfo& info) {
   return wrap_tensor(info.Env(), tensor);
 }
 
+/// slice(tensor, {first, count}): TensorHandle
+Napi::Value slice_tensor(const Napi::CallbackInfo& info) {
+  const at::Tensor tensor = tensor_argument(info[0]);
+  const Napi::Object items = object_argument(info[1], "items");
+  const int64_t first = integer_field(items, "first"), count = integer_field(items, "count");
+  if (tensor.dim() == 0 || first < 0 || count < 1 || count > tensor.size(0) - first)
+    fail("SHAPE", "there are no items ", first, " to ", first + count - 1, " in a tensor of shape ",
+         tensor.sizes());
+  return wrap_tensor(info.Env(), tensor.narrow(0, first, count));
+}
+
 /// tensorInfo(tensor): {shape, dtype, device}
 Napi::Value tensor_info(const Napi::CallbackInfo& info) {
   const at::Tensor tensor = tensor_argument(info[0]);
@@ -145,6 +156,7 @@ void export_tensors(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New(env, synchronous<info_of_engine>));
   exports.Set("setThreads", Napi::Function::New(env, synchronous<set_threads>));
   exports.Set("tensor", Napi::Function::New(env, synchronous<make_tensor>));
+  exports.Set("slice", Napi::Function::New(env, synchronous<slice_tensor>));
   exports.Set("tensorInfo", Napi::Function::New(env, synchronous<tensor_info>));
   exports.Set("tensorData", Napi::Function::New(env, asynchronous<tensor_data>));
   exports.Set("takeData", Napi::Function::New(env, asynchronous<take_data>));

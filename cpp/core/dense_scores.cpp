@@ -74,6 +74,13 @@ DenseScores::DenseScores(const at::Tensor& scores) : source_(scores) {
     fail("SHAPE", "expected scores B×K×h×w float32, got ", scores.sizes(), " ", scores.scalar_type());
 }
 
+DenseScores DenseScores::image(int64_t index) const {
+  DenseScores one = *this;
+  one.source_ = source_.narrow(0, index, 1);
+  if (query_classes_.defined()) one.query_classes_ = query_classes_.narrow(0, index, 1);
+  return one;
+}
+
 at::Tensor DenseScores::finish(const at::Tensor& resized) const {
   return query_classes_.defined() ? combine(query_classes_, resized.sigmoid()) : resized;
 }

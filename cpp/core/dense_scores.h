@@ -33,6 +33,12 @@ class DenseScores {
   /// Scores B×K'×h×w float32 that are only to be resized: a linear probe's.
   explicit DenseScores(const at::Tensor& scores);
 
+  /// B.
+  int64_t images() const { return source_.size(0); }
+
+  /// Those of one image alone, in the same memory.
+  DenseScores image(int64_t index) const;
+
   /// K'.
   int64_t classes() const { return query_classes_.defined() ? query_classes_.size(2) : source_.size(1); }
 

@@ -85,8 +85,8 @@ std::string out_of_memory_message(const std::exception& error) {
   if (!line.empty()) message += ": " + line;
   while (message.ends_with('.') || message.ends_with(' ')) message.pop_back();
   message += ". The host has " + memory_text(static_cast<uint64_t>(free_host_memory())) +
-             " free. Use a smaller batch (--batch-size) or image (--image-size), --dtype bfloat16 or another "
-             "device, or end other processes that use it";
+             " free. Take fewer images at a time (--pass-size; training: --batch-size) or smaller ones "
+             "(--image-size), --dtype bfloat16 or another device, or end other processes that use it";
   return message;
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/memory_room.h"
+
 namespace dinov3_seg {
 namespace {
 
@@ -32,22 +34,47 @@ GraphRunner::Recording* GraphRunner::find(const std::string& name, const Tensors
   return &recordings_.front();
 }
 
+/// Puts what was seen, with the form of its inputs alone, before the others.
+void GraphRunner::remember(const std::string& name, const Tensors& inputs, bool refused) {
+  Tensors forms;
+  for (const at::Tensor& input : inputs)
+    forms.push_back(at::empty({}, input.options()).expand(input.sizes()));
+  recordings_.push_front({name, forms, {}, nullptr, refused});
+  if (recordings_.size() > most) recordings_.pop_back();
+}
+
 Tensors GraphRunner::run(const std::string& name, const Tensors& inputs,
                          const std::function<Tensors(const Tensors&)>& function) {
+  bool refused = false;
+  try {
+    return attempt(name, inputs, function);
+  } catch (const std::exception& error) {
+    // On the CPU nothing is held that could go.
+    const bool may_help = enabled_ || !inputs.front().device().is_cpu();
+    if (!may_help || !is_out_of_memory(error)) throw;
+    // Seen before: it was to be recorded, or was, and now is not again.
+    refused = enabled_ && find(name, inputs) != nullptr;
+  }
+  clear();
+  release_cached_memory();
+  Tensors outputs = function(inputs);
+  if (refused) remember(name, inputs, true);
+  return outputs;
+}
+
+Tensors GraphRunner::attempt(const std::string& name, const Tensors& inputs,
+                             const std::function<Tensors(const Tensors&)>& function) {
   if (!enabled_) return function(inputs);
   Recording* recording = find(name, inputs);
   if (!recording) {
     // An ordinary pass first: libraries set themselves up in it, which cannot be recorded.
     Tensors outputs = function(inputs);
-    Tensors forms;
-    for (const at::Tensor& input : inputs)
-      forms.push_back(at::empty({}, input.options()).expand(input.sizes()));
-    recordings_.push_front({name, forms, {}, nullptr});
-    if (recordings_.size() > most) recordings_.pop_back();
+    remember(name, inputs, false);
     return outputs;
   }
+  if (recording->refused) return function(inputs);
   if (!recording->graph) {
-    Recording made{name, copies_of(inputs), {}, nullptr};
+    Recording made{name, copies_of(inputs), {}, nullptr, false};
     made.graph = std::make_unique<DeviceGraph>(inputs.front().device());
     try {
       made.outputs = function(made.inputs);

@@ -15,7 +15,10 @@ namespace dinov3_seg {
 
 /// Runs functions of tensors. Where `enabled`, what is asked for the second time with the same name and sizes
 /// is recorded, and repeated from then on: the same kernels without the gaps between their launches. A
-/// recording holds the memory of a pass; the least used one goes when there are more than `most`. One thread.
+/// recording holds the memory of a pass; the least used one goes when there are more than `most`. Where
+/// memory runs out, all recordings go, and what libtorch keeps for reuse, before the function is tried once
+/// more. What it ran out for while it was recorded is not recorded again as long as it is among the `most`.
+/// One thread.
 class GraphRunner {
  public:
   using Tensors = std::vector<at::Tensor>;
@@ -24,7 +27,7 @@ class GraphRunner {
   explicit GraphRunner(bool enabled) : enabled_(enabled) {}
 
   /// `function` of `inputs` (on one device). Results are the caller's own. What a recording is to hold must
-  /// not wait for the device. Throws what the function throws.
+  /// not wait for the device. Throws what the function throws; where memory runs out, at its second attempt.
   Tensors run(const std::string& name, const Tensors& inputs,
               const std::function<Tensors(const Tensors&)>& function);
 
@@ -36,9 +39,14 @@ class GraphRunner {
     std::string name;
     Tensors inputs, outputs;
     std::unique_ptr<DeviceGraph> graph;  // null: seen once
+    bool refused = false;                // there was no memory to record it
   };
 
+  Tensors attempt(const std::string& name, const Tensors& inputs,
+                  const std::function<Tensors(const Tensors&)>& function);
   Recording* find(const std::string& name, const Tensors& inputs);
+
+  void remember(const std::string& name, const Tensors& inputs, bool refused);
 
   bool enabled_;
   std::list<Recording> recordings_;  // the last used first

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -21,6 +23,48 @@ std::vector<int64_t> window_starts(int64_t length, int64_t window, int64_t strid
   return starts;
 }
 
+struct Window {
+  int64_t top, left;
+};
+
+/// Scores of windows of a normalised image 3×H×W one after another, made `pass_size` at a time.
+class WindowScores {
+ public:
+  WindowScores(const ImageScorer& scorer, const at::Tensor& image, const SegmentOptions& options,
+               std::vector<Window> windows)
+      : scorer_(scorer), image_(image), options_(options), windows_(std::move(windows)) {}
+
+  size_t count() const { return windows_.size(); }
+
+  /// K'×height×width of the next window.
+  at::Tensor next() {
+    const auto place = static_cast<int64_t>(next_++);
+    if (place % options_.pass_size == 0) run(place);
+    return scores_->image(place % options_.pass_size).resized(options_.height, options_.width)[0];
+  }
+
+ private:
+  void run(int64_t first) {
+    check_cancelled();
+    // What is not needed any more makes room for the pass.
+    scores_.reset();
+    const auto last = std::min(first + options_.pass_size, static_cast<int64_t>(windows_.size()));
+    std::vector<at::Tensor> crops;
+    for (int64_t i = first; i < last; ++i) {
+      const auto [top, left] = windows_[static_cast<size_t>(i)];
+      crops.push_back(image_.slice(1, top, top + options_.height).slice(2, left, left + options_.width));
+    }
+    scores_ = scorer_.scores(at::stack(crops));
+  }
+
+  const ImageScorer& scorer_;
+  const at::Tensor& image_;
+  const SegmentOptions& options_;
+  std::vector<Window> windows_;
+  size_t next_ = 0;
+  std::optional<DenseScores> scores_;
+};
+
 /// Sliding windows over a normalised image 3×H×W. Rows of windows go from top to bottom; rows of scores that
 /// no later window touches are settled at once, so that memory holds one window's height of scores.
 at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const SegmentOptions& options) {
@@ -31,16 +75,15 @@ at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const Segme
   at::Tensor sums = at::zeros({classes, options.height, width}, image.options());
   at::Tensor windows = at::zeros({options.height, width}, image.options());
   at::Tensor map = at::empty({height, width}, image.options().dtype(at::kByte));
-  const size_t total = tops.size() * lefts.size();
+  std::vector<Window> places;
+  for (const int64_t top : tops)
+    for (const int64_t left : lefts) places.push_back({top, left});
+  WindowScores scores(scorer, image, options, std::move(places));
   for (size_t row = 0, done = 0; row < tops.size(); ++row) {
     for (const int64_t left : lefts) {
-      check_cancelled();
-      const at::Tensor crop =
-          image.slice(1, tops[row], tops[row] + options.height).slice(2, left, left + options.width);
-      const DenseScores scores = scorer.scores(crop.unsqueeze(0).contiguous());
-      sums.slice(2, left, left + options.width).add_(scores.resized(options.height, options.width)[0]);
+      sums.slice(2, left, left + options.width).add_(scores.next());
       windows.slice(1, left, left + options.width).add_(1);
-      report_progress(++done, total);
+      report_progress(++done, scores.count());
     }
     const int64_t next = row + 1 < tops.size() ? tops[row + 1] : height;
     const int64_t settled = next - tops[row];
@@ -52,10 +95,27 @@ at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const Segme
   return map;
 }
 
-/// Of the whole image at the network's input size.
-DenseScores score_whole(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options) {
+/// Of whole images at the network's input size.
+DenseScores score_whole(const ImageScorer& scorer, const std::vector<at::Tensor>& pixels,
+                        const SegmentOptions& options) {
+  std::vector<at::Tensor> images;
+  for (const at::Tensor& each : pixels)
+    images.push_back(prepare_image(to_rgb(each.to(scorer.device)), options.height, options.width, {}));
+  return scorer.scores(at::stack(images));
+}
+
+at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixels,
+                              const SegmentOptions& options) {
+  const int64_t height = pixels.size(0), width = pixels.size(1);
+  const double enlarge = std::max({1.0, static_cast<double>(options.height) / static_cast<double>(height),
+                                   static_cast<double>(options.width) / static_cast<double>(width)});
+  const int64_t work_height =
+      std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
+  const int64_t work_width =
+      std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
   const at::Tensor rgb = to_rgb(pixels.to(scorer.device));
-  return scorer.scores(prepare_image(rgb, options.height, options.width, {}).unsqueeze(0));
+  const at::Tensor map = slide(scorer, prepare_image(rgb, work_height, work_width, {}), options);
+  return prepare_label(map, height, width, false).cpu();
 }
 
 }  // namespace
@@ -78,31 +138,31 @@ ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<
           }};
 }
 
-at::Tensor segment(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options) {
-  const int64_t height = pixels.size(0), width = pixels.size(1);
+std::vector<at::Tensor> segment(const ImageScorer& scorer, const std::vector<at::Tensor>& pixels,
+                                const SegmentOptions& options) {
+  std::vector<at::Tensor> maps;
   if (!options.slide) {
-    const at::Tensor map = score_whole(scorer, pixels, options).class_map(height, width)[0].cpu();
-    report_progress(1, 1);
-    return map;
+    const DenseScores scores = score_whole(scorer, pixels, options);
+    for (size_t i = 0; i < pixels.size(); ++i) {
+      const DenseScores own = scores.image(static_cast<int64_t>(i));
+      maps.push_back(own.class_map(pixels[i].size(0), pixels[i].size(1))[0].cpu());
+      report_progress(i + 1, pixels.size());
+    }
+    return maps;
   }
   if (options.stride_y < 1 || options.stride_x < 1 || options.stride_y > options.height ||
       options.stride_x > options.width)
     fail("INVALID_ARGUMENT", "window strides must be 1 to the window's size ", options.width, "×",
          options.height, ", got ", options.stride_x, "×", options.stride_y);
-  const double enlarge = std::max({1.0, static_cast<double>(options.height) / static_cast<double>(height),
-                                   static_cast<double>(options.width) / static_cast<double>(width)});
-  const int64_t work_height =
-      std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
-  const int64_t work_width =
-      std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor rgb = to_rgb(pixels.to(scorer.device));
-  const at::Tensor map = slide(scorer, prepare_image(rgb, work_height, work_width, {}), options);
-  return prepare_label(map, height, width, false).cpu();
+  if (options.pass_size < 1)
+    fail("INVALID_ARGUMENT", "passSize must be a whole number from 1, got ", options.pass_size);
+  for (const at::Tensor& each : pixels) maps.push_back(segment_by_windows(scorer, each, options));
+  return maps;
 }
 
 at::Tensor segment_scores(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options,
                           int64_t height, int64_t width) {
-  return score_whole(scorer, pixels, options).on_host(height, width)[0];
+  return score_whole(scorer, {pixels}, options).on_host(height, width)[0];
 }
 
 }  // namespace dinov3_seg

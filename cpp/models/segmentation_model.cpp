@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "core/error.h"
@@ -187,6 +188,13 @@ at::ScalarType SegmentationModel::dtype() const {
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == elements.end() ? at::kFloat : most->first;
+}
+
+int64_t SegmentationModel::width() const {
+  constexpr std::string_view key = "patch_embed.proj.weight";
+  for (const auto& [name, parameter] : module_.named_parameters())
+    if (parameter.dim() == 4 && name.ends_with(key)) return parameter.size(0);
+  return hidden();
 }
 
 int64_t SegmentationModel::parameters() const {

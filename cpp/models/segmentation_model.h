@@ -73,6 +73,8 @@ class SegmentationModel {
   c10::Device device() const { return device_; }
   /// Dtype of most of the network's parameters.
   at::ScalarType dtype() const;
+  /// Width of the backbone's tokens; hidden() where the file does not tell (it was made elsewhere).
+  int64_t width() const;
   int64_t hidden() const { return class_embed_weight().size(1); }
   int64_t classes() const { return class_embed_weight().size(0); }
   int64_t parameters() const;

@@ -15,6 +15,7 @@ import {
   rewriteIndex,
   type IndexEntry,
   type ReadIndex,
+  type RecordForm,
 } from './index-file.js';
 import { cacheId, keyDifferences, sha256, type CacheKey } from './key.js';
 
@@ -27,9 +28,8 @@ export interface Damage {
 }
 
 /** What cache.json holds. */
-interface Description {
+interface Description extends RecordForm {
   key: CacheKey;
-  layout: RecordPart[];
 }
 
 const descriptionName = 'cache.json';
@@ -51,8 +51,8 @@ export class CacheFolder {
     readonly key: CacheKey,
     /** {@link cacheId} of the key. */
     readonly id: string,
-    /** How a record lies in its file; null while there is none. */
-    public layout: RecordPart[] | null,
+    /** What its records have in common; null while there is none. */
+    public form: Required<RecordForm> | null,
     /** What was read of the index. */
     readonly index: ReadIndex,
     /** What was found damaged on opening, besides records. */
@@ -114,11 +114,12 @@ export class CacheFolder {
     // Before the index: a writer names what it has written, so that sizes read now are below what the index names then.
     const sizes = await recordFileSizes(path);
     const index = await readIndex(join(path, indexName), id);
-    const layout = found?.layout ?? index.layout;
+    const recorded = found ?? index.form;
+    const form = recorded && { layout: recorded.layout, passSize: recorded.passSize ?? 1 };
     if (!found && exists && index.wholeBytes > 0) {
       const description = join(path, descriptionName);
       // Lines are bound to their cache: none that fits means another cache, whose records are not ours to drop.
-      if (!layout && index.entries.size === 0)
+      if (!form && index.entries.size === 0)
         throw new DinoSegError(
           'CACHE',
           `${description} is missing or damaged, and no line of ${join(path, indexName)} is of the cache that is ` +
@@ -131,8 +132,10 @@ export class CacheFolder {
         record: null,
         reason: `${join(path, indexName)}, line ${line}: the checksum does not fit`,
       });
-    damage.push(...cutOff(path, index, layout, sizes).map((reason) => ({ record: null, reason })));
-    return new CacheFolder(path, key, id, layout, index, damage);
+    damage.push(
+      ...cutOff(path, index, form?.layout ?? null, sizes).map((reason) => ({ record: null, reason })),
+    );
+    return new CacheFolder(path, key, id, form, index, damage);
   }
 
   file(name: string): string {
@@ -148,21 +151,27 @@ export class CacheFolder {
     return this.file(indexName);
   }
 
+  /** How a record lies in its file; null while there is none. */
+  get layout(): RecordPart[] | null {
+    return this.form?.layout ?? null;
+  }
+
   /** Bytes of a record. */
   get recordBytes(): number {
     return this.layout ? engine().recordBytes(this.layout) : 0;
   }
 
   /** Writes cache.json. @throws DinoSegError CACHE when records of another layout are there; DISK_FULL, IO */
-  async #describe(layout: RecordPart[]): Promise<void> {
+  async #describe(form: Required<RecordForm>): Promise<void> {
+    const { layout } = form;
     if (this.layout && JSON.stringify(this.layout) !== JSON.stringify(layout))
       throw new DinoSegError(
         'CACHE',
         `The cache in ${this.path} holds ${layoutText(this.layout)} an image; the network gives ${layoutText(layout)}.`,
       );
-    this.layout = layout;
+    this.form = form;
     if (await readDescription(this.path)) return;
-    const text = JSON.stringify({ key: this.key, layout }, null, 2);
+    const text = JSON.stringify({ key: this.key, ...form }, null, 2);
     await atomicWriteFile(this.file(descriptionName), `${text}\n${sha256(text)}\n`);
   }
 
@@ -172,16 +181,16 @@ export class CacheFolder {
    *
    * @throws DinoSegError CACHE when another process wrote to the cache since it was read; DISK_FULL, IO.
    */
-  async tidy(layout: RecordPart[], keep: ReadonlyMap<string, IndexEntry>): Promise<void> {
+  async tidy(form: Required<RecordForm>, keep: ReadonlyMap<string, IndexEntry>): Promise<void> {
     if ((await indexStamp(this.indexPath)) !== this.index.stamp)
       throw new DinoSegError(
         'CACHE',
         `Another process wrote to the cache in ${this.path} while it was read. Run it again: what was made is used.`,
       );
-    await this.#describe(layout);
+    await this.#describe(form);
     const { damagedLines, entries, wholeBytes, lastOffsets } = this.index;
-    const rewritten = !this.index.layout || damagedLines.length > 0 || keep.size < entries.size;
-    if (rewritten) await rewriteIndex(this.indexPath, this.id, layout, keep.values());
+    const rewritten = !this.index.form || damagedLines.length > 0 || keep.size < entries.size;
+    if (rewritten) await rewriteIndex(this.indexPath, this.id, form, keep.values());
     else await truncate(this.indexPath, wholeBytes);
     await this.#sweep(rewritten ? lastOffsetsOf(keep.values()) : lastOffsets);
   }

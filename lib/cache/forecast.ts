@@ -10,8 +10,6 @@ export interface PassForecast {
   seconds: number;
 }
 
-/** The first image warms libtorch up and is not taken for the others. */
-const warmup = 1;
 /** Images that tell, and the time they should take at least. */
 const leastImages = 4;
 const leastSeconds = 2;
@@ -22,6 +20,8 @@ export class Forecast {
   /** What was told; null before. */
   made: PassForecast | null = null;
   readonly #startedAt: number;
+  /** Images of the first pass, which warms libtorch up and is not taken for the others. */
+  #warmup = 0;
   #warmAt = 0;
 
   constructor(
@@ -31,10 +31,12 @@ export class Forecast {
     this.#startedAt = now();
   }
 
-  /** An image is done. */
-  add(): void {
-    this.done++;
-    if (this.done === warmup) this.#warmAt = this.now();
+  /** Images of a pass are done. */
+  add(images = 1): void {
+    this.done += images;
+    if (this.#warmup > 0) return;
+    this.#warmup = images;
+    this.#warmAt = this.now();
   }
 
   /** Seconds since the start. */
@@ -45,14 +47,14 @@ export class Forecast {
   /** Whether enough is known, and nothing was told yet. */
   get isDue(): boolean {
     if (this.made) return false;
-    const timed = this.done - warmup;
+    const timed = this.done - this.#warmup;
     const enough = timed >= leastImages && this.now() - this.#warmAt >= leastSeconds * 1000;
     return enough || this.done === this.total;
   }
 
   /** Tells what the pass will take. */
   make(bytes: number): PassForecast {
-    const timed = this.done - warmup;
+    const timed = this.done - this.#warmup;
     const each = timed > 0 ? (this.now() - this.#warmAt) / 1000 / timed : this.seconds;
     const seconds = this.seconds + each * (this.total - this.done);
     this.made = { records: this.total, bytes, seconds };

@@ -1,5 +1,5 @@
 /**
- * index.jsonl of a cache: first how a record lies in its file, then a line a record, later lines replacing earlier ones.
+ * index.jsonl of a cache: first how records lie in their files and were made, then a line a record, later lines replacing earlier ones.
  * Each line has a checksum of its own.
  */
 import { appendFile, readFile, stat } from 'node:fs/promises';
@@ -29,10 +29,17 @@ export interface IndexEntry extends RecordName {
   classPixels: number[];
 }
 
+/** What all records of a cache have in common. */
+export interface RecordForm {
+  layout: RecordPart[];
+  /** Images that went through the network together; absent in caches of before that was recorded: 1. */
+  passSize?: number;
+}
+
 /** What index.jsonl says. */
 export interface ReadIndex {
   /** Of its first line; null where that is absent or damaged. */
-  layout: RecordPart[] | null;
+  form: RecordForm | null;
   /** By {@link recordId}; the last line of each record. */
   entries: Map<string, IndexEntry>;
   /** Numbers (from 1) of lines that are damaged; an incomplete last line is none. */
@@ -52,7 +59,7 @@ export function recordId({ split, name, view }: RecordName): string {
 }
 
 /** The text of a line; its checksum binds it to the cache. */
-function formatLine(cacheId: string, content: IndexEntry | { layout: RecordPart[] }): string {
+function formatLine(cacheId: string, content: IndexEntry | RecordForm): string {
   const text = JSON.stringify(content);
   return `${text}\t${lineChecksum(cacheId, text)}\n`;
 }
@@ -61,11 +68,11 @@ function lineChecksum(cacheId: string, text: string): string {
   return sha256(`${cacheId}\n${text}`).slice(0, 16);
 }
 
-function parseLine(cacheId: string, line: string): IndexEntry | { layout: RecordPart[] } | undefined {
+function parseLine(cacheId: string, line: string): IndexEntry | RecordForm | undefined {
   const tab = line.lastIndexOf('\t');
   const text = line.slice(0, Math.max(0, tab));
   if (lineChecksum(cacheId, text) !== line.slice(tab + 1)) return undefined;
-  return JSON.parse(text) as IndexEntry | { layout: RecordPart[] };
+  return JSON.parse(text) as IndexEntry | RecordForm;
 }
 
 /** Tells an index from what it is after a write; empty where there is none. */
@@ -93,7 +100,7 @@ export async function readIndex(path: string, cacheId: string): Promise<ReadInde
   }
   const wholeBytes = content.lastIndexOf('\n') + 1;
   const index: ReadIndex = {
-    layout: null,
+    form: null,
     entries: new Map(),
     damagedLines: [],
     wholeBytes,
@@ -110,7 +117,7 @@ export async function readIndex(path: string, cacheId: string): Promise<ReadInde
       continue;
     }
     if ('layout' in entry) {
-      index.layout = entry.layout;
+      index.form = entry;
       continue;
     }
     index.entries.set(recordId(entry), entry);
@@ -147,9 +154,9 @@ export async function appendIndex(
 export async function rewriteIndex(
   path: string,
   cacheId: string,
-  layout: RecordPart[],
+  form: RecordForm,
   entries: Iterable<IndexEntry>,
 ): Promise<void> {
-  const lines = [{ layout }, ...entries].map((content) => formatLine(cacheId, content));
+  const lines = [form, ...entries].map((content) => formatLine(cacheId, content));
   await atomicWriteFile(path, lines.join(''));
 }

@@ -12,6 +12,8 @@ export interface CacheSummary {
   path: string;
   /** What it was made with. */
   key: CacheKey;
+  /** Images that went through the network together for its records. */
+  passSize: number;
   /** Records that its index names. */
   records: number;
   /** Of all its files. */
@@ -48,7 +50,8 @@ async function summaryOf(path: string): Promise<CacheSummary | undefined> {
   const names = await readdir(path);
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(path, name))).size));
   const sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
-  return { path, key: folder.key, records: folder.index.entries.size, sizeBytes };
+  const passSize = folder.form?.passSize ?? 1;
+  return { path, key: folder.key, passSize, records: folder.index.entries.size, sizeBytes };
 }
 
 /** Reads every record of a cache: how many are whole, and what is damaged. @throws DinoSegError CACHE, IO */

@@ -73,11 +73,11 @@ export default command({
       case 'list': {
         const found = await listCaches(path ?? '.');
         if (json) return printJson(found);
-        const rows = found.map(({ path, key, records, sizeBytes }) => [
+        const rows = found.map(({ path, key, passSize, records, sizeBytes }) => [
           path,
           String(records),
           formatBytes(sizeBytes),
-          `${key.contents} ${key.dtype}, ${key.imageSize}×${key.imageSize}, ${key.classes}, network ${key.modelId.slice(0, 12)}`,
+          `${key.contents} ${key.dtype}, ${key.imageSize}×${key.imageSize}, ${key.classes}, network ${key.modelId.slice(0, 12)}, passes of ${passSize}`,
         ]);
         return print(
           found.length > 0 ? table([['cache', 'records', 'size', 'made of'], ...rows], [1, 2]) : 'no cache',

@@ -56,8 +56,18 @@ export const scoringFlags = {
   },
 } as const satisfies Flags;
 
+export const passSizeFlag = {
+  'pass-size': {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    help: 'images that go through the network together (default: up to 8 by free GPU memory; on the CPU 1)',
+  },
+} as const satisfies Flags;
+
 /** Of a cache of network outputs. */
 export const cacheFlags = {
+  ...passSizeFlag,
   cache: {
     type: 'text',
     value: 'DIR',

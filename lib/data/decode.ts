@@ -121,18 +121,26 @@ function isRawImage(value: unknown): value is RawImage {
 }
 
 /**
- * The pixels of an image given in any way: those given as pixels as they are, and at once.
+ * The pixels of images given in any way: those given as pixels as they are, and at once where all are.
  *
- * @throws DinoSegError INVALID_ARGUMENT for something else, SHAPE where pixels and size disagree, IMAGE,
- *   FILE_NOT_FOUND, IO.
+ * @throws DinoSegError INVALID_ARGUMENT for something else and where there is none, SHAPE where pixels and size disagree,
+ *   IMAGE, FILE_NOT_FOUND, IO.
  */
-export function pixelsOf(image: ImageInput): RawImage | Promise<RawImage> {
+export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<RawImage[]> {
+  if (images.length === 0) throw new DinoSegError('INVALID_ARGUMENT', 'Expected at least one image.');
+  return images.every(isRawImage) ? images.map(checkedPixels) : Promise.all(images.map(pixelsOfOne));
+}
+
+async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
   if (typeof image === 'string' || image instanceof Uint8Array || isSharp(image)) return decodeImage(image);
-  if (!isRawImage(image))
-    throw new DinoSegError(
-      'INVALID_ARGUMENT',
-      'An image is a path, a Buffer of an encoded image, a sharp instance, or {data, width, height, channels}.',
-    );
+  if (isRawImage(image)) return checkedPixels(image);
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    'An image is a path, a Buffer of an encoded image, a sharp instance, or {data, width, height, channels}.',
+  );
+}
+
+function checkedPixels(image: RawImage): RawImage {
   const { data, width, height, channels = 3 } = image;
   if (![1, 3, 4].includes(channels) || data.length !== width * height * channels)
     throw new DinoSegError(

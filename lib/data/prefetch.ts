@@ -17,6 +17,25 @@ function requireCount(name: string, value: number): void {
     );
 }
 
+/** Items in order, so many in a group, the last one with what is left. */
+export function groupsOf<T>(items: readonly T[], size: number): T[][] {
+  const groups: T[][] = [];
+  for (let first = 0; first < items.length; first += size) groups.push(items.slice(first, first + size));
+  return groups;
+}
+
+/** The same of items that come one after the other. */
+export async function* gathered<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], void, void> {
+  let group: T[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}
+
 /**
  * Loads items ahead of their consumer and yields them in order. An error surfaces when its item's turn comes, after the
  * ones before it were yielded. Leaving the loop early starts no further load; running ones end unheard.

@@ -1,4 +1,5 @@
 /** What the frozen network makes of a batch; every head function takes it. */
+import { engine } from '../native/engine.js';
 import type { Decoded } from '../native/surface.js';
 import { Tensor } from './tensor.js';
 
@@ -18,6 +19,16 @@ export class DecodedImages implements Disposable {
   /** The engine's own handles. @throws DinoSegError DISPOSED @internal */
   get handles(): Decoded {
     return { queries: this.queries.handle, masks: this.masks.handle };
+  }
+
+  /** Images `first` to `first + count`, in the same memory. @throws DinoSegError SHAPE, DISPOSED */
+  slice(first: number, count: number): DecodedImages {
+    const items = { first, count };
+    const { queries, masks } = this.handles;
+    return new DecodedImages({
+      queries: engine().slice(queries, items),
+      masks: engine().slice(masks, items),
+    });
   }
 
   /** Frees both tensors now. */

@@ -20,6 +20,7 @@ import { resolveDevice } from './device.js';
 import { randomNetwork, type RandomNetworkOptions } from './init-model.js';
 import { asSize, checkImageSize, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
+import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
@@ -66,6 +67,8 @@ export interface SegmentImageOptions extends ScoringOptions {
   mode?: 'whole' | 'slide';
   /** Step between windows in pixels, for `slide`. Default: two thirds of the window. */
   stride?: number | Stride;
+  /** Windows that go through the network together, for `slide`. Results differ by rounding. Default 1. */
+  passSize?: number;
 }
 
 /** The class of every pixel of an image. */
@@ -123,6 +126,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly device: string;
   /** Precision of the backbone's weights. */
   readonly dtype: DType;
+  /** Width of the backbone's tokens; `hidden` where the file does not tell. */
+  readonly width: number;
   /** Input width of class_embed. */
   readonly hidden: number;
   /** Outputs of the model's own class_embed. */
@@ -140,6 +145,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.id = info.id;
     this.device = info.device;
     this.dtype = info.dtype;
+    this.width = info.width;
     this.hidden = info.hidden;
     this.classes = info.classes;
     this.parameters = info.parameters;
@@ -152,8 +158,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
-    const { device = 'cpu', dtype = 'stored', precision = 'tf32', cudaGraphs = true } = options;
-    const placement = { device: resolveDevice(device), dtype, precision, cudaGraphs };
+    const { device = 'cpu', dtype = 'stored' } = options;
+    const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));
   }
@@ -167,8 +173,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   static async init(
     options: RandomNetworkOptions & Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
   ): Promise<SegmentationModel> {
-    const { precision = 'tf32', cudaGraphs = true } = options;
-    const network = { ...randomNetwork(options), precision, cudaGraphs };
+    const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel(handle, engine().modelInfo(handle));
   }
@@ -225,6 +230,18 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *   signal's reason.
    */
   async segment(image: ImageInput, options: SegmentImageOptions = {}): Promise<ClassMap> {
+    const [map] = await this.segmentBatch([image], options);
+    return map!;
+  }
+
+  /**
+   * Class maps of some images, each at its own size. In mode `whole` they go through the network together: less time an
+   * image on a GPU, and results that differ from those of {@link segment} by rounding. All their pixels are in memory.
+   *
+   * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT where there is no image.
+   */
+  async segmentBatch(images: readonly ImageInput[], options: SegmentImageOptions = {}): Promise<ClassMap[]> {
+    checkPassSize(options.passSize);
     const { size, scoring, handles } = this.#scoring(options);
     const stride = options.stride ?? {
       x: Math.ceil((size.width * 2) / 3),
@@ -236,10 +253,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       mode: options.mode ?? 'whole',
       strideX: typeof stride === 'number' ? stride : stride.x,
       strideY: typeof stride === 'number' ? stride : stride.y,
+      passSize: options.passSize ?? 1,
     };
-    return this.#withPixels(image, options, async (raw) => {
-      const data = await runJob(options, (job) => engine().segment(...handles, raw, settings, job));
-      return { data, width: raw.width, height: raw.height };
+    return this.#withPixels(images, options, async (raw) => {
+      const maps = await runJob(options, (job) => engine().segment(...handles, raw, settings, job));
+      return raw.map(({ width, height }, i) => ({ data: maps[i]!, width, height }));
     });
   }
 
@@ -253,10 +271,10 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async scores(image: ImageInput, options: ScoreImageOptions = {}): Promise<ScoreMap> {
     const { size, scoring, handles, outputs } = this.#scoring(options);
-    return this.#withPixels(image, options, async (raw) => {
-      const { width, height } = asSize(options.outputSize ?? raw);
+    return this.#withPixels([image], options, async ([raw]) => {
+      const { width, height } = asSize(options.outputSize ?? raw!);
       const settings = { ...size, scoring, outputWidth: width, outputHeight: height };
-      const data = await runJob(options, (job) => engine().scores(...handles, raw, settings, job));
+      const data = await runJob(options, (job) => engine().scores(...handles, raw!, settings, job));
       return { data, classes: scoring === 'ade20k' ? outputs - 1 : outputs, width, height };
     });
   }
@@ -272,11 +290,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
   }
 
-  /** Decodes an image when there is room for its pixels, and calls `use` with them. */
+  /** Decodes images when there is room for their pixels, and calls `use` with them. */
   #withPixels<T>(
-    image: ImageInput,
+    images: readonly ImageInput[],
     options: ScoringOptions,
-    use: (pixels: RawImage) => Promise<T>,
+    use: (pixels: RawImage[]) => Promise<T>,
   ): Promise<T> {
     const { signal, head } = options;
     const call = async () => {
@@ -285,10 +303,10 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       const entered = imageAdmission.enter(signal);
       const place = entered instanceof Promise ? await entered : entered;
       try {
-        const decoded = pixelsOf(image);
+        const decoded = pixelsOf(images);
         const pixels = decoded instanceof Promise ? await decoded : decoded;
         signal?.throwIfAborted();
-        place.hold(pixels.data.byteLength);
+        place.hold(pixels.reduce((sum, { data }) => sum + data.byteLength, 0));
         return await use(pixels);
       } finally {
         place.leave();
@@ -323,6 +341,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     await this.#owned.disposeAfter(this.calls);
     await this.#ownHead?.[Symbol.asyncDispose]();
   }
+}
+
+/** How a network runs, whatever file or seed it is of. */
+function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
+  return { precision, cudaGraphs };
 }
 
 function checkImages(images: Tensor): void {

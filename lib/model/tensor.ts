@@ -50,6 +50,16 @@ export class Tensor implements Disposable {
     return this.#owned.get();
   }
 
+  /**
+   * Items `first` to `first + count` of the outermost dimension, images of a batch, as a tensor of its own in the same
+   * memory. Both are to be disposed of.
+   *
+   * @throws DinoSegError SHAPE where there are no such items, DISPOSED
+   */
+  slice(first: number, count: number): Tensor {
+    return new Tensor(engine().slice(this.handle, { first, count }));
+  }
+
   /** Copies the values to the CPU; bfloat16 and float16 come as Float32Array, bool as Uint8Array. @throws DinoSegError DISPOSED */
   async data(): Promise<TensorArray> {
     return (await engine().tensorData(this.handle)).data;

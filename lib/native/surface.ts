@@ -136,6 +136,8 @@ export interface ModelInfo {
   device: string;
   /** Dtype of the backbone's weights. */
   dtype: DType;
+  /** Of the backbone's tokens; `hidden` where the file does not tell. */
+  width: number;
   /** Input width of class_embed. */
   hidden: number;
   /** Outputs of the model's own class_embed. */
@@ -214,6 +216,8 @@ export interface SegmentOptions {
   /** Step between windows in pixels. */
   strideX: number;
   strideY: number;
+  /** Windows that go through the network together. */
+  passSize: number;
 }
 
 /** `scores` of the whole image: width and height of the network's input, and of what is given. */
@@ -241,6 +245,8 @@ export interface Engine
 
   /** Copies `data` into a CPU tensor of the array's dtype. */
   tensor(data: TensorArray, shape: number[]): TensorHandle;
+  /** Items `first` to `first + count` of the outermost dimension, in the same memory. */
+  slice(tensor: TensorHandle, items: { first: number; count: number }): TensorHandle;
   tensorInfo(tensor: TensorHandle): { shape: number[]; dtype: DType; device: string };
   /** Values on the CPU; bfloat16 and float16 as Float32Array, bool as Uint8Array. */
   tensorData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
@@ -343,14 +349,14 @@ export interface Engine
   ): Promise<TensorHandle>;
   /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
   confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
-  /** Class map of one image at its own size. A probe takes `recipe` scoring, and runs the backbone alone. */
+  /** Class maps of images, each at its own size; whole images go through the network together. A probe takes `recipe` scoring, and runs the backbone alone. */
   segment(
     model: ModelHandle,
     head: HeadHandle | ProbeHandle,
-    image: RawImage,
+    images: readonly RawImage[],
     options: SegmentOptions,
     job?: JobHandle,
-  ): Promise<Uint8Array>;
+  ): Promise<Uint8Array[]>;
   /** Scores K×H×W (K − 1 for ade20k scoring) of one image, row by row; at most 2 GiB. */
   scores(
     model: ModelHandle,

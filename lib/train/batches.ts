@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { drawAugmentation, noAugmentation, type Augmentation } from '../data/augment.js';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { prefetch } from '../data/prefetch.js';
+import { groupsOf, prefetch } from '../data/prefetch.js';
 import { shuffle } from '../data/random.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
@@ -47,9 +47,7 @@ export async function* trainingBatches(
   const strengths = { brightness, contrast, saturation, hue };
   const jitter = Object.values(strengths).some((strength) => strength > 0) ? strengths : null;
   const order = shuffle(dataset.length, seed, epoch);
-  const batches: number[][] = [];
-  for (let from = firstBatch * batchSize; from < order.length; from += batchSize)
-    batches.push(order.slice(from, from + batchSize));
+  const batches = groupsOf(order, batchSize).slice(firstBatch);
   const load = (indices: number[]) => {
     const changes = indices.map((index) => drawAugmentation({ seed, epoch, index }, { flip, jitter }));
     return loadBatch(dataset, indices, changes, config);
@@ -57,17 +55,26 @@ export async function* trainingBatches(
   yield* prefetch(batches, load, ahead(config));
 }
 
-/** The images of a data set one by one, in order and unchanged. */
+/** The images of a data set in order and unchanged, so many in a batch. `place.prefetch` counts images. */
 export async function* evaluationBatches(
   dataset: SegmentationDataset,
+  batchSize: number,
   place: Place,
   signal?: AbortSignal,
 ): AsyncGenerator<Batch, void, void> {
-  const load = (index: number) => loadBatch(dataset, [index], [noAugmentation], place);
-  yield* prefetch(dataset.pairs.keys(), load, { ...ahead(place), signal });
+  const batches = groupsOf([...dataset.pairs.keys()], batchSize);
+  const load = (indices: number[]) =>
+    loadBatch(
+      dataset,
+      indices,
+      indices.map(() => noAugmentation),
+      place,
+    );
+  const options = ahead({ prefetch: Math.ceil(place.prefetch / batchSize) });
+  yield* prefetch(batches, load, { ...options, signal });
 }
 
-function ahead(place: Place): { ahead: number; concurrency: number } {
+function ahead(place: Pick<Place, 'prefetch'>): { ahead: number; concurrency: number } {
   return { ahead: place.prefetch, concurrency: Math.min(place.prefetch, availableParallelism()) };
 }
 

@@ -134,12 +134,13 @@ export async function fillRunCache(
   hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>,
 ): Promise<FillResult> {
   const { signal, onProgress, onLog } = hooks;
-  const { epochs, prefetch } = config;
+  const { epochs, prefetch, passSize } = config;
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toPrecision(3)} GB`;
   const filled = await fillCache(folder, {
     loadModel: () => SegmentationModel.load(config.model, { ...config, signal }),
     datasets: { ...datasets },
     prefetch,
+    passSize,
     signal,
     onProgress: ({ phase, done, total }) =>
       onProgress?.({

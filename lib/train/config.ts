@@ -38,6 +38,11 @@ export interface TrainConfig {
   mode: 'cached' | 'live';
   /** Folder of the cache; null: one beside the run folder, named by what it is made of (mode cached). */
   cache: string | null;
+  /**
+   * Images that go through the network together while a cache is filled; null: what the cache was begun with, else by the
+   * free memory (mode cached; docs/cache.md).
+   */
+  passSize: number | null;
   /** How the cache stores queries and masks; `uint8`: masks as 8-bit sigmoid, queries in bfloat16 (mode cached). */
   cacheDtype: CacheDtype;
   /** Colour-jittered versions of each training image in the cache; 0: the unchanged image (mode cached). */
@@ -76,7 +81,7 @@ export interface TrainConfig {
   learningRate: number;
   /** Of AdamW. */
   weightDecay: number;
-  /** Images that go through the network together. */
+  /** Images of a batch; in mode live they go through the network together. */
   batchSize: number;
   /** Batches whose gradients are gathered for one step. */
   accumulate: number;
@@ -116,6 +121,7 @@ export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>
   labelKind: null,
   mode: 'cached',
   cache: null,
+  passSize: null,
   cacheDtype: 'bfloat16',
   views: 0,
   headKind: 'class_embed',
@@ -185,6 +191,7 @@ const rules: Record<keyof TrainConfig, Rule> = {
   labelKind: oneOf(null, ...labelKinds),
   mode: oneOf('cached', 'live'),
   cache: textOrNull,
+  passSize: (value) => (value === null ? undefined : integer(1)(value)),
   cacheDtype: oneOf(...cacheDtypes),
   views: integer(0),
   headKind: oneOf(...headKinds),
@@ -228,6 +235,7 @@ const freeOnResume: readonly (keyof TrainConfig)[] = [
   'data',
   'out',
   'cache',
+  'passSize',
   'saveEverySeconds',
   'prefetch',
 ];
@@ -266,7 +274,7 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
 
 /** What only training on cached outputs can do is refused of live training, not left out. */
 function refuseCachedOnly(config: TrainConfig): void {
-  for (const key of ['headKind', 'loss', 'classWeights', 'views', 'sweep', 'folds'] as const)
+  for (const key of ['passSize', 'headKind', 'loss', 'classWeights', 'views', 'sweep', 'folds'] as const)
     if (config[key] !== trainDefaults[key])
       throw new DinoSegError(
         'INVALID_ARGUMENT',

@@ -73,8 +73,9 @@ export class LiveTrainer implements HeadTrainer {
     signal?: AbortSignal;
     onProgress?: (done: number, total: number) => void;
   }): Promise<Evaluation> {
-    const { imageSize, prefetch } = this.config;
-    return evaluate(this.model, this.head, this.valSet, { imageSize, prefetch, ...options });
+    // Passes of a size that the settings give: figures are those of a run that never stopped, to the bit.
+    const { imageSize, prefetch, batchSize: passSize } = this.config;
+    return evaluate(this.model, this.head, this.valSet, { imageSize, prefetch, passSize, ...options });
   }
 
   [Symbol.dispose](): void {

@@ -29,7 +29,7 @@ function entry(n: number, others: Partial<IndexEntry> = {}): IndexEntry {
 
 async function written(folder: string): Promise<string> {
   const path = join(folder, 'index.jsonl');
-  await rewriteIndex(path, cacheId, layout, [entry(0), entry(1)]);
+  await rewriteIndex(path, cacheId, { layout, passSize: 4 }, [entry(0), entry(1)]);
   await appendIndex(path, cacheId, [entry(2), entry(3, { file: 1, offset: 64 })]);
   return path;
 }
@@ -37,7 +37,7 @@ async function written(folder: string): Promise<string> {
 t.test('an index gives back what was written', async (t) => {
   const path = await written(t.testdir());
   const index = await readIndex(path, cacheId);
-  t.same(index.layout, layout);
+  t.same(index.form, { layout, passSize: 4 });
   t.same([...index.entries.values()], [entry(0), entry(1), entry(2), entry(3, { file: 1, offset: 64 })]);
   t.same(
     [...index.entries.keys()],
@@ -56,7 +56,7 @@ t.test('an index gives back what was written', async (t) => {
 
 t.test('an index that does not exist is empty', async (t) => {
   const index = await readIndex(join(t.testdir(), 'index.jsonl'), cacheId);
-  t.match(index, { layout: null, damagedLines: [], wholeBytes: 0, cutBytes: 0, stamp: '' });
+  t.match(index, { form: null, damagedLines: [], wholeBytes: 0, cutBytes: 0, stamp: '' });
   t.equal(index.entries.size, 0);
 });
 
@@ -105,7 +105,7 @@ t.test('any byte that is turned costs its line, and the next one where it was th
     const left = [0, 1, 2, 3].filter((n) => !gone.includes(n + 1)).map((n) => recordId(entry(n)));
     const found = index.damagedLines.length > 0 || index.cutBytes > 0;
     const asExpected = found && JSON.stringify([...index.entries.keys()]) === JSON.stringify(left);
-    if (!asExpected || (index.layout === null) !== gone.includes(0)) t.fail(`byte ${i} of line ${line}`);
+    if (!asExpected || (index.form === null) !== gone.includes(0)) t.fail(`byte ${i} of line ${line}`);
   }
 });
 
@@ -113,7 +113,7 @@ t.test('lines of another cache count as damaged', async (t) => {
   const index = await readIndex(await written(t.testdir()), `f${cacheId.slice(1)}`);
   t.same(index.damagedLines, [1, 2, 3, 4, 5]);
   t.equal(index.entries.size, 0);
-  t.equal(index.layout, null);
+  t.equal(index.form, null);
 });
 
 t.test('the stamp changes with every write', async (t) => {

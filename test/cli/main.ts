@@ -48,6 +48,8 @@ t.test('wrong usage ends with exit code 2 and says what was meant', async (t) =>
     [['train', '--epochs', 'many', '--out', 'x'], /--epochs should be a whole number from 1; "many"/],
     [['train', '--out', 'nowhere'], /INVALID_ARGUMENT: The setting "model" should be/],
     [['train', '--out', 'x', '--mode', 'fast'], /--mode should be one of cached, live; "fast"/],
+    [['cache', 'make', 'c', '--pass-size', '0'], /--pass-size should be a whole number from 1; "0"/],
+    [['eval', '--pass-size', '1.5'], /--pass-size should be a whole number from 1; "1.5"/],
     [['cache', 'fill'], /cache should be followed by one of make, check, list, remove; "fill"/],
     [['cache', 'make', '--data', 'd'], /cache make needs a folder/],
     [['cache', 'check'], /cache check needs the folder of a cache/],

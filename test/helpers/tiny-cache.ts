@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CacheFolder } from '../../lib/cache/cache-folder.js';
-import { fillCache, type FillOptions, type FillResult } from '../../lib/cache/fill-cache.js';
+import { fillCache, type FillResult } from '../../lib/cache/fill-cache.js';
+import type { FillOptions } from '../../lib/cache/fill-pass.js';
 import type { IndexEntry } from '../../lib/cache/index-file.js';
 import type { CacheKey } from '../../lib/cache/key.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';

@@ -30,7 +30,7 @@ t.test(
     t.match(error, {
       code: 'OUT_OF_MEMORY',
       message:
-        /^Running the network \(decode\) on images \[8, 3, 1024, 1024\] took more memory than there is: .*tried to allocate \d+ bytes.*The host has .* free\. Use a smaller batch \(--batch-size\)/,
+        /^Running the network \(decode\) on images \[8, 3, 1024, 1024\] took more memory than there is: .*tried to allocate \d+ bytes.*The host has .* free\. Take fewer images at a time \(--pass-size; training: --batch-size\)/,
     });
     t.same(after, before);
   },

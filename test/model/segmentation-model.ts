@@ -9,6 +9,7 @@ import { Tensor } from '../../lib/model/tensor.js';
 import { close } from '../helpers/close.js';
 import { formulaOutputs, formulaTensor } from '../helpers/formula.js';
 import { writeFormulaModel } from '../helpers/network.js';
+import { agreement } from '../helpers/passes.js';
 
 const root = t.testdir();
 const path = await writeFormulaModel(root);
@@ -22,7 +23,7 @@ const picture = {
 };
 
 t.test('a model tells what it is', async (t) => {
-  t.match(model, { path, device: 'cpu', dtype: 'float32', hidden: 64, classes: 151 });
+  t.match(model, { path, device: 'cpu', dtype: 'float32', width: 64, hidden: 64, classes: 151 });
   t.match(model.id, /^[0-9a-f]{64}$/);
   const copy = join(root, 'copy.pt');
   copyFileSync(path, copy);
@@ -135,4 +136,48 @@ t.test('a disposed model refuses everything', async (t) => {
     message: /model of .* was used after dispose/,
   });
   t.throws(() => own.handle, { code: 'DISPOSED' });
+});
+
+t.test('images of a batch get class maps of their own sizes, those that they get alone', async (t) => {
+  const wide = {
+    data: new Uint8Array(120 * 40).map((_, i) => i * 31),
+    width: 120,
+    height: 40,
+    channels: 1,
+  } as const;
+  const file = await encodePng(picture.data, width, height, 3);
+  for (const mode of ['whole', 'slide'] as const) {
+    const options = { mode, imageSize: 64, passSize: 3 };
+    const maps = await model.segmentBatch([picture, wide, file], options);
+    t.same(
+      maps.map((map) => [map.width, map.height, map.data.length]),
+      [
+        [90, 70, 6300],
+        [120, 40, 4800],
+        [90, 70, 6300],
+      ],
+    );
+    t.equal(agreement(maps[2]!.data, maps[0]!.data), 1, 'the same image twice');
+    for (const [i, image] of [picture, wide].entries()) {
+      const alone = await model.segment(image, { mode, imageSize: 64 });
+      const share = agreement(maps[i]!.data, alone.data);
+      t.ok(share > 0.999, `${mode}, image ${i}: ${share}`);
+    }
+  }
+});
+
+t.test('a batch tells each of its images as done', async (t) => {
+  const told: [number, number][] = [];
+  const onProgress = (done: number, total: number) => told.push([done, total]);
+  await model.segmentBatch([picture, picture], { imageSize: 64, onProgress });
+  t.same(told.at(-1), [2, 2]);
+});
+
+t.test('a batch of nothing, and one with what is no image, are refused', async (t) => {
+  await t.rejects(model.segmentBatch([]), { code: 'INVALID_ARGUMENT', message: /at least one image/ });
+  const none = model.segmentBatch([picture, { width: 3 } as never], { imageSize: 64 });
+  await t.rejects(none, { code: 'INVALID_ARGUMENT', message: /An image is a path/ });
+  const short = model.segmentBatch([picture, { ...picture, width: 91 }], { imageSize: 64 });
+  await t.rejects(short, { code: 'SHAPE' });
+  await t.rejects(model.segment(picture, { passSize: 0 }), { code: 'INVALID_ARGUMENT' });
 });

@@ -39,3 +39,24 @@ t.test('a disposed tensor keeps its shape and refuses its values', async (t) => 
   t.same(tensor.shape, [2]);
   await t.rejects(tensor.data(), { code: 'DISPOSED' });
 });
+
+t.test('a slice has items of the outermost dimension, in the same memory', async (t) => {
+  const whole = Tensor.from(
+    Float32Array.from({ length: 12 }, (_, i) => i),
+    [3, 2, 2],
+  );
+  using part = whole.slice(1, 2);
+  t.same(part.shape, [2, 2, 2]);
+  whole.dispose();
+  t.same([...(await part.data())], [4, 5, 6, 7, 8, 9, 10, 11], 'it lives on without the whole');
+  for (const [first, count] of [
+    [0, 0],
+    [-1, 1],
+    [1, 2],
+    [2, 1],
+  ] as const)
+    t.throws(() => part.slice(first, count), { code: 'SHAPE' }, `${count} from ${first}`);
+  using scalar = Tensor.from(new Float32Array(1), []);
+  t.throws(() => scalar.slice(0, 1), { code: 'SHAPE' });
+  t.throws(() => whole.slice(0, 1), { code: 'DISPOSED' });
+});

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { SegmentationDataset } from '../../lib/data/dataset.js';
 import { ClassHead } from '../../lib/model/class-head.js';
+import { LinearProbe } from '../../lib/model/linear-probe.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { evaluate } from '../../lib/train/evaluate.js';
 import { imageIou, meanOf, metricsOf } from '../../lib/train/metrics.js';
@@ -8,6 +9,9 @@ import { loadClassSet } from '../../lib/data/class-sets.js';
 import { engine } from '../../lib/native/engine.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { close } from '../helpers/close.js';
+import { normals } from '../helpers/heads.js';
+import { chooseSize, watchDecode } from '../helpers/passes.js';
+import { createRandom } from '../helpers/random-values.js';
 import { tinySettings } from '../helpers/tiny-run.js';
 
 const settings = await tinySettings(t.testdir());
@@ -68,4 +72,78 @@ t.test('it stops between two images', async (t) => {
     onProgress: (done) => done === 3 && controller.abort(reason),
   });
   await t.rejects(stopped, reason);
+});
+
+t.test('passes of three images give the figures of passes of one', async (t) => {
+  const single = await evaluate(model, head, dataset, { imageSize: 64 });
+  const seen = watchDecode(t);
+  const told: number[] = [];
+  const onProgress = (done: number) => told.push(done);
+  const three = await evaluate(model, head, dataset, { imageSize: 64, passSize: 3, onProgress });
+  t.same(seen, [3, 3, 3, 1]);
+  t.same(told, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 'told image by image');
+  t.equal(three.images, 10);
+  close(t, 'loss', [three.loss!], [single.loss!], { rtol: 1e-6 });
+  for (const key of ['mIoU', 'perImageIoU', 'pixelAccuracy'] as const)
+    close(t, key, [three[key]!], [single[key]!], { atol: 1e-3 });
+  const moved = three.confusion.flat().map((count, k) => Math.abs(count - single.confusion.flat()[k]!));
+  t.ok(moved.reduce((sum, count) => sum + count) <= 0.001 * 10 * 64 * 64, 'pixels of the same class');
+});
+
+t.test('a linear probe takes several images a pass as well', async (t) => {
+  const random = createRandom(5);
+  const { width } = model;
+  const classes = classSet.classes.length;
+  const values = (count: number, centre = 0) => normals(random, count, 0.3).map((value) => centre + value);
+  using probe = await LinearProbe.from({
+    ...{ classes, width, weight: values(classes * width), bias: values(classes) },
+    ...{
+      gamma: values(width, 1),
+      beta: values(width),
+      runningMean: values(width),
+      runningVar: values(width, 2),
+    },
+  });
+  const figures = async (passSize: number) => {
+    const { loss, mIoU } = await evaluate(model, probe, dataset, { imageSize: 64, passSize });
+    return [loss!, mIoU!];
+  };
+  close(t, 'loss and mIoU', await figures(4), await figures(1), { atol: 1e-3 });
+});
+
+t.test('where memory runs out for a chosen size, smaller passes go on', async (t) => {
+  chooseSize(t, 8);
+  const seen = watchDecode(t, 4, 1);
+  const log: string[] = [];
+  const result = await evaluate(model, head, dataset, { imageSize: 64, onLog: (line) => log.push(line) });
+  t.same(seen, [8, 2], 'the first pass fits, the second is smaller anyway');
+  t.same([result.images, log], [10, []]);
+  const tight = watchDecode(t, 3);
+  const again = await evaluate(model, head, dataset, { imageSize: 64, onLog: (line) => log.push(line) });
+  t.same(tight, [8, 4, 2, 2, 2, 2, 2]);
+  t.equal(log.length, 2);
+  t.same(again.images, 10);
+  await t.rejects(evaluate(model, head, dataset, { imageSize: 64, passSize: 4 }), { code: 'OUT_OF_MEMORY' });
+});
+
+t.test('it stops between two images of a pass', async (t) => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const told: number[] = [];
+  const stopped = evaluate(model, head, dataset, {
+    ...{ imageSize: 64, passSize: 5, signal: controller.signal },
+    onProgress: (done) => {
+      told.push(done);
+      if (done === 2) controller.abort(reason);
+    },
+  });
+  await t.rejects(stopped, reason);
+  t.same(told, [1, 2]);
+});
+
+t.test('a pass size that is no whole number from 1 is refused', async (t) => {
+  for (const passSize of [0, 2.5])
+    await t.rejects(evaluate(model, head, dataset, { imageSize: 64, passSize }), {
+      code: 'INVALID_ARGUMENT',
+    });
 });

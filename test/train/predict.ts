@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import t from 'tap';
@@ -11,6 +11,8 @@ import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { predictionFiles } from '../../lib/report/prediction-files.js';
 import { predict } from '../../lib/train/predict.js';
 import { writeFormulaModel } from '../helpers/network.js';
+import { agreement, chooseSize, watchSegment } from '../helpers/passes.js';
+import { picture } from '../helpers/tiny-network.js';
 import { writeTree } from '../helpers/temporary.js';
 
 const root = await writeTree(t, {
@@ -73,4 +75,109 @@ t.test('a class set of another size is refused', async (t) => {
   });
   const scoring = predict(model, [join(root, 'in')], { head, classSet, output: root, scoring: 'ade20k' });
   await t.rejects(scoring, { code: 'HEAD_MISMATCH', message: /27 outputs for ade20k/ });
+});
+
+const mixed: string[] = [];
+for (const [i, [width, height]] of [
+  [90, 60],
+  [64, 64],
+  [33, 121],
+  [90, 60],
+  [20, 20],
+  [150, 40],
+  [64, 96],
+].entries()) {
+  const path = join(root, `in-${i}.png`);
+  const { data } = picture(width!, height!);
+  await writeFile(
+    path,
+    await encodePng(
+      data.map((value) => (value * (i + 1)) & 255),
+      width!,
+      height!,
+      3,
+    ),
+  );
+  mixed.push(path);
+}
+mixed.splice(2, 0, join(root, 'in/broken.png'));
+
+/** Class indices of each written image, without the file's header. */
+async function predicted(options: {
+  passSize?: number;
+  mode?: 'whole' | 'slide';
+  onLog?: (line: string) => void;
+}) {
+  const output = join(root, `mixed-${JSON.stringify(options)}`);
+  const seen: number[] = [];
+  const onProgress = (done: number) => seen.push(done);
+  const { written, failed } = await predict(model, mixed, {
+    ...{ head, classSet, output, imageSize: 64, onProgress },
+    ...options,
+  });
+  const maps = written.map(({ folder }) => readFileSync(join(folder, 'segmentation_raw.npy')));
+  return { maps, seen, images: written.map(({ image }) => image), failed: failed.map(({ image }) => image) };
+}
+
+for (const mode of ['whole', 'slide'] as const)
+  t.test(
+    `passes of three images of mixed sizes give the class maps of passes of one (${mode})`,
+    async (t) => {
+      const single = await predicted({ mode });
+      const calls = watchSegment(t);
+      const three = await predicted({ mode, passSize: 3 });
+      t.same(
+        calls,
+        mode === 'whole'
+          ? [
+              [2, 3],
+              [3, 3],
+              [2, 3],
+            ]
+          : new Array(7).fill([1, 3]),
+        'images and windows of each pass',
+      );
+      t.same(three.images, mixed.toSpliced(2, 1), 'in the order of the inputs');
+      t.same(three.failed, [mixed[2]]);
+      t.same(three.seen, [1, 2, 3, 4, 5, 6, 7, 8], 'told image by image');
+      for (const [i, map] of three.maps.entries()) {
+        const share = agreement(map, single.maps[i]!);
+        t.ok(share > 0.999, `${three.images[i]}: ${share}`);
+      }
+    },
+  );
+
+t.test('images in passes that run out of memory are done in smaller ones, which is said', async (t) => {
+  const expected = await predicted({ passSize: 2 });
+  chooseSize(t, 8);
+  const calls = watchSegment(t, 2);
+  const log: string[] = [];
+  const { maps, failed, seen } = await predicted({ onLog: (line) => log.push(line) });
+  t.same(
+    calls.map(([images]) => images),
+    [7, 4, 2, 2, 2, 1],
+  );
+  t.match(log, [/Memory ran out with 8 images in a pass; it goes on with 4/, /with 4 .* with 2/]);
+  t.equal(log.length, 2);
+  t.same(failed, [mixed[2]]);
+  t.equal(seen.length, 8);
+  for (const [i, map] of maps.entries()) t.ok(agreement(map, expected.maps[i]!) > 0.999, `map ${i}`);
+});
+
+t.test('windows of one image are halved, too', async (t) => {
+  chooseSize(t, 4);
+  const calls = watchSegment(t, 1);
+  await predicted({ mode: 'slide' });
+  t.same(calls.slice(0, 4), [
+    [1, 4],
+    [1, 2],
+    [1, 1],
+    [1, 1],
+  ]);
+});
+
+t.test('a given size that does not fit is an error, and one below 1 is refused', async (t) => {
+  watchSegment(t, 2);
+  await t.rejects(predicted({ passSize: 4 }), { code: 'OUT_OF_MEMORY' });
+  await t.rejects(predicted({ passSize: 0 }), { code: 'INVALID_ARGUMENT', message: /passSize .* not 0\./ });
 });

@@ -1,0 +1,357 @@
+/** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
+import { mkdir, statfs } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { noAugmentation } from '../data/augment.js';
+import type { SegmentationDataset } from '../data/dataset.js';
+import type { Pair } from '../data/layout.js';
+import { groupsOf, prefetch } from '../data/prefetch.js';
+import { DinoSegError } from '../errors.js';
+import { writeError } from '../files.js';
+import { Passes } from '../model/pass-size.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
+import { Tensor } from '../model/tensor.js';
+import { engine } from '../native/engine.js';
+import type { CacheWriterHandle, RecordPart } from '../native/surface.js';
+import type { CacheFolder } from './cache-folder.js';
+import { Forecast, type PassForecast } from './forecast.js';
+import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
+import type { CacheDtype } from './key.js';
+import { sourceOf } from './source.js';
+import { viewAugmentation } from './views.js';
+
+/** What a pass is for and how it is steered. */
+export interface FillOptions {
+  /** Loads the network: called only where something is to be made. */
+  loadModel: () => Promise<SegmentationModel>;
+  /** Splits by name; `train` has the views of the cache's key, the others the unchanged image alone. */
+  datasets: Record<string, SegmentationDataset>;
+  /** Images prepared ahead of the network; those of one pass at least. */
+  prefetch: number;
+  /**
+   * Images that go through the network together; null or absent: what the cache was begun with, for a new one 1 on the
+   * CPU, else by the memory that is free.
+   */
+  passSize?: number | null;
+  /** A file of records is closed at this size. Default 1 GiB. */
+  fileBytes?: number;
+  /** Stops after the current images; what is there stays, a later pass goes on with the next ones. */
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: FillProgress) => void) | undefined;
+  /** Hears, once, what the pass will take, as soon as a few images have told. */
+  onForecast?: ((forecast: PassForecast) => void) | undefined;
+  /** Lines for people: what is damaged and made again, that passes get smaller. */
+  onLog?: ((line: string) => void) | undefined;
+}
+
+/** How far a pass is. */
+export interface FillProgress {
+  phase: 'check' | 'fill';
+  done: number;
+  total: number;
+}
+
+const defaultFileBytes = 2 ** 30;
+const syncMilliseconds = 5000;
+
+/** A record that a cache should hold. */
+export interface Wanted extends RecordName {
+  dataset: SegmentationDataset;
+  index: number;
+  pair: Pair;
+}
+
+/** Images of some records B×3×H×W and their labels B×H×W (on the CPU). */
+interface Prepared extends Disposable {
+  records: readonly Wanted[];
+  images: Tensor;
+  labels: Tensor;
+  /** Of the pairs of missing records. */
+  sources: ReadonlyMap<Pair, IndexEntry['source']>;
+}
+
+/** A record that the network has made, B = 1: arrays by the names of the layout's parts, freed by whoever writes it. */
+interface Made {
+  record: Wanted;
+  source: IndexEntry['source'];
+  parts: Record<string, Tensor>;
+}
+
+/**
+ * Makes what is missing of a list of records.
+ *
+ * A record's last bits depend on the images that go through the network with its own. These are given by its place in the
+ * list: the group of `passSize` records that it falls into. Where only some of a group are missing all of it goes through
+ * the network, and the missing ones are written: they are what they would have been.
+ */
+export class FillPass {
+  readonly made: IndexEntry[] = [];
+  bytes = 0;
+  readonly forecast: Forecast;
+  readonly #passes: Passes;
+  #writer: CacheWriterHandle | undefined;
+  #file = -1;
+  #fileEnd = 0;
+  #syncedAt = performance.now();
+
+  private constructor(
+    private readonly model: SegmentationModel,
+    private readonly folder: CacheFolder,
+    private readonly wanted: readonly Wanted[],
+    private readonly missing: ReadonlySet<Wanted>,
+    private readonly options: FillOptions,
+  ) {
+    this.forecast = new Forecast(missing.size);
+    const { imageSize } = folder.key;
+    const passSize = folder.form?.passSize ?? options.passSize;
+    this.#passes = Passes.of(model, { width: imageSize, height: imageSize }, { ...options, passSize });
+    if (folder.form) this.#keepPassSize();
+  }
+
+  /** Images that go through the network together. */
+  get passSize(): number {
+    return this.#passes.size;
+  }
+
+  #keepPassSize(): void {
+    this.#passes.keep(
+      `The records of the cache in ${this.folder.path} come from passes of ${this.passSize} images: for smaller ones ` +
+        'remove it, or give another folder by --cache.',
+    );
+  }
+
+  /** Takes the folder's lock, and sweeps what an earlier, stopped pass left behind whole records. */
+  static async begin(
+    folder: CacheFolder,
+    whole: ReadonlyMap<string, IndexEntry>,
+    wanted: readonly Wanted[],
+    missing: ReadonlySet<Wanted>,
+    options: FillOptions,
+  ): Promise<FillPass> {
+    refuseOtherPassSize(folder, missing.size, options);
+    const writer = await takeLock(folder);
+    let model: SegmentationModel | undefined;
+    try {
+      if (writer) await folder.tidy(folder.form!, whole);
+      model = await options.loadModel();
+      const pass = new FillPass(model, folder, wanted, missing, options);
+      pass.#writer = writer;
+      return pass;
+    } catch (error) {
+      model?.dispose();
+      if (writer) engine().dispose(writer);
+      throw error;
+    }
+  }
+
+  async run(): Promise<void> {
+    const { prefetch: images, signal, onProgress } = this.options;
+    const { missing, forecast } = this;
+    // Halves of such a group are the groups of half the size.
+    const { size } = this.#passes;
+    const groups = groupsOf(this.wanted, size).filter((group) => group.some((each) => missing.has(each)));
+    const ahead = Math.ceil(images / size);
+    const concurrency = Math.min(ahead, availableParallelism());
+    const load = (records: Wanted[]) => this.#prepare(records);
+    let writing: Promise<void> = Promise.resolve();
+    try {
+      for await (using prepared of prefetch(groups, load, { ahead, concurrency, signal }))
+        for (let first = 0, count = 0; first < prepared.records.length; first += count) {
+          signal?.throwIfAborted();
+          const made = await this.#passes.take((most) => {
+            count = Math.min(most, prepared.records.length - first);
+            return this.#make(prepared, first, count);
+          });
+          this.#keepPassSize();
+          await writing;
+          writing = this.#write(made);
+          writing.catch(() => {});
+          const before = forecast.done;
+          forecast.add(made.length);
+          for (let done = before + 1; done <= forecast.done; done++)
+            onProgress?.({ phase: 'fill', done, total: missing.size });
+          if (forecast.isDue) {
+            await writing;
+            await this.#tellForecast();
+          }
+        }
+    } finally {
+      await writing;
+    }
+  }
+
+  async #prepare(records: Wanted[]): Promise<Prepared> {
+    const { imageSize, views } = this.folder.key;
+    const missing = records.filter((record) => this.missing.has(record));
+    const [samples, sources] = await Promise.all([
+      ofPairs(records, ({ dataset, index }) => dataset.load(index)),
+      ofPairs(missing, ({ pair }) => sourceOf(pair)),
+    ]);
+    const augmentations = records.map(({ split, name, view }) =>
+      split === 'train' ? viewAugmentation(views, name, view) : noAugmentation,
+    );
+    const options = { width: imageSize, height: imageSize, augmentations };
+    const pixels = records.map(({ pair }) => samples.get(pair)!.image);
+    const classes = records.map(({ pair }) => samples.get(pair)!.label);
+    const { device } = this.model;
+    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device }));
+    const labels = Tensor.wrap(await engine().prepareLabels(classes, { ...options, device: 'cpu' }));
+    const dispose = () => {
+      images.dispose();
+      labels.dispose();
+    };
+    return { records, images, labels, sources, [Symbol.dispose]: dispose };
+  }
+
+  /** Runs the network on some of the images; the missing records of these. */
+  async #make(prepared: Prepared, first: number, count: number): Promise<Made[]> {
+    using images = prepared.images.slice(first, count);
+    const outputs: Record<string, Tensor> = {};
+    if (this.folder.key.contents === 'features') outputs['features'] = await this.model.features(images);
+    else {
+      const { queries, masks } = await this.model.decode(images);
+      Object.assign(outputs, { queries, masks });
+    }
+    const made = prepared.records.slice(first, first + count).flatMap((record, i) => {
+      if (!this.missing.has(record)) return [];
+      const source = prepared.sources.get(record.pair)!;
+      const parts: Record<string, Tensor> = {};
+      for (const [name, tensor] of Object.entries(outputs)) parts[name] = tensor.slice(i, 1);
+      parts['labels'] = prepared.labels.slice(first + i, 1);
+      return [{ record, source, parts }];
+    });
+    for (const tensor of Object.values(outputs)) tensor.dispose();
+    return made;
+  }
+
+  async #write(made: readonly Made[]): Promise<void> {
+    const { folder } = this;
+    try {
+      for (const { record, source, parts } of made) {
+        const written = await this.#append(parts, record.dataset.classSet.classes.length);
+        const { split, name, view } = record;
+        const entry = { split, name, view, file: this.#file, ...written, source };
+        await appendIndex(folder.indexPath, folder.id, [entry]);
+        this.made.push(entry);
+      }
+    } finally {
+      for (const { parts } of made) for (const part of Object.values(parts)) part.dispose();
+    }
+    if (performance.now() - this.#syncedAt < syncMilliseconds) return;
+    await engine().syncShard(this.#writer!);
+    this.#syncedAt = performance.now();
+  }
+
+  async #append(
+    parts: Record<string, Tensor>,
+    classes: number,
+  ): Promise<{ offset: number; checksum: string; classPixels: number[] }> {
+    if (!this.#writer) {
+      const form = { layout: layoutOf(parts, this.folder.key.dtype), passSize: this.passSize };
+      this.#writer = engine().createCacheWriter(form.layout, this.folder.id, this.folder.file('lock'));
+      await this.folder.tidy(form, new Map());
+    }
+    const { recordBytes } = this.folder;
+    const { fileBytes = defaultFileBytes } = this.options;
+    if (this.#file < 0) await this.#openLastFile(fileBytes);
+    else if (this.#fileEnd + recordBytes > fileBytes) await this.#openFile(this.#file + 1, 0);
+    const handles = Object.fromEntries(Object.entries(parts).map(([name, { handle }]) => [name, handle]));
+    const [written] = await engine().appendRecords(this.#writer, handles, classes);
+    this.#fileEnd = written!.offset + recordBytes;
+    this.bytes += recordBytes;
+    return written!;
+  }
+
+  /** Goes on with the last file where that has room; else begins a new one. */
+  async #openLastFile(fileBytes: number): Promise<void> {
+    const { ends, recordBytes } = this.folder;
+    const last = Math.max(-1, ...ends.keys());
+    const end = ends.get(last);
+    if (end !== undefined && end + recordBytes <= fileBytes) await this.#openFile(last, end);
+    else await this.#openFile(last + 1, 0);
+  }
+
+  async #openFile(number: number, end: number): Promise<void> {
+    this.#file = number;
+    this.#fileEnd = end;
+    await engine().openShard(this.#writer!, this.folder.recordFile(number), end);
+  }
+
+  /** Size and time of the whole pass; refuses it where the disk has no room. */
+  async #tellForecast(): Promise<void> {
+    const { folder, missing, made } = this;
+    const lineBytes = Math.max(...made.map((entry) => JSON.stringify(entry).length + 18));
+    const bytes = missing.size * (folder.recordBytes + lineBytes);
+    const forecast = this.forecast.make(bytes);
+    this.options.onForecast?.(forecast);
+    const { bavail, bsize } = await statfs(folder.path);
+    const remaining = bytes * (1 - this.forecast.done / missing.size);
+    if (remaining <= bavail * bsize) return;
+    throw new DinoSegError(
+      'DISK_FULL',
+      `The cache in ${folder.path} needs another ${gigabytes(remaining)}; ${gigabytes(bavail * bsize)} are free. ` +
+        'Free some space, give another folder by --cache, or store less (--cache-dtype uint8, fewer --views).',
+    );
+  }
+
+  async end(): Promise<void> {
+    this.model.dispose();
+    if (!this.#writer) return;
+    try {
+      await engine().syncShard(this.#writer);
+    } finally {
+      engine().dispose(this.#writer);
+    }
+  }
+}
+
+/** What `read` gives for each pair of the records, once a pair: views have it in common. */
+async function ofPairs<T>(
+  records: readonly Wanted[],
+  read: (record: Wanted) => Promise<T>,
+): Promise<Map<Pair, T>> {
+  const byPair = new Map(records.map((record) => [record.pair, record]));
+  const reading = async ([pair, record]: [Pair, Wanted]) => [pair, await read(record)] as const;
+  return new Map(await Promise.all([...byPair].map(reading)));
+}
+
+/** Records that are made in groups of one size cannot go on in those of another. */
+function refuseOtherPassSize({ form, path }: CacheFolder, missing: number, { passSize }: FillOptions): void {
+  if (!form || passSize === undefined || passSize === null || passSize === form.passSize) return;
+  throw new DinoSegError(
+    'CACHE',
+    `The cache in ${path} was begun with ${form.passSize} images in a pass of the network, which its records follow from ` +
+      `to the last bit; ${passSize} are asked for, and ${missing} records are still to be made. Leave --pass-size out to ` +
+      'go on, or give another folder by --cache.',
+  );
+}
+
+/** Undefined for a new cache, whose layout the first image tells. */
+export async function takeLock(folder: CacheFolder): Promise<CacheWriterHandle | undefined> {
+  try {
+    await mkdir(folder.path, { recursive: true });
+  } catch (cause) {
+    throw writeError(folder.path, cause);
+  }
+  return folder.layout
+    ? engine().createCacheWriter(folder.layout, folder.id, folder.file('lock'))
+    : undefined;
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+function layoutOf(parts: Record<string, Tensor>, dtype: CacheDtype): RecordPart[] {
+  const float = dtype === 'float32' ? 'float32' : 'bfloat16';
+  const dtypes: Record<string, RecordPart['dtype']> = {
+    queries: float,
+    masks: dtype,
+    features: float,
+    labels: 'uint8',
+  };
+  return Object.entries(parts).map(([name, { shape }]) => ({
+    name,
+    shape: shape.slice(1),
+    dtype: dtypes[name]!,
+  }));
+}

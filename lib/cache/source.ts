@@ -1,0 +1,28 @@
+/** The files that a record was made from. */
+import { stat } from 'node:fs/promises';
+import type { Pair } from '../data/layout.js';
+import { engine } from '../native/engine.js';
+import type { IndexEntry } from './index-file.js';
+
+/** Whether a record was made from the files as they are now. */
+export async function isCurrent({ source }: IndexEntry, pair: Pair): Promise<boolean> {
+  const files = [pair.image, pair.label];
+  const stats = await Promise.all(files.map((file) => stat(file)));
+  for (const [i, { size, mtimeMs }] of stats.entries()) {
+    if (size !== source.sizes[i]) return false;
+    if (mtimeMs === source.times[i]) continue;
+    if ((await engine().contentDigest(files[i]!)) !== source.digests[i]) return false;
+  }
+  return true;
+}
+
+/** What tells the files of now from later ones. */
+export async function sourceOf(pair: Pair): Promise<IndexEntry['source']> {
+  const [image, label] = await Promise.all([stat(pair.image), stat(pair.label)]);
+  const digests = await Promise.all([pair.image, pair.label].map((file) => engine().contentDigest(file)));
+  return {
+    sizes: [image.size, label.size],
+    times: [image.mtimeMs, label.mtimeMs],
+    digests: [digests[0]!, digests[1]!],
+  };
+}

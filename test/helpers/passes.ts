@@ -1,0 +1,62 @@
+/** Passes of a network that are watched, and run out of memory. */
+import type { Test } from 'tap';
+import { DinoSegError } from '../../lib/errors.js';
+import { Passes } from '../../lib/model/pass-size.js';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import type { Tensor } from '../../lib/model/tensor.js';
+
+const { prototype } = SegmentationModel;
+const methodOf = (name: 'decode' | 'segmentBatch') =>
+  Object.getOwnPropertyDescriptor(prototype, name)!.value as unknown;
+const decode = methodOf('decode') as SegmentationModel['decode'];
+const segmentBatch = methodOf('segmentBatch') as SegmentationModel['segmentBatch'];
+
+/** Lets a size be chosen as on a GPU that has memory for it. */
+export function chooseSize(t: Test, size: number): void {
+  const { of } = Passes;
+  t.intercept(Passes, 'of', {
+    value: (...[model, input, options]: Parameters<typeof Passes.of>) =>
+      typeof options.passSize === 'number'
+        ? of.call(Passes, model, input, options)
+        : new Passes(size, { mayHalve: true, onLog: options.onLog }),
+  });
+}
+
+/**
+ * Notes the images of every `decode`, which finds memory for so many; `from`: for those from this call on, counted from 0.
+ */
+export function watchDecode(t: Test, room = Infinity, from = 0): number[] {
+  const seen: number[] = [];
+  t.intercept(prototype, 'decode', {
+    value: async function (this: SegmentationModel, images: Tensor) {
+      const [count] = images.shape;
+      seen.push(count!);
+      if (seen.length > from && count! > room)
+        throw new DinoSegError('OUT_OF_MEMORY', 'Running the network took more memory than there is');
+      return decode.call(this, images);
+    },
+  });
+  return seen;
+}
+
+/** Notes images and `passSize` of every `segmentBatch`, which finds memory for so many images or windows. */
+export function watchSegment(t: Test, room = Infinity): [images: number, passSize: number][] {
+  const seen: [number, number][] = [];
+  t.intercept(prototype, 'segmentBatch', {
+    value: async function (this: SegmentationModel, ...[images, options]: Parameters<typeof segmentBatch>) {
+      const { mode, passSize = 1 } = options!;
+      seen.push([images.length, passSize]);
+      if ((mode === 'slide' ? passSize : images.length) > room)
+        throw new DinoSegError('OUT_OF_MEMORY', 'Running the network took more memory than there is');
+      return segmentBatch.call(this, images, options);
+    },
+  });
+  return seen;
+}
+
+/** Share of pixels of the same class. */
+export function agreement(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let same = 0;
+  for (let i = 0; i < a.length; i++) same += Number(a[i] === b[i]);
+  return a.length === b.length ? same / a.length : 0;
+}
