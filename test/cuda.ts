@@ -1,6 +1,7 @@
 /** What must hold on a CUDA device as well; skips where none answers. */
 import t, { type Test } from 'tap';
 import { ClassHead } from '../lib/model/class-head.js';
+import { Passes } from '../lib/model/pass-size.js';
 import { SegmentationModel } from '../lib/model/segmentation-model.js';
 import { Tensor } from '../lib/model/tensor.js';
 import { engine } from '../lib/native/engine.js';
@@ -8,14 +9,12 @@ import type { NetworkPrecision } from '../lib/native/surface.js';
 import { close, relativeError } from './helpers/close.js';
 import { formulaOutputs, formulaTensor } from './helpers/formula.js';
 import { writeFormulaModel } from './helpers/network.js';
+import { agreement } from './helpers/passes.js';
 import { createRandom } from './helpers/random-values.js';
+import { picture } from './helpers/tiny-network.js';
 
 const skip = engine().info().cudaAvailable ? false : 'no CUDA device answers';
 const device = 'cuda';
-
-function share(a: Uint8Array, b: Uint8Array): number {
-  return a.reduce((count, value, i) => count + Number(value === b[i]), 0) / a.length;
-}
 
 for (const [name, shape] of [
   ['seg-swiglu', [1, 3, 64, 96]],
@@ -110,8 +109,8 @@ t.test('a class map from CUDA is the one from the CPU', { skip }, async (t) => {
       maps_.push((await model.segment(image, { mode, imageSize: 96, scoring: 'ade20k' })).data);
     maps.push(maps_);
   }
-  t.ok(share(maps[0]![0]!, maps[1]![0]!) > 0.999, 'whole');
-  t.ok(share(maps[0]![1]!, maps[1]![1]!) > 0.999, 'sliding windows');
+  t.ok(agreement(maps[0]![0]!, maps[1]![0]!) > 0.999, 'whole');
+  t.ok(agreement(maps[0]![1]!, maps[1]![1]!) > 0.999, 'sliding windows');
 });
 
 t.test('prepared images are on the device asked for, with the same values', { skip }, async (t) => {
@@ -132,6 +131,25 @@ t.test('a CUDA device that is not there is an error, never another device', asyn
   await t.rejects(SegmentationModel.load('any.pt', { device: 'cuda:99' }), { code: 'DEVICE' });
   t.throws(() => ClassHead.create({ hidden: 4, classes: 2, device: 'cuda:99' }), { code: 'DEVICE' });
 });
+
+t.test(
+  'passes take several images by themselves, whose class maps are those of single ones',
+  { skip },
+  async (t) => {
+    using model = await SegmentationModel.load(await writeFormulaModel(t.testdir()), { device });
+    t.equal(Passes.of(model, { width: 64, height: 64 }, {}).size, 8, 'a small network');
+    const vast = { ...model, device: model.device, width: 1e6 };
+    t.equal(Passes.of(vast, { width: 4096, height: 4096 }, {}).size, 1, 'a vast one');
+    const images = [picture(90, 70), picture(64, 64), picture(40, 130)];
+    for (const mode of ['whole', 'slide'] as const) {
+      const together = await model.segmentBatch(images, { mode, imageSize: 64, passSize: 3 });
+      for (const [i, image] of images.entries()) {
+        const alone = await model.segment(image, { mode, imageSize: 64 });
+        t.ok(agreement(together[i]!.data, alone.data) > 0.999, `${mode}, image ${i}`);
+      }
+    }
+  },
+);
 
 t.test('passes that are repeated as graphs give what ordinary ones give, by size', { skip }, async (t) => {
   const path = await writeFormulaModel(t.testdir());

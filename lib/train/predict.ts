@@ -59,8 +59,8 @@ export interface PredictResult {
  * (see README.md).
  *
  * @param inputs paths of images; folders stand for the images in them.
- * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images that cannot be
- *   read are listed in the result instead.
+ * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
+ *   that cannot be read are listed in the result instead.
  */
 export async function predict(
   model: SegmentationModel,
