@@ -145,18 +145,21 @@ if (isCuda) {
     return { loaded: held.length, error };
   });
   await step('training without room', async () => {
-    const side = 4096;
+    const side = 2048; // its scores take 0.4 GB
     const decoded = await segmenter.model.decode(await images(1));
     const labels = Tensor.wrap(
       await e.toDevice(Tensor.from(new Uint8Array(side * side), [1, side, side]).handle, device),
     );
     const held = [];
-    const error = await refused(async () => {
-      for (;;)
-        held.push(
-          Tensor.wrap(await e.toDevice(Tensor.from(new Float32Array(2 ** 28), [2 ** 28]).handle, device)),
-        );
-    });
+    const fill = (values) =>
+      refused(async () => {
+        for (;;)
+          held.push(
+            Tensor.wrap(await e.toDevice(Tensor.from(new Float32Array(values), [values]).handle, device)),
+          );
+      });
+    await fill(2 ** 28);
+    const error = await fill(2 ** 25); // 134 MB
     const { loss } = await segmenter.head
       .accumulate(decoded, labels)
       .catch((cause) => ({ loss: `${cause.code}` }));

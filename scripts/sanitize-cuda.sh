@@ -6,6 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?"usage: scripts/sanitize-cuda.sh FOLDER [tool…]"}
 shift
+# All files at once, and slowly: they are not to be timed out.
+export TAP_TIMEOUT=0
 tools=("$@")
 [ $# -eq 0 ] && tools=(memcheck racecheck)
 mkdir -p "$folder"

@@ -7,6 +7,7 @@
 #include "core/dense_scores.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "ops/class_map.h"
 
 namespace dinov3_seg {
 namespace {
@@ -176,7 +177,7 @@ Napi::Value class_map_of(const Napi::CallbackInfo& info) {
                   scoring]() -> Finish {
                    const DenseScores scores(head->forward(decoded.queries), decoded.masks.to(head->device()),
                                             scoring);
-                   const at::Tensor map = scores.class_map(height, width);
+                   const at::Tensor map = class_map(scores, height, width);
                    return [map](Napi::Env env) { return wrap_tensor(env, map); };
                  });
 }

@@ -7,6 +7,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/linear_probe.h"
+#include "ops/class_map.h"
 #include "ops/ops.h"
 
 namespace dinov3_seg {
@@ -58,7 +59,7 @@ Napi::Value probe_class_map(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::model,
       [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]), width, height]() -> Finish {
-        const at::Tensor map = DenseScores(probe->scores(features)).class_map(height, width);
+        const at::Tensor map = class_map(DenseScores(probe->scores(features)), height, width);
         return [map](Napi::Env env) { return wrap_tensor(env, map); };
       });
 }

@@ -89,8 +89,8 @@ at::Tensor DenseScores::resized(int64_t height, int64_t width) const {
   return finish(at::upsample_bilinear2d(source_, {height, width}, false));
 }
 
-template <typename Use>
-void DenseScores::each_band(int64_t height, int64_t width, Use use) const {
+void DenseScores::each_band(int64_t height, int64_t width,
+                            const std::function<void(int64_t, const at::Tensor&)>& use) const {
   const int64_t per_row = source_.size(0) * std::max(source_.size(1), classes()) * width;
   const int64_t band =
       std::clamp<int64_t>(band_elements(source_.device()) / std::max<int64_t>(per_row, 1), 1, height);
@@ -98,15 +98,6 @@ void DenseScores::each_band(int64_t height, int64_t width, Use use) const {
     check_cancelled();
     use(first, finish(resize_rows(source_, height, width, first, std::min(band, height - first))));
   }
-}
-
-at::Tensor DenseScores::class_map(int64_t height, int64_t width) const {
-  if (classes() > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", classes());
-  at::Tensor map = at::empty({source_.size(0), height, width}, source_.options().dtype(at::kByte));
-  each_band(height, width, [&](int64_t first, const at::Tensor& scores) {
-    map.slice(1, first, first + scores.size(2)).copy_(scores.argmax(1));
-  });
-  return map;
 }
 
 at::Tensor DenseScores::on_host(int64_t height, int64_t width) const {

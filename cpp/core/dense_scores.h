@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace dinov3_seg {
@@ -39,25 +40,28 @@ class DenseScores {
   /// Those of one image alone, in the same memory.
   DenseScores image(int64_t index) const;
 
+  c10::Device device() const { return source_.device(); }
+
   /// K'.
   int64_t classes() const { return query_classes_.defined() ? query_classes_.size(2) : source_.size(1); }
 
   /// Bilinear, align_corners false: B×K'×height×width float32. Holds all of it in memory: for crops and
-  /// tests; class_map is the way for large images.
+  /// tests; each_band is the way for large images.
   at::Tensor resized(int64_t height, int64_t width) const;
 
-  /// Best class of each pixel: B×height×width uint8 on the device of the scores. Works in bands of rows, so
-  /// that memory stays bounded at any image size. Throws SHAPE for more than 255 classes.
-  at::Tensor class_map(int64_t height, int64_t width) const;
+  /// Calls `use(first row, resized() of a band of rows)` from top to bottom, so that memory stays bounded at
+  /// any image size.
+  void each_band(int64_t height, int64_t width,
+                 const std::function<void(int64_t, const at::Tensor&)>& use) const;
+
+  /// B×K'×h×w where resizing is all that is left to do; undefined where it is not.
+  at::Tensor grid_scores() const { return query_classes_.defined() ? at::Tensor() : source_; }
 
   /// resized() on the CPU, made in bands of rows. Throws SHAPE where it would take more than 2 GiB.
   at::Tensor on_host(int64_t height, int64_t width) const;
 
  private:
   at::Tensor finish(const at::Tensor& resized) const;
-  /// Calls `use(first row, scores B×K'×rows×width)` from top to bottom.
-  template <typename Use>
-  void each_band(int64_t height, int64_t width, Use use) const;
 
   at::Tensor source_;         // B×K'×h×w scores, or B×Q×h×w mask logits
   at::Tensor query_classes_;  // B×Q×K' where source_ are mask logits

@@ -74,10 +74,10 @@ at::Tensor color_jitter(const at::Tensor& image, const Jitter& jitter) {
 }
 
 at::Tensor normalize_image(const at::Tensor& image) {
-  const at::Tensor mean = at::tensor({0.485, 0.456, 0.406}, at::kFloat).view({3, 1, 1}).to(image.device());
-  const at::Tensor deviation =
-      at::tensor({0.229, 0.224, 0.225}, at::kFloat).view({3, 1, 1}).to(image.device());
-  return (image - mean) / deviation;
+  const auto channels = [&](const std::array<double, 3>& values) {
+    return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({3, 1, 1}).to(image.device());
+  };
+  return (image - channels(imagenet_mean)) / channels(imagenet_std);
 }
 
 at::Tensor to_rgb(const at::Tensor& pixels) {

@@ -9,6 +9,9 @@
 
 namespace dinov3_seg {
 
+/// Mean and standard deviation of ImageNet's channels (red, green, blue) in 0…1.
+inline constexpr std::array<double, 3> imagenet_mean{0.485, 0.456, 0.406}, imagenet_std{0.229, 0.224, 0.225};
+
 /// Colour jitter with torchvision's meaning. `order` permutes 0 brightness, 1 contrast, 2 saturation, 3 hue.
 struct Jitter {
   std::array<int, 4> order;

@@ -11,6 +11,8 @@
 #include "core/error.h"
 #include "core/image_ops.h"
 #include "core/job_control.h"
+#include "ops/class_map.h"
+#include "ops/network_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -95,12 +97,17 @@ at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const Segme
   return map;
 }
 
+/// A network's input 3×height×width.
+at::Tensor prepared(const at::Tensor& pixels, c10::Device device, int64_t height, int64_t width) {
+  return prepare_pixels(to_rgb(pixels.to(device)), height, width, imagenet_mean, imagenet_std);
+}
+
 /// Of whole images at the network's input size.
 DenseScores score_whole(const ImageScorer& scorer, const std::vector<at::Tensor>& pixels,
                         const SegmentOptions& options) {
   std::vector<at::Tensor> images;
   for (const at::Tensor& each : pixels)
-    images.push_back(prepare_image(to_rgb(each.to(scorer.device)), options.height, options.width, {}));
+    images.push_back(prepared(each, scorer.device, options.height, options.width));
   return scorer.scores(at::stack(images));
 }
 
@@ -113,8 +120,7 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
       std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
   const int64_t work_width =
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor rgb = to_rgb(pixels.to(scorer.device));
-  const at::Tensor map = slide(scorer, prepare_image(rgb, work_height, work_width, {}), options);
+  const at::Tensor map = slide(scorer, prepared(pixels, scorer.device, work_height, work_width), options);
   return prepare_label(map, height, width, false).cpu();
 }
 
@@ -145,7 +151,7 @@ std::vector<at::Tensor> segment(const ImageScorer& scorer, const std::vector<at:
     const DenseScores scores = score_whole(scorer, pixels, options);
     for (size_t i = 0; i < pixels.size(); ++i) {
       const DenseScores own = scores.image(static_cast<int64_t>(i));
-      maps.push_back(own.class_map(pixels[i].size(0), pixels[i].size(1))[0].cpu());
+      maps.push_back(class_map(own, pixels[i].size(0), pixels[i].size(1))[0].cpu());
       report_progress(i + 1, pixels.size());
     }
     return maps;

@@ -41,7 +41,7 @@ t.test('a result too large for any address space is OUT_OF_MEMORY, and the head 
   using head = ClassHead.create({ hidden: model.hidden, classes: 3 });
   using images = Tensor.from(new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
   using decoded = await model.decode(images);
-  const map = (width: number, height: number) => head.classMap(decoded, { width, height, scoring: 'recipe' });
+  const map = (width: number, height: number) => head.classMap(decoded, { width, height, scoring: 'ade20k' });
   await t.rejects(map(2 ** 25, 2 ** 24), {
     code: 'OUT_OF_MEMORY',
     message: /allocate 562949953421312 bytes/,

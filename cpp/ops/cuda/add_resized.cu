@@ -1,5 +1,5 @@
-// x + a resized map: a thread takes a pack of channels of a few pixels side by side, and reads a column of the
-// map's grid once for all of them that lie beside it.
+// x + a resized map: a thread takes a pack of channels of a few pixels side by side, and reads a column of
+// the map's grid once for all of them that lie beside it.
 #include "ops/cuda/between.cuh"
 #include "ops/cuda/values.cuh"
 

@@ -13,7 +13,8 @@ int runs_of_a_row(const Level& level) { return (level.width + run - 1) / run; }
 
 int64_t runs_of_an_image(const DepthwiseArguments& in) {
   int64_t runs = 0;
-  for (int i = 0; i < in.levels; ++i) runs += static_cast<int64_t>(in.level[i].height) * runs_of_a_row(in.level[i]);
+  for (int i = 0; i < in.levels; ++i)
+    runs += static_cast<int64_t>(in.level[i].height) * runs_of_a_row(in.level[i]);
   return runs;
 }
 
@@ -26,7 +27,8 @@ __device__ __forceinline__ float gelu(float x) { return 0.5F * x * (1.0F + erff(
 __device__ __forceinline__ double gelu(double x) { return 0.5 * x * (1.0 + erf(x * 0.70710678118654752)); }
 
 template <typename T, int count>
-__global__ void __launch_bounds__(threads) depthwise_kernel(DepthwiseArguments in, unsigned runs, unsigned blocks) {
+__global__ void __launch_bounds__(threads)
+    depthwise_kernel(DepthwiseArguments in, unsigned runs, unsigned blocks) {
   using Real = Wide<T>;
   const int channel = static_cast<int>(blockIdx.x % blocks * threads + threadIdx.x) * count;
   auto place = static_cast<int>(blockIdx.x / blocks % runs);
@@ -84,7 +86,8 @@ int64_t depthwise_blocks(const DepthwiseArguments& in) {
 
 void depthwise_gelu(const DepthwiseArguments& in, cudaStream_t stream) {
   const auto grid = static_cast<unsigned>(depthwise_blocks(in));
-  const auto runs = static_cast<unsigned>(runs_of_an_image(in)), blocks = static_cast<unsigned>(blocks_of_a_run(in));
+  const auto runs = static_cast<unsigned>(runs_of_an_image(in)),
+             blocks = static_cast<unsigned>(blocks_of_a_run(in));
   with_kind(in.kind, [&](auto type) {
     using T = typename decltype(type)::Value;
     if (in.vectors)

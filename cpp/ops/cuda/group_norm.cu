@@ -1,5 +1,6 @@
 // Group norm of tokens, in three steps: mean and squares of chunks of tokens, the statistics of a group from
-// those of its chunks, and the norm. Chunks are of one size whatever the device, so that the bits are as well.
+// those of its chunks, and the norm. Chunks are of one size whatever the device, so that the bits are as
+// well.
 #include <type_traits>
 
 #include "ops/cuda/reduce.cuh"
@@ -87,7 +88,8 @@ __global__ void __launch_bounds__(threads) norm_kernel(GroupNormArguments in, un
   for (int t = 0; t < tokens_a_block; ++t) {
     const int64_t token = static_cast<int64_t>(stretch) * tokens_a_block + t;
     if (token >= in.tokens) return;
-    const auto x = load_pack<count>(static_cast<const T*>(in.x) + image * in.image + token * in.token + channel);
+    const auto x =
+        load_pack<count>(static_cast<const T*>(in.x) + image * in.image + token * in.token + channel);
     Pack<Real, count> out;
 #pragma unroll
     for (int i = 0; i < count; ++i) {
@@ -119,7 +121,8 @@ int64_t group_norm_blocks(const GroupNormArguments& in) {
 void group_norm_tokens(const GroupNormArguments& in, cudaStream_t stream) {
   const auto chunks = static_cast<unsigned>(group_norm_chunks(in.tokens));
   const auto groups = static_cast<unsigned>(in.batch * in.groups);
-  const auto grid = static_cast<unsigned>(norm_blocks(in)), blocks = static_cast<unsigned>(blocks_of_a_token(in));
+  const auto grid = static_cast<unsigned>(norm_blocks(in)),
+             blocks = static_cast<unsigned>(blocks_of_a_token(in));
   with_kind(in.kind, [&](auto type) {
     using T = typename decltype(type)::Value;
     const auto run = [&](auto count) {

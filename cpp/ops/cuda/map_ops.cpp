@@ -40,7 +40,8 @@ at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y
   const at::Tensor y = dense_from(narrow_y ? given_y : given_y.to(type), 3);
   const at::Tensor scale = given_scale ? given_scale->to(type).contiguous() : at::Tensor();
   const at::Tensor shift = given_shift ? given_shift->to(type).contiguous() : at::Tensor();
-  const at::Tensor out = at::empty(x.sizes(), x.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
+  const at::Tensor out =
+      at::empty(x.sizes(), x.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
   cuda::AddResizedArguments in{};
   in.batch = x.size(0);
   in.height = narrow(x.size(1));
@@ -81,8 +82,8 @@ at::Tensor group_norm_tokens_cuda(const at::Tensor& given_x, int64_t groups, con
   in.groups = narrow(groups);
   in.kind = kind_of(x.scalar_type());
   // A pack of channels has to be of one group.
-  in.vectors = has_vectors(x) && is_whole(x, {x.size(2) / groups}) && is_aligned(weight) && is_aligned(bias) &&
-               is_aligned(out);
+  in.vectors = has_vectors(x) && is_whole(x, {x.size(2) / groups}) && is_aligned(weight) &&
+               is_aligned(bias) && is_aligned(out);
   in.relu = relu;
   in.x = x.const_data_ptr();
   in.image = x.stride(0);
@@ -99,8 +100,8 @@ at::Tensor group_norm_tokens_cuda(const at::Tensor& given_x, int64_t groups, con
   return out;
 }
 
-at::Tensor depthwise_gelu_cuda(const at::Tensor& given_x, at::IntArrayRef sizes, const at::Tensor& given_weight,
-                               const at::Tensor& given_bias) {
+at::Tensor depthwise_gelu_cuda(const at::Tensor& given_x, at::IntArrayRef sizes,
+                               const at::Tensor& given_weight, const at::Tensor& given_bias) {
   check_depthwise(given_x, sizes, given_weight, given_bias);
   const c10::cuda::CUDAGuard guard(given_x.device());
   const at::Tensor x = dense_from(given_x, 2);

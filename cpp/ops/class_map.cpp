@@ -1,0 +1,22 @@
+#include "ops/class_map.h"
+
+#include <ATen/ATen.h>
+
+#include "core/error.h"
+#include "ops/network_ops.h"
+
+namespace dinov3_seg {
+
+at::Tensor class_map(const DenseScores& scores, int64_t height, int64_t width) {
+  if (scores.classes() > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", scores.classes());
+  const at::Tensor grid = scores.grid_scores();
+  if (grid.defined()) return argmax_resized(grid, height, width);
+  const at::Tensor map =
+      at::empty({scores.images(), height, width}, at::dtype(at::kByte).device(scores.device()));
+  scores.each_band(height, width, [&](int64_t first, const at::Tensor& band) {
+    map.slice(1, first, first + band.size(2)).copy_(band.argmax(1));
+  });
+  return map;
+}
+
+}  // namespace dinov3_seg
