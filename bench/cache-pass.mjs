@@ -86,10 +86,10 @@ const report = {
   images: Number(count),
   rows: [],
 };
-for (const passSize of isCuda ? [1, 8] : [1]) {
+for (const passSize of isCuda ? [8, 1] : [1]) {
   const bare = await forwardRate(passSize);
   const { made, seconds } = await makeCache({
-    ...{ model: at('network.pt'), data: at('data'), imageSize: size, device, passSize },
+    ...{ model: at('network.pt'), data: at('data'), imageSize: size, flip: 0, device, passSize },
     ...{ cache: at(`cache${passSize}`), out: at('unused') },
   });
   const filled = made / seconds;

@@ -21,10 +21,11 @@ bench() { # seconds, file, script, arguments…
   fi
 }
 
-bench 60 network-ops.txt network-ops.mjs cuda
-bench 30 score-loss.txt score-loss.mjs cuda
-bench 170 forward.json forward.mjs cuda dinov3_vit7b16_ade20k_m2f "$rate" truth
-bench 120 seven-billion.json seven-billion.mjs "" dinov3_vit7b16_ade20k_m2f cuda 40
-bench 90 load.json load.mjs cuda dinov3_vit7b16_ade20k_m2f bfloat16
-bench 100 train.txt train.mjs cuda 512 "$bandwidth"
+bench 40 network-ops.txt network-ops.mjs cuda
+bench 20 score-loss.txt score-loss.mjs cuda
+bench 110 forward.json forward.mjs cuda dinov3_vit7b16_ade20k_m2f "$rate" truth
+bench 90 seven-billion.json seven-billion.mjs "" dinov3_vit7b16_ade20k_m2f cuda 8
+bench 110 cache-pass.json cache-pass.mjs cuda dinov3_vit7b16_ade20k_m2f 500
+bench 50 load.json load.mjs cuda dinov3_vit7b16_ade20k_m2f bfloat16
+bench 60 train.txt train.mjs cuda 512 "$bandwidth"
 exit $status

@@ -83,7 +83,7 @@ await step('load', async () => {
   return { residentGB: round(process.memoryUsage().rss / 1e9) };
 });
 await step('data', async () => {
-  await writeDemoDataset(at('data'), { train: Number(images), val: 8, width: 1280, height: 720 });
+  await writeDemoDataset(at('data'), { train: Number(images), val: 4, width: 1280, height: 720 });
   return {};
 });
 const run = { model, data: at('data'), imageSize: size, epochs: 1, ...place, saveEverySeconds: 1000 };
