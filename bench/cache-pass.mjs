@@ -2,7 +2,7 @@
  * The pass that fills a cache, beside the bare forward pass: images per second from JPEG files of 1920×1080 to records on
  * disk, and of the network alone on images that are on the device. JSON.
  *   node bench/cache-pass.mjs [device] [arch] [images] [folder]
- * Draws the scenes; random weights. Default: cpu, tiny, 24 images, a new folder under the temporary one.
+ * Draws the scenes; random weights. UV_THREADPOOL_SIZE: how many files are encoded at a time. Default: cpu, tiny, 24 images, a new folder under the temporary one.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -33,8 +33,9 @@ async function writeScenes(split, files, first) {
   );
   for (const kind of ['leftImg8bit', 'gtFine'])
     mkdirSync(at(`data/${kind}/${split}/scene`), { recursive: true });
+  const labels = await Promise.all(scenes.map(({ label }) => encodePng(label, width, height, 1)));
   const write = async (i) => {
-    const { image, label } = scenes[i % scenes.length];
+    const { image } = scenes[i % scenes.length];
     const frame = `${split}/scene/${String(i).padStart(6, '0')}`;
     const light = 0.7 + 0.6 * ((i * 0.618) % 1);
     const jpeg = sharp(image.data, { raw: { width, height, channels: 3 } }).modulate({ brightness: light });
@@ -42,10 +43,7 @@ async function writeScenes(split, files, first) {
       at(`data/leftImg8bit/${frame}_leftImg8bit.jpg`),
       await jpeg.jpeg({ quality: 92 }).toBuffer(),
     );
-    await writeFile(
-      at(`data/gtFine/${frame}_gtFine_labellevel3Ids.png`),
-      await encodePng(label, width, height, 1),
-    );
+    await writeFile(at(`data/gtFine/${frame}_gtFine_labellevel3Ids.png`), labels[i % scenes.length]);
   };
   for (let i = 0; i < files; i += 32)
     await Promise.all(Array.from({ length: Math.min(32, files - i) }, (_, k) => write(i + k)));

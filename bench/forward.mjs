@@ -1,17 +1,22 @@
 /**
  * The network's forward pass: milliseconds an image, by batch size, precision and part, memory and accuracy. JSON.
- *   node bench/forward.mjs [cpu|cuda] [arch] [TFLOP/s] [truth]
+ *   node bench/forward.mjs [cpu|cuda] [arch] [TFLOP/s] [images]
  * From normalised images to the class of each pixel (dense scores, resized to 512×512, and their best class). arch: see
  * `init`; random weights. TFLOP/s: what a bfloat16 matrix product reaches, for the floor of 20 TFLOP an image of the 7B.
- * truth: also the errors against the same network in float32.
+ * images: also the errors against the same network in float32, over so many drawn scenes; the share of pixels with the same class
+ * differs by tenths of a percent from scene to scene, so that it takes hundreds to tell two precisions apart by it.
  */
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
 import { drawScene } from '../dist/demo/scenes.js';
 import { engine } from '../dist/native/engine.js';
 
-const [device = 'cpu', arch = device === 'cpu' ? 'tiny' : 'dinov3_vit7b16_ade20k_m2f', rate = '0', truth] =
-  process.argv.slice(2);
+const [
+  device = 'cpu',
+  arch = device === 'cpu' ? 'tiny' : 'dinov3_vit7b16_ade20k_m2f',
+  rate = '0',
+  truth = '0',
+] = process.argv.slice(2);
 const e = engine();
 const isCuda = device.startsWith('cuda');
 const size = arch === 'tiny' ? 128 : 512;
@@ -85,17 +90,57 @@ const report = {
   size,
   rows: [],
 };
-const outputs = {};
-async function outputsOf(model) {
-  const result = [];
-  for (let i = 0; i < 8; i++) {
+
+/** Class logits, mask logits and class map of drawn scenes, one after the other. */
+async function* outputsOf(model) {
+  for (let i = 0; i < Number(truth); i++) {
     const images = await scenes(1, 100 + i);
     const { queries, predLogits, predMasks } = await model.forward(images);
     const map = await pass(model, images);
-    result.push([await predLogits.floats(), await predMasks.floats(), (await e.tensorData(map.handle)).data]);
+    yield [await predLogits.floats(), await predMasks.floats(), (await e.tensorData(map.handle)).data];
     [images, map, queries, predLogits, predMasks].forEach((tensor) => tensor.dispose());
   }
-  return result;
+}
+
+function relative(actual, expected) {
+  let [error, norm] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    error += (actual[i] - expected[i]) ** 2;
+    norm += expected[i] ** 2;
+  }
+  return Math.sqrt(error / norm);
+}
+
+/** Mean over the scenes, and its standard error. */
+function meanOf(values) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return {
+    mean: round(mean),
+    standardError: round(Math.sqrt(squares / (values.length - 1) / values.length)),
+  };
+}
+
+/** A network's errors against the exact outputs. */
+async function errorsOf(model, exact) {
+  const errors = { predLogits: [], predMasks: [], samePixels: [] };
+  let i = 0;
+  for await (const [logits, masks, map] of outputsOf(model)) {
+    const truth = exact[i++];
+    errors.predLogits.push(relative(logits, truth[0]));
+    errors.predMasks.push(relative(masks, truth[1]));
+    errors.samePixels.push(
+      map.reduce((same, value, pixel) => same + (value === truth[2][pixel]), 0) / map.length,
+    );
+  }
+  return Object.fromEntries(Object.entries(errors).map(([name, values]) => [name, meanOf(values)]));
+}
+
+const exact = [];
+if (truth > 0) {
+  const model = await load('float32', 'reference');
+  for await (const outputs of outputsOf(model)) exact.push(outputs);
+  await model[Symbol.asyncDispose]();
 }
 
 for (const [precision, cudaGraphs] of isCuda
@@ -134,39 +179,12 @@ for (const [precision, cudaGraphs] of isCuda
         ([k, v]) => [k, round(v)],
       ),
     );
-    if (truth) outputs[precision] = await outputsOf(model);
+    if (truth > 0) row.errors = await errorsOf(model, exact);
   }
   await model[Symbol.asyncDispose]();
   report.rows.push(row);
   console.error(JSON.stringify(row));
 }
 
-if (truth) {
-  const model = await load('float32', 'reference');
-  const exact = await outputsOf(model);
-  model.dispose();
-  const relative = (actual, expected) => {
-    let [error, norm] = [0, 0];
-    for (let i = 0; i < expected.length; i++) {
-      error += (actual[i] - expected[i]) ** 2;
-      norm += expected[i] ** 2;
-    }
-    return Math.sqrt(error / norm);
-  };
-  report.errors = {};
-  for (const [precision, results] of Object.entries(outputs)) {
-    const all = results.map(([logits, masks, map], i) => [
-      relative(logits, exact[i][0]),
-      relative(masks, exact[i][1]),
-      map.reduce((same, value, pixel) => same + (value === exact[i][2][pixel]), 0) / map.length,
-    ]);
-    const mean = (column) => all.reduce((sum, row) => sum + row[column], 0) / all.length;
-    report.errors[precision] = {
-      predLogits: round(mean(0)),
-      predMasks: round(mean(1)),
-      samePixels: round(mean(2)),
-    };
-  }
-}
 console.log(JSON.stringify(report, null, 2));
 process.exit(0);

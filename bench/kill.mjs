@@ -118,7 +118,8 @@ async function killing(kind, flags, { whole } = {}) {
 }
 
 setting(`${rounds} rounds each`);
-await killing('caching', ['--data', at('few'), '--epochs', '1', '--image-size', '128']);
+// Passes of three images: kills within a group as well.
+await killing('caching', ['--data', at('few'), '--epochs', '1', '--image-size', '128', '--pass-size', '3']);
 // Enough to learn from for a state to be saved within an epoch.
 const training = ['--data', at('many'), '--image-size', '256', '--flip', '0', '--save-every-seconds', '0'];
 const whole = at('cache');
