@@ -10,7 +10,8 @@ const chosenSizes = [8, 4, 2];
 const share = 0.5;
 /**
  * What an image adds to a pass of a bfloat16 network, in float32 maps of a quarter of its size whose channels are the
- * backbone's and the decoder's width. Measured on the 7B at 512×512: 0.86 GB (docs/checks.md), 2.1 of them.
+ * backbone's and the decoder's width. Allocated by the 7B at 512×512: 0.57 GB (docs/checks.md), 1.4 of them; the rest is for
+ * what the allocator keeps and recorded passes hold.
  */
 const mapsOfImage = 2.2;
 
