@@ -24,6 +24,7 @@ export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch
 export type { JobOptions } from './native/job.js';
 export type {
   CheckpointEntry,
+  DetectorPlan,
   DType,
   Inspection,
   LossResult,
@@ -48,6 +49,14 @@ export {
   type SegmentImageOptions,
   type Stride,
 } from './model/segmentation-model.js';
+export {
+  DetectionModel,
+  type Detection,
+  type DetectionResult,
+  type DetectOptions,
+  type DetectorLoadOptions,
+} from './model/detection-model.js';
+export { coco91Names } from './data/sets/coco91.js';
 export {
   ClassHead,
   defaultStepOptions,

@@ -24,6 +24,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_checkpoints(env, exports);
   export_init(env, exports);
   export_models(env, exports);
+  export_detectors(env, exports);
   export_heads(env, exports);
   export_trained_heads(env, exports);
   export_cache(env, exports);

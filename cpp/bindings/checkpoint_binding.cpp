@@ -99,7 +99,8 @@ Napi::Value write_tensors(const Napi::CallbackInfo& info) {
   });
 }
 
-/// {name: {shape, dtype}} as a list of keys.
+}  // namespace
+
 std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what) {
   const Napi::Object table = object_argument(value, what);
   const Napi::Array names = table.GetPropertyNames();
@@ -119,10 +120,16 @@ std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what) {
   return keys;
 }
 
-}  // namespace
+ConvertOptions convert_options(const Napi::Value& value) {
+  const Napi::Object options = object_argument(value, "options");
+  const std::string dtype = string_field(options, "dtype");
+  if (dtype != "float32" && dtype != "bfloat16")
+    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+  return {{string_field(options, "backbone"), string_field(options, "head"), string_field(options, "out")},
+          dtype == "float32" ? at::kFloat : at::kBFloat16};
+}
 
-Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes) {
-  const ParameterCounts counts = count_parameters(dims, classes);
+Napi::Object backbone_dims_object(Napi::Env env, const BackboneDims& dims) {
   Napi::Object numbers = Napi::Object::New(env);
   const auto set = [&](const char* name, int64_t value) { numbers.Set(name, static_cast<double>(value)); };
   set("embedDim", dims.embed_dim);
@@ -132,6 +139,13 @@ Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t class
   numbers.Set("feedForward", dims.feed_forward == FeedForward::mlp ? "mlp" : "swiglu");
   numbers.Set("qkvBias", dims.qkv_bias);
   set("storageTokens", dims.storage_tokens);
+  return numbers;
+}
+
+Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes) {
+  const ParameterCounts counts = count_parameters(dims, classes);
+  Napi::Object numbers = backbone_dims_object(env, dims);
+  const auto set = [&](const char* name, int64_t value) { numbers.Set(name, static_cast<double>(value)); };
   set("hiddenDim", dims.hidden_dim);
   set("queries", dims.queries);
   set("encoderLayers", dims.encoder_layers);
@@ -153,21 +167,16 @@ Napi::Value plan_segmentor(const Napi::CallbackInfo& info) {
   const auto backbone = shape_table(info[0], "backbone"), head = shape_table(info[1], "head");
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
   const SegmentorDims dims = read_dims(backbone, head);
-  check_keys("backbone", backbone_keys(dims), backbone);
-  check_keys("head", head_keys(dims), head);
+  check_keys("backbone", "segmentor", backbone_keys(dims), backbone);
+  check_keys("head", "segmentor", head_keys(dims), head);
   return plan_object(info.Env(), dims, info[2].As<Napi::Number>().Int64Value());
 }
 
 /// convertSegmentor(options): Promise<SegmentorPlan>
 Napi::Value convert(const Napi::CallbackInfo& info) {
-  const Napi::Object options = object_argument(info[0], "options");
-  const ConvertPaths paths{string_field(options, "backbone"), string_field(options, "head"),
-                           string_field(options, "out")};
-  const std::string dtype = string_field(options, "dtype");
-  if (dtype != "float32" && dtype != "bfloat16")
-    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
-  return run_job(info, Lane::prepare, [paths, dtype]() -> Finish {
-    const SegmentorDims dims = convert_segmentor(paths, dtype == "float32" ? at::kFloat : at::kBFloat16);
+  const auto [paths, dtype] = convert_options(info[0]);
+  return run_job(info, Lane::prepare, [paths = paths, dtype = dtype]() -> Finish {
+    const SegmentorDims dims = convert_segmentor(paths, dtype);
     return [dims](Napi::Env env) { return plan_object(env, dims, dims.classes); };
   });
 }

@@ -28,7 +28,8 @@ at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height,
   return pixels;
 }
 
-/// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
+}  // namespace
+
 at::Tensor pixels_argument(const Napi::Value& value) {
   const Napi::Object object = object_argument(value, "image");
   const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
@@ -37,6 +38,8 @@ at::Tensor pixels_argument(const Napi::Value& value) {
     fail("SHAPE", "expected 1, 3 or 4 channels, got ", channels);
   return copy_bytes(object, width, height, channels);
 }
+
+namespace {
 
 /// {data, width, height} as a tensor H×W uint8.
 at::Tensor label_argument(const Napi::Value& value) {

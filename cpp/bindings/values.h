@@ -15,6 +15,8 @@
 #include "core/class_embed.h"
 #include "core/linear_probe.h"
 #include "heads/trained_heads.h"
+#include "models/convert.h"
+#include "models/detection_model.h"
 #include "models/plan.h"
 #include "models/segmentation_model.h"
 
@@ -29,6 +31,11 @@ template <>
 struct HandleKind<SegmentationModel> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b22, 0x9d2f3a7c81e64f02};
   static constexpr const char* name = "model";
+};
+template <>
+struct HandleKind<DetectionModel> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b29, 0x9d2f3a7c81e64f09};
+  static constexpr const char* name = "detector";
 };
 template <>
 struct HandleKind<ClassEmbed> {
@@ -72,6 +79,18 @@ std::map<std::string, std::string> string_map(const Napi::Object& object);
 StepOptions step_options(const Napi::Value& value);
 /// {device, dtype, precision, cudaGraphs}
 ModelPlacement placement_of(const Napi::Object& options);
+/// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
+at::Tensor pixels_argument(const Napi::Value& value);
+/// {name: {shape, dtype}} as a list of keys.
+std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what);
+
+/// {backbone, head, out, dtype}
+struct ConvertOptions {
+  ConvertPaths paths;
+  at::ScalarType dtype;
+};
+ConvertOptions convert_options(const Napi::Value& value);
+
 /// The items of an array; throws INVALID_ARGUMENT naming it for anything else.
 std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* what);
 
@@ -81,6 +100,8 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Object loss_object(Napi::Env env, const LossResult& result);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
+/// Numbers of a backbone, a plan's `dims` begins with them.
+Napi::Object backbone_dims_object(Napi::Env env, const BackboneDims& dims);
 /// A SegmentorPlan; `classes`: outputs of the trained head.
 Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes);
 
@@ -89,6 +110,7 @@ void export_devices(Napi::Env env, Napi::Object exports);
 void export_tensors(Napi::Env env, Napi::Object exports);
 void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_init(Napi::Env env, Napi::Object exports);
+void export_detectors(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);

@@ -131,16 +131,23 @@ class UpConv:
     weight: Parameter
     bias: Parameter
 
-    # x B×H×W×C; the result added to y B×2H×2W×D
-    def added(self, x: Tensor, y: Tensor) -> Tensor:
+    # x B×H×W×C to B×H×2×W×2×D: what each place becomes
+    def spread(self, x: Tensor) -> Tensor:
         w = self.weight  # C×D×2×2
         batch, height, width, _ = x.shape
         channels = w.size(1)
         matrix = w.permute([2, 3, 1, 0]).reshape(4 * channels, w.size(0))
         up = torch.linear(x.to(w.dtype), matrix, self.bias.repeat([4]))  # B×H×W×(2·2·D)
-        up = up.reshape(batch, height, width, 2, 2, channels).permute([0, 1, 3, 2, 4, 5])
-        total = y.reshape(batch, height, 2, width, 2, channels) + up
-        return total.reshape(batch, 2 * height, 2 * width, channels)
+        return up.reshape(batch, height, width, 2, 2, channels).permute([0, 1, 3, 2, 4, 5])
+
+    # B×2H×2W×D
+    def forward(self, x: Tensor) -> Tensor:
+        return self.spread(x).reshape(x.size(0), 2 * x.size(1), 2 * x.size(2), self.weight.size(1))
+
+    # The result added to y B×2H×2W×D
+    def added(self, x: Tensor, y: Tensor) -> Tensor:
+        up = self.spread(x)
+        return (y.reshape(up.shape) + up).reshape(y.shape)
 
 
 class Adapter:

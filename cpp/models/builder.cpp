@@ -1,6 +1,9 @@
 #include "models/builder.h"
 
+#include <ATen/ATen.h>
+
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,20 +18,60 @@
 namespace dinov3_seg {
 namespace {
 
-using TensorsByName = std::unordered_map<std::string_view, const at::Tensor*>;
-
-TensorsByName by_name(const std::vector<NamedTensor>& tensors) {
-  TensorsByName table;
-  for (const auto& [name, tensor] : tensors) table.emplace(name, &tensor);
-  return table;
+bool is_same(const at::Tensor& a, const at::Tensor& b) {
+  return a.scalar_type() == b.scalar_type() && at::equal(a, b);
 }
 
-std::map<std::string, c10::IValue> constants_for(const SegmentorDims& dims) {
+/// Takes a checkpoint's tensors into a network's list.
+class TensorTaker {
+ public:
+  TensorTaker(at::ScalarType dtype, const CastTensor& cast) : dtype_(dtype), cast_(cast) {}
+
+  /// Those of `keys`, in their order, under `prefix`. Repeats are left out. Errors: CHECKPOINT_KEYS where a
+  /// repeat has values of its own.
+  void take(std::span<const KeyShape> keys, const std::vector<NamedTensor>& checkpoint,
+            const std::string& prefix = "") {
+    std::unordered_map<std::string_view, const at::Tensor*> table;
+    for (const auto& [name, tensor] : checkpoint) table.emplace(name, &tensor);
+    for (const KeyShape& key : keys) {
+      check_cancelled();
+      const at::Tensor& tensor = *table.at(key.name);
+      if (key.repeats.empty()) {
+        const at::ScalarType stored = stored_dtype(key, dtype_);
+        tensors_.push_back({prefix + key.name, tensor.is_floating_point() ? cast_(tensor, stored) : tensor});
+      } else if (!is_same(tensor, *table.at(key.repeats))) {
+        fail("CHECKPOINT_KEYS", "Expected ", key.name, " to hold the values of ", key.repeats,
+             " again, which inference uses; it holds others. Give the file as released.");
+      }
+    }
+  }
+
+  const std::vector<NamedTensor>& tensors() const { return tensors_; }
+
+ private:
+  at::ScalarType dtype_;
+  const CastTensor& cast_;
+  std::vector<NamedTensor> tensors_;
+};
+
+using Constants = std::map<std::string, c10::IValue>;
+
+Constants constants_for(const SegmentorDims& dims) {
   return {{"HEADS", attention_heads},
           {"POINTS", sampling_points},
           {"GROUPS", norm_groups},
           {"PATCH_SIZE", patch_size},
           {"TAPPED_LAYERS", tapped_layers(dims.depth)}};
+}
+
+Constants constants_for(const DetectorDims& dims) {
+  return {{"HEADS", dims.heads},
+          {"GROUPS", detector_norm_groups},
+          {"PATCH_SIZE", patch_size},
+          {"WINDOWS", detector_windows},
+          {"FINAL_LAYER", dims.decoder_layers - 1},
+          {"PROPOSAL_LAYER", dims.decoder_layers},
+          {"TAPPED_LAYERS", detector_tapped_layers(dims.depth)}};
 }
 
 }  // namespace
@@ -47,11 +90,7 @@ at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::Scalar
   return tensor.is_floating_point() ? tensor.to(stored) : tensor;
 }
 
-torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
-                                   const std::vector<NamedTensor>& head, at::ScalarType dtype) {
-  return build_segmentor(backbone, head, dtype,
-                         [](const at::Tensor& tensor, at::ScalarType stored) { return tensor.to(stored); });
-}
+at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored) { return tensor.to(stored); }
 
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype,
@@ -61,25 +100,33 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
   const SegmentorDims dims = read_dims(backbone_shapes, head_shapes);
   const auto wanted_backbone = backbone_keys(dims);
   const auto wanted_head = head_keys(dims);
-  check_keys("backbone", wanted_backbone, backbone_shapes);
-  check_keys("head", wanted_head, head_shapes);
-
-  std::vector<NamedTensor> tensors;
-  tensors.reserve(wanted_backbone.size() + wanted_head.size());
-  const auto head_table = by_name(head);
-  const auto backbone_table = by_name(backbone);
+  check_keys("backbone", "segmentor", wanted_backbone, backbone_shapes);
+  check_keys("head", "segmentor", wanted_head, head_shapes);
   // The order of the reference's full state dict: a module's own parameters, then its children, the backbone
   // first.
-  const auto take = [&](const KeyShape& key, const TensorsByName& table, const std::string& prefix) {
-    check_cancelled();
-    const at::Tensor& tensor = *table.at(key.name);
-    const at::ScalarType stored = stored_dtype(key, dtype);
-    tensors.push_back({prefix + key.name, tensor.is_floating_point() ? cast(tensor, stored) : tensor});
-  };
-  take(wanted_head.front(), head_table, "");
-  for (const auto& key : wanted_backbone) take(key, backbone_table, backbone_prefix);
-  for (std::size_t i = 1; i < wanted_head.size(); ++i) take(wanted_head[i], head_table, "");
-  return build_module(parse_sources(torchscript_sources()), "Segmentor", constants_for(dims), tensors);
+  TensorTaker taker(dtype, cast);
+  const std::span<const KeyShape> keys(wanted_head);
+  taker.take(keys.first(1), head);
+  taker.take(wanted_backbone, backbone, backbone_prefix);
+  taker.take(keys.subspan(1), head);
+  return build_module(parse_sources(torchscript_sources()), "Segmentor", constants_for(dims),
+                      taker.tensors());
+}
+
+torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
+                                  const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                  const CastTensor& cast) {
+  const auto backbone_shapes = shapes_of(backbone);
+  const auto head_shapes = shapes_of(head);
+  const DetectorDims dims = read_detector_dims(backbone_shapes, head_shapes);
+  const auto wanted_backbone = backbone_keys(dims);
+  const auto wanted_head = detector_head_keys(dims);
+  check_keys("backbone", "detector", wanted_backbone, backbone_shapes);
+  check_keys("head", "detector", wanted_head, head_shapes);
+  TensorTaker taker(dtype, cast);
+  taker.take(wanted_head, head);
+  taker.take(wanted_backbone, backbone, detector_backbone_prefix);
+  return build_module(parse_sources(torchscript_sources()), "Detector", constants_for(dims), taker.tensors());
 }
 
 }  // namespace dinov3_seg

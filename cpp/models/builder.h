@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "models/detector_plan.h"
 #include "models/plan.h"
 
 namespace dinov3_seg {
@@ -18,14 +19,19 @@ namespace dinov3_seg {
 ///   convolutions
 ///                      (weights and biases) of the backbone, the adapter and the predictor; float32 for all
 ///                      norms, LayerScale gammas, tokens, embeddings and RoPE periods, for the whole pixel
-///                      decoder (autocast is off there) and for class_embed (the part that is trained, in
-///                      float32)
+///                      decoder (autocast is off there), for class_embed (the part that is trained, in
+///                      float32) and for the whole of a detector's head
 /// Integers stay.
 /// Errors: INVALID_ARGUMENT for another dtype.
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype);
 
 /// `tensor` cast to stored_dtype(); itself where no cast is needed.
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype);
+
+/// How a checkpoint's tensor becomes the network's, given the dtype it is to have.
+using CastTensor = std::function<at::Tensor(const at::Tensor& tensor, at::ScalarType stored)>;
+/// Casts at once.
+at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored);
 
 /// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one
 /// at a time: one that needs no cast is used as it is, views of a mapped file included. Parameters do not
@@ -39,14 +45,17 @@ at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::Scalar
 /// images: B×3×H×W floating, H and W multiples of 32. Outputs are at least float32.
 /// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (plan.h), INVALID_ARGUMENT (dtype).
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
-                                   const std::vector<NamedTensor>& head, at::ScalarType dtype);
-
-/// How a checkpoint's tensor becomes the network's, given the dtype it is to have.
-using CastTensor = std::function<at::Tensor(const at::Tensor& tensor, at::ScalarType stored)>;
-
-/// The same with `cast` in place of an immediate cast.
-torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype,
-                                   const CastTensor& cast);
+                                   const CastTensor& cast = cast_now);
+
+/// Builds the detector in the same way; the backbone's names begin with detector_backbone_prefix. Methods:
+///   forward(images) -> (pred_logits B×Q×K before the sigmoid, pred_boxes B×Q×4)
+///   features(images) -> B×(8·C)×H/16×W/16, the backbone's tapped layers of the whole image and its windows
+/// Boxes are centre x, centre y, width, height in pixels. images: B×3×H×W floating, H and W multiples of 16
+/// from 80 that hold Q proposals (detection_model.h). Outputs are at least float32.
+/// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (detector_plan.h), INVALID_ARGUMENT (dtype).
+torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
+                                  const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                  const CastTensor& cast = cast_now);
 
 }  // namespace dinov3_seg

@@ -21,21 +21,19 @@ TensorMap tensors_of(const torch::jit::Module& module) {
   return tensors;
 }
 
-SegmentorDims dims_of(const TensorMap& tensors) {
-  const std::string prefix = backbone_prefix;
-  std::vector<NamedTensor> backbone, head;
+/// Shapes of a network's tensors as its two checkpoints held them.
+struct CheckpointShapes {
+  std::vector<KeyShape> backbone, head;
+};
+
+CheckpointShapes checkpoint_shapes(const TensorMap& tensors, const std::string& prefix) {
+  CheckpointShapes shapes;
   for (const auto& [name, tensor] : tensors) {
-    if (name.rfind(prefix, 0) == 0)
-      backbone.push_back({name.substr(prefix.size()), tensor});
-    else
-      head.push_back({name, tensor});
+    const bool own = name.starts_with(prefix);
+    (own ? shapes.backbone : shapes.head)
+        .push_back({own ? name.substr(prefix.size()) : name, tensor.sizes().vec(), tensor.scalar_type()});
   }
-  try {
-    return read_dims(shapes_of(backbone), shapes_of(head));
-  } catch (const Error& error) {
-    fail("MODEL_FORMAT", "only a network made by convert can be cast on loading (this one: ", error.what(),
-         "); load it with dtype stored");
-  }
+  return shapes;
 }
 
 void set_tensor(torch::jit::Module module, const std::string& name, const at::Tensor& tensor) {
@@ -47,22 +45,42 @@ void set_tensor(torch::jit::Module module, const std::string& name, const at::Te
   module.setattr(name.substr(start), tensor);
 }
 
+/// `read` gives the dimensions of a backbone's and a head's shapes, `head_keys_of` the head's keys.
+template <typename Read, typename HeadKeys>
+void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::string& prefix, Read read,
+                  HeadKeys head_keys_of) {
+  TensorMap tensors = tensors_of(module);
+  const auto cast = [&](const std::string& before, const std::vector<KeyShape>& keys) {
+    for (const KeyShape& key : keys) {
+      if (!key.repeats.empty()) continue;
+      const auto found = tensors.extract(before + key.name);
+      if (found.empty())
+        fail("MODEL_FORMAT", "the network has no tensor ", before, key.name, "; load it with dtype stored");
+      const at::Tensor converted = apply_dtype(key, found.mapped(), dtype);
+      if (!converted.is_same(found.mapped())) set_tensor(module, before + key.name, converted);
+    }
+  };
+  const CheckpointShapes shapes = checkpoint_shapes(tensors, prefix);
+  const auto dims = [&] {
+    try {
+      return read(shapes.backbone, shapes.head);
+    } catch (const Error& error) {
+      fail("MODEL_FORMAT", "only a network made by convert can be cast on loading (this one: ", error.what(),
+           "); load it with dtype stored");
+    }
+  }();
+  cast(prefix, backbone_keys(dims));
+  cast("", head_keys_of(dims));
+}
+
 }  // namespace
 
 void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype) {
-  TensorMap tensors = tensors_of(module);
-  const SegmentorDims dims = dims_of(tensors);
-  const auto cast = [&](const std::string& prefix, const std::vector<KeyShape>& keys) {
-    for (const KeyShape& key : keys) {
-      const auto found = tensors.extract(prefix + key.name);
-      if (found.empty())
-        fail("MODEL_FORMAT", "the network has no tensor ", prefix, key.name, "; load it with dtype stored");
-      const at::Tensor converted = apply_dtype(key, found.mapped(), dtype);
-      if (!converted.is_same(found.mapped())) set_tensor(module, prefix + key.name, converted);
-    }
-  };
-  cast(backbone_prefix, backbone_keys(dims));
-  cast("", head_keys(dims));
+  cast_network(module, dtype, backbone_prefix, read_dims, head_keys);
+}
+
+void cast_detector(torch::jit::Module& module, at::ScalarType dtype) {
+  cast_network(module, dtype, detector_backbone_prefix, read_detector_dims, detector_head_keys);
 }
 
 }  // namespace dinov3_seg

@@ -9,4 +9,7 @@ namespace dinov3_seg {
 /// tensor at a time, on the device they are on. Throws MODEL_FORMAT for a module with other keys.
 void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype);
 
+/// The same for a detector made by build_detector.
+void cast_detector(torch::jit::Module& module, at::ScalarType dtype);
+
 }  // namespace dinov3_seg

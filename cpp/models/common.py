@@ -145,6 +145,27 @@ class Embedding:
     weight: Parameter
 
 
+# relu between its layers
+class Mlp:
+    layers: ModuleList[Linear]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for (i, layer) in enumerate(children(self.layers)):
+            x = layer.forward(x if i == 0 else torch.relu(x))
+        return x
+
+
+# Attention of projected queries B×Q×C, keys and values B×K×C with `heads` heads; mask: where a query may attend, or what
+# is added to its logits, B×1×Q×K or B×heads×Q×K. Returns B×Q×C.
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Optional[Tensor]) -> Tensor:
+    batch, queries, width = q.shape
+    q = q.reshape(batch, queries, heads, width // heads).transpose(1, 2)
+    k = k.reshape(batch, k.size(1), heads, width // heads).transpose(1, 2)
+    v = v.reshape(batch, v.size(1), heads, width // heads).transpose(1, 2)
+    x = torch.scaled_dot_product_attention(q, k, v, mask)
+    return x.transpose(1, 2).reshape(batch, queries, width)
+
+
 def resize(x: Tensor, height: int, width: int) -> Tensor:
     return torch.upsample_bilinear2d(x, [height, width], False)
 
@@ -174,19 +195,21 @@ def sizes_of(shapes: List[Tuple[int, int]]) -> List[int]:
     return sizes
 
 
-# Sine position embedding of a map, 1×(H·W)×channels: the first half of the channels for y, the second for x; sines
-# and cosines alternate. Coordinates run from 1 to the length, normalised to 2π. (Mask2Former, "PositionEmbeddingSine".)
-def sine_positions(height: int, width: int, channels: int, like: Tensor) -> Tensor:
+# Sines and cosines, alternating, of coordinates x in radians and lower frequencies of them: … to …×channels
+def sines(x: Tensor, channels: int) -> Tensor:
+    index = torch.arange(channels, dtype=x.dtype, device=x.device)
+    frequency = torch.pow(10000.0, 2.0 * torch.floor(index / 2.0) / channels)
+    x = x.unsqueeze(-1) / frequency
+    return torch.stack([torch.sin(x[..., 0::2]), torch.cos(x[..., 1::2])], -1).flatten(-2)
+
+
+# Sine position embedding of a map, 1×(H·W)×channels: the first half of the channels for y, the second for x.
+# Coordinates run from `first` in steps of 1, the length being 2π. (Mask2Former, "PositionEmbeddingSine".)
+def sine_positions(height: int, width: int, channels: int, first: float, like: Tensor) -> Tensor:
     half = channels // 2
     scale = 6.283185307179586
-    index = torch.arange(half, dtype=like.dtype, device=like.device)
-    frequency = torch.pow(10000.0, 2.0 * torch.floor(index / 2.0) / half)
-    y = torch.arange(1, height + 1, dtype=like.dtype, device=like.device) / (height + 1e-6) * scale
-    x = torch.arange(1, width + 1, dtype=like.dtype, device=like.device) / (width + 1e-6) * scale
-    y = y.unsqueeze(1) / frequency
-    x = x.unsqueeze(1) / frequency
-    y = torch.stack([torch.sin(y[:, 0::2]), torch.cos(y[:, 1::2])], 2).flatten(1)  # H×half
-    x = torch.stack([torch.sin(x[:, 0::2]), torch.cos(x[:, 1::2])], 2).flatten(1)  # W×half
-    y = y.unsqueeze(1).expand([height, width, half])
-    x = x.unsqueeze(0).expand([height, width, half])
+    y = (torch.arange(height, dtype=like.dtype, device=like.device) + first) / (height + 1e-6) * scale
+    x = (torch.arange(width, dtype=like.dtype, device=like.device) + first) / (width + 1e-6) * scale
+    y = sines(y, half).unsqueeze(1).expand([height, width, half])
+    x = sines(x, half).unsqueeze(0).expand([height, width, half])
     return torch.cat([y, x], 2).reshape(1, height * width, channels)

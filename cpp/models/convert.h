@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "models/detector_plan.h"
 #include "models/plan.h"
 
 namespace dinov3_seg {
@@ -19,5 +20,8 @@ struct ConvertPaths {
 /// file appears whole or not at all, and the same inputs give the same bytes. Throws what read_checkpoint and
 /// build_segmentor throw, DISK_FULL, IO.
 SegmentorDims convert_segmentor(const ConvertPaths& paths, at::ScalarType dtype);
+
+/// The same for a detector: throws what build_detector throws.
+DetectorDims convert_detector(const ConvertPaths& paths, at::ScalarType dtype);
 
 }  // namespace dinov3_seg

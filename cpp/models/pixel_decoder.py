@@ -65,7 +65,7 @@ class Encoder:
             height, width = x.size(1), x.size(2)
             shapes.append((height, width))
             tokens.append(x.flatten(1, 2))
-            positions.append(sine_positions(height, width, x.size(3), x) + widen(self.level_encoding)[level])
+            positions.append(sine_positions(height, width, x.size(3), 1.0, x) + widen(self.level_encoding)[level])
         encoded = self.encoder.forward(torch.cat(tokens, 1), torch.cat(positions, 1), shapes)
         out: List[Tensor] = []
         start = 0

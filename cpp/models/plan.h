@@ -1,15 +1,12 @@
-// What a segmentor consists of, without any tensor data: dimensions from checkpoint shapes, the full list of
-// keys that follows from them, and what differs between that list and a given checkpoint. Source: the key
-// lists of the released `dinov3_vit7b16_pretrain_lvd1689m` and `dinov3_vit7b16_ade20k_m2f_head` files.
+// What a segmentor consists of, without any tensor data: dimensions from checkpoint shapes, and the full list
+// of keys that follows from them. Source: the key list of the released `dinov3_vit7b16_ade20k_m2f_head` file.
 #pragma once
-
-#include <c10/core/ScalarType.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "core/named_tensor.h"
+#include "models/backbone_plan.h"
 
 namespace dinov3_seg {
 
@@ -21,27 +18,12 @@ inline constexpr int64_t sampling_points = 4;
 inline constexpr int64_t norm_groups = 32;
 /// Levels of the pixel decoder's encoder: 1/32, 1/16, 1/8.
 inline constexpr int64_t encoder_levels = 3;
-/// Pixels a side of a patch.
-inline constexpr int64_t patch_size = 16;
-
 /// Key prefix of the backbone inside the finished network; its own file has none.
 inline constexpr const char* backbone_prefix = "segmentation_model.0.backbone.";
 inline constexpr const char* class_embed_prefix = "segmentation_model.1.predictor.class_embed.";
 
-enum class FeedForward { mlp, swiglu };
-
 /// Every number that a segmentor's tensor shapes depend on.
-struct SegmentorDims {
-  // Backbone
-  int64_t embed_dim = 0;       ///< token width
-  int64_t depth = 0;           ///< blocks; at least 4
-  int64_t storage_tokens = 0;  ///< register tokens between the class token and the patches
-  int64_t rope_periods = 0;    ///< a quarter of a head's width
-  FeedForward feed_forward = FeedForward::swiglu;
-  int64_t feed_forward_dim = 0;
-  bool qkv_bias = false;
-  bool qkv_bias_mask = false;   ///< the bias is multiplied by a stored mask
-  bool local_cls_norm = false;  ///< the file holds a norm that inference does not use
+struct SegmentorDims : BackboneDims {
   // Adapter
   int64_t conv_inplanes = 0;      ///< channels of the spatial prior's stem
   int64_t adapter_value_dim = 0;  ///< value width of the extractors' attention
@@ -59,15 +41,6 @@ struct SegmentorDims {
   bool operator==(const SegmentorDims&) const = default;
 };
 
-/// A key with the shape and dtype it has in a checkpoint.
-struct KeyShape {
-  std::string name;
-  std::vector<int64_t> shape;
-  at::ScalarType dtype = at::kFloat;
-  bool buffer = false;    ///< stored, but no parameter: running statistics, RoPE periods, bias masks
-  bool bfloat16 = false;  ///< the reference computes with it in bfloat16 under autocast (see apply_dtype)
-};
-
 /// Numbers of parameters (no buffers).
 struct ParameterCounts {
   int64_t backbone = 0;
@@ -78,26 +51,14 @@ struct ParameterCounts {
   int64_t frozen() const { return backbone + adapter + pixel_decoder + predictor; }
 };
 
-/// Names, shapes and dtypes of tensors; reads no data.
-std::vector<KeyShape> shapes_of(const std::vector<NamedTensor>& tensors);
-
 /// Reads the dimensions from a backbone's and a head's shapes (head keys as released:
 /// `segmentation_model.…`). Looks only at the keys it needs: check_keys() does the rest. Errors:
-/// CHECKPOINT_KEYS where such a key is missing or impossible, HEAD_MISMATCH where the head was made for a
-/// backbone of another width.
+/// CHECKPOINT_KEYS where such a key is missing or impossible, or the head is a detector's, HEAD_MISMATCH
+/// where the head was made for a backbone of another width.
 SegmentorDims read_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
 
-/// Every key of the backbone's file, in its order.
-std::vector<KeyShape> backbone_keys(const SegmentorDims& dims);
 /// Every key of the head's file (all but the backbone), in its order.
 std::vector<KeyShape> head_keys(const SegmentorDims& dims);
-
-/// Compares a checkpoint with what it should hold. Any floating dtype may stand for another.
-/// `what` names the checkpoint in the message, e.g. "backbone".
-/// Errors: CHECKPOINT_KEYS with the missing, superfluous, repeated and misshapen keys (20 of each kind, then
-/// a count).
-void check_keys(const std::string& what, const std::vector<KeyShape>& expected,
-                const std::vector<KeyShape>& given);
 
 ParameterCounts count_parameters(const SegmentorDims& dims, int64_t classes);
 

@@ -9,15 +9,11 @@ class MultiheadAttention:
     # query, key, value B×N×C; allowed: where a query may attend, B×1×Q×K, or None for everywhere
     def forward(self, query: Tensor, key: Tensor, value: Tensor, allowed: Optional[Tensor]) -> Tensor:
         w, b = self.in_proj_weight, self.in_proj_bias
-        batch, queries, width = query.shape
+        width = query.size(2)
         q = torch.linear(query.to(w.dtype), w[:width], b[:width])
         k = torch.linear(key.to(w.dtype), w[width : 2 * width], b[width : 2 * width])
         v = torch.linear(value.to(w.dtype), w[2 * width :], b[2 * width :])
-        q = q.reshape(batch, queries, HEADS, width // HEADS).transpose(1, 2)
-        k = k.reshape(batch, key.size(1), HEADS, width // HEADS).transpose(1, 2)
-        v = v.reshape(batch, key.size(1), HEADS, width // HEADS).transpose(1, 2)
-        x = torch.scaled_dot_product_attention(q, k, v, allowed)
-        return self.out_proj.forward(x.transpose(1, 2).reshape(batch, queries, width))
+        return self.out_proj.forward(attend(q, k, v, HEADS, allowed))
 
 
 class CrossAttentionLayer:
@@ -47,15 +43,6 @@ class FeedForwardLayer:
         return self.norm.added(x, self.linear2.forward(torch.relu(self.linear1.forward(x))), 1e-5)
 
 
-class MaskEmbed:
-    layers: ModuleList[Linear]
-
-    def forward(self, x: Tensor) -> Tensor:
-        for (i, layer) in enumerate(children(self.layers)):
-            x = layer.forward(x if i == 0 else torch.relu(x))
-        return x
-
-
 # Where each query may attend on a level: where its mask is at least one half, or everywhere if that is nowhere.
 def allowed_positions(masks: Tensor, height: int, width: int) -> Tensor:
     allowed = torch.sigmoid(resize(masks, height, width)).flatten(2) >= 0.5  # B×Q×(h·w)
@@ -72,7 +59,7 @@ class Predictor:
     query_embed: Embedding
     level_embed: Embedding
     class_embed: Linear
-    mask_embed: MaskEmbed
+    mask_embed: Mlp
 
     # Mask logits B×Q×h×w in the dtype of mask_embed, as the reference has them when it makes its attention masks
     def masks(self, queries: Tensor, mask_features: Tensor) -> Tensor:
@@ -89,7 +76,7 @@ class Predictor:
         values: List[Tensor] = []
         for (i, x) in enumerate(levels):
             memory = x.flatten(1, 2) + embed[i]
-            keys.append((memory + sine_positions(x.size(1), x.size(2), x.size(3), x)).to(dtype))
+            keys.append((memory + sine_positions(x.size(1), x.size(2), x.size(3), 1.0, x)).to(dtype))
             values.append(memory.to(dtype))
         mask_features = mask_features.to(children(self.mask_embed.layers)[0].weight.dtype)
         position = widen(self.query_embed.weight).unsqueeze(0)

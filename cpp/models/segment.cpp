@@ -11,8 +11,8 @@
 #include "core/error.h"
 #include "core/image_ops.h"
 #include "core/job_control.h"
+#include "models/network_input.h"
 #include "ops/class_map.h"
-#include "ops/network_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -97,17 +97,12 @@ at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const Segme
   return map;
 }
 
-/// A network's input 3×height×width.
-at::Tensor prepared(const at::Tensor& pixels, c10::Device device, int64_t height, int64_t width) {
-  return prepare_pixels(to_rgb(pixels.to(device)), height, width, imagenet_mean, imagenet_std);
-}
-
 /// Of whole images at the network's input size.
 DenseScores score_whole(const ImageScorer& scorer, const std::vector<at::Tensor>& pixels,
                         const SegmentOptions& options) {
   std::vector<at::Tensor> images;
   for (const at::Tensor& each : pixels)
-    images.push_back(prepared(each, scorer.device, options.height, options.width));
+    images.push_back(network_input(each, scorer.device, options.height, options.width));
   return scorer.scores(at::stack(images));
 }
 
@@ -120,7 +115,8 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
       std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
   const int64_t work_width =
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor map = slide(scorer, prepared(pixels, scorer.device, work_height, work_width), options);
+  const at::Tensor map =
+      slide(scorer, network_input(pixels, scorer.device, work_height, work_width), options);
   return prepare_label(map, height, width, false).cpu();
 }
 

@@ -6,9 +6,8 @@
 #include <string>
 
 #include "core/class_embed.h"
-#include "models/graph_runner.h"
+#include "models/network_module.h"
 #include "models/part_times.h"
-#include "models/precision.h"
 
 namespace dinov3_seg {
 
@@ -25,16 +24,8 @@ struct DecodedWithFeatures {
   at::Tensor features;
 };
 
-/// Where and how a network runs.
-struct ModelPlacement {
-  c10::Device device = c10::kCPU;
-  std::string dtype = "stored";  // or float32, bfloat16 (see models/builder.h for what is cast)
-  NetworkPrecision precision = NetworkPrecision::reference;
-  bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
-};
-
 /// A loaded network in eval mode, without gradients. Not thread-safe: one job at a time.
-class SegmentationModel {
+class SegmentationModel : public NetworkModule {
  public:
   /// Loads any TorchScript file with methods forward(images) → (pred_logits, pred_masks) and decode(images) →
   /// (queries, pred_masks) and a sub-module named class_embed with weight and bias.
@@ -67,34 +58,17 @@ class SegmentationModel {
   /// Writes the network with the head's weights in place of its own class_embed.
   void save_with_head(const ClassEmbed& head, const std::string& path) const;
 
-  const std::string& path() const { return path_; }
-  /// SHA-256 over names, sizes and checksums of the file's records.
-  const std::string& id() const { return id_; }
-  c10::Device device() const { return device_; }
-  /// Dtype of most of the network's parameters.
-  at::ScalarType dtype() const;
   /// Width of the backbone's tokens; hidden() where the file does not tell (it was made elsewhere).
   int64_t width() const;
   int64_t hidden() const { return class_embed_weight().size(1); }
   int64_t classes() const { return class_embed_weight().size(0); }
-  int64_t parameters() const;
-  int64_t size_bytes() const;
 
  private:
   at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
-  template <typename Function>
-  auto in_run(const char* method, const at::Tensor& images, Function function);
-  c10::IValue call(const char* method, const at::Tensor& images);
-  GraphRunner::Tensors run(const char* method, const at::Tensor& images);
+  GraphRunner::Tensors run_checked(const char* method, const at::Tensor& images);
   void require_features(const char* method) const;
 
-  std::string path_;
-  std::string id_;
-  c10::Device device_;
-  torch::jit::Module module_;
   torch::jit::Module class_embed_;
-  bool tf32_ = false;
-  GraphRunner runner_;
 };
 
 }  // namespace dinov3_seg

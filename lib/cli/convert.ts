@@ -1,4 +1,5 @@
 import { convert } from '../model/convert.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command, printResult } from './command.js';
 import { jsonFlag } from './shared-flags.js';
 
@@ -17,10 +18,14 @@ export default command({
       type: 'text',
       value: 'FILE',
       required: true,
-      help: 'the released segmentation head, .pth or .safetensors',
+      help: 'the released head, .pth or .safetensors',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
-    task: { type: 'text', choices: ['segmentation'], help: 'what the head is for (default segmentation)' },
+    task: {
+      type: 'text',
+      choices: ['segmentation', 'detection'],
+      help: 'what the head is for (default segmentation)',
+    },
     dtype: {
       type: 'text',
       choices: ['float32', 'bfloat16'],
@@ -28,8 +33,8 @@ export default command({
     },
     ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, dtype, json }, signal }) {
-    const plan = await convert({ backbone, head, out, signal, ...(dtype && { dtype }) });
+  async run({ flags: { backbone, head, out, task, dtype, json }, signal }) {
+    const plan = await convert({ backbone, head, out, signal, ...withoutUndefined({ task, dtype }) });
     printResult({ out, ...plan }, json);
   },
 });

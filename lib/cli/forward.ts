@@ -18,7 +18,7 @@ export default command({
       type: 'text',
       value: 'FILE',
       required: true,
-      help: 'safetensors to write: queries, pred_logits, pred_masks (float32)',
+      help: 'safetensors to write: queries, pred_logits, pred_masks; of a detector pred_logits, pred_boxes, scores, labels, boxes',
     },
     head: { type: 'text', value: 'FILE', help: "a head in place of the network's own class_embed" },
     ...placementFlags,

@@ -4,7 +4,7 @@ import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { Inspection, SegmentorPlan } from '../native/surface.js';
+import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/surface.js';
 import type { ClassHead } from './class-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
@@ -12,12 +12,14 @@ import type { SegmentationModel } from './segmentation-model.js';
 export interface ConvertModelOptions extends JobOptions {
   /** The backbone's state dict: .pth or .safetensors. */
   backbone: string;
-  /** The rest of the segmentor: the released head file. */
+  /** The rest of the network: the released head file. */
   head: string;
   /** The TorchScript file to write. */
   out: string;
   /** Precision of the stored backbone weights. Default `float32`. */
   dtype?: 'float32' | 'bfloat16';
+  /** What the head is for. Default `segmentation`. */
+  task?: 'segmentation' | 'detection';
 }
 
 /**
@@ -25,11 +27,22 @@ export interface ConvertModelOptions extends JobOptions {
  * `onProgress` hears bytes written; stopped, it leaves nothing behind.
  *
  * @returns what the network is made of.
- * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, superfluous and misshapen keys),
- *   DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, superfluous and misshapen keys, and
+ *   names a head of another task), HEAD_MISMATCH for a head of another backbone, DISK_FULL, IO, OUT_OF_MEMORY,
+ *   INVALID_ARGUMENT; the signal's reason.
  */
-export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan> {
-  const { backbone, head, out, dtype = 'float32' } = options;
+export async function convert(options: ConvertModelOptions & { task: 'detection' }): Promise<DetectorPlan>;
+export async function convert(
+  options: ConvertModelOptions & { task?: 'segmentation' },
+): Promise<SegmentorPlan>;
+export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan | DetectorPlan>;
+export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan | DetectorPlan> {
+  const { backbone, head, out, dtype = 'float32', task = 'segmentation' } = options;
+  if (task !== 'segmentation' && task !== 'detection')
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `The task should be segmentation or detection, not ${String(task)}.`,
+    );
   for (const input of [backbone, head])
     if (resolve(input) === resolve(out))
       throw new DinoSegError(
@@ -37,7 +50,10 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
         `The output ${out} is one of the inputs; give another name.`,
       );
   await makeFolderOf(out);
-  return runJob(options, (job) => engine().convertSegmentor({ backbone, head, out, dtype }, job));
+  const settings = { backbone, head, out, dtype };
+  return runJob<SegmentorPlan | DetectorPlan>(options, (job) =>
+    task === 'detection' ? engine().convertDetector(settings, job) : engine().convertSegmentor(settings, job),
+  );
 }
 
 /**

@@ -2,6 +2,7 @@
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { ClassHead } from './class-head.js';
+import { DetectionModel } from './detection-model.js';
 import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 
@@ -11,20 +12,50 @@ export interface ForwardFileOptions extends LoadOptions {
   model: string;
   /** safetensors with `image`: B×3×H×W float32, normalised. */
   input: string;
-  /** safetensors to write: `queries`, `pred_logits`, `pred_masks`, all float32. */
+  /**
+   * safetensors to write, float32: `queries`, `pred_logits`, `pred_masks`. Of a detector `pred_logits`, `pred_boxes` (centre x,
+   * centre y, width, height), and, best first and as many as it has queries, `scores`, `labels` (int64) and `boxes` (x0, y0,
+   * x1, y1); the last three without B for one image. Boxes are in pixels of the images.
+   */
   output: string;
-  /** Scores with this head in place of the model's own class_embed. */
+  /** Scores with this head in place of the model's own class_embed. A detector takes none. */
   head?: string;
 }
+
+/** Outputs by name, to be disposed of. */
+type Outputs = Record<string, Tensor>;
 
 /**
  * Runs a network on a file of images.
  *
  * @returns the shapes of the written arrays.
- * @throws DinoSegError what loading, reading and writing throw; CHECKPOINT_KEYS without an `image`; SHAPE.
+ * @throws DinoSegError what loading, reading and writing throw; CHECKPOINT_KEYS without an `image`; SHAPE; INVALID_ARGUMENT for
+ *   a head beside a detector.
  */
 export async function forwardFile(options: ForwardFileOptions): Promise<Record<string, readonly number[]>> {
   using images = await readImages(options.input);
+  const run = (await isDetector(options.model)) ? detectorOutputs : segmentorOutputs;
+  const outputs = await run(images, options);
+  try {
+    const handles = Object.entries(outputs).map(([name, tensor]) => [name, tensor.handle] as const);
+    await engine().writeSafetensors(options.output, Object.fromEntries(handles), {});
+    return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, tensor.shape]));
+  } finally {
+    for (const tensor of Object.values(outputs)) tensor.dispose();
+  }
+}
+
+/** Told by the file's keys; what is no network at all is for loading to say. */
+async function isDetector(path: string): Promise<boolean> {
+  try {
+    const { tensors } = await engine().inspect(path);
+    return tensors.some(({ name }) => /(^|\.)class_embed\.\d+\.weight$/.test(name));
+  } catch {
+    return false;
+  }
+}
+
+async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
   using model = await SegmentationModel.load(options.model, options);
   using head = options.head ? await ClassHead.open(options.head, { device: model.device }) : undefined;
   head?.assertFits(model);
@@ -34,9 +65,40 @@ export async function forwardFile(options: ForwardFileOptions): Promise<Record<s
   using predMasks = result.predMasks;
   using ownLogits = result.predLogits;
   using headLogits = await head?.forward(queries);
-  const outputs = { queries, pred_logits: headLogits ?? ownLogits, pred_masks: predMasks };
-  await writeFloats(options.output, outputs);
-  return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, tensor.shape]));
+  return {
+    queries: await floatsOf(queries),
+    pred_logits: await floatsOf(headLogits ?? ownLogits),
+    pred_masks: await floatsOf(predMasks),
+  };
+}
+
+async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
+  if (options.head)
+    throw new DinoSegError('INVALID_ARGUMENT', `${options.model} is a detector, which takes no other head.`);
+  using model = await DetectionModel.load(options.model, options);
+  const { signal } = options;
+  const result = await model.forward(images, { signal });
+  using predLogits = result.predLogits;
+  using predBoxes = result.predBoxes;
+  const [, , height, width] = images.shape as [number, number, number, number];
+  const settings = { width, height, top: predLogits.shape[1]! };
+  const best = await engine().bestDetections(predLogits.handle, predBoxes.handle, settings);
+  using scores = Tensor.wrap(best.scores);
+  using labels = Tensor.wrap(best.labels);
+  using boxes = Tensor.wrap(best.boxes);
+  const one = images.shape[0] === 1 ? 1 : 0;
+  return {
+    pred_logits: await floatsOf(predLogits),
+    pred_boxes: await floatsOf(predBoxes),
+    scores: Tensor.from(await scores.data(), scores.shape.slice(one)),
+    labels: Tensor.from(await labels.data(), labels.shape.slice(one)),
+    boxes: Tensor.from(await boxes.data(), boxes.shape.slice(one)),
+  };
+}
+
+/** On the CPU in float32. */
+async function floatsOf(tensor: Tensor): Promise<Tensor> {
+  return Tensor.from(await tensor.floats(), tensor.shape);
 }
 
 async function readImages(path: string): Promise<Tensor> {
@@ -50,16 +112,4 @@ async function readImages(path: string): Promise<Tensor> {
   const read = await engine().readTensors(path, ['image']);
   using stored = Tensor.wrap(read.tensors['image']!);
   return Tensor.from(await stored.floats(), stored.shape);
-}
-
-async function writeFloats(path: string, outputs: Record<string, Tensor>): Promise<void> {
-  const floats: Record<string, Tensor> = {};
-  try {
-    for (const [name, tensor] of Object.entries(outputs))
-      floats[name] = Tensor.from(await tensor.floats(), tensor.shape);
-    const handles = Object.entries(floats).map(([name, tensor]) => [name, tensor.handle] as const);
-    await engine().writeSafetensors(path, Object.fromEntries(handles), {});
-  } finally {
-    for (const tensor of Object.values(floats)) tensor.dispose();
-  }
 }

@@ -39,3 +39,33 @@ export interface ImageSize {
 export function asSize(size: number | ImageSize): ImageSize {
   return typeof size === 'number' ? { width: size, height: size } : size;
 }
+
+/** What a detector's images are multiples of: patches of the backbone; and the least side that its maps and windows need. */
+const detectorSizes = { step: 16, least: 80 };
+
+/**
+ * The size at which a detector sees an image. A number is the short side: the image's shape is kept but for multiples of
+ * 16, and the long side is at most twice the number. A size is taken as it is.
+ *
+ * @throws DinoSegError SHAPE for sides that are no multiples of 16 from 80; INVALID_ARGUMENT for a number below 80.
+ */
+export function detectorInputSize(image: ImageSize, size: number | ImageSize): ImageSize {
+  const { step, least } = detectorSizes;
+  if (typeof size === 'number') {
+    if (!(size >= least && Number.isFinite(size)))
+      throw new DinoSegError('INVALID_ARGUMENT', `imageSize should be at least ${least}, not ${size}.`);
+    const [short, long] = [Math.min(image.width, image.height), Math.max(image.width, image.height)];
+    const scale = Math.min(size / short, (2 * size) / long);
+    const fit = (pixels: number) => Math.max(least, Math.round((pixels * scale) / step) * step);
+    return { width: fit(image.width), height: fit(image.height) };
+  }
+  const { width, height } = size;
+  for (const side of [width, height])
+    if (!Number.isInteger(side) || side < least || side % step !== 0)
+      throw new DinoSegError(
+        'SHAPE',
+        `A detector takes images whose width and height are multiples of ${step} from ${least}; these are ` +
+          `${width}×${height} (width × height).`,
+      );
+  return { width, height };
+}

@@ -1,5 +1,5 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
-import { pixelsOf, type ImageInput } from '../data/decode.js';
+import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
@@ -12,7 +12,6 @@ import type {
   RawImage,
   Scoring,
 } from '../native/surface.js';
-import { imageAdmission } from './admission.js';
 import { ClassHead } from './class-head.js';
 import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
@@ -23,6 +22,7 @@ import { OwnedHandle } from './owned-handle.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
+import { withPixels } from './with-pixels.js';
 
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
@@ -290,29 +290,14 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
   }
 
-  /** Decodes images when there is room for their pixels, and calls `use` with them. */
+  /** Calls `use` with the images' pixels, as a call of the model and of the head. */
   #withPixels<T>(
     images: readonly ImageInput[],
     options: ScoringOptions,
     use: (pixels: RawImage[]) => Promise<T>,
   ): Promise<T> {
     const { signal, head } = options;
-    const call = async () => {
-      signal?.throwIfAborted();
-      // Pixels that are there already go to the queue in the same turn: calls keep their order.
-      const entered = imageAdmission.enter(signal);
-      const place = entered instanceof Promise ? await entered : entered;
-      try {
-        const decoded = pixelsOf(images);
-        const pixels = decoded instanceof Promise ? await decoded : decoded;
-        signal?.throwIfAborted();
-        place.hold(pixels.reduce((sum, { data }) => sum + data.byteLength, 0));
-        return await use(pixels);
-      } finally {
-        place.leave();
-      }
-    };
-    const result = this.calls.add(call());
+    const result = this.calls.add(withPixels(images, signal, use));
     return head ? head.calls.add(result) : result;
   }
 

@@ -10,6 +10,7 @@
  * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  */
 import type { CacheEngine, CacheWriterHandle, RecordStoreHandle } from './surface-cache.js';
+import type { DetectorEngine, DetectorHandle } from './surface-detector.js';
 import type { HeadEngine, HeadHandle, ProbeHandle } from './surface-head.js';
 import type { HeadsEngine, HeadsHandle } from './surface-heads.js';
 import type { InitEngine } from './surface-init.js';
@@ -17,6 +18,7 @@ import type { NetworkOpsEngine } from './surface-network-ops.js';
 import type { OpsEngine } from './surface-ops.js';
 
 export type * from './surface-cache.js';
+export type * from './surface-detector.js';
 export type * from './surface-head.js';
 export type * from './surface-heads.js';
 export type * from './surface-init.js';
@@ -129,6 +131,14 @@ export interface ConvertOptions {
   dtype: 'float32' | 'bfloat16';
 }
 
+/** Where and how a network runs. */
+export interface NetworkPlacement {
+  device: string;
+  dtype: 'stored' | 'float32' | 'bfloat16';
+  precision: NetworkPrecision;
+  cudaGraphs: boolean;
+}
+
 export interface ModelInfo {
   path: string;
   /** SHA-256 over names, sizes and checksums of the archive's records. */
@@ -231,7 +241,7 @@ export interface ScoreOptions {
 
 /** Everything that the engine exports. */
 export interface Engine
-  extends HeadEngine, HeadsEngine, CacheEngine, InitEngine, OpsEngine, NetworkOpsEngine {
+  extends HeadEngine, HeadsEngine, CacheEngine, DetectorEngine, InitEngine, OpsEngine, NetworkOpsEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
@@ -257,6 +267,7 @@ export interface Engine
     handle:
       | TensorHandle
       | ModelHandle
+      | DetectorHandle
       | HeadHandle
       | HeadsHandle
       | ProbeHandle
@@ -290,16 +301,7 @@ export interface Engine
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
   /** `dtype` `stored` keeps the file's precision. */
-  loadModel(
-    path: string,
-    options: {
-      device: string;
-      dtype: 'stored' | 'float32' | 'bfloat16';
-      precision: NetworkPrecision;
-      cudaGraphs: boolean;
-    },
-    job?: JobHandle,
-  ): Promise<ModelHandle>;
+  loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
   /** Milliseconds of the network's parts alone, means over `repeat` passes. */
   partTimes(
     model: ModelHandle,

@@ -54,6 +54,10 @@ t.test('wrong usage ends with exit code 2 and says what was meant', async (t) =>
     [['cache', 'make', '--data', 'd'], /cache make needs a folder/],
     [['cache', 'check'], /cache check needs the folder of a cache/],
     [['convert', '--backbone', 'a'], /--head FILE is missing/],
+    [
+      ['convert', '--backbone', 'a', '--head', 'b', '--out', 'c', '--task', 'depth'],
+      /--task should be one of segmentation, detection; "depth"/,
+    ],
     [['libtorch', 'remove'], /libtorch takes install or where; "remove" was given/],
     [['predict', '--model', 'm', '--output', 'o'], /IMAGE… is missing/],
   ];

@@ -48,12 +48,16 @@ export function formulaTensor(key: string, shape: readonly number[]): Stored & {
   return { shape: [...shape], data };
 }
 
+export interface FormulaKeys {
+  backbone: Record<string, number[]>;
+  head: Record<string, number[]>;
+  /** Keys that hold another's values. */
+  same_tensor_as?: Record<string, string>;
+}
+
 /** Keys and shapes of a case's checkpoints. */
-export function formulaKeys(name: string): Record<'backbone' | 'head', Record<string, number[]>> {
-  return JSON.parse(readFileSync(join(folder, `${name}.keys.json`), 'utf8')) as Record<
-    'backbone' | 'head',
-    Record<string, number[]>
-  >;
+export function formulaKeys(name: string): FormulaKeys {
+  return JSON.parse(readFileSync(join(folder, `${name}.keys.json`), 'utf8')) as FormulaKeys;
 }
 
 /** The stored outputs of a case. */

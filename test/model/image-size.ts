@@ -1,5 +1,5 @@
 import t from 'tap';
-import { checkImageSize } from '../../lib/model/image-size.js';
+import { checkImageSize, detectorInputSize } from '../../lib/model/image-size.js';
 
 t.test('multiples of 32 pass', async () => {
   for (const size of [32, 64, 96, 2048]) checkImageSize(size, 64);
@@ -15,4 +15,22 @@ t.test('other sizes are refused with the nearest that work', async (t) => {
   ];
   for (const [width, height, message] of cases)
     t.throws(() => checkImageSize(width, height), { code: 'SHAPE', message }, `${width}×${height}`);
+});
+
+t.test('a detector sees an image in its own shape, in multiples of 16', async (t) => {
+  const cases: [[number, number], number, [number, number]][] = [
+    [[640, 480], 480, [640, 480]],
+    [[640, 427], 800, [1200, 800]],
+    [[427, 640], 800, [800, 1200]],
+    [[100, 100], 1536, [1536, 1536]],
+    [[4000, 500], 800, [1600, 208]],
+    [[3, 5000], 100, [80, 208]],
+  ];
+  for (const [[width, height], size, [w, h]] of cases)
+    t.same(
+      detectorInputSize({ width, height }, size),
+      { width: w, height: h },
+      `${width}×${height} at ${size}`,
+    );
+  t.same(detectorInputSize({ width: 9, height: 9 }, { width: 160, height: 80 }), { width: 160, height: 80 });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
 import type { ShapeTable } from '../../lib/native/surface.js';
-import { formulaKeys } from '../helpers/formula.js';
+import { formulaTables } from '../helpers/network.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 
 const readTable = (name: string) =>
@@ -32,20 +32,8 @@ t.test(
   },
 );
 
-function formulaTables(): { backbone: ShapeTable; head: ShapeTable } {
-  const keys = formulaKeys('seg-swiglu');
-  const table = (shapes: Record<string, number[]>): ShapeTable =>
-    Object.fromEntries(
-      Object.entries(shapes).map(([key, shape]) => [
-        key,
-        { shape, dtype: key.endsWith('num_batches_tracked') ? 'int64' : 'float32' },
-      ]),
-    );
-  return { backbone: table(keys.backbone), head: table(keys.head) };
-}
-
 t.test('key lists that do not fit are refused with the keys', async (t) => {
-  const { backbone, head } = formulaTables();
+  const { backbone, head } = formulaTables('seg-swiglu');
   const cut = { ...backbone };
   delete cut['blocks.1.norm1.weight'];
   const cases: [string, ShapeTable, ShapeTable, { code: string; message: RegExp }][] = [
@@ -78,4 +66,9 @@ t.test('key lists that do not fit are refused with the keys', async (t) => {
     ],
   ];
   for (const [name, b, h, error] of cases) t.throws(() => engine().planSegmentor(b, h, 26), error, name);
+  const detector = formulaTables('det');
+  t.throws(() => engine().planSegmentor(detector.backbone, detector.head, 26), {
+    code: 'CHECKPOINT_KEYS',
+    message: /head is a detector's/,
+  });
 });

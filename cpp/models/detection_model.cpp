@@ -1,0 +1,75 @@
+#include "models/detection_model.h"
+
+#include <ATen/ATen.h>
+
+#include "core/error.h"
+#include "core/zip_reader.h"
+#include "models/archive.h"
+#include "models/backbone_plan.h"
+#include "models/cast.h"
+#include "models/network_input.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// The least side of an image, in patches: a map at stride 64 has a place, and windows have pixels.
+constexpr int64_t least_patches = 5;
+
+torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement) {
+  torch::jit::Module module = load_archive(path, placement.device);
+  if (module.find_method("decode"))
+    fail("MODEL_FORMAT", path,
+         " holds a segmentor: expected a detector, which convert makes with task detection");
+  if (placement.dtype != "stored") cast_detector(module, cast_target(placement.dtype));
+  return module;
+}
+
+/// Places of the maps at strides 8, 16, 32 and 64 over a grid of patches.
+int64_t proposals(int64_t height, int64_t width) {
+  return 4 * height * width + height * width + (height / 2) * (width / 2) + (height / 4) * (width / 4);
+}
+
+}  // namespace
+
+DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement)
+    : NetworkModule{path,        zip_content_id(path),    load_detector(path, placement),
+                    placement,   {"forward", "features"}, {"forward", "features"},
+                    "a detector"} {}
+
+void DetectionModel::check_images(const at::Tensor& images, bool for_boxes) const {
+  const bool shaped = images.dim() == 4 && images.size(1) == 3 && images.numel() > 0 &&
+                      images.size(2) % patch_size == 0 && images.size(3) % patch_size == 0 &&
+                      images.size(2) >= least_patches * patch_size &&
+                      images.size(3) >= least_patches * patch_size;
+  if (!shaped)
+    fail("SHAPE", "expected images B×3×H×W with H and W multiples of ", patch_size, " from ",
+         least_patches * patch_size, ", got ", images.sizes());
+  const int64_t places = proposals(images.size(2) / patch_size, images.size(3) / patch_size);
+  if (for_boxes && places < queries())
+    fail("SHAPE", "images of ", images.size(3), "×", images.size(2), " pixels have ", places,
+         " places for boxes and the detector's queries need ", queries(), ". Give larger ones");
+}
+
+Predictions DetectionModel::forward(const at::Tensor& images) {
+  check_images(images, true);
+  const auto result = run("forward", images);
+  return {result.at(0), result.at(1)};
+}
+
+at::Tensor DetectionModel::features(const at::Tensor& images) {
+  check_images(images, false);
+  return run("features", images).at(0);
+}
+
+Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,
+                  int64_t top) {
+  const Predictions found = model.forward(network_input(pixels, model.device(), height, width).unsqueeze(0));
+  Detections best = best_detections(found.logits, found.boxes, height, width, top);
+  const double down = static_cast<double>(pixels.size(0)) / static_cast<double>(height);
+  const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(width);
+  best.boxes.slice(2, 0, 4, 2).mul_(across);
+  best.boxes.slice(2, 1, 4, 2).mul_(down);
+  return {best.scores[0].cpu(), best.labels[0].cpu(), best.boxes[0].cpu()};
+}
+
+}  // namespace dinov3_seg

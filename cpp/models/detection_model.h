@@ -1,0 +1,48 @@
+// A detector as a TorchScript module.
+#pragma once
+
+#include <string>
+
+#include "core/detections.h"
+#include "models/network_module.h"
+
+namespace dinov3_seg {
+
+/// Class logits B×Q×K (before the sigmoid) and boxes B×Q×4 (centre x, centre y, width, height in pixels of
+/// the input), float32, on the model's device.
+struct Predictions {
+  at::Tensor logits;
+  at::Tensor boxes;
+};
+
+/// A loaded detector. Not thread-safe: one job at a time.
+class DetectionModel : public NetworkModule {
+ public:
+  /// Loads any TorchScript file with methods forward(images) → (pred_logits, pred_boxes) and
+  /// features(images). Throws FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE, OUT_OF_MEMORY.
+  DetectionModel(const std::string& path, const ModelPlacement& placement);
+
+  /// Images B×3×H×W, H and W multiples of 16 from 80, large enough for queries() proposals: the places of its
+  /// maps at strides 8, 16, 32 and 64. Throws SHAPE otherwise.
+  Predictions forward(const at::Tensor& images);
+  /// What the head takes of the same images, B×(8·C)×H/16×W/16 float32: the backbone's four tapped layers of
+  /// the whole image at a window's size, then of 3×3 windows. Throws SHAPE.
+  at::Tensor features(const at::Tensor& images);
+
+  /// Width of the backbone's tokens, queries of inference, classes: each 0 where the file does not tell (it
+  /// was made elsewhere).
+  int64_t width() const { return parameter_size("patch_embed.proj.weight", 0); }
+  int64_t queries() const { return parameter_size("query_embed.weight", 0) / 2; }
+  int64_t classes() const { return parameter_size("class_embed.0.weight", 0); }
+
+ private:
+  void check_images(const at::Tensor& images, bool for_boxes) const;
+};
+
+/// The best detections of one image, pixels H×W×1, 3 or 4 uint8, as the network sees it at height × width:
+/// `top` of them at most, boxes in the image's own pixels, on the CPU. Throws as forward() and
+/// best_detections() do.
+Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,
+                  int64_t top);
+
+}  // namespace dinov3_seg

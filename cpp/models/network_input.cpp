@@ -1,0 +1,12 @@
+#include "models/network_input.h"
+
+#include "core/image_ops.h"
+#include "ops/network_ops.h"
+
+namespace dinov3_seg {
+
+at::Tensor network_input(const at::Tensor& pixels, c10::Device device, int64_t height, int64_t width) {
+  return prepare_pixels(to_rgb(pixels.to(device)), height, width, imagenet_mean, imagenet_std);
+}
+
+}  // namespace dinov3_seg

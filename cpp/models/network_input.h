@@ -1,0 +1,12 @@
+// From an image's pixels to what a network takes.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace dinov3_seg {
+
+/// Pixels H×W×1, 3 or 4 uint8 as float32 3×height×width on the device: resized (bilinear, antialiased) and
+/// normalised with ImageNet's mean and standard deviation.
+at::Tensor network_input(const at::Tensor& pixels, c10::Device device, int64_t height, int64_t width);
+
+}  // namespace dinov3_seg

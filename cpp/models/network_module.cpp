@@ -1,0 +1,96 @@
+#include "models/network_module.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "core/error.h"
+#include "core/job_control.h"
+#include "models/run_graph.h"
+
+namespace dinov3_seg {
+
+at::ScalarType cast_target(const std::string& dtype) {
+  if (dtype == "float32") return at::kFloat;
+  if (dtype == "bfloat16") return at::kBFloat16;
+  fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected stored, float32 or bfloat16");
+}
+
+NetworkModule::NetworkModule(std::string path, std::string id, torch::jit::Module module,
+                             const ModelPlacement& placement, const std::vector<const char*>& required,
+                             const std::vector<const char*>& methods, const char* expected)
+    : path_(std::move(path)),
+      id_(std::move(id)),
+      device_(placement.device),
+      module_(std::move(module)),
+      runner_(placement.graphs && device_.is_cuda() && has_graphs()) {
+  for (const char* method : required)
+    if (!module_.find_method(method))
+      fail("MODEL_FORMAT", path_, " has no method ", method, "(images): expected ", expected,
+           " made by convert, or one with its methods");
+  module_.eval();
+  const bool mixed = dtype() == at::kBFloat16;
+  tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device_.is_cuda();
+  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
+  for (at::Tensor parameter : module_.parameters()) {
+    parameter.set_requires_grad(false);
+    // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
+    // float32 proper cuDNN takes many times longer on it.
+    const bool dense = parameter.dim() == 4 && parameter.size(1) > 1;
+    if (device_.is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
+      parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+  for (const char* method : methods) prepare_to_run(module_, method);
+}
+
+void NetworkModule::say_running(const char* method, const at::Tensor& images) {
+  say_doing(c10::str("Running the network (", method, ") on images ", images.sizes()));
+}
+
+c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
+  return in_run(method, images, [&](const at::Tensor& input) { return module_.get_method(method)({input}); });
+}
+
+GraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
+  const auto results = [&](const GraphRunner::Tensors& inputs) {
+    const c10::IValue result = module_.get_method(method)({inputs[0]});
+    if (result.isTensor()) return GraphRunner::Tensors{result.toTensor().to(at::kFloat)};
+    GraphRunner::Tensors tensors;
+    for (const c10::IValue& item : result.toTupleRef().elements())
+      tensors.push_back(item.toTensor().to(at::kFloat));
+    return tensors;
+  };
+  return in_run(method, images,
+                [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
+}
+
+at::ScalarType NetworkModule::dtype() const {
+  std::map<at::ScalarType, int64_t> elements;
+  for (const at::Tensor& parameter : module_.parameters())
+    elements[parameter.scalar_type()] += parameter.numel();
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? at::kFloat : most->first;
+}
+
+int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
+  for (const auto& [name, parameter] : module_.named_parameters())
+    if (name.ends_with(key) && parameter.dim() > dimension) return parameter.size(dimension);
+  return 0;
+}
+
+int64_t NetworkModule::parameters() const {
+  int64_t count = 0;
+  for (const at::Tensor& parameter : module_.parameters()) count += parameter.numel();
+  return count;
+}
+
+int64_t NetworkModule::size_bytes() const {
+  int64_t bytes = 0;
+  for (const at::Tensor& parameter : module_.parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  return bytes;
+}
+
+}  // namespace dinov3_seg

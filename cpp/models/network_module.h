@@ -1,0 +1,79 @@
+// A network's module as it is run: on its device, in eval mode, without gradients.
+#pragma once
+
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <string>
+#include <vector>
+
+#include "models/graph_runner.h"
+#include "models/precision.h"
+
+namespace dinov3_seg {
+
+/// Where and how a network runs.
+struct ModelPlacement {
+  c10::Device device = c10::kCPU;
+  std::string dtype = "stored";  // or float32, bfloat16 (see models/builder.h for what is cast)
+  NetworkPrecision precision = NetworkPrecision::reference;
+  bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
+};
+
+/// The dtype that a placement asks for by name. Throws INVALID_ARGUMENT for others than float32 and bfloat16.
+at::ScalarType cast_target(const std::string& dtype);
+
+/// What all kinds of networks have in common. Not thread-safe: one job at a time.
+class NetworkModule {
+ public:
+  const std::string& path() const { return path_; }
+  /// SHA-256 over names, sizes and checksums of the file's records.
+  const std::string& id() const { return id_; }
+  c10::Device device() const { return device_; }
+  /// Dtype of most of the network's parameters.
+  at::ScalarType dtype() const;
+  int64_t parameters() const;
+  int64_t size_bytes() const;
+
+ protected:
+  /// Takes a network that is on the placement's device in its dtype already; `path` names it in messages,
+  /// `id` tells networks apart. Throws MODEL_FORMAT where one of the methods `required` is missing;
+  /// `expected` says what it should have been. `methods`: all that may be run.
+  NetworkModule(std::string path, std::string id, torch::jit::Module module, const ModelPlacement& placement,
+                const std::vector<const char*>& required, const std::vector<const char*>& methods,
+                const char* expected);
+
+  const torch::jit::Module& module() const { return module_; }
+  GraphRunner& runner() { return runner_; }
+
+  /// A size of the one parameter whose name is or ends in `key`; 0 where there is none.
+  int64_t parameter_size(const std::string& key, int64_t dimension) const;
+
+  /// `function` of the images on the device in float32, in the mode that networks run in.
+  template <typename Function>
+  auto in_run(const char* method, const at::Tensor& images, Function function) {
+    say_running(method, images);
+    const c10::InferenceMode inference;
+    // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
+    // here.
+    const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
+    const Tf32Guard tf32(tf32_);
+    return function(images.to(device_, at::kFloat));
+  }
+  c10::IValue call(const char* method, const at::Tensor& images);
+  /// The float32 results of a method that gives a tensor, or a tuple of them.
+  GraphRunner::Tensors run(const char* method, const at::Tensor& images);
+
+ private:
+  static void say_running(const char* method, const at::Tensor& images);
+
+  std::string path_;
+  std::string id_;
+  c10::Device device_;
+  torch::jit::Module module_;
+  bool tf32_ = false;
+  GraphRunner runner_;
+};
+
+}  // namespace dinov3_seg

@@ -1,0 +1,194 @@
+/** The frozen detector: backbone and Plain-DETR head of one TorchScript file. */
+import type { ImageInput } from '../data/decode.js';
+import { coco91Names } from '../data/sets/coco91.js';
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { DetectorHandle, DetectorInfo, DType, JobHandle } from '../native/surface.js';
+import { resolveDevice } from './device.js';
+import { detectorInputSize, type ImageSize } from './image-size.js';
+import { OwnedHandle } from './owned-handle.js';
+import { RunningCalls } from './running-calls.js';
+import type { LoadOptions } from './segmentation-model.js';
+import { Tensor } from './tensor.js';
+import { withPixels } from './with-pixels.js';
+
+/** Where a detector runs, and in which precision its backbone does; the head computes in float32. */
+export type DetectorLoadOptions = Omit<LoadOptions, 'precision' | 'cudaGraphs'>;
+
+/** What {@link DetectionModel.forward} gives, float32, on the model's device. To be disposed of. */
+export interface DetectionResult {
+  /** Class logits B×Q×K, before the sigmoid. */
+  predLogits: Tensor;
+  /** B×Q×4: centre x, centre y, width, height in pixels of the images. */
+  predBoxes: Tensor;
+}
+
+/** What {@link DetectionModel.detect} looks for, and at which size. */
+export interface DetectOptions extends JobOptions {
+  /** Least score, 0…1. Default 0.5. */
+  threshold?: number;
+  /** Most detections. Default 100. */
+  top?: number;
+  /**
+   * How the network sees the image, in pixels. A number is its short side: the image keeps its shape but for multiples of 16, its
+   * long side is at most twice that. Width and height, multiples of 16 from 80, are taken as they are. Default 1536,
+   * which makes windows of 512.
+   */
+  imageSize?: number | ImageSize;
+}
+
+/** One object. Places are in pixels of the image itself, the origin at its top left corner. */
+export interface Detection {
+  /** Left edge. */
+  x: number;
+  /** Top edge. */
+  y: number;
+  /** Of the box. */
+  width: number;
+  /** Of the box. */
+  height: number;
+  /** 0…1. */
+  score: number;
+  /** Column of the class logits: COCO's category id. */
+  label: number;
+  /** COCO's name of it; `class 7` for a detector of other than 91 classes. */
+  name: string;
+}
+
+/**
+ * A detector written by `convert` with task `detection`, or another TorchScript file with the methods
+ * `forward(images) → (pred_logits, pred_boxes)` and `features(images)`. It is always in eval mode. Its memory is freed by
+ * `dispose()` or `using`; `await using` waits for its calls first. Calls run as those of a {@link SegmentationModel} do.
+ */
+export class DetectionModel implements Disposable, AsyncDisposable {
+  /** The file it was loaded from. */
+  readonly path: string;
+  /** SHA-256 that tells networks apart. */
+  readonly id: string;
+  /** `cpu`, `cuda:0`, … */
+  readonly device: string;
+  /** Precision of most of its weights. */
+  readonly dtype: DType;
+  /** Width of the backbone's tokens; this and the next two are 0 where the file does not tell. */
+  readonly width: number;
+  /** Boxes that an image gives. */
+  readonly queries: number;
+  /** Columns of the class logits. */
+  readonly classes: number;
+  /** Elements of all its weights. */
+  readonly parameters: number;
+  readonly #calls = new RunningCalls();
+  readonly #owned: OwnedHandle<DetectorHandle>;
+
+  private constructor(handle: DetectorHandle, info: DetectorInfo) {
+    this.#owned = new OwnedHandle(handle, () => `The detector of ${this.path}`);
+    this.path = info.path;
+    this.id = info.id;
+    this.device = info.device;
+    this.dtype = info.dtype;
+    this.width = info.width;
+    this.queries = info.queries;
+    this.classes = info.classes;
+    this.parameters = info.parameters;
+  }
+
+  /**
+   * Loads a TorchScript file. `onProgress` hears bytes read.
+   *
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE, OUT_OF_MEMORY; the signal's reason.
+   */
+  static async load(path: string, options: DetectorLoadOptions = {}): Promise<DetectionModel> {
+    const { device = 'cpu', dtype = 'stored' } = options;
+    const placement = {
+      device: resolveDevice(device),
+      dtype,
+      precision: 'reference',
+      cudaGraphs: false,
+    } as const;
+    const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
+    return new DetectionModel(handle, engine().detectorInfo(handle));
+  }
+
+  /**
+   * Class logits and boxes of images B×3×H×W (float32, normalised, any device), H and W multiples of 16 from 80.
+   *
+   * @throws DinoSegError SHAPE (also where an image has fewer places for boxes than there are queries), OUT_OF_MEMORY,
+   *   DISPOSED; the signal's reason.
+   */
+  async forward(images: Tensor, options: JobOptions = {}): Promise<DetectionResult> {
+    const handle = this.#owned.get();
+    const result = await this.#run(options, (job) => engine().detectorForward(handle, images.handle, job));
+    return { predLogits: Tensor.wrap(result.predLogits), predBoxes: Tensor.wrap(result.predBoxes) };
+  }
+
+  /**
+   * What the head takes of images as {@link forward} takes them: B×8C×H/16×W/16 float32, four of the backbone's layers of the
+   * whole image at a window's size, then of its 3×3 windows. Runs the backbone alone.
+   *
+   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    const handle = this.#owned.get();
+    return Tensor.wrap(
+      await this.#run(options, (job) => engine().detectorFeatures(handle, images.handle, job)),
+    );
+  }
+
+  /**
+   * The objects of an image, best first. An object may come up with several classes, and more than once: there is no
+   * suppression of overlapping boxes.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async detect(image: ImageInput, options: DetectOptions = {}): Promise<Detection[]> {
+    const { threshold = 0.5, top = 100, imageSize = 1536, signal } = options;
+    const handle = this.#owned.get();
+    if (!(threshold >= 0 && threshold <= 1))
+      throw new DinoSegError('INVALID_ARGUMENT', `threshold should be from 0 to 1, not ${threshold}.`);
+    if (!Number.isInteger(top) || top < 1)
+      throw new DinoSegError('INVALID_ARGUMENT', `top should be a whole number from 1, not ${top}.`);
+    return this.#calls.add(
+      withPixels([image], signal, async ([raw]) => {
+        const settings = { ...detectorInputSize(raw!, imageSize), top };
+        const found = await runJob(options, (job) => engine().detect(handle, raw!, settings, job));
+        return this.#above(threshold, found);
+      }),
+    );
+  }
+
+  /** Detections of the engine's arrays, which come best first. */
+  #above(
+    threshold: number,
+    found: { scores: Float32Array; labels: Int32Array; boxes: Float32Array },
+  ): Detection[] {
+    const detections: Detection[] = [];
+    for (const [i, score] of found.scores.entries()) {
+      if (!(score >= threshold)) break;
+      const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = found.boxes.subarray(4 * i, 4 * i + 4);
+      const label = found.labels[i]!;
+      const name = this.classes === coco91Names.length ? coco91Names[label]! : `class ${label}`;
+      detections.push({ x: x0, y: y0, width: x1 - x0, height: y1 - y0, score, label, name });
+    }
+    return detections;
+  }
+
+  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
+    return this.#calls.add(runJob(options, start));
+  }
+
+  /** Frees the detector's memory: now, or when the calls under way end. Calling it again does nothing. */
+  dispose(): void {
+    this.#owned.dispose();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes no further calls, waits for those under way, frees the memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAfter(this.#calls);
+  }
+}
