@@ -13,6 +13,7 @@ import { SegmentationModel, Tensor, initModel, makeCache } from '../dist/index.j
 import { encodePng } from '../dist/data/decode.js';
 import { drawScene } from '../dist/demo/scenes.js';
 import { engine } from '../dist/native/engine.js';
+import { median, round } from './figures.mjs';
 
 const [device = 'cpu', arch = 'tiny', count = '24', given] = process.argv.slice(2);
 const isCuda = device.startsWith('cuda');
@@ -21,7 +22,6 @@ const [width, height, distinct] = [1920, 1080, 16];
 const folder = given ?? mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const at = (name) => join(folder, name);
-const round = (value) => Number(value.toPrecision(4));
 const e = engine();
 
 /** Files of one split; every scene several times, in another light. */
@@ -70,7 +70,7 @@ async function forwardRate(batch) {
   }
   images.dispose();
   await model[Symbol.asyncDispose]();
-  return 1000 / times.slice(4).sort((a, b) => a - b)[(times.length - 4) >> 1];
+  return 1000 / median(times.slice(4));
 }
 
 await writeScenes('train', Number(count), 0);

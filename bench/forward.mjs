@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
 import { drawScene } from '../dist/demo/scenes.js';
 import { engine } from '../dist/native/engine.js';
+import { median, round } from './figures.mjs';
 
 const [
   device = 'cpu',
@@ -21,8 +22,6 @@ const e = engine();
 const isCuda = device.startsWith('cuda');
 const size = arch === 'tiny' ? 128 : 512;
 const passes = 21;
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const round = (value) => Number(value.toPrecision(4));
 const spread = (values) => ({
   median: round(median(values)),
   least: round(Math.min(...values)),

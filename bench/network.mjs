@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SegmentationModel, convert } from '../dist/index.js';
 import { engine } from '../dist/native/engine.js';
+import { median } from './figures.mjs';
 
 /** Writes checkpoints and network to a folder that goes with the process; returns their paths. */
 export async function writeNetwork() {
@@ -37,9 +38,8 @@ export function picture(width, height) {
 
 /** Median and largest of numbers, as text. */
 export function summary(values, unit = 'ms', digits = 1) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const median = sorted[Math.floor(sorted.length / 2)];
-  return `median ${median.toFixed(digits)} ${unit}, worst ${sorted.at(-1).toFixed(digits)} ${unit}`;
+  const worst = Math.max(...values);
+  return `median ${median(values).toFixed(digits)} ${unit}, worst ${worst.toFixed(digits)} ${unit}`;
 }
 
 export function setting(text) {

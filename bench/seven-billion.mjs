@@ -21,6 +21,7 @@ import {
 } from '../dist/index.js';
 import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
+import { round } from './figures.mjs';
 
 const [given, arch = 'dinov3_vit7b16_ade20k_m2f', device = 'cuda', images = '64'] = process.argv.slice(2);
 const folder = given || mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
@@ -38,7 +39,6 @@ const report = {
   kernels: e.info().cudaKernels,
   steps: {},
 };
-const round = (value) => Number(value.toPrecision(4));
 
 /** Does a step; notes its seconds, the most that tensors and the allocator took, and what it returns. */
 async function step(name, work) {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { ClassHead, SegmentationModel, Tensor, train } from '../dist/index.js';
 import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
+import { median } from './figures.mjs';
 import { setting, writeNetwork } from './network.mjs';
 
 const device = process.argv[2] ?? 'cpu';
@@ -20,7 +21,6 @@ const { folder, model } = await writeNetwork();
 const described = isCuda ? e.devices().find(({ name }) => name.startsWith(device)).description : 'two cores';
 setting(`training on ${device} (${described}), kernels ${e.info().cudaKernels ? 'fused' : 'of the CPU'}`);
 
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const row = (...cells) =>
   console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(46) : cell.padStart(14))).join(''));
 

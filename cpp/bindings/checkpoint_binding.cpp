@@ -120,13 +120,18 @@ std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what) {
   return keys;
 }
 
-ConvertOptions convert_options(const Napi::Value& value) {
-  const Napi::Object options = object_argument(value, "options");
+at::ScalarType network_dtype_field(const Napi::Object& options) {
   const std::string dtype = string_field(options, "dtype");
   if (dtype != "float32" && dtype != "bfloat16")
     fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+  return dtype == "float32" ? at::kFloat : at::kBFloat16;
+}
+
+ConvertOptions convert_options(const Napi::Value& value) {
+  const Napi::Object options = object_argument(value, "options");
+  const at::ScalarType dtype = network_dtype_field(options);
   return {{string_field(options, "backbone"), string_field(options, "head"), string_field(options, "out")},
-          dtype == "float32" ? at::kFloat : at::kBFloat16};
+          dtype};
 }
 
 Napi::Object backbone_dims_object(Napi::Env env, const BackboneDims& dims) {
@@ -166,10 +171,7 @@ namespace {
 Napi::Value plan_segmentor(const Napi::CallbackInfo& info) {
   const auto backbone = shape_table(info[0], "backbone"), head = shape_table(info[1], "head");
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
-  const SegmentorDims dims = read_dims(backbone, head);
-  check_keys("backbone", "segmentor", backbone_keys(dims), backbone);
-  check_keys("head", "segmentor", head_keys(dims), head);
-  return plan_object(info.Env(), dims, info[2].As<Napi::Number>().Int64Value());
+  return plan_object(info.Env(), checked_dims(backbone, head), info[2].As<Napi::Number>().Int64Value());
 }
 
 /// convertSegmentor(options): Promise<SegmentorPlan>

@@ -3,7 +3,6 @@
 
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
-#include "core/dtype_names.h"
 #include "core/error.h"
 #include "core/own_pages.h"
 #include "models/convert.h"
@@ -44,10 +43,7 @@ Napi::Object detector_plan_object(Napi::Env env, const DetectorDims& dims) {
 /// planDetector(backbone, head): DetectorPlan
 Napi::Value plan_detector(const Napi::CallbackInfo& info) {
   const auto backbone = shape_table(info[0], "backbone"), head = shape_table(info[1], "head");
-  const DetectorDims dims = read_detector_dims(backbone, head);
-  check_keys("backbone", "detector", backbone_keys(dims), backbone);
-  check_keys("head", "detector", detector_head_keys(dims), head);
-  return detector_plan_object(info.Env(), dims);
+  return detector_plan_object(info.Env(), checked_detector_dims(backbone, head));
 }
 
 /// convertDetector(options): Promise<DetectorPlan>
@@ -64,23 +60,17 @@ Napi::Value load_detector(const Napi::CallbackInfo& info) {
   const ModelPlacement placement = placement_of(object_argument(info[1], "options"));
   return run_job(info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
     auto model = std::make_shared<DetectionModel>(path, placement);
-    const int64_t bytes = model->device().is_cpu() ? model->size_bytes() : 0;
-    return [model, bytes](Napi::Env env) { return wrap(env, model, bytes); };
+    return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
   });
 }
 
 /// detectorInfo(detector): DetectorInfo
 Napi::Value detector_info(const Napi::CallbackInfo& info) {
   const auto model = unwrap<DetectionModel>(info[0]);
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("path", model->path());
-  result.Set("id", model->id());
-  result.Set("device", model->device().str());
-  result.Set("dtype", dtype_name(model->dtype()));
+  Napi::Object result = network_info_object(info.Env(), *model);
   result.Set("width", static_cast<double>(model->width()));
   result.Set("queries", static_cast<double>(model->queries()));
   result.Set("classes", static_cast<double>(model->classes()));
-  result.Set("parameters", static_cast<double>(model->parameters()));
   return result;
 }
 

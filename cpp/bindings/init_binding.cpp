@@ -6,6 +6,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
+#include "core/dtype_names.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "core/sha256.h"
@@ -20,7 +21,6 @@ namespace {
 struct InitSettings {
   std::string architecture;
   SegmentorDims dims;
-  std::string dtype_name;
   at::ScalarType dtype;
   Randomness random;
 };
@@ -33,21 +33,17 @@ uint64_t seed_field(const Napi::Object& options) {
 
 InitSettings init_settings(const Napi::Value& value) {
   const Napi::Object options = object_argument(value, "options");
-  const std::string dtype = string_field(options, "dtype");
-  if (dtype != "float32" && dtype != "bfloat16")
-    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
   const std::string architecture = string_field(options, "architecture");
   return {architecture,
           preset(architecture),
-          dtype,
-          dtype == "float32" ? at::kFloat : at::kBFloat16,
+          network_dtype_field(options),
           {seed_field(options), parse_device(string_field(options, "device"))}};
 }
 
 /// What tells random networks apart.
 std::string random_id(const InitSettings& settings) {
   const std::string text = "random weights\n" + settings.architecture + "\n" +
-                           std::to_string(settings.random.seed) + "\n" + settings.dtype_name;
+                           std::to_string(settings.random.seed) + "\n" + dtype_name(settings.dtype);
   Sha256 hash;
   hash.update(text.data(), text.size());
   return hash.hex();
@@ -63,9 +59,7 @@ Napi::Value init_model(const Napi::CallbackInfo& info) {
                    auto model = std::make_shared<SegmentationModel>(
                        name, random_id(settings),
                        init_segmentor(settings.dims, settings.dtype, settings.random), placement);
-                   return [model](Napi::Env env) {
-                     return wrap(env, model, model->device().is_cpu() ? model->size_bytes() : 0);
-                   };
+                   return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
                  });
 }
 

@@ -10,12 +10,22 @@
 #include "models/staged_archive.h"
 
 namespace dinov3_seg {
-namespace {
 
-/// What V8 is told that a handle holds.
-int64_t host_bytes(const SegmentationModel& model) {
-  return model.device().is_cpu() ? model.size_bytes() : 0;
+int64_t host_bytes(const NetworkModule& network) {
+  return network.device().is_cpu() ? network.size_bytes() : 0;
 }
+
+Napi::Object network_info_object(Napi::Env env, const NetworkModule& network) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("path", network.path());
+  result.Set("id", network.id());
+  result.Set("device", network.device().str());
+  result.Set("dtype", dtype_name(network.dtype()));
+  result.Set("parameters", static_cast<double>(network.parameters()));
+  return result;
+}
+
+namespace {
 
 /// loadModel(path, {device, dtype, precision, cudaGraphs}): Promise<ModelHandle>
 Napi::Value load_model(const Napi::CallbackInfo& info) {
@@ -50,15 +60,10 @@ Napi::Value model_id(const Napi::CallbackInfo& info) {
 /// modelInfo(model): ModelInfo
 Napi::Value model_info(const Napi::CallbackInfo& info) {
   const auto model = unwrap<SegmentationModel>(info[0]);
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("path", model->path());
-  result.Set("id", model->id());
-  result.Set("device", model->device().str());
-  result.Set("dtype", dtype_name(model->dtype()));
+  Napi::Object result = network_info_object(info.Env(), *model);
   result.Set("width", static_cast<double>(model->width()));
   result.Set("hidden", static_cast<double>(model->hidden()));
   result.Set("classes", static_cast<double>(model->classes()));
-  result.Set("parameters", static_cast<double>(model->parameters()));
   return result;
 }
 

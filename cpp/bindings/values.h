@@ -81,6 +81,12 @@ StepOptions step_options(const Napi::Value& value);
 ModelPlacement placement_of(const Napi::Object& options);
 /// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
 at::Tensor pixels_argument(const Napi::Value& value);
+/// What V8 is told that a network's handle holds.
+int64_t host_bytes(const NetworkModule& network);
+/// {path, id, device, dtype, parameters}, what the infos of all kinds of networks begin with.
+Napi::Object network_info_object(Napi::Env env, const NetworkModule& network);
+/// The field dtype of a network that is made: float32 or bfloat16, else INVALID_ARGUMENT.
+at::ScalarType network_dtype_field(const Napi::Object& options);
 /// {name: {shape, dtype}} as a list of keys.
 std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what);
 

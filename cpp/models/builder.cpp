@@ -95,19 +95,14 @@ at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored) { return te
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype,
                                    const CastTensor& cast) {
-  const auto backbone_shapes = shapes_of(backbone);
-  const auto head_shapes = shapes_of(head);
-  const SegmentorDims dims = read_dims(backbone_shapes, head_shapes);
-  const auto wanted_backbone = backbone_keys(dims);
+  const SegmentorDims dims = checked_dims(shapes_of(backbone), shapes_of(head));
   const auto wanted_head = head_keys(dims);
-  check_keys("backbone", "segmentor", wanted_backbone, backbone_shapes);
-  check_keys("head", "segmentor", wanted_head, head_shapes);
   // The order of the reference's full state dict: a module's own parameters, then its children, the backbone
   // first.
   TensorTaker taker(dtype, cast);
   const std::span<const KeyShape> keys(wanted_head);
   taker.take(keys.first(1), head);
-  taker.take(wanted_backbone, backbone, backbone_prefix);
+  taker.take(backbone_keys(dims), backbone, backbone_prefix);
   taker.take(keys.subspan(1), head);
   return build_module(parse_sources(torchscript_sources()), "Segmentor", constants_for(dims),
                       taker.tensors());
@@ -116,16 +111,10 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
 torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
                                   const std::vector<NamedTensor>& head, at::ScalarType dtype,
                                   const CastTensor& cast) {
-  const auto backbone_shapes = shapes_of(backbone);
-  const auto head_shapes = shapes_of(head);
-  const DetectorDims dims = read_detector_dims(backbone_shapes, head_shapes);
-  const auto wanted_backbone = backbone_keys(dims);
-  const auto wanted_head = detector_head_keys(dims);
-  check_keys("backbone", "detector", wanted_backbone, backbone_shapes);
-  check_keys("head", "detector", wanted_head, head_shapes);
+  const DetectorDims dims = checked_detector_dims(shapes_of(backbone), shapes_of(head));
   TensorTaker taker(dtype, cast);
-  taker.take(wanted_head, head);
-  taker.take(wanted_backbone, backbone, detector_backbone_prefix);
+  taker.take(detector_head_keys(dims), head);
+  taker.take(backbone_keys(dims), backbone, detector_backbone_prefix);
   return build_module(parse_sources(torchscript_sources()), "Detector", constants_for(dims), taker.tensors());
 }
 

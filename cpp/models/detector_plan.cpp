@@ -133,4 +133,11 @@ std::vector<int64_t> detector_tapped_layers(int64_t depth) {
   return {depth / 4 - 1, 2 * depth / 4 - 1, 3 * depth / 4 - 1, depth - 1};
 }
 
+DetectorDims checked_detector_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head) {
+  const DetectorDims dims = read_detector_dims(backbone, head);
+  check_keys("backbone", "detector", backbone_keys(dims), backbone);
+  check_keys("head", "detector", detector_head_keys(dims), head);
+  return dims;
+}
+
 }  // namespace dinov3_seg

@@ -41,6 +41,10 @@ struct DetectorDims : BackboneDims {
 /// backbone of another width.
 DetectorDims read_detector_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
 
+/// The same, with every key checked: also CHECKPOINT_KEYS for any that is missing, superfluous or of another
+/// shape.
+DetectorDims checked_detector_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
+
 /// Every key of the head's file, in its order. The decoder's class_embed and bbox_embed repeat the outer
 /// ones.
 std::vector<KeyShape> detector_head_keys(const DetectorDims& dims);

@@ -69,4 +69,11 @@ std::vector<int64_t> tapped_layers(int64_t depth) {
   return {interval - 1, 2 * interval - 1, 3 * interval - 1, 4 * interval - 1};
 }
 
+SegmentorDims checked_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head) {
+  const SegmentorDims dims = read_dims(backbone, head);
+  check_keys("backbone", "segmentor", backbone_keys(dims), backbone);
+  check_keys("head", "segmentor", head_keys(dims), head);
+  return dims;
+}
+
 }  // namespace dinov3_seg

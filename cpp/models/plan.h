@@ -57,6 +57,10 @@ struct ParameterCounts {
 /// where the head was made for a backbone of another width.
 SegmentorDims read_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
 
+/// The same, with every key checked: also CHECKPOINT_KEYS for any that is missing, superfluous or of another
+/// shape.
+SegmentorDims checked_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
+
 /// Every key of the head's file (all but the backbone), in its order.
 std::vector<KeyShape> head_keys(const SegmentorDims& dims);
 

@@ -9,10 +9,7 @@ namespace {
 constexpr int threads = 256;
 constexpr int run = 8;  // pixels of a thread
 
-int channels_of_a_thread(const AddResizedArguments& in) {
-  if (!in.vectors) return 1;
-  return in.x.kind == Kind::bfloat16 ? 8 : in.x.kind == Kind::float32 ? 4 : 2;
-}
+int channels_of_a_thread(const AddResizedArguments& in) { return in.vectors ? pack_size(in.x.kind) : 1; }
 
 int blocks_of_a_run(const AddResizedArguments& in) {
   return (in.channels / channels_of_a_thread(in) + threads - 1) / threads;

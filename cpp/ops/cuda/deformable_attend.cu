@@ -14,8 +14,7 @@ constexpr int smallest_group = 8;
 constexpr int queries_of_a_block = 32;
 
 int group_size(const DeformableArguments& in) {
-  const int size = in.value_kind == Kind::float64 ? 8 : in.value_kind == Kind::float32 ? 4 : 2;
-  const int packs = in.vectors ? in.channels / (16 / size) : in.channels;
+  const int packs = in.vectors ? in.channels / pack_size(in.value_kind) : in.channels;
   int group = smallest_group;
   while (group < packs && group < 32) group *= 2;
   return group;

@@ -9,7 +9,7 @@ constexpr int threads = 128;
 constexpr int run = 4;  // pixels of a thread
 constexpr int taps = 9;
 
-int runs_of_a_row(const Level& level) { return (level.width + run - 1) / run; }
+__host__ __device__ int runs_of_a_row(const Level& level) { return (level.width + run - 1) / run; }
 
 int64_t runs_of_an_image(const DepthwiseArguments& in) {
   int64_t runs = 0;
@@ -19,7 +19,7 @@ int64_t runs_of_an_image(const DepthwiseArguments& in) {
 }
 
 int64_t blocks_of_a_run(const DepthwiseArguments& in) {
-  const int count = !in.vectors ? 1 : in.kind == Kind::bfloat16 ? 8 : in.kind == Kind::float32 ? 4 : 2;
+  const int count = in.vectors ? pack_size(in.kind) : 1;
   return (in.channels / count + threads - 1) / threads;
 }
 
@@ -35,11 +35,11 @@ __global__ void __launch_bounds__(threads)
   const int64_t image = blockIdx.x / blocks / runs;
   if (channel >= in.channels) return;
   Level level = in.level[0];
-  int runs_of_row = (level.width + run - 1) / run;
+  int runs_of_row = runs_of_a_row(level);
   for (int i = 0; place >= level.height * runs_of_row;) {
     place -= level.height * runs_of_row;
     level = in.level[++i];
-    runs_of_row = (level.width + run - 1) / run;
+    runs_of_row = runs_of_a_row(level);
   }
   const int row = place / runs_of_row, first = place % runs_of_row * run;
 

@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(threads) norm_kernel(GroupNormArguments in, un
 }
 
 int64_t blocks_of_a_token(const GroupNormArguments& in) {
-  const int count = !in.vectors ? 1 : in.kind == Kind::bfloat16 ? 8 : in.kind == Kind::float32 ? 4 : 2;
+  const int count = in.vectors ? pack_size(in.kind) : 1;
   return (in.channels / count + threads - 1) / threads;
 }
 

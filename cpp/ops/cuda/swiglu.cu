@@ -7,8 +7,7 @@ namespace {
 constexpr int threads = 256;
 
 int64_t blocks_of_a_row(const SwigluArguments& in) {
-  const int size = in.kind == Kind::float64 ? 8 : in.kind == Kind::float32 ? 4 : 2;
-  const int64_t items = in.vectors ? in.columns / (16 / size) : in.columns;
+  const int64_t items = in.vectors ? in.columns / pack_size(in.kind) : in.columns;
   return (items + threads - 1) / threads;
 }
 

@@ -71,6 +71,11 @@ __device__ __forceinline__ void store_pack(T* to, const Pack<T, count>& pack) {
   }
 }
 
+/// Values of a kind in 16 bytes.
+inline int pack_size(Kind kind) {
+  return kind == Kind::float64 ? pack_of<double> : kind == Kind::float32 ? pack_of<float> : pack_of<Bfloat16>;
+}
+
 template <typename T>
 struct Type {
   using Value = T;
