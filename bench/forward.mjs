@@ -8,6 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
+import { prefetch } from '../dist/data/prefetch.js';
 import { drawScene } from '../dist/demo/scenes.js';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
@@ -49,9 +50,12 @@ async function scenes(batch, first = 0) {
 const load = (dtype, precision, cudaGraphs = true) =>
   SegmentationModel.init({ arch, seed: 1, dtype, precision, device, cudaGraphs });
 
+const classMap = (model, decoded) =>
+  model.ownHead().classMap(decoded, { width: size, height: size, scoring: 'ade20k' });
+
 async function pass(model, images) {
   const decoded = await model.decode(images);
-  const map = await model.ownHead().classMap(decoded, { width: size, height: size, scoring: 'ade20k' });
+  const map = await classMap(model, decoded);
   decoded.dispose();
   return map;
 }
@@ -90,14 +94,22 @@ const report = {
   rows: [],
 };
 
-/** Class logits, mask logits and class map of drawn scenes, one after the other. */
+/** What errors are measured on, on the device. */
+const truthScenes = [];
+for await (const images of prefetch(Array(Number(truth)).keys(), (i) => scenes(1, 100 + i), {
+  ahead: 16,
+  concurrency: 16,
+}))
+  truthScenes.push(images);
+
+/** Class logits, mask logits and class map of the drawn scenes, one after the other. */
 async function* outputsOf(model) {
-  for (let i = 0; i < Number(truth); i++) {
-    const images = await scenes(1, 100 + i);
+  for (const images of truthScenes) {
     const { queries, predLogits, predMasks } = await model.forward(images);
-    const map = await pass(model, images);
+    const handles = { queries: queries.handle, masks: predMasks.handle };
+    const map = await classMap(model, { handles });
     yield [await predLogits.floats(), await predMasks.floats(), (await e.tensorData(map.handle)).data];
-    [images, map, queries, predLogits, predMasks].forEach((tensor) => tensor.dispose());
+    [map, queries, predLogits, predMasks].forEach((tensor) => tensor.dispose());
   }
 }
 

@@ -13,6 +13,7 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "core/transfer.h"
 #include "core/xxh64.h"
 
 namespace dinov3_seg {
@@ -38,15 +39,19 @@ std::vector<int64_t> records_argument(const Napi::Value& value, const char* what
   return {values.begin(), values.end()};
 }
 
+at::ScalarType dtype_of(const std::string& name) {
+  const DtypeNames* row = find_dtype(&DtypeNames::name, std::string_view(name));
+  if (row == nullptr) fail("INVALID_ARGUMENT", "unknown dtype '", name, "' in a layout");
+  return row->dtype;
+}
+
 /// [{name, shape, dtype}, …]
 RecordLayout layout_argument(const Napi::Value& value) {
   std::vector<RecordPart> parts;
   for (const Napi::Value& item : array_argument(value, "layout")) {
     const Napi::Object part = object_argument(item, "a layout's part");
-    const std::string dtype = string_field(part, "dtype");
-    const DtypeNames* row = find_dtype(&DtypeNames::name, std::string_view(dtype));
-    if (row == nullptr) fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "' in a layout");
-    parts.push_back({string_field(part, "name"), shape_argument(part.Get("shape")), row->dtype, 0, 0});
+    parts.push_back({string_field(part, "name"), shape_argument(part.Get("shape")),
+                     dtype_of(string_field(part, "dtype")), 0, 0});
   }
   return RecordLayout(std::move(parts));
 }
@@ -75,13 +80,50 @@ Napi::Value open_shard(const Napi::CallbackInfo& info) {
                  });
 }
 
-/// appendRecords(writer, parts, classes): Promise<WrittenRecord[]>
-Napi::Value append_records(const Napi::CallbackInfo& info) {
-  const Napi::Object object = object_argument(info[1], "parts");
-  if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
+/// The parts of records among an object's fields.
+std::map<std::string, at::Tensor> parts_argument(const Napi::Value& value) {
+  const Napi::Object object = object_argument(value, "parts");
   std::map<std::string, at::Tensor> parts;
   for (const char* name : {"queries", "masks", "features", "labels"})
     if (!object.Get(name).IsUndefined()) parts[name] = tensor_field(object, name);
+  return parts;
+}
+
+/// copyRecords(parts, dtypes): Promise<{parts, copies}>
+Napi::Value copy_records(const Napi::CallbackInfo& info) {
+  const Napi::Object dtypes = object_argument(info[1], "dtypes");
+  const auto parts = parts_argument(info[0]);
+  std::map<std::string, at::ScalarType> targets;
+  for (const auto& [name, tensor] : parts)
+    targets[name] = dtype_of(string_field(dtypes, name.c_str()));
+  // In the model's lane: what the network computes next comes after the copies.
+  return run_job(info, Lane::model, [parts, targets]() -> Finish {
+    std::vector<at::Tensor> values;
+    for (const auto& [name, tensor] : parts) values.push_back(stored_values(name, targets.at(name), tensor));
+    const auto copies = std::make_shared<HostCopies>(values);
+    return [parts, copies](Napi::Env env) -> Napi::Value {
+      Napi::Object copied = Napi::Object::New(env), result = Napi::Object::New(env);
+      size_t i = 0;
+      for (const auto& [name, tensor] : parts) copied.Set(name, wrap_tensor(env, copies->tensors()[i++]));
+      result.Set("parts", copied);
+      result.Set("copies", wrap(env, copies, 0));
+      return result;
+    };
+  });
+}
+
+/// copiesDone(copies): Promise<void>
+Napi::Value copies_done(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::prepare, [copies = unwrap<HostCopies>(info[0])]() -> Finish {
+    copies->wait();
+    return [](Napi::Env env) { return env.Undefined(); };
+  });
+}
+
+/// appendRecords(writer, parts, classes): Promise<WrittenRecord[]>
+Napi::Value append_records(const Napi::CallbackInfo& info) {
+  if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
+  const auto parts = parts_argument(info[1]);
   return run_job(info, Lane::prepare,
                  [writer = unwrap<ShardWriter>(info[0]), parts,
                   classes = info[2].As<Napi::Number>().Int64Value()]() -> Finish {
@@ -244,6 +286,8 @@ void export_cache(Napi::Env env, Napi::Object exports) {
   exports.Set("recordBytes", Napi::Function::New(env, synchronous<record_bytes>));
   exports.Set("createCacheWriter", Napi::Function::New(env, synchronous<create_writer>));
   exports.Set("openShard", Napi::Function::New(env, asynchronous<open_shard>));
+  exports.Set("copyRecords", Napi::Function::New(env, asynchronous<copy_records>));
+  exports.Set("copiesDone", Napi::Function::New(env, asynchronous<copies_done>));
   exports.Set("appendRecords", Napi::Function::New(env, asynchronous<append_records>));
   exports.Set("syncShard", Napi::Function::New(env, asynchronous<sync_shard>));
   exports.Set("contentDigest", Napi::Function::New(env, asynchronous<content_digest>));

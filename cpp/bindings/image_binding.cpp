@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/image_ops.h"
 #include "core/own_pages.h"
+#include "core/transfer.h"
 #include "models/segment.h"
 
 namespace dinov3_seg {
@@ -109,8 +110,9 @@ Napi::Value prepare_images(const Napi::CallbackInfo& info) {
     for (size_t i = 0; i < images.size(); ++i)
       prepared.push_back(
           prepare_image(to_rgb(images[i]), options.height, options.width, options.augmentations[i]));
-    return
-        [batch = at::stack(prepared).to(options.device)](Napi::Env env) { return wrap_tensor(env, batch); };
+    return [batch = upload(at::stack(prepared), options.device)](Napi::Env env) {
+      return wrap_tensor(env, batch);
+    };
   });
 }
 
@@ -123,8 +125,9 @@ Napi::Value prepare_labels(const Napi::CallbackInfo& info) {
     for (size_t i = 0; i < labels.size(); ++i)
       prepared.push_back(
           prepare_label(labels[i], options.height, options.width, options.augmentations[i].flip));
-    return
-        [batch = at::stack(prepared).to(options.device)](Napi::Env env) { return wrap_tensor(env, batch); };
+    return [batch = upload(at::stack(prepared), options.device)](Napi::Env env) {
+      return wrap_tensor(env, batch);
+    };
   });
 }
 

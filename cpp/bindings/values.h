@@ -14,6 +14,7 @@
 #include "cache/shard_writer.h"
 #include "core/class_embed.h"
 #include "core/linear_probe.h"
+#include "core/transfer.h"
 #include "heads/trained_heads.h"
 #include "models/convert.h"
 #include "models/detection_model.h"
@@ -62,6 +63,11 @@ template <>
 struct HandleKind<RecordStore> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b28, 0x9d2f3a7c81e64f08};
   static constexpr const char* name = "record store";
+};
+template <>
+struct HandleKind<HostCopies> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b2a, 0x9d2f3a7c81e64f0a};
+  static constexpr const char* name = "host copies";
 };
 
 Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor);

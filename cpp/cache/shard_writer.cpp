@@ -27,9 +27,7 @@ at::Tensor stored(const RecordPart& part, const at::Tensor& given) {
   if (!fits)
     fail("SHAPE", "the cache holds ", part.name, " of ", c10::IntArrayRef(part.shape),
          " an image, got a batch of ", given.sizes());
-  const bool as_sigmoid = part.name == "masks" && part.dtype == at::kByte;
-  const at::Tensor values = as_sigmoid ? given.to(at::kFloat).sigmoid().mul_(255).round_() : given;
-  return values.to(part.dtype).to(at::kCPU).contiguous();
+  return stored_values(part.name, part.dtype, given).to(at::kCPU).contiguous();
 }
 
 std::vector<int64_t> count_classes(const uint8_t* labels, int64_t pixels, int64_t classes) {
@@ -43,6 +41,11 @@ std::vector<int64_t> count_classes(const uint8_t* labels, int64_t pixels, int64_
 }
 
 }  // namespace
+
+at::Tensor stored_values(const std::string& name, at::ScalarType dtype, const at::Tensor& values) {
+  const bool as_sigmoid = name == "masks" && dtype == at::kByte && values.scalar_type() != at::kByte;
+  return (as_sigmoid ? values.to(at::kFloat).sigmoid().mul_(255).round_() : values).to(dtype);
+}
 
 CacheLock::CacheLock(const std::string& path)
     : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {

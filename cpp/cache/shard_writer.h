@@ -19,6 +19,9 @@ struct WrittenRecord {
   std::vector<int64_t> class_pixels;  // labelled pixels of each class
 };
 
+/// A part's values as a record has them, on their device; `masks` are logits, or uint8 already.
+at::Tensor stored_values(const std::string& name, at::ScalarType dtype, const at::Tensor& values);
+
 /// The right to write to a cache folder, held while this lives, by one process at a time and one writer in
 /// it.
 class CacheLock {
@@ -46,7 +49,7 @@ class ShardWriter {
   void open(const std::string& path, int64_t size);
 
   /// Appends a record for each image of a batch. `parts` are the layout's by name with B in front, on any
-  /// device; `masks` are logits, stored as their sigmoid where the layout says uint8. `classes`: labels are
+  /// device; `masks` as stored_values() takes them. `classes`: labels are
   /// below it or 255. Throws SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
   std::vector<WrittenRecord> append(const std::map<std::string, at::Tensor>& parts, int64_t classes);
 

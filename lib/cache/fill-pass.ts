@@ -11,7 +11,7 @@ import { Passes } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
-import type { CacheWriterHandle, RecordPart } from '../native/surface.js';
+import type { CacheWriterHandle, HostCopiesHandle, RecordPart, TensorHandle } from '../native/surface.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
 import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
@@ -70,10 +70,16 @@ interface Prepared extends Disposable {
 }
 
 /** A record that the network has made, B = 1: arrays by the names of the layout's parts, freed by whoever writes it. */
-interface Made {
+interface MadeRecord {
   record: Wanted;
   source: IndexEntry['source'];
   parts: Record<string, Tensor>;
+}
+
+/** What a pass of the network makes. Its copies are under way to the host. */
+interface Made {
+  records: readonly MadeRecord[];
+  copies: HostCopiesHandle;
 }
 
 /**
@@ -144,8 +150,8 @@ export class FillPass {
   }
 
   async run(): Promise<void> {
-    const { prefetch: images, signal, onProgress } = this.options;
-    const { missing, forecast } = this;
+    const { prefetch: images, signal } = this.options;
+    const { missing } = this;
     // Halves of such a group are the groups of half the size.
     const { size } = this.#passes;
     const groups = groupsOf(this.wanted, size).filter((group) => group.some((each) => missing.has(each)));
@@ -165,14 +171,6 @@ export class FillPass {
           await writing;
           writing = this.#write(made);
           writing.catch(() => {});
-          const before = forecast.done;
-          forecast.add(made.length);
-          for (let done = before + 1; done <= forecast.done; done++)
-            onProgress?.({ phase: 'fill', done, total: missing.size });
-          if (forecast.isDue) {
-            await writing;
-            await this.#tellForecast();
-          }
         }
     } finally {
       await writing;
@@ -202,16 +200,11 @@ export class FillPass {
     return { records, images, labels, sources, [Symbol.dispose]: dispose };
   }
 
-  /** Runs the network on some of the images; the missing records of these. */
-  async #make(prepared: Prepared, first: number, count: number): Promise<Made[]> {
+  /** Runs the network on some of the images; the missing records of these. Does not wait for a device to be done. */
+  async #make(prepared: Prepared, first: number, count: number): Promise<Made> {
     using images = prepared.images.slice(first, count);
-    const outputs: Record<string, Tensor> = {};
-    if (this.folder.key.contents === 'features') outputs['features'] = await this.model.features(images);
-    else {
-      const { queries, masks } = await this.model.decode(images);
-      Object.assign(outputs, { queries, masks });
-    }
-    const made = prepared.records.slice(first, first + count).flatMap((record, i) => {
+    const { outputs, copies } = await this.#copyToHost(await this.#decode(images));
+    const records = prepared.records.slice(first, first + count).flatMap((record, i) => {
       if (!this.missing.has(record)) return [];
       const source = prepared.sources.get(record.pair)!;
       const parts: Record<string, Tensor> = {};
@@ -220,13 +213,32 @@ export class FillPass {
       return [{ record, source, parts }];
     });
     for (const tensor of Object.values(outputs)) tensor.dispose();
-    return made;
+    return { records, copies };
   }
 
-  async #write(made: readonly Made[]): Promise<void> {
+  /** Arrays of a pass, by the names of a record's parts. */
+  async #decode(images: Tensor): Promise<Record<string, Tensor>> {
+    if (this.folder.key.contents === 'features') return { features: await this.model.features(images) };
+    const { queries, masks } = await this.model.decode(images);
+    return { queries, masks };
+  }
+
+  async #copyToHost(tensors: Record<string, Tensor>) {
+    const { parts, copies } = await engine().copyRecords(
+      handlesOf(tensors),
+      partDtypes(this.folder.key.dtype),
+    );
+    for (const tensor of Object.values(tensors)) tensor.dispose();
+    // In the order of `tensors`, which a record's layout follows.
+    const outputs = Object.keys(tensors).map((name) => [name, Tensor.wrap(parts[name]!)] as const);
+    return { outputs: Object.fromEntries(outputs), copies };
+  }
+
+  async #write({ records, copies }: Made): Promise<void> {
     const { folder } = this;
     try {
-      for (const { record, source, parts } of made) {
+      await engine().copiesDone(copies);
+      for (const { record, source, parts } of records) {
         const written = await this.#append(parts, record.dataset.classSet.classes.length);
         const { split, name, view } = record;
         const entry = { split, name, view, file: this.#file, ...written, source };
@@ -234,11 +246,23 @@ export class FillPass {
         this.made.push(entry);
       }
     } finally {
-      for (const { parts } of made) for (const part of Object.values(parts)) part.dispose();
+      for (const { parts } of records) for (const part of Object.values(parts)) part.dispose();
     }
-    if (performance.now() - this.#syncedAt < syncMilliseconds) return;
-    await engine().syncShard(this.#writer!);
-    this.#syncedAt = performance.now();
+    if (performance.now() - this.#syncedAt >= syncMilliseconds) {
+      await engine().syncShard(this.#writer!);
+      this.#syncedAt = performance.now();
+    }
+    await this.#tell(records.length);
+  }
+
+  /** Tells that so many more records are written. */
+  async #tell(written: number): Promise<void> {
+    const { forecast, missing } = this;
+    const before = forecast.done;
+    forecast.add(written);
+    for (let done = before + 1; done <= forecast.done; done++)
+      this.options.onProgress?.({ phase: 'fill', done, total: missing.size });
+    if (forecast.isDue) await this.#tellForecast();
   }
 
   async #append(
@@ -254,8 +278,7 @@ export class FillPass {
     const { fileBytes = defaultFileBytes } = this.options;
     if (this.#file < 0) await this.#openLastFile(fileBytes);
     else if (this.#fileEnd + recordBytes > fileBytes) await this.#openFile(this.#file + 1, 0);
-    const handles = Object.fromEntries(Object.entries(parts).map(([name, { handle }]) => [name, handle]));
-    const [written] = await engine().appendRecords(this.#writer, handles, classes);
+    const [written] = await engine().appendRecords(this.#writer, handlesOf(parts), classes);
     this.#fileEnd = written!.offset + recordBytes;
     this.bytes += recordBytes;
     return written!;
@@ -341,14 +364,17 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
-function layoutOf(parts: Record<string, Tensor>, dtype: CacheDtype): RecordPart[] {
+function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, { handle }]) => [name, handle]));
+}
+
+function partDtypes(dtype: CacheDtype): Record<string, RecordPart['dtype']> {
   const float = dtype === 'float32' ? 'float32' : 'bfloat16';
-  const dtypes: Record<string, RecordPart['dtype']> = {
-    queries: float,
-    masks: dtype,
-    features: float,
-    labels: 'uint8',
-  };
+  return { queries: float, masks: dtype, features: float, labels: 'uint8' };
+}
+
+function layoutOf(parts: Record<string, Tensor>, dtype: CacheDtype): RecordPart[] {
+  const dtypes = partDtypes(dtype);
   return Object.entries(parts).map(([name, { shape }]) => ({
     name,
     shape: shape.slice(1),

@@ -13,6 +13,11 @@ export interface RecordStoreHandle {
   readonly [kind]: 'record store';
 }
 
+/** Copies under way to the host's memory. */
+export interface HostCopiesHandle {
+  readonly [kind]: 'host copies';
+}
+
 /** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */
 export interface RecordPart {
   name: string;
@@ -78,6 +83,15 @@ export interface CacheEngine {
   createCacheWriter(layout: RecordPart[], cacheId: string, lockPath: string): CacheWriterHandle;
   /** Goes on with a file of records of which `sizeBytes` count (0: a new one). */
   openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
+  /**
+   * Begins to copy a batch's arrays to the CPU, in their parts' dtypes; does not wait for the device. `parts` are to be
+   * read after {@link copiesDone} only, and disposed of.
+   */
+  copyRecords(
+    parts: Record<string, TensorHandle>,
+    dtypes: Record<string, DType>,
+  ): Promise<{ parts: Record<string, TensorHandle>; copies: HostCopiesHandle }>;
+  copiesDone(copies: HostCopiesHandle): Promise<void>;
   /** Appends a record for each image of a batch; arrays by the layout's names. One call at a time. */
   appendRecords(
     writer: CacheWriterHandle,

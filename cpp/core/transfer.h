@@ -1,0 +1,32 @@
+// Copies between the host and a device that do not wait for what the device computes meanwhile.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Event.h>
+
+#include <optional>
+#include <vector>
+
+namespace dinov3_seg {
+
+/// A CPU tensor on a device, ready on return. The current stream's work goes on: the copy has a stream of its
+/// own. The CPU's own tensors are given back as they are.
+at::Tensor upload(const at::Tensor& tensor, c10::Device device);
+
+/// Copies of tensors in the host's memory. They are complete after wait(); tensors on the CPU already are as
+/// they were.
+class HostCopies {
+ public:
+  /// Begins to copy, when the current stream's work so far is done; does not wait. All of one device.
+  explicit HostCopies(const std::vector<at::Tensor>& tensors);
+
+  const std::vector<at::Tensor>& tensors() const { return tensors_; }
+  /// On any thread.
+  void wait() const;
+
+ private:
+  std::vector<at::Tensor> tensors_;
+  std::optional<c10::Event> copied_;
+};
+
+}  // namespace dinov3_seg
