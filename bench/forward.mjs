@@ -1,10 +1,11 @@
 /**
  * The network's forward pass: milliseconds an image, by batch size, precision and part, memory and accuracy. JSON.
- *   node bench/forward.mjs [cpu|cuda] [arch] [TFLOP/s] [images]
+ *   node bench/forward.mjs [cpu|cuda] [arch] [TFLOP/s] [images] [precision,…]
  * From normalised images to the class of each pixel (dense scores, resized to 512×512, and their best class). arch: see
  * `init`; random weights. TFLOP/s: what a bfloat16 matrix product reaches, for the floor of 20 TFLOP an image of the 7B.
  * images: also the errors against the same network in float32, over so many drawn scenes; the share of pixels with the same class
- * differs by tenths of a percent from scene to scene, so that it takes hundreds to tell two precisions apart by it.
+ * differs by tenths of a percent from scene to scene, so that it takes hundreds to tell two precisions apart by it; these
+ * precisions alone, then.
  */
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
@@ -18,6 +19,7 @@ const [
   arch = device === 'cpu' ? 'tiny' : 'dinov3_vit7b16_ade20k_m2f',
   rate = '0',
   truth = '0',
+  only = '',
 ] = process.argv.slice(2);
 const e = engine();
 const isCuda = device.startsWith('cuda');
@@ -165,6 +167,7 @@ for (const [precision, cudaGraphs] of isCuda
       ['tf32', false],
       ['fast', false],
     ]) {
+  if (only && !only.split(',').includes(precision)) continue;
   const started = performance.now();
   const model = await load('bfloat16', precision, cudaGraphs);
   await e.synchronize(device);
