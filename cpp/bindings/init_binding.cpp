@@ -124,6 +124,11 @@ Napi::Value plan_architecture(const Napi::CallbackInfo& info) {
                      info[1].As<Napi::Number>().Int64Value());
 }
 
+/// planDetectorArchitecture(name): DetectorPlan
+Napi::Value plan_detector_architecture(const Napi::CallbackInfo& info) {
+  return detector_plan_object(info.Env(), detector_preset(string_argument(info[0], "name")));
+}
+
 /// randomTensor({architecture, seed, dtype, device, operators}, key): Promise<TensorHandle>
 Napi::Value random_values_of(const Napi::CallbackInfo& info) {
   const auto path = boolean_field(object_argument(info[0], "options"), "operators") ? RandomPath::operators
@@ -169,6 +174,7 @@ void export_init(Napi::Env env, Napi::Object exports) {
   exports.Set("initDetector", Napi::Function::New(env, asynchronous<init_detector>));
   exports.Set("writeRandomModel", Napi::Function::New(env, asynchronous<write_random_model>));
   exports.Set("planArchitecture", Napi::Function::New(env, synchronous<plan_architecture>));
+  exports.Set("planDetectorArchitecture", Napi::Function::New(env, synchronous<plan_detector_architecture>));
   exports.Set("randomTensor", Napi::Function::New(env, asynchronous<random_values_of>));
   exports.Set("initCheckpoint", Napi::Function::New(env, asynchronous<init_files>));
 }

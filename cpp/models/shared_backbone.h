@@ -11,13 +11,12 @@
 
 namespace dinov3_seg {
 
-/// The segmentor's tensors that stand for those of the backbone in a detector's file, which is to be loaded as
-/// `placement` says. Decided by names, shapes, dtypes, sizes and checksums in the tables of contents of the two
-/// files; values are read where a file was written without checksums. All of the backbone's tensors or an
-/// error.
-/// Throws BACKBONE_MISMATCH where one of them differs, also in the dtype that the segmentor holds it in, or the
-/// segmentor has no file, or another one by now; DEVICE for another device; MODEL_FORMAT where the file holds
-/// no detector of convert; what read_checkpoint throws.
+/// The segmentor's tensors that stand for those of the backbone in a detector's file, which is to be loaded
+/// as `placement` says. Decided by names, shapes, dtypes, sizes and checksums in the tables of contents of
+/// the two files; values are read where a file was written without checksums. All of the backbone's tensors
+/// or an error. Throws BACKBONE_MISMATCH where one of them differs, also in the dtype that the segmentor
+/// holds it in, or the segmentor has no file, or another one by now; DEVICE for another device; MODEL_FORMAT
+/// where the file holds no detector of convert; what read_checkpoint throws.
 SharedTensors shared_backbone(const std::string& path, const ModelPlacement& placement,
                               const SegmentationModel& segmentor);
 

@@ -38,6 +38,8 @@ export interface InitEngine {
   ): Promise<SegmentorPlan | DetectorPlan>;
   /** What a named segmentor is made of. `classes`: outputs of the trained head. */
   planArchitecture(architecture: string, classes: number): SegmentorPlan;
+  /** What a named detector is made of. */
+  planDetectorArchitecture(architecture: string): DetectorPlan;
   /** Weights of one key of the checkpoint, for tests. `operators`: drawn as on a GPU, on any device. */
   randomTensor(options: RandomNetwork & { operators: boolean }, key: string): Promise<TensorHandle>;
   /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */

@@ -53,8 +53,20 @@ t.test('it finds a few things, in boxes of all sizes inside of the image', async
   t.ok(widths.filter((width) => width > 1 && width < 192).length > 20, 'few are cut away or the whole image');
 });
 
-t.test('the released detector has its published size, by its plan alone', async (t) => {
-  t.equal(detectorArchitectures[0], 'dinov3_vit7b16_coco_detr');
+t.test('shapes have the published sizes, by their plans alone', async (t) => {
+  const plans = detectorArchitectures.map((name) => engine().planDetectorArchitecture(name));
+  t.same(
+    plans.map(({ dims }) => [dims['embedDim'], dims['depth'], dims['queries']]),
+    [
+      [4096, 40, 1500],
+      [1280, 32, 1500],
+      [1024, 24, 1500],
+      [768, 12, 1500],
+      [384, 12, 1500],
+      [384, 12, 1500],
+      [64, 4, 30],
+    ],
+  );
   const drawn = await engine().randomTensor(
     {
       architecture: 'dinov3_vit7b16_coco_detr',

@@ -1,5 +1,5 @@
 /** One backbone for a segmentor and a detector: in memory once, and told to be the same without reading its values. */
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { convert } from '../../lib/model/convert.js';
@@ -135,6 +135,37 @@ t.test('another backbone, or one in another precision, is refused and says what 
   const wide = join(folder, 'wide.pt');
   await initModel({ arch: 'tiny-detector', seed: 3, out: wide });
   await refused(wide, /the values of .* differ \(and \d+ more differences\)/);
+});
+
+/** A copy of an archive that states no checksums of its tensors, as writers may that were told not to compute any. */
+function withoutChecksums(path: string, copy: string): string {
+  const bytes = readFileSync(path);
+  const entry = Buffer.from([0x50, 0x4b, 1, 2]); // of the table of contents
+  for (let at = bytes.indexOf(entry); at >= 0; at = bytes.indexOf(entry, at + 4)) {
+    const name = bytes.toString('latin1', at + 46, at + 46 + bytes.readUInt16LE(at + 28));
+    if (name.includes('/data/')) bytes.writeUInt32LE(0, at + 16);
+  }
+  writeFileSync(copy, bytes);
+  return copy;
+}
+
+t.test('without checksums the values are compared', async (t) => {
+  const folder = t.testdir();
+  const files = await writeBoth(folder);
+  using segmentor = await SegmentationModel.load(files.segmentor);
+  using alone = await DetectionModel.load(files.detector);
+  const silent = withoutChecksums(files.detector, join(folder, 'silent.pt'));
+  using shared = await DetectionModel.load(silent, { shareWith: segmentor });
+  await sameOutputs(t, alone, shared, 'without checksums');
+
+  using other = Tensor.from(formulaTensor('blocks.0.norm2.bias', [64]).data, [64]);
+  const changed = await writeChanged(folder, files.detection, 'blocks.0.norm1.bias', other);
+  await t.rejects(
+    DetectionModel.load(withoutChecksums(changed, join(folder, 'silent-changed.pt')), {
+      shareWith: segmentor,
+    }),
+    { code: 'BACKBONE_MISMATCH', message: /: the values of blocks\.0\.norm1\.bias differ\. / },
+  );
 });
 
 t.test('files that cannot be compared are refused', async (t) => {
