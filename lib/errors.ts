@@ -15,6 +15,7 @@ export const errorCodes = {
   CHECKPOINT_KEYS: 'keys are missing, superfluous or of the wrong shape',
   MODEL_FORMAT: 'the file is not a TorchScript network with the expected methods',
   HEAD_MISMATCH: 'the class_embed head does not fit the network or the class set',
+  BACKBONE_MISMATCH: 'a detector and a segmentor that are to share a backbone have different ones',
   SHAPE: 'a tensor or image has the wrong shape, dtype or size',
   DEVICE: 'the device is unknown or not available',
   OUT_OF_MEMORY: 'the device or the host has too little memory',

@@ -55,6 +55,7 @@ export {
   type DetectionResult,
   type DetectOptions,
   type DetectorLoadOptions,
+  type DetectorRunOptions,
 } from './model/detection-model.js';
 export { coco91Names } from './data/sets/coco91.js';
 export {
@@ -73,8 +74,10 @@ export { openHead, type SegmentationHead } from './model/open-head.js';
 export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
 export {
   architectures,
+  detectorArchitectures,
   initModel,
   type Architecture,
+  type DetectorArchitecture,
   type InitModelOptions,
   type RandomNetworkOptions,
 } from './model/init-model.js';

@@ -1,6 +1,9 @@
 // Detectors: plans, conversion, loading, boxes.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/error.h"
@@ -10,7 +13,6 @@
 #include "models/detector_plan.h"
 
 namespace dinov3_seg {
-namespace {
 
 Napi::Object detector_plan_object(Napi::Env env, const DetectorDims& dims) {
   Napi::Object numbers = backbone_dims_object(env, dims);
@@ -40,6 +42,18 @@ Napi::Object detector_plan_object(Napi::Env env, const DetectorDims& dims) {
   return plan;
 }
 
+std::shared_ptr<SegmentationModel> share_with_field(const Napi::Object& options) {
+  const Napi::Value value = options.Get("shareWith");
+  return value.IsUndefined() ? nullptr : unwrap<SegmentationModel>(value);
+}
+
+int64_t host_bytes(const DetectionModel& network) {
+  const int64_t all = host_bytes(static_cast<const NetworkModule&>(network));
+  return std::max<int64_t>(0, all - static_cast<int64_t>(network.shared_bytes()));
+}
+
+namespace {
+
 /// planDetector(backbone, head): DetectorPlan
 Napi::Value plan_detector(const Napi::CallbackInfo& info) {
   const auto backbone = shape_table(info[0], "backbone"), head = shape_table(info[1], "head");
@@ -55,13 +69,17 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
   });
 }
 
-/// loadDetector(path, {device, dtype, precision, cudaGraphs}): Promise<DetectorHandle>
+/// loadDetector(path, {device, dtype, precision, cudaGraphs, shareWith?}): Promise<DetectorHandle>
 Napi::Value load_detector(const Napi::CallbackInfo& info) {
-  const ModelPlacement placement = placement_of(object_argument(info[1], "options"));
-  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
-    auto model = std::make_shared<DetectionModel>(path, placement);
-    return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
-  });
+  const Napi::Object options = object_argument(info[1], "options");
+  const ModelPlacement placement = placement_of(options);
+  return run_job(info, Lane::model,
+                 [path = string_argument(info[0], "path"), placement,
+                  segmentor = share_with_field(options)]() -> Finish {
+                   auto model = segmentor ? std::make_shared<DetectionModel>(path, placement, *segmentor)
+                                          : std::make_shared<DetectionModel>(path, placement);
+                   return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
+                 });
 }
 
 /// detectorInfo(detector): DetectorInfo
@@ -71,6 +89,7 @@ Napi::Value detector_info(const Napi::CallbackInfo& info) {
   result.Set("width", static_cast<double>(model->width()));
   result.Set("queries", static_cast<double>(model->queries()));
   result.Set("classes", static_cast<double>(model->classes()));
+  result.Set("sharedBytes", static_cast<double>(model->shared_bytes()));
   return result;
 }
 

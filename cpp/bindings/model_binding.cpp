@@ -147,6 +147,20 @@ Napi::Value part_times_of(const Napi::CallbackInfo& info) {
                  });
 }
 
+/// storageBytes(networks): number
+Napi::Value storage_bytes_of(const Napi::CallbackInfo& info) {
+  std::vector<std::shared_ptr<NetworkModule>> held;
+  std::vector<const NetworkModule*> networks;
+  for (const Napi::Value& value : array_argument(info[0], "networks")) {
+    if (is_handle<DetectionModel>(value))
+      held.push_back(unwrap<DetectionModel>(value));
+    else
+      held.push_back(unwrap<SegmentationModel>(value));
+    networks.push_back(held.back().get());
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(storage_bytes(networks)));
+}
+
 /// exportModel(model, head, path): Promise<void>
 Napi::Value export_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
@@ -170,6 +184,7 @@ void export_models(Napi::Env env, Napi::Object exports) {
   exports.Set("forward", Napi::Function::New(env, asynchronous<forward>));
   exports.Set("taps", Napi::Function::New(env, asynchronous<taps>));
   exports.Set("partTimes", Napi::Function::New(env, asynchronous<part_times_of>));
+  exports.Set("storageBytes", Napi::Function::New(env, synchronous<storage_bytes_of>));
   exports.Set("exportModel", Napi::Function::New(env, asynchronous<export_model>));
 }
 

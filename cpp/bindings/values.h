@@ -87,8 +87,9 @@ StepOptions step_options(const Napi::Value& value);
 ModelPlacement placement_of(const Napi::Object& options);
 /// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
 at::Tensor pixels_argument(const Napi::Value& value);
-/// What V8 is told that a network's handle holds.
+/// What V8 is told that a network's handle holds: nothing of what a detector shares.
 int64_t host_bytes(const NetworkModule& network);
+int64_t host_bytes(const DetectionModel& network);
 /// {path, id, device, dtype, parameters}, what the infos of all kinds of networks begin with.
 Napi::Object network_info_object(Napi::Env env, const NetworkModule& network);
 /// The field dtype of a network that is made: float32 or bfloat16, else INVALID_ARGUMENT.
@@ -114,6 +115,10 @@ Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
 /// Numbers of a backbone, a plan's `dims` begins with them.
 Napi::Object backbone_dims_object(Napi::Env env, const BackboneDims& dims);
+/// A DetectorPlan.
+Napi::Object detector_plan_object(Napi::Env env, const DetectorDims& dims);
+/// The field shareWith: the segmentor that a detector is to share a backbone with. Null where there is none.
+std::shared_ptr<SegmentationModel> share_with_field(const Napi::Object& options);
 /// A SegmentorPlan; `classes`: outputs of the trained head.
 Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes);
 

@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -48,14 +49,19 @@ void give_up(caffe2::serialize::PyTorchStreamWriter& writer) {
 
 }  // namespace
 
-torch::jit::Module load_archive(const std::string& path, c10::Device device) {
+torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared) {
   try {
     const auto source = std::make_shared<FileSource>(path);
     say_doing("Loading " + path);
-    require_memory(device, source->size(), "Loading " + path, load_advice);
-    if (!device.is_cpu()) {
-      if (const auto staged = load_staged(path, device)) return *staged;
+    const std::uint64_t all = source->size();
+    require_memory(device, all - std::min(all, bytes_of(shared)), "Loading " + path, load_advice);
+    if (!device.is_cpu() || !shared.empty()) {
+      if (const auto staged = load_staged(path, device, shared)) return *staged;
     }
+    if (!shared.empty())
+      fail("MODEL_FORMAT", path,
+           " holds tensors in its code or in containers, or classes that make their state themselves: it can "
+           "only be loaded by itself. Convert it again, or do not ask it to share");
     const torch::jit::Module module = torch::jit::load(source, device);
     report_progress(source->size(), source->size());
     return module;

@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "models/shared_tensors.h"
+
 namespace caffe2::serialize {
 class PyTorchStreamWriter;
 }
@@ -15,8 +17,10 @@ namespace dinov3_seg {
 
 /// Loads a TorchScript file onto a device: onto a GPU through pinned buffers (staged_archive.h) unless the
 /// file holds what that cannot take, then and on the CPU as torch::jit::load does. Reports bytes read of the
-/// file's size. Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
-torch::jit::Module load_archive(const std::string& path, c10::Device device);
+/// file's size. What `shared` stands for is not read (MODEL_FORMAT for a file that staged_archive.h cannot
+/// take). Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
+torch::jit::Module load_archive(const std::string& path, c10::Device device,
+                                const SharedTensors& shared = {});
 
 /// Writes the module as a TorchScript file, whole or not at all. Reports bytes written of about the bytes of
 /// its tensors. Throws DISK_FULL, IO, FILE_NOT_FOUND, ABORTED.

@@ -2,12 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "core/error.h"
 #include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/backbone_plan.h"
 #include "models/cast.h"
 #include "models/network_input.h"
+#include "models/shared_backbone.h"
 
 namespace dinov3_seg {
 namespace {
@@ -15,8 +18,9 @@ namespace {
 /// The least side of an image, in patches: a map at stride 64 has a place, and windows have pixels.
 constexpr int64_t least_patches = 5;
 
-torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement) {
-  torch::jit::Module module = load_archive(path, placement.device);
+torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement,
+                                 const SharedTensors& shared) {
+  torch::jit::Module module = load_archive(path, placement.device, shared);
   if (module.find_method("decode"))
     fail("MODEL_FORMAT", path,
          " holds a segmentor: expected a detector, which convert makes with task detection");
@@ -32,9 +36,23 @@ int64_t proposals(int64_t height, int64_t width) {
 }  // namespace
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement)
-    : NetworkModule{path,        zip_content_id(path),    load_detector(path, placement),
-                    placement,   {"forward", "features"}, {"forward", "features"},
-                    "a detector"} {}
+    : DetectionModel(path, placement, SharedTensors()) {}
+
+DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
+                               const SegmentationModel& segmentor)
+    : DetectionModel(path, placement, shared_backbone(path, placement, segmentor)) {}
+
+DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
+                               const SharedTensors& shared)
+    // In braces: the identity first, which is refused at once where the file is none.
+    : DetectionModel{path, zip_content_id(path), load_detector(path, placement, shared), placement,
+                     bytes_of(shared)} {}
+
+DetectionModel::DetectionModel(std::string path, std::string id, torch::jit::Module module,
+                               const ModelPlacement& placement, uint64_t shared_bytes)
+    : NetworkModule(std::move(path), std::move(id), std::move(module), placement, {"forward", "features"},
+                    {"forward", "features"}, "a detector"),
+      shared_bytes_(shared_bytes) {}
 
 void DetectionModel::check_images(const at::Tensor& images, bool for_boxes) const {
   const bool shaped = images.dim() == 4 && images.size(1) == 3 && images.numel() > 0 &&

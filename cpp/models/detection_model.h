@@ -5,6 +5,8 @@
 
 #include "core/detections.h"
 #include "models/network_module.h"
+#include "models/segmentation_model.h"
+#include "models/shared_tensors.h"
 
 namespace dinov3_seg {
 
@@ -15,12 +17,22 @@ struct Predictions {
   at::Tensor boxes;
 };
 
-/// A loaded detector. Not thread-safe: one job at a time.
+/// A loaded detector. Not thread-safe: one job at a time, also of a segmentor that it shares weights with.
 class DetectionModel : public NetworkModule {
  public:
   /// Loads any TorchScript file with methods forward(images) → (pred_logits, pred_boxes) and
   /// features(images). Throws FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE, OUT_OF_MEMORY.
   DetectionModel(const std::string& path, const ModelPlacement& placement);
+
+  /// The same, with the segmentor's backbone in place of the file's, which is not read (shared_backbone.h).
+  /// Throws BACKBONE_MISMATCH too.
+  DetectionModel(const std::string& path, const ModelPlacement& placement,
+                 const SegmentationModel& segmentor);
+
+  /// Takes a network that is on the placement's device in its dtype already, as a SegmentationModel does.
+  /// `shared_bytes`: of its weights that another one holds as well.
+  DetectionModel(std::string path, std::string id, torch::jit::Module module, const ModelPlacement& placement,
+                 uint64_t shared_bytes);
 
   /// Images B×3×H×W, H and W multiples of 16 from 80, large enough for queries() proposals: the places of its
   /// maps at strides 8, 16, 32 and 64. Throws SHAPE otherwise.
@@ -34,9 +46,15 @@ class DetectionModel : public NetworkModule {
   int64_t width() const { return parameter_size("patch_embed.proj.weight", 0); }
   int64_t queries() const { return parameter_size("query_embed.weight", 0) / 2; }
   int64_t classes() const { return parameter_size("class_embed.0.weight", 0); }
+  /// Bytes of its weights that are a segmentor's.
+  uint64_t shared_bytes() const { return shared_bytes_; }
 
  private:
+  DetectionModel(const std::string& path, const ModelPlacement& placement, const SharedTensors& shared);
+
   void check_images(const at::Tensor& images, bool for_boxes) const;
+
+  uint64_t shared_bytes_ = 0;
 };
 
 /// The best detections of one image, pixels H×W×1, 3 or 4 uint8, as the network sees it at height × width:

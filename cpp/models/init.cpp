@@ -7,6 +7,8 @@
 #include <cmath>
 #include <iterator>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "core/job_control.h"
 #include "core/memory_room.h"
@@ -49,7 +51,15 @@ constexpr InitRule rules[] = {
     {"mask_embed.layers.0.weight", 0.0, 0.0, 1.6},
     {"mask_embed.layers.1.weight", 0.0, 0.0, 1.6},
     {"class_embed.weight", 0.0, 0.0, 4.0},
+    // Of boxes and places in pixels: hundreds come in, and about 1 is to go out.
+    {"cpb_mlp1.0.weight", 0.0, 0.0, 0.01},
+    {"cpb_mlp2.0.weight", 0.0, 0.0, 0.01},
 };
+
+/// Of a detector's classes: nearly all boxes are of none.
+InitRule detector_class_rule(std::string_view name) {
+  return name.ends_with("weight") ? InitRule{"", 0.0, 0.0, 1.5} : InitRule{"", -4.0, 0.1, 0.0};
+}
 
 InitRule rule_for(const KeyShape& key) {
   const std::string_view name = key.name;
@@ -57,6 +67,9 @@ InitRule rule_for(const KeyShape& key) {
     const bool fits = rule.ending[0] == '^' ? name == rule.ending.substr(1) : name.ends_with(rule.ending);
     if (fits) return rule;
   }
+  if (name.starts_with("class_embed.")) return detector_class_rule(name);
+  if (name.starts_with("bbox_embed.") && name.find(".layers.2.") != name.npos)
+    return name.ends_with("weight") ? InitRule{"", 0.0, 0.0, 0.2} : InitRule{"", 0.0, 0.02, 0.0};
   // What feeds the predictor's residual stream is small, so that a query stays itself from image to image.
   if (name.find(".predictor.") != name.npos &&
       (name.ends_with("out_proj.weight") || name.ends_with("linear2.weight"))) {
@@ -97,19 +110,27 @@ at::Tensor fixed_values(const KeyShape& key) {
   return tensor;
 }
 
-/// Tensors of one of the two files, placed in the network's full list by `place`.
+/// What `place` gives for each key of one of the two files. A key that repeats another has its tensor.
 template <typename Place>
 std::vector<NamedTensor> place_all(const std::vector<KeyShape>& keys, const Place& place) {
+  std::unordered_map<std::string_view, at::Tensor> placed;
+  for (const auto& key : keys)
+    if (key.repeats.empty()) placed.emplace(key.name, place(key));
   std::vector<NamedTensor> tensors;
   tensors.reserve(keys.size());
-  for (const auto& key : keys) tensors.push_back({key.name, place(key)});
+  for (const auto& key : keys)
+    tensors.push_back({key.name, placed.at(key.repeats.empty() ? key.name : key.repeats)});
   return tensors;
 }
 
-/// The network with what `place` gives for each key, which has the stored dtype already.
-template <typename Place>
-torch::jit::Module build_placed(const SegmentorDims& dims, at::ScalarType dtype, const Place& place) {
-  return build_segmentor(place_all(backbone_keys(dims), place), place_all(head_keys(dims), place), dtype);
+/// Bytes of all tensors of keys stored in `dtype`.
+uint64_t stored_bytes(const std::vector<KeyShape>& keys, at::ScalarType dtype) {
+  uint64_t bytes = 0;
+  for (const auto& key : keys)
+    if (key.repeats.empty())
+      bytes += static_cast<uint64_t>(c10::multiply_integers(key.shape)) *
+               c10::elementSize(stored_dtype(key, dtype));
+  return bytes;
 }
 
 }  // namespace
@@ -137,46 +158,50 @@ at::Tensor draw_tensor(const KeyShape& key, const Randomness& random, RandomPath
   return tensor;
 }
 
-SegmentorCheckpoint init_checkpoint(const SegmentorDims& dims, uint64_t seed) {
-  const auto draw = [&](const KeyShape& key) { return draw_tensor(key, {seed, c10::kCPU}); };
-  return {place_all(backbone_keys(dims), draw), place_all(head_keys(dims), draw)};
+NetworkShape network_shape(const SegmentorDims& dims) {
+  return {backbone_keys(dims), head_keys(dims), build_segmentor};
 }
 
-torch::jit::Module init_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random) {
-  const uint64_t total = stored_bytes(dims, dtype);
+NetworkShape network_shape(const DetectorDims& dims) {
+  return {backbone_keys(dims), detector_head_keys(dims), build_detector};
+}
+
+NetworkCheckpoint init_checkpoint(const NetworkShape& shape, uint64_t seed) {
+  const auto draw = [&](const KeyShape& key) { return draw_tensor(key, {seed, c10::kCPU}); };
+  return {place_all(shape.backbone, draw), place_all(shape.head, draw)};
+}
+
+torch::jit::Module init_network(const NetworkShape& shape, at::ScalarType dtype, const Randomness& random,
+                                const std::vector<NamedTensor>& backbone) {
+  const uint64_t total =
+      stored_bytes(shape.head, dtype) + (backbone.empty() ? stored_bytes(shape.backbone, dtype) : 0);
   say_doing("Drawing random weights");
   require_memory(random.device, total, "A network of this shape",
                  dtype == at::kBFloat16 ? "Take another device or a smaller --arch"
                                         : "Take --dtype bfloat16, another device or a smaller --arch");
   uint64_t done = 0;
-  return build_placed(dims, dtype, [&](const KeyShape& key) {
+  const auto draw = [&](const KeyShape& key) {
     check_cancelled();
     const at::Tensor tensor = apply_dtype(key, draw_tensor(key, random), dtype);
     done += tensor.nbytes();
     report_progress(done, total);
     return tensor;
-  });
+  };
+  return shape.build(backbone.empty() ? place_all(shape.backbone, draw) : backbone,
+                     place_all(shape.head, draw), dtype, cast_now);
 }
 
-void write_random_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random,
-                            const std::string& path) {
+void write_random_network(const NetworkShape& shape, at::ScalarType dtype, const Randomness& random,
+                          const std::string& path) {
   LateTensors late;
-  const auto module = build_placed(dims, dtype, [&](const KeyShape& key) {
+  const auto place = [&](const KeyShape& key) {
     const auto options = at::TensorOptions().dtype(stored_dtype(key, dtype)).device(at::kMeta);
     return late.add(at::empty(key.shape, options),
                     [key, dtype, random] { return apply_dtype(key, draw_tensor(key, random), dtype); });
-  });
+  };
+  const auto module =
+      shape.build(place_all(shape.backbone, place), place_all(shape.head, place), dtype, cast_now);
   save_streamed(module, late, path);
-}
-
-uint64_t stored_bytes(const SegmentorDims& dims, at::ScalarType dtype) {
-  uint64_t bytes = 0;
-  for (const auto& keys : {backbone_keys(dims), head_keys(dims)}) {
-    for (const auto& key : keys)
-      bytes += static_cast<uint64_t>(c10::multiply_integers(key.shape)) *
-               c10::elementSize(stored_dtype(key, dtype));
-  }
-  return bytes;
 }
 
 }  // namespace dinov3_seg

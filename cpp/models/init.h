@@ -9,13 +9,25 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "models/builder.h"
+#include "models/detector_plan.h"
 #include "models/plan.h"
 #include "models/random_values.h"
 
 namespace dinov3_seg {
 
-/// The two files of a segmentor, keys in the order of the released ones.
-struct SegmentorCheckpoint {
+/// A network before it has weights: the keys of its two files, in the order of the released ones, and what
+/// builds it of them.
+struct NetworkShape {
+  std::vector<KeyShape> backbone, head;
+  torch::jit::Module (*build)(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
+                              at::ScalarType dtype, const CastTensor& cast);
+};
+NetworkShape network_shape(const SegmentorDims& dims);
+NetworkShape network_shape(const DetectorDims& dims);
+
+/// The two files of a network, keys in the order of the released ones.
+struct NetworkCheckpoint {
   std::vector<NamedTensor> backbone;
   std::vector<NamedTensor> head;
 };
@@ -30,23 +42,23 @@ struct Randomness {
 /// bits on every machine and device: no library's random generator takes part. Scales are chosen so that the
 /// untrained network is of use at any size: activations keep their size, sampling offsets reach a few pixels,
 /// every query has a mask of its own that follows the image and is neither full nor empty, and a trained
-/// class_embed can tell the queries apart. `path` as in random_tensor.
+/// class_embed can tell the queries apart; a detector's boxes stay near to where they begin, and a few in a
+/// hundred score above a half. `path` as in random_tensor.
 at::Tensor draw_tensor(const KeyShape& key, const Randomness& random,
                        RandomPath path = RandomPath::by_device);
 
 /// All of them, float32 on the CPU.
-SegmentorCheckpoint init_checkpoint(const SegmentorDims& dims, uint64_t seed);
+NetworkCheckpoint init_checkpoint(const NetworkShape& shape, uint64_t seed);
 
 /// The network of such weights on the device, `dtype` as in build_segmentor. Each tensor is drawn and cast on
-/// the device, one at a time. Reports bytes drawn. Throws OUT_OF_MEMORY, ABORTED.
-torch::jit::Module init_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random);
+/// the device, one at a time. `backbone`: weights to take for the backbone, those of its keys in their stored
+/// dtype; drawn where it is empty. Reports bytes drawn. Throws OUT_OF_MEMORY, ABORTED.
+torch::jit::Module init_network(const NetworkShape& shape, at::ScalarType dtype, const Randomness& random,
+                                const std::vector<NamedTensor>& backbone = {});
 
 /// Writes that network as a TorchScript file, drawing a tensor at a time as it is written. Throws as
 /// save_streamed does.
-void write_random_segmentor(const SegmentorDims& dims, at::ScalarType dtype, const Randomness& random,
-                            const std::string& path);
-
-/// Bytes of all tensors of a network stored in `dtype`.
-uint64_t stored_bytes(const SegmentorDims& dims, at::ScalarType dtype);
+void write_random_network(const NetworkShape& shape, at::ScalarType dtype, const Randomness& random,
+                          const std::string& path);
 
 }  // namespace dinov3_seg

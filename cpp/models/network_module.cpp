@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
@@ -11,6 +12,20 @@
 #include "models/run_graph.h"
 
 namespace dinov3_seg {
+
+uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
+  std::unordered_set<const c10::StorageImpl*> seen;
+  uint64_t bytes = 0;
+  const auto add = [&](const at::Tensor& tensor) {
+    const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
+    if (seen.insert(storage).second) bytes += storage->nbytes();
+  };
+  for (const NetworkModule* network : networks) {
+    for (const auto& entry : network->parameters_by_name()) add(entry.value);
+    for (const auto& entry : network->buffers_by_name()) add(entry.value);
+  }
+  return bytes;
+}
 
 at::ScalarType cast_target(const std::string& dtype) {
   if (dtype == "float32") return at::kFloat;

@@ -21,6 +21,11 @@ struct ModelPlacement {
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
 };
 
+class NetworkModule;
+/// Bytes of the memory that networks hold for their weights; what they share, or tensors of one share, counts
+/// once.
+uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks);
+
 /// The dtype that a placement asks for by name. Throws INVALID_ARGUMENT for others than float32 and bfloat16.
 at::ScalarType cast_target(const std::string& dtype);
 
@@ -35,6 +40,8 @@ class NetworkModule {
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
+  torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }
+  torch::jit::named_buffer_list buffers_by_name() const { return module_.named_buffers(); }
 
  protected:
   /// Takes a network that is on the placement's device in its dtype already; `path` names it in messages,

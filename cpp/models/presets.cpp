@@ -1,5 +1,6 @@
 #include "models/presets.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -10,6 +11,7 @@ namespace {
 
 struct Backbone {
   std::string_view name;
+  std::string_view detector;  ///< the name of one with this backbone
   int64_t embed_dim, depth, heads, feed_forward_dim;
   FeedForward feed_forward;
   bool qkv_bias;  ///< with a mask that leaves out the keys'
@@ -19,15 +21,36 @@ struct Backbone {
 constexpr std::string_view deep = "deep";
 
 constexpr std::array backbones{
-    Backbone{"dinov3_vit7b16_ade20k_m2f", 4096, 40, 32, 8192, FeedForward::swiglu, false},
-    Backbone{"dinov3_vith16plus_m2f", 1280, 32, 20, 5120, FeedForward::swiglu, true},
-    Backbone{"dinov3_vitl16_m2f", 1024, 24, 16, 4096, FeedForward::mlp, true},
-    Backbone{"dinov3_vitb16_m2f", 768, 12, 12, 3072, FeedForward::mlp, true},
-    Backbone{"dinov3_vits16plus_m2f", 384, 12, 6, 1536, FeedForward::swiglu, true},
-    Backbone{"dinov3_vits16_m2f", 384, 12, 6, 1536, FeedForward::mlp, true},
-    Backbone{"tiny", 64, 4, 2, 128, FeedForward::swiglu, false},
-    Backbone{deep, 256, 40, 4, 512, FeedForward::swiglu, false},
+    Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", 4096, 40, 32, 8192, FeedForward::swiglu,
+             false},
+    Backbone{"dinov3_vith16plus_m2f", "dinov3_vith16plus_detr", 1280, 32, 20, 5120, FeedForward::swiglu,
+             true},
+    Backbone{"dinov3_vitl16_m2f", "dinov3_vitl16_detr", 1024, 24, 16, 4096, FeedForward::mlp, true},
+    Backbone{"dinov3_vitb16_m2f", "dinov3_vitb16_detr", 768, 12, 12, 3072, FeedForward::mlp, true},
+    Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", 384, 12, 6, 1536, FeedForward::swiglu, true},
+    Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", 384, 12, 6, 1536, FeedForward::mlp, true},
+    Backbone{"tiny", "tiny-detector", 64, 4, 2, 128, FeedForward::swiglu, false},
+    Backbone{deep, "", 256, 40, 4, 512, FeedForward::swiglu, false},
 };
+
+BackboneDims backbone_dims(const Backbone& backbone) {
+  BackboneDims dims;
+  dims.embed_dim = backbone.embed_dim;
+  dims.depth = backbone.depth;
+  dims.rope_periods = backbone.embed_dim / backbone.heads / 4;
+  dims.feed_forward = backbone.feed_forward;
+  dims.feed_forward_dim = backbone.feed_forward_dim;
+  dims.qkv_bias = dims.qkv_bias_mask = backbone.qkv_bias;
+  dims.local_cls_norm = !backbone.qkv_bias;
+  dims.storage_tokens = 4;
+  return dims;
+}
+
+[[noreturn]] void fail_unknown(const std::string& name, const std::vector<std::string>& known) {
+  std::string list;
+  for (const std::string& each : known) list += (list.empty() ? "" : ", ") + each;
+  fail("INVALID_ARGUMENT", "There is no network named ", name, "; expected one of ", list, ".");
+}
 
 void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64_t decoder_layers) {
   dims.hidden_dim = hidden;
@@ -43,14 +66,7 @@ SegmentorDims preset(const std::string& name) {
   for (const Backbone& backbone : backbones) {
     if (backbone.name != name) continue;
     SegmentorDims dims;
-    dims.embed_dim = backbone.embed_dim;
-    dims.depth = backbone.depth;
-    dims.rope_periods = backbone.embed_dim / backbone.heads / 4;
-    dims.feed_forward = backbone.feed_forward;
-    dims.feed_forward_dim = backbone.feed_forward_dim;
-    dims.qkv_bias = dims.qkv_bias_mask = backbone.qkv_bias;
-    dims.local_cls_norm = !backbone.qkv_bias;
-    dims.storage_tokens = 4;
+    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
     dims.queries = 100;
     dims.classes = 151;
     dims.conv_inplanes = 64;
@@ -65,9 +81,7 @@ SegmentorDims preset(const std::string& name) {
     if (name == deep) set_head(dims, 256, 6, 9);
     return dims;
   }
-  std::string known;
-  for (const std::string& each : preset_names()) known += (known.empty() ? "" : ", ") + each;
-  fail("INVALID_ARGUMENT", "There is no network named ", name, "; expected one of ", known, ".");
+  fail_unknown(name, preset_names());
 }
 
 std::vector<std::string> preset_names() {
@@ -75,6 +89,36 @@ std::vector<std::string> preset_names() {
   for (const Backbone& backbone : backbones)
     if (backbone.name != deep) names.emplace_back(backbone.name);
   return names;
+}
+
+DetectorDims detector_preset(const std::string& name) {
+  for (const Backbone& backbone : backbones) {
+    if (backbone.detector != name || name.empty()) continue;
+    DetectorDims dims;
+    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
+    const bool tiny = name == "tiny-detector";
+    dims.hidden_dim = tiny ? 64 : 768;
+    dims.heads = 8;
+    dims.bias_dim = tiny ? 48 : 512;
+    dims.encoder_layers = dims.decoder_layers = tiny ? 2 : 6;
+    dims.encoder_feed_forward_dim = dims.decoder_feed_forward_dim = tiny ? 128 : 2048;
+    dims.classes = 91;
+    dims.stored_queries = tiny ? 60 : 3000;
+    return dims;
+  }
+  fail_unknown(name, detector_preset_names());
+}
+
+std::vector<std::string> detector_preset_names() {
+  std::vector<std::string> names;
+  for (const Backbone& backbone : backbones)
+    if (!backbone.detector.empty()) names.emplace_back(backbone.detector);
+  return names;
+}
+
+bool is_detector_preset(const std::string& name) {
+  const std::vector<std::string> names = detector_preset_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 }  // namespace dinov3_seg

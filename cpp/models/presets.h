@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/detector_plan.h"
 #include "models/plan.h"
 
 namespace dinov3_seg {
@@ -19,5 +20,16 @@ SegmentorDims preset(const std::string& name);
 
 /// The names that preset() takes.
 std::vector<std::string> preset_names();
+
+/// The same for detectors: those backbones with the structure of the released detection head, whose hidden
+/// width is 768 for all of them:
+///   dinov3_vit7b16_coco_detr    the released network
+///   dinov3_vith16plus_detr, dinov3_vitl16_detr, dinov3_vitb16_detr, dinov3_vits16plus_detr,
+///   dinov3_vits16_detr          the smaller backbones; heads for them are not published
+///   tiny-detector               the same structure and the backbone of tiny
+DetectorDims detector_preset(const std::string& name);
+std::vector<std::string> detector_preset_names();
+/// Whether a name is one of a detector.
+bool is_detector_preset(const std::string& name);
 
 }  // namespace dinov3_seg

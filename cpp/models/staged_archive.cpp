@@ -10,8 +10,10 @@
 #include <future>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
+#include "core/error.h"
 #include "core/job_control.h"
 #include "core/memory_room.h"
 #include "core/zip_reader.h"
@@ -31,21 +33,23 @@ struct Place {
   std::size_t size;
 };
 
-/// The file, with the values of large tensors left out: their memory stays untouched, and takes none.
+/// The file, with the values of large and of shared tensors left out: their memory stays untouched, and takes
+/// none.
 class SparseSource : public caffe2::serialize::ReadAdapterInterface {
  public:
-  SparseSource(const std::string& path, const ZipReader& zip) : file_(path) {
+  SparseSource(const std::string& path, const ZipReader& zip, const SharedTensors& shared) : file_(path) {
     for (const ZipEntry& entry : zip.entries()) {
       const bool tensor = entry.method == 0 && entry.name.find("/data/") != std::string::npos;
-      if (tensor && entry.size >= least_staged) large_.emplace(entry.offset, entry.size);
+      if (tensor && (entry.size >= least_staged || shared.contains(entry.offset)))
+        apart_.emplace(entry.offset, entry.size);
     }
   }
 
   const FileSource& file() const { return file_; }
   std::size_t size() const override { return file_.size(); }
   std::size_t read(std::uint64_t position, void* buffer, std::size_t bytes, const char* what) const override {
-    const auto found = large_.find(position);
-    if (found == large_.end() || found->second != bytes) return file_.read(position, buffer, bytes, what);
+    const auto found = apart_.find(position);
+    if (found == apart_.end() || found->second != bytes) return file_.read(position, buffer, bytes, what);
     left_out_.emplace(buffer, Place{position, bytes});
     return bytes;
   }
@@ -55,7 +59,7 @@ class SparseSource : public caffe2::serialize::ReadAdapterInterface {
 
  private:
   FileSource file_;
-  std::unordered_map<std::uint64_t, std::size_t> large_;
+  std::unordered_map<std::uint64_t, std::size_t> apart_;
   mutable std::unordered_map<const void*, Place> left_out_;
 };
 
@@ -121,8 +125,8 @@ class Stage {
 /// Moves the tensors of a module to the device; tensors that share memory share it there too.
 class Mover {
  public:
-  Mover(const SparseSource& source, c10::Device device)
-      : source_(source), device_(device), stage_(source.file(), device) {}
+  Mover(const SparseSource& source, c10::Device device, const SharedTensors& shared)
+      : source_(source), device_(device), shared_(shared), stage_(source.file(), device) {}
 
   void move(const torch::jit::Module& module) {
     for (const torch::jit::Module& each : module.modules()) {
@@ -133,10 +137,25 @@ class Mover {
       }
     }
     stage_.finish();
+    if (used_.size() != shared_.size())
+      fail("INTERNAL", "a network took ", used_.size(), " of ", shared_.size(), " tensors that it shares");
   }
 
  private:
+  /// The tensor that stands for this one; undefined where there is none.
+  at::Tensor shared_for(const at::Tensor& tensor) {
+    const auto left_out = source_.left_out().find(tensor.storage().data());
+    if (left_out == source_.left_out().end()) return {};
+    const auto found = shared_.find(left_out->second.offset);
+    if (found == shared_.end()) return {};
+    if (found->second.sizes() != tensor.sizes() || !tensor.is_contiguous())
+      fail("INTERNAL", "a tensor of shape ", found->second.sizes(), " for one of ", tensor.sizes());
+    used_.insert(found->first);
+    return found->second;
+  }
+
   at::Tensor moved(const at::Tensor& tensor) {
+    if (const at::Tensor shared = shared_for(tensor); shared.defined()) return shared;
     const c10::Storage storage = on_device(tensor.storage());
     at::Tensor result = at::empty({0}, tensor.options().device(device_).requires_grad(false));
     result.set_(storage, tensor.storage_offset(), tensor.sizes(), tensor.strides());
@@ -164,6 +183,8 @@ class Mover {
 
   const SparseSource& source_;
   c10::Device device_;
+  const SharedTensors& shared_;
+  std::unordered_set<std::uint64_t> used_;
   Stage stage_;
   std::unordered_map<const c10::StorageImpl*, Pair> storages_;
 };
@@ -211,10 +232,11 @@ bool can_be_filled(const torch::jit::Module& module, const SparseSource& source)
 
 }  // namespace
 
-std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device) {
+std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device,
+                                              const SharedTensors& shared) {
   const ZipReader zip(MappedFile::open(path));
   if (has_tensors_in_code(zip)) return std::nullopt;
-  const auto source = std::make_shared<SparseSource>(path, zip);
+  const auto source = std::make_shared<SparseSource>(path, zip, shared);
   std::optional<torch::jit::Module> module;
   try {
     module = torch::jit::load(source, c10::Device(c10::kCPU));
@@ -223,7 +245,7 @@ std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Devi
     return std::nullopt;  // torch::jit::load is to say what is wrong, of the file as it is
   }
   if (!can_be_filled(*module, *source)) return std::nullopt;
-  Mover(*source, device).move(*module);
+  Mover(*source, device, shared).move(*module);
   report_progress(source->size(), source->size());
   return module;
 }

@@ -1,4 +1,4 @@
-import { architectures, initModel } from '../model/init-model.js';
+import { architectures, detectorArchitectures, initModel } from '../model/init-model.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command, printResult } from './command.js';
 import { deviceFlag, jsonFlag } from './shared-flags.js';
@@ -10,9 +10,9 @@ export default command({
   flags: {
     arch: {
       type: 'text',
-      choices: architectures,
+      choices: [...architectures, ...detectorArchitectures],
       required: true,
-      help: 'its shape; dinov3_vit7b16_ade20k_m2f is the released one (31 GB, 15 GB in bfloat16)',
+      help: 'its shape; dinov3_vit7b16_ade20k_m2f and dinov3_vit7b16_coco_detr are the released ones (31 and 27 GB, half of it in bfloat16)',
     },
     seed: {
       type: 'integer',

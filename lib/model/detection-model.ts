@@ -9,12 +9,30 @@ import { resolveDevice } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
-import type { LoadOptions } from './segmentation-model.js';
+import { randomNetwork, type DetectorArchitecture, type RandomNetworkOptions } from './init-model.js';
+import type { LoadOptions, SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 import { withPixels } from './with-pixels.js';
 
-/** Where a detector runs, and in which precision its backbone does; the head computes in float32. */
-export type DetectorLoadOptions = Omit<LoadOptions, 'precision' | 'cudaGraphs'>;
+/** How a detector runs, and what it shares. */
+export interface DetectorRunOptions {
+  /**
+   * A segmentor with the same backbone: the detector takes its weights in place of its own, which are in memory once then. Either may be
+   * disposed of first. Without it the detector has weights of its own.
+   */
+  shareWith?: SegmentationModel | undefined;
+  /**
+   * Whether passes are recorded as CUDA graphs, as those of a segmentor are; each of the last four image sizes then holds the
+   * memory of a pass. Default false.
+   */
+  cudaGraphs?: boolean;
+}
+
+/**
+ * Where a detector runs, and in which precision its backbone does; the head computes in float32. With `shareWith` the
+ * default device is the segmentor's.
+ */
+export type DetectorLoadOptions = Omit<LoadOptions, 'precision' | 'cudaGraphs'> & DetectorRunOptions;
 
 /** What {@link DetectionModel.forward} gives, float32, on the model's device. To be disposed of. */
 export interface DetectionResult {
@@ -78,6 +96,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly classes: number;
   /** Elements of all its weights. */
   readonly parameters: number;
+  /** Bytes of its weights that are a segmentor's. */
+  readonly sharedBytes: number;
   readonly #calls = new RunningCalls();
   readonly #owned: OwnedHandle<DetectorHandle>;
 
@@ -91,23 +111,47 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.queries = info.queries;
     this.classes = info.classes;
     this.parameters = info.parameters;
+    this.sharedBytes = info.sharedBytes;
   }
 
   /**
    * Loads a TorchScript file. `onProgress` hears bytes read.
    *
-   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE, OUT_OF_MEMORY; the signal's reason.
+   * With `shareWith` the file's backbone is not read: that it is the segmentor's is told from names, shapes and checksums in
+   * the two files. Both are to be loaded with the same `dtype`.
+   *
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE (also where the segmentor is on another),
+   *   BACKBONE_MISMATCH where any weight of the backbone is not the segmentor's or not held in the same precision, DISPOSED,
+   *   OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: DetectorLoadOptions = {}): Promise<DetectionModel> {
-    const { device = 'cpu', dtype = 'stored' } = options;
-    const placement = {
-      device: resolveDevice(device),
-      dtype,
-      precision: 'reference',
-      cudaGraphs: false,
-    } as const;
+    const { device = options.shareWith?.device ?? 'cpu', dtype = 'stored' } = options;
+    const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
     return new DetectionModel(handle, engine().detectorInfo(handle));
+  }
+
+  /**
+   * A detector with random weights, drawn on the device: no file is written or read. `onProgress` hears bytes drawn. The
+   * weights are those of `initModel`'s file; with `shareWith` the backbone is the segmentor's, whatever its weights, and the
+   * default device its own. `path` says what the detector is.
+   *
+   * @throws DinoSegError INVALID_ARGUMENT, DEVICE, BACKBONE_MISMATCH where the segmentor's backbone is of another shape or
+   *   dtype, DISPOSED, OUT_OF_MEMORY; the signal's reason.
+   */
+  static async init(
+    options: RandomNetworkOptions<DetectorArchitecture> & DetectorRunOptions,
+  ): Promise<DetectionModel> {
+    const device = options.device ?? options.shareWith?.device ?? 'cpu';
+    const network = randomNetwork({ ...options, device });
+    const placement = { ...network, ...waysToRun(options) };
+    const handle = await runJob(options, (job) => engine().initDetector(placement, job));
+    return new DetectionModel(handle, engine().detectorInfo(handle));
+  }
+
+  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
+  get handle(): DetectorHandle {
+    return this.#owned.get();
   }
 
   /**
@@ -191,4 +235,9 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.#calls);
   }
+}
+
+/** How a detector runs, whatever file or seed it is of. */
+function waysToRun({ shareWith, cudaGraphs = false }: DetectorRunOptions) {
+  return { precision: 'reference', cudaGraphs, ...(shareWith && { shareWith: shareWith.handle }) } as const;
 }

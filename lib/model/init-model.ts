@@ -2,12 +2,12 @@
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { SegmentorPlan } from '../native/surface.js';
+import type { DetectorPlan, SegmentorPlan } from '../native/surface.js';
 import type { RandomNetwork } from '../native/surface-init.js';
 import { resolveDevice } from './device.js';
 
 /**
- * Names of shapes: the released network, DINOv3's smaller backbones with a head of the same structure (none of those
+ * Names of segmentors' shapes: the released network, DINOv3's smaller backbones with a head of the same structure (none of those
  * heads is published), and a small network of 1.1 million parameters.
  */
 export const architectures = [
@@ -23,10 +23,27 @@ export const architectures = [
 /** One of {@link architectures}. */
 export type Architecture = (typeof architectures)[number];
 
+/**
+ * Names of detectors' shapes: the released network, the smaller backbones with a head of the same structure (none of those
+ * heads is published), and a small network with the backbone of `tiny`.
+ */
+export const detectorArchitectures = [
+  'dinov3_vit7b16_coco_detr',
+  'dinov3_vith16plus_detr',
+  'dinov3_vitl16_detr',
+  'dinov3_vitb16_detr',
+  'dinov3_vits16plus_detr',
+  'dinov3_vits16_detr',
+  'tiny-detector',
+] as const;
+
+/** One of {@link detectorArchitectures}. */
+export type DetectorArchitecture = (typeof detectorArchitectures)[number];
+
 /** Which network with random weights, and where its weights are drawn. */
-export interface RandomNetworkOptions extends JobOptions {
+export interface RandomNetworkOptions<A extends string = Architecture> extends JobOptions {
   /** Its shape. */
-  arch: Architecture;
+  arch: A;
   /** Whole number from 0. The same seed gives the same weights on every machine and device. Default 0. */
   seed?: number;
   /** Precision of the backbone's weights: bfloat16 is the float32 network rounded. Default `float32`. */
@@ -36,7 +53,9 @@ export interface RandomNetworkOptions extends JobOptions {
 }
 
 /** The same, and the file to write. */
-export interface InitModelOptions extends RandomNetworkOptions {
+export interface InitModelOptions<
+  A extends string = Architecture | DetectorArchitecture,
+> extends RandomNetworkOptions<A> {
   /** The TorchScript file to write. */
   out: string;
 }
@@ -47,19 +66,23 @@ export function randomNetwork({
   seed = 0,
   dtype = 'float32',
   device = 'cpu',
-}: RandomNetworkOptions): RandomNetwork {
+}: RandomNetworkOptions<string>): RandomNetwork {
   return { architecture: arch, seed, dtype, device: resolveDevice(device) };
 }
 
 /**
  * Writes a network with random weights as a TorchScript file, drawing a tensor at a time: memory for one is enough.
- * `onProgress` hears bytes written; stopped, it leaves nothing behind. `SegmentationModel.init` makes the same network
- * without a file.
+ * `onProgress` hears bytes written; stopped, it leaves nothing behind. `SegmentationModel.init` and
+ * `DetectionModel.init` make the same network without a file. A detector and a segmentor with the same backbone and seed
+ * have the same weights in it.
  *
  * @returns what the network is made of.
  * @throws DinoSegError INVALID_ARGUMENT, DEVICE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
  */
-export async function initModel(options: InitModelOptions): Promise<SegmentorPlan> {
+export async function initModel(options: InitModelOptions<DetectorArchitecture>): Promise<DetectorPlan>;
+export async function initModel(options: InitModelOptions<Architecture>): Promise<SegmentorPlan>;
+export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan>;
+export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan> {
   const network = randomNetwork(options);
   await makeFolderOf(options.out);
   return runJob(options, (job) => engine().writeRandomModel(network, options.out, job));

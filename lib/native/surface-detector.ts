@@ -3,6 +3,7 @@ import type {
   ConvertOptions,
   DType,
   JobHandle,
+  ModelHandle,
   NetworkPlacement,
   RawImage,
   ShapeTable,
@@ -43,6 +44,13 @@ export interface DetectorInfo {
   queries: number;
   classes: number;
   parameters: number;
+  /** Bytes of its weights that are a segmentor's. */
+  sharedBytes: number;
+}
+
+/** Where and how a detector runs, and the segmentor whose backbone it takes in place of its own. */
+export interface DetectorPlacement extends NetworkPlacement {
+  shareWith?: ModelHandle;
 }
 
 /** Size of the network's input in pixels, and how many detections are wanted at most. */
@@ -57,8 +65,8 @@ export interface DetectorEngine {
   /** Checks the key lists of a detector and says what it is made of. */
   planDetector(backbone: ShapeTable, head: ShapeTable): DetectorPlan;
   convertDetector(options: ConvertOptions, job?: JobHandle): Promise<DetectorPlan>;
-  /** MODEL_FORMAT for a segmentor. */
-  loadDetector(path: string, options: NetworkPlacement, job?: JobHandle): Promise<DetectorHandle>;
+  /** MODEL_FORMAT for a segmentor, BACKBONE_MISMATCH where a backbone that is to be shared is not the file's. */
+  loadDetector(path: string, options: DetectorPlacement, job?: JobHandle): Promise<DetectorHandle>;
   detectorInfo(detector: DetectorHandle): DetectorInfo;
   /**
    * Class logits B×Q×K and boxes B×Q×4 (centre x, centre y, width, height in pixels) of images B×3×H×W (float32, normalised,

@@ -1,5 +1,14 @@
 /** Networks with random weights; legend and rules in surface.ts. */
-import type { JobHandle, ModelHandle, NetworkPrecision, SegmentorPlan, TensorHandle } from './surface.js';
+import type {
+  DetectorHandle,
+  DetectorPlacement,
+  DetectorPlan,
+  JobHandle,
+  ModelHandle,
+  NetworkPrecision,
+  SegmentorPlan,
+  TensorHandle,
+} from './surface.js';
 
 /** Which network, and what its weights are drawn from. */
 export interface RandomNetwork {
@@ -19,10 +28,18 @@ export interface InitEngine {
     options: RandomNetwork & { precision: NetworkPrecision; cudaGraphs: boolean },
     job?: JobHandle,
   ): Promise<ModelHandle>;
+  /** A detector. BACKBONE_MISMATCH where the backbone that it is to share is of another shape or dtype. */
+  initDetector(options: RandomNetwork & DetectorPlacement, job?: JobHandle): Promise<DetectorHandle>;
   /** The network as a TorchScript file. */
-  writeRandomModel(options: RandomNetwork, path: string, job?: JobHandle): Promise<SegmentorPlan>;
-  /** What a named network is made of. `classes`: outputs of the trained head. */
+  writeRandomModel(
+    options: RandomNetwork,
+    path: string,
+    job?: JobHandle,
+  ): Promise<SegmentorPlan | DetectorPlan>;
+  /** What a named segmentor is made of. `classes`: outputs of the trained head. */
   planArchitecture(architecture: string, classes: number): SegmentorPlan;
+  /** What a named detector is made of. */
+  planDetectorArchitecture(architecture: string): DetectorPlan;
   /** Weights of one key of the checkpoint, for tests. `operators`: drawn as on a GPU, on any device. */
   randomTensor(options: RandomNetwork & { operators: boolean }, key: string): Promise<TensorHandle>;
   /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */

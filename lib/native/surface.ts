@@ -248,6 +248,8 @@ export interface Engine
   memoryStats(device: string): MemoryStats;
   /** Begins the peaks of memoryStats anew. */
   resetPeakMemory(device: string): void;
+  /** Bytes of the memory that networks hold for their weights; what they share counts once. */
+  storageBytes(networks: readonly (ModelHandle | DetectorHandle)[]): number;
   /** Waits for the work of the calls before it. */
   synchronize(device: string): Promise<void>;
   /** Threads an operator uses on the CPU, from the next job on. */
