@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError, type ErrorCode } from './errors.js';
@@ -49,6 +50,17 @@ export async function readBytes(path: string): Promise<Buffer> {
   } catch (cause) {
     throw readError(path, cause);
   }
+}
+
+/** SHA-256 of a file's bytes, in hexadecimal. @throws FILE_NOT_FOUND, IO */
+export async function fileDigest(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const part of createReadStream(path)) hash.update(part as Buffer);
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+  return hash.digest('hex');
 }
 
 /**

@@ -145,3 +145,26 @@ export { classPercentages, classStatistics, type ClassShare } from './report/cla
 export { colorize } from './report/colorize.js';
 export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
 export { runDemo, type DemoOptions } from './demo/run-demo.js';
+export {
+  featureMapPath,
+  readFeatureMap,
+  type Aggregation,
+  type FeatureMap,
+  type Group,
+  type HybridMap,
+} from './features/aggregation.js';
+export {
+  countedClasses,
+  featureSetNames,
+  flavours,
+  percentagePlan,
+  type CountedClass,
+  type FeatureChoice,
+  type FeatureSetName,
+  type Flavour,
+  type PercentagePlan,
+  type PlanLayer,
+} from './features/feature-set.js';
+export { percentagesOfLabels, type ImagePercentages } from './features/percentages.js';
+export { SegmentationFeatures, type SegmentationFeaturesOptions } from './features/segmentation-features.js';
+export type { HeadSettings, MapSettings, SegmentationSettings } from './features/segmentation-settings.js';

@@ -57,6 +57,9 @@ class DenseScores {
   /// B×K'×h×w where resizing is all that is left to do; undefined where it is not.
   at::Tensor grid_scores() const { return query_classes_.defined() ? at::Tensor() : source_; }
 
+  /// B×K'×h×w float32: resized() to the grid's own size, where nothing is resized.
+  at::Tensor on_grid() const { return finish(source_); }
+
   /// resized() on the CPU, made in bands of rows. Throws SHAPE where it would take more than 2 GiB.
   at::Tensor on_host(int64_t height, int64_t width) const;
 

@@ -126,6 +126,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly device: string;
   /** Precision of the backbone's weights. */
   readonly dtype: DType;
+  /** As it was loaded with: what a bfloat16 network computes its pixel decoder in. */
+  readonly precision: NetworkPrecision;
   /** Width of the backbone's tokens; `hidden` where the file does not tell. */
   readonly width: number;
   /** Input width of class_embed. */
@@ -139,12 +141,13 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly #owned: OwnedHandle<ModelHandle>;
   #ownHead: ClassHead | undefined;
 
-  private constructor(handle: ModelHandle, info: ModelInfo) {
+  private constructor(handle: ModelHandle, info: ModelInfo, precision: NetworkPrecision) {
     this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
     this.dtype = info.dtype;
+    this.precision = precision;
     this.width = info.width;
     this.hidden = info.hidden;
     this.classes = info.classes;
@@ -161,7 +164,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { device = 'cpu', dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
-    return new SegmentationModel(handle, engine().modelInfo(handle));
+    return new SegmentationModel(handle, engine().modelInfo(handle), placement.precision);
   }
 
   /**
@@ -175,7 +178,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   ): Promise<SegmentationModel> {
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
-    return new SegmentationModel(handle, engine().modelInfo(handle));
+    return new SegmentationModel(handle, engine().modelInfo(handle), network.precision);
   }
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */

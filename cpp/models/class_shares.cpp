@@ -1,0 +1,79 @@
+#include "models/class_shares.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "core/class_columns.h"
+#include "core/error.h"
+#include "core/job_control.h"
+#include "models/network_input.h"
+#include "ops/class_map.h"
+
+namespace dinov3_seg {
+namespace {
+
+void check_layers(const SegmentationModel& model, const std::vector<ShareLayer>& layers, int64_t columns) {
+  if (layers.empty()) fail("INVALID_ARGUMENT", "expected at least one head");
+  for (const ShareLayer& layer : layers) {
+    check_column_table(layer.table, columns);
+    if (layer.head && layer.head->hidden() != model.hidden())
+      fail("HEAD_MISMATCH", "the head takes queries of width ", layer.head->hidden(), ", the network gives ",
+           model.hidden());
+  }
+}
+
+/// Scores of the images by each layer, of one pass: the backbone alone where only probes look.
+std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vector<ShareLayer>& layers,
+                                      const at::Tensor& images) {
+  const bool all_probes =
+      std::all_of(layers.begin(), layers.end(), [](const ShareLayer& layer) { return layer.probe; });
+  const bool no_probe =
+      std::none_of(layers.begin(), layers.end(), [](const ShareLayer& layer) { return layer.probe; });
+  DecodedWithFeatures pass;
+  if (no_probe)
+    pass.decoded = model.decode(images);
+  else if (all_probes)
+    pass.features = model.features(images);
+  else
+    pass = model.decode_with_features(images);
+  std::vector<DenseScores> scores;
+  for (const ShareLayer& layer : layers) {
+    if (layer.probe)
+      scores.emplace_back(layer.probe->scores(pass.features));
+    else
+      scores.emplace_back(layer.head->forward(pass.decoded.queries), pass.decoded.masks, layer.scoring);
+  }
+  return scores;
+}
+
+}  // namespace
+
+at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
+                        const std::vector<at::Tensor>& pixels, const ShareOptions& options) {
+  check_layers(model, layers, options.columns);
+  std::vector<at::Tensor> images, tables, rows;
+  for (const at::Tensor& each : pixels)
+    images.push_back(network_input(each, model.device(), options.height, options.width));
+  for (const ShareLayer& layer : layers) tables.push_back(layer.table.to(model.device()));
+  const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(images));
+  for (size_t i = 0; i < pixels.size(); ++i) {
+    const int64_t height = pixels[i].size(0), width = pixels[i].size(1);
+    at::Tensor columns;  // soft: (columns+1)×N float64; else H×W uint8
+    for (size_t n = 0; n < layers.size(); ++n) {
+      const DenseScores own = scores[n].image(static_cast<int64_t>(i));
+      if (options.soft) {
+        const at::Tensor grid = own.on_grid()[0].flatten(1);  // K×N
+        columns = column_shares(layers[n].probe ? grid.softmax(0) : grid, tables[n], options.columns, columns);
+      } else {
+        columns = columns_of(class_map(own, height, width)[0], tables[n], columns);
+      }
+    }
+    rows.push_back(options.soft ? columns.mean(1).cpu()
+                                : count_columns(columns, options.columns).to(at::kDouble));
+    report_progress(i + 1, pixels.size());
+  }
+  return at::stack(rows);
+}
+
+}  // namespace dinov3_seg

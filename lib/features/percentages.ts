@@ -1,0 +1,63 @@
+/** From counts of classes to percentages of an image. */
+import type { LabelKind } from '../data/class-set.js';
+import { mapLabel } from '../data/dataset.js';
+import type { LabelImage } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { PercentagePlan } from './feature-set.js';
+
+/** Of one image, percent (0…100) of all its pixels. */
+export interface ImagePercentages {
+  /** By column. */
+  values: number[];
+  /**
+   * Of pixels that no column counts. With the values it makes 100 (up to rounding), unless a map counts classes in several
+   * columns.
+   */
+  unassigned: number;
+}
+
+/** @param shares of the plan's places and, last, of no place: pixels, or soft shares. @internal */
+export function percentagesOf(shares: Float64Array, { places, groups }: PercentagePlan): ImagePercentages {
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  const percent = (indices: readonly number[]) =>
+    (100 * indices.reduce((sum, index) => sum + shares[index]!, 0)) / total;
+  const counted = new Set(groups.flat());
+  const others = Array.from({ length: places + 1 }, (_, index) => index).filter(
+    (index) => !counted.has(index),
+  );
+  return { values: groups.map(percent), unassigned: percent(others) };
+}
+
+/**
+ * Percentages of a label map by the same code as those of class maps. Pixels without a class are unassigned.
+ *
+ * @param label what `decodeLabel` gives.
+ * @param options.labelKind what its values mean: one of the kinds of the plan's `labelSet`. Default: that set's first.
+ * @throws DinoSegError LABEL_VALUE for values that the set does not know; SHAPE; INVALID_ARGUMENT; the signal's reason.
+ */
+export async function percentagesOfLabels(
+  label: LabelImage,
+  plan: PercentagePlan,
+  options: JobOptions & { labelKind?: LabelKind } = {},
+): Promise<ImagePercentages> {
+  const { mappings, name } = plan.labelSet;
+  const { labelKind = mappings[0]!.kind } = options;
+  const mapping = mappings.find(({ kind }) => kind === labelKind);
+  if (mapping === undefined)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `The class set ${name} has no label files of kind ${labelKind}: expected ` +
+        `${mappings.map(({ kind }) => kind).join(', ')}.`,
+    );
+  const { width, height } = label;
+  if (label.data.length === 0 || label.data.length !== width * height)
+    throw new DinoSegError(
+      'SHAPE',
+      `A label map has height × width values; this one has ${label.data.length} for ${height}×${width}.`,
+    );
+  const { data } = mapLabel(label, mapping, 'The label map', name);
+  const raw = { data, width, height, channels: 1 as const };
+  return percentagesOf(await runJob(options, (job) => engine().labelShares(raw, plan.places, job)), plan);
+}

@@ -1,0 +1,212 @@
+/** Percentages of classes in images, by one pass of the network for one or two heads. */
+import type { ClassSet } from '../data/class-set.js';
+import type { ImageInput } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { fileDigest } from '../files.js';
+import { asSize, checkImageSize, type ImageSize } from '../model/image-size.js';
+import { openHead, type SegmentationHead } from '../model/open-head.js';
+import { scoringOf } from '../model/scoring.js';
+import { SegmentationModel, type LoadOptions } from '../model/segmentation-model.js';
+import { withPixels } from '../model/with-pixels.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { Scoring } from '../native/surface.js';
+import { percentagePlan, type FeatureChoice, type PercentagePlan, type PlanLayer } from './feature-set.js';
+import { percentagesOf, type ImagePercentages } from './percentages.js';
+import { mapSettings, type SegmentationSettings } from './segmentation-settings.js';
+
+/** Which percentages, of which network and head. `onProgress` hears bytes of the network read. */
+export interface SegmentationFeaturesOptions extends LoadOptions, FeatureChoice {
+  /**
+   * The network's file, or a network that is open: the caller's to dispose of, and what {@link LoadOptions} say of where and
+   * how it runs does not count.
+   */
+  model: string | SegmentationModel;
+  /** The file of the fine-tuned head, a class_embed or a linear probe. */
+  head?: string;
+  /** Percentages by the scores instead of the best class of each pixel (docs/features.md). Default false. */
+  soft?: boolean;
+  /** Width and height of the network's input, pixels. Default: what the head was trained at, else 512. */
+  imageSize?: number | ImageSize;
+}
+
+/** A layer of the plan with the head that it asks for. */
+interface OpenLayer {
+  head: SegmentationHead;
+  scoring: Scoring;
+  plan: PlanLayer;
+}
+
+/**
+ * Percentages of classes in images. Nothing per pixel comes into JavaScript: class maps are made, laid over each other and
+ * counted where the network is. Its memory is freed by `dispose()` or `using`.
+ */
+export class SegmentationFeatures implements Disposable {
+  /** Names of the values, in their order: `seg_vit_<class>`, percent of pixels. */
+  readonly columns: readonly string[];
+  /** What decides the values. */
+  readonly settings: Readonly<SegmentationSettings>;
+  /** How the columns come about; {@link percentagesOfLabels} takes it. */
+  readonly plan: PercentagePlan;
+  /** The network, for what else runs on it. */
+  readonly model: SegmentationModel;
+  /** Why results may be wrong although everything fits. */
+  readonly warnings: readonly string[];
+  readonly #layers: readonly OpenLayer[];
+  readonly #close: () => void;
+
+  private constructor(
+    parts: Pick<SegmentationFeatures, 'settings' | 'plan' | 'model' | 'warnings'>,
+    layers: readonly OpenLayer[],
+    close: () => void,
+  ) {
+    this.settings = parts.settings;
+    this.plan = parts.plan;
+    this.model = parts.model;
+    this.warnings = parts.warnings;
+    this.columns = parts.plan.columns;
+    this.#layers = layers;
+    this.#close = close;
+  }
+
+  /**
+   * Opens network and head and checks that they and the wanted columns fit together.
+   *
+   * @throws DinoSegError INVALID_ARGUMENT for choices that do not go together, a head that is missing and one that no column
+   *   asks for; HEAD_MISMATCH for heads of other classes; CLASSES for a map that is not valid; SHAPE for the image size;
+   *   and what loading throws.
+   */
+  static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures> {
+    const { head: headPath, soft = false } = options;
+    const plan = await percentagePlan(options, headPath !== undefined);
+    checkHeadGiven(plan, headPath);
+    const isOwn = typeof options.model === 'string';
+    const model =
+      typeof options.model === 'string'
+        ? await SegmentationModel.load(options.model, options)
+        : options.model;
+    let given: SegmentationHead | undefined;
+    const close = () => {
+      given?.dispose();
+      if (isOwn) model.dispose();
+    };
+    try {
+      checkOwnHead(plan, model);
+      if (headPath !== undefined) given = await openHead(headPath, { device: model.device });
+      given?.assertFits(model);
+      const layers = plan.layers.map((layer) =>
+        openLayer(layer, layer.from === 'own' ? undefined : given, model),
+      );
+      const imageSize = asSize(options.imageSize ?? given?.metadata.imageSize ?? 512);
+      checkImageSize(imageSize.width, imageSize.height);
+      const digest = headPath === undefined ? '' : await fileDigest(headPath);
+      const settings: SegmentationSettings = {
+        percentages: plan.name,
+        map: plan.map === undefined ? null : mapSettings(plan.map),
+        soft,
+        imageSize: { width: imageSize.width, height: imageSize.height },
+        model: { id: model.id, dtype: model.dtype, precision: model.precision },
+        heads: layers.map(({ head, scoring, plan: { from, classSet } }) => ({
+          head: from === 'own' ? 'own' : digest,
+          classSet: classSet.name,
+          scoring,
+          precision: head.metadata.precision,
+        })),
+      };
+      const trainedOn = given?.metadata.modelId;
+      const warnings =
+        trainedOn === undefined || trainedOn === model.id
+          ? []
+          : [
+              `${headPath} was trained on another network file than ${model.path} (another precision, or another ` +
+                'network): percentages may be wrong.',
+            ];
+      return new SegmentationFeatures({ settings, plan, model, warnings }, layers, close);
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  /**
+   * Percentages of images, in their order. They go through the network together: less time an image on a GPU, and scores
+   * that differ from those of one alone by rounding. All their pixels are in memory. `onProgress` hears images done.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async of(images: readonly ImageInput[], options: JobOptions = {}): Promise<ImagePercentages[]> {
+    const { model, plan, settings } = this;
+    const { handle } = model;
+    const layers = this.#layers.map(({ head, scoring, plan: { table } }) => ({
+      head: head.handle,
+      scoring,
+      table,
+    }));
+    const how = { ...settings.imageSize, columns: plan.places, soft: settings.soft };
+    const call = withPixels(images, options.signal, async (raw) => {
+      const shares = await runJob(options, (job) => engine().classShares(handle, layers, raw, how, job));
+      const length = plan.places + 1;
+      return raw.map((_, i) => percentagesOf(shares.subarray(i * length, (i + 1) * length), plan));
+    });
+    for (const { head } of this.#layers) void head.calls.add(call);
+    return model.calls.add(call);
+  }
+
+  /** Frees head and network: now, or when the calls under way end. A network that was given stays. */
+  dispose(): void {
+    this.#close();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function checkHeadGiven(plan: PercentagePlan, headPath: string | undefined): void {
+  const asks = plan.layers.some(({ from }) => from === 'head');
+  if (asks === (headPath !== undefined)) return;
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    asks
+      ? `The percentages of "${plan.name}" need a fine-tuned head of ${plan.labelSet.classes.length} classes ` +
+          `(${plan.labelSet.name}): give its file (--head), or choose ade26, which the model's own head does.`
+      : `The percentages of "${plan.name}" come from the model's own head alone; ${headPath} would not be used. Leave ` +
+          'the head out, or choose idd26, idd26-head or a map of its classes.',
+  );
+}
+
+/** Before the head's file is read: the network may be the wrong one altogether. */
+function checkOwnHead(plan: PercentagePlan, model: SegmentationModel): void {
+  const layer = plan.layers.find(({ from }) => from === 'own');
+  if (layer === undefined || model.classes === layer.classSet.classes.length + 1) return;
+  throw new DinoSegError(
+    'HEAD_MISMATCH',
+    `The percentages of "${plan.name}" need a network with ADE20K's own head of 151 outputs; the class_embed of ` +
+      `${model.path} has ${model.classes}. Use the network as converted from the released head.`,
+  );
+}
+
+function openLayer(
+  plan: PlanLayer,
+  given: SegmentationHead | undefined,
+  model: SegmentationModel,
+): OpenLayer {
+  const head = given ?? model.ownHead();
+  const { classSet } = plan;
+  // A file from elsewhere says nothing of its classes; their number must do.
+  const own = given?.classSet;
+  if (own && !sameClasses(own, classSet))
+    throw new DinoSegError(
+      'HEAD_MISMATCH',
+      `The percentages need a head of the classes of ${classSet.name} (${classSet.classes.length}); this one has those ` +
+        `of ${own.name} (${own.classes.length}). Use another head, or a map of its classes (docs/features.md).`,
+    );
+  return { head, scoring: scoringOf(head, classSet), plan };
+}
+
+function sameClasses(a: ClassSet, b: ClassSet): boolean {
+  return (
+    a.classes.length === b.classes.length && a.classes.every(({ name }, i) => name === b.classes[i]!.name)
+  );
+}
