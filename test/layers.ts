@@ -19,8 +19,9 @@ const libMayImport: Record<string, string[]> = {
   report: ['data'],
   cache: ['native', 'data', 'model'],
   train: ['native', 'data', 'model', 'cache', 'report'],
+  features: ['native', 'data', 'model', 'cache', 'report'],
   demo: ['native', 'data', 'model', 'report', 'train'],
-  cli: ['native', 'data', 'model', 'cache', 'report', 'train', 'demo'],
+  cli: ['native', 'data', 'model', 'cache', 'report', 'train', 'features', 'demo'],
 };
 const cppMayImport: Record<string, string[]> = {
   core: [],
