@@ -17,7 +17,12 @@ import { jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
 import { meansText } from './text.js';
 
 const extractorFlags = {
-  model: { type: 'text', value: 'FILE', required: true, help: 'the segmentation network, a TorchScript file' },
+  model: {
+    type: 'text',
+    value: 'FILE',
+    required: true,
+    help: 'the segmentation network, a TorchScript file',
+  },
   head: { type: 'text', value: 'FILE', help: 'the fine-tuned head, for the flavours idd26 and idd26-head' },
   detector: { type: 'text', value: 'FILE', help: 'the detection network (without it: no counts)' },
   set: { type: 'text', choices: featureSets, help: '26 percentages and 10 counts (default), or 150 and 80' },
@@ -26,7 +31,11 @@ const extractorFlags = {
     choices: featureFlavours,
     help: "of the 26 percentages: both heads (default), the fine-tuned head's own, or sums of ADE20K's",
   },
-  aggregation: { type: 'text', value: 'FILE', help: 'sums of classes of your own, as JSON, in place of a flavour' },
+  aggregation: {
+    type: 'text',
+    value: 'FILE',
+    help: 'sums of classes of your own, as JSON, in place of a flavour',
+  },
   soft: { type: 'boolean', help: 'percentages from scores in place of the class map' },
   threshold: {
     type: 'number',
@@ -47,10 +56,23 @@ const extractorFlags = {
 
 const tableFlags = {
   output: { type: 'text', value: 'T', required: true, help: 'the table, .csv or .parquet' },
-  manifest: { type: 'text', value: 'FILE', help: 'a CSV file that lists images; its other columns are taken over' },
+  manifest: {
+    type: 'text',
+    value: 'FILE',
+    help: 'a CSV file that lists images; its other columns are taken over',
+  },
   'image-column': { type: 'text', value: 'NAME', help: 'of the manifest: paths of images (default image)' },
-  'id-column': { type: 'text', value: 'NAME', help: 'of the manifest: what tells images (default id, else the path)' },
-  threads: { type: 'integer', least: 1, value: 'N', help: 'images decoded at a time (default: cores, at most 4)' },
+  'id-column': {
+    type: 'text',
+    value: 'NAME',
+    help: 'of the manifest: what tells images (default id, else the path)',
+  },
+  threads: {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    help: 'images decoded at a time (default: cores, at most 4)',
+  },
   shard: { type: 'text', value: 'I/N', help: 'makes the I-th of N parts; `merge` puts them together' },
   strict: { type: 'boolean', help: 'ends at the first image that cannot be read' },
   coco: { type: 'text', value: 'FILE', help: 'gets the boxes as COCO JSON' },
@@ -64,7 +86,12 @@ export function featuresCommand(open: OpenFeatureExtractor) {
   return command({
     name: 'features',
     summary: 'A table of features, a row an image: percentages of classes and counts of objects.',
-    positionals: { name: 'IMAGE…', help: 'images, folders with all below them, quoted globs', least: 0, most: Infinity },
+    positionals: {
+      name: 'IMAGE…',
+      help: 'images, folders with all below them, quoted globs',
+      least: 0,
+      most: Infinity,
+    },
     flags,
     notes: 'Stopped or killed, it goes on with the same command. Images without a row are in T.failures.csv.',
     stoppable: true,
@@ -89,13 +116,18 @@ async function imagesOf(
   positionals: string[],
 ): Promise<ImageList> {
   if (manifest === undefined) {
-    if (positionals.length === 0) throw new UsageError('IMAGE… or --manifest FILE is missing: what to make a table of.');
+    if (positionals.length === 0)
+      throw new UsageError('IMAGE… or --manifest FILE is missing: what to make a table of.');
     if (imageColumn !== undefined || idColumn !== undefined)
-      throw new UsageError('--image-column and --id-column name columns of a manifest: give --manifest FILE.');
+      throw new UsageError(
+        '--image-column and --id-column name columns of a manifest: give --manifest FILE.',
+      );
     return imagesOfPaths(positionals);
   }
   if (positionals.length > 0)
-    throw new UsageError(`Images come from --manifest or as arguments, not both; "${positionals[0]}" was given.`);
+    throw new UsageError(
+      `Images come from --manifest or as arguments, not both; "${positionals[0]}" was given.`,
+    );
   return imagesOfManifest(manifest, withoutUndefined({ imageColumn, idColumn }));
 }
 

@@ -7,7 +7,12 @@ import { meansText } from './text.js';
 export default command({
   name: 'merge',
   summary: 'Puts the shards of a table of features together.',
-  positionals: { name: 'TABLE…', help: 'all shards, each with its .json beside it', least: 1, most: Infinity },
+  positionals: {
+    name: 'TABLE…',
+    help: 'all shards, each with its .json beside it',
+    least: 1,
+    most: Infinity,
+  },
   flags: {
     output: { type: 'text', value: 'T', required: true, help: 'the whole table, .csv or .parquet' },
     ...jsonFlag,

@@ -25,7 +25,11 @@ const goneMilliseconds = 120_000;
 function beganOf(pid: number): string {
   try {
     // The second field is a name in brackets that may hold anything; the time is the 22nd.
-    return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')[19] ?? '';
+    return (
+      readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ')[19] ?? ''
+    );
   } catch {
     return '';
   }

@@ -141,7 +141,9 @@ class Extraction {
   async make(): Promise<void> {
     const { journal, options } = this;
     for (const line of journal.damagedLines)
-      options.onLog?.(`${journal.path}, line ${line}: the checksum does not fit; its images are taken again.`);
+      options.onLog?.(
+        `${journal.path}, line ${line}: the checksum does not fit; its images are taken again.`,
+      );
     const pending = await this.#pending();
     const total = this.#passes.reduce((sum, pass) => sum + this.#placesOf(pass).length, 0);
     const left = pending.reduce((sum, pass) => sum + this.#placesOf(pass).length, 0);

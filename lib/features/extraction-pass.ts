@@ -93,7 +93,11 @@ function failureOf(place: number, { code, message }: DinoSegError): JournalFailu
   return { place, code, message };
 }
 
-function rowOf(place: number, { width, height }: RgbImage, { values, detections }: ImageFeatures): JournalRow {
+function rowOf(
+  place: number,
+  { width, height }: RgbImage,
+  { values, detections }: ImageFeatures,
+): JournalRow {
   return { place, values, width, height, ...(detections ? { detections } : {}) };
 }
 
@@ -104,10 +108,14 @@ function checkCount(found: readonly ImageFeatures[], images: number): void {
 
 function checkValues({ columns }: FeatureExtractor, { values }: ImageFeatures): void {
   if (values.length !== columns.length)
-    throw new DinoSegError('INTERNAL', `Expected ${columns.length} features of an image, not ${values.length}.`);
+    throw new DinoSegError(
+      'INTERNAL',
+      `Expected ${columns.length} features of an image, not ${values.length}.`,
+    );
   for (const [i, { name, kind }] of columns.entries()) {
     const value = values[i]!;
-    if (kind === 'count' ? Number.isInteger(value) && value >= 0 && value < 2 ** 31 : Number.isFinite(value)) continue;
+    if (kind === 'count' ? Number.isInteger(value) && value >= 0 && value < 2 ** 31 : Number.isFinite(value))
+      continue;
     throw new DinoSegError('INTERNAL', `The feature ${name} should be a ${kind}; it is ${value}.`);
   }
 }

@@ -57,7 +57,10 @@ async function expand(input: string): Promise<string[]> {
   const depth = glob.includes('**') ? Infinity : glob.split('/').length;
   const names = (await imagesBelow(base || '.', depth)).filter((name) => matches(name));
   if (names.length === 0)
-    throw new DinoSegError('DATASET', `No image (${kinds}) matches ${input}. Check the pattern, and quote it.`);
+    throw new DinoSegError(
+      'DATASET',
+      `No image (${kinds}) matches ${input}. Check the pattern, and quote it.`,
+    );
   return names.map((name) => (base ? join(base, name) : name));
 }
 

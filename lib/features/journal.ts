@@ -140,7 +140,8 @@ export class Journal {
     const line = Buffer.from(`${text}\t${checksum(this.id, text)}\n`);
     try {
       for (let written = 0; written < line.length;)
-        written += (await this.file.write(line, written, line.length - written, this.#end + written)).bytesWritten;
+        written += (await this.file.write(line, written, line.length - written, this.#end + written))
+          .bytesWritten;
     } catch (cause) {
       // Cut now if that can be done, else by the one who opens it next.
       await this.#cut().catch(() => {});

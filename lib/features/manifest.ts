@@ -40,7 +40,8 @@ export async function imagesOfManifest(path: string, columns: ManifestColumns = 
     lines.set(id, line);
     entries.push({ id, path: resolve(dirname(path), image), carried });
   }
-  if (!reader) throw fail(' is empty. Expected a header with the names of columns, then a row for each image.');
+  if (!reader)
+    throw fail(' is empty. Expected a header with the names of columns, then a row for each image.');
   if (entries.length === 0) throw fail(' has a header and no rows. Expected a row for each image.');
   return { carried: reader.carried, entries };
 }
@@ -67,7 +68,11 @@ function readerOf(
   };
   const image = place(imageColumn, '--image-column');
   const id =
-    idColumn === undefined ? (header.includes('id') ? header.indexOf('id') : image) : place(idColumn, '--id-column');
+    idColumn === undefined
+      ? header.includes('id')
+        ? header.indexOf('id')
+        : image
+      : place(idColumn, '--id-column');
   const others = [...header.keys()].filter((i) => i !== image && i !== id);
   return {
     carried: others.map((i) => header[i]!),

@@ -92,7 +92,10 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
     const { index } = identity.shard;
     const twin = byIndex.get(index);
     if (twin)
-      throw new DinoSegError('TABLE', `${twin.path} and ${shard.path} are both shard ${index}/${count}. Give each once.`);
+      throw new DinoSegError(
+        'TABLE',
+        `${twin.path} and ${shard.path} are both shard ${index}/${count}. Give each once.`,
+      );
     byIndex.set(index, shard);
   }
   const indices = Array.from({ length: count }, (_, i) => i + 1);
@@ -151,7 +154,13 @@ async function* outcomesOf(
   }
 }
 
-async function nextRow({ path, rows }: { path: string; rows: AsyncGenerator<TableRow, void> }): Promise<TableRow> {
+async function nextRow({
+  path,
+  rows,
+}: {
+  path: string;
+  rows: AsyncGenerator<TableRow, void>;
+}): Promise<TableRow> {
   const { value } = await rows.next();
   if (value) return value;
   throw new DinoSegError('TABLE', `${path} has fewer rows than ${path}.json says. Run its extraction again.`);

@@ -25,9 +25,7 @@ export class Overlays {
     count: number,
   ) {
     const most = Math.min(count, entries.length);
-    this.#places = new Set(
-      Array.from({ length: most }, (_, i) => Math.floor((i * entries.length) / most)),
-    );
+    this.#places = new Set(Array.from({ length: most }, (_, i) => Math.floor((i * entries.length) / most)));
     this.#draw = (image, features) => {
       if (!extractor.overlay)
         throw new DinoSegError('INVALID_ARGUMENT', 'These features have no pictures: leave --visualize out.');
@@ -39,8 +37,8 @@ export class Overlays {
 
   /** `000012-name.png`: the place in the list, and what of the id a file's name may hold. */
   #path(place: number): string {
-    const id = this.entries[place]!.id;
-    const readable = id.replaceAll(/[^\p{L}\p{N}._-]+/gu, '_').slice(-80);
+    const stem = this.entries[place]!.id.replace(/\.\w{1,5}$/, '');
+    const readable = stem.replaceAll(/[^\p{L}\p{N}._-]+/gu, '_').slice(-80);
     return join(filesOf(this.output).overlays, `${String(place).padStart(6, '0')}-${readable}.png`);
   }
 

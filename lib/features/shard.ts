@@ -13,7 +13,10 @@ export const wholeTable: Shard = { index: 1, count: 1 };
 export function parseShard(text: string): Shard {
   const [, index, count] = (/^(\d{1,9})\/(\d{1,9})$/.exec(text) ?? []).map(Number);
   if (index !== undefined && count !== undefined && index >= 1 && index <= count) return { index, count };
-  throw new DinoSegError('INVALID_ARGUMENT', `A shard is written as 2/8, the second of eight; "${text}" was given.`);
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    `A shard is written as 2/8, the second of eight; "${text}" was given.`,
+  );
 }
 
 /**

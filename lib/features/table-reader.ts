@@ -10,7 +10,10 @@ import { formatOf, type TableColumn, type TableRow } from './table-writer.js';
  *
  * @throws DinoSegError TABLE where its columns are others or a cell is no number; FILE_NOT_FOUND, IO.
  */
-export function readTable(path: string, columns: readonly TableColumn[]): AsyncGenerator<TableRow, void, void> {
+export function readTable(
+  path: string,
+  columns: readonly TableColumn[],
+): AsyncGenerator<TableRow, void, void> {
   return formatOf(path) === 'csv' ? readCsvTable(path, columns) : readParquetTable(path, columns);
 }
 
@@ -67,6 +70,8 @@ async function* readParquetTable(
   } catch (cause) {
     if (cause instanceof DinoSegError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DinoSegError('TABLE', `${path} cannot be read as Parquet: ${reason}. Extract it again.`, { cause });
+    throw new DinoSegError('TABLE', `${path} cannot be read as Parquet: ${reason}. Extract it again.`, {
+      cause,
+    });
   }
 }

@@ -87,11 +87,20 @@ function csvSink(put: Put, columns: readonly TableColumn[]): RowSink {
 /** Rows of a row group: what is in memory at a time. */
 const groupRows = 10_000;
 
-function parquetSink(put: Put, columns: readonly TableColumn[], metadata: Readonly<Record<string, string>>): RowSink {
+function parquetSink(
+  put: Put,
+  columns: readonly TableColumn[],
+  metadata: Readonly<Record<string, string>>,
+): RowSink {
   const writer = new ByteWriter();
   const schema = [{ name: 'root', num_children: columns.length }, ...columns.map(schemaOf)];
   const kvMetadata = Object.entries(metadata).map(([key, value]) => ({ key, value }));
-  const parquet = new ParquetWriter({ writer, schema, kvMetadata, createdBy: 'dinov3-seg (hyparquet-writer)' });
+  const parquet = new ParquetWriter({
+    writer,
+    schema,
+    kvMetadata,
+    createdBy: 'dinov3-seg (hyparquet-writer)',
+  });
   let rows: TableRow[] = [];
   const flush = async () => {
     await put(writer.getBytes());
@@ -120,5 +129,11 @@ function schemaOf({ name, kind }: TableColumn): SchemaElement {
   const repetition_type = 'REQUIRED';
   if (kind === 'percent') return { name, type: 'DOUBLE', repetition_type };
   if (kind === 'count') return { name, type: 'INT32', repetition_type };
-  return { name, type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' }, repetition_type };
+  return {
+    name,
+    type: 'BYTE_ARRAY',
+    converted_type: 'UTF8',
+    logical_type: { type: 'STRING' },
+    repetition_type,
+  };
 }

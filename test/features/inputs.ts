@@ -27,13 +27,21 @@ async function idsOf(...inputs: string[]): Promise<string[]> {
 }
 
 t.test('a folder gives all images below it by the bytes of their paths, links once', async (t) => {
-  t.same(await idsOf('a'), ['a/Z.JPEG', 'a/linked/[1].png', 'a/sub/deep/x.webp', 'a/sub/y.png', 'a/z.jpg', 'a/ä.png']);
+  t.same(await idsOf('a'), [
+    'a/Z.JPEG',
+    'a/linked/[1].png',
+    'a/sub/deep/x.webp',
+    'a/sub/y.png',
+    'a/z.jpg',
+    'a/ä.png',
+  ]);
 });
 
 t.test('files keep their order, and one that comes up again is left out', async (t) => {
-  t.same(await idsOf('a/z.jpg', 'absent.png', 'a/sub/deep', 'a/z.jpg', './a/sub/deep/x.webp', 'a/sub/y.png'), [
-    ...['a/z.jpg', 'absent.png', 'a/sub/deep/x.webp', 'a/sub/y.png'],
-  ]);
+  t.same(
+    await idsOf('a/z.jpg', 'absent.png', 'a/sub/deep', 'a/z.jpg', './a/sub/deep/x.webp', 'a/sub/y.png'),
+    [...['a/z.jpg', 'absent.png', 'a/sub/deep/x.webp', 'a/sub/y.png']],
+  );
 });
 
 t.test('globs match names or, by **, whole paths; a file of that very name is a file', async (t) => {
@@ -53,7 +61,10 @@ t.test('no images are refused', async (t) => {
 async function manifest(t: Parameters<typeof writeTree>[0], text: string, columns = {}) {
   const folder = await writeTree(t, { 'm.csv': text });
   const { carried, entries } = await imagesOfManifest(join(folder, 'm.csv'), columns);
-  return [carried, ...entries.map(({ id, path, carried }) => [id, path.replace(`${folder}/`, ''), ...carried])];
+  return [
+    carried,
+    ...entries.map(({ id, path, carried }) => [id, path.replace(`${folder}/`, ''), ...carried]),
+  ];
 }
 
 t.test("a manifest's other columns are carried over, paths start at its folder", async (t) => {
@@ -73,7 +84,12 @@ t.test('columns can be named; without an id column the path tells images', async
 for (const [what, text, columns, message] of [
   ['an empty manifest', '', {}, /m\.csv is empty\. Expected a header/],
   ['a manifest without rows', 'id,image\n', {}, /has a header and no rows/],
-  ['a missing column', 'id,images\n1,a\n', {}, /has no column "image"; its columns are "id", "images"\. Did you mean/],
+  [
+    'a missing column',
+    'id,images\n1,a\n',
+    {},
+    /has no column "image"; its columns are "id", "images"\. Did you mean/,
+  ],
   ['a missing id column', 'a,image\n1,a\n', { idColumn: 'key' }, /has no column "key".* --id-column/],
   ['a column twice', 'id,image,id\n1,a,2\n', {}, /has the column "id" twice/],
   ['duplicate ids', 'id,image\n1,a\n2,b\n1,c\n', {}, /line 4: the id "1" is that of line 2/],

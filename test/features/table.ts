@@ -23,38 +23,44 @@ async function gathered(rows: AsyncIterable<TableRow>): Promise<TableRow[]> {
   return found;
 }
 
-t.test('CSV and Parquet hold the same values; Parquet says types, units and what they were made with', async (t) => {
-  const outputs = ['csv', 'parquet'].map((kind) => join(root, `t.${kind}`));
-  for (const output of outputs) await extractTable(pixelExtractor(), images, { output });
-  const columns = [
-    ...['id', 'place', ''].map((name) => ({ name, kind: 'text' as const })),
-    ...pixelExtractor().columns,
-  ];
-  const [csv, parquet] = await Promise.all(outputs.map((output) => gathered(readTable(output, columns))));
-  t.same(parquet, csv);
-  t.equal(csv!.length, 10);
-  t.same(csv![3]!.slice(0, 3), ['é3', 'a,"3"\n', '']);
-  t.ok(csv!.every((row) => row.slice(3).every((value) => typeof value === 'number')));
-  const file = await asyncBufferFromFile(outputs[1]!);
-  const { schema, key_value_metadata: metadata } = await parquetMetadataAsync(file);
-  t.same(
-    schema.slice(1).map(({ type, repetition_type }) => [type, repetition_type]),
-    ['BYTE_ARRAY', 'BYTE_ARRAY', 'BYTE_ARRAY', 'DOUBLE', 'DOUBLE', 'INT32'].map((type) => [type, 'REQUIRED']),
-  );
-  t.equal(metadata?.[0]?.key, 'dinov3-seg');
-  t.match(JSON.parse(metadata![0]!.value!), {
-    units: { percent: /of the pixels/, count: 'objects' },
-    settings: { model: 'pixels' },
-    columns: pixelExtractor().columns,
-    inputs: { images: 10 },
-  });
-  t.match(JSON.parse(readFileSync(`${outputs[0]}.json`, 'utf8')), {
-    identity: { settings: { model: 'pixels' }, passSize: 4, shard: { index: 1, count: 1 } },
-    finished: /^\d{4}-\d\d-\d\dT/,
-    rows: 10,
-    sha256: /^[0-9a-f]{64}$/,
-  });
-});
+t.test(
+  'CSV and Parquet hold the same values; Parquet says types, units and what they were made with',
+  async (t) => {
+    const outputs = ['csv', 'parquet'].map((kind) => join(root, `t.${kind}`));
+    for (const output of outputs) await extractTable(pixelExtractor(), images, { output });
+    const columns = [
+      ...['id', 'place', ''].map((name) => ({ name, kind: 'text' as const })),
+      ...pixelExtractor().columns,
+    ];
+    const [csv, parquet] = await Promise.all(outputs.map((output) => gathered(readTable(output, columns))));
+    t.same(parquet, csv);
+    t.equal(csv!.length, 10);
+    t.same(csv![3]!.slice(0, 3), ['é3', 'a,"3"\n', '']);
+    t.ok(csv!.every((row) => row.slice(3).every((value) => typeof value === 'number')));
+    const file = await asyncBufferFromFile(outputs[1]!);
+    const { schema, key_value_metadata: metadata } = await parquetMetadataAsync(file);
+    t.same(
+      schema.slice(1).map(({ type, repetition_type }) => [type, repetition_type]),
+      ['BYTE_ARRAY', 'BYTE_ARRAY', 'BYTE_ARRAY', 'DOUBLE', 'DOUBLE', 'INT32'].map((type) => [
+        type,
+        'REQUIRED',
+      ]),
+    );
+    t.equal(metadata?.[0]?.key, 'dinov3-seg');
+    t.match(JSON.parse(metadata![0]!.value!), {
+      units: { percent: /of the pixels/, count: 'objects' },
+      settings: { model: 'pixels' },
+      columns: pixelExtractor().columns,
+      inputs: { images: 10 },
+    });
+    t.match(JSON.parse(readFileSync(`${outputs[0]}.json`, 'utf8')), {
+      identity: { settings: { model: 'pixels' }, passSize: 4, shard: { index: 1, count: 1 } },
+      finished: /^\d{4}-\d\d-\d\dT/,
+      rows: 10,
+      sha256: /^[0-9a-f]{64}$/,
+    });
+  },
+);
 
 t.test('several row groups, a table without rows, and odd numbers read back', async (t) => {
   const columns = [

@@ -5,7 +5,10 @@ import { encodePng } from '../../lib/data/decode.js';
 
 /** Pixels that differ from number to number. */
 export function numberedPicture(number: number, width = 9 + (number % 5), height = 7 + (number % 3)) {
-  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => ((i + 1) * (number + 3) * 7919) >> 4);
+  const data = Uint8Array.from(
+    { length: width * height * 3 },
+    (_, i) => ((i + 1) * (number + 3) * 7919) >> 4,
+  );
   return { data, width, height };
 }
 

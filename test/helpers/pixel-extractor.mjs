@@ -49,7 +49,9 @@ export function pixelExtractor({
         return { values, detections: values[2] > 0 ? [box] : [] };
       });
     },
-    ...(overlay ? { overlay: async ({ data, ...size }) => ({ data: data.map((v) => 255 - v), ...size }) } : {}),
+    ...(overlay
+      ? { overlay: async ({ data, ...size }) => ({ data: data.map((v) => 255 - v), ...size }) }
+      : {}),
     async [Symbol.asyncDispose]() {},
   };
 }
