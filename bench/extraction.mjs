@@ -4,7 +4,7 @@
  * 1. IMAGES small generated images, made into a table of simple statistics by a process that is killed (SIGKILL) KILLS times at random
  *    moments and gone on with: the bytes must be those of a run that was never killed. Memory of that run at its tenths.
  * 2. The share of time that a network waits for images to be decoded, with two and with eight decoding threads: a random network of
- *    1.1 million parameters at 128×128, one after the other in passes of four, on photographs of 1600×1200.
+ *    1.1 million parameters at 128×128, one after the other in passes of four, on JPEGs of 800×600.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -108,7 +108,7 @@ async function writePhotographs(folder, count) {
     );
     const large = sharp(small.data, { raw: { width: small.width, height: small.height, channels: 3 } });
     await large
-      .resize(1600, 1200)
+      .resize(800, 600)
       .jpeg({ quality: 90 })
       .toFile(join(folder, `${String(i).padStart(4, '0')}.jpg`));
   }
@@ -143,7 +143,7 @@ async function bench(count, kills) {
   if (!same) process.exitCode = 1;
 
   const photographs = join(root, 'photographs');
-  await writePhotographs(photographs, 160);
+  await writePhotographs(photographs, 48);
   for (const threads of [2, 8]) {
     const env = { UV_THREADPOOL_SIZE: '10' };
     const waiting = { folder: photographs, output: join(root, `w${threads}.csv`), network: model, threads };
