@@ -25,6 +25,8 @@ export const errorCodes = {
   DATASET: 'the data folder is not laid out as expected or holds no pairs',
   CLASSES: 'a class set is unknown or its file is not valid',
   CACHE: 'a cache of network outputs was made otherwise, is damaged or is being written to',
+  MANIFEST: 'a manifest of images is not valid CSV, is empty, lacks a column or names an image twice',
+  TABLE: 'a feature table was made otherwise, is damaged or is being written to',
   RUN: 'a run folder cannot be started, resumed or read',
   LIBTORCH_NOT_FOUND: 'no usable libtorch was found',
   LIBTORCH_UNSUPPORTED: 'the libtorch that was found cannot be used',

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError, type ErrorCode } from './errors.js';
 
@@ -102,10 +102,12 @@ async function removeLeftover(path: string): Promise<void> {
   }
 }
 
-async function writeSynced(path: string, data: string | Uint8Array): Promise<void> {
+type Fill = (file: FileHandle) => Promise<void>;
+
+async function writeSynced(path: string, fill: Fill): Promise<void> {
   const file = await open(path, 'wx');
   try {
-    await file.writeFile(data);
+    await fill(file);
     await file.sync();
   } finally {
     await file.close();
@@ -118,11 +120,19 @@ async function writeSynced(path: string, data: string | Uint8Array): Promise<voi
  * @throws DISK_FULL, IO; the temporary file is removed
  */
 export async function atomicWriteFile(path: string, data: string | Uint8Array): Promise<void> {
+  await atomicWriteWith(path, (file) => file.writeFile(data));
+}
+
+/**
+ * {@link atomicWriteFile} for what is written piece by piece.
+ * @throws DISK_FULL, IO, and the DinoSegErrors of `fill`; the temporary file is removed
+ */
+export async function atomicWriteWith(path: string, fill: Fill): Promise<void> {
   const folder = dirname(resolve(path));
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await mkdir(folder, { recursive: true });
-    await writeSynced(temporary, data);
+    await writeSynced(temporary, fill);
     await rename(temporary, path);
     await syncFolder(folder);
   } catch (cause) {
@@ -174,7 +184,7 @@ export async function replaceFolder(
       const file = join(folder, name);
       try {
         await mkdir(dirname(file), { recursive: true });
-        await writeSynced(file, data);
+        await writeSynced(file, (handle) => handle.writeFile(data));
       } catch (cause) {
         throw writeError(join(path, name), cause);
       }

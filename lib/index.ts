@@ -144,6 +144,13 @@ export { ProgressBar, type ProgressStream, type ProgressUpdate } from './train/p
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
 export { colorize } from './report/colorize.js';
 export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
+export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
+export { imagesOfPaths, type ImageEntry, type ImageList } from './features/inputs.js';
+export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
+export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';
+export { mergeTables, type MergeSummary } from './features/merge-tables.js';
+export { parseShard, type Shard } from './features/shard.js';
+export type { ExtractionFailure, FeatureMean } from './features/write-outputs.js';
 export { runDemo, type DemoOptions } from './demo/run-demo.js';
 export {
   featureMapPath,

@@ -76,7 +76,7 @@ export function cacheId(key: CacheKey): string {
 }
 
 /** In what two keys differ, as `imageSize: 512 → 640`. */
-export function keyDifferences(before: CacheKey, after: CacheKey): string[] {
+export function keyDifferences(before: object, after: object): string[] {
   const [a, b] = [new Map(flat(before)), new Map(flat(after))];
   return [...new Set([...a.keys(), ...b.keys()])]
     .filter((name) => a.get(name) !== b.get(name))

@@ -1,4 +1,5 @@
 /** Results as text for people. */
+import type { FeatureMean } from '../features/write-outputs.js';
 import type { Inspection } from '../native/surface.js';
 import type { DoctorReport } from '../native/doctor.js';
 import type { SweepRow } from '../train/sweep.js';
@@ -83,6 +84,16 @@ export function sweepText(rows: readonly SweepRow[]): string {
     table([header, ...cells], [0, 1, 2, 3, 4, 5]),
     ...(last.length > 1 ? [`last mIoU: mean ${share(mean)}, standard deviation ${share(deviation)}`] : []),
   ].join('\n');
+}
+
+/** Means of features over the rows of a table; shares of less than a hundredth of a percent are shown as such. */
+export function meansText(means: readonly FeatureMean[]): string {
+  const rows = means.map(({ name, kind, mean }) => {
+    if (mean === null) return [name, '–', ''];
+    if (kind === 'count') return [name, mean.toFixed(3), 'an image'];
+    return [name, mean > 0 && mean < 0.01 ? '<0.01' : mean.toFixed(2), '%'];
+  });
+  return table([['feature', 'mean', ''], ...rows], [1]);
 }
 
 export function doctorText({ findings }: DoctorReport): string {

@@ -86,17 +86,20 @@ export async function* prefetch<I, T>(
     }
   }
 
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal?.reason);
-  });
-  aborted.catch(() => {});
+  let stop = (): void => {};
+  const onAbort = (): void => stop();
+  /** A promise of its own for each item: one raced against all of them would hold their values until the end. */
+  const unlessAborted = (item: Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      stop = () => reject(signal?.reason);
+      item.then(resolve, reject);
+    });
   signal?.addEventListener('abort', onAbort);
   try {
     signal?.throwIfAborted();
     fill();
     while (queue.length > 0) {
-      const value = await Promise.race([queue[0]!, aborted]);
+      const value = await unlessAborted(queue[0]!);
       void queue.shift();
       fill();
       yield value;

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prefetch } from '../../lib/data/prefetch.js';
@@ -128,4 +130,28 @@ t.test('bounds below 1 are refused', async (t) => {
     { ahead: 1.5, concurrency: 1 },
   ])
     await t.rejects(prefetch([1], async (i) => i, options).next(), { code: 'INVALID_ARGUMENT' });
+});
+
+t.test('a value that was taken and left is not held', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const refs: WeakRef<object>[] = [];
+  const load = async (item: number) => {
+    const value = { item };
+    refs.push(new WeakRef(value));
+    return value;
+  };
+  let taken = 0;
+  for await (const { item } of prefetch(
+    Array.from({ length: 50 }, (_, i) => i),
+    load,
+    { ahead: 2, concurrency: 1 },
+  )) {
+    taken = item;
+    if (item < 40) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    t.ok(refs.filter((ref) => ref.deref()).length <= 6, `those ahead and the last ones at ${taken}`);
+    break;
+  }
 });

@@ -1,0 +1,155 @@
+import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
+import {
+  featureFlavours,
+  featureSets,
+  type ExtractorOptions,
+  type OpenFeatureExtractor,
+} from '../features/extractor-options.js';
+import { filesOf } from '../features/identity.js';
+import { imagesOfPaths, type ImageList } from '../features/inputs.js';
+import { imagesOfManifest } from '../features/manifest.js';
+import { parseShard } from '../features/shard.js';
+import { withoutUndefined } from '../without-undefined.js';
+import { camelCased, command, note, print, printJson } from './command.js';
+import { imageProgress } from './open-segmenter.js';
+import { UsageError, type Flags, type FlagValues } from './parse.js';
+import { jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
+import { meansText } from './text.js';
+
+const extractorFlags = {
+  model: {
+    type: 'text',
+    value: 'FILE',
+    required: true,
+    help: 'the segmentation network, a TorchScript file',
+  },
+  head: { type: 'text', value: 'FILE', help: 'the fine-tuned head, for the flavours idd26 and idd26-head' },
+  detector: { type: 'text', value: 'FILE', help: 'the detection network (without it: no counts)' },
+  set: { type: 'text', choices: featureSets, help: '26 percentages and 10 counts (default), or 150 and 80' },
+  flavour: {
+    type: 'text',
+    choices: featureFlavours,
+    help: "of the 26 percentages: both heads (default), the fine-tuned head's own, or sums of ADE20K's",
+  },
+  aggregation: {
+    type: 'text',
+    value: 'FILE',
+    help: 'sums of classes of your own, as JSON, in place of a flavour',
+  },
+  soft: { type: 'boolean', help: 'percentages from scores in place of the class map' },
+  threshold: {
+    type: 'number',
+    least: 0,
+    most: 1,
+    value: 'X',
+    help: 'least score of an object that counts (default 0.5)',
+  },
+  'image-size': {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    help: "width and height of the segmentation network's input, a multiple of 32",
+  },
+  ...placementFlags,
+  ...passSizeFlag,
+} as const satisfies Flags;
+
+const tableFlags = {
+  output: { type: 'text', value: 'T', required: true, help: 'the table, .csv or .parquet' },
+  manifest: {
+    type: 'text',
+    value: 'FILE',
+    help: 'a CSV file that lists images; its other columns are taken over',
+  },
+  'image-column': { type: 'text', value: 'NAME', help: 'of the manifest: paths of images (default image)' },
+  'id-column': {
+    type: 'text',
+    value: 'NAME',
+    help: 'of the manifest: what tells images (default id, else the path)',
+  },
+  threads: {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    help: 'images decoded at a time (default: cores, at most 4)',
+  },
+  shard: { type: 'text', value: 'I/N', help: 'makes the I-th of N parts; `merge` puts them together' },
+  strict: { type: 'boolean', help: 'ends at the first image that cannot be read' },
+  coco: { type: 'text', value: 'FILE', help: 'gets the boxes as COCO JSON' },
+  visualize: { type: 'integer', least: 0, value: 'N', help: 'draws classes and boxes over N of the images' },
+} as const satisfies Flags;
+
+const flags = { ...tableFlags, ...extractorFlags, ...jsonFlag } as const satisfies Flags;
+
+/** The command `features`, for what opens the networks. */
+export function featuresCommand(open: OpenFeatureExtractor) {
+  return command({
+    name: 'features',
+    summary: 'A table of features, a row an image: percentages of classes and counts of objects.',
+    positionals: {
+      name: 'IMAGE…',
+      help: 'images, folders with all below them, quoted globs',
+      least: 0,
+      most: Infinity,
+    },
+    flags,
+    notes: 'Stopped or killed, it goes on with the same command. Images without a row are in T.failures.csv.',
+    stoppable: true,
+    async run({ flags, positionals, signal }) {
+      const images = await imagesOf(flags, positionals);
+      const { output, shard, threads, strict, coco, visualize, json } = flags;
+      const { bar, ...hooks } = imageProgress('features');
+      const given = withoutUndefined({ threads, strict, coco, visualize });
+      const part = shard === undefined ? {} : { shard: parseShard(shard) };
+      await using extractor = await open(extractorOptions(flags, hooks.onLog));
+      const summary = await extractTable(extractor, images, { output, signal, ...part, ...given, ...hooks });
+      bar.clear();
+      report(summary, json);
+      // Images that cannot be read are an outcome; a table of nothing is none.
+      return summary.rows === 0 && summary.failures.length > 0 ? 1 : 0;
+    },
+  });
+}
+
+async function imagesOf(
+  { manifest, 'image-column': imageColumn, 'id-column': idColumn }: FlagValues<typeof tableFlags>,
+  positionals: string[],
+): Promise<ImageList> {
+  if (manifest === undefined) {
+    if (positionals.length === 0)
+      throw new UsageError('IMAGE… or --manifest FILE is missing: what to make a table of.');
+    if (imageColumn !== undefined || idColumn !== undefined)
+      throw new UsageError(
+        '--image-column and --id-column name columns of a manifest: give --manifest FILE.',
+      );
+    return imagesOfPaths(positionals);
+  }
+  if (positionals.length > 0)
+    throw new UsageError(
+      `Images come from --manifest or as arguments, not both; "${positionals[0]}" was given.`,
+    );
+  return imagesOfManifest(manifest, withoutUndefined({ imageColumn, idColumn }));
+}
+
+function extractorOptions(
+  flags: FlagValues<typeof extractorFlags>,
+  onLog: (line: string) => void,
+): ExtractorOptions {
+  const names = Object.keys(extractorFlags) as (keyof typeof extractorFlags)[];
+  const given = Object.fromEntries(names.map((name) => [name, flags[name]]));
+  // Names and types are those of the flags, checked when they were read.
+  return { device: 'auto', ...camelCased(withoutUndefined(given)), onLog } as ExtractorOptions;
+}
+
+function report(summary: ExtractionSummary, json: boolean | undefined): void {
+  const { output, rows, failures, extracted, seconds, imagesPerSecond, waitingShare, means } = summary;
+  if (json) printJson(summary);
+  else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
+  if (imagesPerSecond !== null && waitingShare !== null)
+    note(
+      `${extracted} images in ${seconds.toFixed(1)} s, ${imagesPerSecond.toFixed(2)} images/s; ` +
+        `${(100 * waitingShare).toFixed(1)} % of it waiting for images to be decoded.`,
+    );
+  if (failures.length > 0)
+    note(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+}

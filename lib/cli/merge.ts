@@ -1,0 +1,30 @@
+import { filesOf } from '../features/identity.js';
+import { mergeTables } from '../features/merge-tables.js';
+import { command, note, print, printJson } from './command.js';
+import { jsonFlag } from './shared-flags.js';
+import { meansText } from './text.js';
+
+export default command({
+  name: 'merge',
+  summary: 'Puts the shards of a table of features together.',
+  positionals: {
+    name: 'TABLE…',
+    help: 'all shards, each with its .json beside it',
+    least: 1,
+    most: Infinity,
+  },
+  flags: {
+    output: { type: 'text', value: 'T', required: true, help: 'the whole table, .csv or .parquet' },
+    ...jsonFlag,
+  },
+  notes: 'The result is that of one run: the same bytes.',
+  stoppable: true,
+  async run({ flags: { output, json }, positionals, signal }) {
+    const summary = await mergeTables(positionals, output, { signal });
+    const { rows, failures, means } = summary;
+    if (json) printJson(summary);
+    else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
+    if (failures.length > 0)
+      note(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+  },
+});

@@ -1,0 +1,272 @@
+/** Features of many images as a table, in a run that can be stopped, killed and gone on with. */
+import { availableParallelism } from 'node:os';
+import { prefetch } from '../data/prefetch.js';
+import { DinoSegError } from '../errors.js';
+import { writeCoco } from './coco.js';
+import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
+import type { FeatureExtractor } from './extractor.js';
+import { tableIdentity } from './identity.js';
+import type { ImageList } from './inputs.js';
+import type { Journal, JournalRow, PassEntry } from './journal.js';
+import { openRun } from './open-run.js';
+import { Overlays } from './overlays.js';
+import { passesOf, placesOf, wholeTable, type Shard } from './shard.js';
+import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
+
+/** Where a table goes, and how it is made. */
+export interface ExtractTableOptions {
+  /** The table, .csv or .parquet. Beside it: `.json`, `.failures.csv`, `.overlays`, `.work` (see docs/extraction.md). */
+  output: string;
+  /** The part of the table that is made. Default: all of it. */
+  shard?: Shard;
+  /** Images that are decoded at a time. Default: as many as Node's pool has threads (4) and the machine has cores. */
+  threads?: number;
+  /** An image without features ends the run with its error. Default: it goes to the side table. */
+  strict?: boolean;
+  /** Gets the boxes, as COCO JSON. */
+  coco?: string;
+  /** Pictures that are drawn, of images spread evenly over all. Default 0. */
+  visualize?: number;
+  /** Stops; what was made stays, and a run with the same settings goes on. */
+  signal?: AbortSignal;
+  /** Images done, of how many; those of earlier runs count. */
+  onProgress?: (done: number, total: number) => void;
+  /** Lines for people. */
+  onLog?: (line: string) => void;
+}
+
+/** What a run did. */
+export interface ExtractionSummary {
+  /** The table. */
+  output: string;
+  /** Of the table. */
+  rows: number;
+  /** Images without a row, in the order of the images; those of the side table. */
+  failures: readonly ExtractionFailure[];
+  /** Images that this run took; the others were there. */
+  extracted: number;
+  /** That it took for them. */
+  seconds: number;
+  /** Null where none was left to extract. */
+  imagesPerSecond: number | null;
+  /** Share (0…1) of that time in which the model waited for images to be decoded. */
+  waitingShare: number | null;
+  /** Of each feature, over the rows. */
+  means: readonly FeatureMean[];
+}
+
+/** What was made becomes safe from a power cut at least so often. */
+const syncMilliseconds = 5000;
+
+/** Threads of Node's own pool, which decoding runs on; fixed when a process starts. */
+function poolThreads(): number {
+  const given = Number(process.env['UV_THREADPOOL_SIZE']);
+  return Number.isInteger(given) && given > 0 ? given : 4;
+}
+
+/** @throws DinoSegError INVALID_ARGUMENT where the pool has fewer */
+function decodingThreads(threads: number | undefined): number {
+  const most = poolThreads();
+  if (threads === undefined) return Math.min(most, availableParallelism());
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1, not ${threads}.`);
+  if (threads <= most) return threads;
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    `Node.js decodes ${most} images at a time, and ${threads} are asked for. Start it with UV_THREADPOOL_SIZE=${threads} ` +
+      'in the environment.',
+  );
+}
+
+/**
+ * Makes a table of features, a row an image in the order of the images, and files beside it. Images are decoded ahead of the
+ * extractor, each pass is appended to a journal, and the files are written when all is there. A run that was stopped or killed is
+ * gone on with by the same call, and gives the bytes of one that was not. Images whose file changed are taken again, as are those
+ * that failed by what may pass (a missing file).
+ *
+ * @throws DinoSegError TABLE where the output is of a run with other settings or images, or being written to; DISK_FULL, IO (what was
+ *   made stays); INVALID_ARGUMENT, MANIFEST; what the extractor throws; the signal's reason. With `strict`, IMAGE, SHAPE,
+ *   FILE_NOT_FOUND and IO of images.
+ */
+export async function extractTable(
+  extractor: FeatureExtractor,
+  images: ImageList,
+  options: ExtractTableOptions,
+): Promise<ExtractionSummary> {
+  const { output, shard = wholeTable, visualize = 0, coco, signal } = options;
+  const threads = decodingThreads(options.threads);
+  signal?.throwIfAborted();
+  const identity = tableIdentity(extractor, images, shard);
+  const overlays = new Overlays(output, images.entries, extractor, visualize);
+  await using run = await openRun(output, identity);
+  const { journal } = run;
+  const extraction = new Extraction(extractor, images, journal, overlays, { ...options, shard, threads });
+  try {
+    await extraction.make();
+  } catch (error) {
+    // The error that ended the run is the one to report.
+    await journal.sync().catch(() => {});
+    throw error;
+  }
+  await journal.sync();
+  const outcomes = extraction.outcomes();
+  const { rows, failures, means } = await writeOutputs(output, identity, outcomes);
+  if (coco !== undefined) await writeCoco(coco, images.entries, () => extraction.rows());
+  return { output, rows, failures, means, ...extraction.figures() };
+}
+
+/** The part of a run between opening and writing the files. */
+class Extraction {
+  readonly #passes: readonly number[];
+  #extracted = 0;
+  #seconds = 0;
+  #waited = 0;
+  #syncedAt = performance.now();
+
+  constructor(
+    private readonly extractor: FeatureExtractor,
+    private readonly images: ImageList,
+    private readonly journal: Journal,
+    private readonly overlays: Overlays,
+    private readonly options: ExtractTableOptions & { shard: Shard; threads: number },
+  ) {
+    this.#passes = passesOf(options.shard, images.entries.length, extractor.passSize);
+  }
+
+  #placesOf(pass: number): number[] {
+    return placesOf(pass, this.images.entries.length, this.extractor.passSize);
+  }
+
+  /** Makes all passes that are not there. */
+  async make(): Promise<void> {
+    const { journal, options } = this;
+    for (const line of journal.damagedLines)
+      options.onLog?.(
+        `${journal.path}, line ${line}: the checksum does not fit; its images are taken again.`,
+      );
+    const pending = await this.#pending();
+    const total = this.#passes.reduce((sum, pass) => sum + this.#placesOf(pass).length, 0);
+    const left = pending.reduce((sum, pass) => sum + this.#placesOf(pass).length, 0);
+    if (left < total) options.onLog?.(`${total - left} of ${total} images were there.`);
+    options.onProgress?.(total - left, total);
+    const started = performance.now();
+    try {
+      await this.#extract(pending, (done) => options.onProgress?.(total - left + done, total));
+    } finally {
+      this.#seconds = (performance.now() - started) / 1000;
+    }
+  }
+
+  /** Passes that were not made, or are to be made again. */
+  async #pending(): Promise<number[]> {
+    const pending: number[] = [];
+    for (const pass of this.#passes) {
+      const entry = this.journal.entries.get(pass);
+      if (!entry || (await this.#isStale(entry))) pending.push(pass);
+      this.options.signal?.throwIfAborted();
+    }
+    return pending;
+  }
+
+  async #isStale({ pass, failures, stamps }: PassEntry): Promise<boolean> {
+    const { overlays, options, images } = this;
+    if (options.strict && failures.length > 0) return true;
+    const places = this.#placesOf(pass);
+    const now = await Promise.all(places.map((place) => stampOf(images.entries[place]!.path)));
+    const failed = new Map(failures.map(({ place, code }) => [place, code]));
+    // Rows of files that are gone since stay: a disk that is not mounted must not undo what was made.
+    if (places.some((place, i) => now[i] === null && !failed.has(place))) return false;
+    return places.some((place, i) => {
+      if (now[i] === null) return false;
+      const code = failed.get(place);
+      const mayPass = code !== undefined && code !== 'IMAGE' && code !== 'SHAPE';
+      return mayPass || now[i] !== stamps[i] || (code === undefined && overlays.lacks(place));
+    });
+  }
+
+  async #extract(pending: readonly number[], told: (done: number) => void): Promise<void> {
+    const { entries } = this.images;
+    const { threads, signal } = this.options;
+    const ahead = Math.max(2 * this.extractor.passSize, threads);
+    const places = pending.flatMap((pass) => this.#placesOf(pass));
+    const load = (place: number) => loadImage(entries[place]!.path, place);
+    const decoded = prefetch(places, load, { ahead, concurrency: threads, signal });
+    try {
+      for (const pass of pending) {
+        const loaded = await this.#take(decoded, this.#placesOf(pass).length);
+        await this.#one(pass, loaded);
+        this.#extracted += loaded.length;
+        told(this.#extracted);
+      }
+    } finally {
+      await decoded.return();
+    }
+  }
+
+  async #take(decoded: AsyncGenerator<LoadedImage>, count: number): Promise<LoadedImage[]> {
+    const began = performance.now();
+    const loaded: LoadedImage[] = [];
+    while (loaded.length < count) loaded.push((await decoded.next()).value as LoadedImage);
+    this.#waited += performance.now() - began;
+    return loaded;
+  }
+
+  async #one(pass: number, loaded: readonly LoadedImage[]): Promise<void> {
+    const { overlays, extractor, journal } = this;
+    const { signal, strict } = this.options;
+    signal?.throwIfAborted();
+    const made = await extractPass(extractor, pass, loaded, { overlays, signal });
+    const [failure] = made.failures;
+    if (strict && failure)
+      throw new DinoSegError(
+        failure.code,
+        `${failure.message} (image "${this.images.entries[failure.place]!.id}"; --strict ends the run at it)`,
+      );
+    await journal.append(made);
+    if (performance.now() - this.#syncedAt < syncMilliseconds) return;
+    await journal.sync();
+    this.#syncedAt = performance.now();
+  }
+
+  /** What became of each image, in order. */
+  async *outcomes(): AsyncGenerator<Outcome> {
+    const { entries } = this.images;
+    for (const entry of this.#entries()) {
+      const rows = new Map((await this.journal.rows(entry)).map((row) => [row.place, row]));
+      const failures = new Map(entry.failures.map((failure) => [failure.place, failure]));
+      for (const place of this.#placesOf(entry.pass)) {
+        const { id, path, carried } = entries[place]!;
+        const row = rows.get(place);
+        if (row) yield { row: [id, ...carried, ...row.values] };
+        else yield { failure: { place, id, image: path, ...describedFailure(failures.get(place)) } };
+      }
+    }
+  }
+
+  /** Rows in order. */
+  async *rows(): AsyncGenerator<JournalRow> {
+    for (const entry of this.#entries()) yield* await this.journal.rows(entry);
+  }
+
+  *#entries(): Generator<PassEntry> {
+    for (const pass of this.#passes) yield this.journal.entries.get(pass)!;
+  }
+
+  figures(): Pick<ExtractionSummary, 'extracted' | 'seconds' | 'imagesPerSecond' | 'waitingShare'> {
+    const seconds = this.#seconds;
+    const extracted = this.#extracted;
+    const none = extracted === 0;
+    return {
+      extracted,
+      seconds,
+      imagesPerSecond: none ? null : extracted / seconds,
+      waitingShare: none ? null : this.#waited / 1000 / seconds,
+    };
+  }
+}
+
+function describedFailure(failure: PassEntry['failures'][number] | undefined) {
+  if (!failure) throw new DinoSegError('INTERNAL', 'A pass in the journal lacks an image.');
+  const { code, message } = failure;
+  return { code, message };
+}

@@ -1,0 +1,121 @@
+/** One pass of an extraction: images that are decoded, then their features. */
+import { stat } from 'node:fs/promises';
+import { decodeImage, type RgbImage } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import type { FeatureExtractor, ImageFeatures } from './extractor.js';
+import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
+import type { Overlays } from './overlays.js';
+
+/** An image of a pass, or why there is none. */
+export interface LoadedImage {
+  place: number;
+  image: RgbImage | DinoSegError;
+  /** {@link stampOf} before it was read. */
+  stamp: string | null;
+}
+
+/** Tells a file from what it is after a change; null where there is none. */
+export async function stampOf(path: string): Promise<string | null> {
+  const found = await stat(path).catch(() => undefined);
+  return found ? `${found.size} ${found.mtimeMs}` : null;
+}
+
+/** Decodes an image. @throws what is no fault of the image */
+export async function loadImage(path: string, place: number): Promise<LoadedImage> {
+  const stamp = await stampOf(path);
+  try {
+    return { place, image: await decodeImage(path), stamp };
+  } catch (error) {
+    if (!(error instanceof DinoSegError)) throw error;
+    return { place, image: error, stamp };
+  }
+}
+
+/** Errors that an image has by itself: others of its pass go on. */
+function isOfImage(error: unknown): error is DinoSegError {
+  return error instanceof DinoSegError && (error.code === 'IMAGE' || error.code === 'SHAPE');
+}
+
+interface Readable {
+  place: number;
+  image: RgbImage;
+}
+
+/**
+ * Features of a pass's images. Where an image is refused, each goes by itself.
+ *
+ * @throws DinoSegError INTERNAL where the extractor gives something else than its columns say; what it throws else.
+ */
+export async function extractPass(
+  extractor: FeatureExtractor,
+  pass: number,
+  loaded: readonly LoadedImage[],
+  options: { overlays: Overlays; signal?: AbortSignal | undefined },
+): Promise<JournalPass> {
+  const failures: JournalFailure[] = [];
+  const readable: Readable[] = [];
+  for (const { place, image } of loaded)
+    if (image instanceof DinoSegError) failures.push(failureOf(place, image));
+    else readable.push({ place, image });
+  const rows: JournalRow[] = [];
+  const signal = options.signal ? { signal: options.signal } : {};
+  const run = async (images: readonly Readable[]): Promise<void> => {
+    const found = await extractor.extract(
+      images.map(({ image }) => image),
+      signal,
+    );
+    checkCount(found, images.length);
+    for (const [i, { place, image }] of images.entries()) {
+      const features = found[i]!;
+      checkValues(extractor, features);
+      await options.overlays.write(place, image, features);
+      rows.push(rowOf(place, image, features));
+    }
+  };
+  try {
+    if (readable.length > 0) await run(readable);
+  } catch (error) {
+    if (!isOfImage(error)) throw error;
+    rows.length = 0;
+    for (const one of readable)
+      try {
+        await run([one]);
+      } catch (own) {
+        if (!isOfImage(own)) throw own;
+        failures.push(failureOf(one.place, own));
+      }
+  }
+  failures.sort((a, b) => a.place - b.place);
+  return { pass, rows, failures, stamps: loaded.map(({ stamp }) => stamp) };
+}
+
+function failureOf(place: number, { code, message }: DinoSegError): JournalFailure {
+  return { place, code, message };
+}
+
+function rowOf(
+  place: number,
+  { width, height }: RgbImage,
+  { values, detections }: ImageFeatures,
+): JournalRow {
+  return { place, values, width, height, ...(detections ? { detections } : {}) };
+}
+
+function checkCount(found: readonly ImageFeatures[], images: number): void {
+  if (found.length !== images)
+    throw new DinoSegError('INTERNAL', `Expected features of ${images} images, not of ${found.length}.`);
+}
+
+function checkValues({ columns }: FeatureExtractor, { values }: ImageFeatures): void {
+  if (values.length !== columns.length)
+    throw new DinoSegError(
+      'INTERNAL',
+      `Expected ${columns.length} features of an image, not ${values.length}.`,
+    );
+  for (const [i, { name, kind }] of columns.entries()) {
+    const value = values[i]!;
+    if (kind === 'count' ? Number.isInteger(value) && value >= 0 && value < 2 ** 31 : Number.isFinite(value))
+      continue;
+    throw new DinoSegError('INTERNAL', `The feature ${name} should be a ${kind}; it is ${value}.`);
+  }
+}

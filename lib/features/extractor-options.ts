@@ -1,0 +1,42 @@
+/** How the features of the command line are chosen. */
+import type { LoadOptions } from '../model/segmentation-model.js';
+import type { FeatureExtractor } from './extractor.js';
+
+export const featureSets = ['36', '230'] as const;
+export type FeatureSetName = (typeof featureSets)[number];
+
+export const featureFlavours = ['idd26', 'idd26-head', 'ade26'] as const;
+export type FeatureFlavour = (typeof featureFlavours)[number];
+
+/** Files and settings that an extractor is opened from. */
+export interface ExtractorOptions {
+  /** The segmentation network, a TorchScript file. */
+  model: string;
+  /** The fine-tuned head. */
+  head?: string;
+  /** The detection network; without it there are no counts. */
+  detector?: string;
+  /** 36: 26 percentages and 10 counts. 230: 150 and 80. */
+  set?: FeatureSetName;
+  /** What the 26 percentages are. */
+  flavour?: FeatureFlavour;
+  /** File of an aggregation map of the user's own, in place of a flavour. */
+  aggregation?: string;
+  /** Percentages from scores in place of the class map. */
+  soft?: boolean;
+  /** Least score of an object that counts, 0…1. */
+  threshold?: number;
+  /** Width and height of the segmentation network's input, pixels. */
+  imageSize?: number;
+  /** `cpu`, `cuda:0`, …, `auto`. */
+  device: string;
+  dtype?: NonNullable<LoadOptions['dtype']>;
+  precision?: NonNullable<LoadOptions['precision']>;
+  /** Images of a pass. */
+  passSize?: number;
+  /** Lines for people. */
+  onLog?: (line: string) => void;
+}
+
+/** Opens networks and maps as an extractor. */
+export type OpenFeatureExtractor = (options: ExtractorOptions) => Promise<FeatureExtractor>;

@@ -1,0 +1,100 @@
+/** Which images a table is of: files, folders with what lies below them, and globs. */
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
+import picomatch from 'picomatch';
+import { DinoSegError } from '../errors.js';
+import { readError } from '../files.js';
+
+/** An image of a table. */
+export interface ImageEntry {
+  /** No two of a table alike. */
+  readonly id: string;
+  readonly path: string;
+  /** Cells that are taken over, in the order of {@link ImageList.carried}. */
+  readonly carried: readonly string[];
+}
+
+/** The images of a table, in the order of its rows. */
+export interface ImageList {
+  /** Names of the columns that are taken over from a manifest. */
+  readonly carried: readonly string[];
+  readonly entries: readonly ImageEntry[];
+}
+
+const imagePattern = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
+const kinds = 'png, jpg, webp, tiff, gif, avif';
+
+/**
+ * Images by paths, in the order given: a file as it is (whether it can be read shows later), a folder as all images in it and
+ * its sub-folders, a glob (`photos/2024-*.jpg`, `**` for any folders) as the images that match; the latter two sorted by the bytes of
+ * their paths, without names that begin with a dot. A file that comes up again is left out. An image's id is its path as
+ * given, with `/` between folders.
+ *
+ * @throws DinoSegError DATASET for a folder or glob without images, or where there are none at all; FILE_NOT_FOUND, IO.
+ */
+export async function imagesOfPaths(inputs: readonly string[]): Promise<ImageList> {
+  if (inputs.length === 0)
+    throw new DinoSegError('DATASET', 'No image was given: name files, folders or globs, or a manifest.');
+  const paths: string[] = [];
+  for (const input of inputs) paths.push(...(await expand(input)));
+  const seen = new Set<string>();
+  const once = paths.filter((path) => !seen.has(resolve(path)) && seen.add(resolve(path)));
+  const entries = once.map((path) => ({ id: path.split(sep).join('/'), path, carried: [] }));
+  return { carried: [], entries };
+}
+
+async function expand(input: string): Promise<string[]> {
+  const found = await stat(input).catch(() => undefined);
+  if (found?.isDirectory()) {
+    const below = await imagesBelow(input, Infinity);
+    if (below.length === 0)
+      throw new DinoSegError('DATASET', `The folder ${input} and those in it hold no image (${kinds}).`);
+    return below.map((name) => join(input, name));
+  }
+  const { isGlob, base, glob } = picomatch.scan(input, { nonegate: true });
+  if (found || !isGlob) return [input];
+  const matches = picomatch(glob, { nonegate: true });
+  const depth = glob.includes('**') ? Infinity : glob.split('/').length;
+  const names = (await imagesBelow(base || '.', depth)).filter((name) => matches(name));
+  if (names.length === 0)
+    throw new DinoSegError(
+      'DATASET',
+      `No image (${kinds}) matches ${input}. Check the pattern, and quote it.`,
+    );
+  return names.map((name) => (base ? join(base, name) : name));
+}
+
+/** Paths of images from the folder on, with `/`, sorted by their bytes. Links to folders are followed, but not in a circle. */
+async function imagesBelow(folder: string, depth: number): Promise<string[]> {
+  const names: string[] = [];
+  const open = new Set<string>();
+  async function walk(path: string, prefix: string, left: number): Promise<void> {
+    const { dev, ino } = await stat(path, { bigint: true });
+    const key = `${dev} ${ino}`;
+    if (open.has(key)) return;
+    open.add(key);
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      if (entry.name.startsWith('.')) continue;
+      const below = join(path, entry.name);
+      // What a dangling link stands for shows when it is read.
+      const target = entry.isSymbolicLink() ? await stat(below).catch(() => entry) : entry;
+      if (!target.isDirectory()) {
+        if (imagePattern.test(entry.name)) names.push(prefix + entry.name);
+      } else if (left > 1) await walk(below, `${prefix}${entry.name}/`, left - 1);
+    }
+    open.delete(key);
+  }
+  try {
+    await walk(folder, '', depth);
+  } catch (cause) {
+    throw readError(folder, cause);
+  }
+  return sortedByBytes(names);
+}
+
+function sortedByBytes(names: readonly string[]): string[] {
+  return names
+    .map((name) => [name, Buffer.from(name)] as const)
+    .sort(([, a], [, b]) => Buffer.compare(a, b))
+    .map(([name]) => name);
+}

@@ -1,0 +1,182 @@
+/**
+ * What an extraction has made so far: a line a pass, appended, each with a checksum; of a pass that was made again the last line
+ * counts. Values stay in the file until they are asked for.
+ */
+import { createReadStream, existsSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { sha256 } from '../cache/key.js';
+import { DinoSegError, type ErrorCode } from '../errors.js';
+import { atomicWriteFile, readError, writeError } from '../files.js';
+import type { Detection } from '../model/detection-model.js';
+
+/** An image that gave a row. */
+export interface JournalRow {
+  /** In the list of all images. */
+  place: number;
+  values: readonly number[];
+  /** Pixels. */
+  width: number;
+  height: number;
+  detections?: readonly Detection[];
+}
+
+/** An image that gave none. */
+export interface JournalFailure {
+  place: number;
+  code: ErrorCode;
+  message: string;
+}
+
+/** A pass. */
+export interface JournalPass {
+  pass: number;
+  rows: readonly JournalRow[];
+  failures: readonly JournalFailure[];
+  /** Of each image's file when it was read: size and times; null where there was none. */
+  stamps: readonly (string | null)[];
+}
+
+/** What is kept in memory of a pass. */
+export interface PassEntry extends Omit<JournalPass, 'rows'> {
+  places: readonly number[];
+  offset: number;
+  length: number;
+}
+
+function checksum(id: string, text: string): string {
+  return sha256(`${id}\n${text}`).slice(0, 16);
+}
+
+function parseLine(id: string, line: string): JournalPass | undefined {
+  const tab = line.lastIndexOf('\t');
+  const text = line.slice(0, Math.max(0, tab));
+  return checksum(id, text) === line.slice(tab + 1) ? (JSON.parse(text) as JournalPass) : undefined;
+}
+
+/** Whole lines as bytes, without their ends. */
+async function* linesOf(path: string): AsyncGenerator<Buffer, void, void> {
+  let parts: Buffer[] = [];
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
+    let rest = chunk as Buffer;
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+      yield Buffer.concat([...parts, rest.subarray(0, end)]);
+      parts = [];
+      rest = rest.subarray(end + 1);
+    }
+    if (rest.length > 0) parts.push(rest);
+  }
+}
+
+/** The journal of a table, open for appending. */
+export class Journal {
+  readonly entries = new Map<number, PassEntry>();
+  /** Lines (from 1) whose checksum does not fit; their passes are to be made again. */
+  readonly damagedLines: number[] = [];
+  #end = 0;
+
+  private constructor(
+    readonly path: string,
+    private readonly id: string,
+    private readonly file: FileHandle,
+  ) {}
+
+  /**
+   * Reads a journal; one that does not exist is made. What stands behind its last whole line is cut off.
+   *
+   * @param id of the table: lines of another one do not fit.
+   * @throws DinoSegError DISK_FULL, IO
+   */
+  static async open(path: string, id: string): Promise<Journal> {
+    // The folder is synced with it: a later sync of the file alone is enough.
+    if (!existsSync(path)) await atomicWriteFile(path, '');
+    let file: FileHandle;
+    try {
+      file = await open(path, 'r+');
+    } catch (cause) {
+      throw readError(path, cause);
+    }
+    const journal = new Journal(path, id, file);
+    try {
+      await journal.#read();
+      return journal;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async #read(): Promise<void> {
+    let number = 0;
+    try {
+      for await (const line of linesOf(this.path)) {
+        number++;
+        const pass = parseLine(this.id, line.toString('utf8'));
+        if (pass) this.#enter(pass, line.length + 1);
+        else this.damagedLines.push(number);
+        this.#end += line.length + 1;
+      }
+    } catch (cause) {
+      throw readError(this.path, cause);
+    }
+    await this.#cut();
+  }
+
+  #enter({ rows, ...rest }: JournalPass, length: number): void {
+    const places = rows.map(({ place }) => place);
+    this.entries.set(rest.pass, { ...rest, places, offset: this.#end, length });
+  }
+
+  async #cut(): Promise<void> {
+    try {
+      await this.file.truncate(this.#end);
+    } catch (cause) {
+      throw writeError(this.path, cause);
+    }
+  }
+
+  /** Appends a pass. @throws DinoSegError DISK_FULL, IO; what was there before stays */
+  async append(pass: JournalPass): Promise<void> {
+    const text = JSON.stringify(pass);
+    const line = Buffer.from(`${text}\t${checksum(this.id, text)}\n`);
+    try {
+      for (let written = 0; written < line.length;)
+        written += (await this.file.write(line, written, line.length - written, this.#end + written))
+          .bytesWritten;
+    } catch (cause) {
+      // Cut now if that can be done, else by the one who opens it next.
+      await this.#cut().catch(() => {});
+      throw writeError(this.path, cause);
+    }
+    this.#enter(pass, line.length);
+    this.#end += line.length;
+  }
+
+  /** What was appended survives a power cut from here on. @throws DinoSegError DISK_FULL, IO */
+  async sync(): Promise<void> {
+    try {
+      await this.file.datasync();
+    } catch (cause) {
+      throw writeError(this.path, cause);
+    }
+  }
+
+  /** The rows of a pass that {@link entries} has. @throws DinoSegError TABLE where the file changed since, IO */
+  async rows({ pass, offset, length }: PassEntry): Promise<readonly JournalRow[]> {
+    const bytes = Buffer.alloc(length - 1);
+    try {
+      await this.file.read(bytes, 0, bytes.length, offset);
+    } catch (cause) {
+      throw readError(this.path, cause);
+    }
+    const found = parseLine(this.id, bytes.toString('utf8'));
+    if (found?.pass === pass) return found.rows;
+    throw new DinoSegError(
+      'TABLE',
+      `${this.path}, byte ${offset}: the checksum does not fit any more. Run it again: this pass alone is made anew.`,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.file.close();
+  }
+}

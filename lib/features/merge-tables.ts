@@ -1,0 +1,167 @@
+/** Shards of a table put together. */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { DinoSegError } from '../errors.js';
+import { readError } from '../files.js';
+import { Claim } from './claim.js';
+import { filesOf, identityDifferences, type TableIdentity } from './identity.js';
+import { refuse } from './open-run.js';
+import { placesOf, wholeTable } from './shard.js';
+import { readTable } from './table-reader.js';
+import { formatOf, type TableRow } from './table-writer.js';
+import {
+  readDescription,
+  tableColumns,
+  writeOutputs,
+  type ExtractionFailure,
+  type FeatureMean,
+  type Outcome,
+  type TableDescription,
+} from './write-outputs.js';
+
+/** What was put together. */
+export interface MergeSummary {
+  /** The table. */
+  output: string;
+  rows: number;
+  failures: readonly ExtractionFailure[];
+  means: readonly FeatureMean[];
+}
+
+interface ShardTable {
+  path: string;
+  description: TableDescription;
+}
+
+/**
+ * Puts the shards of a table together, each with its `.json` beside it: the bytes of a table that one run made. Shards may be CSV or
+ * Parquet, whatever the output is.
+ *
+ * @throws DinoSegError TABLE where shards are missing, given twice, of different runs, or not what their `.json` says, or where the output is
+ *   another run's; FILE_NOT_FOUND, INVALID_ARGUMENT, DISK_FULL, IO; the signal's reason.
+ */
+export async function mergeTables(
+  inputs: readonly string[],
+  output: string,
+  options: { signal?: AbortSignal } = {},
+): Promise<MergeSummary> {
+  formatOf(output);
+  const shards: ShardTable[] = [];
+  for (const path of inputs) shards.push({ path, description: await readDescription(path) });
+  const ordered = checkedShards(shards);
+  const identity: TableIdentity = { ...ordered[0]!.description.identity, shard: wholeTable };
+  await refuseOther(output, identity);
+  for (const shard of ordered) await checkBytes(shard, options.signal);
+  await using _claim = await Claim.take(filesOf(output).work, output);
+  const { rows, failures, means } = await writeOutputs(
+    output,
+    identity,
+    outcomesOf(ordered, identity, options.signal),
+  );
+  return { output, rows, failures, means };
+}
+
+async function refuseOther(output: string, identity: TableIdentity): Promise<void> {
+  if (!existsSync(output)) return;
+  const { description } = filesOf(output);
+  if (!existsSync(description))
+    throw new DinoSegError(
+      'TABLE',
+      `${output} is there, and nothing beside it says that it was merged. Give another --output, or remove it.`,
+    );
+  refuse(output, description, (await readDescription(output)).identity, identity);
+}
+
+/** By their numbers. */
+function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
+  const [first] = shards;
+  if (!first) throw new DinoSegError('INVALID_ARGUMENT', 'No table was given to merge.');
+  const { count } = first.description.identity.shard;
+  const byIndex = new Map<number, ShardTable>();
+  for (const shard of shards) {
+    const { identity } = shard.description;
+    const differences = identityDifferences(
+      { ...first.description.identity, shard: { index: 1, count } },
+      { ...identity, shard: { ...identity.shard, index: 1 } },
+    );
+    if (differences.length > 0)
+      throw new DinoSegError(
+        'TABLE',
+        `${first.path} and ${shard.path} are of different runs:\n  ${differences.join('\n  ')}`,
+      );
+    const { index } = identity.shard;
+    const twin = byIndex.get(index);
+    if (twin)
+      throw new DinoSegError(
+        'TABLE',
+        `${twin.path} and ${shard.path} are both shard ${index}/${count}. Give each once.`,
+      );
+    byIndex.set(index, shard);
+  }
+  const indices = Array.from({ length: count }, (_, i) => i + 1);
+  const missing = indices.filter((index) => !byIndex.has(index));
+  if (missing.length > 0)
+    throw new DinoSegError(
+      'TABLE',
+      `Of ${count} shards ${missing.map((index) => `${index}/${count}`).join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing.`,
+    );
+  return indices.map((index) => byIndex.get(index)!);
+}
+
+async function checkBytes({ path, description }: ShardTable, signal: AbortSignal | undefined): Promise<void> {
+  const hash = createHash('sha256');
+  try {
+    for await (const bytes of createReadStream(path)) {
+      signal?.throwIfAborted();
+      hash.update(bytes as Buffer);
+    }
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw readError(path, cause);
+  }
+  if (hash.digest('hex') !== description.sha256)
+    throw new DinoSegError(
+      'TABLE',
+      `${path} is not the table that ${path}.json describes: it was changed or cut off since. Run its extraction again.`,
+    );
+}
+
+async function* outcomesOf(
+  shards: readonly ShardTable[],
+  identity: TableIdentity,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Outcome> {
+  const columns = tableColumns(identity);
+  const { passSize, inputs } = identity;
+  const sources = shards.map(({ path, description }) => ({
+    path,
+    rows: readTable(path, columns),
+    failures: new Map(description.failures.map((failure) => [failure.place, failure])),
+  }));
+  try {
+    for (let pass = 0; pass * passSize < inputs.images; pass++) {
+      signal?.throwIfAborted();
+      const source = sources[pass % sources.length]!;
+      for (const place of placesOf(pass, inputs.images, passSize)) {
+        const failure = source.failures.get(place);
+        yield failure ? { failure } : { row: await nextRow(source) };
+      }
+    }
+    for (const { path, rows } of sources)
+      if (!(await rows.next()).done) throw new DinoSegError('TABLE', `${path} has more rows than images.`);
+  } finally {
+    for (const { rows } of sources) await rows.return();
+  }
+}
+
+async function nextRow({
+  path,
+  rows,
+}: {
+  path: string;
+  rows: AsyncGenerator<TableRow, void>;
+}): Promise<TableRow> {
+  const { value } = await rows.next();
+  if (value) return value;
+  throw new DinoSegError('TABLE', `${path} has fewer rows than ${path}.json says. Run its extraction again.`);
+}

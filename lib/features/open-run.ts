@@ -1,0 +1,89 @@
+/** Begins an extraction or goes on with one: the right to write, what was made so far. */
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile, readError, readJson } from '../files.js';
+import { Claim } from './claim.js';
+import { filesOf, identityDifferences, identityId, type TableIdentity } from './identity.js';
+import { Journal } from './journal.js';
+import { formatOf } from './table-writer.js';
+import { readDescription } from './write-outputs.js';
+
+/** An extraction under way; disposing of it ends the writing. */
+export interface OpenRun extends AsyncDisposable {
+  readonly journal: Journal;
+}
+
+/**
+ * Opens the work folder of a table for this process alone.
+ *
+ * @throws DinoSegError TABLE where the table or the folder are of another run (naming the differences), another process is
+ *   writing, or only the finished table is left; INVALID_ARGUMENT for another file than .csv or .parquet; DISK_FULL, IO.
+ */
+export async function openRun(output: string, identity: TableIdentity): Promise<OpenRun> {
+  formatOf(output);
+  const files = filesOf(output);
+  await refuseOthers(output, identity);
+  const claim = await Claim.take(files.work, output);
+  try {
+    // Another process may have begun one in between.
+    await refuseOthers(output, identity);
+    await sweep(output);
+    if (!existsSync(files.run)) await atomicWriteFile(files.run, `${JSON.stringify(identity, null, 2)}\n`);
+    const journal = await Journal.open(files.journal, identityId(identity));
+    const close = async () => {
+      await journal.close();
+      await claim[Symbol.asyncDispose]();
+    };
+    return { journal, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await claim[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function refuseOthers(output: string, identity: TableIdentity): Promise<void> {
+  const files = filesOf(output);
+  if (existsSync(files.run)) {
+    const before = (await readJson(files.run, 'TABLE')) as TableIdentity;
+    return refuse(output, files.run, before, identity);
+  }
+  if (!existsSync(output)) return;
+  if (!existsSync(files.description))
+    throw new DinoSegError(
+      'TABLE',
+      `${output} is there, and nothing beside it says that an extraction made it. Give another --output, or remove it.`,
+    );
+  refuse(output, files.description, (await readDescription(output)).identity, identity);
+  throw new DinoSegError(
+    'TABLE',
+    `${output} is finished, and ${files.work}, with which a run would go on, is gone. Remove the table to make it anew.`,
+  );
+}
+
+/** @throws DinoSegError TABLE where a table of `before` is not that of `after` */
+export function refuse(output: string, path: string, before: TableIdentity, after: TableIdentity): void {
+  if (before?.format !== 1 || !before.inputs || !before.shard)
+    throw new DinoSegError('TABLE', `${path} is damaged or of another release. Give another --output.`);
+  const differences = identityDifferences(before, after);
+  if (differences.length === 0) return;
+  throw new DinoSegError(
+    'TABLE',
+    `${output} was begun otherwise than is asked for (${path}):\n  ${differences.join('\n  ')}\n` +
+      `Give another --output, or remove ${output} and what is named like it.`,
+  );
+}
+
+/** Removes what a process left that was killed while it wrote the finished files. */
+async function sweep(output: string): Promise<void> {
+  const folder = dirname(resolve(output));
+  const name = basename(output);
+  try {
+    for (const found of await readdir(folder))
+      if (found.startsWith(`.${name}.`) && /\.[0-9a-f]{12}\.tmp$/.test(found))
+        await rm(join(folder, found), { force: true });
+  } catch (cause) {
+    throw readError(folder, cause);
+  }
+}

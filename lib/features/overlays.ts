@@ -1,0 +1,56 @@
+/** Pictures of some of a table's images, for people to look at. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodePng, type RgbImage } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile } from '../files.js';
+import type { FeatureExtractor, ImageFeatures } from './extractor.js';
+import { filesOf } from './identity.js';
+import type { ImageEntry } from './inputs.js';
+
+/** Which images get a picture, and where it goes. */
+export class Overlays {
+  readonly #places: ReadonlySet<number>;
+  readonly #draw: NonNullable<FeatureExtractor['overlay']>;
+
+  /**
+   * Pictures of so many images, spread evenly over all; 0: none.
+   *
+   * @throws DinoSegError INVALID_ARGUMENT where the extractor cannot draw.
+   */
+  constructor(
+    private readonly output: string,
+    private readonly entries: readonly ImageEntry[],
+    extractor: FeatureExtractor,
+    count: number,
+  ) {
+    const most = Math.min(count, entries.length);
+    this.#places = new Set(Array.from({ length: most }, (_, i) => Math.floor((i * entries.length) / most)));
+    this.#draw = (image, features) => {
+      if (!extractor.overlay)
+        throw new DinoSegError('INVALID_ARGUMENT', 'These features have no pictures: leave --visualize out.');
+      return extractor.overlay(image, features);
+    };
+    if (most > 0 && !extractor.overlay)
+      throw new DinoSegError('INVALID_ARGUMENT', 'These features have no pictures: leave --visualize out.');
+  }
+
+  /** `000012-name.png`: the place in the list, and what of the id a file's name may hold. */
+  #path(place: number): string {
+    const stem = this.entries[place]!.id.replace(/\.\w{1,5}$/, '');
+    const readable = stem.replaceAll(/[^\p{L}\p{N}._-]+/gu, '_').slice(-80);
+    return join(filesOf(this.output).overlays, `${String(place).padStart(6, '0')}-${readable}.png`);
+  }
+
+  /** Whether an image is to get a picture that is not there. */
+  lacks(place: number): boolean {
+    return this.#places.has(place) && !existsSync(this.#path(place));
+  }
+
+  /** Writes an image's picture, if it is to get one. @throws DinoSegError DISK_FULL, IO, and what drawing throws */
+  async write(place: number, image: RgbImage, features: ImageFeatures): Promise<void> {
+    if (!this.#places.has(place)) return;
+    const { data, width, height } = await this.#draw(image, features);
+    await atomicWriteFile(this.#path(place), await encodePng(data, width, height, 3));
+  }
+}

@@ -1,0 +1,77 @@
+/** Reads back the tables that this package writes. */
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { DinoSegError } from '../errors.js';
+import { readError } from '../files.js';
+import { readCsv } from './csv.js';
+import { formatOf, type TableColumn, type TableRow } from './table-writer.js';
+
+/**
+ * The rows of a table.
+ *
+ * @throws DinoSegError TABLE where its columns are others or a cell is no number; FILE_NOT_FOUND, IO.
+ */
+export function readTable(
+  path: string,
+  columns: readonly TableColumn[],
+): AsyncGenerator<TableRow, void, void> {
+  return formatOf(path) === 'csv' ? readCsvTable(path, columns) : readParquetTable(path, columns);
+}
+
+function checkColumns(path: string, found: readonly string[], columns: readonly TableColumn[]): void {
+  if (found.length === columns.length && columns.every(({ name }, i) => name === found[i])) return;
+  throw new DinoSegError(
+    'TABLE',
+    `${path} has other columns than ${path}.json says: ${found.length} that begin with ${found.slice(0, 3).join(', ')}, ` +
+      `not ${columns.length}. Extract it again.`,
+  );
+}
+
+async function* readCsvTable(
+  path: string,
+  columns: readonly TableColumn[],
+): AsyncGenerator<TableRow, void, void> {
+  let header = true;
+  for await (const { cells, line } of readCsv(path, 'TABLE')) {
+    if (header) checkColumns(path, cells, columns);
+    else
+      yield cells.map((cell, i) => {
+        if (columns[i]!.kind === 'text') return cell;
+        const value = Number(cell);
+        if (cell.trim() !== '' && Number.isFinite(value)) return value;
+        throw new DinoSegError('TABLE', `${path}, line ${line}: "${cell}" is no number. Extract it again.`);
+      });
+    header = false;
+  }
+}
+
+/** Rows in memory at a time: those of a row group as they are written. */
+const blockRows = 10_000;
+
+async function* readParquetTable(
+  path: string,
+  columns: readonly TableColumn[],
+): AsyncGenerator<TableRow, void, void> {
+  let file;
+  try {
+    file = await asyncBufferFromFile(path);
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+  try {
+    const metadata = await parquetMetadataAsync(file);
+    const names = metadata.schema.slice(1).map(({ name }) => name);
+    checkColumns(path, names, columns);
+    const rows = Number(metadata.num_rows);
+    for (let rowStart = 0; rowStart < rows; rowStart += blockRows) {
+      const rowEnd = Math.min(rows, rowStart + blockRows);
+      for (const row of await parquetReadObjects({ file, metadata, rowStart, rowEnd }))
+        yield names.map((name) => row[name] as string | number);
+    }
+  } catch (cause) {
+    if (cause instanceof DinoSegError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DinoSegError('TABLE', `${path} cannot be read as Parquet: ${reason}. Extract it again.`, {
+      cause,
+    });
+  }
+}

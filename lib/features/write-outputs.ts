@@ -1,0 +1,115 @@
+/** The files of a finished table: rows, failures, description. */
+import { readFileSync } from 'node:fs';
+import { DinoSegError, type ErrorCode } from '../errors.js';
+import { atomicWriteFile, readJson } from '../files.js';
+import { csvLine } from './csv.js';
+import type { FeatureColumn } from './extractor.js';
+import { filesOf, type TableIdentity } from './identity.js';
+import { writeTable, type TableColumn, type TableRow } from './table-writer.js';
+
+/** An image without a row. */
+export interface ExtractionFailure {
+  /** In the list of all images, from 0. */
+  place: number;
+  id: string;
+  /** Path of the image. */
+  image: string;
+  /** Mostly FILE_NOT_FOUND, IMAGE, IO or SHAPE. */
+  code: ErrorCode;
+  message: string;
+}
+
+/** What became of an image. */
+export type Outcome = { row: TableRow } | { failure: ExtractionFailure };
+
+/** Mean of a feature over the rows. */
+export interface FeatureMean extends FeatureColumn {
+  /** Null where there is no row. */
+  mean: number | null;
+}
+
+/** What `<table>.json` holds. */
+export interface TableDescription {
+  identity: TableIdentity;
+  /** Version of this package that wrote the table. */
+  package: string;
+  /** When it was finished, ISO 8601. Only here: tables of one run made at two times are the same. */
+  finished: string;
+  units: { percent: string; count: string };
+  /** SHA-256 of the table. */
+  sha256: string;
+  rows: number;
+  means: readonly FeatureMean[];
+  failures: readonly ExtractionFailure[];
+}
+
+const units = { percent: 'percent of the pixels of the image, 0…100', count: 'objects' };
+
+/** This package's version. */
+export function packageVersion(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** All columns of a table. */
+export function tableColumns({ columns, inputs }: TableIdentity): TableColumn[] {
+  const text = (name: string): TableColumn => ({ name, kind: 'text' });
+  return [text('id'), ...inputs.carried.map(text), ...columns];
+}
+
+/**
+ * Writes table, side table and, last, the description.
+ *
+ * @param outcomes in the order of the images.
+ * @throws DinoSegError DISK_FULL, IO, and what `outcomes` throws; what was there before stays then.
+ */
+export async function writeOutputs(
+  output: string,
+  identity: TableIdentity,
+  outcomes: AsyncIterable<Outcome>,
+): Promise<TableDescription> {
+  const failures: ExtractionFailure[] = [];
+  const first = 1 + identity.inputs.carried.length;
+  const sums = new Float64Array(identity.columns.length);
+  let rows = 0;
+  async function* taken(): AsyncGenerator<TableRow> {
+    for await (const outcome of outcomes) {
+      if ('failure' in outcome) {
+        failures.push(outcome.failure);
+        continue;
+      }
+      rows++;
+      for (let i = 0; i < sums.length; i++) sums[i]! += outcome.row[first + i] as number;
+      yield outcome.row;
+    }
+  }
+  // Shards of a table that are merged give the bytes of one run: what a shard is stays outside.
+  const { shard: _, ...provenance } = identity;
+  const metadata = { 'dinov3-seg': JSON.stringify({ package: packageVersion(), units, ...provenance }) };
+  const sha256 = await writeTable(output, tableColumns(identity), taken(), metadata);
+  const files = filesOf(output);
+  const lines = failures.map(({ id, image, code, message }) => csvLine([id, image, code, message]));
+  await atomicWriteFile(files.failures, csvLine(['id', 'image', 'code', 'message']) + lines.join(''));
+  const description: TableDescription = {
+    identity,
+    package: packageVersion(),
+    finished: new Date().toISOString(),
+    units,
+    sha256,
+    rows,
+    means: identity.columns.map((column, i) => ({ ...column, mean: rows > 0 ? sums[i]! / rows : null })),
+    failures,
+  };
+  await atomicWriteFile(files.description, `${JSON.stringify(description, null, 2)}\n`);
+  return description;
+}
+
+/** What stands beside a table. @throws DinoSegError TABLE where it is damaged; FILE_NOT_FOUND, IO */
+export async function readDescription(output: string): Promise<TableDescription> {
+  const path = filesOf(output).description;
+  const found = (await readJson(path, 'TABLE')) as Partial<TableDescription> | null;
+  const { identity, sha256, rows, failures } = found ?? {};
+  if (identity?.format === 1 && identity.shard && identity.inputs && sha256 && rows !== undefined && failures)
+    return found as TableDescription;
+  throw new DinoSegError('TABLE', `${path} does not describe a table of this release. Extract it again.`);
+}

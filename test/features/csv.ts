@@ -1,0 +1,56 @@
+/** CSV as RFC 4180 has it. */
+import t from 'tap';
+import { csvLine, readCsv } from '../../lib/features/csv.js';
+import { writeTree } from '../helpers/temporary.js';
+
+async function rowsOf(t: Parameters<typeof writeTree>[0], text: string | Uint8Array) {
+  const root = await writeTree(t, { 'a.csv': text });
+  const rows: (string | number)[][] = [];
+  for await (const { cells, line } of readCsv(`${root}/a.csv`, 'MANIFEST')) rows.push([line, ...cells]);
+  return rows;
+}
+
+t.test('cells with commas, quotes and line ends are quoted, and read back', async (t) => {
+  const rows = [
+    ['id', 'a,b', 'say "x"'],
+    ['line\r\nend', '', '  spaces '],
+    ['größer', '\n', '"'],
+  ];
+  const text = rows.map(csvLine).join('');
+  t.ok(text.startsWith('id,"a,b","say ""x"""\r\n"line\r\nend",,  spaces \r\n'));
+  t.same(
+    (await rowsOf(t, text)).map(([, ...cells]) => cells),
+    rows,
+  );
+});
+
+t.test('numbers are the shortest that read back', (t) => {
+  const values = [0.1, 1 / 3, 100, 5e-324, 2 ** 60, 0];
+  t.equal(csvLine(values), '0.1,0.3333333333333333,100,5e-324,1152921504606847000,0\r\n');
+  t.end();
+});
+
+t.test('a byte order mark, LF ends, empty lines and a last line without an end are taken', async (t) => {
+  t.same(await rowsOf(t, '\ufeffa,b\n\n1,2\r\n\r\n3,"4\n5"\n6,7'), [
+    [1, 'a', 'b'],
+    [3, '1', '2'],
+    [5, '3', '4\n5'],
+    [7, '6', '7'],
+  ]);
+  t.same(await rowsOf(t, 'a\n""\n'), [
+    [1, 'a'],
+    [2, ''],
+  ]);
+  t.same(await rowsOf(t, ''), []);
+});
+
+for (const [what, text, message] of [
+  ['a row of another length', 'a,b\n1,2\n3\n', /line 3: 1 cells, where the header has 2/],
+  ['a quote inside a plain cell', 'a,b\n1,2"\n', /line 2: a quote stands inside/],
+  ['text after a closing quote', 'a,b\n"1"x,2\n', /line 2: "x" stands after the quote/],
+  ['a quoted cell without an end', 'a,b\n1,"2\n3\n', /line 2: a quoted cell .* has no end/],
+  ['bytes that are no UTF-8', Buffer.from('a\n\xff\n', 'latin1'), /holds bytes that are no UTF-8/],
+] as const)
+  t.test(`${what} is refused`, async (t) => {
+    await t.rejects(rowsOf(t, text), { code: 'MANIFEST', message });
+  });

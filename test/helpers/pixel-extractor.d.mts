@@ -1,0 +1,14 @@
+import type { RgbImage } from '../../lib/data/decode.js';
+import type { FeatureExtractor } from '../../lib/features/extractor.js';
+
+export interface PixelExtractorOptions {
+  passSize?: number;
+  milliseconds?: number;
+  settings?: Record<string, unknown>;
+  company?: boolean;
+  refuse?: (image: RgbImage) => Error | undefined;
+  onExtract?: (images: readonly RgbImage[]) => void;
+  overlay?: boolean;
+}
+
+export function pixelExtractor(options?: PixelExtractorOptions): FeatureExtractor;
