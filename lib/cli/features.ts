@@ -1,13 +1,10 @@
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
-import {
-  featureFlavours,
-  featureSets,
-  type ExtractorOptions,
-  type OpenFeatureExtractor,
-} from '../features/extractor-options.js';
+import type { ExtractorOptions } from '../features/extractor-options.js';
+import { featureSetNames, flavours } from '../features/feature-set.js';
 import { filesOf } from '../features/identity.js';
 import { imagesOfPaths, type ImageList } from '../features/inputs.js';
 import { imagesOfManifest } from '../features/manifest.js';
+import { openFeatureExtractor } from '../features/open-extractor.js';
 import { parseShard } from '../features/shard.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command, note, print, printJson } from './command.js';
@@ -25,10 +22,14 @@ const extractorFlags = {
   },
   head: { type: 'text', value: 'FILE', help: 'the fine-tuned head, for the flavours idd26 and idd26-head' },
   detector: { type: 'text', value: 'FILE', help: 'the detection network (without it: no counts)' },
-  set: { type: 'text', choices: featureSets, help: '26 percentages and 10 counts (default), or 150 and 80' },
+  set: {
+    type: 'text',
+    choices: featureSetNames,
+    help: '26 percentages and 10 counts (default), or 150 and 80',
+  },
   flavour: {
     type: 'text',
-    choices: featureFlavours,
+    choices: flavours,
     help: "of the 26 percentages: both heads (default), the fine-tuned head's own, or sums of ADE20K's",
   },
   aggregation: {
@@ -76,40 +77,42 @@ const tableFlags = {
   shard: { type: 'text', value: 'I/N', help: 'makes the I-th of N parts; `merge` puts them together' },
   strict: { type: 'boolean', help: 'ends at the first image that cannot be read' },
   coco: { type: 'text', value: 'FILE', help: 'gets the boxes as COCO JSON' },
-  visualize: { type: 'integer', least: 0, value: 'N', help: 'draws classes and boxes over N of the images' },
+  visualize: {
+    type: 'integer',
+    least: 0,
+    value: 'N',
+    help: 'draws boxes and the largest percentages over N of the images',
+  },
 } as const satisfies Flags;
 
 const flags = { ...tableFlags, ...extractorFlags, ...jsonFlag } as const satisfies Flags;
 
-/** The command `features`, for what opens the networks. */
-export function featuresCommand(open: OpenFeatureExtractor) {
-  return command({
-    name: 'features',
-    summary: 'A table of features, a row an image: percentages of classes and counts of objects.',
-    positionals: {
-      name: 'IMAGE…',
-      help: 'images, folders with all below them, quoted globs',
-      least: 0,
-      most: Infinity,
-    },
-    flags,
-    notes: 'Stopped or killed, it goes on with the same command. Images without a row are in T.failures.csv.',
-    stoppable: true,
-    async run({ flags, positionals, signal }) {
-      const images = await imagesOf(flags, positionals);
-      const { output, shard, threads, strict, coco, visualize, json } = flags;
-      const { bar, ...hooks } = imageProgress('features');
-      const given = withoutUndefined({ threads, strict, coco, visualize });
-      const part = shard === undefined ? {} : { shard: parseShard(shard) };
-      await using extractor = await open(extractorOptions(flags, hooks.onLog));
-      const summary = await extractTable(extractor, images, { output, signal, ...part, ...given, ...hooks });
-      bar.clear();
-      report(summary, json);
-      // Images that cannot be read are an outcome; a table of nothing is none.
-      return summary.rows === 0 && summary.failures.length > 0 ? 1 : 0;
-    },
-  });
-}
+export default command({
+  name: 'features',
+  summary: 'A table of features, a row an image: percentages of classes and counts of objects.',
+  positionals: {
+    name: 'IMAGE…',
+    help: 'images, folders with all below them, quoted globs',
+    least: 0,
+    most: Infinity,
+  },
+  flags,
+  notes: 'Stopped or killed, it goes on with the same command. Images without a row are in T.failures.csv.',
+  stoppable: true,
+  async run({ flags, positionals, signal }) {
+    const images = await imagesOf(flags, positionals);
+    const { output, shard, threads, strict, coco, visualize, json } = flags;
+    const { bar, ...hooks } = imageProgress('features');
+    const given = withoutUndefined({ threads, strict, coco, visualize });
+    const part = shard === undefined ? {} : { shard: parseShard(shard) };
+    await using extractor = await openFeatureExtractor(extractorOptions(flags, hooks.onLog));
+    const summary = await extractTable(extractor, images, { output, signal, ...part, ...given, ...hooks });
+    bar.clear();
+    report(summary, json);
+    // Images that cannot be read are an outcome; a table of nothing is none.
+    return summary.rows === 0 && summary.failures.length > 0 ? 1 : 0;
+  },
+});
 
 async function imagesOf(
   { manifest, 'image-column': imageColumn, 'id-column': idColumn }: FlagValues<typeof tableFlags>,

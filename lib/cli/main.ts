@@ -22,6 +22,11 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   },
   eval: { summary: 'metrics of a head on a labelled folder', load: () => import('./eval.js') },
   predict: { summary: 'segment images', load: () => import('./predict.js') },
+  features: {
+    summary: 'a table of features, a row an image',
+    load: () => import('./features.js'),
+  },
+  merge: { summary: 'parts of a table of features as one', load: () => import('./merge.js') },
   export: { summary: 'a TorchScript file with the trained head inside', load: () => import('./export.js') },
 };
 

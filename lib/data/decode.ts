@@ -106,6 +106,16 @@ export async function decodeImage(
   }
 }
 
+/** An image with an SVG of its size drawn over it. Text is set in the machine's own fonts. */
+export async function composeSvg({ data, width, height }: RgbImage, svg: string): Promise<RgbImage> {
+  const drawn = await sharp(data, { raw: { width, height, channels: 3 } })
+    .composite([{ input: Buffer.from(svg) }])
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+  return { data: bytesOf(drawn), width, height };
+}
+
 /** Told by what it can do: a program may have another copy of sharp than this package. */
 function isSharp(value: unknown): value is Sharp {
   if (typeof value !== 'object' || value === null) return false;

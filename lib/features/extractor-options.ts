@@ -1,12 +1,6 @@
 /** How the features of the command line are chosen. */
 import type { LoadOptions } from '../model/segmentation-model.js';
-import type { FeatureExtractor } from './extractor.js';
-
-export const featureSets = ['36', '230'] as const;
-export type FeatureSetName = (typeof featureSets)[number];
-
-export const featureFlavours = ['idd26', 'idd26-head', 'ade26'] as const;
-export type FeatureFlavour = (typeof featureFlavours)[number];
+import type { FeatureSetName, Flavour } from './feature-set.js';
 
 /** Files and settings that an extractor is opened from. */
 export interface ExtractorOptions {
@@ -19,7 +13,7 @@ export interface ExtractorOptions {
   /** 36: 26 percentages and 10 counts. 230: 150 and 80. */
   set?: FeatureSetName;
   /** What the 26 percentages are. */
-  flavour?: FeatureFlavour;
+  flavour?: Flavour;
   /** File of an aggregation map of the user's own, in place of a flavour. */
   aggregation?: string;
   /** Percentages from scores in place of the class map. */
@@ -37,6 +31,3 @@ export interface ExtractorOptions {
   /** Lines for people. */
   onLog?: (line: string) => void;
 }
-
-/** Opens networks and maps as an extractor. */
-export type OpenFeatureExtractor = (options: ExtractorOptions) => Promise<FeatureExtractor>;

@@ -25,6 +25,8 @@ const commands = [
   'train',
   'eval',
   'predict',
+  'features',
+  'merge',
   'export',
 ];
 

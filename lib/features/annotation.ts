@@ -1,0 +1,33 @@
+/** A picture's annotations for people: boxes with their names, and the largest shares. */
+import type { Detection } from '../model/detection-model.js';
+
+/** Percentages that are listed. */
+const listed = 5;
+
+/**
+ * Boxes of an image with names and scores, and its largest percentages, as SVG of the image's size.
+ *
+ * @param size of the image, pixels; boxes are in them, too.
+ */
+export function annotationSvg(
+  { width, height }: { width: number; height: number },
+  shares: readonly { name: string; percent: number }[],
+  detections: readonly Detection[],
+): string {
+  const letter = Math.max(10, Math.round(Math.min(width, height) / 36));
+  const boxes = detections.map(({ x, y, width, height, name, score }) => {
+    const frame = `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="none" stroke="#ff0" stroke-width="${letter / 6}"/>`;
+    return frame + label(x, Math.max(y - letter * 1.3, 0), letter, `${name} ${score.toFixed(2)}`);
+  });
+  const largest = [...shares].sort((a, b) => b.percent - a.percent).slice(0, listed);
+  const lines = largest.map(({ name, percent }, i) =>
+    label(letter / 2, letter * (0.5 + 1.4 * i), letter, `${percent.toFixed(1)} % ${name}`),
+  );
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${boxes.join('')}${lines.join('')}</svg>`;
+}
+
+function label(x: number, y: number, letter: number, text: string): string {
+  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  const back = `<rect x="${x}" y="${y}" width="${text.length * letter * 0.62}" height="${letter * 1.3}" fill="#000" fill-opacity="0.7"/>`;
+  return `${back}<text x="${x + letter / 5}" y="${y + letter}" font-family="monospace" font-size="${letter}" fill="#fff">${escaped}</text>`;
+}
