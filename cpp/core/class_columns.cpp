@@ -54,9 +54,9 @@ at::Tensor count_columns(const at::Tensor& column_map, int64_t columns) {
 at::Tensor column_shares(const at::Tensor& scores, const at::Tensor& table, int64_t columns,
                          const at::Tensor& below) {
   const int64_t classes = scores.size(0);
-  const at::Tensor values = scores.to(at::kDouble);      // K×N
-  const at::Tensor total = values.sum(0, true);          // 1×N
-  const at::Tensor is_blank = total.eq(0);               // 1×N
+  const at::Tensor values = scores.to(at::kDouble);  // K×N
+  const at::Tensor total = values.sum(0, true);      // 1×N
+  const at::Tensor is_blank = total.eq(0);           // 1×N
   const at::Tensor shares = values / total.masked_fill(is_blank, 1);
   // A product with zeros and ones, and not index_add, whose order of sums CUDA does not keep.
   const at::Tensor row = table.slice(0, 0, classes).to(scores.device(), at::kLong);

@@ -64,7 +64,8 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
       const DenseScores own = scores[n].image(static_cast<int64_t>(i));
       if (options.soft) {
         const at::Tensor grid = own.on_grid()[0].flatten(1);  // K×N
-        columns = column_shares(layers[n].probe ? grid.softmax(0) : grid, tables[n], options.columns, columns);
+        columns =
+            column_shares(layers[n].probe ? grid.softmax(0) : grid, tables[n], options.columns, columns);
       } else {
         columns = columns_of(class_map(own, height, width)[0], tables[n], columns);
       }
