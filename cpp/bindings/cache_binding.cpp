@@ -94,8 +94,7 @@ Napi::Value copy_records(const Napi::CallbackInfo& info) {
   const Napi::Object dtypes = object_argument(info[1], "dtypes");
   const auto parts = parts_argument(info[0]);
   std::map<std::string, at::ScalarType> targets;
-  for (const auto& [name, tensor] : parts)
-    targets[name] = dtype_of(string_field(dtypes, name.c_str()));
+  for (const auto& [name, tensor] : parts) targets[name] = dtype_of(string_field(dtypes, name.c_str()));
   // In the model's lane: what the network computes next comes after the copies.
   return run_job(info, Lane::model, [parts, targets]() -> Finish {
     std::vector<at::Tensor> values;

@@ -24,7 +24,9 @@ export interface ExtractorOptions {
   imageSize?: number;
   /** `cpu`, `cuda:0`, …, `auto`. */
   device: string;
+  /** Of the networks' weights; default: as in the files. */
   dtype?: NonNullable<LoadOptions['dtype']>;
+  /** What the pixel decoder of a bfloat16 segmentor computes in. */
   precision?: NonNullable<LoadOptions['precision']>;
   /** Images of a pass. */
   passSize?: number;

@@ -4,6 +4,7 @@ import type { Detection } from '../model/detection-model.js';
 
 /** A feature: its column in the table, and what it counts. */
 export interface FeatureColumn {
+  /** As in the table. */
   readonly name: string;
   /** `percent`: share of the image's pixels, 0…100. `count`: objects, a whole number. */
   readonly kind: 'percent' | 'count';

@@ -9,6 +9,7 @@ import { readError } from '../files.js';
 export interface ImageEntry {
   /** No two of a table alike. */
   readonly id: string;
+  /** Of the file. */
   readonly path: string;
   /** Cells that are taken over, in the order of {@link ImageList.carried}. */
   readonly carried: readonly string[];
@@ -18,6 +19,7 @@ export interface ImageEntry {
 export interface ImageList {
   /** Names of the columns that are taken over from a manifest. */
   readonly carried: readonly string[];
+  /** In the table's order. */
   readonly entries: readonly ImageEntry[];
 }
 

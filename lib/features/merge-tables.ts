@@ -23,8 +23,11 @@ import {
 export interface MergeSummary {
   /** The table. */
   output: string;
+  /** Of the whole table. */
   rows: number;
+  /** Images without a row. */
   failures: readonly ExtractionFailure[];
+  /** Of each feature over all rows. */
   means: readonly FeatureMean[];
 }
 

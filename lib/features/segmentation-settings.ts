@@ -16,7 +16,14 @@ export interface SegmentationSettings {
   /** Of the network's input, pixels. */
   imageSize: ImageSize;
   /** The network, whatever file it lies in. */
-  model: { id: string; dtype: DType; precision: NetworkPrecision };
+  model: {
+    /** {@link SegmentationModel.id}. */
+    id: string;
+    /** Of most of its weights. */
+    dtype: DType;
+    /** What its pixel decoder computes in. */
+    precision: NetworkPrecision;
+  };
   /** In the order in which they go over each other. */
   heads: HeadSettings[];
 }

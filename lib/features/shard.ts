@@ -3,7 +3,9 @@ import { DinoSegError } from '../errors.js';
 
 /** The `index`-th of `count` parts, from 1; a table that is not shared out is 1 of 1. */
 export interface Shard {
+  /** Which part, from 1. */
   readonly index: number;
+  /** Parts in all. */
   readonly count: number;
 }
 

@@ -11,11 +11,13 @@ import { writeTable, type TableColumn, type TableRow } from './table-writer.js';
 export interface ExtractionFailure {
   /** In the list of all images, from 0. */
   place: number;
+  /** Of the image. */
   id: string;
   /** Path of the image. */
   image: string;
   /** Mostly FILE_NOT_FOUND, IMAGE, IO or SHAPE. */
   code: ErrorCode;
+  /** What was wrong, for people. */
   message: string;
 }
 
