@@ -145,8 +145,7 @@ export { classPercentages, classStatistics, type ClassShare } from './report/cla
 export { colorize } from './report/colorize.js';
 export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
-export type { ExtractorOptions } from './features/extractor-options.js';
-export { openFeatureExtractor } from './features/open-extractor.js';
+export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
 export { imagesOfPaths, type ImageEntry, type ImageList } from './features/inputs.js';
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
 export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';

@@ -1,10 +1,9 @@
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
-import type { ExtractorOptions } from '../features/extractor-options.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
 import { filesOf } from '../features/identity.js';
 import { imagesOfPaths, type ImageList } from '../features/inputs.js';
 import { imagesOfManifest } from '../features/manifest.js';
-import { openFeatureExtractor } from '../features/open-extractor.js';
+import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
 import { parseShard } from '../features/shard.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command, note, print, printJson } from './command.js';
@@ -30,7 +29,7 @@ const extractorFlags = {
   flavour: {
     type: 'text',
     choices: flavours,
-    help: "of the 26 percentages: both heads (default), the fine-tuned head's own, or sums of ADE20K's",
+    help: "of the 26 percentages: both heads (default with --head), the fine-tuned head's own, or sums of ADE20K's (default without)",
   },
   aggregation: {
     type: 'text',
@@ -49,10 +48,23 @@ const extractorFlags = {
     type: 'integer',
     least: 1,
     value: 'N',
-    help: "width and height of the segmentation network's input, a multiple of 32",
+    help: "width and height of the segmentation network's input, a multiple of 32 (default: that of the head's training, else 512)",
+  },
+  'detector-size': {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    help: "width and height of the detection network's input, a multiple of 16 (default 768)",
+  },
+  'no-shared-backbone': {
+    type: 'boolean',
+    help: 'for a detector with another backbone: both are loaded, in the memory of two',
   },
   ...placementFlags,
-  ...passSizeFlag,
+  'pass-size': {
+    ...passSizeFlag['pass-size'],
+    help: "images that go through the network together (default: up to 8 by the GPU's memory; on the CPU 1)",
+  },
 } as const satisfies Flags;
 
 const tableFlags = {
@@ -102,10 +114,12 @@ export default command({
   async run({ flags, positionals, signal }) {
     const images = await imagesOf(flags, positionals);
     const { output, shard, threads, strict, coco, visualize, json } = flags;
+    if (coco !== undefined && flags.detector === undefined)
+      throw new UsageError('--coco takes the boxes of a detector: give --detector FILE.');
     const { bar, ...hooks } = imageProgress('features');
     const given = withoutUndefined({ threads, strict, coco, visualize });
     const part = shard === undefined ? {} : { shard: parseShard(shard) };
-    await using extractor = await openFeatureExtractor(extractorOptions(flags, hooks.onLog));
+    await using extractor = await openFeatureExtractor(extractorOptions(flags, signal, hooks.onLog));
     const summary = await extractTable(extractor, images, { output, signal, ...part, ...given, ...hooks });
     bar.clear();
     report(summary, json);
@@ -136,12 +150,16 @@ async function imagesOf(
 
 function extractorOptions(
   flags: FlagValues<typeof extractorFlags>,
+  signal: AbortSignal,
   onLog: (line: string) => void,
-): ExtractorOptions {
-  const names = Object.keys(extractorFlags) as (keyof typeof extractorFlags)[];
-  const given = Object.fromEntries(names.map((name) => [name, flags[name]]));
+): FeatureExtractorOptions {
+  const { 'no-shared-backbone': apart, ...others } = flags;
+  const names = Object.keys(extractorFlags).filter((name) => name !== 'no-shared-backbone');
+  const given = Object.fromEntries(names.map((name) => [name, others[name as keyof typeof others]]));
+  const shared = apart === true ? { sharedBackbone: false } : {};
   // Names and types are those of the flags, checked when they were read.
-  return { device: 'auto', ...camelCased(withoutUndefined(given)), onLog } as ExtractorOptions;
+  const options = { device: 'auto', ...camelCased(withoutUndefined(given)) } as FeatureExtractorOptions;
+  return { ...options, ...shared, signal, onLog };
 }
 
 function report(summary: ExtractionSummary, json: boolean | undefined): void {

@@ -1,128 +1,221 @@
-/** An extractor of networks: percentages by the segmentor, counts by the detector, one backbone for both. */
+/** Percentages and counts of an image as the features of a table: a segmentor and, where counts are wanted, a detector. */
 import { composeSvg, type RgbImage } from '../data/decode.js';
-import { annotationSvg } from './annotation.js';
+import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
-import { DetectionModel, type Detection } from '../model/detection-model.js';
-import { Passes } from '../model/pass-size.js';
-import type { FeatureExtractor, ImageFeatures } from './extractor.js';
-import type { ExtractorOptions } from './extractor-options.js';
+import { DetectionModel } from '../model/detection-model.js';
+import { detectorInputSize, type ImageSize } from '../model/image-size.js';
+import { checkPassSize, choosePassSize, imageBytes, Passes } from '../model/pass-size.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
+import { engine } from '../native/engine.js';
+import { annotationSvg } from './annotation.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
-import { SegmentationFeatures } from './segmentation-features.js';
+import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
+import { SegmentationFeatures, type SegmentationFeaturesOptions } from './segmentation-features.js';
+import { packageVersion } from './write-outputs.js';
 
-/** Width and height of the detector's input, pixels. */
-const detectorSize = { width: 768, height: 768 };
-/** Most objects of an image. */
-const mostObjects = 300;
+/** Which features, of which networks. */
+export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'> {
+  /** The segmentation network's file. */
+  model: string;
+  /** The detection network's file. Without it there are no counts. */
+  detector?: string;
+  /** Least score of an object that counts, 0…1. Default 0.5. */
+  threshold?: number;
+  /** Width and height at which the detector sees an image, pixels, a multiple of 16 from 80. Default 768. */
+  detectorSize?: number;
+  /**
+   * Whether the detector takes the segmentor's backbone, which is in memory once then; another backbone is an error. False:
+   * both have their own. Default true.
+   */
+  sharedBackbone?: boolean;
+  /**
+   * Images that go through the segmentation network together. Default: on the CPU 1, else up to 8 by the device's memory beside
+   * the networks: the same on the same device, whatever else is in its memory.
+   */
+  passSize?: number;
+  /** Hears, for people, why values may be wrong although everything fits. */
+  onLog?: (line: string) => void;
+}
+
+/** How objects are counted. */
+interface Counting {
+  classes: readonly CountedClass[];
+  threshold: number;
+  size: ImageSize;
+}
 
 /**
- * Opens networks, head and map as an extractor. The detector takes its backbone's weights from the segmentor: they are in
- * memory once.
+ * Opens networks and heads as an extractor for {@link extractTable}. Columns: percentages, then counts in the order of
+ * {@link countedClasses}. An image's detections are the boxes that were counted. Disposing of it frees the networks.
  *
- * @throws DinoSegError INVALID_ARGUMENT where a threshold comes without a detector; BACKBONE_MISMATCH for a detector of
- *   another backbone; what opening the percentages and loading throws.
+ * @throws DinoSegError INVALID_ARGUMENT for choices that do not go together; SHAPE for sizes; BACKBONE_MISMATCH where the
+ *   detector has another backbone and is to share; HEAD_MISMATCH for heads and detectors of other classes; CLASSES for a map that is not
+ *   valid; and what loading throws.
  */
-export async function openFeatureExtractor(options: ExtractorOptions): Promise<FeatureExtractor> {
-  const { detector: path, threshold, passSize, onLog, ...choice } = options;
-  if (threshold !== undefined && path === undefined)
-    throw new DinoSegError(
-      'INVALID_ARGUMENT',
-      'A threshold is of the detector, and none was given: give one (--detector FILE), or leave --threshold out.',
-    );
-  const percentages = await SegmentationFeatures.open(choice);
+export async function openFeatureExtractor(options: FeatureExtractorOptions): Promise<FeatureExtractor> {
+  const { passSize, onLog } = options;
+  const counting = countingOf(options);
+  checkPassSize(passSize);
+  const features = await SegmentationFeatures.open(options);
   let detector: DetectionModel | undefined;
   try {
-    for (const warning of percentages.warnings) onLog?.(warning);
-    const { model } = percentages;
-    if (path !== undefined) detector = await DetectionModel.load(path, { shareWith: model });
-    if (detector) checkNames(detector);
-    const { width, height } = percentages.settings.imageSize;
-    const passes = Passes.of(model, { width, height }, { passSize });
-    return new NetworkExtractor(percentages, detector, {
-      counted: detector ? countedClasses(options.set ?? '36') : [],
-      threshold: threshold ?? 0.5,
-      passSize: passes.size,
-    });
+    if (options.detector !== undefined)
+      detector = await openDetector(options.detector, features.model, counting, options);
+    for (const warning of features.warnings) onLog?.(warning);
+    const size = passSize ?? defaultPassSize(features, detector);
+    return new NetworkExtractor(features, detector, counting, size);
   } catch (error) {
     detector?.dispose();
-    percentages.dispose();
+    features.dispose();
     throw error;
   }
 }
 
-function checkNames({ classes, path }: DetectionModel): void {
-  if (classes === 91) return;
-  throw new DinoSegError(
-    'HEAD_MISMATCH',
-    `${path} tells ${classes} classes apart; counts are of COCO's categories, which take 91 outputs. Give a detector that ` +
-      'was trained on COCO, or none (--detector left out: percentages alone).',
-  );
+/** Checked before any file is read. */
+function countingOf(options: FeatureExtractorOptions): Counting {
+  const { set = '36', threshold = 0.5, detectorSize = 768 } = options;
+  for (const name of ['threshold', 'detectorSize', 'sharedBackbone'] as const)
+    if (options[name] !== undefined && options.detector === undefined)
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `${name} says how objects are counted, and no detector is given. Give its file (--detector), or leave ${name} out.`,
+      );
+  if (!(threshold >= 0 && threshold <= 1))
+    throw new DinoSegError('INVALID_ARGUMENT', `threshold should be from 0 to 1, not ${threshold}.`);
+  const size = { width: detectorSize, height: detectorSize };
+  return { classes: countedClasses(set), threshold, size: detectorInputSize(size, size) };
+}
+
+async function openDetector(
+  path: string,
+  segmentor: SegmentationModel,
+  { size }: Counting,
+  { dtype = 'stored', sharedBackbone = true, signal }: FeatureExtractorOptions,
+): Promise<DetectionModel> {
+  const placement = { device: segmentor.device, dtype, signal };
+  const detector = await DetectionModel.load(path, {
+    ...placement,
+    ...(sharedBackbone && { shareWith: segmentor }),
+  }).catch((error: unknown) => {
+    if (!(error instanceof DinoSegError) || error.code !== 'BACKBONE_MISMATCH') throw error;
+    throw new DinoSegError(
+      'BACKBONE_MISMATCH',
+      `${error.message}. If the two are meant to have backbones of their own, --no-shared-backbone (sharedBackbone: false) loads both, ` +
+        'which takes the memory of two.',
+      { cause: error },
+    );
+  });
+  try {
+    await checkDetector(detector, size, signal);
+    return detector;
+  } catch (error) {
+    detector.dispose();
+    throw error;
+  }
+}
+
+async function checkDetector(
+  detector: DetectionModel,
+  size: ImageSize,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { path, classes } = detector;
+  if (classes !== coco91Names.length)
+    throw new DinoSegError(
+      'HEAD_MISMATCH',
+      `Counts need a detector of COCO's ${coco91Names.length} category ids; ${path} ` +
+        `${classes === 0 ? 'does not tell how many it has' : `has ${classes}`}. Convert the released detector (task detection).`,
+    );
+  // A size that the detector refuses would else be the fault of every image.
+  const blank = { data: new Uint8Array(3), width: 1, height: 1, channels: 3 as const };
+  await detector.detect(blank, { top: 1, imageSize: size, signal });
+}
+
+/** By what is in memory for good, so that a run that is gone on with has the passes of the first. */
+function defaultPassSize({ model, settings }: SegmentationFeatures, detector?: DetectionModel): number {
+  if (model.device === 'cpu') return 1;
+  const device = engine()
+    .devices()
+    .find(({ name }) => name === model.device);
+  const weights = engine().storageBytes([model.handle, ...(detector ? [detector.handle] : [])]);
+  return choosePassSize((device?.totalBytes ?? 0) - weights, imageBytes(model, settings.imageSize));
 }
 
 class NetworkExtractor implements FeatureExtractor {
-  readonly columns: FeatureExtractor['columns'];
+  readonly columns: readonly FeatureColumn[];
   readonly settings: Record<string, unknown>;
-  readonly passSize: number;
+  readonly #passes: Passes;
 
   constructor(
-    private readonly percentages: SegmentationFeatures,
+    private readonly features: SegmentationFeatures,
     private readonly detector: DetectionModel | undefined,
-    private readonly counts: { counted: readonly CountedClass[]; threshold: number; passSize: number },
+    private readonly counting: Counting,
+    readonly passSize: number,
   ) {
-    const { counted, threshold, passSize } = counts;
-    this.passSize = passSize;
+    const { classes, threshold, size } = counting;
     this.columns = [
-      ...percentages.columns.map((name) => ({ name, kind: 'percent' as const })),
-      ...counted.map(({ column }) => ({ name: column, kind: 'count' as const })),
+      ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
+      ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),
     ];
     this.settings = {
-      segmentation: percentages.settings,
+      package: packageVersion(),
+      segmentation: features.settings,
       detection: detector
         ? {
-            model: { id: detector.id, dtype: detector.dtype },
+            detector: { id: detector.id, dtype: detector.dtype },
+            imageSize: size,
             threshold,
-            inputSize: detectorSize,
-            mostObjects,
+            classes: classes.map(({ name }) => name),
           }
         : null,
     };
+    this.#passes = new Passes(passSize, { mayHalve: true });
+    this.#passes.keep(
+      'All passes of a table are of one size: begin it with a smaller one (--pass-size), and another output.',
+    );
   }
 
-  async extract(images: readonly RgbImage[], options: { signal?: AbortSignal }): Promise<ImageFeatures[]> {
-    const shares = await this.percentages.of(images, options);
-    const features: ImageFeatures[] = [];
-    for (const [i, { values }] of shares.entries())
-      features.push(await this.#counted(images[i]!, values, options));
-    return features;
+  async extract(
+    images: Parameters<FeatureExtractor['extract']>[0],
+    { signal }: { signal?: AbortSignal },
+  ): Promise<ImageFeatures[]> {
+    return this.#passes.take(async () => {
+      const percentages = await this.features.of(images, { signal });
+      const found: ImageFeatures[] = [];
+      for (const [i, { values }] of percentages.entries())
+        found.push(await this.#withCounts(values, images[i]!, signal));
+      return found;
+    });
   }
 
-  async #counted(
-    image: RgbImage,
+  async #withCounts(
     percentages: readonly number[],
-    options: { signal?: AbortSignal },
+    image: Parameters<DetectionModel['detect']>[0],
+    signal: AbortSignal | undefined,
   ): Promise<ImageFeatures> {
-    const { counted, threshold } = this.counts;
-    if (!this.detector) return { values: percentages };
-    const settings = { threshold, imageSize: detectorSize, top: mostObjects, ...options };
-    const found = await this.detector.detect({ ...image, channels: 3 }, settings);
-    const of = new Set(counted.map(({ label }) => label));
-    const detections = found.filter(({ label }) => of.has(label));
-    return {
-      values: [...percentages, ...counted.map(({ label }) => countOf(detections, label))],
-      detections,
-    };
+    const { detector } = this;
+    if (!detector) return { values: percentages };
+    const { classes, threshold, size } = this.counting;
+    const all = await detector.detect(image, {
+      threshold,
+      // All of them: a crowd must not be counted short.
+      top: detector.queries * detector.classes,
+      imageSize: size,
+      signal,
+    });
+    const detections = all.filter(({ label }) => classes.some((counted) => counted.label === label));
+    const counts = classes.map((counted) => detections.filter(({ label }) => label === counted.label).length);
+    return { values: [...percentages, ...counts], detections };
   }
 
   overlay(image: RgbImage, { values, detections = [] }: ImageFeatures): Promise<RgbImage> {
-    const shares = this.percentages.columns.map((name, i) => ({ name, percent: values[i]! }));
+    const shares = this.features.columns.map((name, i) => ({ name, percent: values[i]! }));
     return composeSvg(image, annotationSvg(image, shares, detections));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.detector?.[Symbol.asyncDispose]();
-    this.percentages.dispose();
+    await this.features.model[Symbol.asyncDispose]();
+    this.features.dispose();
   }
-}
-
-function countOf(detections: readonly Detection[], label: number): number {
-  return detections.filter((each) => each.label === label).length;
 }

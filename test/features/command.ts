@@ -1,120 +1,187 @@
-/** The commands features and merge, with real networks that share a backbone. */
-import { existsSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+/** Tables of features by the command line: what the networks give by themselves is in them. */
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { loadClassSet } from '../../lib/data/class-sets.js';
 import { decodeImage, encodePng } from '../../lib/data/decode.js';
-import { drawScene } from '../../lib/demo/scenes.js';
+import { loadClassSet } from '../../lib/data/class-sets.js';
 import { countedClasses } from '../../lib/features/feature-set.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { SegmentationFeatures } from '../../lib/features/segmentation-features.js';
+import { readTable } from '../../lib/features/table-reader.js';
+import type { TableRow } from '../../lib/features/table-writer.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
 import { initModel } from '../../lib/model/init-model.js';
-import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { runCommand } from '../helpers/command-line.js';
+import { picture } from '../helpers/tiny-network.js';
 
 const root = t.testdir();
 const at = (name: string) => join(root, name);
-const [model, detector] = [at('segmentor.pt'), at('detector.pt')];
+const [model, detector, head] = [at('seg.pt'), at('det.pt'), at('head.safetensors')];
 await initModel({ arch: 'tiny', seed: 1, out: model });
 await initModel({ arch: 'tiny-detector', seed: 1, out: detector });
-const images: string[] = [];
-for (let index = 0; index < 3; index++) {
-  const { image } = await drawScene({ seed: 1, index, width: 120, height: 80 });
-  images.push(at(`${index}.png`));
-  await writeFile(images[index]!, await encodePng(image.data, image.width, image.height, 3));
-}
-const head = at('head.safetensors');
-{
-  using network = await SegmentationModel.load(model);
-  const classes = await loadClassSet('idd26');
-  await ClassHead.create({ hidden: network.hidden, classes, precision: 'float32', seed: 1 }).save(head);
-}
-// A random detector finds little: at this score some boxes count.
-const threshold = 0.3;
-const flags = ['--model', model, '--head', head, '--detector', detector, '--threshold', `${threshold}`];
-const place = ['--image-size', '64', '--device', 'cpu'];
+const segmentation = await SegmentationFeatures.open({ model, set: '230' });
+const { hidden } = segmentation.model;
+segmentation.dispose();
+const classes = await loadClassSet('idd26');
+await ClassHead.create({ hidden, classes, seed: 1 }).save(head);
+const pictures = [picture(90, 70), picture(33, 120), picture(64, 64)];
+const paths = pictures.map((_, i) => at(`${i}.png`));
+for (const [i, { data, width, height, channels }] of pictures.entries())
+  writeFileSync(paths[i]!, await encodePng(data, width, height, channels as 3));
 
-t.test('a table holds the percentages and counts of the networks', async (t) => {
-  const output = ['--output', at('T.csv'), '--coco', at('boxes.json'), '--visualize', '1'];
-  const { code, stderr, stdout } = await runCommand([
-    'features',
-    ...flags,
-    ...place,
-    ...output,
-    '--json',
-    ...images,
-  ]);
-  t.equal(code, 0, stderr);
-  t.match(JSON.parse(stdout), { rows: 3, failures: [] });
-  const [header, ...rows] = readFileSync(at('T.csv'), 'utf8')
-    .trimEnd()
-    .split(/\r?\n/)
-    .map((line) => line.split(','));
-  using percentages = await SegmentationFeatures.open({ model, head, imageSize: 64 });
-  using found = await DetectionModel.load(detector);
+/** Of the random detector's hundred boxes of an image some are above, some below. */
+const threshold = 0.3;
+const [imageSize, detectorSize] = [64, 192];
+const sizes = ['--image-size', `${imageSize}`, '--detector-size', `${detectorSize}`];
+const networks = ['--model', model, '--detector', detector, ...sizes, '--threshold', `${threshold}`];
+const features = (output: string, ...more: string[]) =>
+  runCommand(['features', ...paths, '--output', at(output), '--device', 'cpu', ...more]);
+
+/** Values of the pictures by the networks themselves, and the boxes that were counted. */
+async function expectedRows() {
+  using percentages = await SegmentationFeatures.open({ model, head, imageSize });
+  using objects = await DetectionModel.load(detector);
   const counted = countedClasses('36');
-  t.equal(percentages.columns.length + counted.length, 36);
-  t.same(header!.slice(-36), [...percentages.columns, ...counted.map(({ column }) => column)]);
-  let boxes = 0;
-  for (const [i, path] of images.entries()) {
-    const image = await decodeImage(path);
-    const [shares] = await percentages.of([image]);
-    const options = { threshold, imageSize: { width: 768, height: 768 }, top: 300 };
-    const objects = await found.detect(path, options);
-    const counts = counted.map(({ label }) => objects.filter((each) => each.label === label).length);
-    boxes += counts.reduce((sum, count) => sum + count, 0);
-    t.same(rows[i]!.slice(-36).map(Number), [...shares!.values, ...counts], path);
+  const rows: { values: number[]; boxes: Awaited<ReturnType<DetectionModel['detect']>> }[] = [];
+  for (const image of pictures) {
+    const [{ values } = { values: [] }] = await percentages.of([image]);
+    const size = { width: detectorSize, height: detectorSize };
+    const found = await objects.detect(image, { threshold, imageSize: size, top: 30 * 91 });
+    const counts = counted.map(({ name }) => found.filter((box) => box.name === name).length);
+    const boxes = found.filter(({ name }) => counted.some((one) => one.name === name));
+    rows.push({ values: [...values, ...counts], boxes });
   }
-  t.ok(boxes > 0, 'some objects count');
-  const coco = JSON.parse(readFileSync(at('boxes.json'), 'utf8')) as { annotations: unknown[] };
-  t.equal(coco.annotations.length, boxes);
-  t.ok(existsSync(at('T.csv.overlays')), 'a picture was drawn');
+  const columns = [
+    ...percentages.columns.map((name) => ({ name, kind: 'percent' as const })),
+    ...counted.map(({ column }) => ({ name: column, kind: 'count' as const })),
+  ];
+  return { rows, columns };
+}
+
+t.test('CSV, Parquet and COCO hold what segmentor and detector give by themselves', async (t) => {
+  const { rows, columns } = await expectedRows();
+  const boxes = rows.flatMap(({ boxes }) => boxes);
+  t.equal(columns.length, 36);
+  t.ok(boxes.length >= 3, 'the tiny detector finds some of the ten');
+  const expected = rows.map(({ values }, i) => [paths[i]!, ...values]);
+  for (const name of ['t.csv', 't.parquet']) {
+    const more = ['--head', head, '--coco', at(`${name}.coco.json`), '--json'];
+    const { code, stdout, stderr } = await features(name, ...networks, ...more);
+    t.equal(code, 0, stderr);
+    t.match(JSON.parse(stdout), { rows: 3, failures: [], extracted: 3 });
+    const found: TableRow[] = [];
+    for await (const row of readTable(at(name), [{ name: 'id', kind: 'text' }, ...columns])) found.push(row);
+    t.same(found, expected, name);
+    const coco = JSON.parse(readFileSync(at(`${name}.coco.json`), 'utf8')) as { annotations: object[] };
+    t.match(
+      coco.annotations,
+      boxes.map(({ x, y, width, height, score, label }) => ({
+        bbox: [x, y, width, height],
+        score,
+        category_id: label,
+      })),
+    );
+    t.equal(coco.annotations.length, boxes.length);
+  }
+  const description = JSON.parse(readFileSync(at('t.csv.json'), 'utf8')) as object;
+  t.match(description, {
+    identity: {
+      passSize: 1,
+      settings: {
+        package: String,
+        segmentation: { percentages: 'idd26', soft: false, imageSize: { width: 64 }, model: { id: String } },
+        detection: { detector: { id: String }, threshold, imageSize: { width: 192, height: 192 } },
+      },
+    },
+  });
+  const other = await features('t.csv', '--model', model, '--head', head, ...sizes.slice(0, 2));
+  t.equal(other.code, 1);
+  t.match(other.stderr, /^TABLE: .*begun otherwise/);
 });
 
-t.test('parts of a table, merged, are the whole', async (t) => {
-  const parts = [1, 2].map((i) => at(`part${i}.csv`));
-  for (const [i, output] of parts.entries()) {
-    const shard = ['--shard', `${i + 1}/2`, '--output', output];
-    const { code, stderr } = await runCommand(['features', ...flags, ...place, ...shard, ...images]);
+t.test('shards of the command are merged by merge', async (t) => {
+  const whole = await features('whole.csv', '--model', model, '--image-size', '64');
+  t.equal(whole.code, 0, whole.stderr);
+  for (const index of [1, 2]) {
+    const { code, stderr } = await features(
+      ...([`part-${index}.csv`, '--model', model, '--image-size', '64', '--shard', `${index}/2`] as const),
+    );
     t.equal(code, 0, stderr);
   }
-  const { code, stderr } = await runCommand(['merge', '--output', at('merged.csv'), ...parts]);
-  t.equal(code, 0, stderr);
-  t.equal(readFileSync(at('merged.csv'), 'utf8'), readFileSync(at('T.csv'), 'utf8'));
-});
-
-t.test('the backbone is in memory once, and another one is refused', async (t) => {
-  await using extractor = await openFeatureExtractor({
-    model,
-    detector,
-    set: '230',
-    device: 'cpu',
-    imageSize: 64,
-  });
-  t.equal(extractor.columns.length, 230);
-  const other = at('other.pt');
-  await initModel({ arch: 'tiny-detector', seed: 2, out: other });
-  await t.rejects(openFeatureExtractor({ model, detector: other, device: 'cpu' }), {
-    code: 'BACKBONE_MISMATCH',
-  });
-});
-
-t.test('a detector of other classes and a threshold without a detector are refused', async (t) => {
-  await t.rejects(openFeatureExtractor({ model, threshold: 0.5, device: 'cpu' }), {
-    code: 'INVALID_ARGUMENT',
-  });
-  const { code, stderr } = await runCommand([
-    'features',
-    '--model',
-    model,
+  const merged = await runCommand([
+    'merge',
+    at('part-1.csv'),
+    at('part-2.csv'),
     '--output',
-    at('no.csv'),
-    '--set',
-    '7',
+    at('merged.csv'),
   ]);
-  t.equal(code, 2);
-  t.match(stderr, /--set/);
+  t.equal(merged.code, 0, merged.stderr);
+  t.match(merged.stdout, /seg_vit_building .*%\n[^]*merged\.csv: 3 rows/);
+  t.equal(readFileSync(at('merged.csv'), 'utf8'), readFileSync(at('whole.csv'), 'utf8'));
+});
+
+t.test('a picture is drawn over an image', async (t) => {
+  const { code, stderr } = await features('drawn.csv', ...networks, '--head', head, '--visualize', '1');
+  t.equal(code, 0, stderr);
+  const [name, ...others] = readdirSync(at('drawn.csv.overlays'));
+  t.same(others, []);
+  const drawn = await decodeImage(join(at('drawn.csv.overlays'), name!));
+  const plain = pictures.find(({ width, height }) => width === drawn.width && height === drawn.height);
+  t.notOk(Buffer.from(drawn.data).equals(Buffer.from(plain!.data)));
+});
+
+t.test('without a detector there are percentages alone, with set 230 all classes', async (t) => {
+  await using alone = await openFeatureExtractor({ model, set: '230', imageSize });
+  t.equal(alone.columns.length, 150);
+  t.equal(alone.settings['detection'], null);
+  await using all = await openFeatureExtractor({ model, detector, set: '230', imageSize, detectorSize });
+  t.same(
+    all.columns.map(({ kind }) => kind),
+    [...Array<string>(150).fill('percent'), ...Array<string>(80).fill('count')],
+  );
+});
+
+t.test(
+  'a detector of another backbone is refused, and loaded with a backbone of its own on request',
+  async (t) => {
+    const other = at('other.pt');
+    await initModel({ arch: 'tiny-detector', seed: 2, out: other });
+    const options = { model, imageSize, detector: other, detectorSize };
+    await t.rejects(openFeatureExtractor(options), {
+      code: 'BACKBONE_MISMATCH',
+      message: /values of .* differ.*--no-shared-backbone/s,
+    });
+    await using apart = await openFeatureExtractor({ ...options, sharedBackbone: false });
+    const [found] = await apart.extract([pictures[0]!], {});
+    t.equal(found!.values.length, 36);
+    await using shared = await openFeatureExtractor({ model, imageSize, detector, detectorSize });
+    await using own = await openFeatureExtractor({
+      model,
+      imageSize,
+      detector,
+      detectorSize,
+      sharedBackbone: false,
+    });
+    t.same(shared.settings, own.settings, 'sharing decides no values');
+    t.same(await shared.extract(pictures, {}), await own.extract(pictures, {}));
+  },
+);
+
+t.test('what does not go together is refused before anything is read', async (t) => {
+  for (const [flags, code, message] of [
+    [['--set', '37'], 2, /--set should be one of 36, 230; "37"/],
+    [['--set', '230', '--flavour', 'ade26'], 2, /Set 230 has the 150 classes/],
+    [['--threshold', '0.4'], 2, /threshold says how objects are counted, and no detector is given/],
+    [['--no-shared-backbone'], 2, /no detector is given/],
+    [['--coco', at('boxes.json')], 2, /--coco takes the boxes of a detector/],
+    [['--detector', at('none.pt'), '--detector-size', '100'], 1, /^SHAPE: .*multiples of 16/],
+    [['--detector', at('none.pt')], 1, /^FILE_NOT_FOUND: .*none\.pt/],
+    [['--detector', model], 1, /^MODEL_FORMAT/],
+    [['--flavour', 'idd26'], 2, /need a fine-tuned head/],
+  ] as const) {
+    const { code: found, stderr } = await features('refused.csv', '--model', model, ...flags);
+    t.equal(found, code, flags.join(' '));
+    t.match(stderr, message);
+  }
 });
