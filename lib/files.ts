@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError, type ErrorCode } from './errors.js';
 
@@ -52,12 +53,13 @@ export async function readBytes(path: string): Promise<Buffer> {
   }
 }
 
-/** SHA-256 of a file's bytes, in hexadecimal. @throws FILE_NOT_FOUND, IO */
-export async function fileDigest(path: string): Promise<string> {
+/** SHA-256 of a file's bytes, in lower-case hexadecimal. @throws FILE_NOT_FOUND, IO; the signal's reason */
+export async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   try {
-    for await (const part of createReadStream(path)) hash.update(part as Buffer);
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal: signal! });
   } catch (cause) {
+    signal?.throwIfAborted();
     throw readError(path, cause);
   }
   return hash.digest('hex');

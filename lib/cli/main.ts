@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command line's entry: finds the command, runs it, turns errors into messages and exit codes. */
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
+import { packageVersion } from '../package-version.js';
 import { note, print, type Command } from './command.js';
 import { parseCommandLine, UsageError, usageText } from './parse.js';
 
@@ -45,11 +45,6 @@ function overview(): string {
   ].join('\n');
 }
 
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
-
 /** Ctrl-C and SIGTERM: the first aborts the signal, the second ends the process at once. */
 const interruption = {
   exitCode: failedCode as number,
@@ -70,7 +65,7 @@ async function run(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined) throw new UsageError(`No command was given.\n\n${overview()}`);
   if (name === '-h' || name === '--help' || name === 'help') return (print(overview()), doneCode);
-  if (name === '--version') return (print(version()), doneCode);
+  if (name === '--version') return (print(packageVersion()), doneCode);
   if (!Object.hasOwn(commands, name))
     throw new UsageError(
       `There is no command "${name}".${didYouMean(name, Object.keys(commands))} ` +

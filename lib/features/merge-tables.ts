@@ -1,8 +1,7 @@
 /** Shards of a table put together. */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { DinoSegError } from '../errors.js';
-import { readError } from '../files.js';
+import { fileDigest } from '../files.js';
 import { Claim } from './claim.js';
 import { filesOf, identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
@@ -112,17 +111,7 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
 }
 
 async function checkBytes({ path, description }: ShardTable, signal: AbortSignal | undefined): Promise<void> {
-  const hash = createHash('sha256');
-  try {
-    for await (const bytes of createReadStream(path)) {
-      signal?.throwIfAborted();
-      hash.update(bytes as Buffer);
-    }
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw readError(path, cause);
-  }
-  if (hash.digest('hex') !== description.sha256)
+  if ((await fileDigest(path, signal)) !== description.sha256)
     throw new DinoSegError(
       'TABLE',
       `${path} is not the table that ${path}.json describes: it was changed or cut off since. Run its extraction again.`,

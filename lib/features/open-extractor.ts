@@ -7,11 +7,11 @@ import { detectorInputSize, type ImageSize } from '../model/image-size.js';
 import { checkPassSize, choosePassSize, imageBytes, Passes } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
+import { packageVersion } from '../package-version.js';
 import { annotationSvg } from './annotation.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
 import { SegmentationFeatures, type SegmentationFeaturesOptions } from './segmentation-features.js';
-import { packageVersion } from './write-outputs.js';
 
 /** Which features, of which networks. */
 export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'> {

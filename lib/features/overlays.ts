@@ -11,7 +11,6 @@ import type { ImageEntry } from './inputs.js';
 /** Which images get a picture, and where it goes. */
 export class Overlays {
   readonly #places: ReadonlySet<number>;
-  readonly #draw: NonNullable<FeatureExtractor['overlay']>;
 
   /**
    * Pictures of so many images, spread evenly over all; 0: none.
@@ -21,16 +20,11 @@ export class Overlays {
   constructor(
     private readonly output: string,
     private readonly entries: readonly ImageEntry[],
-    extractor: FeatureExtractor,
+    private readonly extractor: FeatureExtractor,
     count: number,
   ) {
     const most = Math.min(count, entries.length);
     this.#places = new Set(Array.from({ length: most }, (_, i) => Math.floor((i * entries.length) / most)));
-    this.#draw = (image, features) => {
-      if (!extractor.overlay)
-        throw new DinoSegError('INVALID_ARGUMENT', 'These features have no pictures: leave --visualize out.');
-      return extractor.overlay(image, features);
-    };
     if (most > 0 && !extractor.overlay)
       throw new DinoSegError('INVALID_ARGUMENT', 'These features have no pictures: leave --visualize out.');
   }
@@ -50,7 +44,7 @@ export class Overlays {
   /** Writes an image's picture, if it is to get one. @throws DinoSegError DISK_FULL, IO, and what drawing throws */
   async write(place: number, image: RgbImage, features: ImageFeatures): Promise<void> {
     if (!this.#places.has(place)) return;
-    const { data, width, height } = await this.#draw(image, features);
+    const { data, width, height } = await this.extractor.overlay!(image, features);
     await atomicWriteFile(this.#path(place), await encodePng(data, width, height, 3));
   }
 }

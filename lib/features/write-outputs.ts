@@ -1,7 +1,7 @@
 /** The files of a finished table: rows, failures, description. */
-import { readFileSync } from 'node:fs';
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, readJson } from '../files.js';
+import { packageVersion } from '../package-version.js';
 import { csvLine } from './csv.js';
 import type { FeatureColumn } from './extractor.js';
 import { filesOf, type TableIdentity } from './identity.js';
@@ -46,12 +46,6 @@ export interface TableDescription {
 }
 
 const units = { percent: 'percent of the pixels of the image, 0…100', count: 'objects' };
-
-/** This package's version. */
-export function packageVersion(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
 
 /** All columns of a table. */
 export function tableColumns({ columns, inputs }: TableIdentity): TableColumn[] {

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DinoSegError } from '../errors.js';
-import { writeError } from '../files.js';
+import { fileDigest, writeError } from '../files.js';
 import {
   makeScratch,
   place,
@@ -18,7 +18,6 @@ import {
   expectedBy,
   expectedByNeighbour,
   expectedByUrl,
-  sha256Of,
   verify,
   type Expected,
 } from './install/checksum.js';
@@ -233,7 +232,7 @@ async function obtain(job: Job, stated: Expected[]): Promise<Source> {
   if (expected.length > 0) {
     if (sha256 === undefined) {
       report({ phase: 'verify', message: `verifying the checksum of ${origin}` });
-      sha256 = await sha256Of(path, signal);
+      sha256 = await fileDigest(path, signal);
     }
     verify(origin, sha256, expected);
   }

@@ -1,11 +1,11 @@
 /** What a training run works with: network, data, head and run folder, new or taken up again. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import { DinoSegError } from '../errors.js';
 import { resolveDevice } from '../model/device.js';
 import { engine } from '../native/engine.js';
+import { packageVersion } from '../package-version.js';
 import type { Datasets } from './cached-outputs.js';
 import { CachedTrainer } from './cached-trainer.js';
 import { resolveConfig, type TrainConfig } from './config.js';
@@ -120,9 +120,4 @@ function digest(train: SegmentationDataset, val: SegmentationDataset): string {
   for (const set of [train, val])
     hash.update(JSON.stringify([set.labelKind, set.pairs.map(({ name }) => name)]));
   return hash.digest('hex');
-}
-
-function packageVersion(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -1,9 +1,7 @@
 /** SHA-256 of an archive: what is expected, and whether it is so. */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { DinoSegError } from '../../errors.js';
 import { readError } from '../../files.js';
 
@@ -48,18 +46,6 @@ export async function expectedByNeighbour(path: string): Promise<Expected[]> {
     'CHECKSUM',
     `${neighbour} states no SHA-256 of ${basename(path)}. Mend or remove that file.`,
   );
-}
-
-/** @returns lower-case hexadecimal. @throws DinoSegError FILE_NOT_FOUND, IO; the signal's reason */
-export async function sha256Of(path: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal: signal! });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw readError(path, cause);
-  }
-  return hash.digest('hex');
 }
 
 /** @throws DinoSegError CHECKSUM where one of the expected sums is another */
