@@ -1,89 +1,80 @@
 /**
- * Tables of many images: `node bench/extraction.mjs [IMAGES] [KILLS]` (10000, 20).
+ * Tables of many images, by the `features` command: a segmentor, a fine-tuned head and a detector of one backbone, random weights.
+ *   node bench/extraction.mjs [IMAGES] [KILLS] [DEVICE] [ARCH] [DETECTOR]
+ * Default: 10000, 20, cpu, tiny, tiny-detector. On two cores the first part takes a quarter of an hour.
  *
- * 1. IMAGES small generated images, made into a table of simple statistics by a process that is killed (SIGKILL) KILLS times at random
- *    moments and gone on with: the bytes must be those of a run that was never killed. Memory of that run at its tenths.
- * 2. The share of time that a network waits for images to be decoded, with two and with eight decoding threads: a random network of
- *    1.1 million parameters at 128×128, one after the other in passes of four, on JPEGs of 800×600.
+ * 1. IMAGES small generated images, 36 features each by the tiny networks, made by a process that is killed (SIGKILL) KILLS times at
+ *    random moments and gone on with: the bytes must be those of a run that was never killed. Memory of that run, ten times.
+ * 2. The share of time that the networks ARCH and DETECTOR wait for images to be decoded, with two and with eight decoding threads:
+ *    JPEGs of 1920×1080, 26 percentages and 36 features.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { clearInterval, setInterval } from 'node:timers';
 import { fileURLToPath } from 'node:url';
-import { decodeImage, encodePng } from '../dist/data/decode.js';
 import sharp from 'sharp';
-import { extractTable } from '../dist/features/extract-table.js';
-import { imagesOfPaths } from '../dist/features/inputs.js';
-import { pixelExtractor } from '../test/helpers/pixel-extractor.mjs';
-import { SegmentationModel, classPercentages, loadClassSet } from '../dist/index.js';
-import { setting, writeNetwork } from './network.mjs';
+import { encodePng } from '../dist/data/decode.js';
+import { loadClassSet } from '../dist/data/class-sets.js';
+import { drawScene } from '../dist/demo/scenes.js';
+import { ClassHead, SegmentationModel, initModel } from '../dist/index.js';
+import { setting } from './network.mjs';
 
-const self = fileURLToPath(import.meta.url);
+const [count = '10000', killCount = '20', device = 'cpu', arch = 'tiny', detectorArch = 'tiny-detector'] =
+  process.argv.slice(2);
+const images = Number(count);
+const kills = Number(killCount);
+const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const root = mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
+process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+const at = (name) => join(root, name);
+const dtype = device.startsWith('cuda') ? 'bfloat16' : 'float32';
 
-/** Percentages of the network's classes: what the bench needs of an extractor. */
-async function networkExtractor(path) {
-  const model = await SegmentationModel.load(path);
-  const classSet = await loadClassSet('ade150');
-  return {
-    columns: classSet.classes.map(({ name }) => ({ name, kind: 'percent' })),
-    settings: { model: model.id },
-    passSize: 4,
-    async extract(images, { signal } = {}) {
-      const maps = await model.segmentBatch(images, { imageSize: 128, passSize: 4, signal });
-      return maps.map(({ data }) => ({
-        values: classPercentages(data, classSet).map(({ percent }) => percent),
-      }));
-    },
-    async [Symbol.asyncDispose]() {
-      await model[Symbol.asyncDispose]();
-    },
-  };
+/** Networks and a head in files, as flags of `features`. */
+async function writeNetworks(name, segmentorArch, detectorArch) {
+  const [model, detector, head] = ['segmentor.pt', 'detector.pt', 'head.safetensors'].map((file) =>
+    at(`${name}-${file}`),
+  );
+  const made = { seed: 1, dtype, device };
+  await initModel({ ...made, arch: segmentorArch, out: model });
+  await initModel({ ...made, arch: detectorArch, out: detector });
+  const network = await SegmentationModel.load(model);
+  const classes = await loadClassSet('idd26');
+  await ClassHead.create({ hidden: network.hidden, classes, seed: 1 }).save(head);
+  network.dispose();
+  return { segmentor: ['--model', model, '--head', head], detector: ['--detector', detector] };
 }
 
-if (process.argv[2] === 'worker') {
-  const { folder, output, network, threads, everyMegabytes } = JSON.parse(process.argv[3]);
-  const images = await imagesOfPaths([folder]);
-  const extractor = network
-    ? await networkExtractor(network)
-    : pixelExtractor({ passSize: 8, company: true });
-  let tenth = 0;
-  const onProgress = (done, total) => {
-    if (!everyMegabytes || (10 * done) / total < tenth + 1) return;
-    tenth++;
-    process.stderr.write(`${Math.round(process.memoryUsage.rss() / 2 ** 20)} `);
-  };
-  const {
-    failures: _,
-    means: __,
-    ...summary
-  } = await extractTable(extractor, images, {
-    ...{ output, onProgress },
-    ...(threads ? { threads } : {}),
-  });
-  await extractor[Symbol.asyncDispose]();
-  console.log(JSON.stringify(summary));
-} else {
-  await bench(Number(process.argv[2] ?? 10_000), Number(process.argv[3] ?? 20));
+/** Resident memory of a process, MiB; null once it has ended. */
+function residentMebibytes(pid) {
+  try {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+  } catch {
+    return null;
+  }
 }
 
-/** Runs a worker; with `killAfter`, kills it so many milliseconds after its start. */
-function work(job, { killAfter, env = {} } = {}) {
-  const child = spawn(process.execPath, [self, 'worker', JSON.stringify(job)], {
-    env: { ...process.env, ...env },
+/** Runs `features`; with `killAfter`, kills it so many milliseconds after its start. */
+function features(flags, { killAfter } = {}) {
+  const child = spawn(process.execPath, [command, 'features', ...flags, '--device', device, '--json'], {
+    env: { ...process.env, UV_THREADPOOL_SIZE: '10' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const started = performance.now();
-  const [output, error] = [[], []];
+  const [output, error, memory] = [[], [], []];
   child.stdout.on('data', (bytes) => output.push(bytes));
   child.stderr.on('data', (bytes) => error.push(bytes));
+  const sampling = setInterval(() => memory.push(residentMebibytes(child.pid)), 250);
   const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
   return new Promise((resolve) => {
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      clearInterval(sampling);
       const [stdout, stderr] = [output, error].map((parts) => Buffer.concat(parts).toString());
       if (code !== 0 && signal !== 'SIGKILL') throw new Error(stderr);
       const milliseconds = performance.now() - started;
-      resolve({ signal, stderr, milliseconds, summary: stdout ? JSON.parse(stdout) : undefined });
+      resolve({ signal, milliseconds, memory, summary: stdout ? JSON.parse(stdout) : undefined });
     });
   });
 }
@@ -99,58 +90,85 @@ async function writeSmall(folder, count) {
 
 async function writePhotographs(folder, count) {
   mkdirSync(folder, { recursive: true });
-  const noise = { width: 200, height: 150, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 60 } };
+  const [width, height] = [1920, 1080];
   for (let i = 0; i < count; i++) {
-    const small = await decodeImage(
-      await sharp({ create: { ...noise, background: 'grey' } })
-        .png()
-        .toBuffer(),
-    );
-    const large = sharp(small.data, { raw: { width: small.width, height: small.height, channels: 3 } });
-    await large
-      .resize(800, 600)
-      .jpeg({ quality: 90 })
-      .toFile(join(folder, `${String(i).padStart(4, '0')}.jpg`));
+    const file = join(folder, `${String(i).padStart(4, '0')}.jpg`);
+    if (i >= 8) {
+      writeFileSync(file, readFileSync(join(folder, `000${i % 8}.jpg`)));
+      continue;
+    }
+    const { image } = await drawScene({ seed: 1, index: i, width, height });
+    const raw = sharp(image.data, { raw: { width, height, channels: 3 } });
+    await raw.jpeg({ quality: 92 }).toFile(file);
   }
 }
 
-async function bench(count, kills) {
-  const { folder: root, model } = await writeNetwork();
-  setting(`${count} images, ${kills} kills`);
-  const folder = join(root, 'small');
-  await writeSmall(folder, count);
-  const job = (name) => ({ folder, output: join(root, name) });
-  const whole = await work({ ...job('whole.csv'), everyMegabytes: true });
+/**
+ * The range of moments, of a process that takes `startup` to begin and of `work` in all, at which random kills leave
+ * something to do for the last: so many of them get four fifths of it done.
+ */
+function killRange(startup, work) {
+  const each = (1.6 * work) / kills;
+  return startup + (each + Math.sqrt(each * (each + 4 * startup))) / 2;
+}
+
+async function killed(networks) {
+  const folder = at('small');
+  await writeSmall(folder, images);
+  const sizes = ['--image-size', '64', '--detector-size', '96'];
+  const flags = (name) => [
+    ...networks.segmentor,
+    ...networks.detector,
+    ...sizes,
+    '--output',
+    at(name),
+    folder,
+  ];
+  const whole = await features(flags('whole.csv'));
   const { imagesPerSecond } = whole.summary;
   console.log(
     `never killed: ${(whole.milliseconds / 1000).toFixed(1)} s, ${imagesPerSecond.toFixed(0)} images/s`,
   );
-  console.log(`memory at its tenths, MiB: ${whole.stderr.trim()}`);
-  // Moments that leave something to do for all kills.
-  let killed = 0;
-  for (let i = 0; i < kills; i++) {
-    const killAfter = Math.random() * ((2.4 * whole.milliseconds) / kills + 300);
-    if ((await work(job('killed.csv'), { killAfter })).signal === 'SIGKILL') killed++;
-  }
-  const { summary } = await work(job('killed.csv'));
+  const memory = whole.memory.filter((value) => value !== null);
+  const tenths = Array.from({ length: 10 }, (_, i) => memory[Math.ceil(((i + 1) * memory.length) / 10) - 1]);
+  console.log(`memory, ten times, MiB: ${tenths.map((value) => value.toFixed(0)).join(' ')}`);
+  // A finished table is only looked at: what is left is the start.
+  const { milliseconds: startup } = await features(flags('whole.csv'));
+  const range = killRange(startup, whole.milliseconds - startup);
+  let hits = 0;
+  for (let i = 0; i < kills; i++)
+    if ((await features(flags('killed.csv'), { killAfter: Math.random() * range })).signal === 'SIGKILL')
+      hits++;
+  const { summary } = await features(flags('killed.csv'));
   const same = ['', '.failures.csv'].every((end) =>
-    readFileSync(join(root, `killed.csv${end}`)).equals(readFileSync(join(root, `whole.csv${end}`))),
+    readFileSync(at(`killed.csv${end}`)).equals(readFileSync(at(`whole.csv${end}`))),
   );
   console.log(
-    `killed ${killed} times, ${summary.extracted} images left for the last run, ${summary.rows} rows: ` +
+    `killed ${hits} times, ${summary.extracted} images left for the last run, ${summary.rows} rows: ` +
       (same ? 'the same, byte for byte' : 'DIFFERENT'),
   );
   if (!same) process.exitCode = 1;
-
-  const photographs = join(root, 'photographs');
-  await writePhotographs(photographs, 48);
-  for (const threads of [2, 8]) {
-    const env = { UV_THREADPOOL_SIZE: '10' };
-    const waiting = { folder: photographs, output: join(root, `w${threads}.csv`), network: model, threads };
-    const { summary: figures } = await work(waiting, { env });
-    console.log(
-      `${threads} decoding threads: ${figures.imagesPerSecond.toFixed(1)} images/s, ` +
-        `${(100 * figures.waitingShare).toFixed(1)} % of the time waiting for images`,
-    );
-  }
 }
+
+async function waiting({ segmentor, detector }) {
+  const folder = at('photographs');
+  await writePhotographs(folder, device === 'cpu' ? 24 : 160);
+  for (const [name, networks] of [
+    ['26 percentages', segmentor],
+    ['36 features', [...segmentor, ...detector]],
+  ])
+    for (const threads of ['2', '8']) {
+      const output = at(`${name}-${threads}.csv`);
+      const { summary } = await features([...networks, '--threads', threads, '--output', output, folder]);
+      console.log(
+        `${name}, ${threads} decoding threads: ${summary.imagesPerSecond.toFixed(1)} images/s, ` +
+          `${(100 * summary.waitingShare).toFixed(1)} % of the time waiting for images`,
+      );
+    }
+}
+
+setting(`${images} images, ${kills} kills, ${device}, ${arch}, ${detectorArch}`);
+const tiny = await writeNetworks('tiny', 'tiny', 'tiny-detector');
+if (images > 0) await killed(tiny);
+await waiting(arch === 'tiny' ? tiny : await writeNetworks('large', arch, detectorArch));
+process.exit();

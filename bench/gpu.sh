@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All benches of a GPU in one go, within eight minutes; each one's output in a file of the folder, progress on stderr.
+# All benches of a GPU in one go, one after the other; each one's output in a file of the folder, progress on stderr.
 #   bench/gpu.sh FOLDER [bandwidth GB/s] [rate TFLOP/s]
 # bandwidth and rate: what a copy within the device and a bfloat16 matrix product reach there, for the floors.
 # Needs a built addon with the CUDA kernels. A bench that fails or takes too long is named; the others go on.
@@ -28,4 +28,7 @@ bench 90 seven-billion.json seven-billion.mjs "" dinov3_vit7b16_ade20k_m2f cuda 
 UV_THREADPOOL_SIZE=$(nproc) bench 130 cache-pass.json cache-pass.mjs cuda dinov3_vit7b16_ade20k_m2f 500
 bench 50 load.json load.mjs cuda dinov3_vit7b16_ade20k_m2f bfloat16
 bench 60 train.txt train.mjs cuda 512 "$bandwidth"
+bench 60 detector.json detector.mjs cuda dinov3_vit7b16_coco_detr "$rate"
+UV_THREADPOOL_SIZE=$(nproc) bench 120 features.json features.mjs cuda dinov3_vit7b16_ade20k_m2f dinov3_vit7b16_coco_detr 160
+bench 400 extraction.txt extraction.mjs 10000 20 cuda dinov3_vit7b16_ade20k_m2f dinov3_vit7b16_coco_detr
 exit $status

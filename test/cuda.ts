@@ -1,6 +1,9 @@
 /** What must hold on a CUDA device as well; skips where none answers. */
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ClassHead } from '../lib/model/class-head.js';
+import { DetectionModel } from '../lib/model/detection-model.js';
+import { initModel } from '../lib/model/init-model.js';
 import { Passes } from '../lib/model/pass-size.js';
 import { SegmentationModel, type LoadOptions } from '../lib/model/segmentation-model.js';
 import { Tensor } from '../lib/model/tensor.js';
@@ -126,6 +129,21 @@ t.test('a class map from CUDA is the one from the CPU', { skip }, async (t) => {
   }
   t.ok(agreement(maps[0]![0]!, maps[1]![0]!) > 0.999, 'whole');
   t.ok(agreement(maps[0]![1]!, maps[1]![1]!) > 0.999, 'sliding windows');
+});
+
+t.test('a detector on another device than the segmentor cannot take its backbone', { skip }, async (t) => {
+  const folder = t.testdir();
+  const seed = 1;
+  const [segmentorPath, detectorPath] = [join(folder, 'segmentor.pt'), join(folder, 'detector.pt')];
+  await initModel({ arch: 'tiny', seed, out: segmentorPath });
+  await initModel({ arch: 'tiny-detector', seed, out: detectorPath });
+  using segmentor = await SegmentationModel.load(segmentorPath, { device });
+  const refusal = { code: 'DEVICE', message: /cpu.*cuda:0.*Load both on the same/ };
+  const elsewhere = { device: 'cpu', shareWith: segmentor } as const;
+  await t.rejects(DetectionModel.load(detectorPath, elsewhere), refusal);
+  await t.rejects(DetectionModel.init({ arch: 'tiny-detector', seed, ...elsewhere }), refusal);
+  using detector = await DetectionModel.load(detectorPath, { shareWith: segmentor });
+  t.equal(detector.device, 'cuda:0', "the segmentor's by itself");
 });
 
 t.test('prepared images are on the device asked for, with the same values', { skip }, async (t) => {
