@@ -15,9 +15,11 @@ export function annotationSvg(
   detections: readonly Detection[],
 ): string {
   const letter = Math.max(10, Math.round(Math.min(width, height) / 36));
-  const boxes = detections.map(({ x, y, width, height, name, score }) => {
-    const frame = `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="none" stroke="#ff0" stroke-width="${letter / 6}"/>`;
-    return frame + label(x, Math.max(y - letter * 1.3, 0), letter, `${name} ${score.toFixed(2)}`);
+  const boxes = detections.map(({ x, y, name, score, ...box }) => {
+    const frame = `<rect x="${x}" y="${y}" width="${box.width}" height="${box.height}" fill="none" stroke="#ff0" stroke-width="${letter / 6}"/>`;
+    const text = `${name} ${score.toFixed(2)}`;
+    const left = Math.max(0, Math.min(x, width - labelWidth(text, letter)));
+    return frame + label(left, Math.max(y - letter * 1.3, 0), letter, text);
   });
   const largest = [...shares].sort((a, b) => b.percent - a.percent).slice(0, listed);
   const lines = largest.map(({ name, percent }, i) =>
@@ -26,8 +28,13 @@ export function annotationSvg(
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${boxes.join('')}${lines.join('')}</svg>`;
 }
 
+/** Pixels of a monospaced text whose letters are so high. */
+function labelWidth(text: string, letter: number): number {
+  return text.length * letter * 0.62;
+}
+
 function label(x: number, y: number, letter: number, text: string): string {
   const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  const back = `<rect x="${x}" y="${y}" width="${text.length * letter * 0.62}" height="${letter * 1.3}" fill="#000" fill-opacity="0.7"/>`;
+  const back = `<rect x="${x}" y="${y}" width="${labelWidth(text, letter)}" height="${letter * 1.3}" fill="#000" fill-opacity="0.7"/>`;
   return `${back}<text x="${x + letter / 5}" y="${y + letter}" font-family="monospace" font-size="${letter}" fill="#fff">${escaped}</text>`;
 }
