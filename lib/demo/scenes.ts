@@ -1,38 +1,43 @@
-import { idd26Classes } from '../data/sets/idd26.js';
-import { renderSvg } from '../data/decode.js';
 import type { RgbImage } from '../data/decode.js';
 import { random, streams } from '../data/random.js';
 import type { RandomStream } from '../data/random.js';
 import { DinoSegError } from '../errors.js';
-import * as objects from './objects.js';
-import { drawStreet, ground, rows, sidewalkEdges, sky, skyline, streetShadow } from './street.js';
-import type { Street } from './street.js';
-import { addTexture } from './texture.js';
-import * as vehicles from './vehicles.js';
-import type { DrawObject } from './vehicles.js';
-import { lights, pick, View } from './view.js';
-import type { Shape } from './view.js';
+import * as objects from './drawing/objects.js';
+import { labelOf, renderPicture, renderTopmost, visibleObjects } from './drawing/render.js';
+import type { Canvas, SceneObject } from './drawing/render.js';
+import { drawStreet, ground, rows, sidewalkEdges, sky, skyline, streetShadow } from './drawing/street.js';
+import type { Street } from './drawing/street.js';
+import { addTexture } from './drawing/texture.js';
+import * as vehicles from './drawing/vehicles.js';
+import type { DrawObject } from './drawing/vehicles.js';
+import { lights, pick, View } from './drawing/view.js';
+import type { Shape } from './drawing/view.js';
 
-/** A generated picture with the class of every pixel. */
+/** A generated picture with the class of every pixel in two class sets, and its countable things. */
 export interface Scene {
+  /** The picture, H×W×3. */
   readonly image: RgbImage;
-  /** IDD-26 class indices, H×W. */
-  readonly label: Uint8Array;
+  /** IDD-26 class indices 0…25, H×W; every pixel has one. */
+  readonly label: Uint8Array<ArrayBuffer>;
+  /** ADE20K class indices 0…149, H×W; 255 where ADE20K has no class (e.g. a train). Label files store one more. */
+  readonly ade: Uint8Array<ArrayBuffer>;
+  /** What COCO counts, far to near. */
+  readonly objects: readonly SceneObject[];
   /** The weather or time of day that was drawn. */
   readonly light: string;
+  /** The kind of street that was drawn. */
+  readonly kind: string;
 }
 
+/** Which scene is drawn, and how large. */
 export interface SceneOptions {
   readonly seed: number;
   /** Names the scene within its seed. */
   readonly index: number;
-  /** Pixels; at least 32 each. */
+  /** Pixels; 32 to 4096 each. */
   readonly width: number;
   readonly height: number;
 }
-
-const classNames = idd26Classes.map(([name]) => name);
-const indexOfColor = new Map(idd26Classes.map(([, [r, g, b]], index) => [(r << 16) | (g << 8) | b, index]));
 
 interface Placed {
   readonly depth: number;
@@ -104,67 +109,31 @@ function composeScene(width: number, stream: RandomStream): { shapes: Shape[]; l
   return { shapes, light: view.light.name };
 }
 
-function svg(options: SceneOptions, units: number, rendering: string, body: string): string {
-  return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${options.width}" height="${options.height}" ` +
-    `viewBox="0 0 ${units} 100" preserveAspectRatio="none" shape-rendering="${rendering}">` +
-    `<rect width="${units}" height="100" fill="#000"/>${body}</svg>`
-  );
-}
-
-function pictureBody(shapes: readonly Shape[]): string {
-  return shapes
-    .map(({ outline, fill, details }, i) => {
-      const base = `<g fill="${fill}">${outline}</g>`;
-      if (details === undefined) return base;
-      return `${base}<clipPath id="c${i}">${outline}</clipPath><g clip-path="url(#c${i})">${details}</g>`;
-    })
-    .join('');
-}
-
-/** Every shape in the flat colour of its class. */
-function labelBody(shapes: readonly Shape[]): string {
-  return shapes
-    .map(({ className, outline }) => {
-      const color = className === null ? undefined : idd26Classes[classNames.indexOf(className)]?.[1];
-      return color === undefined ? '' : `<g fill="rgb(${color.join()})">${outline}</g>`;
-    })
-    .join('');
-}
-
-/** Flat class colours back to indices; a blended pixel would be a fault of the drawing. */
-function indicesOf({ data, width, height }: RgbImage): Uint8Array {
-  const label = new Uint8Array(width * height);
-  for (let i = 0; i < label.length; i++) {
-    const [r, g, b] = [data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!];
-    const index = indexOfColor.get((r << 16) | (g << 8) | b);
-    if (index === undefined)
-      throw new DinoSegError(
-        'INTERNAL',
-        `The drawn label has (${r}, ${g}, ${b}) at x ${i % width}, y ${Math.floor(i / width)}, which is no class.`,
-      );
-    label[i] = index;
-  }
-  return label;
-}
-
 /**
- * Draws a synthetic street scene with its exact label. The same options give the same scene.
- * @throws INVALID_ARGUMENT for a size under 32 pixels
+ * Draws a synthetic street scene with its exact labels. The same options give the same scene, in any order and on any
+ * thread.
+ * @throws DinoSegError INVALID_ARGUMENT for a size out of range
  */
 export async function drawScene(options: SceneOptions): Promise<Scene> {
   const { seed, index, width, height } = options;
   for (const [name, value] of Object.entries({ width, height }))
-    if (!Number.isInteger(value) || value < 32)
+    if (!Number.isInteger(value) || value < 32 || value > 4096)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `A scene's ${name} must be a whole number of pixels from 32, not ${value}.`,
+        `A scene's ${name} must be a whole number of pixels from 32 to 4096, not ${value}.`,
       );
   const stream = random(seed, streams.scene, index);
-  const units = (100 * width) / height;
-  const { shapes, light } = composeScene(units, stream);
-  const image = await renderSvg(svg(options, units, 'auto', pictureBody(shapes)));
-  const label = indicesOf(await renderSvg(svg(options, units, 'crispEdges', labelBody(shapes))));
-  addTexture(image, label, classNames, stream);
-  return { image, label, light };
+  const canvas: Canvas = { width, height, units: (100 * width) / height };
+  const { shapes, light } = composeScene(canvas.units, stream);
+  const image = await renderPicture(shapes, canvas);
+  const topmost = await renderTopmost(shapes, canvas);
+  addTexture(image, topmost, shapes, stream);
+  return {
+    image,
+    label: labelOf(topmost, shapes, 'idd'),
+    ade: labelOf(topmost, shapes, 'ade'),
+    objects: visibleObjects(topmost, shapes, width),
+    light,
+    kind: 'city',
+  };
 }

@@ -65,6 +65,6 @@ t.test('any size is drawn, down to 32 pixels', async (t) => {
   }
   await t.rejects(drawScene({ seed: 0, index: 0, width: 31, height: 64 }), {
     code: 'INVALID_ARGUMENT',
-    message: /width.*from 32, not 31/,
+    message: /width.*from 32 to 4096, not 31/,
   });
 });

@@ -1,5 +1,5 @@
 /** Cars and larger vehicles, seen from behind or in front. */
-import type { RandomStream } from '../data/random.js';
+import type { RandomStream } from '../../data/random.js';
 import { ellipse, filled, num, pick, polygon, rect, vary } from './view.js';
 import type { Paint, Shape, View } from './view.js';
 
@@ -20,7 +20,7 @@ export function shadow(view: View, lateral: number, depth: number, halfWidth: nu
   const [x, y] = view.at(lateral, depth);
   const metre = view.metre(depth);
   return {
-    className: null,
+    thing: null,
     outline: ellipse(x, y, halfWidth * 1.12 * metre, 0.16 * metre),
     fill: `rgba(8,10,18,${num(0.25 + view.light.shadow)})`,
   };
@@ -57,7 +57,7 @@ export const car: DrawObject = (view, lateral, depth, stream) => {
   return [
     shadow(view, lateral, depth, half),
     {
-      className: 'car',
+      thing: 'car',
       outline: wheels + cabin + body,
       fill: view.paint(vary(stream, pick(stream, vehiclePaints), 14), depth),
       details:
@@ -71,7 +71,7 @@ export const car: DrawObject = (view, lateral, depth, stream) => {
 
 /** A high vehicle: bus or truck, by its class name. */
 function highVehicle(
-  className: 'bus' | 'truck',
+  thing: 'bus' | 'truck',
   half: number,
   height: number,
   paints: readonly Paint[],
@@ -88,12 +88,12 @@ function highVehicle(
     return [
       shadow(view, lateral, depth, half),
       {
-        className,
+        thing,
         outline: wheels + body,
         fill: view.paint(vary(stream, pick(stream, paints), 16), depth),
         details:
           filled(wheels, '#151517') +
-          (className === 'bus' ? filled(glass, view.paint([58, 74, 88], depth)) : '') +
+          (thing === 'bus' ? filled(glass, view.paint([58, 74, 88], depth)) : '') +
           filled(stripe, view.paint([226, 218, 190], depth), 0.8) +
           lamps(x, y - 0.7 * m, half * 0.82 * m, 0.13 * m, lateral > 0),
       },
@@ -124,7 +124,7 @@ export const autorickshaw: DrawObject = (view, lateral, depth, stream) => {
   return [
     shadow(view, lateral, depth, 0.65),
     {
-      className: 'autorickshaw',
+      thing: 'autorickshaw',
       outline: wheels + roof + body,
       fill: view.paint(vary(stream, [228, 184, 40], 10), depth),
       details:

@@ -1,5 +1,5 @@
 /** People, two-wheelers and what stands at the roadside. */
-import type { RandomStream } from '../data/random.js';
+import type { RandomStream } from '../../data/random.js';
 import { shadow, vehiclePaints } from './vehicles.js';
 import type { DrawObject } from './vehicles.js';
 import { ellipse, filled, pick, polygon, rect, vary } from './view.js';
@@ -27,7 +27,7 @@ function figure(
   size: BodySize,
   depth: number,
   stream: RandomStream,
-): Omit<Shape, 'className'> {
+): Omit<Shape, 'thing'> {
   const { height: h, width: w } = size;
   const stride = stream.uniform(0.02, 0.16);
   const legs =
@@ -69,25 +69,25 @@ export const person: DrawObject = (view, lateral, depth, stream) => {
   const size = { height: stream.uniform(1.45, 1.85), width: stream.uniform(0.42, 0.55) };
   return [
     shadow(view, lateral, depth, 0.3),
-    { className: 'person', ...figure(view, x, y, view.metre(depth), size, depth, stream) },
+    { thing: 'person', ...figure(view, x, y, view.metre(depth), size, depth, stream) },
   ];
 };
 
 /** A two-wheeler seen end on, with its rider. */
-function twoWheeler(className: 'motorcycle' | 'bicycle'): DrawObject {
+function twoWheeler(thing: 'motorcycle' | 'bicycle'): DrawObject {
   return (view, lateral, depth, stream) => {
     const [x, y] = view.at(lateral, depth);
     const m = view.metre(depth);
-    const wide = className === 'motorcycle' ? 0.16 : 0.07;
+    const wide = thing === 'motorcycle' ? 0.16 : 0.07;
     const wheel = rect(x - wide * m, y - 0.68 * m, 2 * wide * m, 0.68 * m, wide * m);
     const frame = rect(x - wide * 1.5 * m, y - 0.95 * m, 3 * wide * m, 0.4 * m, 0.05 * m);
     const bar = rect(x - 0.36 * m, y - 1.06 * m, 0.72 * m, 0.09 * m);
     const size = { height: 1.3, width: 0.46 };
     return [
       shadow(view, lateral, depth, 0.35),
-      { className: 'rider', ...figure(view, x, y - 0.42 * m, m, size, depth, stream) },
+      { thing: 'rider', ...figure(view, x, y - 0.42 * m, m, size, depth, stream) },
       {
-        className,
+        thing,
         outline: wheel + frame + bar,
         fill: view.paint([40, 42, 48], depth),
         details: filled(frame, view.paint(pick(stream, vehiclePaints), depth)),
@@ -122,7 +122,7 @@ export const tree: DrawObject = (view, lateral, depth, stream) => {
   return [
     shadow(view, lateral, depth, crown * 0.7),
     {
-      className: 'vegetation',
+      thing: 'tree',
       outline: stem + balls,
       fill: view.paint(green, depth),
       details:
@@ -139,7 +139,7 @@ function post(view: View, lateral: number, depth: number, height: number, half =
   // Never thinner than a pixel or so, or it would be in the picture and not in the label.
   const wide = Math.max(half * m, 0.45);
   return {
-    className: 'pole',
+    thing: 'pole',
     outline: rect(x - wide, y - height * m, 2 * wide, height * m),
     fill: view.paint([118, 120, 122], depth),
   };
@@ -173,7 +173,7 @@ export const trafficSign: DrawObject = (view, lateral, depth, stream) => {
   return [
     post(view, lateral, depth, 2.6),
     {
-      className: 'traffic sign',
+      thing: 'trafficSign',
       outline,
       fill: view.paint(blue ? [32, 84, 168] : [204, 34, 38], depth),
       details: filled(inner, view.paint(blue ? [70, 128, 206] : [240, 238, 228], depth)),
@@ -191,7 +191,7 @@ export const trafficLight: DrawObject = (view, lateral, depth, stream) => {
   return [
     post(view, lateral, depth, 3.6),
     {
-      className: 'traffic light',
+      thing: 'trafficLight',
       outline: rect(x - 0.22 * m, y, 0.44 * m, 1 * m, 0.05 * m),
       fill: '#1c1e20',
       details: bulbs,
@@ -208,7 +208,7 @@ export const billboard: DrawObject = (view, lateral, depth, stream) => {
   return [
     post(view, lateral, depth, 4, 0.1),
     {
-      className: 'billboard',
+      thing: 'billboard',
       outline: rect(x - 1.5 * m, y, 3 * m, 1.8 * m),
       fill: view.paint(vary(stream, pick(stream, vehiclePaints), 20), depth),
       details: filled(lines, view.paint([240, 234, 214], depth), 0.9),

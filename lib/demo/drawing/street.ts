@@ -1,5 +1,5 @@
 /** The parts of a scene that do not move: sky, ground, buildings, trees, poles. */
-import type { RandomStream } from '../data/random.js';
+import type { RandomStream } from '../../data/random.js';
 import { css, ellipse, filled, num, pick, polygon, rect, vary } from './view.js';
 import type { Paint, Shape, View } from './view.js';
 
@@ -55,7 +55,7 @@ export function sky(view: View, stream: RandomStream): Shape {
   }
   const cloudPaint: Paint = [skyBottom[0] * 0.4 + 150, skyBottom[1] * 0.4 + 150, skyBottom[2] * 0.4 + 150];
   return {
-    className: 'sky',
+    thing: 'sky',
     outline: rect(0, 0, view.width, 100),
     fill: 'url(#sky)',
     details: gradient + filled(puffs, css(cloudPaint), 0.35),
@@ -75,8 +75,8 @@ export function skyline(view: View, stream: RandomStream): Shape[] {
     x += width * 0.8;
   }
   return [
-    { className: 'building', outline: houses, fill: view.paint([132, 128, 126], 26) },
-    { className: 'vegetation', outline: trees, fill: view.paint([74, 98, 60], 20) },
+    { thing: 'building', outline: houses, fill: view.paint([132, 128, 126], 26) },
+    { thing: 'tree', outline: trees, fill: view.paint([74, 98, 60], 20) },
   ];
 }
 
@@ -120,7 +120,7 @@ function patches(view: View, street: Street, stream: RandomStream): string {
 export function ground(view: View, street: Street, stream: RandomStream): Shape[] {
   const shapes: Shape[] = [
     {
-      className: 'vegetation',
+      thing: 'tree',
       outline: rect(0, view.horizon, view.width, 101 - view.horizon),
       fill: view.paint(vary(stream, [92, 110, 62], 12), 3),
     },
@@ -137,25 +137,25 @@ export function ground(view: View, street: Street, stream: RandomStream): Shape[
         view.at(inner, depth * 1.012),
       ]);
     shapes.push({
-      className: 'sidewalk',
+      thing: 'sidewalk',
       outline: view.strip(inner, outer),
       fill: view.paint(slabs, 2),
       details: filled(joints, view.paint([96, 92, 88]), 0.5),
     });
     shapes.push({
-      className: 'curb',
+      thing: 'curb',
       outline: view.strip(inner - side * street.curb, inner),
       fill: view.paint([196, 192, 186], 2),
     });
   }
   if (street.parking > 0)
     shapes.push({
-      className: 'parking',
+      thing: 'parking',
       outline: view.strip(street.roadHalf, street.roadHalf + street.parking),
       fill: view.paint([128, 118, 112], 2),
     });
   shapes.push({
-    className: 'road',
+    thing: 'road',
     outline: view.strip(-street.roadHalf, street.roadHalf),
     fill: view.paint(vary(stream, [88, 88, 92], 14), 1.5),
     details: patches(view, street, stream) + laneMarks(view, street, stream),
@@ -217,7 +217,7 @@ function house(view: View, lateral: number, near: number, far: number, stream: R
     view.at(lateral, near, height),
   ]);
   return {
-    className: 'building',
+    thing: 'building',
     outline: along + front,
     fill: view.paint(color, near),
     details:
@@ -227,14 +227,8 @@ function house(view: View, lateral: number, near: number, far: number, stream: R
   };
 }
 
-function lowBarrier(
-  view: View,
-  className: 'wall' | 'fence',
-  lateral: number,
-  near: number,
-  far: number,
-): Shape {
-  const height = className === 'wall' ? 2.2 : 1.3;
+function lowBarrier(view: View, thing: 'wall' | 'fence', lateral: number, near: number, far: number): Shape {
+  const height = thing === 'wall' ? 2.2 : 1.3;
   const outline = polygon([
     view.at(lateral, near),
     view.at(lateral, far),
@@ -246,9 +240,9 @@ function lowBarrier(
     const [x, y] = view.at(lateral, depth);
     bars += rect(x - 0.15, y - height * view.metre(depth), 0.3, height * view.metre(depth));
   }
-  if (className === 'wall') return { className, outline, fill: view.paint([142, 132, 126], near) };
+  if (thing === 'wall') return { thing, outline, fill: view.paint([142, 132, 126], near) };
   return {
-    className,
+    thing,
     outline,
     fill: view.paint([150, 134, 118], near),
     details: filled(bars, '#3a3a38', 0.6),
@@ -279,5 +273,5 @@ export function streetShadow(view: View, street: Street, stream: RandomStream): 
   const side = pick(stream, [-1, 1]);
   const reach = street.roadHalf * stream.uniform(-0.2, 0.7);
   const outline = view.strip(side * reach, sidewalkEdges(street, side)[1]);
-  return [{ className: null, outline, fill: `rgba(12,16,34,${num(view.light.shadow)})` }];
+  return [{ thing: null, outline, fill: `rgba(12,16,34,${num(view.light.shadow)})` }];
 }

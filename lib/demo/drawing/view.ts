@@ -1,12 +1,13 @@
-import type { RandomStream } from '../data/random.js';
+import type { RandomStream } from '../../data/random.js';
+import type { Thing } from './things.js';
 
 /** Red, green, blue, 0…255 and not rounded. */
 export type Paint = readonly [r: number, g: number, b: number];
 
 /** One thing of a scene. Later shapes cover earlier ones, in the picture and in the label alike. */
 export interface Shape {
-  /** IDD-26 class name; null for light and shadow, which change the picture but no label. */
-  readonly className: string | null;
+  /** null for light and shadow, which change the picture but no label. */
+  readonly thing: Thing | null;
   /** SVG elements without fill: the same outline makes the picture and the label. */
   readonly outline: string;
   readonly fill: string;
