@@ -31,8 +31,11 @@ constexpr const char* state_format = "dinov3-seg training state 1";
 /// The networks' sources with those of training in place of their namesakes.
 ScriptLibrary training_library() {
   ScriptLibrary library = parse_sources(torchscript_sources());
-  for (auto& [name, parsed] : parse_sources(training_sources()).classes)
-    library.classes.insert_or_assign(name, std::move(parsed));
+  ScriptLibrary own = parse_sources(training_sources());
+  for (auto& [name, parsed] : own.classes) library.classes.insert_or_assign(name, std::move(parsed));
+  for (torch::jit::Def& function : library.functions)
+    for (const torch::jit::Def& by : own.functions)
+      if (by.name().name() == function.name().name()) function = by;
   return library;
 }
 

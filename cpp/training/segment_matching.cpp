@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/hungarian.h"
+#include "training/training_scenes.h"
 
 namespace dinov3_seg {
 namespace {
@@ -61,7 +62,8 @@ Matching match_segments(const at::Tensor& costs, const std::vector<std::vector<i
     for (size_t k = 0; k < kept[b].size(); ++k) {
       const int64_t query = found[static_cast<size_t>(i)][k], segment = kept[b][k];
       if (query < 0) continue;
-      matched[i * queries + query] = classes[b][static_cast<size_t>(segment)];
+      const int64_t own = classes[b][static_cast<size_t>(segment)];
+      matched[i * queries + query] = own == no_class ? Matching::left_out : own;
       query_numbers.push_back(i * queries + query);
       segment_numbers.push_back(static_cast<int64_t>(b) * segments + segment);
     }

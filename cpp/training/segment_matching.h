@@ -10,7 +10,9 @@ namespace dinov3_seg {
 
 /// Pairs of all views and layers, on the CPU. Legend as in set_loss.h.
 struct Matching {
-  at::Tensor classes;   // B×L×Q int64: of the matched segment; K − 1, no object, for other queries
+  /// In place of the class of a query whose segment has none: what cross_entropy_loss leaves out.
+  static constexpr int64_t left_out = -100;
+  at::Tensor classes;   // B×L×Q int64: of the matched segment; no object for other queries
   at::Tensor queries;   // M int64: numbers of matched queries among the B·L·Q, ascending by view and layer
   at::Tensor segments;  // M int64: their segments' numbers among the B·S
 };

@@ -24,15 +24,15 @@ void check(const at::Tensor& logits, const at::Tensor& masks, const SegmentTarge
          logits.sizes(), ", ", masks.sizes(), ", ", targets.shares.sizes(), " and ", targets.counted.sizes());
   for (const auto& classes : targets.classes)
     for (const int64_t each : classes)
-      if (each < 0 || each >= logits.size(3) - 1 ||
+      if (each < no_class || each >= logits.size(3) - 1 ||
           static_cast<int64_t>(classes.size()) > targets.shares.size(1))
         fail("LABEL_VALUE", "a segment has class ", each, " of ", logits.size(3) - 1);
 }
 
-/// The views' classes B×S, 0 where a view has fewer segments.
+/// The views' classes B×S; no_class where a view has fewer segments.
 at::Tensor class_table(const SegmentTargets& targets) {
   const int64_t segments = targets.shares.size(1);
-  at::Tensor table = at::zeros({targets.shares.size(0), segments}, at::kLong);
+  at::Tensor table = at::full({targets.shares.size(0), segments}, no_class, at::kLong);
   auto* out = table.mutable_data_ptr<int64_t>();
   for (size_t b = 0; b < targets.classes.size(); ++b)
     std::copy(targets.classes[b].begin(), targets.classes[b].end(), out + static_cast<int64_t>(b) * segments);
@@ -50,10 +50,10 @@ at::Tensor costs_of(const at::Tensor& logits, const at::Tensor& masks, const Seg
   const at::Tensor mask = (spread - at::bmm(x, shares)) / counted.sum(2, true).clamp_min(1);
   const at::Tensor dice = 1 - (2 * at::bmm(p, shares) + 1) / (p.sum(2, true) + areas + 1);
   const at::Tensor probabilities = logits.flatten(1, 2).softmax(2);  // B×LQ×K
-  const at::Tensor columns =
-      class_table(targets).unsqueeze(1).expand({-1, probabilities.size(1), -1});  // B×LQ×S
-  const at::Tensor costs =
-      mask_weight * mask + dice_weight * dice - class_weight * probabilities.gather(2, columns);
+  const at::Tensor table = class_table(targets).unsqueeze(1);  // B×1×S
+  const at::Tensor columns = table.clamp_min(0).expand({-1, probabilities.size(1), -1});
+  const at::Tensor own = probabilities.gather(2, columns) * table.ne(no_class);  // B×LQ×S
+  const at::Tensor costs = mask_weight * mask + dice_weight * dice - class_weight * own;
   return at::cat({costs, areas}, 1);
 }
 

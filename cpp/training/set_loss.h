@@ -16,7 +16,8 @@ struct SetLoss {
 
 /// Of class logits B×L×Q×K and mask logits B×L×Q×hw (or ×h×w), float32, by autograd. In each prediction the view's
 /// segments are matched with queries at least cost −2·p(class) + 5·mask + 5·dice; then, means over all of the batch,
-///   classes = cross entropy, "no object" for unmatched queries with weight 0.1 (weighted mean),
+///   classes = cross entropy, "no object" for unmatched queries with weight 0.1 (weighted mean;
+///             queries matched with a segment without a class are left out),
 ///   mask    = mean over matched pairs of Σ (log(1 + eˣ) − x·t) / n over the n counted cells,
 ///   dice    = mean over matched pairs of 1 − (2·Σ p·t + 1) / (Σ p + Σ t + 1).
 /// The cells' shares t are the targets, all cells take part: no random points. Waits once for the device. Source:

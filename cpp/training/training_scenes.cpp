@@ -22,7 +22,7 @@ std::vector<int64_t> number_segments(const uint8_t* labels, const uint8_t* parts
   numbers.fill(-1);
   std::vector<int64_t> classes;
   for (int64_t i = 0; i < pixels; ++i) {
-    if (labels[i] == ignored) {
+    if (labels[i] == ignored && parts[i] == ignored) {
       out[i] = ignored;
       continue;
     }
@@ -32,7 +32,7 @@ std::vector<int64_t> number_segments(const uint8_t* labels, const uint8_t* parts
         fail("LABEL_VALUE", "a scene holds more than ", most_segments,
              " pairs of class and part; parts are to tell kinds apart, not objects");
       number = static_cast<int16_t>(classes.size());
-      classes.push_back(labels[i]);
+      classes.push_back(labels[i] == ignored ? no_class : labels[i]);
     }
     out[i] = static_cast<uint8_t>(number);
   }
@@ -80,9 +80,9 @@ TrainingScenes::TrainingScenes(int64_t capacity, int64_t height, int64_t width, 
 void TrainingScenes::check_added(const at::Tensor& images, const at::Tensor& labels,
                                  const at::Tensor& parts) const {
   const int64_t count = labels.dim() == 3 ? labels.size(0) : 0, h = segments_.size(1), w = segments_.size(2);
-  const at::IntArrayRef one = {count, h, w};
-  const bool fits = images.sizes() == at::IntArrayRef{count, h, w, 3} && labels.sizes() == one &&
-                    parts.sizes() == one && count > 0;
+  const std::array<int64_t, 3> one{count, h, w};
+  const bool fits = images.sizes() == at::IntArrayRef{count, h, w, 3} &&
+                    labels.sizes() == at::IntArrayRef(one) && parts.sizes() == at::IntArrayRef(one) && count > 0;
   for (const at::Tensor& each : {images, labels, parts})
     if (!fits || each.scalar_type() != at::kByte)
       fail("SHAPE", "expected uint8 images N×", h, "×", w, "×3, labels and parts N×", h, "×", w, ", got ",

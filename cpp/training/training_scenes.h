@@ -9,11 +9,14 @@
 
 namespace dinov3_seg {
 
+/// Of a segment that has a mask to be learnt, and no class.
+inline constexpr int64_t no_class = -1;
+
 /// What the masks of a batch are to become.
 struct SegmentTargets {
   at::Tensor shares;   // B×S×hw float32: share of a cell's counted pixels that are the segment's
   at::Tensor counted;  // B×hw float32: 1 where a cell has a counted pixel
-  std::vector<std::vector<int64_t>> classes;  // of each view's segments, S at most
+  std::vector<std::vector<int64_t>> classes;  // of each view's segments, S at most; or no_class
 };
 
 struct TrainingViews {
@@ -29,7 +32,8 @@ class TrainingScenes {
 
   int64_t size() const { return static_cast<int64_t>(classes_.size()); }
 
-  /// images N×h×w×3, labels and parts N×h×w, all uint8; labels below the number of classes, or 255 (not counted).
+  /// images N×h×w×3, labels and parts N×h×w, all uint8; labels below the number of classes, or 255: no class. Pixels
+  /// with label and part 255 are not counted.
   /// Throws SHAPE, LABEL_VALUE, INVALID_ARGUMENT (more than there is room for).
   void add(const at::Tensor& images, const at::Tensor& labels, const at::Tensor& parts);
 

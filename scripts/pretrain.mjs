@@ -1,0 +1,106 @@
+// Trains the small network that ships with the package, on street scenes that it draws itself.
+//   node scripts/pretrain.mjs --out DIR [--device cuda] [--steps N] [--batch-size N] [--scenes N] [--seed N] [--time-limit S]
+// Needs the built package (`npm run build:ts`, the addon) and nothing else. Stopped or out of time it goes on where it was when
+// the same command is given again. docs/pretrained.md tells what comes of it.
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { convert } from '../dist/model/convert.js';
+import { measureAde, writeScenes } from './pretrain/measure.mjs';
+import { Pretraining } from './pretrain/training.mjs';
+
+const numbers = {
+  steps: 4000,
+  'batch-size': 64,
+  scenes: 12000,
+  seed: 1,
+  'image-size': 256,
+  width: 256,
+  height: 192,
+  lr: 1e-3,
+  'weight-decay': 0.05,
+  'max-norm': 1,
+  ema: 0.998,
+  warmup: 200,
+  'time-limit': Infinity,
+  'print-every': 50,
+  'eval-every': 1000,
+  'eval-scenes': 100,
+};
+const { values } = parseArgs({
+  options: {
+    ...Object.fromEntries(Object.keys(numbers).map((name) => [name, { type: 'string' }])),
+    arch: { type: 'string', default: 'street-small' },
+    device: { type: 'string', default: 'cpu' },
+    out: { type: 'string' },
+    'scene-folder': { type: 'string', default: join(tmpdir(), 'dinov3-seg-scenes') },
+    'keep-scenes': { type: 'boolean', default: false },
+  },
+});
+if (!values.out) throw new Error('--out DIR is missing: where the network and what going on needs are written');
+const camel = (name) => name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+const options = Object.fromEntries(Object.entries(values).map(([name, value]) => [camel(name), value]));
+for (const [name, value] of Object.entries(numbers)) {
+  options[camel(name)] = values[name] === undefined ? value : Number(values[name]);
+  if (Number.isNaN(options[camel(name)])) throw new Error(`--${name} should be a number, not ${values[name]}`);
+}
+
+const started = performance.now();
+const seconds = () => (performance.now() - started) / 1000;
+const say = (text) => process.stdout.write(`${seconds().toFixed(1).padStart(7)} s  ${text}\n`);
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
+process.once('SIGTERM', () => stop.abort());
+
+const pretraining = await Pretraining.open(options, say);
+const held = join(options.out, 'held-out');
+let drawn = 0;
+await pretraining.addScenes((count) => {
+  if (Math.floor((drawn + count) / 2000) > Math.floor(drawn / 2000)) say(`${drawn + count} scenes drawn`);
+  drawn += count;
+});
+say(`${options.scenes} scenes are there (${drawn} drawn now)`);
+if (options.evalScenes > 0) await writeScenes(held, { train: 0, val: options.evalScenes, seed: 500 }, options);
+
+async function evaluateNow() {
+  const folder = join(options.out, 'network');
+  const paths = await pretraining.saveNetwork(folder, 'bfloat16');
+  const model = join(folder, 'model.pt');
+  await convert({ ...paths, out: model });
+  if (options.evalScenes === 0) return;
+  const { mIoU, pixelAccuracy } = await measureAde(model, held, options);
+  say(`step ${pretraining.step}: held-out ADE mIoU ${(100 * mIoU).toFixed(2)} %, pixels ${(100 * pixelAccuracy).toFixed(2)} %`);
+}
+
+let since = { step: pretraining.step, time: performance.now() };
+while (pretraining.step < options.steps && !stop.signal.aborted && seconds() < options.timeLimit) {
+  const rate = pretraining.learningRate;
+  await pretraining.takeStep();
+  const { step } = pretraining;
+  if (step % options.printEvery === 0) {
+    const { total, classes, mask, dice, gradientNorm } = await pretraining.losses();
+    const now = performance.now();
+    const speed = (step - since.step) / ((now - since.time) / 1000);
+    since = { step, time: now };
+    const parts = [classes, mask, dice].map((value) => value.toFixed(3)).join(' + ');
+    say(
+      `step ${step}/${options.steps}  loss ${total.toFixed(3)} (class, mask, dice ${parts})  gradient ${gradientNorm.toFixed(2)}` +
+        `  lr ${rate.toExponential(2)}  ${speed.toFixed(2)} steps/s`,
+    );
+  }
+  if (step % options.evalEvery === 0 && step < options.steps) {
+    await pretraining.saveState();
+    await evaluateNow();
+    since = { step, time: performance.now() };
+  }
+}
+await pretraining.saveState();
+if (pretraining.step < options.steps) {
+  say(`stopped at step ${pretraining.step}: the same command goes on from here`);
+} else {
+  await evaluateNow();
+  await mkdir(options.out, { recursive: true });
+  if (!options.keepScenes) await rm(options.sceneFolder, { recursive: true, force: true });
+  say(`done: ${join(options.out, 'network')}/{backbone,head}.safetensors`);
+}
