@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { convert } from '../dist/model/convert.js';
+import { engine } from '../dist/native/engine.js';
 import { measureAde, writeScenes } from './pretrain/measure.mjs';
 import { Pretraining } from './pretrain/training.mjs';
 
@@ -27,6 +28,7 @@ const numbers = {
   'print-every': 50,
   'eval-every': 1000,
   'eval-scenes': 100,
+  threads: 0,
 };
 const { values } = parseArgs({
   options: {
@@ -53,6 +55,7 @@ const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
 
+if (options.threads > 0) engine().setThreads(options.threads);
 const pretraining = await Pretraining.open(options, say);
 const held = join(options.out, 'held-out');
 let drawn = 0;

@@ -37,6 +37,15 @@ TrainingBatch batch_argument(const Napi::Value& value) {
   return {tensor_field(batch, "scenes"), tensor_field(batch, "views")};
 }
 
+std::vector<int64_t> integers_argument(const Napi::Value& value, const char* what) {
+  std::vector<int64_t> integers;
+  for (const Napi::Value& each : array_argument(value, what)) {
+    if (!each.IsNumber()) fail("INVALID_ARGUMENT", what, " must hold numbers");
+    integers.push_back(each.As<Napi::Number>().Int64Value());
+  }
+  return integers;
+}
+
 /// createTraining(options): Promise<TrainingHandle>
 Napi::Value create_training(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model, [settings = settings_argument(info[0])]() -> Finish {
@@ -180,7 +189,7 @@ Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[0], "predictions");
   SegmentTargets targets{tensor_field(object, "shares"), tensor_field(object, "counted"), {}};
   for (const Napi::Value& each : array_argument(object.Get("classes"), "classes"))
-    targets.classes.push_back(shape_argument(each));
+    targets.classes.push_back(integers_argument(each, "classes"));
   return run_job(info, Lane::model,
                  [targets, logits = tensor_field(object, "logits"),
                   masks = tensor_field(object, "masks")]() -> Finish {

@@ -229,7 +229,11 @@ void NetworkTraining::save(const std::string& backbone, const std::string& head,
 }
 
 std::vector<NamedTensor> NetworkTraining::state() const {
-  return {{"value", value_}, {"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}, {"average", average_}};
+  std::vector<NamedTensor> tensors{
+      {"value", value_}, {"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}, {"average", average_}};
+  for (const Slot& slot : slots_)
+    if (slot.key.name.find(".running_") != std::string::npos) tensors.push_back({slot.key.name, slot.buffer});
+  return tensors;
 }
 
 void NetworkTraining::save_state(const std::string& path) const {

@@ -14,6 +14,7 @@ import { ClassHead } from '../../dist/model/class-head.js';
 import { convert } from '../../dist/model/convert.js';
 import { LinearProbe } from '../../dist/model/linear-probe.js';
 import { SegmentationModel } from '../../dist/model/segmentation-model.js';
+import { engine } from '../../dist/native/engine.js';
 import { trainDefaults } from '../../dist/train/config.js';
 import { evaluate } from '../../dist/train/evaluate.js';
 import { newHead } from '../../dist/train/initial-head.js';
@@ -34,41 +35,57 @@ export async function writeScenes(dir, { train, val, seed }, { width, height }) 
   });
 }
 
+/** `use` of something that is disposed of afterwards: plain JavaScript has no `using` in Node.js 20. */
+async function used(thing, use) {
+  try {
+    return await use(thing);
+  } finally {
+    thing.dispose();
+  }
+}
+
 /** The network's own classes on the scenes of `data`. */
 export async function measureAde(path, data, { device, imageSize }) {
-  using model = await SegmentationModel.load(path, { device });
-  using head = ClassHead.ofModel(model);
-  const scenes = await SegmentationDataset.open(data, 'val', await loadClassSet('ade150'));
-  return evaluate(model, head, scenes, { imageSize });
+  return used(await SegmentationModel.load(path, { device }), (model) =>
+    used(ClassHead.ofModel(model), async (head) => {
+      const scenes = await SegmentationDataset.open(data, 'val', await loadClassSet('ade150'));
+      return evaluate(model, head, scenes, { imageSize });
+    }),
+  );
 }
 
 /** mIoU on unseen scenes of heads for IDD's classes: before training, after it, and the linear probe. */
 export async function measureIdd(path, folders, options) {
-  const { device, imageSize, seed, epochs, lr, probeLr } = options;
-  using model = await SegmentationModel.load(path, { device });
+  const model = await SegmentationModel.load(path, { device });
+  try {
+    return await judgeHeads(model, folders, options);
+  } finally {
+    model.dispose();
+  }
+}
+
+async function judgeHeads(model, folders, { device, imageSize, seed, epochs, lr, probeLr }) {
+  const { path } = model;
   const classSet = await loadClassSet('idd26');
   const unseen = await SegmentationDataset.open(folders.unseen, 'val', classSet);
-  const judge = async (head) => evaluate(model, head, unseen, { imageSize });
+  const judge = (head) => evaluate(model, head, unseen, { imageSize });
   const config = {
     ...trainDefaults,
     ...{ model: path, data: folders.data, classes: 'idd26', imageSize, seed, device, epochs },
     ...{ batchSize: 4, headPrecision: 'float32', cache: join(folders.runs, 'cache') },
   };
-  const untrained = async (initHead) => {
-    using head = await newHead({ ...config, initHead }, classSet, model.hidden);
-    return judge(head);
-  };
+  const untrained = async (initHead) =>
+    used(await newHead({ ...config, initHead }, classSet, model.hidden), judge);
   const results = { xavier: await untrained('xavier'), mapped: await untrained('map') };
   const trained = async (name, settings, load) => {
     const out = join(folders.runs, name);
     await rm(out, { recursive: true, force: true });
     await train({ ...config, ...settings, out });
-    using head = await load(join(out, 'best.safetensors'), { device });
-    results[name] = await judge(head);
+    results[name] = await used(await load(join(out, 'best.safetensors'), { device }), judge);
   };
-  const { load } = ClassHead;
-  await trained('trained', { learningRate: lr }, (...args) => load.apply(ClassHead, args));
-  await trained('trainedFromMap', { learningRate: lr, initHead: 'map' }, (...args) => load.apply(ClassHead, args));
+  const load = (...args) => ClassHead.load(...args);
+  await trained('trained', { learningRate: lr }, load);
+  await trained('trainedFromMap', { learningRate: lr, initHead: 'map' }, load);
   const probe = { headKind: 'linear_probe', learningRate: probeLr, cache: join(folders.runs, 'features') };
   await trained('linearProbe', probe, (...args) => LinearProbe.load(...args));
   return results;
@@ -87,6 +104,7 @@ async function main() {
       epochs: { type: 'string', default: '20' },
       lr: { type: 'string', default: '1e-2' },
       'probe-lr': { type: 'string', default: '1e-2' },
+      threads: { type: 'string' },
       'image-size': { type: 'string', default: '256' },
       width: { type: 'string', default: '256' },
       height: { type: 'string', default: '192' },
@@ -94,6 +112,7 @@ async function main() {
   });
   if (!values.network || !values.out) throw new Error('--network DIR and --out DIR are needed');
   const number = (name) => Number(values[name]);
+  if (values.threads) engine().setThreads(number('threads'));
   const size = { width: number('width'), height: number('height') };
   const folders = { data: join(values.out, 'data'), unseen: join(values.out, 'unseen'), runs: join(values.out, 'runs') };
   await writeScenes(folders.data, { train: number('train'), val: number('val'), seed: 600 + number('seed') }, size);
