@@ -24,27 +24,33 @@ export interface Scene {
 
 /** Which scene is drawn, and how large. */
 export interface SceneOptions {
+  /** From 0. */
   readonly seed: number;
-  /** Names the scene within its seed. */
+  /** Names the scene within its seed, from 0. */
   readonly index: number;
   /** Pixels; 32 to 4096 each. */
   readonly width: number;
   readonly height: number;
 }
 
+function requireWhole(values: Record<string, number>, low: number, high: number, unit = ''): void {
+  for (const [name, value] of Object.entries(values))
+    if (!Number.isInteger(value) || value < low || value > high)
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `A scene's ${name} must be a whole number${unit} from ${low} to ${high}, not ${value}.`,
+      );
+}
+
 /**
  * Draws a synthetic street scene with its exact labels. The same options give the same scene, in any order and on any
  * thread.
- * @throws DinoSegError INVALID_ARGUMENT for a size out of range
+ * @throws DinoSegError INVALID_ARGUMENT for a size or number out of range
  */
 export async function drawScene(options: SceneOptions): Promise<Scene> {
   const { seed, index, width, height } = options;
-  for (const [name, value] of Object.entries({ width, height }))
-    if (!Number.isInteger(value) || value < 32 || value > 4096)
-      throw new DinoSegError(
-        'INVALID_ARGUMENT',
-        `A scene's ${name} must be a whole number of pixels from 32 to 4096, not ${value}.`,
-      );
+  requireWhole({ width, height }, 32, 4096, ' of pixels');
+  requireWhole({ seed, index }, 0, Number.MAX_SAFE_INTEGER);
   const stream = random(seed, streams.scene, index);
   const canvas: Canvas = { width, height, units: (100 * width) / height };
   const { shapes, light, kind } = composeScene(canvas.units, stream);

@@ -52,7 +52,7 @@ export const cow: DrawObject = (view, place, stream) => {
 export const dog: DrawObject = (view, place, stream) => {
   const { lateral, depth, side } = place;
   const sketch = new Sketch(view, lateral, depth, side);
-  const size = stream.uniform(0.9, 1.3);
+  const size = stream.uniform(0.65, 1);
   const at = (x: number, up: number): Point => [x * size, up * size];
   const legs = [-0.3, -0.2, 0.22, 0.32]
     .map((x) => sketch.bar(at(x, 0.34), at(x + stream.uniform(-0.05, 0.05), 0.01), 0.08 * size))

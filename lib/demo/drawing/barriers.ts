@@ -3,7 +3,7 @@ import { chance, pick, shade, vary } from './choose.js';
 import type { DrawStretch, Stretch } from './buildings.js';
 import { filled } from './svg.js';
 import type { Paint } from './svg.js';
-import { vehiclePaints } from './vehicles.js';
+import { vehiclePaints } from './vehicle-parts.js';
 import type { Shape, View } from './view.js';
 
 /** Upright bars along a stretch, `every` metres. */

@@ -3,7 +3,7 @@ import type { RandomStream } from '../../data/random.js';
 import { chance, pick, shade, vary } from './choose.js';
 import { css, filled, polygon } from './svg.js';
 import type { Paint } from './svg.js';
-import { vehiclePaints } from './vehicles.js';
+import { vehiclePaints } from './vehicle-parts.js';
 import type { Shape, View } from './view.js';
 
 /** Fills a stretch of one side of the street: from `near` to `far` metres along it, at its lateral place. */

@@ -9,13 +9,14 @@ import type { Range } from './choose.js';
 import { ground, laid, rain, streetShadow } from './ground.js';
 import type { LaidStrip, Street } from './ground.js';
 import { streetKinds } from './kinds.js';
-import type { Kind } from './kinds.js';
+import type { Kind } from './kind.js';
 import { chooseLight } from './light.js';
 import { person } from './people.js';
+import { tram } from './high-vehicles.js';
 import type { DrawObject, Place } from './sketch.js';
 import { crossingGate, crossingTracks, flyover, overpass } from './structures.js';
 import type { Standing } from './structures.js';
-import { car, tram } from './vehicles.js';
+import { car } from './vehicles.js';
 import { View } from './view.js';
 import type { Shape } from './view.js';
 
@@ -74,6 +75,11 @@ function traffic(scenery: Scenery): void {
         // Nothing drives through the camera's own place.
         if (depth < 4 && Math.abs(lateral - view.lateral) < 1.6) continue;
         put(scenery, pickWeighted(stream, kind.traffic), { lateral, depth, toward, side }, 6);
+      }
+    if (chance(stream, kind.filtering))
+      for (const depth of distances(scenery, [1.5, 3.5], kind.headway, 2.5)) {
+        const lateral = side * (street.roadHalf - stream.uniform(0.4, 0.9));
+        put(scenery, pickWeighted(stream, kind.riders), { lateral, depth, toward, side }, 1);
       }
     for (const strip of stripsOf(street, side)) {
       const lateral = (strip.inner + strip.outer) / 2;

@@ -5,7 +5,7 @@ import { Sketch } from './sketch.js';
 import type { DrawObject, Place } from './sketch.js';
 import { filled } from './svg.js';
 import type { Paint } from './svg.js';
-import { vehiclePaints } from './vehicles.js';
+import { vehiclePaints } from './vehicle-parts.js';
 import type { Shape, View } from './view.js';
 
 const clothes: readonly Paint[] = [

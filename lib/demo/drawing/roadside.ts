@@ -4,7 +4,7 @@ import { Sketch } from './sketch.js';
 import type { DrawObject } from './sketch.js';
 import { filled } from './svg.js';
 import type { Paint } from './svg.js';
-import { vehiclePaints } from './vehicles.js';
+import { vehiclePaints } from './vehicle-parts.js';
 import type { Shape } from './view.js';
 
 const metal: Paint = [118, 120, 122];
@@ -134,24 +134,24 @@ export const trafficLight: DrawObject = (view, { lateral, depth, side }, stream)
   const lamp = (right: number, bottom: number): Shape[] => [
     {
       thing: 'trafficLight',
-      outline: sketch.box(right - 0.24, bottom, 0.48, 1.15, 0.06),
+      outline: sketch.box(right - 0.27, bottom, 0.54, 1.3, 0.06),
       fill: sketch.paint([30, 32, 34]),
       details: colors
         .map((color, i) =>
           filled(
-            sketch.ball(right, bottom + 0.93 - 0.34 * i, 0.14),
+            sketch.ball(right, bottom + 1.05 - 0.4 * i, 0.16),
             `rgb(${color.join()})`,
             i === on ? 1 : 0.2,
           ),
         )
         .join(''),
     },
-    ...view.glow(sketch.at(right, bottom + 0.93 - 0.34 * on), 0.6 * sketch.metre, colors[on]!),
+    ...view.glow(sketch.at(right, bottom + 1.05 - 0.4 * on), 0.6 * sketch.metre, colors[on]!),
   ];
   const arm = chance(stream, 0.5);
-  const pole = post(sketch, arm ? 5.6 : 3.2, 0.18);
+  const pole = post(sketch, arm ? 5.9 : 3.2, 0.18);
   const reach = stream.uniform(2.4, 4);
-  const beam = arm ? sketch.bar([0, 5.5], [-reach, 5.5], 0.16) : '';
+  const beam = arm ? sketch.bar([0, 5.7], [-reach, 5.7], 0.16) : '';
   return [{ ...pole, outline: pole.outline + beam }, ...lamp(0, 2.4), ...(arm ? lamp(-reach, 4.5) : [])];
 };
 

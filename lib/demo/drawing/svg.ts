@@ -27,7 +27,7 @@ export function ellipse(cx: number, cy: number, rx: number, ry = rx): string {
 
 /** The elements in one colour. */
 export function filled(elements: string, fill: string, opacity = 1): string {
-  return `<g fill="${fill}"${opacity < 1 ? ` opacity="${num(opacity)}"` : ''}>${elements}</g>`;
+  return `<g fill="${fill}"${opacity < 1 ? ` fill-opacity="${num(opacity)}"` : ''}>${elements}</g>`;
 }
 
 export function css([r, g, b]: Paint): string {
