@@ -18,7 +18,7 @@ function names(idd: string, ade: string | null = idd, coco: string | null = null
 /**
  * IDD's level 3 puts its drivable fallback under parking, its non-drivable fallback under rail track, animals under
  * person, and trains, trailers and caravans under vehicle fallback (recipe.md). ADE20K's 150 classes have no train,
- * tractor, cart or cone: such pixels have no ADE20K class. COCO's annotators, who have no three-wheeler, called
+ * tractor, cart, cone or barrier: such pixels have no ADE20K class. COCO's annotators, who have no three-wheeler, called
  * autorickshaws cars.
  */
 const table = {
@@ -65,6 +65,7 @@ const table = {
   bench: names('obs-str-bar-fallback', 'bench', 'bench'),
   crate: names('obs-str-bar-fallback', 'box'),
   cone: names('obs-str-bar-fallback', null),
+  gate: names('obs-str-bar-fallback', null),
 
   building: names('building'),
   house: names('building', 'house'),

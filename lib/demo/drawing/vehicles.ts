@@ -1,139 +1,124 @@
-/** Cars and larger vehicles, seen from behind or in front. */
-import type { RandomStream } from '../../data/random.js';
-import { ellipse, filled, num, pick, polygon, rect, vary } from './view.js';
-import type { Paint, Shape, View } from './view.js';
+/** Cars and autorickshaws. */
+import { pick, shade, vary } from './choose.js';
+import { prism, sideWheel, Sketch } from './sketch.js';
+import type { DrawObject } from './sketch.js';
+import { filled } from './svg.js';
+import { glassPaint, glows, lamps, seenSide, tyre, vehiclePaints, wheels } from './vehicle-parts.js';
 
-/** Draws an object that faces the camera, at a lateral place (metres) and depth. */
-export type DrawObject = (view: View, lateral: number, depth: number, stream: RandomStream) => Shape[];
-
-export const vehiclePaints: readonly Paint[] = [
-  [188, 30, 34],
-  [222, 222, 220],
-  [34, 36, 42],
-  [38, 74, 142],
-  [150, 154, 158],
-  [196, 164, 52],
-  [44, 104, 82],
-];
-/** A soft dark patch under an object. */
-export function shadow(view: View, lateral: number, depth: number, halfWidth: number): Shape {
-  const [x, y] = view.at(lateral, depth);
-  const metre = view.metre(depth);
-  return {
-    thing: null,
-    outline: ellipse(x, y, halfWidth * 1.12 * metre, 0.16 * metre),
-    fill: `rgba(8,10,18,${num(0.25 + view.light.shadow)})`,
-  };
-}
-
-function lamps(x: number, y: number, half: number, size: number, rear: boolean): string {
-  const pair = ellipse(x - half, y, size, size * 0.7) + ellipse(x + half, y, size, size * 0.7);
-  return filled(pair, rear ? '#d81f1f' : '#fff3cf');
-}
-
-/** A car from behind or in front: body, narrower cabin, wheels, windscreen, lamps. */
-export const car: DrawObject = (view, lateral, depth, stream) => {
-  const [x, y] = view.at(lateral, depth);
-  const m = view.metre(depth);
-  const [half, height] = [stream.uniform(0.82, 0.95), stream.uniform(1.35, 1.7)];
-  const at = (dx: number, up: number): [number, number] => [x + dx * m, y - up * m];
-  const cabin = polygon([
-    at(-half * 0.96, height * 0.52),
-    at(-half * 0.7, height),
-    at(half * 0.7, height),
-    at(half * 0.96, height * 0.52),
+/** A car: a body and a narrower cabin that stands on its middle. */
+export const car: DrawObject = (view, place, stream) => {
+  const { lateral, depth, toward } = place;
+  const sketch = new Sketch(view, lateral, depth);
+  const half = stream.uniform(0.82, 0.95);
+  const height = stream.uniform(1.38, 1.75);
+  const length = stream.uniform(3.6, 4.6);
+  const waist = height * 0.58;
+  const body = prism(view, lateral, depth, depth + length, [
+    [-half, 0.22],
+    [-half, waist - 0.08],
+    [-half * 0.93, waist, 0.1],
+    [half * 0.93, waist, 0.1],
+    [half, waist - 0.08],
+    [half, 0.22],
   ]);
-  const body = rect(x - half * m, y - height * 0.58 * m, 2 * half * m, height * 0.46 * m, 0.14 * m);
-  const wheels = [-1, 1]
-    .map((side) => rect(x + side * half * 0.72 * m - 0.13 * m, y - 0.32 * m, 0.26 * m, 0.32 * m, 0.04 * m))
-    .join('');
-  const glass = polygon([
-    at(-half * 0.8, height * 0.58),
-    at(-half * 0.6, height * 0.93),
-    at(half * 0.6, height * 0.93),
-    at(half * 0.8, height * 0.58),
+  const cabinAt = depth + (toward ? 1.1 : 0.3);
+  const cabin = prism(view, lateral, cabinAt, depth + length - (toward ? 0.4 : 1.2), [
+    [-half * 0.9, waist - 0.05],
+    [-half * 0.72, height, 0.5],
+    [half * 0.72, height, 0.5],
+    [half * 0.9, waist - 0.05],
   ]);
-  const plate = rect(x - 0.22 * m, y - height * 0.3 * m, 0.44 * m, 0.12 * m);
+  const tyres = wheels(view, place, half, 0.31, [0.75, length - 0.8]);
+  const color = vary(stream, pick(stream, vehiclePaints), 14);
+  const glass = prism(view, lateral, cabinAt, cabinAt + 0.01, [
+    [-half * 0.83, waist],
+    [-half * 0.69, height - 0.09, 0.44],
+    [half * 0.69, height - 0.09, 0.44],
+    [half * 0.83, waist],
+  ]).face;
   return [
-    shadow(view, lateral, depth, half),
+    view.shadow(lateral, depth + 0.1, half),
     {
       thing: 'car',
-      outline: wheels + cabin + body,
-      fill: view.paint(vary(stream, pick(stream, vehiclePaints), 14), depth),
+      outline: tyres + body.outline + cabin.outline,
+      fill: view.paint(color, depth),
       details:
-        filled(wheels, '#17171a') +
-        filled(glass, view.paint([64, 82, 98], depth)) +
-        filled(plate, view.paint([232, 230, 214], depth)) +
-        lamps(x, y - height * 0.44 * m, half * 0.8 * m, 0.12 * m, lateral > 0),
+        filled(cabin.sides, view.paint(shade(glassPaint, 0.8), depth)) +
+        filled(cabin.roof, view.paint(shade(color, 1.1), depth)) +
+        filled(cabin.face, view.paint(color, depth)) +
+        filled(glass, view.paint(glassPaint, depth)) +
+        filled(body.sides, view.paint(shade(color, 0.72), depth)) +
+        filled(body.roof, view.paint(shade(color, 1.12), depth)) +
+        filled(body.face, view.paint(shade(color, 0.92), depth)) +
+        filled(tyres, tyre) +
+        filled(sketch.box(-half * 0.95, 0.22, half * 1.9, 0.18), view.paint([44, 44, 48], depth)) +
+        filled(sketch.box(-0.24, 0.42, 0.48, 0.13), view.paint([232, 230, 214], depth)) +
+        lamps(sketch, half * 0.8, waist * 0.78, 0.13, toward),
     },
+    ...glows(view, sketch, half * 0.8, waist * 0.78, toward),
   ];
 };
 
-/** A high vehicle: bus or truck, by its class name. */
-function highVehicle(
-  thing: 'bus' | 'truck',
-  half: number,
-  height: number,
-  paints: readonly Paint[],
-): DrawObject {
-  return (view, lateral, depth, stream) => {
-    const [x, y] = view.at(lateral, depth);
-    const m = view.metre(depth);
-    const wheels =
-      rect(x - half * 0.9 * m, y - 0.5 * m, 0.35 * m, 0.5 * m) +
-      rect(x + (half * 0.9 - 0.35) * m, y - 0.5 * m, 0.35 * m, 0.5 * m);
-    const body = rect(x - half * m, y - height * m, 2 * half * m, (height - 0.35) * m, 0.1 * m);
-    const glass = rect(x - half * 0.84 * m, y - height * 0.9 * m, half * 1.68 * m, height * 0.28 * m);
-    const stripe = rect(x - half * m, y - height * 0.5 * m, 2 * half * m, height * 0.08 * m);
-    return [
-      shadow(view, lateral, depth, half),
-      {
-        thing,
-        outline: wheels + body,
-        fill: view.paint(vary(stream, pick(stream, paints), 16), depth),
-        details:
-          filled(wheels, '#151517') +
-          (thing === 'bus' ? filled(glass, view.paint([58, 74, 88], depth)) : '') +
-          filled(stripe, view.paint([226, 218, 190], depth), 0.8) +
-          lamps(x, y - 0.7 * m, half * 0.82 * m, 0.13 * m, lateral > 0),
-      },
-    ];
-  };
-}
-
-export const bus = highVehicle('bus', 1.25, 3.1, [
-  [204, 68, 44],
-  [60, 116, 168],
-  [218, 186, 62],
-]);
-
-export const truck = highVehicle('truck', 1.2, 3, [
-  [196, 120, 46],
-  [128, 134, 142],
-  [150, 62, 46],
-]);
-
-/** A three-wheeler with a rounded roof, yellow over green. */
-export const autorickshaw: DrawObject = (view, lateral, depth, stream) => {
-  const [x, y] = view.at(lateral, depth);
-  const m = view.metre(depth);
-  const roof = rect(x - 0.62 * m, y - 1.75 * m, 1.24 * m, 1 * m, 0.4 * m);
-  const body = rect(x - 0.66 * m, y - 1.05 * m, 1.32 * m, 0.85 * m, 0.12 * m);
-  const wheels =
-    rect(x - 0.58 * m, y - 0.3 * m, 0.16 * m, 0.3 * m) + rect(x + 0.42 * m, y - 0.3 * m, 0.16 * m, 0.3 * m);
+/** A three-wheeler with a rounded roof, yellow over green or black. */
+export const autorickshaw: DrawObject = (view, place, stream) => {
+  const { lateral, depth, toward } = place;
+  const sketch = new Sketch(view, lateral, depth);
+  const roofPaint = vary(
+    stream,
+    pick(stream, [
+      [232, 186, 40],
+      [236, 200, 60],
+      [40, 40, 40],
+    ] as const),
+    10,
+  );
+  const bodyPaint = vary(
+    stream,
+    pick(stream, [
+      [46, 106, 62],
+      [222, 178, 44],
+      [34, 96, 60],
+    ] as const),
+    10,
+  );
+  const lean = toward ? 0.35 : 0;
+  const roof = prism(view, lateral, depth + 0.15, depth + 2.5, [
+    [-0.64, 1],
+    [-0.6, 1.5, lean * 0.6],
+    [-0.42, 1.72, lean],
+    [0.42, 1.72, lean],
+    [0.6, 1.5, lean * 0.6],
+    [0.64, 1],
+  ]);
+  const body = prism(view, lateral, depth, depth + 2.6, [
+    [-0.6, 0.22],
+    [-0.66, 1.02],
+    [0.66, 1.02],
+    [0.6, 0.22],
+  ]);
+  const tyres = toward
+    ? sketch.box(-0.09, 0, 0.18, 0.42, 0.06) +
+      sideWheel(view, lateral + seenSide(view, lateral) * 0.6, depth + 2, 0.22)
+    : wheels(view, place, 0.62, 0.24, [0.4]);
+  const opening = toward ? sketch.box(-0.48, 1.06, 0.96, 0.46, 0.1) : sketch.box(-0.3, 1.2, 0.6, 0.24, 0.05);
   return [
-    shadow(view, lateral, depth, 0.65),
+    view.shadow(lateral, depth + 0.1, 0.65),
     {
       thing: 'autorickshaw',
-      outline: wheels + roof + body,
-      fill: view.paint(vary(stream, [228, 184, 40], 10), depth),
+      outline: tyres + roof.outline + body.outline,
+      fill: view.paint(roofPaint, depth),
       details:
-        filled(wheels, '#151517') +
-        filled(body, view.paint([46, 106, 62], depth)) +
-        filled(
-          rect(x - 0.46 * m, y - 1.55 * m, 0.92 * m, 0.42 * m, 0.1 * m),
-          view.paint([52, 60, 66], depth),
-        ),
+        filled(roof.sides, view.paint(shade([60, 56, 50], 0.8), depth)) +
+        filled(roof.roof, view.paint(shade(roofPaint, 1.06), depth)) +
+        filled(roof.face, view.paint(roofPaint, depth)) +
+        filled(body.sides, view.paint(shade(bodyPaint, 0.75), depth)) +
+        filled(body.roof, view.paint([50, 44, 40], depth)) +
+        filled(body.face, view.paint(bodyPaint, depth)) +
+        filled(tyres, tyre) +
+        filled(opening, view.paint(toward ? [70, 82, 90] : [36, 38, 40], depth)) +
+        filled(sketch.box(-0.2, 0.35, 0.4, 0.12), view.paint([226, 204, 90], depth)) +
+        lamps(sketch, toward ? 0.28 : 0.52, 0.72, 0.1, toward),
     },
+    ...glows(view, sketch, toward ? 0.28 : 0.52, 0.72, toward),
   ];
 };
