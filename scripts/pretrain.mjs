@@ -59,11 +59,10 @@ if (options.threads > 0) engine().setThreads(options.threads);
 const pretraining = await Pretraining.open(options, say);
 const held = join(options.out, 'held-out');
 let drawn = 0;
-await pretraining.addScenes((count) => {
+await pretraining.startScenes((count) => {
   if (Math.floor((drawn + count) / 2000) > Math.floor(drawn / 2000)) say(`${drawn + count} scenes drawn`);
   drawn += count;
 });
-say(`${options.scenes} scenes are there (${drawn} drawn now)`);
 if (options.evalScenes > 0) await writeScenes(held, { train: 0, val: options.evalScenes, seed: 500 }, options);
 
 async function evaluateNow() {
@@ -100,6 +99,7 @@ while (pretraining.step < options.steps && !stop.signal.aborted && seconds() < o
 }
 await pretraining.saveState();
 if (pretraining.step < options.steps) {
+  pretraining.source.stop();
   say(`stopped at step ${pretraining.step}: the same command goes on from here`);
 } else {
   await evaluateNow();

@@ -1,24 +1,21 @@
 // Choices of a training step: which scenes, what is seen of them, how large the step is. All by the seed and the step alone.
-import { permutation, random } from '../../dist/data/random.js';
+import { random } from '../../dist/data/random.js';
 
 // Of this script's own streams.
 const order = 101;
 const look = 102;
 
-/** Scene numbers of step 0, 1, …: each scene once an epoch. */
-export function sceneOrder(seed, scenes, batchSize) {
-  let epoch = -1;
-  let shuffled = [];
-  return (step) =>
-    Int32Array.from({ length: batchSize }, (_, i) => {
-      const place = step * batchSize + i;
-      const wanted = Math.floor(place / scenes);
-      if (wanted !== epoch) {
-        epoch = wanted;
-        shuffled = permutation(scenes, random(seed, order, epoch));
-      }
-      return shuffled[place % scenes];
-    });
+/** Scenes that a step takes from: a tenth at first, all in the second half, so that they can be drawn meanwhile. */
+export function scenesAt(step, { scenes, steps }) {
+  const first = Math.ceil(scenes / 10);
+  return Math.min(scenes, first + Math.ceil(((scenes - first) * step) / Math.max(1, steps / 2)));
+}
+
+/** A step's scenes. */
+export function scenesOf(step, { seed, batchSize, scenes, steps }) {
+  const stream = random(seed, order, step);
+  const most = scenesAt(step, { scenes, steps });
+  return Int32Array.from({ length: batchSize }, () => stream.below(most));
 }
 
 /** What is seen of a batch's scenes, B×9 (lib/native/surface-training.ts): half of them whole, the others a part. */

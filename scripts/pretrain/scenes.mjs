@@ -1,4 +1,4 @@
-// Scenes in files of some, drawn by as many processes as there are cores; what is there already stays.
+// Scenes in files of some, drawn by as many processes as there are cores while others train; what is there stays.
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
@@ -8,63 +8,80 @@ import { fileURLToPath } from 'node:url';
 
 const perFile = 64;
 
-function chunksOf({ folder, seed, count, width, height }) {
-  const chunks = [];
-  for (let first = 0; first < count; first += perFile) {
-    const own = Math.min(perFile, count - first);
-    chunks.push({
-      first,
-      count: own,
-      file: join(folder, `${seed}-${width}x${height}-${first}-${own}.scenes`),
-    });
-  }
-  return chunks;
-}
+export class SceneFiles {
+  #chunks = [];
+  #children = new Set();
+  #stopped = false;
 
-function drawAll(chunks, settings, onDrawn) {
-  const queue = chunks.filter(({ file }) => !existsSync(file));
-  const draw = () =>
-    new Promise((resolve, reject) => {
-      const child = fork(
-        fileURLToPath(new URL('draw.mjs', import.meta.url)),
-        [JSON.stringify(settings)],
-        { env: { ...process.env, VIPS_CONCURRENCY: '1' } },
-      );
-      const next = () => {
-        const chunk = queue.shift();
-        if (chunk) return child.send(chunk);
-        child.disconnect();
-        resolve();
-      };
-      child.on('message', (chunk) => {
-        onDrawn(chunk.count);
-        next();
-      });
-      child.on('error', reject);
-      child.on('exit', (code) => code && reject(new Error(`drawing scenes ended with code ${code}`)));
+  /** Begins to draw `count` scenes of a seed into `folder`, first ones first. */
+  static async start({ folder, seed, count, width, height, onDrawn = () => {} }) {
+    const own = new SceneFiles();
+    own.settings = { seed, width, height };
+    await mkdir(folder, { recursive: true });
+    for (let first = 0; first < count; first += perFile) {
+      const size = Math.min(perFile, count - first);
+      const file = join(folder, `${seed}-${width}x${height}-${first}-${size}.scenes`);
+      const chunk = { first, count: size, file };
+      chunk.drawn = new Promise((resolve, reject) => Object.assign(chunk, { resolve, reject }));
+      chunk.drawn.catch(() => {}); // heard by whoever reads the file, if anyone still does
+      own.#chunks.push(chunk);
+    }
+    const queue = own.#chunks.filter((chunk) => !existsSync(chunk.file));
+    for (const chunk of own.#chunks) if (!queue.includes(chunk)) chunk.resolve();
+    // One core is for training itself.
+    const workers = Math.min(Math.max(1, availableParallelism() - 1), queue.length);
+    for (let i = 0; i < workers; i++) own.#draw(queue, onDrawn);
+    return own;
+  }
+
+  #draw(queue, onDrawn) {
+    const child = fork(fileURLToPath(new URL('draw.mjs', import.meta.url)), [JSON.stringify(this.settings)], {
+      env: { ...process.env, VIPS_CONCURRENCY: '1' },
+    });
+    this.#children.add(child);
+    let current;
+    const next = () => {
+      current = queue.shift();
+      if (current) child.send({ first: current.first, count: current.count, file: current.file });
+      else child.disconnect();
+    };
+    child.on('message', () => {
+      onDrawn(current.count);
+      current.resolve();
       next();
     });
-  const workers = Math.min(availableParallelism(), queue.length);
-  return Promise.all(Array.from({ length: workers }, draw));
-}
+    child.on('exit', (code, signal) => {
+      this.#children.delete(child);
+      if (!current || this.#stopped) return;
+      const error = new Error(`a process that draws scenes ended (${signal ?? `code ${code}`})`);
+      for (const chunk of this.#chunks) chunk.reject(error);
+    });
+    next();
+  }
 
-/**
- * Draws `count` scenes of a seed into `folder` and gives them file by file: `{first, count, images, labels, parts}`, the
- * labels ADE20K's, the parts IDD's.
- */
-export async function* scenes({ folder, seed, count, width, height, onDrawn = () => {} }) {
-  await mkdir(folder, { recursive: true });
-  const chunks = chunksOf({ folder, seed, count, width, height });
-  await drawAll(chunks, { seed, width, height }, onDrawn);
-  const pixels = width * height;
-  for (const { first, count, file } of chunks) {
+  /** How many files there are to be. */
+  get length() {
+    return this.#chunks.length;
+  }
+
+  /** `{first, count, images, labels, parts}` of a file, once it is drawn; labels are ADE20K's, parts IDD's. */
+  async read(index) {
+    const { first, count, file, drawn } = this.#chunks[index];
+    await drawn;
     const bytes = await readFile(file);
-    yield {
+    const pixels = this.settings.width * this.settings.height;
+    return {
       first,
       count,
       images: bytes.subarray(0, 3 * pixels * count),
       labels: bytes.subarray(3 * pixels * count, 4 * pixels * count),
       parts: bytes.subarray(4 * pixels * count),
     };
+  }
+
+  /** Draws no more. */
+  stop() {
+    this.#stopped = true;
+    for (const child of this.#children) child.kill();
   }
 }

@@ -4,8 +4,8 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atomicWriteFile } from '../../dist/files.js';
 import { engine } from '../../dist/native/engine.js';
-import { learningRateAt, sceneOrder, viewsOf, wholeViews } from './plan.mjs';
-import { scenes } from './scenes.mjs';
+import { learningRateAt, scenesAt, scenesOf, viewsOf, wholeViews } from './plan.mjs';
+import { SceneFiles } from './scenes.mjs';
 
 /** Batches that batch norms' statistics are taken from before weights are written. */
 const calibrationBatches = 40;
@@ -17,8 +17,8 @@ export class Pretraining {
   constructor(options, training) {
     this.options = options;
     this.training = training;
-    this.order = sceneOrder(options.seed, options.scenes, options.batchSize);
     this.step = 0;
+    this.files = 0;
   }
 
   /** Starts a training, or goes on with the one that `options.out` holds. */
@@ -57,11 +57,18 @@ export class Pretraining {
     return join(this.options.out, 'settings.json');
   }
 
-  async addScenes(onDrawn) {
+  /** Begins to draw. */
+  async startScenes(onDrawn) {
     const { sceneFolder: folder, seed, scenes: count, width, height } = this.options;
     // Training's scenes are those of seeds from 1,000,000; what a network is judged by is of other seeds.
-    const chunks = scenes({ folder, seed: 1_000_000 + seed, count, width, height, onDrawn });
-    for await (const { count, images, labels, parts } of chunks) {
+    this.source = await SceneFiles.start({ folder, seed: 1_000_000 + seed, count, width, height, onDrawn });
+  }
+
+  /** Takes in what the next step may take from. */
+  async #addScenes() {
+    const { width, height } = this.options;
+    while (engine().trainingInfo(this.training).scenes < scenesAt(this.step, this.options)) {
+      const { count, images, labels, parts } = await this.source.read(this.files++);
       const handles = {
         images: engine().tensor(images, [count, height, width, 3]),
         labels: engine().tensor(labels, [count, height, width]),
@@ -84,7 +91,8 @@ export class Pretraining {
   /** Resolves when the device has its work. */
   async takeStep() {
     const { seed, batchSize, weightDecay, maxNorm, ema } = this.options;
-    const batch = this.#batch(this.order(this.step), viewsOf(seed, this.step, batchSize));
+    await this.#addScenes();
+    const batch = this.#batch(scenesOf(this.step, this.options), viewsOf(seed, this.step, batchSize));
     await engine().trainingStep(this.training, batch, {
       learningRate: this.learningRate,
       weightDecay,
@@ -105,7 +113,9 @@ export class Pretraining {
 
   /** Writes backbone.safetensors and head.safetensors into a folder; gives their paths. */
   async saveNetwork(folder, dtype) {
-    const { batchSize, scenes: count, seed } = this.options;
+    const { batchSize, scenes, seed } = this.options;
+    await this.#addScenes();
+    const { scenes: count } = engine().trainingInfo(this.training);
     for (let i = 0; i < calibrationBatches; i++) {
       const numbers = Int32Array.from({ length: batchSize }, (_, b) => (i * batchSize + b) % count);
       const batch = this.#batch(numbers, wholeViews(batchSize));
@@ -117,7 +127,7 @@ export class Pretraining {
     const metadata = {
       origin: 'trained on drawn street scenes by scripts/pretrain.mjs of dinov3-seg; synthetic',
       license: 'Apache-2.0',
-      scenes: String(count),
+      scenes: String(scenes),
       trainingSeed: String(seed),
     };
     await engine().trainingSave(this.training, { ...paths, dtype, metadata });
