@@ -40,12 +40,14 @@ const { values } = parseArgs({
     'keep-scenes': { type: 'boolean', default: false },
   },
 });
-if (!values.out) throw new Error('--out DIR is missing: where the network and what going on needs are written');
+if (!values.out)
+  throw new Error('--out DIR is missing: where the network and what going on needs are written');
 const camel = (name) => name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
 const options = Object.fromEntries(Object.entries(values).map(([name, value]) => [camel(name), value]));
 for (const [name, value] of Object.entries(numbers)) {
   options[camel(name)] = values[name] === undefined ? value : Number(values[name]);
-  if (Number.isNaN(options[camel(name)])) throw new Error(`--${name} should be a number, not ${values[name]}`);
+  if (Number.isNaN(options[camel(name)]))
+    throw new Error(`--${name} should be a number, not ${values[name]}`);
 }
 
 const started = performance.now();
@@ -63,7 +65,10 @@ await pretraining.startScenes((count) => {
   if (Math.floor((drawn + count) / 2000) > Math.floor(drawn / 2000)) say(`${drawn + count} scenes drawn`);
   drawn += count;
 });
-if (options.evalScenes > 0) await writeScenes(held, { train: 0, val: options.evalScenes, seed: 500 }, options);
+if (options.evalScenes > 0) {
+  const { evalScenes: val, width, height } = options;
+  await writeScenes(held, { train: 0, val, seed: 500, width, height });
+}
 
 async function evaluateNow() {
   const folder = join(options.out, 'network');
@@ -72,7 +77,9 @@ async function evaluateNow() {
   await convert({ ...paths, out: model });
   if (options.evalScenes === 0) return;
   const { mIoU, pixelAccuracy } = await measureAde(model, held, options);
-  say(`step ${pretraining.step}: held-out ADE mIoU ${(100 * mIoU).toFixed(2)} %, pixels ${(100 * pixelAccuracy).toFixed(2)} %`);
+  say(
+    `step ${pretraining.step}: held-out ADE mIoU ${(100 * mIoU).toFixed(2)} %, pixels ${(100 * pixelAccuracy).toFixed(2)} %`,
+  );
 }
 
 let since = { step: pretraining.step, time: performance.now() };

@@ -145,22 +145,20 @@ Napi::Value training_save(const Napi::CallbackInfo& info) {
 
 /// trainingSaveState(training, path): Promise<void>
 Napi::Value training_save_state(const Napi::CallbackInfo& info) {
-  return run_job(
-      info, Lane::model,
-      [training = unwrap<NetworkTraining>(info[0]), path = string_argument(info[1], "path")] {
-        training->save_state(path);
-        return nothing();
-      });
+  return run_job(info, Lane::model,
+                 [training = unwrap<NetworkTraining>(info[0]), path = string_argument(info[1], "path")] {
+                   training->save_state(path);
+                   return nothing();
+                 });
 }
 
 /// trainingRestoreState(training, path): Promise<void>
 Napi::Value training_restore_state(const Napi::CallbackInfo& info) {
-  return run_job(
-      info, Lane::model,
-      [training = unwrap<NetworkTraining>(info[0]), path = string_argument(info[1], "path")] {
-        training->restore_state(path);
-        return nothing();
-      });
+  return run_job(info, Lane::model,
+                 [training = unwrap<NetworkTraining>(info[0]), path = string_argument(info[1], "path")] {
+                   training->restore_state(path);
+                   return nothing();
+                 });
 }
 
 /// trainingViews(training, batch): Promise<{images, shares, counted, classes}>
@@ -190,25 +188,22 @@ Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
   SegmentTargets targets{tensor_field(object, "shares"), tensor_field(object, "counted"), {}};
   for (const Napi::Value& each : array_argument(object.Get("classes"), "classes"))
     targets.classes.push_back(integers_argument(each, "classes"));
-  return run_job(info, Lane::model,
-                 [targets, logits = tensor_field(object, "logits"),
-                  masks = tensor_field(object, "masks")]() -> Finish {
-                   const at::Tensor x = logits.detach().clone().requires_grad_(true);
-                   const at::Tensor y = masks.detach().clone().requires_grad_(true);
-                   const c10::AutoGradMode with_grad(true);
-                   const SetLoss loss = set_loss(x, y, targets);
-                   const auto gradients =
-                       torch::autograd::grad({loss.total}, {x, y}, {}, std::nullopt, false, true);
-                   const c10::NoGradGuard no_grad;
-                   const at::Tensor losses =
-                       at::stack({loss.total, loss.classes, loss.mask, loss.dice}).to(at::kDouble);
-                   return [losses, gradients](Napi::Env env) -> Napi::Value {
-                     Napi::Object result =
-                         pair_object(env, "dLogits", gradients[0], "dMasks", gradients[1]);
-                     result.Set("losses", typed_array(env, losses));
-                     return result;
-                   };
-                 });
+  return run_job(
+      info, Lane::model,
+      [targets, logits = tensor_field(object, "logits"), masks = tensor_field(object, "masks")]() -> Finish {
+        const at::Tensor x = logits.detach().clone().requires_grad_(true);
+        const at::Tensor y = masks.detach().clone().requires_grad_(true);
+        const c10::AutoGradMode with_grad(true);
+        const SetLoss loss = set_loss(x, y, targets);
+        const auto gradients = torch::autograd::grad({loss.total}, {x, y}, {}, std::nullopt, false, true);
+        const c10::NoGradGuard no_grad;
+        const at::Tensor losses = at::stack({loss.total, loss.classes, loss.mask, loss.dice}).to(at::kDouble);
+        return [losses, gradients](Napi::Env env) -> Napi::Value {
+          Napi::Object result = pair_object(env, "dLogits", gradients[0], "dMasks", gradients[1]);
+          result.Set("losses", typed_array(env, losses));
+          return result;
+        };
+      });
 }
 
 }  // namespace

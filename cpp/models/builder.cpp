@@ -113,7 +113,8 @@ torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
   TensorTaker taker(dtype, cast);
   taker.take(detector_head_keys(dims), head);
   taker.take(backbone_keys(dims), backbone, detector_backbone_prefix);
-  return build_module(parse_sources(torchscript_sources()), "Detector", detector_constants(dims), taker.tensors());
+  return build_module(parse_sources(torchscript_sources()), "Detector", detector_constants(dims),
+                      taker.tensors());
 }
 
 }  // namespace dinov3_seg

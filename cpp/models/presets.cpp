@@ -33,7 +33,7 @@ constexpr std::array backbones{
     Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", 384, 12, 6, 1536, FeedForward::swiglu, true},
     Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", 384, 12, 6, 1536, FeedForward::mlp, true},
     Backbone{"tiny", "tiny-detector", 64, 4, 2, 128, FeedForward::swiglu, false},
-    Backbone{street_small, "", 128, 8, 4, 144, FeedForward::mlp, false},
+    Backbone{street_small, "", 128, 8, 4, 128, FeedForward::mlp, false},
     Backbone{deep, "", 256, 40, 4, 512, FeedForward::swiglu, false},
 };
 

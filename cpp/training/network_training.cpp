@@ -41,8 +41,8 @@ ScriptLibrary training_library() {
 
 /// Whether weights of this key decay: those of products, not norms, biases, tokens and embeddings.
 bool decays(const KeyShape& key) {
-  const bool embedding = key.name.find("embed.weight") != std::string::npos &&
-                         key.name.find("class_embed") == std::string::npos;
+  const bool embedding =
+      key.name.find("embed.weight") != std::string::npos && key.name.find("class_embed") == std::string::npos;
   return key.name.ends_with("weight") && key.shape.size() > 1 &&
          (!embedding || key.name.find("patch_embed") != std::string::npos) &&
          key.name.find("query_feat") == std::string::npos;
@@ -51,8 +51,8 @@ bool decays(const KeyShape& key) {
 void check_sizes(const TrainingSettings& settings) {
   for (const int64_t size : {settings.height, settings.width})
     if (size < 32 || size % 32 != 0)
-      fail("SHAPE", "expected views of a height and width that are multiples of 32, got ", settings.height, "×",
-           settings.width);
+      fail("SHAPE", "expected views of a height and width that are multiples of 32, got ", settings.height,
+           "×", settings.width);
 }
 
 }  // namespace
@@ -108,8 +108,8 @@ void NetworkTraining::build() {
   for (const Slot& slot : slots_)
     tensors.push_back({(slot.backbone ? backbone_prefix : "") + slot.key.name,
                        slot.key.buffer ? slot.buffer : part_of(value_, slot)});
-  module_ = build_module(training_library(), "Segmentor",
-                         segmentor_constants(preset(settings_.architecture)), tensors);
+  module_ = build_module(training_library(), "Segmentor", segmentor_constants(preset(settings_.architecture)),
+                         tensors);
   std::map<std::string, at::Tensor> by_name;
   for (const auto& entry : module_.named_parameters()) by_name.emplace(entry.name, entry.value);
   for (size_t i = 0; i < slots_.size(); ++i) {

@@ -40,10 +40,10 @@ struct TrainingBatch {
   at::Tensor scenes, views;
 };
 
-/// Weights, gradients and AdamW's moments each lie in one piece, and the module's parameters are views of it: a small
-/// network's step is as long as its number of kernel launches. float32; products in TF32 on CUDA. Batch norms learn
-/// from the batch. What is written are averages of the weights over the steps. Not thread-safe: one job at a time.
-/// On the CPU the same calls give the same bits.
+/// Weights, gradients and AdamW's moments each lie in one piece, and the module's parameters are views of it:
+/// a small network's step is as long as its number of kernel launches. float32; products in TF32 on CUDA.
+/// Batch norms learn from the batch. What is written are averages of the weights over the steps. Not
+/// thread-safe: one job at a time. On the CPU the same calls give the same bits.
 class NetworkTraining {
  public:
   /// Throws INVALID_ARGUMENT, SHAPE (sizes that the network does not take).
@@ -54,20 +54,21 @@ class NetworkTraining {
   int64_t steps() const { return steps_; }
   int64_t parameters() const;
 
-  /// A step of AdamW (betas 0.9 and 0.999, epsilon 1e-8) on the set loss of a batch. Waits for the device once, in the
-  /// middle. Throws SHAPE, INVALID_ARGUMENT (as TrainingScenes::views; where outputs are not finite any more).
+  /// A step of AdamW (betas 0.9 and 0.999, epsilon 1e-8) on the set loss of a batch. Waits for the device
+  /// once, in the middle. Throws SHAPE, INVALID_ARGUMENT (as TrainingScenes::views; where outputs are not
+  /// finite any more).
   void step(const TrainingBatch& batch, const TrainingStep& options);
   TrainingLosses take_losses();
 
-  /// Moves the stored statistics of batch norms a tenth of the way to those of this batch under the averaged weights.
-  /// Nothing that is trained with depends on them.
+  /// Moves the stored statistics of batch norms a tenth of the way to those of this batch under the averaged
+  /// weights. Nothing that is trained with depends on them.
   void calibrate(const TrainingBatch& batch);
 
   /// Outputs B×L×Q×K and B×L×Q×h×w of the averaged weights and the stored statistics for normalised images.
   std::pair<at::Tensor, at::Tensor> predictions(const at::Tensor& images);
 
-  /// The averaged weights and stored statistics as the two files of a network, keys as released: float32, or bfloat16
-  /// for all of two dimensions and more.
+  /// The averaged weights and stored statistics as the two files of a network, keys as released: float32, or
+  /// bfloat16 for all of two dimensions and more.
   void save(const std::string& backbone, const std::string& head, at::ScalarType dtype,
             std::map<std::string, std::string> metadata) const;
 

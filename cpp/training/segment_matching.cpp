@@ -39,14 +39,15 @@ std::vector<int64_t> queries_of(const float* costs, const std::vector<int64_t>& 
 
 }  // namespace
 
-Matching match_segments(const at::Tensor& costs, const std::vector<std::vector<int64_t>>& classes, int64_t layers,
-                        int64_t no_object) {
+Matching match_segments(const at::Tensor& costs, const std::vector<std::vector<int64_t>>& classes,
+                        int64_t layers, int64_t no_object) {
   const int64_t batch = costs.size(0), segments = costs.size(2), queries = (costs.size(1) - 1) / layers;
   const auto* values = costs.const_data_ptr<float>();
   const auto of_view = [&](int64_t b) { return values + b * costs.size(1) * segments; };
   std::vector<std::vector<int64_t>> kept, found(static_cast<size_t>(batch * layers));
   for (int64_t b = 0; b < batch; ++b)
-    kept.push_back(large_enough(of_view(b) + layers * queries * segments, classes[static_cast<size_t>(b)].size()));
+    kept.push_back(
+        large_enough(of_view(b) + layers * queries * segments, classes[static_cast<size_t>(b)].size()));
   at::parallel_for(0, batch * layers, 1, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
       const int64_t b = i / layers, layer = i % layers;

@@ -17,10 +17,10 @@ struct Matching {
   at::Tensor segments;  // M int64: their segments' numbers among the B·S
 };
 
-/// Least cost of (L·Q)×S costs a view, with the segments' areas in cells as a last row: B×(L·Q + 1)×S float32 on the
-/// CPU. Segments of less than a cell are left out. `classes`: of the views' segments. All views and layers side by
-/// side on the operators' threads. Throws INVALID_ARGUMENT where a cost is not finite.
-Matching match_segments(const at::Tensor& costs, const std::vector<std::vector<int64_t>>& classes, int64_t layers,
-                        int64_t no_object);
+/// Least cost of (L·Q)×S costs a view, with the segments' areas in cells as a last row: B×(L·Q + 1)×S float32
+/// on the CPU. Segments of less than a cell are left out. `classes`: of the views' segments. All views and
+/// layers side by side on the operators' threads. Throws INVALID_ARGUMENT where a cost is not finite.
+Matching match_segments(const at::Tensor& costs, const std::vector<std::vector<int64_t>>& classes,
+                        int64_t layers, int64_t no_object);
 
 }  // namespace dinov3_seg

@@ -16,7 +16,8 @@ namespace {
 constexpr double pi = 3.141592653589793;
 
 bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> endings) {
-  return std::any_of(endings.begin(), endings.end(), [&](std::string_view end) { return name.ends_with(end); });
+  return std::any_of(endings.begin(), endings.end(),
+                     [&](std::string_view end) { return name.ends_with(end); });
 }
 
 /// Offsets (x, y) of heads × levels × points: a direction a head, a pixel further with each point.

@@ -17,8 +17,8 @@ constexpr int64_t most_segments = 128;
 constexpr int64_t cell = 4;
 
 /// Numbers the pairs of label and part of a scene in the order of their first pixel; gives their labels.
-std::vector<int64_t> number_segments(const uint8_t* labels, const uint8_t* parts, int64_t pixels, uint8_t* out,
-                                     std::array<int16_t, 256 * 256>& numbers) {
+std::vector<int64_t> number_segments(const uint8_t* labels, const uint8_t* parts, int64_t pixels,
+                                     uint8_t* out, std::array<int16_t, 256 * 256>& numbers) {
   numbers.fill(-1);
   std::vector<int64_t> classes;
   for (int64_t i = 0; i < pixels; ++i) {
@@ -49,7 +49,8 @@ at::Tensor nearest(const at::Tensor& position, int64_t size) {
   return (position * size).floor().to(at::kLong).clamp(0, size - 1);
 }
 
-/// Colours changed by factors of the channels, of contrast (about the mean grey) and of saturation. B×3×H×W, 0…1
+/// Colours changed by factors of the channels, of contrast (about the mean grey) and of saturation. B×3×H×W,
+/// 0…1
 at::Tensor recolored(const at::Tensor& images, const at::Tensor& views) {
   const auto factor = [&](int64_t column) { return views.slice(1, column, column + 1).view({-1, 1, 1, 1}); };
   at::Tensor x = images * views.slice(1, 4, 7).view({-1, 3, 1, 1});
@@ -82,7 +83,8 @@ void TrainingScenes::check_added(const at::Tensor& images, const at::Tensor& lab
   const int64_t count = labels.dim() == 3 ? labels.size(0) : 0, h = segments_.size(1), w = segments_.size(2);
   const std::array<int64_t, 3> one{count, h, w};
   const bool fits = images.sizes() == at::IntArrayRef{count, h, w, 3} &&
-                    labels.sizes() == at::IntArrayRef(one) && parts.sizes() == at::IntArrayRef(one) && count > 0;
+                    labels.sizes() == at::IntArrayRef(one) && parts.sizes() == at::IntArrayRef(one) &&
+                    count > 0;
   for (const at::Tensor& each : {images, labels, parts})
     if (!fits || each.scalar_type() != at::kByte)
       fail("SHAPE", "expected uint8 images N×", h, "×", w, "×3, labels and parts N×", h, "×", w, ", got ",
@@ -132,8 +134,8 @@ TrainingViews TrainingScenes::views(const at::Tensor& scenes, const at::Tensor& 
   const at::Tensor index = scenes.to(images_.device(), at::kLong), plan = views.to(images_.device());
   const at::Tensor x = positions(plan, 0, width), y = positions(plan, 2, height);  // B×W, B×H
   const auto by_view = [&](const at::Tensor& a, const at::Tensor& b) {
-    return at::stack({a.unsqueeze(1).expand({batch, height, width}), b.unsqueeze(2).expand({batch, height, width})},
-                     3);
+    return at::stack(
+        {a.unsqueeze(1).expand({batch, height, width}), b.unsqueeze(2).expand({batch, height, width})}, 3);
   };
   const at::Tensor pixels = images_.index_select(0, index).permute({0, 3, 1, 2}).to(at::kFloat).div_(255);
   const at::Tensor sampled =

@@ -6,10 +6,8 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadClassSet } from '../../dist/data/class-sets.js';
-import { encodePng } from '../../dist/data/decode.js';
 import { SegmentationDataset } from '../../dist/data/dataset.js';
-import { drawScene } from '../../dist/demo/scenes.js';
-import { replaceFolder } from '../../dist/files.js';
+import { writeDemoDataset } from '../../dist/demo/write-dataset.js';
 import { ClassHead } from '../../dist/model/class-head.js';
 import { convert } from '../../dist/model/convert.js';
 import { LinearProbe } from '../../dist/model/linear-probe.js';
@@ -20,19 +18,9 @@ import { evaluate } from '../../dist/train/evaluate.js';
 import { newHead } from '../../dist/train/initial-head.js';
 import { train } from '../../dist/train/loop.js';
 
-/** Scenes in the layout of Cityscapes, with labels of both class sets. A folder that is there stays. */
-export async function writeScenes(dir, { train, val, seed }, { width, height }) {
-  if (existsSync(dir)) return;
-  await replaceFolder(dir, async (write) => {
-    for (let index = 0; index < train + val; index++) {
-      const { image, label, ade } = await drawScene({ seed, index, width, height });
-      const frame = `${index < train ? 'train' : 'val'}/scene/${String(index).padStart(6, '0')}`;
-      const labels = { labellevel3Ids: label, labelIds: ade.map((value) => (value === 255 ? 0 : value + 1)) };
-      await write(`leftImg8bit/${frame}_leftImg8bit.png`, await encodePng(image.data, width, height, 3));
-      for (const [kind, data] of Object.entries(labels))
-        await write(`gtFine/${frame}_gtFine_${kind}.png`, await encodePng(data, width, height, 1));
-    }
-  });
+/** A demo data set; one that is there stays. */
+export async function writeScenes(dir, options) {
+  if (!existsSync(dir)) await writeDemoDataset(dir, options);
 }
 
 /** `use` of something that is disposed of afterwards: plain JavaScript has no `using` in Node.js 20. */
@@ -56,12 +44,8 @@ export async function measureAde(path, data, { device, imageSize }) {
 
 /** mIoU on unseen scenes of heads for IDD's classes: before training, after it, and the linear probe. */
 export async function measureIdd(path, folders, options) {
-  const model = await SegmentationModel.load(path, { device });
-  try {
-    return await judgeHeads(model, folders, options);
-  } finally {
-    model.dispose();
-  }
+  const { device } = options;
+  return used(await SegmentationModel.load(path, { device }), (model) => judgeHeads(model, folders, options));
 }
 
 async function judgeHeads(model, folders, { device, imageSize, seed, epochs, lr, probeLr }) {
@@ -114,9 +98,14 @@ async function main() {
   const number = (name) => Number(values[name]);
   if (values.threads) engine().setThreads(number('threads'));
   const size = { width: number('width'), height: number('height') };
-  const folders = { data: join(values.out, 'data'), unseen: join(values.out, 'unseen'), runs: join(values.out, 'runs') };
-  await writeScenes(folders.data, { train: number('train'), val: number('val'), seed: 600 + number('seed') }, size);
-  await writeScenes(folders.unseen, { train: 0, val: number('unseen'), seed: 700 }, size);
+  const folders = {
+    data: join(values.out, 'data'),
+    unseen: join(values.out, 'unseen'),
+    runs: join(values.out, 'runs'),
+  };
+  const counts = { train: number('train'), val: number('val') };
+  await writeScenes(folders.data, { ...counts, seed: 600 + number('seed'), ...size });
+  await writeScenes(folders.unseen, { train: 0, val: number('unseen'), seed: 700, ...size });
   const path = join(values.network, 'model.pt');
   if (!existsSync(path))
     await convert({

@@ -12,7 +12,19 @@ const calibrationBatches = 40;
 
 export class Pretraining {
   /** What changes the weights that come out; a run goes on only under the same. */
-  static shaping = ['arch', 'seed', 'steps', 'batchSize', 'scenes', 'imageSize', 'width', 'height', 'lr', 'weightDecay', 'warmup'];
+  static shaping = [
+    'arch',
+    'seed',
+    'steps',
+    'batchSize',
+    'scenes',
+    'imageSize',
+    'width',
+    'height',
+    'lr',
+    'weightDecay',
+    'warmup',
+  ];
 
   constructor(options, training) {
     this.options = options;
@@ -80,7 +92,10 @@ export class Pretraining {
   }
 
   #batch(numbers, views) {
-    return { scenes: engine().tensor(numbers, [numbers.length]), views: engine().tensor(views, [numbers.length, 9]) };
+    return {
+      scenes: engine().tensor(numbers, [numbers.length]),
+      views: engine().tensor(views, [numbers.length, 9]),
+    };
   }
 
   get learningRate() {

@@ -45,7 +45,10 @@ function handles({ images, labels, parts }: Record<'images' | 'labels' | 'parts'
 }
 
 const whole = [0, 1, 0, 1, 1, 1, 1, 1, 1];
-const batchOf = (scenes: readonly number[], views: readonly (readonly number[])[] = scenes.map(() => whole)) => ({
+const batchOf = (
+  scenes: readonly number[],
+  views: readonly (readonly number[])[] = scenes.map(() => whole),
+) => ({
   scenes: e.tensor(Int32Array.from(scenes), [scenes.length]),
   views: e.tensor(Float32Array.from(views.flat()), [views.length, 9]),
 });
@@ -69,7 +72,10 @@ async function trained(steps: number, training?: TrainingHandle): Promise<Traini
 t.test('a view of a whole scene is the scene, normalised, and shares count its pixels', async (t) => {
   const scenes = await drawnScenes();
   const training = await created();
-  const { images, shares, counted, classes } = await e.trainingViews(training, batchOf([2]), { height, width });
+  const { images, shares, counted, classes } = await e.trainingViews(training, batchOf([2]), {
+    height,
+    width,
+  });
   const pixels = width * height;
   const [mean, deviation] = [
     [0.485, 0.456, 0.406],
@@ -125,7 +131,10 @@ t.test('pixels without label and part are not counted', async (t) => {
   const { shares, counted, classes } = await e.trainingViews(training, batchOf([0]), { height, width });
   const cells = pixels / 16;
   t.same(classes, [[7, 7]]);
-  t.same([...(await values(counted))], Array.from({ length: cells }, (_, i) => (i < cells / 2 ? 0 : 1)));
+  t.same(
+    [...(await values(counted))],
+    Array.from({ length: cells }, (_, i) => (i < cells / 2 ? 0 : 1)),
+  );
   const first = (await values(shares)).subarray(0, cells);
   t.same(
     [...new Set(first)].sort((a, b) => a - b),
@@ -187,10 +196,17 @@ t.test('what is written converts to a network with the same predictions', async 
     const [predictions, expected] = [await values(all), await values(given)];
     const each = expected.length / 2;
     const layers = predictions.length / expected.length;
-    const last = [0, 1].flatMap((b) => [...predictions.subarray(((b + 1) * layers - 1) * each, (b + 1) * layers * each)]);
+    const last = [0, 1].flatMap((b) => [
+      ...predictions.subarray(((b + 1) * layers - 1) * each, (b + 1) * layers * each),
+    ]);
     close(t, name, last, expected, { rtol: 1e-4 });
   }
-  t.match((await e.inspect(paths.head)).metadata, { ...metadata, architecture: 'tiny', seed: '3', steps: '3' });
+  t.match((await e.inspect(paths.head)).metadata, {
+    ...metadata,
+    architecture: 'tiny',
+    seed: '3',
+    steps: '3',
+  });
   await e.trainingSave(training, { ...paths, dtype: 'bfloat16', metadata });
   const { tensors } = await e.inspect(paths.backbone);
   const dtypeOf = (name: string) => tensors.find((tensor) => tensor.name === name)!.dtype;
@@ -212,28 +228,39 @@ t.test('the same seed begins with the same weights, another with others', async 
 t.test('what cannot be is refused', async (t) => {
   const folder = t.testdir();
   const scenes = await drawnScenes();
-  await t.rejects(create({ architecture: 'tinny' }), { code: 'INVALID_ARGUMENT', message: /no network named/ });
+  await t.rejects(create({ architecture: 'tinny' }), {
+    code: 'INVALID_ARGUMENT',
+    message: /no network named/,
+  });
   await t.rejects(create({ device: 'tpu' }), { code: 'DEVICE' });
   await t.rejects(create({ width: 50 }), { code: 'SHAPE', message: /multiples of 32/ });
   await t.rejects(create({ capacity: 0 }), { code: 'INVALID_ARGUMENT' });
   await t.rejects(create({ seed: -1 }), { code: 'INVALID_ARGUMENT', message: /seed/ });
   const training = await created();
-  await t.rejects(e.trainingAdd(training, handles(scenes)), { code: 'INVALID_ARGUMENT', message: /room for 4/ });
+  await t.rejects(e.trainingAdd(training, handles(scenes)), {
+    code: 'INVALID_ARGUMENT',
+    message: /room for 4/,
+  });
   const empty = await create();
-  await t.rejects(
-    e.trainingAdd(empty, handles({ ...scenes, labels: scenes.labels.map(() => 150) })),
-    { code: 'LABEL_VALUE', message: /labels hold 150/ },
-  );
+  await t.rejects(e.trainingAdd(empty, handles({ ...scenes, labels: scenes.labels.map(() => 150) })), {
+    code: 'LABEL_VALUE',
+    message: /labels hold 150/,
+  });
   const { labels, ...others } = handles(scenes);
   const wrong = e.tensor(scenes.labels, [count, width, height]);
   await t.rejects(e.trainingAdd(empty, { ...others, labels: wrong }), { code: 'SHAPE' });
   t.equal(e.trainingInfo(empty).scenes, 0, 'nothing of what was refused is there');
   e.dispose(labels);
-  await t.rejects(e.trainingStep(training, batchOf([4]), options), { code: 'INVALID_ARGUMENT', message: /4 scenes/ });
+  await t.rejects(e.trainingStep(training, batchOf([4]), options), {
+    code: 'INVALID_ARGUMENT',
+    message: /4 scenes/,
+  });
   await t.rejects(e.trainingStep(training, { ...batchOf([1, 2]), scenes: batchOf([1]).scenes }, options), {
     code: 'SHAPE',
   });
-  await t.rejects(e.trainingPredictions(training, e.tensor(new Float32Array(3), [1, 3, 1, 1])), { code: 'SHAPE' });
+  await t.rejects(e.trainingPredictions(training, e.tensor(new Float32Array(3), [1, 3, 1, 1])), {
+    code: 'SHAPE',
+  });
   const file = join(folder, 'state.safetensors');
   await e.trainingSaveState(training, file);
   const other = await create({ architecture: 'street-small' });

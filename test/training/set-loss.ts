@@ -61,8 +61,7 @@ async function run(own: Case) {
     counted: e.tensor(own.counted, [batch, cells]),
     classes: own.classes,
   });
-  const values = async (handle: typeof result.dLogits) =>
-    (await e.tensorData(handle)).data as Float64Array;
+  const values = async (handle: typeof result.dLogits) => (await e.tensorData(handle)).data as Float64Array;
   return {
     losses: result.losses,
     dLogits: await values(result.dLogits),
