@@ -2,12 +2,13 @@
 //   node scripts/pretrain.mjs --out DIR [--device cuda] [--steps N] [--batch-size N] [--scenes N] [--seed N] [--time-limit S]
 // Needs the built package (`npm run build:ts`, the addon) and nothing else. Stopped or out of time it goes on where it was when
 // the same command is given again. docs/pretrained.md tells what comes of it.
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { convert } from '../dist/model/convert.js';
 import { engine } from '../dist/native/engine.js';
+import { writeCard } from './pretrain/card.mjs';
 import { measureAde, writeScenes } from './pretrain/measure.mjs';
 import { Pretraining } from './pretrain/training.mjs';
 
@@ -36,7 +37,7 @@ const { values } = parseArgs({
     arch: { type: 'string', default: 'street-small' },
     device: { type: 'string', default: 'cpu' },
     out: { type: 'string' },
-    'scene-folder': { type: 'string', default: join(tmpdir(), 'dinov3-seg-scenes') },
+    'scene-folder': { type: 'string' },
     'keep-scenes': { type: 'boolean', default: false },
   },
 });
@@ -50,6 +51,8 @@ for (const [name, value] of Object.entries(numbers)) {
     throw new Error(`--${name} should be a number, not ${values[name]}`);
 }
 
+options.sceneFolder ??= join(tmpdir(), `dinov3-seg-scenes-${options.seed}`);
+const deviceName = options.device === 'cuda' ? 'cuda:0' : options.device;
 const started = performance.now();
 const seconds = () => (performance.now() - started) / 1000;
 const say = (text) => process.stdout.write(`${seconds().toFixed(1).padStart(7)} s  ${text}\n`);
@@ -75,11 +78,13 @@ async function evaluateNow() {
   const paths = await pretraining.saveNetwork(folder, 'bfloat16');
   const model = join(folder, 'model.pt');
   await convert({ ...paths, out: model });
-  if (options.evalScenes === 0) return;
-  const { mIoU, pixelAccuracy } = await measureAde(model, held, options);
+  if (options.evalScenes === 0) return undefined;
+  const evaluation = await measureAde(model, held, options);
+  const { mIoU, pixelAccuracy } = evaluation;
   say(
     `step ${pretraining.step}: held-out ADE mIoU ${(100 * mIoU).toFixed(2)} %, pixels ${(100 * pixelAccuracy).toFixed(2)} %`,
   );
+  return evaluation;
 }
 
 let since = { step: pretraining.step, time: performance.now() };
@@ -109,8 +114,16 @@ if (pretraining.step < options.steps) {
   pretraining.source.stop();
   say(`stopped at step ${pretraining.step}: the same command goes on from here`);
 } else {
-  await evaluateNow();
-  await mkdir(options.out, { recursive: true });
+  const evaluation = await evaluateNow();
+  const { description } =
+    engine()
+      .devices()
+      .find(({ name }) => name === deviceName) ?? {};
+  await writeCard(join(options.out, 'network'), {
+    ...{ options, evaluation, seconds: seconds() },
+    parameters: engine().trainingInfo(pretraining.training).parameters,
+    device: description ?? options.device,
+  });
   if (!options.keepScenes) await rm(options.sceneFolder, { recursive: true, force: true });
   say(`done: ${join(options.out, 'network')}/{backbone,head}.safetensors`);
 }
