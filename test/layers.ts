@@ -29,7 +29,8 @@ const cppMayImport: Record<string, string[]> = {
   heads: ['core', 'ops'],
   cache: ['core', 'ops', 'heads'],
   models: ['core', 'ops'],
-  bindings: ['core', 'ops', 'heads', 'cache', 'models'],
+  training: ['core', 'ops', 'models'],
+  bindings: ['core', 'ops', 'heads', 'cache', 'models', 'training'],
   loader: [],
 };
 

@@ -137,5 +137,6 @@ void export_images(Napi::Env env, Napi::Object exports);
 void export_shares(Napi::Env env, Napi::Object exports);
 void export_ops(Napi::Env env, Napi::Object exports);
 void export_network_ops(Napi::Env env, Napi::Object exports);
+void export_training(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

@@ -54,17 +54,7 @@ class TensorTaker {
   std::vector<NamedTensor> tensors_;
 };
 
-using Constants = std::map<std::string, c10::IValue>;
-
-Constants constants_for(const SegmentorDims& dims) {
-  return {{"HEADS", attention_heads},
-          {"POINTS", sampling_points},
-          {"GROUPS", norm_groups},
-          {"PATCH_SIZE", patch_size},
-          {"TAPPED_LAYERS", tapped_layers(dims.depth)}};
-}
-
-Constants constants_for(const DetectorDims& dims) {
+std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims) {
   return {{"HEADS", dims.heads},
           {"GROUPS", detector_norm_groups},
           {"PATCH_SIZE", patch_size},
@@ -75,6 +65,14 @@ Constants constants_for(const DetectorDims& dims) {
 }
 
 }  // namespace
+
+std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims) {
+  return {{"HEADS", attention_heads},
+          {"POINTS", sampling_points},
+          {"GROUPS", norm_groups},
+          {"PATCH_SIZE", patch_size},
+          {"TAPPED_LAYERS", tapped_layers(dims.depth)}};
+}
 
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kBFloat16) {
@@ -104,7 +102,7 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
   taker.take(keys.first(1), head);
   taker.take(backbone_keys(dims), backbone, backbone_prefix);
   taker.take(keys.subspan(1), head);
-  return build_module(parse_sources(torchscript_sources()), "Segmentor", constants_for(dims),
+  return build_module(parse_sources(torchscript_sources()), "Segmentor", segmentor_constants(dims),
                       taker.tensors());
 }
 
@@ -115,7 +113,8 @@ torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
   TensorTaker taker(dtype, cast);
   taker.take(detector_head_keys(dims), head);
   taker.take(backbone_keys(dims), backbone, detector_backbone_prefix);
-  return build_module(parse_sources(torchscript_sources()), "Detector", constants_for(dims), taker.tensors());
+  return build_module(parse_sources(torchscript_sources()), "Detector", detector_constants(dims),
+                      taker.tensors());
 }
 
 }  // namespace dinov3_seg

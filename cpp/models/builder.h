@@ -5,6 +5,8 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "core/named_tensor.h"
@@ -32,6 +34,9 @@ at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::Scalar
 using CastTensor = std::function<at::Tensor(const at::Tensor& tensor, at::ScalarType stored)>;
 /// Casts at once.
 at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored);
+
+/// The names in capitals of a segmentor's sources.
+std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims);
 
 /// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one
 /// at a time: one that needs no cast is used as it is, views of a mapped file included. Parameters do not

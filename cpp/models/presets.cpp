@@ -20,6 +20,9 @@ struct Backbone {
 /// As deep as the released network and narrow, for tests: 40 million parameters. Not among the names.
 constexpr std::string_view deep = "deep";
 
+/// As small as a network is to be that ships with the package: 2.7 million parameters.
+constexpr std::string_view street_small = "street-small";
+
 constexpr std::array backbones{
     Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", 4096, 40, 32, 8192, FeedForward::swiglu,
              false},
@@ -30,6 +33,7 @@ constexpr std::array backbones{
     Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", 384, 12, 6, 1536, FeedForward::swiglu, true},
     Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", 384, 12, 6, 1536, FeedForward::mlp, true},
     Backbone{"tiny", "tiny-detector", 64, 4, 2, 128, FeedForward::swiglu, false},
+    Backbone{street_small, "", 128, 8, 4, 128, FeedForward::mlp, false},
     Backbone{deep, "", 256, 40, 4, 512, FeedForward::swiglu, false},
 };
 
@@ -77,6 +81,12 @@ SegmentorDims preset(const std::string& name) {
       dims.conv_inplanes = 32;
       dims.adapter_feed_forward_dim = 32;
       set_head(dims, 64, 3, 3);
+    }
+    if (name == street_small) {
+      dims.queries = 48;
+      dims.conv_inplanes = 32;
+      set_head(dims, 128, 2, 3);
+      dims.encoder_feed_forward_dim = dims.decoder_feed_forward_dim = 128;
     }
     if (name == deep) set_head(dims, 256, 6, 9);
     return dims;

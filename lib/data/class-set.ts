@@ -15,7 +15,7 @@ export interface ClassInfo {
 }
 
 /** The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order in which messages list them. */
-export const labelKinds = ['labelIds', 'labelids', 'labelTrainIds', 'labellevel3Ids'] as const;
+export const labelKinds = ['labelIds', 'labelids', 'labelTrainIds', 'labellevel3Ids', 'ade150Ids'] as const;
 /** How a data set names its label files, and so what their values mean. */
 export type LabelKind = (typeof labelKinds)[number];
 

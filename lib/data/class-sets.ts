@@ -56,7 +56,7 @@ function ade150(): ClassSet {
   return classSet(
     'ade150',
     ade150Names.map((name, index) => [name, distinctColor(index)] as const),
-    [raw, { ...raw, kind: 'labelids' }, identityMapping('labelTrainIds', 150)],
+    [raw, { ...raw, kind: 'labelids' }, identityMapping('labelTrainIds', 150), { ...raw, kind: 'ade150Ids' }],
   );
 }
 

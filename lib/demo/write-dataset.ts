@@ -4,6 +4,8 @@ import { encodePng } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { readError, replaceFolder } from '../files.js';
 import type { WriteInto } from '../files.js';
+import { cocoAnnotations } from './coco-annotations.js';
+import type { AnnotatedImage } from './coco-annotations.js';
 import { drawScene } from './scenes.js';
 
 export interface DemoDatasetOptions {
@@ -35,6 +37,8 @@ function readme(seed: number, width: number, height: number): string {
     '',
     'leftImg8bit/<split>/scene/<frame>_leftImg8bit.png               the pictures',
     'gtFine/<split>/scene/<frame>_gtFine_labellevel3Ids.png          IDD level-3 class of each pixel, 0 to 25',
+    'gtFine/<split>/scene/<frame>_gtFine_ade150Ids.png                ADE20K class of each pixel, 1 to 150; 0 where none',
+    "annotations/instances_<split>.json                              boxes of what can be counted, in COCO's format",
     '',
     'Writing the demo data again replaces this whole folder.',
     '',
@@ -65,16 +69,22 @@ async function writeScene(
   split: string,
   index: number,
   options: Required<DemoDatasetOptions>,
-): Promise<void> {
+): Promise<AnnotatedImage> {
   const { seed, width, height } = options;
-  const { image, label } = await drawScene({ seed, index, width, height });
+  const { image, label, ade, objects } = await drawScene({ seed, index, width, height });
   const frame = `scene/${String(index).padStart(6, '0')}`;
-  await write(`leftImg8bit/${split}/${frame}_leftImg8bit.png`, await encodePng(image.data, width, height, 3));
+  const fileName = `leftImg8bit/${split}/${frame}_leftImg8bit.png`;
+  // 255 + 1 is 0 in a byte: the value of ADE20K's own files for a pixel without a class.
+  const stored = ade.map((value) => value + 1);
+  await write(fileName, await encodePng(image.data, width, height, 3));
   await write(`gtFine/${split}/${frame}_gtFine_labellevel3Ids.png`, await encodePng(label, width, height, 1));
+  await write(`gtFine/${split}/${frame}_gtFine_ade150Ids.png`, await encodePng(stored, width, height, 1));
+  return { id: index + 1, fileName, width, height, objects };
 }
 
 /**
- * Writes a synthetic data set in the Cityscapes layout with IDD level-3 labels and a README.txt that says so.
+ * Writes a synthetic data set in the Cityscapes layout with labels in IDD's level 3 and in ADE20K's classes, COCO boxes of
+ * each split and a README.txt that says so.
  * The folder appears whole or not at all; an earlier demo data set in it is replaced.
  * @throws DATASET where the folder holds anything else; INVALID_ARGUMENT, DISK_FULL, IO
  */
@@ -89,8 +99,14 @@ export async function writeDemoDataset(dir: string, options: DemoDatasetOptions 
   await requireOwn(dir);
   await replaceFolder(dir, async (write) => {
     await write('README.txt', readme(all.seed, all.width, all.height));
-    for (let index = 0; index < all.train + all.val; index++)
-      await writeScene(write, index < all.train ? 'train' : 'val', index, all);
+    for (const [split, from, to] of [
+      ['train', 0, all.train],
+      ['val', all.train, all.train + all.val],
+    ] as const) {
+      const images: AnnotatedImage[] = [];
+      for (let index = from; index < to; index++) images.push(await writeScene(write, split, index, all));
+      if (images.length > 0) await write(`annotations/instances_${split}.json`, cocoAnnotations(images));
+    }
   });
   return { root: dir, train: all.train, val: all.val };
 }

@@ -8,7 +8,7 @@ import { resolveDevice } from './device.js';
 
 /**
  * Names of segmentors' shapes: the released network, DINOv3's smaller backbones with a head of the same structure (none of those
- * heads is published), and a small network of 1.1 million parameters.
+ * heads is published), one of 2.7 million parameters as the shipped network has, and a small one of 1.1 million.
  */
 export const architectures = [
   'dinov3_vit7b16_ade20k_m2f',
@@ -17,6 +17,7 @@ export const architectures = [
   'dinov3_vitb16_m2f',
   'dinov3_vits16plus_m2f',
   'dinov3_vits16_m2f',
+  'street-small',
   'tiny',
 ] as const;
 

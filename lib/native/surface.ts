@@ -17,6 +17,7 @@ import type { InitEngine } from './surface-init.js';
 import type { NetworkOpsEngine } from './surface-network-ops.js';
 import type { OpsEngine } from './surface-ops.js';
 import type { SharesEngine } from './surface-shares.js';
+import type { TrainingEngine, TrainingHandle } from './surface-training.js';
 
 export type * from './surface-cache.js';
 export type * from './surface-detector.js';
@@ -26,6 +27,7 @@ export type * from './surface-init.js';
 export type * from './surface-network-ops.js';
 export type * from './surface-ops.js';
 export type * from './surface-shares.js';
+export type * from './surface-training.js';
 
 declare const kind: unique symbol;
 
@@ -243,7 +245,7 @@ export interface ScoreOptions {
 
 /** Everything that the engine exports. */
 export interface Engine
-  extends HeadEngine, HeadsEngine, CacheEngine, DetectorEngine, InitEngine, OpsEngine, NetworkOpsEngine, SharesEngine {
+  extends HeadEngine, HeadsEngine, CacheEngine, DetectorEngine, InitEngine, OpsEngine, NetworkOpsEngine, SharesEngine, TrainingEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
@@ -276,7 +278,8 @@ export interface Engine
       | HeadsHandle
       | ProbeHandle
       | CacheWriterHandle
-      | RecordStoreHandle,
+      | RecordStoreHandle
+      | TrainingHandle,
   ): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */

@@ -1,16 +1,25 @@
-import type { RgbImage } from '../data/decode.js';
-import type { RandomStream } from '../data/random.js';
+import type { RgbImage } from '../../data/decode.js';
+import type { RandomStream } from '../../data/random.js';
+import type { Thing } from './things.js';
+import type { Shape } from './view.js';
 
-/** How strongly a class is mottled (blotches of several pixels) and grained (single pixels), as shares of its colour. */
+/** How strongly a thing is mottled (blotches of several pixels) and grained (single pixels), as shares of its colour. */
 interface Texture {
   readonly mottle: number;
   readonly grain: number;
 }
 
-const textures: Readonly<Record<string, Texture>> = {
+const textures: Partial<Record<Thing, Texture>> = {
   sky: { mottle: 0.02, grain: 0.004 },
-  vegetation: { mottle: 0.3, grain: 0.13 },
+  tree: { mottle: 0.3, grain: 0.13 },
+  palm: { mottle: 0.25, grain: 0.12 },
+  bush: { mottle: 0.3, grain: 0.14 },
+  hill: { mottle: 0.08, grain: 0.02 },
+  verge: { mottle: 0.16, grain: 0.08 },
+  track: { mottle: 0.12, grain: 0.12 },
+  shoulder: { mottle: 0.14, grain: 0.09 },
   road: { mottle: 0.09, grain: 0.07 },
+  parking: { mottle: 0.09, grain: 0.07 },
   sidewalk: { mottle: 0.08, grain: 0.06 },
   building: { mottle: 0.09, grain: 0.04 },
   wall: { mottle: 0.12, grain: 0.06 },
@@ -41,21 +50,21 @@ function valueNoise(width: number, height: number, cell: number, stream: RandomS
 }
 
 /**
- * Gives a drawn picture the unevenness of a photograph, in place: mottling and grain by class, darker corners, sensor noise.
- * @param classNames name of each class index in `labels`
+ * Gives a drawn picture the unevenness of a photograph, in place: mottling and grain by thing, darker corners, sensor noise.
+ * @param topmost place in `shapes` of what is seen at each pixel
  */
 export function addTexture(
   image: RgbImage,
-  labels: Uint8Array,
-  classNames: readonly string[],
+  topmost: Uint16Array,
+  shapes: readonly Shape[],
   stream: RandomStream,
 ): void {
   const { data, width, height } = image;
   const coarse = valueNoise(width, height, 9, stream);
   const fine = valueNoise(width, height, 3, stream);
-  const byClass = classNames.map((name) => textures[name] ?? plain);
-  for (let i = 0; i < labels.length; i++) {
-    const { mottle, grain } = byClass[labels[i]!]!;
+  const byShape = shapes.map(({ thing }) => (thing === null ? plain : (textures[thing] ?? plain)));
+  for (let i = 0; i < topmost.length; i++) {
+    const { mottle, grain } = byShape[topmost[i]!]!;
     const x = (2 * (i % width)) / width - 1;
     const y = (2 * Math.floor(i / width)) / height - 1;
     const corners = 1 - 0.1 * (x * x + y * y);

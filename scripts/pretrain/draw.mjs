@@ -1,0 +1,26 @@
+// One process of many that draw scenes: `draw.mjs '{"seed", "width", "height"}'`. Hears `{first, count, file}`, answers with it.
+// Processes, since the threads of one share four threads for all encoding and rendering.
+import { rename, writeFile } from 'node:fs/promises';
+import { drawScene } from '../../dist/demo/scenes.js';
+
+const { seed, width, height } = JSON.parse(process.argv[2]);
+
+/** Images, ADE20K labels and IDD labels of scenes, one array after the other. */
+async function drawChunk(first, count) {
+  const pixels = width * height;
+  const bytes = new Uint8Array(5 * pixels * count);
+  for (let i = 0; i < count; i++) {
+    const { image, label, ade } = await drawScene({ seed, index: first + i, width, height });
+    bytes.set(image.data, 3 * pixels * i);
+    bytes.set(ade, pixels * (3 * count + i));
+    bytes.set(label, pixels * (4 * count + i));
+  }
+  return bytes;
+}
+
+process.on('message', async (chunk) => {
+  await writeFile(`${chunk.file}.part`, await drawChunk(chunk.first, chunk.count));
+  await rename(`${chunk.file}.part`, chunk.file);
+  process.send(chunk);
+});
+process.on('disconnect', () => process.exit());
