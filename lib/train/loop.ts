@@ -137,11 +137,12 @@ async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluatio
 
 /** Writes the epoch's line, the best head and the position, in the order that a crash between them forgives. */
 async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
-  const { config, trainer, folder, position } = run;
+  const { config, trainer, folder, events, position } = run;
   const { head } = trainer;
   const { epoch } = metrics;
   const best = betterEpoch(position.best, epoch, metrics.mIoU);
   await folder.appendMetrics(metrics);
+  await events.addEpoch(metrics);
   if (best?.epoch === epoch) await folder.saveBest(head, best);
   const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
   Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });

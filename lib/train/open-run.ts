@@ -19,6 +19,7 @@ import {
   type RunDescription,
   type RunPosition,
 } from './run-folder.js';
+import { RunEvents } from './run-events.js';
 import { headsOfRun } from './sweep-settings.js';
 import type { HeadTrainer } from './trainer.js';
 
@@ -29,6 +30,7 @@ export interface OpenRun extends Disposable {
   val: SegmentationDataset;
   trainer: HeadTrainer;
   folder: RunFolder;
+  events: RunEvents;
   position: RunPosition;
 }
 
@@ -92,6 +94,7 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
     ...datasets,
     trainer,
     folder,
+    events: new RunEvents(config.out, config, datasets.train.classSet.classes),
     position,
     [Symbol.dispose]: () => trainer[Symbol.dispose](),
   };

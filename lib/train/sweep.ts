@@ -8,6 +8,7 @@ import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js'
 import type { HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { stopped, type TrainHooks, type TrainResult } from './loop.js';
+import { RunEvents } from './run-events.js';
 import { epochMetrics, type RunFolder } from './run-folder.js';
 import { schedule } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
@@ -85,6 +86,8 @@ function startOf(rows: readonly SweepSettings[]): SweepPosition {
 }
 
 class Sweep {
+  readonly #events: RunEvents;
+
   constructor(
     private readonly config: TrainConfig,
     private readonly datasets: Datasets,
@@ -93,7 +96,9 @@ class Sweep {
     private readonly folder: RunFolder,
     private readonly position: SweepPosition,
     private readonly hooks: TrainHooks,
-  ) {}
+  ) {
+    this.#events = new RunEvents(config.out, config, datasets.train.classSet.classes);
+  }
 
   async train(): Promise<TrainResult> {
     const { position, folder, config } = this;
@@ -177,6 +182,7 @@ class Sweep {
         totalSteps,
       });
       await folder.appendMetrics({ head: row.head, ...metrics });
+      await this.#events.addEpoch(metrics, `${config.folds > 0 ? 'fold' : 'head'}-${row.head}`);
       row.best = betterEpoch(row.best, epoch, evaluation.mIoU);
       row.lastMIoU = evaluation.mIoU;
       if (outOfPatience(row.best, epoch, config.patience)) row.outcome = 'stopped';
