@@ -65,6 +65,10 @@ export class CachedTrainer implements HeadTrainer {
     }
   }
 
+  async valOutputs(index: number): ReturnType<HeadTrainer['valOutputs']> {
+    return { outputs: await this.cached.valOutputs(index), device: 'cpu' };
+  }
+
   async evaluate(options: {
     signal?: AbortSignal;
     onProgress?: (done: number, total: number) => void;

@@ -79,6 +79,7 @@ export async function train(
     await folder.log(line);
   };
   await log(describeStart(run));
+  const wasFinished = position.finished;
   while (!position.finished) {
     await trainEpoch(run, hooks);
     const evaluation = await evaluateEpoch(run, hooks);
@@ -90,10 +91,16 @@ export async function train(
     await log(describeEpoch(metrics, position.best));
     hooks.onEpoch?.(metrics);
   }
+  const { best } = position;
+  if (best && !wasFinished) {
+    const { events, val, trainer } = run;
+    const head = folder.file('best.safetensors');
+    await events.addExamples(val, { head, epoch: best.epoch }, (index) => trainer.valOutputs(index));
+  }
   const epochs = position.epoch - 1;
   const stoppedEarly = epochs < config.epochs;
   await log(`finished after ${epochs} epochs${stoppedEarly ? ' (no better mIoU for a while)' : ''}`);
-  return { out: config.out, best: position.best, epochs, stoppedEarly };
+  return { out: config.out, best, epochs, stoppedEarly };
 }
 
 /** Trains what is left of the epoch and saves the state. */

@@ -1,10 +1,15 @@
 /** A run's epochs as TensorBoard shows them: event files beside metrics.jsonl. */
 import { join } from 'node:path';
 import type { ClassInfo } from '../data/class-set.js';
+import type { SegmentationDataset } from '../data/dataset.js';
 import type { SummaryValue } from '../report/tensorboard/event.js';
 import { EventFile } from '../report/tensorboard/event-file.js';
 import type { TrainConfig } from './config.js';
+import { examplePng, examples } from './examples.js';
 import type { EpochMetrics } from './run-folder.js';
+import type { HeadTrainer } from './trainer.js';
+
+const exampleOptions = { most: 4, longSide: 512 };
 
 /** Curves of an epoch by tag; what could not be measured has no point. */
 export function epochScalars(metrics: EpochMetrics, classes: readonly ClassInfo[]): SummaryValue[] {
@@ -41,6 +46,25 @@ export class RunEvents {
   async addEpoch(metrics: EpochMetrics, part = ''): Promise<void> {
     const file = this.#files.get(part) ?? (await this.#begin(part, metrics.epoch));
     await file.add(metrics.epoch, epochScalars(metrics, this.classes));
+  }
+
+  /**
+   * Adds a few validation images: photo, label and prediction side by side.
+   *
+   * @param best a head's file and the epoch that it is of.
+   * @throws DinoSegError DISK_FULL, IO, and as {@link examples}
+   */
+  async addExamples(
+    dataset: SegmentationDataset,
+    best: { head: string; epoch: number },
+    outputsOf: HeadTrainer['valOutputs'],
+    part = '',
+  ): Promise<void> {
+    const file = this.#files.get(part) ?? (await this.#begin(part, this.config.epochs + 1));
+    for await (const example of examples(dataset, best.head, outputsOf, exampleOptions)) {
+      const picture = await examplePng(example, dataset.classSet);
+      await file.add(best.epoch, [{ tag: `example/${example.name}`, ...picture }]);
+    }
   }
 
   async #begin(part: string, epoch: number): Promise<EventFile> {

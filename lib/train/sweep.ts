@@ -104,12 +104,14 @@ class Sweep {
     const { position, folder, config } = this;
     const names = config.folds > 0 ? `${config.folds} folds` : `a sweep of ${position.rows.length} heads`;
     await this.#log(`${position.epoch === 1 ? 'start' : `resume at epoch ${position.epoch}`}: ${names}`);
+    const wasFinished = position.finished;
     while (!position.finished) {
       await this.#trainEpoch();
       await this.#finishEpoch(await this.#evaluate());
     }
     await atomicWriteFile(folder.file('sweep.json'), `${JSON.stringify(position.rows, null, 2)}\n`);
     const best = bestRow(position.rows);
+    if (best && !wasFinished && config.folds === 0) await this.#addExamples(best);
     const epochs = position.epoch - 1;
     await this.#log(`finished after ${epochs} epochs; best: ${best ? `head ${best.head}` : 'none'}`);
     return {
@@ -119,6 +121,16 @@ class Sweep {
       stoppedEarly: epochs < config.epochs,
       heads: position.rows,
     };
+  }
+
+  async #addExamples({ head: number, best }: SweepRow): Promise<void> {
+    const outputsOf = async (index: number) => ({
+      outputs: await this.outputs.valOutputs(index),
+      device: 'cpu',
+    });
+    const head = this.folder.file('best.safetensors');
+    const of = { head, epoch: best!.epoch };
+    await this.#events.addExamples(this.datasets.val, of, outputsOf, `head-${number}`);
   }
 
   async #log(line: string): Promise<void> {
