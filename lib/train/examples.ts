@@ -1,12 +1,12 @@
 /** A few validation images as a trained head sees them. */
 import type { SegmentationDataset } from '../data/dataset.js';
-import { encodePng, resizeImage, type RgbImage } from '../data/decode.js';
+import { encodePng, type RgbImage } from '../data/decode.js';
+import { previewOf, spread } from '../data/preview.js';
 import type { DecodedImages } from '../model/decoded-images.js';
 import { LinearProbe } from '../model/linear-probe.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
-import { Tensor } from '../model/tensor.js';
-import { engine } from '../native/engine.js';
+import type { Tensor } from '../model/tensor.js';
 import type { Scoring } from '../native/surface.js';
 import { colorize, sideBySide } from '../report/colorize.js';
 import type { HeadTrainer } from './trainer.js';
@@ -20,12 +20,6 @@ export interface Example {
   truth: Uint8Array;
   /** Class indices H×W, row by row. */
   prediction: Uint8Array;
-}
-
-/** Places of so many images, spread over a data set. */
-export function examplePlaces(length: number, most: number): number[] {
-  const count = Math.min(length, most);
-  return Array.from({ length: count }, (_, i) => Math.floor((i * length) / count));
 }
 
 /**
@@ -42,20 +36,21 @@ export async function* examples(
   options: { most: number; longSide: number },
 ): AsyncGenerator<Example, void, void> {
   const { classSet } = dataset;
-  for (const index of examplePlaces(dataset.length, options.most)) {
-    const { image, label, name } = await dataset.load(index);
-    const scale = Math.min(1, options.longSide / Math.max(image.width, image.height));
-    const side = (pixels: number) => Math.max(1, Math.round(scale * pixels));
-    const size = { width: side(image.width), height: side(image.height) };
+  for (const index of spread(dataset.length, options.most)) {
+    const sample = await dataset.load(index);
+    const { image, label: truth } = await previewOf(sample, {
+      width: options.longSide,
+      height: options.longSide,
+    });
+    const { width, height } = image;
     const { outputs, device } = await outputsOf(index);
     using own = outputs;
     using opened = await openHead(head, { device });
-    const labels = Tensor.wrap(await engine().prepareLabels([label], { ...size, device: 'cpu' }));
     yield {
-      name,
-      image: await resizeImage(image, size),
-      truth: (await labels.take()) as Uint8Array,
-      prediction: await predicted(opened, own, { ...size, scoring: scoringOf(opened, classSet) }),
+      name: sample.name,
+      image,
+      truth,
+      prediction: await predicted(opened, own, { width, height, scoring: scoringOf(opened, classSet) }),
     };
   }
 }

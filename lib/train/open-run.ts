@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
+import type { LayoutOptions } from '../data/layout.js';
 import { DinoSegError } from '../errors.js';
 import { resolveDevice } from '../model/device.js';
 import { engine } from '../native/engine.js';
@@ -103,10 +104,15 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
 export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   const classSet = await loadClassSet(config.classes);
-  const kind = config.labelKind === null ? {} : { labelKind: config.labelKind };
+  const { labelKind, layout, valShare } = config;
+  const options: LayoutOptions = {
+    labelKind: labelKind ?? undefined,
+    layout: layout ?? undefined,
+    valShare: valShare ?? undefined,
+  };
   return {
-    train: await SegmentationDataset.open(config.data, 'train', classSet, kind),
-    val: await SegmentationDataset.open(config.data, 'val', classSet, kind),
+    train: await SegmentationDataset.open(config.data, 'train', classSet, options),
+    val: await SegmentationDataset.open(config.data, 'val', classSet, options),
   };
 }
 

@@ -9,7 +9,6 @@ import { openHead } from '../../lib/model/open-head.js';
 import { scoringOf } from '../../lib/model/scoring.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import type { TrainConfig } from '../../lib/train/config.js';
-import { examplePlaces } from '../../lib/train/examples.js';
 import { train } from '../../lib/train/loop.js';
 import { readEvents, type ReadEvent } from '../helpers/event-file.js';
 import { tinySettings } from '../helpers/tiny-run.js';
@@ -75,9 +74,3 @@ for (const [title, given] of Object.entries(cases))
       t.ok(rounded ? same > 0.97 : same === 1, `${same} of the pixels are the same`);
     }
   });
-
-t.test('examples are spread over the data set', async (t) => {
-  t.same(examplePlaces(100, 4), [0, 25, 50, 75]);
-  t.same(examplePlaces(3, 4), [0, 1, 2]);
-  t.same(examplePlaces(0, 4), []);
-});
