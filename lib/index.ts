@@ -104,7 +104,9 @@ export {
   type DataCheck,
   type DataFault,
   type FaultKind,
+  type SkippedSplit,
   type SplitCheck,
+  type ValueCount,
 } from './data/check.js';
 export { contactSheet } from './report/contact-sheet.js';
 export {

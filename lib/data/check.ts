@@ -26,6 +26,22 @@ export const faultKinds = [
  */
 export type FaultKind = (typeof faultKinds)[number];
 
+/** A value of label images. */
+export interface ValueCount {
+  /** As the file stores it. */
+  readonly value: number;
+  /** That hold it. */
+  readonly pixels: number;
+}
+
+/** A split that was not read. */
+export interface SkippedSplit {
+  /** Its name. */
+  readonly split: string;
+  /** What was missing. */
+  readonly message: string;
+}
+
 /** Something that is wrong. */
 export interface DataFault {
   /** What. */
@@ -37,7 +53,7 @@ export interface DataFault {
   /** For people: what was expected, what was found. */
   readonly message: string;
   /** Of unknown values: each with its number of pixels, the smallest first. */
-  readonly values?: readonly { readonly value: number; readonly pixels: number }[];
+  readonly values?: readonly ValueCount[];
 }
 
 /** How much of a split is of a class. */
@@ -78,9 +94,10 @@ export interface DataCheck {
   readonly classes: string;
   /** The kind of label files, of the first split with pairs; null where there is none. */
   readonly labelKind: LabelKind | null;
+  /** Those that were read, in the order of their names. */
   readonly splits: readonly SplitCheck[];
-  /** Splits that no training takes and that have no labels, as tests are published, with what was missing. */
-  readonly skipped: readonly { readonly split: string; readonly message: string }[];
+  /** Splits that no training takes and that have no labels, as tests are published. */
+  readonly skipped: readonly SkippedSplit[];
   /** By split, kind and path; none: a training can begin. */
   readonly faults: readonly DataFault[];
 }
@@ -240,7 +257,7 @@ export async function checkData(
   const { signal, onProgress } = options;
   const source = await openLayout(root, classSet, options);
   const faults: DataFault[] = [];
-  const skipped: { split: string; message: string }[] = [];
+  const skipped: SkippedSplit[] = [];
   const layouts = new Map<string, Layout>();
   const names = splitsOf(source, options);
   for (const split of names.length > 0 ? names : ['train']) {
