@@ -5,6 +5,7 @@ import { DecodedImages } from '../model/decoded-images.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { RecordPart, TensorHandle } from '../native/surface.js';
+import type { IndexEntry } from './index-file.js';
 
 /** Parts begin at multiples of this (cpp/cache/record_layout.h). */
 const alignment = 64;
@@ -45,12 +46,11 @@ function asFloats(bytes: Buffer, dtype: RecordPart['dtype']): Float32Array {
  * What the network gave for the image of a record, a batch of one: queries and masks, or features.
  *
  * @param path the file of records.
- * @param offset where the record begins in it.
  * @throws DinoSegError FILE_NOT_FOUND, IO
  */
 export async function readRecord(
   path: string,
-  offset: number,
+  { offset }: Pick<IndexEntry, 'offset'>,
   layout: readonly RecordPart[],
 ): Promise<DecodedImages | Tensor> {
   const read = async (name: string): Promise<TensorHandle | null> => {

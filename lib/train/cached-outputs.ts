@@ -118,9 +118,9 @@ export class CachedOutputs implements Disposable {
   }
 
   /** What the network gave for a validation image: a batch of one, on the CPU. @throws DinoSegError FILE_NOT_FOUND, IO */
-  async valOutputs(index: number): Promise<DecodedImages | Tensor> {
-    const { file, offset } = this.entries[this.valRecords[index]!]!;
-    return readRecord(this.folder.recordFile(file), offset, this.layout);
+  async validationOutputs(index: number): Promise<DecodedImages | Tensor> {
+    const entry = this.entries[this.valRecords[index]!]!;
+    return readRecord(this.folder.recordFile(entry.file), entry, this.layout);
   }
 
   /** The records of an epoch in order: images and flips as live training has them. */

@@ -65,8 +65,8 @@ export class CachedTrainer implements HeadTrainer {
     }
   }
 
-  async valOutputs(index: number): ReturnType<HeadTrainer['valOutputs']> {
-    return { outputs: await this.cached.valOutputs(index), device: 'cpu' };
+  outputsOf(index: number): ReturnType<HeadTrainer['outputsOf']> {
+    return this.cached.validationOutputs(index);
   }
 
   async evaluate(options: {

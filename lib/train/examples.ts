@@ -25,14 +25,14 @@ export interface Example {
 /**
  * Images of a data set with what a head file makes of them.
  *
- * @param outputsOf what the network gives for the image at a place, on the device that it names.
+ * @param outputsOf what the network gives for the image at a place.
  * @param longSide pixels of an example; images are not made larger.
  * @throws DinoSegError of reading images, labels, heads and outputs.
  */
 export async function* examples(
   dataset: SegmentationDataset,
   head: string,
-  outputsOf: HeadTrainer['valOutputs'],
+  outputsOf: HeadTrainer['outputsOf'],
   options: { most: number; longSide: number },
 ): AsyncGenerator<Example, void, void> {
   const { classSet } = dataset;
@@ -43,14 +43,14 @@ export async function* examples(
       height: options.longSide,
     });
     const { width, height } = image;
-    const { outputs, device } = await outputsOf(index);
-    using own = outputs;
+    using outputs = await outputsOf(index);
+    const { device } = 'masks' in outputs ? outputs.masks : outputs;
     using opened = await openHead(head, { device });
     yield {
       name: sample.name,
       image,
       truth,
-      prediction: await predicted(opened, own, { width, height, scoring: scoringOf(opened, classSet) }),
+      prediction: await predicted(opened, outputs, { width, height, scoring: scoringOf(opened, classSet) }),
     };
   }
 }

@@ -69,10 +69,10 @@ export class LiveTrainer implements HeadTrainer {
     }
   }
 
-  async valOutputs(index: number): ReturnType<HeadTrainer['valOutputs']> {
+  async outputsOf(index: number): ReturnType<HeadTrainer['outputsOf']> {
     const { model, valSet, config } = this;
     using batch = await evaluationBatch(valSet, [index], { ...config, device: model.device });
-    return { outputs: await model.decode(batch.images), device: model.device };
+    return model.decode(batch.images);
   }
 
   async evaluate(options: {

@@ -95,7 +95,8 @@ export async function train(
   if (best && !wasFinished) {
     const { events, val, trainer } = run;
     const head = folder.file('best.safetensors');
-    await events.addExamples(val, { head, epoch: best.epoch }, (index) => trainer.valOutputs(index));
+    const outputsOf = (index: number) => trainer.outputsOf(index);
+    await events.addExamples(val, { head, epoch: best.epoch }, outputsOf, log);
   }
   const epochs = position.epoch - 1;
   const stoppedEarly = epochs < config.epochs;

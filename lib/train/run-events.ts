@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { ClassInfo } from '../data/class-set.js';
 import type { SegmentationDataset } from '../data/dataset.js';
+import { DinoSegError } from '../errors.js';
 import type { SummaryValue } from '../report/tensorboard/event.js';
 import { EventFile } from '../report/tensorboard/event-file.js';
 import type { TrainConfig } from './config.js';
@@ -49,21 +50,27 @@ export class RunEvents {
   }
 
   /**
-   * Adds a few validation images: photo, label and prediction side by side.
+   * Adds a few validation images: photo, label and prediction side by side. The run is done and saved by then: where they
+   * cannot be made, `log` hears why.
    *
    * @param best a head's file and the epoch that it is of.
-   * @throws DinoSegError DISK_FULL, IO, and as {@link examples}
    */
   async addExamples(
     dataset: SegmentationDataset,
     best: { head: string; epoch: number },
-    outputsOf: HeadTrainer['valOutputs'],
+    outputsOf: HeadTrainer['outputsOf'],
+    log: (line: string) => Promise<void>,
     part = '',
   ): Promise<void> {
-    const file = this.#files.get(part) ?? (await this.#begin(part, this.config.epochs + 1));
-    for await (const example of examples(dataset, best.head, outputsOf, exampleOptions)) {
-      const picture = await examplePng(example, dataset.classSet);
-      await file.add(best.epoch, [{ tag: `example/${example.name}`, ...picture }]);
+    try {
+      const file = this.#files.get(part) ?? (await this.#begin(part, this.config.epochs + 1));
+      for await (const example of examples(dataset, best.head, outputsOf, exampleOptions)) {
+        const picture = await examplePng(example, dataset.classSet);
+        await file.add(best.epoch, [{ tag: `example/${example.name}`, ...picture }]);
+      }
+    } catch (error) {
+      if (!(error instanceof DinoSegError)) throw error;
+      await log(`no examples for TensorBoard: ${error.code}: ${error.message}`);
     }
   }
 

@@ -124,13 +124,11 @@ class Sweep {
   }
 
   async #addExamples({ head: number, best }: SweepRow): Promise<void> {
-    const outputsOf = async (index: number) => ({
-      outputs: await this.outputs.valOutputs(index),
-      device: 'cpu',
-    });
+    const outputsOf = (index: number) => this.outputs.validationOutputs(index);
+    const log = (line: string) => this.#log(line);
     const head = this.folder.file('best.safetensors');
     const of = { head, epoch: best!.epoch };
-    await this.#events.addExamples(this.datasets.val, of, outputsOf, `head-${number}`);
+    await this.#events.addExamples(this.datasets.val, of, outputsOf, log, `head-${number}`);
   }
 
   async #log(line: string): Promise<void> {

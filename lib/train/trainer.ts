@@ -29,8 +29,8 @@ export interface HeadTrainer extends Disposable {
   readonly outputs: number;
   /** The epoch's batches from `firstBatch` (from 0) on. */
   train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void>;
-  /** What the network gives for a validation image, on the device that it names: a batch of one, queries and masks or features. */
-  valOutputs(index: number): Promise<{ outputs: DecodedImages | Tensor; device: string }>;
+  /** What the network gives for a validation image, by its index, with a batch of one: for pictures of what a head makes of it. */
+  outputsOf(index: number): Promise<DecodedImages | Tensor>;
   /** On the validation images. @throws the signal's reason */
   evaluate(
     options: Pick<TrainHooks, 'signal'> & { onProgress?: (done: number, total: number) => void },

@@ -18,7 +18,7 @@ t.test('bfloat16 becomes float32, and bytes of masks the logits of their shares'
   for (const [i, bits] of [0x3fc0, 0xc040, 0x0000].entries()) record.writeUInt16LE(bits, 2 * i);
   record.set([0, 51, 255], 64);
   await writeFile(path, Buffer.concat([Buffer.alloc(7), record]));
-  using decoded = (await readRecord(path, 7, layout)) as DecodedImages;
+  using decoded = (await readRecord(path, { offset: 7 }, layout)) as DecodedImages;
   t.same([...(await decoded.queries.floats())], [1.5, -3, 0]);
   t.same(
     [decoded.queries.shape, decoded.masks.shape],
@@ -34,9 +34,9 @@ t.test('bfloat16 becomes float32, and bytes of masks the logits of their shares'
 t.test('a file that ends early, and one that is absent, are errors', async (t) => {
   const path = join(t.testdir(), 'records');
   await writeFile(path, Buffer.alloc(66));
-  await t.rejects(readRecord(path, 0, layout), {
+  await t.rejects(readRecord(path, { offset: 0 }, layout), {
     code: 'IO',
     message: /records could not be read.*1 bytes early/,
   });
-  await t.rejects(readRecord(`${path}2`, 0, layout), { code: 'FILE_NOT_FOUND' });
+  await t.rejects(readRecord(`${path}2`, { offset: 0 }, layout), { code: 'FILE_NOT_FOUND' });
 });

@@ -1,4 +1,5 @@
 /** Examples of validation images, of live training and of caches of any kind. */
+import { rmSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -74,3 +75,15 @@ for (const [title, given] of Object.entries(cases))
       t.ok(rounded ? same > 0.97 : same === 1, `${same} of the pixels are the same`);
     }
   });
+
+t.test('where examples cannot be made, the run ends well and its log says why', async (t) => {
+  const out = join(root, 'without');
+  const lines: string[] = [];
+  // The best head is there when the last epoch ends, and gone when it is to be looked at.
+  const onEpoch = ({ epoch }: { epoch: number }) => epoch === 2 && rmSync(join(out, 'best.safetensors'));
+  const onLog = (line: string) => void lines.push(line);
+  const { epochs } = await train({ ...settings, mode: 'cached', out }, { onEpoch, onLog });
+  t.equal(epochs, 2);
+  t.match(lines.join('\n'), /no examples for TensorBoard: FILE_NOT_FOUND: .*best\.safetensors/);
+  t.same(await imagesOf(out), []);
+});
