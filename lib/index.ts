@@ -96,7 +96,19 @@ export {
   type LabelMapping,
 } from './data/class-set.js';
 export { SegmentationDataset, type MappedLabel, type Sample } from './data/dataset.js';
-export type { LayoutOptions, Pair, Unpaired } from './data/layout.js';
+export { layoutNames, type LayoutName, type LayoutOptions, type Pair, type Unpaired } from './data/layout.js';
+export {
+  checkData,
+  faultKinds,
+  type ClassCount,
+  type DataCheck,
+  type DataFault,
+  type FaultKind,
+  type SkippedSplit,
+  type SplitCheck,
+  type ValueCount,
+} from './data/check.js';
+export { contactSheet } from './report/contact-sheet.js';
 export {
   decodeImage,
   decodeLabel,

@@ -5,7 +5,7 @@ import { ProgressBar } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command, note, print, printJson, printResult } from './command.js';
 import { UsageError } from './parse.js';
-import { cacheFlags, jsonFlag, labelKindFlag, placementFlags } from './shared-flags.js';
+import { cacheFlags, dataFlags, jsonFlag, placementFlags } from './shared-flags.js';
 import { formatBytes, table } from './text.js';
 import { barUpdate } from './train.js';
 
@@ -22,10 +22,10 @@ export default command({
   },
   flags: {
     model: { type: 'text', value: 'FILE', help: 'make: the network' },
-    data: { type: 'text', value: 'DIR', help: 'make: folder with leftImg8bit and gtFine' },
+    data: { type: 'text', value: 'DIR', help: 'make: labelled images, or a list of pairs' },
     out: { type: 'text', value: 'RUN', help: 'make: the run folder beside which the cache goes' },
     classes: { type: 'text', value: 'C', help: 'make: class set (default idd26)' },
-    ...labelKindFlag,
+    ...dataFlags,
     ...cacheFlags,
     'image-size': { type: 'integer', least: 1, value: 'N', help: 'make: width and height (default 512)' },
     'head-kind': {

@@ -1,6 +1,7 @@
 /** Flags that several commands have. */
 import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
+import { layoutNames } from '../data/layout.js';
 import { networkPrecisions } from '../model/network-precision.js';
 import type { Flags } from './parse.js';
 
@@ -34,11 +35,24 @@ export const classesFlag = {
   },
 } as const satisfies Flags;
 
-export const labelKindFlag = {
+/** How a folder of data is read. */
+export const dataFlags = {
   'label-kind': {
     type: 'text',
     choices: labelKinds,
-    help: 'which label files to take (default: the first kind of the class set that occurs)',
+    help: 'which label files to take, or what their values mean (default: the first kind of the class set that occurs)',
+  },
+  layout: {
+    type: 'text',
+    choices: layoutNames,
+    help: 'how the data are laid out (default: what fits; docs/data.md)',
+  },
+  'val-share': {
+    type: 'number',
+    least: 0,
+    most: 1,
+    value: 'X',
+    help: 'share of the images for validation, by their names, where there is no split val, e.g. 0.1',
   },
 } as const satisfies Flags;
 

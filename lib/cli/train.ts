@@ -3,22 +3,26 @@ import { train, type TrainProgress } from '../train/loop.js';
 import { ProgressBar, type ProgressUpdate } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command, note, print, printResult } from './command.js';
-import { cacheFlags, labelKindFlag, placementFlags, jsonFlag } from './shared-flags.js';
+import { cacheFlags, dataFlags, placementFlags, jsonFlag } from './shared-flags.js';
 import { sweepText } from './text.js';
 
 export default command({
   name: 'train',
-  summary: 'Trains class_embed on a folder in the Cityscapes layout, the rest of the network frozen.',
+  summary: 'Trains class_embed on labelled images, the rest of the network frozen.',
   flags: {
     model: { type: 'text', value: 'FILE', help: 'the network, a TorchScript file written by convert' },
-    data: { type: 'text', value: 'DIR', help: 'folder with leftImg8bit/{train,val} and gtFine/{train,val}' },
+    data: {
+      type: 'text',
+      value: 'DIR',
+      help: 'labelled images with splits train and val (docs/data.md), or a list of pairs',
+    },
     out: { type: 'text', value: 'RUN', required: true, help: 'run folder to make, or to go on with' },
     classes: {
       type: 'text',
       value: 'C',
       help: 'class set: idd26 (default), idd26-reference, cityscapes19, ade150, FILE.json',
     },
-    ...labelKindFlag,
+    ...dataFlags,
     epochs: { type: 'integer', least: 1, value: 'N', help: 'default 20' },
     lr: {
       type: 'number',

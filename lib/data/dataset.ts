@@ -3,8 +3,8 @@ import { DinoSegError } from '../errors.js';
 import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
 import { decodeImage, decodeLabel } from './decode.js';
 import type { LabelImage, RgbImage } from './decode.js';
-import { findPairs } from './layout.js';
-import type { LayoutOptions, Pair, Unpaired } from './layout.js';
+import type { Layout, LayoutOptions, Pair, Unpaired } from './layout.js';
+import { findSplit, openLayout } from './layouts/open-layout.js';
 
 /** The class of every pixel of a labelled image. */
 export interface MappedLabel {
@@ -22,7 +22,7 @@ export interface Sample {
   readonly image: RgbImage;
   /** Its label, raw values mapped to the class set. */
   readonly label: MappedLabel;
-  /** `<sequence>/<frame>` */
+  /** {@link Pair.name} */
   readonly name: string;
   /** The image file. */
   readonly path: string;
@@ -84,7 +84,7 @@ export function mapLabel(
   return { data, width, height };
 }
 
-/** A split of a folder in the Cityscapes layout, seen through a class set. */
+/** A split of labelled images, seen through a class set. */
 export class SegmentationDataset {
   private constructor(
     /** The classes that labels are mapped to. */
@@ -101,9 +101,9 @@ export class SegmentationDataset {
   /**
    * Lists the files; none is decoded yet.
    *
-   * @param root the folder that holds `leftImg8bit/` and `gtFine/`.
-   * @param split `train`, `val`, or another folder below those two.
-   * @throws DinoSegError DATASET where the folder is laid out differently or holds no pairs.
+   * @param root the data's folder, in any of the layouts of docs/data.md, or a list of pairs.
+   * @param split `train`, `val`, or another one that is there; `all` where there are no splits.
+   * @throws DinoSegError DATASET where the folder is laid out differently or holds no pairs; FILE_NOT_FOUND, IO
    */
   static async open(
     root: string,
@@ -111,7 +111,12 @@ export class SegmentationDataset {
     classSet: ClassSet,
     options: LayoutOptions = {},
   ): Promise<SegmentationDataset> {
-    const { pairs, unpaired, labelKind } = await findPairs(root, split, classSet, options);
+    const source = await openLayout(root, classSet, options);
+    return SegmentationDataset.of(await findSplit(source, split, options, root), classSet);
+  }
+
+  /** The pairs of a layout. @internal */
+  static of({ pairs, unpaired, labelKind }: Layout, classSet: ClassSet): SegmentationDataset {
     const mapping = classSet.mappings.find(({ kind }) => kind === labelKind);
     if (!mapping) throw new DinoSegError('INTERNAL', `${classSet.name} has no mapping for ${labelKind}`);
     return new SegmentationDataset(classSet, pairs, unpaired, labelKind, mapping);

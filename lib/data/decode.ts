@@ -241,6 +241,18 @@ export async function encodePng(
     .toBuffer();
 }
 
+/** An image at another size, for looking at. */
+export async function resizeImage(
+  { data, width, height }: RgbImage,
+  to: { width: number; height: number },
+): Promise<RgbImage> {
+  const resized = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(to.width, to.height, { fit: 'fill' })
+    .raw()
+    .toBuffer();
+  return { data: bytesOf(resized), ...to };
+}
+
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
   return await decodeImage(Buffer.from(svg));

@@ -8,7 +8,7 @@ import type { ClassSet, LabelKind } from './class-set.js';
 
 /** An image with its label image. */
 export interface Pair {
-  /** `<sequence>/<frame>`: unique within a split. */
+  /** `<sequence>/<frame>`, or the image's path below its folder without extension: unique within a split. */
   readonly name: string;
   /** Path of the image file. */
   readonly image: string;
@@ -28,27 +28,44 @@ export interface Layout {
   /** Sorted by name, byte by byte: the same order on every machine. */
   readonly pairs: readonly Pair[];
   readonly unpaired: Unpaired;
+  /** Paths of all images without a label, and of labels of that kind without an image, sorted. */
+  readonly alone: { readonly images: readonly string[]; readonly labels: readonly string[] };
   readonly labelKind: LabelKind;
 }
+
+/** The layouts that are read (docs/data.md). */
+export const layoutNames = ['cityscapes', 'folders', 'ade20k', 'list'] as const;
+/** One of {@link layoutNames}. */
+export type LayoutName = (typeof layoutNames)[number];
 
 /** Which label files to take. */
 export interface LayoutOptions {
   /** Takes this kind of label file; default: the first of the class set's kinds that has a pair. */
   labelKind?: LabelKind | undefined;
+  /** How the folder is laid out; default: the only layout that fits. */
+  layout?: LayoutName | undefined;
+  /**
+   * Share (0…1) of the images that is taken for the split `val`, where the data have no such split: the same images on every
+   * machine and whatever else is added, since an image's name decides. Default: none.
+   */
+  valShare?: number | undefined;
 }
 
 const imagePattern = /^(.+)_leftImg8bit\.(?:png|jpg|jpeg)$/i;
 const shownNames = 5;
 
-function compare(a: string, b: string): number {
+/** The order of names, byte by byte. */
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function refuse(message: string): never {
+/** @throws DATASET */
+export function refuse(message: string): never {
   throw new DinoSegError('DATASET', message);
 }
 
-async function isFolder(path: string): Promise<boolean> {
+/** Whether a folder is there. */
+export async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch {
@@ -71,6 +88,11 @@ async function listSequences(folder: string): Promise<{ files: string[]; stray: 
     throw readError(folder, cause);
   }
   return { files: files.sort(compare), stray };
+}
+
+/** How many, and the first of them. */
+export function unpairedOf(alone: readonly string[]): Unpaired {
+  return { count: alone.length, first: alone.slice(0, shownNames) };
 }
 
 async function requireFolder(path: string, root: string): Promise<void> {
@@ -124,7 +146,8 @@ function countKinds(files: readonly string[]): string {
   return counts.map(([kind, count]) => `${count} ending in _gtFine_${kind}.png`).join(', ');
 }
 
-function kindsToTry(classSet: ClassSet, wanted: LabelKind | undefined): LabelKind[] {
+/** The kinds of label file that a class set knows, or the one that is asked for. @throws DATASET */
+export function kindsToTry(classSet: ClassSet, wanted: LabelKind | undefined): LabelKind[] {
   const suited = classSet.mappings.map(({ kind }) => kind);
   if (wanted === undefined) return suited;
   if (suited.includes(wanted)) return [wanted];
@@ -159,7 +182,13 @@ export async function findPairs(
     const names = [...frames.keys()].sort(compare);
     const paired = names.filter((frame) => labelSet.has(labelOf(frame)));
     if (paired.length === 0) continue;
-    const alone = names.filter((frame) => !labelSet.has(labelOf(frame)));
+    const alone = names
+      .filter((frame) => !labelSet.has(labelOf(frame)))
+      .map((name) => join(imageFolder, frames.get(name)!));
+    const ending = labelOf('');
+    const aloneLabels = labels.files
+      .filter((file) => file.endsWith(ending) && !frames.has(file.slice(0, -ending.length)))
+      .map((file) => join(labelFolder, file));
     return {
       labelKind,
       pairs: paired.map((name) => ({
@@ -167,10 +196,8 @@ export async function findPairs(
         image: join(imageFolder, frames.get(name)!),
         label: join(labelFolder, labelOf(name)),
       })),
-      unpaired: {
-        count: alone.length,
-        first: alone.slice(0, shownNames).map((name) => join(imageFolder, frames.get(name)!)),
-      },
+      unpaired: unpairedOf(alone),
+      alone: { images: alone, labels: aloneLabels },
     };
   }
   const wanted = kinds.map((kind) => `_gtFine_${kind}.png`).join(' or ');

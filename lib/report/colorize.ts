@@ -27,19 +27,18 @@ export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
   return rgb;
 }
 
-/** Puts two RGB images of H×W next to each other: H×2W. @throws SHAPE where a size does not fit */
-export function sideBySide(left: Uint8Array, right: Uint8Array, width: number, height: number): Uint8Array {
+/** Puts N RGB images of H×W next to each other: H×NW. @throws SHAPE where a size does not fit */
+export function sideBySide(images: readonly Uint8Array[], width: number, height: number): Uint8Array {
   const row = width * 3;
-  for (const [side, data] of Object.entries({ left, right }))
+  for (const [i, data] of images.entries())
     if (data.length !== row * height)
       throw new DinoSegError(
         'SHAPE',
-        `The ${side} image should have ${height}×${width}×3 values, not ${data.length}.`,
+        `Image ${i + 1} of ${images.length} should have ${height}×${width}×3 values, not ${data.length}.`,
       );
-  const both = new Uint8Array(row * 2 * height);
-  for (let y = 0; y < height; y++) {
-    both.set(left.subarray(y * row, (y + 1) * row), 2 * y * row);
-    both.set(right.subarray(y * row, (y + 1) * row), (2 * y + 1) * row);
-  }
-  return both;
+  const all = new Uint8Array(row * images.length * height);
+  for (let y = 0; y < height; y++)
+    for (const [i, data] of images.entries())
+      all.set(data.subarray(y * row, (y + 1) * row), (y * images.length + i) * row);
+  return all;
 }

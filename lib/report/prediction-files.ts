@@ -48,7 +48,7 @@ export async function writePrediction(dir: string, name: string, prediction: Pre
   const { original, map, width, height, classSet } = prediction;
   const raw = encodeNpy(map, height, width);
   const colored = colorize(map, classSet);
-  const comparison = sideBySide(original, colored, width, height);
+  const comparison = sideBySide([original, colored], width, height);
   const folder = join(dir, `${name}_segmentation`);
   await replaceFolder(folder, async (write) => {
     await write('original.png', await encodePng(original, width, height, 3));

@@ -63,15 +63,19 @@ export async function* evaluationBatches(
   signal?: AbortSignal,
 ): AsyncGenerator<Batch, void, void> {
   const batches = groupsOf([...dataset.pairs.keys()], batchSize);
-  const load = (indices: number[]) =>
-    loadBatch(
-      dataset,
-      indices,
-      indices.map(() => noAugmentation),
-      place,
-    );
+  const load = (indices: number[]) => evaluationBatch(dataset, indices, place);
   const options = ahead({ prefetch: Math.ceil(place.prefetch / batchSize) });
   yield* prefetch(batches, load, { ...options, signal });
+}
+
+/** Images of a data set, unchanged. */
+export function evaluationBatch(
+  dataset: SegmentationDataset,
+  indices: number[],
+  place: Pick<Place, 'imageSize' | 'device'>,
+): Promise<Batch> {
+  const changes = indices.map(() => noAugmentation);
+  return loadBatch(dataset, indices, changes, place);
 }
 
 function ahead(place: Pick<Place, 'prefetch'>): { ahead: number; concurrency: number } {
@@ -82,7 +86,7 @@ async function loadBatch(
   dataset: SegmentationDataset,
   indices: number[],
   augmentations: Augmentation[],
-  place: Place,
+  place: Pick<Place, 'imageSize' | 'device'>,
 ): Promise<Batch> {
   const samples = await Promise.all(indices.map((index) => dataset.load(index)));
   const options = { width: place.imageSize, height: place.imageSize, device: place.device, augmentations };

@@ -4,10 +4,13 @@ import { CacheFolder } from '../cache/cache-folder.js';
 import { fillCache, wantedRecords, type FillResult } from '../cache/fill-cache.js';
 import { recordId, type IndexEntry } from '../cache/index-file.js';
 import { cacheId, cacheKey, type CacheContent, type CacheKey } from '../cache/key.js';
+import { readRecord } from '../cache/read-record.js';
 import { chooseView, viewCount, viewSettings } from '../cache/views.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { shuffle } from '../data/random.js';
+import type { DecodedImages } from '../model/decoded-images.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
+import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
@@ -46,6 +49,7 @@ export class CachedOutputs implements Disposable {
   private constructor(
     private readonly config: TrainConfig,
     private readonly datasets: Datasets,
+    private readonly folder: CacheFolder,
     readonly key: CacheKey,
     readonly layout: readonly RecordPart[],
     readonly store: RecordStoreHandle,
@@ -71,7 +75,7 @@ export class CachedOutputs implements Disposable {
     const store = folder.store(entries, config.device);
     try {
       await runJob({ signal: hooks.signal }, (job) => engine().loadRecords(store, undefined, job));
-      return new CachedOutputs(config, datasets, key, folder.layout!, store, entries, filled);
+      return new CachedOutputs(config, datasets, folder, key, folder.layout!, store, entries, filled);
     } catch (error) {
       engine().dispose(store);
       throw error;
@@ -111,6 +115,12 @@ export class CachedOutputs implements Disposable {
   get valRecords(): Int32Array {
     const first = this.trainCount * this.viewCount;
     return Int32Array.from({ length: this.datasets.val.length }, (_, i) => first + i);
+  }
+
+  /** What the network gave for a validation image: a batch of one, on the CPU. @throws DinoSegError FILE_NOT_FOUND, IO */
+  async validationOutputs(index: number): Promise<DecodedImages | Tensor> {
+    const entry = this.entries[this.valRecords[index]!]!;
+    return readRecord(this.folder.recordFile(entry.file), entry, this.layout);
   }
 
   /** The records of an epoch in order: images and flips as live training has them. */

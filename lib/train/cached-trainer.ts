@@ -65,6 +65,10 @@ export class CachedTrainer implements HeadTrainer {
     }
   }
 
+  outputsOf(index: number): ReturnType<HeadTrainer['outputsOf']> {
+    return this.cached.validationOutputs(index);
+  }
+
   async evaluate(options: {
     signal?: AbortSignal;
     onProgress?: (done: number, total: number) => void;

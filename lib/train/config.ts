@@ -1,6 +1,7 @@
 /** Everything that shapes a training run, with the recipe's defaults (docs/recipe.md). */
 import { cacheDtypes, type CacheDtype } from '../cache/key.js';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
+import { layoutNames, type LayoutName } from '../data/layout.js';
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
 import { checkImageSize } from '../model/image-size.js';
@@ -23,7 +24,7 @@ export type HeadKind = (typeof headKinds)[number];
 export interface TrainConfig {
   /** The network: a TorchScript file written by `convert`. */
   model: string;
-  /** Folder in the Cityscapes layout with the splits `train` and `val`. */
+  /** Folder with the splits `train` and `val` in any of the layouts of docs/data.md, or a list of pairs. */
   data: string;
   /** Run folder. */
   out: string;
@@ -31,6 +32,10 @@ export interface TrainConfig {
   classes: string;
   /** Kind of label files; null takes the class set's first that occurs. */
   labelKind: LabelKind | null;
+  /** How `data` is laid out; null: the only layout that fits. */
+  layout: LayoutName | null;
+  /** Share of the images that is taken for validation, by their names, where the data have no split `val`; null: none. */
+  valShare: number | null;
   /**
    * `cached`: every image goes through the network once, heads are trained on what it gave; `live`: every image goes
    * through it in every epoch, jittered anew.
@@ -119,6 +124,8 @@ export interface TrainConfig {
 export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>> = {
   classes: 'idd26',
   labelKind: null,
+  layout: null,
+  valShare: null,
   mode: 'cached',
   cache: null,
   passSize: null,
@@ -189,6 +196,11 @@ const rules: Record<keyof TrainConfig, Rule> = {
   out: text,
   classes: text,
   labelKind: oneOf(null, ...labelKinds),
+  layout: oneOf(null, ...layoutNames),
+  valShare: (value) =>
+    value === null || (typeof value === 'number' && value > 0 && value < 1)
+      ? undefined
+      : 'a number above 0 and below 1, or null',
   mode: oneOf('cached', 'live'),
   cache: textOrNull,
   passSize: (value) => (value === null ? undefined : integer(1)(value)),
@@ -233,6 +245,7 @@ export const configKeys = Object.keys(rules) as (keyof TrainConfig)[];
 const freeOnResume: readonly (keyof TrainConfig)[] = [
   'model',
   'data',
+  'layout',
   'out',
   'cache',
   'passSize',

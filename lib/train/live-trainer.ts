@@ -2,7 +2,7 @@
 import type { SegmentationDataset } from '../data/dataset.js';
 import { ClassHead } from '../model/class-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
-import { trainingBatches } from './batches.js';
+import { evaluationBatch, trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { newHead } from './initial-head.js';
@@ -67,6 +67,12 @@ export class LiveTrainer implements HeadTrainer {
       }
       yield { batches: 1, images: batch.count, losses: [loss * batch.count], stepped };
     }
+  }
+
+  async outputsOf(index: number): ReturnType<HeadTrainer['outputsOf']> {
+    const { model, valSet, config } = this;
+    using batch = await evaluationBatch(valSet, [index], { ...config, device: model.device });
+    return model.decode(batch.images);
   }
 
   async evaluate(options: {

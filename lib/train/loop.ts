@@ -79,6 +79,7 @@ export async function train(
     await folder.log(line);
   };
   await log(describeStart(run));
+  const wasFinished = position.finished;
   while (!position.finished) {
     await trainEpoch(run, hooks);
     const evaluation = await evaluateEpoch(run, hooks);
@@ -90,10 +91,17 @@ export async function train(
     await log(describeEpoch(metrics, position.best));
     hooks.onEpoch?.(metrics);
   }
+  const { best } = position;
+  if (best && !wasFinished) {
+    const { events, val, trainer } = run;
+    const head = folder.file('best.safetensors');
+    const outputsOf = (index: number) => trainer.outputsOf(index);
+    await events.addExamples(val, { head, epoch: best.epoch }, outputsOf, log);
+  }
   const epochs = position.epoch - 1;
   const stoppedEarly = epochs < config.epochs;
   await log(`finished after ${epochs} epochs${stoppedEarly ? ' (no better mIoU for a while)' : ''}`);
-  return { out: config.out, best: position.best, epochs, stoppedEarly };
+  return { out: config.out, best, epochs, stoppedEarly };
 }
 
 /** Trains what is left of the epoch and saves the state. */
@@ -137,11 +145,12 @@ async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluatio
 
 /** Writes the epoch's line, the best head and the position, in the order that a crash between them forgives. */
 async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
-  const { config, trainer, folder, position } = run;
+  const { config, trainer, folder, events, position } = run;
   const { head } = trainer;
   const { epoch } = metrics;
   const best = betterEpoch(position.best, epoch, metrics.mIoU);
   await folder.appendMetrics(metrics);
+  await events.addEpoch(metrics);
   if (best?.epoch === epoch) await folder.saveBest(head, best);
   const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
   Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });

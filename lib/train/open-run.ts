@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
+import type { LayoutOptions } from '../data/layout.js';
 import { DinoSegError } from '../errors.js';
 import { resolveDevice } from '../model/device.js';
 import { engine } from '../native/engine.js';
@@ -19,6 +20,7 @@ import {
   type RunDescription,
   type RunPosition,
 } from './run-folder.js';
+import { RunEvents } from './run-events.js';
 import { headsOfRun } from './sweep-settings.js';
 import type { HeadTrainer } from './trainer.js';
 
@@ -29,6 +31,7 @@ export interface OpenRun extends Disposable {
   val: SegmentationDataset;
   trainer: HeadTrainer;
   folder: RunFolder;
+  events: RunEvents;
   position: RunPosition;
 }
 
@@ -92,6 +95,7 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
     ...datasets,
     trainer,
     folder,
+    events: new RunEvents(config.out, config, datasets.train.classSet.classes),
     position,
     [Symbol.dispose]: () => trainer[Symbol.dispose](),
   };
@@ -100,10 +104,15 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
 export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   const classSet = await loadClassSet(config.classes);
-  const kind = config.labelKind === null ? {} : { labelKind: config.labelKind };
+  const { labelKind, layout, valShare } = config;
+  const options: LayoutOptions = {
+    labelKind: labelKind ?? undefined,
+    layout: layout ?? undefined,
+    valShare: valShare ?? undefined,
+  };
   return {
-    train: await SegmentationDataset.open(config.data, 'train', classSet, kind),
-    val: await SegmentationDataset.open(config.data, 'val', classSet, kind),
+    train: await SegmentationDataset.open(config.data, 'train', classSet, options),
+    val: await SegmentationDataset.open(config.data, 'val', classSet, options),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors. */
+/** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors, events. */
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,6 +25,8 @@ export interface EpochMetrics {
   perImageIoU: number | null;
   /** Right pixels among all that have a class. */
   pixelAccuracy: number | null;
+  /** IoU of each class over the validation set, by index; null where it occurs in neither labels nor predictions. */
+  classIoU: (number | null)[];
   /** Learning rate of the epoch's last step. */
   lr: number;
   /** Training and evaluation together. */
@@ -87,6 +89,7 @@ export function epochMetrics(
     mIoU: evaluation.mIoU,
     perImageIoU: evaluation.perImageIoU,
     pixelAccuracy: evaluation.pixelAccuracy,
+    classIoU: evaluation.classes.map(({ iou }) => iou),
     lr: cosineLearningRate(rate.initial, epoch * rate.stepsPerEpoch - 1, rate.totalSteps),
     seconds: seconds + evaluation.seconds,
     imagesPerSecond: images / seconds,

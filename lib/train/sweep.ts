@@ -8,6 +8,7 @@ import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js'
 import type { HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { stopped, type TrainHooks, type TrainResult } from './loop.js';
+import { RunEvents } from './run-events.js';
 import { epochMetrics, type RunFolder } from './run-folder.js';
 import { schedule } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
@@ -85,6 +86,8 @@ function startOf(rows: readonly SweepSettings[]): SweepPosition {
 }
 
 class Sweep {
+  readonly #events: RunEvents;
+
   constructor(
     private readonly config: TrainConfig,
     private readonly datasets: Datasets,
@@ -93,18 +96,22 @@ class Sweep {
     private readonly folder: RunFolder,
     private readonly position: SweepPosition,
     private readonly hooks: TrainHooks,
-  ) {}
+  ) {
+    this.#events = new RunEvents(config.out, config, datasets.train.classSet.classes);
+  }
 
   async train(): Promise<TrainResult> {
     const { position, folder, config } = this;
     const names = config.folds > 0 ? `${config.folds} folds` : `a sweep of ${position.rows.length} heads`;
     await this.#log(`${position.epoch === 1 ? 'start' : `resume at epoch ${position.epoch}`}: ${names}`);
+    const wasFinished = position.finished;
     while (!position.finished) {
       await this.#trainEpoch();
       await this.#finishEpoch(await this.#evaluate());
     }
     await atomicWriteFile(folder.file('sweep.json'), `${JSON.stringify(position.rows, null, 2)}\n`);
     const best = bestRow(position.rows);
+    if (best && !wasFinished && config.folds === 0) await this.#addExamples(best);
     const epochs = position.epoch - 1;
     await this.#log(`finished after ${epochs} epochs; best: ${best ? `head ${best.head}` : 'none'}`);
     return {
@@ -114,6 +121,14 @@ class Sweep {
       stoppedEarly: epochs < config.epochs,
       heads: position.rows,
     };
+  }
+
+  async #addExamples({ head: number, best }: SweepRow): Promise<void> {
+    const outputsOf = (index: number) => this.outputs.validationOutputs(index);
+    const log = (line: string) => this.#log(line);
+    const head = this.folder.file('best.safetensors');
+    const of = { head, epoch: best!.epoch };
+    await this.#events.addExamples(this.datasets.val, of, outputsOf, log, `head-${number}`);
   }
 
   async #log(line: string): Promise<void> {
@@ -177,6 +192,7 @@ class Sweep {
         totalSteps,
       });
       await folder.appendMetrics({ head: row.head, ...metrics });
+      await this.#events.addEpoch(metrics, `${config.folds > 0 ? 'fold' : 'head'}-${row.head}`);
       row.best = betterEpoch(row.best, epoch, evaluation.mIoU);
       row.lastMIoU = evaluation.mIoU;
       if (outOfPatience(row.best, epoch, config.patience)) row.outcome = 'stopped';

@@ -1,5 +1,7 @@
 /** What the loop needs of a way of training: live, or on cached outputs. */
+import type { DecodedImages } from '../model/decoded-images.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
+import type { Tensor } from '../model/tensor.js';
 import type { TrainHooks } from './loop.js';
 import type { Evaluation } from './tally.js';
 
@@ -27,6 +29,8 @@ export interface HeadTrainer extends Disposable {
   readonly outputs: number;
   /** The epoch's batches from `firstBatch` (from 0) on. */
   train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void>;
+  /** What the network gives for a validation image, by its index, with a batch of one: for pictures of what a head makes of it. */
+  outputsOf(index: number): Promise<DecodedImages | Tensor>;
   /** On the validation images. @throws the signal's reason */
   evaluate(
     options: Pick<TrainHooks, 'signal'> & { onProgress?: (done: number, total: number) => void },

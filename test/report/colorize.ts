@@ -15,12 +15,12 @@ t.test('an index outside the set is LABEL_VALUE', async (t) => {
   });
 });
 
-t.test('two images stand side by side, row by row', async (t) => {
+t.test('images stand side by side, row by row', async (t) => {
   const left = new Uint8Array([1, 1, 1, 2, 2, 2]);
   const right = new Uint8Array([3, 3, 3, 4, 4, 4]);
-  t.same([...sideBySide(left, right, 1, 2)], [1, 1, 1, 3, 3, 3, 2, 2, 2, 4, 4, 4]);
-  t.throws(() => sideBySide(left, right.subarray(3), 1, 2), {
+  t.same([...sideBySide([left, right], 1, 2)], [1, 1, 1, 3, 3, 3, 2, 2, 2, 4, 4, 4]);
+  t.throws(() => sideBySide([left, right.subarray(3)], 1, 2), {
     code: 'SHAPE',
-    message: /right image.*2×1×3.*not 3/,
+    message: /Image 2 of 2 .*2×1×3.*not 3/,
   });
 });

@@ -47,6 +47,7 @@ t.test('an uninterrupted run leaves all files behind', async (t) => {
     'mIoU',
     'perImageIoU',
     'pixelAccuracy',
+    'classIoU',
     'lr',
   ]);
   t.ok((metrics[2]!['trainLoss'] as number) < (metrics[0]!['trainLoss'] as number), 'the loss goes down');

@@ -1,0 +1,79 @@
+/** A record's arrays on the CPU, without a store: for the few images that are looked at. */
+import { open } from 'node:fs/promises';
+import { readError } from '../files.js';
+import { DecodedImages } from '../model/decoded-images.js';
+import { Tensor } from '../model/tensor.js';
+import { engine } from '../native/engine.js';
+import type { RecordPart, TensorHandle } from '../native/surface.js';
+import type { IndexEntry } from './index-file.js';
+
+/** Parts begin at multiples of this (cpp/cache/record_layout.h). */
+const alignment = 64;
+const elementBytes: Partial<Record<RecordPart['dtype'], number>> = { float32: 4, bfloat16: 2, uint8: 1 };
+
+function elementsOf({ shape }: RecordPart): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Where a part lies in its record. */
+function placeOf(layout: readonly RecordPart[], name: string): { part: RecordPart; offset: number } | null {
+  let offset = 0;
+  for (const part of layout) {
+    if (part.name === name) return { part, offset };
+    const bytes = elementsOf(part) * elementBytes[part.dtype]!;
+    offset += Math.ceil(bytes / alignment) * alignment;
+  }
+  return null;
+}
+
+/** Values as float32; bytes are masks' sigmoid, of which the logit is taken as the engine takes it (cpp/heads). */
+function asFloats(bytes: Buffer, dtype: RecordPart['dtype']): Float32Array {
+  const { buffer, byteOffset } = bytes;
+  if (dtype === 'float32') return new Float32Array(buffer, byteOffset, bytes.length / 4);
+  if (dtype === 'bfloat16') {
+    const halves = new Uint16Array(buffer, byteOffset, bytes.length / 2);
+    return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+  }
+  const edge = 1 / 1020;
+  const logits = Float32Array.from({ length: 256 }, (_, value) => {
+    const share = Math.min(1 - edge, Math.max(edge, value / 255));
+    return Math.log(share / (1 - share));
+  });
+  return Float32Array.from(bytes, (value) => logits[value]!);
+}
+
+/**
+ * What the network gave for the image of a record, a batch of one: queries and masks, or features.
+ *
+ * @param path the file of records.
+ * @throws DinoSegError FILE_NOT_FOUND, IO
+ */
+export async function readRecord(
+  path: string,
+  { offset }: Pick<IndexEntry, 'offset'>,
+  layout: readonly RecordPart[],
+): Promise<DecodedImages | Tensor> {
+  const read = async (name: string): Promise<TensorHandle | null> => {
+    const place = placeOf(layout, name);
+    if (!place) return null;
+    const { part } = place;
+    // A buffer of its own, so that it is aligned for any type.
+    const bytes = Buffer.from(new ArrayBuffer(elementsOf(part) * elementBytes[part.dtype]!));
+    await readInto(bytes, path, offset + place.offset);
+    return engine().tensor(asFloats(bytes, part.dtype), [1, ...part.shape]);
+  };
+  const features = await read('features');
+  if (features) return Tensor.wrap(features);
+  const [queries, masks] = [await read('queries'), await read('masks')];
+  return new DecodedImages({ queries: queries!, masks: masks! });
+}
+
+async function readInto(bytes: Buffer, path: string, position: number): Promise<void> {
+  try {
+    await using file = await open(path);
+    const { bytesRead } = await file.read(bytes, { position });
+    if (bytesRead < bytes.length) throw new Error(`it ends ${bytes.length - bytesRead} bytes early`);
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+}

@@ -1,0 +1,60 @@
+import { checkData } from '../data/check.js';
+import { loadClassSet } from '../data/class-sets.js';
+import { SegmentationDataset } from '../data/dataset.js';
+import { atomicWriteFile } from '../files.js';
+import { contactSheet } from '../report/contact-sheet.js';
+import { withoutUndefined } from '../without-undefined.js';
+import { command, note, print, printJson } from './command.js';
+import { imageProgress } from './open-segmenter.js';
+import { UsageError } from './parse.js';
+import { dataFlags, jsonFlag } from './shared-flags.js';
+import { dataCheckText } from './text-data.js';
+
+export default command({
+  name: 'data',
+  summary:
+    'Counts pairs, classes and pixels of labelled images, and finds what a training would stumble over.',
+  positionals: {
+    name: 'check DIR',
+    help: 'check: reads every image and label; DIR: the data (docs/data.md), or a list of pairs',
+    least: 2,
+    most: 2,
+  },
+  flags: {
+    classes: {
+      type: 'text',
+      value: 'C',
+      help: 'class set: idd26 (default), idd26-reference, cityscapes19, ade150, FILE.json',
+    },
+    ...dataFlags,
+    sheet: {
+      type: 'text',
+      value: 'FILE.png',
+      help: 'draws a contact sheet: 24 images beside their coloured labels',
+    },
+    ...jsonFlag,
+  },
+  notes: 'Exit code 1 where something is wrong.',
+  stoppable: true,
+  async run({ flags, positionals: [action, data], signal }) {
+    if (action !== 'check') throw new UsageError(`data takes check; "${action}" was given.`);
+    const { classes = 'idd26', layout, sheet, json } = flags;
+    const { 'label-kind': labelKind, 'val-share': valShare } = flags;
+    const classSet = await loadClassSet(classes);
+    const reading = withoutUndefined({ layout, labelKind, valShare });
+    const { bar, onProgress } = imageProgress('checking');
+    const result = await checkData(data!, classSet, { ...reading, signal, onProgress });
+    bar.clear();
+    if (json) printJson(result);
+    else print(dataCheckText(result));
+    if (sheet !== undefined) {
+      const datasets = new Map<string, SegmentationDataset>();
+      for (const { split } of result.splits)
+        datasets.set(split, await SegmentationDataset.open(data!, split, classSet, reading));
+      const picture = await contactSheet(datasets, classSet, { signal });
+      if (picture) await atomicWriteFile(sheet, picture);
+      note(picture ? `contact sheet: ${sheet}` : 'no contact sheet: no pair can be read');
+    }
+    return result.faults.length > 0 ? 1 : 0;
+  },
+});

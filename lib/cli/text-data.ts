@@ -1,0 +1,68 @@
+/** What `data check` found, as text for people. */
+import { faultKinds, type DataCheck, type DataFault, type SplitCheck } from '../data/check.js';
+import { table } from './text.js';
+
+/** Faults of a kind that are printed. */
+const listed = 20;
+
+const titles: Record<DataFault['kind'], string> = {
+  split: 'splits that cannot be read',
+  unpaired: 'without a partner',
+  unreadable: 'cannot be read',
+  misshapen: 'label images of another size, or with colours',
+  'unknown-value': 'label values that the class set does not know',
+  duplicate: 'images that are in two splits',
+};
+
+const percent = (share: number) => (share > 0 && share < 1e-4 ? '<0.01 %' : `${(100 * share).toFixed(2)} %`);
+
+function splitText({ split, pairs, pixels, ignoredPixels, classes }: SplitCheck): string {
+  const all = pixels + ignoredPixels;
+  const absent = classes.filter((each) => each.pixels === 0).map(({ name }) => name);
+  const rows = classes
+    .filter((each) => each.pixels > 0)
+    .map(({ name, pixels, share, images }) => [name, percent(share!), String(pixels), String(images)]);
+  return [
+    `${split}: ${pairs} pairs, ${pixels} pixels with a class` +
+      (all > 0 ? `, ${ignoredPixels} without (${percent(ignoredPixels / all)})` : ''),
+    ...(rows.length > 0 ? [table([['class', 'share', 'pixels', 'images'], ...rows], [1, 2, 3])] : []),
+    ...(absent.length > 0 ? [`no pixel: ${absent.join(', ')}`] : []),
+  ].join('\n');
+}
+
+function faultsText(kind: DataFault['kind'], faults: readonly DataFault[]): string {
+  const lines = faults.slice(0, listed).map(({ split, path, message }) => {
+    // Errors of reading name the file themselves.
+    const text = message.startsWith(path) ? message : `${path}: ${message}`;
+    return `  ${split}  ${text}`;
+  });
+  const more = faults.length - lines.length;
+  return [
+    `${faults.length} ${titles[kind]}`,
+    ...lines,
+    ...(more > 0 ? [`  and ${more} more (--json has all)`] : []),
+  ].join('\n');
+}
+
+/** Splits and their classes, then what is wrong, by kind. */
+export function dataCheckText({
+  data,
+  layout,
+  classes,
+  labelKind,
+  splits,
+  skipped,
+  faults,
+}: DataCheck): string {
+  const kinds = faultKinds.flatMap((kind) => {
+    const own = faults.filter((fault) => fault.kind === kind);
+    return own.length > 0 ? [faultsText(kind, own)] : [];
+  });
+  return [
+    `${data}: layout ${layout}, class set ${classes}${labelKind === null ? '' : `, labels read as ${labelKind}`}`,
+    ...splits.map(splitText),
+    ...skipped.map(({ split, message }) => `${split}: skipped. ${message}`),
+    ...kinds,
+    faults.length === 0 ? 'no fault was found' : `${faults.length} faults`,
+  ].join('\n\n');
+}

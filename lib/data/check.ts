@@ -1,0 +1,320 @@
+/** Looks at every file of a folder of labelled images before a training does. */
+import { availableParallelism } from 'node:os';
+import { DinoSegError } from '../errors.js';
+import { engine } from '../native/engine.js';
+import type { JobOptions } from '../native/job.js';
+import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
+import { decodeImage, decodeLabel, type LabelImage } from './decode.js';
+import type { Layout, LayoutName, LayoutOptions, Pair } from './layout.js';
+import { findSplit, openLayout, splitsOf } from './layouts/open-layout.js';
+import { wholeSplit } from './layouts/source.js';
+import { prefetch } from './prefetch.js';
+
+/** What can be wrong with data. */
+export const faultKinds = [
+  'split',
+  'unpaired',
+  'unreadable',
+  'misshapen',
+  'unknown-value',
+  'duplicate',
+] as const;
+/**
+ * One of {@link faultKinds}. `split`: a split whose pairs cannot be told; `misshapen`: a label image of another size than its
+ * image, or with several channels; `unknown-value`: label values that the class set does not know; `duplicate`: the
+ * same bytes as an image of another split.
+ */
+export type FaultKind = (typeof faultKinds)[number];
+
+/** A value of label images. */
+export interface ValueCount {
+  /** As the file stores it. */
+  readonly value: number;
+  /** That hold it. */
+  readonly pixels: number;
+}
+
+/** A split that was not read. */
+export interface SkippedSplit {
+  /** Its name. */
+  readonly split: string;
+  /** What was missing. */
+  readonly message: string;
+}
+
+/** Something that is wrong. */
+export interface DataFault {
+  /** What. */
+  readonly kind: FaultKind;
+  /** Where it was found. */
+  readonly split: string;
+  /** The file that it is about, or the data's folder. */
+  readonly path: string;
+  /** For people: what was expected, what was found. */
+  readonly message: string;
+  /** Of unknown values: each with its number of pixels, the smallest first. */
+  readonly values?: readonly ValueCount[];
+}
+
+/** How much of a split is of a class. */
+export interface ClassCount {
+  /** Its index in the class set. */
+  readonly index: number;
+  /** Its name in the class set. */
+  readonly name: string;
+  /** In all labels of the split. */
+  readonly pixels: number;
+  /** Of the pixels that have a class; null where none has. */
+  readonly share: number | null;
+  /** Labels in which it occurs. */
+  readonly images: number;
+}
+
+/** What a split holds. */
+export interface SplitCheck {
+  /** Its name. */
+  readonly split: string;
+  /** Images with a label, faulty ones included. */
+  readonly pairs: number;
+  /** Label pixels that have a class. */
+  readonly pixels: number;
+  /** Label pixels that the class set ignores. */
+  readonly ignoredPixels: number;
+  /** By index. */
+  readonly classes: readonly ClassCount[];
+}
+
+/** What a folder of labelled images holds, and what is wrong with it. */
+export interface DataCheck {
+  /** The folder, or list. */
+  readonly data: string;
+  /** How it is laid out. */
+  readonly layout: LayoutName;
+  /** The class set that labels were read by. */
+  readonly classes: string;
+  /** The kind of label files, of the first split with pairs; null where there is none. */
+  readonly labelKind: LabelKind | null;
+  /** Those that were read, in the order of their names. */
+  readonly splits: readonly SplitCheck[];
+  /** Splits that no training takes and that have no labels, as tests are published. */
+  readonly skipped: readonly SkippedSplit[];
+  /** By split, kind and path; none: a training can begin. */
+  readonly faults: readonly DataFault[];
+}
+
+const trained = [wholeSplit, 'train', 'val'];
+const byteValues = 256;
+const shownValues = 8;
+
+/** Pixels by value; values above 255 only where they occur. */
+async function countValues({ data, width, height }: LabelImage): Promise<Map<number, number>> {
+  const counts = new Map<number, number>();
+  if (data instanceof Uint16Array) {
+    // No label that can be trained on has such values: the engine has no use for them.
+    for (const value of data) counts.set(value, (counts.get(value) ?? 0) + 1);
+    return counts;
+  }
+  const pixels = await engine().labelShares({ data, width, height, channels: 1 }, byteValues - 1);
+  pixels.forEach((count, value) => count > 0 && counts.set(value, count));
+  return counts;
+}
+
+/** An image and its label, looked at. */
+interface Examined {
+  pair: Pair;
+  /** Of the image's bytes; null where it cannot be read. */
+  digest: string | null;
+  values: Map<number, number>;
+  faults: Omit<DataFault, 'split'>[];
+}
+
+async function orFault<T>(work: Promise<T>): Promise<T | DinoSegError> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof DinoSegError) return error;
+    throw error;
+  }
+}
+
+/** A file that is an image but no label image is misshapen; one that is no image is unreadable. */
+async function labelFault(path: string, { message }: DinoSegError): Promise<Omit<DataFault, 'split'>> {
+  const isImage = !((await orFault(decodeImage(path))) instanceof DinoSegError);
+  return { kind: isImage ? 'misshapen' : 'unreadable', path, message };
+}
+
+function unknownValues(
+  path: string,
+  values: ReadonlyMap<number, number>,
+  { known, kind }: LabelMapping,
+  setName: string,
+): Omit<DataFault, 'split'>[] {
+  const unknown = [...values]
+    .filter(([value]) => !known[value])
+    .sort(([a], [b]) => a - b)
+    .map(([value, pixels]) => ({ value, pixels }));
+  if (unknown.length === 0) return [];
+  const listed = unknown.slice(0, shownValues).map(({ value, pixels }) => `${value} (${pixels} pixels)`);
+  const more = unknown.length > shownValues ? ` and ${unknown.length - shownValues} more values` : '';
+  const message = `It holds values that "${setName}" does not know in ${kind} files: ${listed.join(', ')}${more}.`;
+  return [{ kind: 'unknown-value', path, message, values: unknown }];
+}
+
+async function examine(pair: Pair, mapping: LabelMapping, setName: string): Promise<Examined> {
+  const [digest, image, label] = await Promise.all([
+    orFault(engine().contentDigest(pair.image)),
+    orFault(decodeImage(pair.image)),
+    orFault(decodeLabel(pair.label)),
+  ]);
+  const found: Examined = {
+    pair,
+    digest: digest instanceof DinoSegError ? null : digest,
+    values: new Map(),
+    faults: [],
+  };
+  if (image instanceof DinoSegError)
+    found.faults.push({ kind: 'unreadable', path: pair.image, message: image.message });
+  if (label instanceof DinoSegError) {
+    found.faults.push(await labelFault(pair.label, label));
+    return found;
+  }
+  if (!(image instanceof DinoSegError) && (image.width !== label.width || image.height !== label.height))
+    found.faults.push({
+      kind: 'misshapen',
+      path: pair.label,
+      message:
+        `It is ${label.height}×${label.width} (height × width), but its image ${pair.image} is ` +
+        `${image.height}×${image.width}.`,
+    });
+  found.values = await countValues(label);
+  found.faults.push(...unknownValues(pair.label, found.values, mapping, setName));
+  return found;
+}
+
+/** Gathers the labels of a split. */
+class SplitTally {
+  #ignored = 0;
+  readonly #pixels: Float64Array;
+  readonly #images: Float64Array;
+
+  constructor(
+    private readonly split: string,
+    private readonly pairs: number,
+    private readonly classSet: ClassSet,
+    private readonly mapping: LabelMapping,
+  ) {
+    this.#pixels = new Float64Array(classSet.classes.length);
+    this.#images = new Float64Array(classSet.classes.length);
+  }
+
+  add(values: ReadonlyMap<number, number>): void {
+    const { toIndex, known } = this.mapping;
+    const present = new Set<number>();
+    for (const [value, pixels] of values) {
+      if (!known[value]) continue;
+      const index = toIndex[value]!;
+      if (index === this.classSet.ignoreIndex) this.#ignored += pixels;
+      else {
+        this.#pixels[index]! += pixels;
+        present.add(index);
+      }
+    }
+    for (const index of present) this.#images[index]!++;
+  }
+
+  result(): SplitCheck {
+    const total = this.#pixels.reduce((sum, pixels) => sum + pixels, 0);
+    return {
+      split: this.split,
+      pairs: this.pairs,
+      pixels: total,
+      ignoredPixels: this.#ignored,
+      classes: this.classSet.classes.map(({ index, name }) => ({
+        index,
+        name,
+        pixels: this.#pixels[index]!,
+        share: total > 0 ? this.#pixels[index]! / total : null,
+        images: this.#images[index]!,
+      })),
+    };
+  }
+}
+
+/**
+ * Reads every image and label of a folder: counts pairs, classes and pixels, and finds what a training would
+ * stumble over (see {@link FaultKind}).
+ *
+ * @param root the data's folder, or a list of pairs.
+ * @param options how it is read; `signal` stops between two images, `onProgress` hears images.
+ * @throws DinoSegError DATASET where no layout fits, or the class set does not know the kind of label; IO; the signal's
+ *   reason.
+ */
+export async function checkData(
+  root: string,
+  classSet: ClassSet,
+  options: LayoutOptions & JobOptions = {},
+): Promise<DataCheck> {
+  const { signal, onProgress } = options;
+  const source = await openLayout(root, classSet, options);
+  const faults: DataFault[] = [];
+  const skipped: SkippedSplit[] = [];
+  const layouts = new Map<string, Layout>();
+  const names = splitsOf(source, options);
+  for (const split of names.length > 0 ? names : ['train']) {
+    const layout = await orFault(findSplit(source, split, options, root));
+    if (!(layout instanceof DinoSegError)) layouts.set(split, layout);
+    else if (trained.includes(split))
+      faults.push({ kind: 'split', split, path: root, message: layout.message });
+    else skipped.push({ split, message: layout.message });
+  }
+  const total = [...layouts.values()].reduce((sum, { pairs }) => sum + pairs.length, 0);
+  let done = 0;
+  const seen = new Map<string, { split: string; path: string }>();
+  const splits: SplitCheck[] = [];
+  const concurrency = Math.min(4, availableParallelism());
+  for (const [split, layout] of layouts) {
+    const mapping = classSet.mappings.find(({ kind }) => kind === layout.labelKind)!;
+    const tally = new SplitTally(split, layout.pairs.length, classSet, mapping);
+    const found: DataFault[] = unpairedFaults(split, layout);
+    const load = (pair: Pair) => examine(pair, mapping, classSet.name);
+    const ahead = { ahead: 2 * concurrency, concurrency, signal };
+    for await (const examined of prefetch(layout.pairs, load, ahead)) {
+      tally.add(examined.values);
+      found.push(...examined.faults.map((fault) => ({ split, ...fault })));
+      found.push(...duplicates(split, examined, seen));
+      onProgress?.(++done, total);
+    }
+    faults.push(...sorted(found));
+    splits.push(tally.result());
+  }
+  const labelKind = [...layouts.values()][0]?.labelKind ?? null;
+  const { layout } = source;
+  return { data: root, layout, classes: classSet.name, labelKind, splits, skipped, faults };
+}
+
+function unpairedFaults(split: string, { alone, labelKind }: Layout): DataFault[] {
+  const kind = 'unpaired' as const;
+  return [
+    ...alone.images.map((path) => ({ kind, split, path, message: `It has no label image (${labelKind}).` })),
+    ...alone.labels.map((path) => ({ kind, split, path, message: 'It is the label of no image.' })),
+  ];
+}
+
+/** An image whose bytes another split has: what is measured on one was learnt from the other. */
+function duplicates(
+  split: string,
+  { digest, pair }: Examined,
+  seen: Map<string, { split: string; path: string }>,
+): DataFault[] {
+  if (digest === null) return [];
+  const before = seen.get(digest);
+  if (before === undefined) seen.set(digest, { split, path: pair.image });
+  if (before === undefined || before.split === split) return [];
+  const message = `It has the same bytes as ${before.path} of the split "${before.split}".`;
+  return [{ kind: 'duplicate', split, path: pair.image, message }];
+}
+
+function sorted(faults: DataFault[]): DataFault[] {
+  const order = (kind: FaultKind) => faultKinds.indexOf(kind);
+  return faults.sort((a, b) => order(a.kind) - order(b.kind));
+}

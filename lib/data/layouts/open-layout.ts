@@ -1,0 +1,155 @@
+/** Which layout a folder has, and the pairs of a split in it. */
+import { createHash } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DinoSegError } from '../../errors.js';
+import type { ClassSet } from '../class-set.js';
+import {
+  compare,
+  findPairs,
+  isFolder,
+  kindsToTry,
+  refuse,
+  unpairedOf,
+  type Layout,
+  type LayoutName,
+  type LayoutOptions,
+} from '../layout.js';
+import { foldersIn, imageFolderName, labelFolderNames, openFolders, splitFoldersOf } from './folders.js';
+import { listsIn, openLists } from './lists.js';
+import { wholeSplit, type LayoutSource } from './source.js';
+
+const cityscapesFolders = ['leftImg8bit', 'gtFine'];
+const ade20kSplits = ['training', 'validation'];
+const ade20kLabels = 'annotations';
+
+const expectations: Record<LayoutName, string> = {
+  cityscapes:
+    'leftImg8bit/<split>/<sequence>/<frame>_leftImg8bit.png with gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png',
+  folders: `images/[<split>/]<name>.jpg with ${labelFolderNames.join('|')}/[<split>/]<name>.png, or <split>/images with <split>/masks`,
+  ade20k: 'images/{training,validation}/<name>.jpg with annotations/{training,validation}/<name>.png',
+  list: 'train.txt and val.txt with an image, a tab and its label image on each line',
+};
+
+/** The layouts that a folder may have, each with what speaks for it. */
+async function candidates(root: string): Promise<Map<LayoutName, string>> {
+  const found = new Map<LayoutName, string>();
+  const folders = await foldersIn(root);
+  const cityscapes = folders.filter((name) => cityscapesFolders.includes(name));
+  if (cityscapes.length > 0) found.set('cityscapes', cityscapes.join(', '));
+  const labels = folders.filter((name) => labelFolderNames.includes(name));
+  if (folders.includes(imageFolderName) && labels.length > 0) {
+    const splits = await foldersIn(join(root, imageFolderName));
+    const isAde = labels.includes(ade20kLabels) && ade20kSplits.some((split) => splits.includes(split));
+    found.set(isAde ? 'ade20k' : 'folders', [imageFolderName, ...labels].join(', '));
+  } else {
+    const splits = await splitFoldersOf(root);
+    if (splits.size > 0)
+      found.set('folders', [...splits.values()].map((name) => `${name}/${imageFolderName}`).join(', '));
+  }
+  const lists = await listsIn(root);
+  if (lists.has('train') || lists.has('val')) found.set('list', [...lists.values()].join(', '));
+  return found;
+}
+
+async function detect(root: string): Promise<LayoutName> {
+  const found = await candidates(root);
+  if (found.size === 1) return [...found.keys()][0]!;
+  if (found.size > 1) {
+    const listed = [...found].map(([name, reason]) => `${name} (${reason})`).join(' and ');
+    return refuse(`${root} may be laid out as ${listed}. Say which by --layout.`);
+  }
+  const inside = (await readdir(root)).sort(compare);
+  const looked = Object.entries(expectations).map(([name, expected]) => `\n  ${name}: ${expected}`);
+  return refuse(
+    `${root} fits no layout that is known. It holds ${inside.slice(0, 8).join(', ') || 'nothing'}. Looked for` +
+      `${looked.join('')}\nSee docs/data.md.`,
+  );
+}
+
+/**
+ * Opens data of any layout. Only folders are listed and lists read, no image is opened.
+ *
+ * @param root a folder, or a list of pairs.
+ * @throws DinoSegError DATASET where it is absent, fits no layout or several, or is not laid out as `options.layout` says
+ */
+export async function openLayout(
+  root: string,
+  classSet: ClassSet,
+  options: LayoutOptions,
+): Promise<LayoutSource> {
+  const kind = kindsToTry(classSet, options.labelKind)[0]!;
+  const isFile = await stat(root).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  if (!isFile && !(await isFolder(root))) refuse(`${root} does not exist. Check the path of the data.`);
+  if (isFile && options.layout !== undefined && options.layout !== 'list')
+    refuse(
+      `${root} is a file, which is read as a list of pairs; the layout "${options.layout}" needs a folder.`,
+    );
+  const layout = isFile ? 'list' : (options.layout ?? (await detect(root)));
+  switch (layout) {
+    case 'cityscapes':
+      return {
+        layout,
+        splits: await foldersIn(join(root, cityscapesFolders[0]!)),
+        find: (split) => findPairs(root, split, classSet, options),
+      };
+    case 'folders':
+      return openFolders(root, layout, kind);
+    case 'ade20k':
+      return openFolders(root, layout, kind, [ade20kLabels]);
+    case 'list':
+      return openLists(root, isFile, kind);
+  }
+}
+
+/** From 0 to 1, by a name alone. */
+function shareOf(name: string): number {
+  return createHash('sha256').update(name).digest().readUIntBE(0, 6) / 2 ** 48;
+}
+
+/** `train` or `val` of a split that is divided by its images' names. */
+function part(layout: Layout, split: 'train' | 'val', valShare: number, where: string): Layout {
+  const pairs = layout.pairs.filter(({ name }) => shareOf(name) < valShare === (split === 'val'));
+  if (pairs.length === 0)
+    refuse(
+      `A share of ${valShare} of the ${layout.pairs.length} images in ${where} leaves none for "${split}".`,
+    );
+  const none = { unpaired: unpairedOf([]), alone: { images: [], labels: [] } };
+  // What has no partner is told of once.
+  return { ...layout, pairs, ...(split === 'val' && none) };
+}
+
+/** The splits of data, those made by `valShare` included. @throws DATASET */
+export function splitsOf(source: LayoutSource, { valShare }: LayoutOptions): readonly string[] {
+  if (valShare === undefined) return source.splits;
+  const others = source.splits.filter((split) => split !== wholeSplit && split !== 'train');
+  return ['train', 'val', ...others];
+}
+
+/**
+ * The pairs of a split.
+ *
+ * @throws DinoSegError DATASET where the split is absent or holds no pair; INVALID_ARGUMENT for a share that is none
+ */
+export async function findSplit(
+  source: LayoutSource,
+  split: string,
+  options: LayoutOptions,
+  where: string,
+): Promise<Layout> {
+  const { valShare } = options;
+  if (valShare === undefined) return source.find(split);
+  if (!(valShare > 0 && valShare < 1))
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `The share for validation should be above 0 and below 1, not ${valShare}.`,
+    );
+  if (source.splits.includes('val'))
+    refuse(`${where} has a split "val" of its own: leave --val-share out, or take the split away.`);
+  if (split !== 'train' && split !== 'val') return source.find(split);
+  const whole = source.splits.includes('train') ? 'train' : wholeSplit;
+  return part(await source.find(whole), split, valShare, where);
+}

@@ -1,0 +1,131 @@
+/** A picture of many images beside their coloured labels, to see at a glance whether they belong together. */
+import type { ClassInfo, ClassSet } from '../data/class-set.js';
+import type { SegmentationDataset } from '../data/dataset.js';
+import { composeSvg, encodePng, type RgbImage } from '../data/decode.js';
+import { previewOf, spread } from '../data/preview.js';
+import { DinoSegError } from '../errors.js';
+import { colorize } from './colorize.js';
+
+const cell = { width: 240, height: 160 };
+const gap = 8;
+const letter = 13;
+const caption = 20;
+const columns = 4;
+const legendWidth = 200;
+const sheetWidth = columns * (2 * cell.width + gap) + gap;
+const paper = 255;
+
+/** A pair on the sheet. */
+interface Tile {
+  caption: string;
+  image: RgbImage;
+  /** RGB, of the image's size. */
+  label: Uint8Array;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
+
+/** Copies an image to a place of the sheet. */
+function paste(
+  sheet: RgbImage,
+  data: Uint8Array,
+  size: { width: number; height: number },
+  x: number,
+  y: number,
+): void {
+  const row = 3 * size.width;
+  for (let line = 0; line < size.height; line++)
+    (sheet.data as Uint8Array).set(
+      data.subarray(line * row, (line + 1) * row),
+      3 * ((y + line) * sheet.width + x),
+    );
+}
+
+function text(x: number, y: number, content: string, width: number): string {
+  // Letters of a monospace font are 0.6 of their size wide.
+  const most = Math.floor(width / (0.6 * letter));
+  const short = content.length > most ? `…${content.slice(1 - most)}` : content;
+  return `<text x="${x}" y="${y}" font-family="monospace" font-size="${letter}" fill="#111">${escaped(short)}</text>`;
+}
+
+function legend(classes: readonly ClassInfo[], top: number): { svg: string; height: number } {
+  const perRow = Math.floor((sheetWidth - gap) / legendWidth);
+  const parts = classes.map(({ name, color }, i) => {
+    const [x, y] = [gap + (i % perRow) * legendWidth, top + Math.floor(i / perRow) * caption];
+    const swatch = `<rect x="${x}" y="${y + 3}" width="${letter}" height="${letter}" fill="rgb(${color.join()})" stroke="#111" stroke-width="0.5"/>`;
+    return swatch + text(x + 1.5 * letter, y + caption - 6, name, legendWidth - 2 * letter);
+  });
+  return { svg: parts.join(''), height: Math.ceil(classes.length / perRow) * caption };
+}
+
+/** Pairs of a data set that can be read, spread over it. @throws the signal's reason; errors that are not the files' */
+async function tilesOf(
+  split: string,
+  dataset: SegmentationDataset,
+  most: number,
+  present: Set<number>,
+  signal?: AbortSignal,
+): Promise<Tile[]> {
+  const wanted = Math.min(most, dataset.length);
+  const places = spread(dataset.length, 3 * wanted);
+  // Every third place first, the others where one of these is damaged: that is named elsewhere.
+  const tries = [0, 1, 2].flatMap((round) => places.filter((_, i) => i % 3 === round));
+  const tiles: (Tile & { index: number })[] = [];
+  for (const index of tries) {
+    if (tiles.length === wanted) break;
+    signal?.throwIfAborted();
+    try {
+      const sample = await dataset.load(index);
+      const { image, label } = await previewOf(sample, cell);
+      for (const value of label) present.add(value);
+      const colored = colorize(label, dataset.classSet);
+      tiles.push({ index, caption: `${split} ${sample.name}`, image, label: colored });
+    } catch (error) {
+      if (!(error instanceof DinoSegError)) throw error;
+    }
+  }
+  return tiles.sort((a, b) => a.index - b.index);
+}
+
+/**
+ * Draws a contact sheet: images beside their labels in the classes' colours, their names below, and the colours of the
+ * classes that occur. Pairs that cannot be read are left out. Text is set in the machine's own fonts.
+ *
+ * @param datasets by the splits' names, of one class set.
+ * @param options.most pairs of the sheet, shared among the splits. Default 24.
+ * @returns a PNG; null where no pair can be read.
+ * @throws DinoSegError of writing pictures; the signal's reason.
+ */
+export async function contactSheet(
+  datasets: ReadonlyMap<string, SegmentationDataset>,
+  classSet: ClassSet,
+  options: { most?: number; signal?: AbortSignal } = {},
+): Promise<Buffer | null> {
+  const { most = 24, signal } = options;
+  const present = new Set<number>();
+  const tiles: Tile[] = [];
+  for (const [split, dataset] of datasets) {
+    const share = Math.max(1, Math.floor(most / datasets.size));
+    tiles.push(...(await tilesOf(split, dataset, share, present, signal)));
+  }
+  if (tiles.length === 0) return null;
+  const rowHeight = cell.height + caption + gap;
+  const top = Math.ceil(tiles.length / columns) * rowHeight + gap;
+  const colours = legend(
+    classSet.classes.filter(({ index }) => present.has(index)),
+    top,
+  );
+  const height = top + colours.height + gap;
+  const sheet = { data: new Uint8Array(3 * sheetWidth * height).fill(paper), width: sheetWidth, height };
+  const captions = tiles.map(({ caption: name, image, label }, i) => {
+    const [x, y] = [gap + (i % columns) * (2 * cell.width + gap), gap + Math.floor(i / columns) * rowHeight];
+    paste(sheet, image.data, image, x, y);
+    paste(sheet, label, image, x + image.width, y);
+    return text(x, y + image.height + caption - 6, name, 2 * cell.width);
+  });
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${sheetWidth}" height="${height}">${captions.join('')}${colours.svg}</svg>`;
+  const { data } = await composeSvg(sheet, svg);
+  return encodePng(data, sheetWidth, height, 3);
+}

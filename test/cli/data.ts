@@ -1,0 +1,51 @@
+/** `dinov3-seg data check`. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { DataCheck } from '../../lib/data/check.js';
+import { decodeImage } from '../../lib/data/decode.js';
+import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { runCommand } from '../helpers/command-line.js';
+import { expectedFaults, writeFaultyData } from '../helpers/faulty-data.js';
+
+t.test('faults are named by kind and file, with exit code 1', async (t) => {
+  const root = await writeFaultyData(t);
+  const sheet = join(root, 'sheets/sheet.png');
+  const { code, stdout, stderr } = await runCommand(['data', 'check', root, '--sheet', sheet]);
+  t.equal(code, 1, stderr);
+  for (const path of Object.keys(expectedFaults)) t.match(stdout, join(root, path));
+  t.match(stdout, /^train: 8 pairs, 62 pixels with a class, 1 without \(1\.59 %\)$/m);
+  t.match(stdout, /^class +share +pixels +images\nroad +41\.94 % +26 +3\n/m);
+  t.match(stdout, /^test: skipped\. /m);
+  t.match(stdout, /^2 without a partner\n {2}train {2}/m);
+  t.match(stdout, /^9 faults$/m);
+  t.match(stderr, `contact sheet: ${sheet}`);
+  t.ok((await decodeImage(sheet)).width > 1000);
+
+  const json = await runCommand(['data', 'check', root, '--json']);
+  t.equal(json.code, 1);
+  const { faults } = JSON.parse(json.stdout) as DataCheck;
+  t.equal(faults.length, 9);
+});
+
+t.test('whole data end with exit code 0; a share for validation is counted as a split', async (t) => {
+  const root = join(t.testdir(), 'data');
+  await writeDemoDataset(root, { train: 4, val: 1, width: 96, height: 64 });
+  const whole = await runCommand(['data', 'check', root]);
+  t.equal(whole.code, 0, whole.stderr);
+  t.match(whole.stdout, /no fault was found\n$/);
+  t.match(whole.stdout, /^no pixel: .*rail track/m);
+  const own = await runCommand(['data', 'check', root, '--val-share', '0.5']);
+  t.equal(own.code, 1);
+  t.match(own.stdout, /splits that cannot be read\n.*has a split "val" of its own/);
+});
+
+t.test('what is no data is an error, and what is no action wrong usage', async (t) => {
+  const none = await runCommand(['data', 'check', t.testdir(), '--sheet', join(t.testdirName, 'sheet.png')]);
+  t.equal(none.code, 1);
+  t.match(none.stderr, /^DATASET: .*no layout that is known/m);
+  t.notOk(existsSync(join(t.testdirName, 'sheet.png')));
+  t.equal((await runCommand(['data', 'chek', '.'])).code, 2);
+  t.equal((await runCommand(['data', 'check'])).code, 2);
+  t.equal((await runCommand(['data', 'check', '.', '--layout', 'voc'])).code, 2);
+});
