@@ -56,13 +56,13 @@ export async function drawScene(options: SceneOptions): Promise<Scene> {
   const { shapes, light, kind } = composeScene(canvas.units, stream);
   const image = await renderPicture(shapes, canvas);
   const topmost = await renderTopmost(shapes, canvas);
-  addTexture(image, topmost, shapes, stream);
+  addTexture(image, topmost, shapes, light, stream);
   return {
     image,
     label: labelOf(topmost, shapes, 'idd'),
     ade: labelOf(topmost, shapes, 'ade'),
     objects: visibleObjects(topmost, shapes, width),
-    light,
+    light: light.name,
     kind,
   };
 }

@@ -45,8 +45,7 @@ t.test(
         shares[k]! += counts[k]! / label.length / scenes;
         if (counts[k]! >= least) occurrences[k]!++;
       }
-      for (const name of ['road', 'sky'])
-        if (counts[index(name)] === 0) t.fail(`scene ${i} has no ${name}`);
+      for (const name of ['road', 'sky']) if (counts[index(name)] === 0) t.fail(`scene ${i} has no ${name}`);
     }
     idd26Classes.forEach(([name], k) => {
       t.ok(occurrences[k]! >= 0.12 * scenes, `${name} is in ${occurrences[k]} of ${scenes} scenes`);

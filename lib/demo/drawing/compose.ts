@@ -11,6 +11,7 @@ import type { LaidStrip, Street } from './ground.js';
 import { streetKinds } from './kinds.js';
 import type { Kind } from './kind.js';
 import { chooseLight } from './light.js';
+import type { Light } from './light.js';
 import { person } from './people.js';
 import { tram } from './high-vehicles.js';
 import type { DrawObject, Place } from './sketch.js';
@@ -23,12 +24,14 @@ import type { Shape } from './view.js';
 /** All shapes of a scene, far ones first, and what it is of. */
 export interface Composition {
   readonly shapes: readonly Shape[];
-  readonly light: string;
+  readonly light: Light;
   readonly kind: string;
 }
 
 const sides = [-1, 1] as const;
+/** Metres to the last house; and to the last thing on the street, which is a few pixels high there. */
 const farthest = 90;
+const farthestThing = 60;
 
 /** What a scene is composed of while it grows. */
 interface Scenery {
@@ -53,7 +56,7 @@ function put(scenery: Scenery, draw: DrawObject, place: Place, length = 0): void
 /** Distances from near to far: each leaves `step` × itself and `room` metres free. */
 function distances({ stream, view }: Scenery, first: Range, step: Range, room: number): number[] {
   const list: number[] = [];
-  for (let depth = view.nearest * stream.uniform(...first); depth < farthest;) {
+  for (let depth = view.nearest * stream.uniform(...first); depth < farthestThing;) {
     list.push(depth);
     depth += room + depth * stream.uniform(...step);
   }
@@ -162,6 +165,7 @@ function layStreet(kind: Kind, stream: RandomStream): Street {
   return {
     roadHalf,
     lanes: roadHalf > 4 && chance(stream, kind.wide) ? 2 : 1,
+    zebra: kind.jaywalker > 0 && chance(stream, 0.3),
     left: laid(kind.strips(stream), roadHalf, -1),
     right: laid(kind.strips(stream), roadHalf, 1),
   };
@@ -225,5 +229,5 @@ export function composeScene(width: number, stream: RandomStream): Composition {
     ...scenery.standing.sort((a, b) => b.depth - a.depth).flatMap((one) => one.shapes),
     ...rain(view, stream),
   ];
-  return { shapes, light: light.name, kind: kind.name };
+  return { shapes, light, kind: kind.name };
 }

@@ -31,6 +31,8 @@ export interface Street {
   readonly roadHalf: number;
   /** Lanes in each direction. */
   readonly lanes: 1 | 2;
+  /** A zebra crossing. */
+  readonly zebra: boolean;
   readonly left: readonly LaidStrip[];
   readonly right: readonly LaidStrip[];
 }
@@ -158,7 +160,7 @@ function stripDetails(view: View, strip: LaidStrip, stream: RandomStream): strin
   }
 }
 
-function laneMarks(view: View, { roadHalf, lanes }: Street, stream: RandomStream): string {
+function laneMarks(view: View, { roadHalf, lanes, zebra }: Street, stream: RandomStream): string {
   const white = view.paint(
     pick(stream, [
       [226, 224, 214],
@@ -177,7 +179,7 @@ function laneMarks(view: View, { roadHalf, lanes }: Street, stream: RandomStream
     marks += view.strip(-0.2, -0.08) + view.strip(0.08, 0.2);
   } else dashed(0);
   for (const edge of [-roadHalf + 0.3, roadHalf - 0.3]) marks += view.strip(edge - 0.06, edge + 0.06);
-  if (chance(stream, 0.25)) {
+  if (zebra) {
     const depth = stream.uniform(5, 14);
     for (let x = -roadHalf + 0.4; x < roadHalf - 0.6; x += 1)
       marks += view.strip(x, x + 0.5, depth, depth + 2.6);

@@ -168,7 +168,7 @@ const lights: Weighted<Light> = [
       skyBottom: [36, 36, 56],
       haze: [30, 31, 46],
       hazeDensity: 0.007,
-      tint: [0.44, 0.43, 0.5],
+      tint: [0.5, 0.48, 0.55],
       clouds: 0,
       shadow: 0.08,
       litWindows: 0.5,

@@ -1,5 +1,6 @@
 import type { RgbImage } from '../../data/decode.js';
 import type { RandomStream } from '../../data/random.js';
+import type { Light } from './light.js';
 import type { Thing } from './things.js';
 import type { Shape } from './view.js';
 
@@ -25,8 +26,8 @@ const textures: Partial<Record<Thing, Texture>> = {
   wall: { mottle: 0.12, grain: 0.06 },
 };
 const plain: Texture = { mottle: 0.05, grain: 0.03 };
-/** Standard deviation of the camera's noise, in 8-bit steps. */
-const sensorNoise = 2;
+/** A colour this far from the haze, summed over its channels, has all of its texture: what fades in fog loses it. */
+const clearOfHaze = 150;
 
 /** Smooth noise in [−1, 1]: random values on a grid of `cell` pixels, bilinear in between. */
 function valueNoise(width: number, height: number, cell: number, stream: RandomStream): Float32Array {
@@ -57,21 +58,28 @@ export function addTexture(
   image: RgbImage,
   topmost: Uint16Array,
   shapes: readonly Shape[],
+  light: Light,
   stream: RandomStream,
 ): void {
   const { data, width, height } = image;
+  const [hazeR, hazeG, hazeB] = light.haze;
+  // Uniform in ±√3 has a standard deviation of 1.
+  const noise = Math.sqrt(3) * light.noise;
   const coarse = valueNoise(width, height, 9, stream);
   const fine = valueNoise(width, height, 3, stream);
   const byShape = shapes.map(({ thing }) => (thing === null ? plain : (textures[thing] ?? plain)));
   for (let i = 0; i < topmost.length; i++) {
     const { mottle, grain } = byShape[topmost[i]!]!;
+    const [r, g, b] = [data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!];
+    const far = Math.abs(r - hazeR) + Math.abs(g - hazeG) + Math.abs(b - hazeB);
+    const strength = Math.min(1, far / clearOfHaze);
     const x = (2 * (i % width)) / width - 1;
     const y = (2 * Math.floor(i / width)) / height - 1;
     const corners = 1 - 0.1 * (x * x + y * y);
-    const factor =
-      corners * (1 + mottle * (0.5 * coarse[i]! + 0.5 * fine[i]!) + grain * stream.uniform(-1, 1));
+    const uneven = mottle * (0.5 * coarse[i]! + 0.5 * fine[i]!) + grain * stream.uniform(-1, 1);
+    const factor = corners * (1 + strength * uneven);
     for (let c = 0; c < 3; c++) {
-      const value = data[3 * i + c]! * factor + sensorNoise * stream.uniform(-1.7, 1.7);
+      const value = data[3 * i + c]! * factor + noise * stream.uniform(-1, 1);
       data[3 * i + c] = Math.min(255, Math.max(0, Math.round(value)));
     }
   }
