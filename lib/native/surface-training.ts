@@ -1,0 +1,120 @@
+/** Training of a whole network, as the engine has it; legend and rules in surface.ts. */
+import type { TensorHandle } from './surface.js';
+
+declare const kind: unique symbol;
+
+/** A network in training with its optimiser state and its scenes. */
+export interface TrainingHandle {
+  readonly [kind]: 'training';
+}
+
+/** What is trained, on what. */
+export interface TrainingOptions {
+  /** A segmentor's name of cpp/models/presets.h. */
+  architecture: string;
+  /** Whole number from 0, of the initial weights. */
+  seed: number;
+  device: string;
+  /** Of what the network is shown; multiples of 32. */
+  height: number;
+  width: number;
+  sceneHeight: number;
+  sceneWidth: number;
+  /** Scenes that there is to be room for on the device. */
+  capacity: number;
+}
+
+/** Scenes as uint8: images N×h×w×3, labels N×h×w (a class, or 255: none), parts N×h×w. */
+export interface LabelledScenes {
+  images: TensorHandle;
+  labels: TensorHandle;
+  /** Pixels of one label and one part are a segment: a mask of its own, the label as its class. Both 255: not counted. */
+  parts: TensorHandle;
+}
+
+/** Which scenes a step learns from, and what it sees of them. */
+export interface TrainingBatch {
+  /** B int32. */
+  scenes: TensorHandle;
+  /**
+   * B×9 float32: left and width, top and height of what is seen, as shares of the scene (a negative width mirrors), then
+   * factors of red, green and blue, of contrast and of saturation (1: as it is).
+   */
+  views: TensorHandle;
+}
+
+/** Of one step of AdamW (betas 0.9 and 0.999, epsilon 1e-8). */
+export interface TrainingStepOptions {
+  learningRate: number;
+  /** Of linears' and convolutions' weights. */
+  weightDecay: number;
+  /** Of the global gradient, to clip to; 0: none. */
+  maxNorm: number;
+  /** What the averaged weights keep of themselves each step, 0…1; less in the first steps. */
+  ema: number;
+}
+
+/** Means over steps. */
+export interface TrainingLosses {
+  /** 2·classes + 5·mask + 5·dice, each a sum over the predictions of all layers. */
+  total: number;
+  classes: number;
+  mask: number;
+  dice: number;
+  gradientNorm: number;
+}
+
+/** What masks are to become. S: segments. */
+export interface SegmentTargets {
+  /** B×S×hw: share of a cell's counted pixels that are the segment's. */
+  shares: TensorHandle;
+  /** B×hw: 1 where a cell has a counted pixel. */
+  counted: TensorHandle;
+  /** Of each image's segments; −1: none. */
+  classes: number[][];
+}
+
+/** The engine's functions that train a whole network. */
+export interface TrainingEngine {
+  /** INVALID_ARGUMENT, SHAPE, DEVICE. */
+  createTraining(options: TrainingOptions): Promise<TrainingHandle>;
+  trainingInfo(training: TrainingHandle): { parameters: number; steps: number; scenes: number };
+  /** SHAPE, LABEL_VALUE, INVALID_ARGUMENT (no room). */
+  trainingAdd(training: TrainingHandle, scenes: LabelledScenes): Promise<void>;
+  /** Fulfilled when the device has its work, not when that is done. INVALID_ARGUMENT once outputs are not finite. */
+  trainingStep(training: TrainingHandle, batch: TrainingBatch, options: TrainingStepOptions): Promise<void>;
+  /** Of the steps since the last call. */
+  trainingLosses(training: TrainingHandle): Promise<TrainingLosses>;
+  /** Moves the batch norms' statistics a tenth of the way to this batch's, under the averaged weights. */
+  trainingCalibrate(training: TrainingHandle, batch: TrainingBatch): Promise<void>;
+  /** Averaged weights, stored statistics: logits B×L×Q×K and masks B×L×Q×h×w of all L predictions. */
+  trainingPredictions(
+    training: TrainingHandle,
+    images: TensorHandle,
+  ): Promise<{ logits: TensorHandle; masks: TensorHandle }>;
+  /** Averaged weights and statistics as .safetensors that `convert` takes; `dtype`: of what has two dimensions or more. */
+  trainingSave(
+    training: TrainingHandle,
+    options: {
+      backbone: string;
+      head: string;
+      dtype: 'float32' | 'bfloat16';
+      metadata: Record<string, string>;
+    },
+  ): Promise<void>;
+  /** What going on needs besides the scenes. */
+  trainingSaveState(training: TrainingHandle, path: string): Promise<void>;
+  /** CHECKPOINT_KEYS for another network's. */
+  trainingRestoreState(training: TrainingHandle, path: string): Promise<void>;
+
+  /** What a step would see, for tests. */
+  trainingViews(
+    training: TrainingHandle,
+    batch: TrainingBatch,
+    sizes: { height: number; width: number },
+  ): Promise<SegmentTargets & { images: TensorHandle }>;
+  /** Total, classes, mask and dice of class logits B×L×Q×K and mask logits B×L×Q×hw, and the total's gradients; for tests. */
+  setLoss(
+    predictions: SegmentTargets & { logits: TensorHandle; masks: TensorHandle },
+  ): Promise<{ losses: Float64Array; dLogits: TensorHandle; dMasks: TensorHandle }>;
+}
