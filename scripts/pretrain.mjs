@@ -20,7 +20,7 @@ const numbers = {
   'image-size': 256,
   width: 256,
   height: 192,
-  lr: 1e-3,
+  lr: 1.5e-3,
   'weight-decay': 0.05,
   'max-norm': 1,
   ema: 0.998,

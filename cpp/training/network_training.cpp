@@ -129,7 +129,6 @@ int64_t NetworkTraining::parameters() const {
 
 std::pair<at::Tensor, at::Tensor> NetworkTraining::run(const at::Tensor& images) {
   const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
-  const Tf32Guard tf32(settings_.device.is_cuda());
   const c10::IValue result = module_.get_method("predictions")({images});
   const auto& outputs = result.toTupleRef().elements();
   return {outputs[0].toTensor(), outputs[1].toTensor()};
@@ -137,6 +136,7 @@ std::pair<at::Tensor, at::Tensor> NetworkTraining::run(const at::Tensor& images)
 
 void NetworkTraining::step(const TrainingBatch& batch, const TrainingStep& options) {
   say_doing("Training a network");
+  // Guards do not nest: this one is for the network, the loss and the backward pass.
   const Tf32Guard tf32(settings_.device.is_cuda());
   TrainingViews views;
   {
@@ -187,6 +187,7 @@ TrainingLosses NetworkTraining::take_losses() {
 /// Under the averaged weights, without gradients.
 std::pair<at::Tensor, at::Tensor> NetworkTraining::run_average(const at::Tensor& images, bool train) {
   const c10::NoGradGuard no_grad;
+  const Tf32Guard tf32(settings_.device.is_cuda());
   const at::Tensor own = value_.clone();
   value_.copy_(average_);
   module_.train(train);

@@ -48,7 +48,7 @@ export async function measureIdd(path, folders, options) {
   return used(await SegmentationModel.load(path, { device }), (model) => judgeHeads(model, folders, options));
 }
 
-async function judgeHeads(model, folders, { device, imageSize, seed, epochs, lr, probeLr }) {
+async function judgeHeads(model, folders, { device, imageSize, seed, epochs, lr, loss, probeLr }) {
   const { path } = model;
   const classSet = await loadClassSet('idd26');
   const unseen = await SegmentationDataset.open(folders.unseen, 'val', classSet);
@@ -68,8 +68,8 @@ async function judgeHeads(model, folders, { device, imageSize, seed, epochs, lr,
     results[name] = await used(await load(join(out, 'best.safetensors'), { device }), judge);
   };
   const load = (...args) => ClassHead.load(...args);
-  await trained('trained', { learningRate: lr }, load);
-  await trained('trainedFromMap', { learningRate: lr, initHead: 'map' }, load);
+  await trained('trained', { learningRate: lr, loss }, load);
+  await trained('trainedFromMap', { learningRate: lr, loss, initHead: 'map' }, load);
   const probe = { headKind: 'linear_probe', learningRate: probeLr, cache: join(folders.runs, 'features') };
   await trained('linearProbe', probe, (...args) => LinearProbe.load(...args));
   return results;
@@ -86,7 +86,8 @@ async function main() {
       unseen: { type: 'string', default: '60' },
       seed: { type: 'string', default: '1' },
       epochs: { type: 'string', default: '20' },
-      lr: { type: 'string', default: '1e-2' },
+      lr: { type: 'string', default: '3e-2' },
+      loss: { type: 'string', default: 'nll' },
       'probe-lr': { type: 'string', default: '1e-2' },
       threads: { type: 'string' },
       'image-size': { type: 'string', default: '256' },
@@ -119,6 +120,7 @@ async function main() {
     seed: number('seed'),
     epochs: number('epochs'),
     lr: number('lr'),
+    loss: values.loss,
     probeLr: number('probe-lr'),
   };
   const show = (name, { mIoU }) => console.log(`${name.padEnd(16)} mIoU ${(100 * mIoU).toFixed(2)} %`);
