@@ -7,10 +7,13 @@ import { cacheId, cacheKey, type CacheContent, type CacheKey } from '../cache/ke
 import { chooseView, viewCount, viewSettings } from '../cache/views.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { shuffle } from '../data/random.js';
+import type { DecodedImages } from '../model/decoded-images.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
+import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
+import { readRecord } from './cached-record.js';
 import type { TrainConfig } from './config.js';
 import type { TrainHooks } from './loop.js';
 
@@ -48,6 +51,7 @@ export class CachedOutputs implements Disposable {
     private readonly datasets: Datasets,
     readonly key: CacheKey,
     readonly layout: readonly RecordPart[],
+    private readonly folder: CacheFolder,
     readonly store: RecordStoreHandle,
     private readonly entries: readonly IndexEntry[],
     /** What the pass before did. */
@@ -71,7 +75,7 @@ export class CachedOutputs implements Disposable {
     const store = folder.store(entries, config.device);
     try {
       await runJob({ signal: hooks.signal }, (job) => engine().loadRecords(store, undefined, job));
-      return new CachedOutputs(config, datasets, key, folder.layout!, store, entries, filled);
+      return new CachedOutputs(config, datasets, key, folder.layout!, folder, store, entries, filled);
     } catch (error) {
       engine().dispose(store);
       throw error;
@@ -111,6 +115,12 @@ export class CachedOutputs implements Disposable {
   get valRecords(): Int32Array {
     const first = this.trainCount * this.viewCount;
     return Int32Array.from({ length: this.datasets.val.length }, (_, i) => first + i);
+  }
+
+  /** What the network gave for a validation image, by its index; as {@link readRecord}. */
+  async validationOutputs(index: number): Promise<DecodedImages | Tensor> {
+    const entry = this.entries[this.valRecords[index]!]!;
+    return readRecord(this.folder.recordFile(entry.file), entry, this.layout);
   }
 
   /** The records of an epoch in order: images and flips as live training has them. */

@@ -1,6 +1,8 @@
 /** Training of one head on cached outputs. */
+import type { DecodedImages } from '../model/decoded-images.js';
 import { readHeadFile, writeHeadFile, type HeadValues } from '../model/head-file.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
+import type { Tensor } from '../model/tensor.js';
 import { CachedHeads, linearValues, sliceSeconds } from './cached-heads.js';
 import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';
@@ -11,7 +13,7 @@ import type { TrainHooks } from './loop.js';
 import { schedule } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
-import type { HeadTrainer, SavableHead, TrainedBatches } from './trainer.js';
+import type { HeadTrainer, Preparation, SavableHead, TrainedBatches } from './trainer.js';
 
 /** A head and the cache that it learns from. */
 export class CachedTrainer implements HeadTrainer {
@@ -52,6 +54,10 @@ export class CachedTrainer implements HeadTrainer {
     return this.config.device;
   }
 
+  get preparation(): Preparation {
+    return this.cached.filled;
+  }
+
   get outputs(): number {
     return this.heads.groups[0]!.outputs;
   }
@@ -71,6 +77,10 @@ export class CachedTrainer implements HeadTrainer {
   }): Promise<Evaluation> {
     const [evaluation] = await this.heads.evaluate(options);
     return evaluation!;
+  }
+
+  outputsOf(index: number): Promise<DecodedImages | Tensor> {
+    return this.cached.validationOutputs(index);
   }
 
   async #save(

@@ -1,7 +1,10 @@
 /** Live training: every image goes through the network in every epoch. */
 import type { SegmentationDataset } from '../data/dataset.js';
 import { ClassHead } from '../model/class-head.js';
+import type { DecodedImages } from '../model/decoded-images.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
+import { Tensor } from '../model/tensor.js';
+import { engine } from '../native/engine.js';
 import { trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import { evaluate } from './evaluate.js';
@@ -12,6 +15,8 @@ import type { HeadTrainer, TrainedBatches } from './trainer.js';
 
 /** A network and a head that learns from it. */
 export class LiveTrainer implements HeadTrainer {
+  readonly preparation = undefined;
+
   private constructor(
     private readonly config: TrainConfig,
     private readonly model: SegmentationModel,
@@ -76,6 +81,14 @@ export class LiveTrainer implements HeadTrainer {
     // Passes of a size that the settings give: figures are those of a run that never stopped, to the bit.
     const { imageSize, prefetch, batchSize: passSize } = this.config;
     return evaluate(this.model, this.head, this.valSet, { imageSize, prefetch, passSize, ...options });
+  }
+
+  async outputsOf(index: number): Promise<DecodedImages> {
+    const { imageSize } = this.config;
+    const { image } = await this.valSet.load(index);
+    const place = { width: imageSize, height: imageSize, device: this.model.device };
+    using images = Tensor.wrap(await engine().prepareImages([image], place));
+    return this.model.decode(images);
   }
 
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@ import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js'
 import type { HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { stopped, type TrainHooks, type TrainResult } from './loop.js';
+import { RunReporter } from './run-report.js';
 import { epochMetrics, type RunFolder } from './run-folder.js';
 import { schedule } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
@@ -99,9 +100,11 @@ class Sweep {
     const { position, folder, config } = this;
     const names = config.folds > 0 ? `${config.folds} folds` : `a sweep of ${position.rows.length} heads`;
     await this.#log(`${position.epoch === 1 ? 'start' : `resume at epoch ${position.epoch}`}: ${names}`);
+    const reporter = this.#reporter();
     while (!position.finished) {
       await this.#trainEpoch();
       await this.#finishEpoch(await this.#evaluate());
+      if (!position.finished) await reporter.epoch(bestRow(position.rows)?.best ?? null, position.rows);
     }
     await atomicWriteFile(folder.file('sweep.json'), `${JSON.stringify(position.rows, null, 2)}\n`);
     const best = bestRow(position.rows);
@@ -113,7 +116,16 @@ class Sweep {
       epochs,
       stoppedEarly: epochs < config.epochs,
       heads: position.rows,
+      ...(await reporter.write(best?.best ?? null, position.rows)),
     };
+  }
+
+  #reporter(): RunReporter {
+    const { config, folder, datasets, outputs } = this;
+    const outputsOf = (index: number) => outputs.validationOutputs(index);
+    const { device } = config;
+    const run = { config, folder, ...datasets, device, preparation: outputs.filled, outputsOf };
+    return new RunReporter(run, (line) => this.#log(line));
   }
 
   async #log(line: string): Promise<void> {
@@ -184,7 +196,7 @@ class Sweep {
     const best = bestRow(rows);
     // The heads of folds tell how well the settings do; none is for use.
     if (config.folds === 0 && best?.best && best.best.epoch === epoch && best.best.mIoU > before)
-      await this.#saveBest(best.head, best.best);
+      await this.#saveBest(best.head, best.best, evaluations[best.head]!);
     await this.#log(describeEpoch(epoch, rows));
     const over = rows.every(({ outcome }) => outcome !== 'trained');
     const lossSums = rows.map(() => 0);
@@ -193,12 +205,12 @@ class Sweep {
     await this.#save();
   }
 
-  async #saveBest(head: number, best: BestEpoch): Promise<void> {
+  async #saveBest(head: number, best: BestEpoch, evaluation: Evaluation): Promise<void> {
     const { classSet } = this.datasets.train;
     const { headPrecision: precision } = this.config;
     const save: SavableHead['save'] = (path, { metadata }) =>
       this.heads.save(path, head, { classSet, precision, ...metadata });
-    await this.folder.saveBest({ save }, best);
+    await this.folder.saveBest({ save }, best, evaluation);
   }
 
   /** Position and heads in one file: a stopped write leaves the one before. */

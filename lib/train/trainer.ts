@@ -1,5 +1,7 @@
 /** What the loop needs of a way of training: live, or on cached outputs. */
+import type { DecodedImages } from '../model/decoded-images.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
+import type { Tensor } from '../model/tensor.js';
 import type { TrainHooks } from './loop.js';
 import type { Evaluation } from './tally.js';
 
@@ -19,16 +21,27 @@ export interface TrainedBatches {
   stepped: boolean;
 }
 
+/** Records of a cache: those that were there, those that were made, and how long that took. */
+export interface Preparation {
+  kept: number;
+  made: number;
+  seconds: number;
+}
+
 /** Trains and evaluates one head. */
 export interface HeadTrainer extends Disposable {
   readonly head: SavableHead;
   readonly device: string;
   /** Outputs of the head. */
   readonly outputs: number;
+  /** What was made before the first epoch, in this sitting; undefined where nothing is. */
+  readonly preparation: Preparation | undefined;
   /** The epoch's batches from `firstBatch` (from 0) on. */
   train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void>;
   /** On the validation images. @throws the signal's reason */
   evaluate(
     options: Pick<TrainHooks, 'signal'> & { onProgress?: (done: number, total: number) => void },
   ): Promise<Evaluation>;
+  /** What the network gives for a validation image, by its index, with a batch of one: for pictures of what a head makes of it. */
+  outputsOf(index: number): Promise<DecodedImages | Tensor>;
 }
