@@ -1,5 +1,5 @@
 /** Images and class maps as examples of a report: made small, with a text of what is to be seen. */
-import type { ClassInfo, ClassSet } from '../../data/class-set.js';
+import type { ClassSet } from '../../data/class-set.js';
 import { encodePreview, type RgbImage } from '../../data/decode.js';
 import { DinoSegError } from '../../errors.js';
 import { countPixels } from '../class-statistics.js';
@@ -34,6 +34,8 @@ export interface ExampleInput {
   image: RgbImage;
   /** Of the image: class maps. */
   maps?: readonly ExampleMap[];
+  /** What is said of it. Default: how many labelled pixels are right, where there are predictions and a truth. */
+  caption?: string;
   /** Of the image: drawn pictures of its size, by name. */
   pictures?: Readonly<Record<string, RgbImage>>;
 }
@@ -80,7 +82,7 @@ const webpUri = (bytes: Buffer) => `data:image/webp;base64,${bytes.toString('bas
 
 /** One example, and the classes that occur in it. */
 async function exampleOf(
-  { name, image, maps = [], pictures = {} }: ExampleInput,
+  { name, image, maps = [], pictures = {}, caption }: ExampleInput,
   set: ClassSet | null,
 ): Promise<{ example: Example; present: ReadonlySet<number> }> {
   const { bytes, ...size } = await encodePreview(image, mostPixels);
@@ -109,30 +111,47 @@ async function exampleOf(
         ({ label, map }) => `${label}: ${percent(rightShare(map, truth))} of the labelled pixels right`,
       )
     : [];
-  const caption = right.length > 0 ? { caption: `${right.join('; ')}.` } : {};
-  return { example: { name, ...size, layers, ...caption }, present };
+  const said = caption ?? (right.length > 0 ? `${right.join('; ')}.` : undefined);
+  return { example: { name, ...size, layers, ...(said !== undefined && { caption: said }) }, present };
+}
+
+/** Gathers examples one after another, so that no two are in memory with all their pixels. */
+export class Examples {
+  readonly #examples: Example[] = [];
+  readonly #present = new Set<number>();
+
+  /** @param set names and colours of the maps' classes; null where there are no maps. */
+  constructor(private readonly set: ClassSet | null) {}
+
+  /** @throws DinoSegError SHAPE where a map is not of the size that it says. */
+  async add(input: ExampleInput): Promise<void> {
+    const { example, present } = await exampleOf(input, this.set);
+    this.#examples.push(example);
+    for (const index of present) this.#present.add(index);
+  }
+
+  /** What was gathered. */
+  section(heading: { title: string; note?: string }): ExamplesSection {
+    const classes = this.set?.classes.filter(({ index }) => this.#present.has(index)) ?? [];
+    return { kind: 'examples', ...heading, classes, examples: this.#examples };
+  }
 }
 
 /**
- * A section of examples. Images are taken one after another, so that no two are in memory with all their pixels.
+ * A section of examples.
  *
+ * @param inputs taken one after another.
  * @param set names and colours of the maps' classes; null where there are no maps.
  * @throws DinoSegError SHAPE where a map is not of the size that it says.
  */
 export async function examplesSection(
-  { title, note }: { title: string; note?: string },
+  heading: { title: string; note?: string },
   inputs: Iterable<ExampleInput> | AsyncIterable<ExampleInput>,
   set: ClassSet | null,
 ): Promise<ExamplesSection> {
-  const all = new Set<number>();
-  const examples: Example[] = [];
-  for await (const input of inputs) {
-    const { example, present } = await exampleOf(input, set);
-    examples.push(example);
-    for (const index of present) all.add(index);
-  }
-  const classes: ClassInfo[] = set ? set.classes.filter(({ index }) => all.has(index)) : [];
-  return { kind: 'examples', title, ...(note !== undefined && { note }), classes, examples };
+  const examples = new Examples(set);
+  for await (const input of inputs) await examples.add(input);
+  return examples.section(heading);
 }
 
 /** So many of `count` places, spread evenly; all where there are no more. */
