@@ -15,7 +15,7 @@
     const articles = /** @type {HTMLElement[]} */ ([...box.querySelectorAll('article')]);
     const legend = /** @type {HTMLElement | null} */ (box.querySelector('.legend'));
     const [first] = articles;
-    if (!first || !legend) return;
+    if (!first) return;
 
     /** @type {Look} */
     const look = { colors: new Map(), names: new Map(), hidden: new Set(), opacity: 0.75 };
@@ -130,7 +130,7 @@
       { class: 'choices' },
       make('label', {}, 'Left ', left),
       make('label', {}, 'Right ', right),
-      make('label', {}, 'Opacity ', opacity),
+      ...(legend ? [make('label', {}, 'Opacity ', opacity)] : []),
     );
     const viewer = make(
       'div',
@@ -141,10 +141,10 @@
       choices,
       stage,
       make('label', { class: 'slide' }, make('span', {}, 'Divider'), slider),
-      readout,
+      ...(legend ? [readout] : []),
     );
     box.prepend(viewer);
-    makeToggles(legend, look, paint);
+    if (legend) makeToggles(legend, look, paint);
     // The plain pictures stay for print.
     box.classList.add('live');
     void show(first);

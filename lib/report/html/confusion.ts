@@ -82,10 +82,10 @@ export function confusionMarkup(section: ConfusionSection): Markup {
   const occurs = ({ index }: ClassInfo) =>
     counts[index]!.some((pixels) => pixels > 0) || counts.some((row) => row[index]! > 0);
   const present = classes.filter(occurs);
-  const table = matrixTable(present, counts);
+  const table = markup`${matrixTable(present, counts)}<p class="readout" aria-live="polite" hidden></p>`;
   const matrix =
     present.length > mostOpen
       ? markup`<details><summary>The whole matrix of ${present.length} classes</summary>${table}</details>`
       : table;
-  return markup`<div class="confusion">${matrix}<p class="readout" aria-live="polite" hidden></p>${topTable(topConfusions(section))}</div>`;
+  return markup`<div class="confusion"><div>${matrix}</div><div>${topTable(topConfusions(section))}</div></div>`;
 }

@@ -6,7 +6,7 @@ import { niceTicks } from './ticks.js';
 
 /** Of the drawing, in its own units; it is scaled to the width that there is. */
 const size = { width: 420, height: 260 };
-const margin = { left: 52, right: 14, top: 14, bottom: 40 };
+const margin = { left: 52, right: 14, top: 24, bottom: 40 };
 /** Colours and dashes that page.css has. */
 const styles = 8;
 /** Markers of more points would hide the line. */
@@ -64,12 +64,13 @@ function grid({ x, y, xTicks, yTicks }: Axes, chart: Chart): Markup {
   )}<text x="${(left + right) / 2}" y="${size.height - 6}" text-anchor="middle">${chart.x}</text></g>`;
 }
 
+/** A line at an x, its label above the drawing so that no curve runs through it. */
 function markOf({ x }: Axes, { mark }: Chart): Markup | null {
   if (!mark) return null;
   const place = x(mark.x);
-  const left = place > size.width / 2;
-  return markup`<g class="mark"><line x1="${place}" x2="${place}" y1="${margin.top}" y2="${size.height - margin.bottom}"/>
-<text x="${left ? place - 5 : place + 5}" y="${size.height - margin.bottom - 8}" text-anchor="${left ? 'end' : 'start'}">${mark.label}</text></g>`;
+  const anchor = place < size.width * 0.2 ? 'start' : place > size.width * 0.9 ? 'end' : 'middle';
+  return markup`<g class="mark"><line x1="${place}" x2="${place}" y1="${margin.top - 6}" y2="${size.height - margin.bottom}"/>
+<text x="${place}" y="${margin.top - 10}" text-anchor="${anchor}">${mark.label}</text></g>`;
 }
 
 /** The line's parts between gaps, and markers that say their values when pointed at. */
@@ -112,7 +113,7 @@ function summaryOf(chart: Chart): string {
 function valuesTable(chart: Chart): Markup {
   const xs = [...new Set(chart.series.flatMap(({ points }) => points.map(([x]) => x)))].sort((a, b) => a - b);
   const columns = chart.series.map(({ points }) => new Map(points));
-  return markup`<details><summary>Values of ${chart.title}</summary><div class="scroll" tabindex="0" role="region" aria-label="Values of ${chart.title}">
+  return markup`<details><summary>Values of ${chart.title}</summary><div class="scroll" tabindex="0" role="group" aria-label="Values of ${chart.title}">
 <table><thead><tr><th scope="col" class="number">${chart.x}</th>${chart.series.map(
     ({ name }) => markup`<th scope="col" class="number">${name}</th>`,
   )}</tr></thead><tbody>${xs.map(

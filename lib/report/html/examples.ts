@@ -9,11 +9,12 @@ function picture(example: Example, { name, role, source, alt }: ExampleLayer): M
 }
 
 export function examplesMarkup({ classes, examples }: ExamplesSection): Markup {
-  return markup`<div class="examples">
-<ul class="legend">${classes.map(
+  const legend = markup`<ul class="legend">${classes.map(
     ({ index, name, color }) =>
       markup`<li data-index="${index}" data-color="${color.join(',')}">${swatch(color)}<span>${name}</span></li>`,
-  )}</ul>
+  )}</ul>`;
+  return markup`<div class="examples">
+${classes.length > 0 && legend}
 ${examples.map(
   (example) =>
     markup`<article data-name="${example.name}"><h3>${example.name}</h3>${

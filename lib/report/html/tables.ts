@@ -13,12 +13,12 @@ import type {
 
 /** A class's colour. */
 export function swatch([r, g, b]: Color): Markup {
-  return markup`<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><rect width="10" height="10" fill="rgb(${r},${g},${b})"/></svg>`;
+  return markup`<svg class="swatch" viewBox="0 0 10 10" preserveAspectRatio="none" aria-hidden="true"><rect width="10" height="10" fill="rgb(${r},${g},${b})"/></svg>`;
 }
 
 /** A table in a box of its own to scroll in, which the keyboard reaches. */
 export function scrolled(label: string, table: Markup): Markup {
-  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${label}">${table}</div>`;
+  return markup`<div class="scroll" tabindex="0" role="group" aria-label="${label}">${table}</div>`;
 }
 
 export function figuresMarkup({ figures }: FiguresSection): Markup {
