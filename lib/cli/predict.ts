@@ -51,7 +51,7 @@ export default command({
     const failures = failed.map(({ image, error }) => ({ image, code: error.code, message: error.message }));
     if (json) printJson({ written, failed: failures, report: result.report });
     else for (const { folder } of written) print(folder);
-    if (result.report !== null && !json) print(result.report);
+    if (result.report !== null) note(`report: ${result.report}`);
     if (reportError) note(`${reportError.code}: ${reportError.message}`);
     if (failed.length > 0)
       note(`${failed.length} of ${written.length + failed.length} images could not be read.`);

@@ -99,7 +99,7 @@ t.test('predict writes a report of some of the images, and none where it is not 
     at('broken<b>.png'),
   ]);
   t.equal(written.code, 1, 'one image is broken');
-  t.match(written.stdout, /out\/report\.html\n$/);
+  t.match(written.stderr, /^report: .*out\/report\.html$/m);
   const page = readFileSync(at('out/report.html'), 'utf8');
   const predictions = await indicesIn(page, 'prediction');
   t.equal(predictions.length, 5);
