@@ -182,6 +182,7 @@ function flattened(value: unknown, path = ''): [string, string][] {
     return Object.entries(value).flatMap(([key, below]) =>
       flattened(below, path === '' ? key : `${path}.${key}`),
     );
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const isList = Array.isArray(value) && value.every((each) => typeof each === 'string');
+  const text = isList ? value.join(', ') : typeof value === 'string' ? value : JSON.stringify(value);
   return [[path, text.length > longestValue ? `${text.slice(0, longestValue)}…` : text]];
 }

@@ -13,7 +13,7 @@ import type {
 
 /** A class's colour. */
 export function swatch([r, g, b]: Color): Markup {
-  return markup`<svg class="swatch" viewBox="0 0 10 10" preserveAspectRatio="none" aria-hidden="true"><rect width="10" height="10" fill="rgb(${r},${g},${b})"/></svg>`;
+  return markup`<svg class="swatch" aria-hidden="true"><rect width="100%" height="100%" fill="rgb(${r},${g},${b})"/></svg>`;
 }
 
 /** A table in a box of its own to scroll in, which the keyboard reaches. */
