@@ -1,5 +1,5 @@
 /** report.html of training runs. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { loadClassSet } from '../../lib/data/class-sets.js';
