@@ -55,7 +55,7 @@ t.test("the network's own head is measured by ADE20K's scoring, without a loss",
   const ade = await SegmentationDataset.open(settings.data, 'val', await loadClassSet('ade150'));
   using own = model.ownHead();
   const measured = await evaluate(model, own, ade, { imageSize: 64 });
-  t.match(measured, { images: dataset.length, loss: null });
+  t.match(measured, { images: ade.length, loss: null });
   t.equal(measured.classes.length, 150);
   t.ok(measured.mIoU !== null && measured.mIoU >= 0);
   await t.rejects(evaluate(model, own, dataset, { imageSize: 64 }), {
