@@ -96,6 +96,19 @@ export {
   type LabelMapping,
 } from './data/class-set.js';
 export { SegmentationDataset, type MappedLabel, type Sample } from './data/dataset.js';
+export {
+  decodePolygons,
+  unknownLabels,
+  type PolygonLabel,
+  type PolygonOptions,
+  type UnknownLabels,
+} from './data/polygons.js';
+export {
+  prepareIdd,
+  type PrepareFault,
+  type PrepareIddOptions,
+  type PrepareIddSummary,
+} from './data/prepare-idd.js';
 export type { LayoutOptions, Pair, Unpaired } from './data/layout.js';
 export {
   decodeImage,

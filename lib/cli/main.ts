@@ -15,6 +15,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   init: { summary: 'a network with random weights', load: () => import('./init.js') },
   inspect: { summary: 'keys, shapes and sizes of a checkpoint', load: () => import('./inspect.js') },
   forward: { summary: "the network's raw outputs", load: () => import('./forward.js') },
+  prepare: { summary: 'label images of the polygons of a data set', load: () => import('./prepare.js') },
   train: { summary: 'train class_embed on a labelled folder', load: () => import('./train.js') },
   cache: {
     summary: 'make, check, list or remove caches of network outputs',

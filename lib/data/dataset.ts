@@ -4,6 +4,7 @@ import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
 import { decodeImage, decodeLabel } from './decode.js';
 import type { LabelImage, RgbImage } from './decode.js';
 import { findPairs } from './layout.js';
+import { decodePolygons } from './polygons.js';
 import type { LayoutOptions, Pair, Unpaired } from './layout.js';
 
 /** The class of every pixel of a labelled image. */
@@ -135,7 +136,7 @@ export class SegmentationDataset {
         'INVALID_ARGUMENT',
         `The data set has samples 0 to ${this.length - 1}, but sample ${index} was asked for.`,
       );
-    const [image, raw] = await Promise.all([decodeImage(pair.image), decodeLabel(pair.label)]);
+    const [image, raw] = await Promise.all([decodeImage(pair.image), this.readLabel(pair.label)]);
     if (image.width !== raw.width || image.height !== raw.height)
       throw new DinoSegError(
         'LABEL_SIZE',
@@ -144,5 +145,9 @@ export class SegmentationDataset {
       );
     const label = mapLabel(raw, this.mapping, pair.label, this.classSet.name);
     return { image, label, name: pair.name, path: pair.image };
+  }
+
+  private readLabel(path: string): Promise<LabelImage> {
+    return this.labelKind === 'polygons' ? decodePolygons(path) : decodeLabel(path);
   }
 }
