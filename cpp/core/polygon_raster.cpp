@@ -69,12 +69,13 @@ class Painter {
 
   void paint(std::span<const double> points, uint8_t value) {
     value_ = value;
+    check_cancelled();
     read_corners(points);
     list_edges();
     active_.clear();
     size_t next = 0;
     for (int64_t y = edges_.empty() ? height_ : edges_.front().first; y < height_; ++y) {
-      if (y % 256 == 0) check_cancelled();
+      check_cancelled();
       bool corner = false;
       for (; next < edges_.size() && edges_[next].first == y; ++next) active_.push_back(&edges_[next]);
       for (const Edge* edge : active_) corner |= edge->y0 == y || edge->y1 == y;
@@ -170,7 +171,6 @@ at::Tensor fill_polygons(const Polygons& polygons, const LabelCanvas& canvas) {
   Painter painter(data + canvas.margin, canvas);
   std::span<const double> rest = polygons.points;
   for (size_t i = 0; i < polygons.counts.size(); ++i) {
-    check_cancelled();
     const size_t length = 2 * static_cast<size_t>(polygons.counts[i]);
     painter.paint(rest.first(length), polygons.values[i]);
     rest = rest.subspan(length);
