@@ -42,9 +42,9 @@ struct Edge {
     rest_step = 2 * dx - whole_step * denominator;
   }
 
-  /// Where a span that begins here has its first pixel is (key + 1) >> 1, where one that ends here its last is
-  /// key >> 1: x to the next whole number, and halves to the inside of the span. Sorts as x does, as far as
-  /// that matters.
+  /// Where a span that begins here has its first pixel is (key + 1) >> 1, where one that ends here its last
+  /// is key >> 1: x to the next whole number, and halves to the inside of the span. Sorts as x does, as far
+  /// as that matters.
   int64_t key() const { return 2 * whole - (rest == 0); }
 
   void step() {
