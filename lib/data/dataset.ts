@@ -85,6 +85,11 @@ export function mapLabel(
   return { data, width, height };
 }
 
+/** The raw values of a label file. @throws DinoSegError as {@link SegmentationDataset.load} */
+export function readLabel(path: string, kind: LabelKind): Promise<LabelImage> {
+  return kind === 'polygons' ? decodePolygons(path) : decodeLabel(path);
+}
+
 /** A split of a folder in the Cityscapes layout, seen through a class set. */
 export class SegmentationDataset {
   private constructor(
@@ -127,7 +132,8 @@ export class SegmentationDataset {
    * Decodes a pair.
    *
    * @param index from 0, in the order of {@link pairs}.
-   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; INVALID_ARGUMENT for an index out of range
+   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; DATASET for polygons that are faulty;
+   *   INVALID_ARGUMENT for an index out of range
    */
   async load(index: number): Promise<Sample> {
     const pair = this.pairs[index];
@@ -136,7 +142,7 @@ export class SegmentationDataset {
         'INVALID_ARGUMENT',
         `The data set has samples 0 to ${this.length - 1}, but sample ${index} was asked for.`,
       );
-    const [image, raw] = await Promise.all([decodeImage(pair.image), this.readLabel(pair.label)]);
+    const [image, raw] = await Promise.all([decodeImage(pair.image), readLabel(pair.label, this.labelKind)]);
     if (image.width !== raw.width || image.height !== raw.height)
       throw new DinoSegError(
         'LABEL_SIZE',
@@ -145,9 +151,5 @@ export class SegmentationDataset {
       );
     const label = mapLabel(raw, this.mapping, pair.label, this.classSet.name);
     return { image, label, name: pair.name, path: pair.image };
-  }
-
-  private readLabel(path: string): Promise<LabelImage> {
-    return this.labelKind === 'polygons' ? decodePolygons(path) : decodeLabel(path);
   }
 }

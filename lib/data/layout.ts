@@ -179,16 +179,15 @@ export async function findPairs(
     const names = [...frames.keys()].sort(compare);
     const paired = names.filter((frame) => labelSet.has(labelOf(frame)));
     if (paired.length === 0) continue;
-    const alone = names.filter((frame) => !labelSet.has(labelOf(frame)));
     if (options.labelKind === undefined && kinds.includes('polygons'))
       refuseHalfPrepared(
-        alone.filter((frame) => labelSet.has(frame + labelEnding('polygons'))),
+        names.filter(
+          (frame) => !labelSet.has(labelOf(frame)) && labelSet.has(frame + labelEnding('polygons')),
+        ),
         labelKind,
-        {
-          root,
-          split,
-        },
+        { root, split },
       );
+    const alone = names.filter((frame) => !labelSet.has(labelOf(frame)));
     return {
       labelKind,
       pairs: paired.map((name) => ({

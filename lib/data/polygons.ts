@@ -1,6 +1,7 @@
 /** IDD's annotations (`*_gtFine_polygons.json`) as label images of level-3 classes. */
 import { DinoSegError } from '../errors.js';
 import { parseJson, readBytes } from '../files.js';
+import { isObject, shown as shownWhole } from '../json.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { Polygons } from '../native/surface.js';
@@ -30,7 +31,7 @@ export interface PolygonLabel extends MappedLabel {
 /** Names what makes label images of polygons: another table or rule gets another number, and everything is made anew. */
 export const polygonRule = 'IDD level 3, polygons 1';
 
-/** Larger images are none that could be decoded; a cut-off number makes small ones. */
+/** Of an image that can be decoded. */
 const mostSide = 0x3fff;
 /** Larger coordinates are refused by the engine as well (cpp/core/polygon_raster.h). */
 const mostCoordinate = 1_000_000;
@@ -56,15 +57,12 @@ export interface Annotation extends Polygons {
   unknown: Map<string, number>;
 }
 
-type JsonObject = Record<string, unknown>;
+const mostShown = 60;
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
+/** Polygons may be long. */
 function shown(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  const text = shownWhole(value);
+  return text.length > mostShown ? `${text.slice(0, mostShown)}…` : text;
 }
 
 /** JSON has no infinity, but 1e999 is read as one. */
