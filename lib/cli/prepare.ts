@@ -28,7 +28,7 @@ export default command({
       type: 'integer',
       least: 1,
       value: 'N',
-      help: 'annotations that are worked on at a time (default: twice the cores)',
+      help: 'annotations that are worked on at a time (default: four times the cores)',
     },
     force: { type: 'boolean', help: 'makes all anew, also in place of label images made by other means' },
     strict: { type: 'boolean', help: 'ends at the first annotation that cannot be read' },

@@ -51,6 +51,9 @@ function classOf(label: string): number | undefined {
 
 /** What an annotation holds, ready to be drawn. */
 export interface Annotation extends Polygons {
+  points: Float64Array<ArrayBuffer>;
+  counts: Uint32Array<ArrayBuffer>;
+  values: Uint8Array<ArrayBuffer>;
   width: number;
   height: number;
   /** As {@link PolygonLabel.unknown}. */
@@ -88,23 +91,33 @@ function isCoordinate(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) <= mostCoordinate;
 }
 
-/** @returns how many. */
-function appendCorners(polygon: unknown, points: number[], refuse: Refuse): number {
-  if (!Array.isArray(polygon) || polygon.length === 0)
-    return refuse(`"polygon" should be a list of at least one corner [x, y], not ${shown(polygon)}.`);
-  for (let i = 0; i < polygon.length; i++) {
-    const corner: unknown = polygon[i];
-    if (!Array.isArray(corner) || corner.length !== 2)
-      return refuse(`corner ${i} should be [x, y], not ${shown(corner)}.`);
-    const [x, y] = corner as unknown[];
-    if (!isCoordinate(x) || !isCoordinate(y))
-      return refuse(
-        `corner ${i} should be two numbers of pixels from -${mostCoordinate} to ${mostCoordinate}, not ` +
-          `[${corner.map(shownNumber).join(', ')}].`,
-      );
-    points.push(x, y);
-  }
-  return polygon.length;
+type Corners = readonly unknown[];
+
+function cornersOf(polygon: unknown, refuse: Refuse): Corners {
+  if (Array.isArray(polygon) && polygon.length > 0) return polygon as unknown[];
+  return refuse(`"polygon" should be a list of at least one corner [x, y], not ${shown(polygon)}.`);
+}
+
+function checkCorner(corner: unknown, i: number, refuse: Refuse): void {
+  if (!Array.isArray(corner) || corner.length !== 2)
+    return refuse(`corner ${i} should be [x, y], not ${shown(corner)}.`);
+  if (!isCoordinate(corner[0]) || !isCoordinate(corner[1]))
+    refuse(
+      `corner ${i} should be two numbers of pixels from -${mostCoordinate} to ${mostCoordinate}, not ` +
+        `[${corner.map(shownNumber).join(', ')}].`,
+    );
+}
+
+/** x and y of all corners, in an array that need not grow: there are tens of thousands. */
+function flatten(polygons: readonly Corners[]): Float64Array<ArrayBuffer> {
+  const points = new Float64Array(2 * polygons.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const polygon of polygons)
+    for (const corner of polygon as [number, number][]) {
+      points[at++] = corner[0];
+      points[at++] = corner[1];
+    }
+  return points;
 }
 
 /**
@@ -123,8 +136,7 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
   const width = sideOf(value['imgWidth'], 'imgWidth', refuse);
   const { objects } = value;
   if (!Array.isArray(objects)) return refuse(`"objects" should be a list, not ${shown(objects)}.`);
-  const points: number[] = [];
-  const counts: number[] = [];
+  const polygons: Corners[] = [];
   const values: number[] = [];
   const unknown = new Map<string, number>();
   for (const [i, object] of (objects as unknown[]).entries()) {
@@ -144,14 +156,17 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
         );
       unknown.set(label, (unknown.get(label) ?? 0) + 1);
     }
-    counts.push(appendCorners(object['polygon'], points, refuseObject));
+    const corners = cornersOf(object['polygon'], refuseObject);
+    for (let corner = 0; corner < corners.length; corner++)
+      checkCorner(corners[corner], corner, refuseObject);
+    polygons.push(corners);
     values.push(index ?? ignoreIndex);
   }
   return {
     width,
     height,
-    points: new Float64Array(points),
-    counts: new Uint32Array(counts),
+    points: flatten(polygons),
+    counts: Uint32Array.from(polygons, ({ length }) => length),
     values: new Uint8Array(values),
     unknown,
   };

@@ -1,20 +1,20 @@
 /** Label images of a whole folder of IDD's polygons: in parallel, and gone on with where it was left. */
-import { createHash } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DinoSegError } from '../errors.js';
-import { atomicWriteFile, readBytes } from '../files.js';
+import { atomicWriteFile } from '../files.js';
 import { filesBelow } from '../files-below.js';
-import { encodeLabelFile, noteOfLabelFile } from './label-file.js';
+import { AnnotationReaders } from './annotation-readers.js';
+import { encodeLabelFile } from './label-file.js';
 import { labelEnding } from './layout.js';
-import { drawPolygons, polygonRule, readPolygons, type UnknownLabels } from './polygons.js';
+import { drawPolygons, type UnknownLabels } from './polygons.js';
 
 /** How label images are made of polygons. */
 export interface PrepareIddOptions {
   /** A folder that gets the label images, in the same sub-folders. Default: they lie beside their polygons. */
   out?: string | undefined;
-  /** Annotations that are worked on at a time. Default: twice the cores. */
+  /** Annotations that are worked on at a time. Default: four times the cores. */
   jobs?: number | undefined;
   /** Makes all label images anew, also in place of those that were made by other means. Default false. */
   force?: boolean | undefined;
@@ -62,21 +62,10 @@ type Outcome = 'written' | 'upToDate' | 'kept' | PrepareFault;
 
 const polygonsEnding = labelEnding('polygons');
 const imageEnding = labelEnding('labellevel3Ids');
-const unknownNote = ', unknown labels ignored';
-
-/** What a label image says that is made of these bytes. Not the file's time: copies and checkouts change it. */
-function noteOf(annotation: Buffer): string {
-  return `${polygonRule}, SHA-256 ${createHash('sha256').update(annotation).digest('hex')}`;
-}
-
-type Existing = 'absent' | 'damaged' | 'foreign' | { note: string };
-
-async function existingFile(path: string): Promise<Existing> {
-  if ((await stat(path).catch(() => undefined)) === undefined) return 'absent';
-  const found = noteOfLabelFile(await readBytes(path));
-  if (found === null) return 'foreign';
-  return found.damaged ? 'damaged' : found;
-}
+/** While files are synced, processors work on others. */
+const jobsOfACore = 4;
+/** For fewer annotations a thread of its own is not worth its start. */
+const leastFiles = 16;
 
 /**
  * What a killed process was about to rename. A file of the last minute may be that of another process that is still
@@ -95,50 +84,31 @@ async function removeLeftovers(folder: string): Promise<void> {
 class Preparation {
   readonly unknown = new Map<string, number>();
 
-  constructor(private readonly options: PrepareIddOptions) {}
+  constructor(
+    private readonly options: PrepareIddOptions,
+    private readonly readers: AnnotationReaders,
+  ) {}
 
   /** @throws what is no fault of the annotation: the signal's reason, DISK_FULL, IO */
   async one(source: string, target: string): Promise<Outcome> {
-    const { force, unknown, signal } = this.options;
-    const made = await asFault(source, signal, async () => {
-      const annotation = await readBytes(source);
-      const note = noteOf(annotation);
-      const existing = force ? 'absent' : await existingFile(target);
-      if (existing === 'foreign') return 'kept';
-      if (typeof existing === 'object' && existing.note === note) return 'upToDate';
-      if (typeof existing === 'object' && existing.note === note + unknownNote && unknown === 'ignore')
-        return 'upToDate';
-      const parsed = readPolygons(annotation, source, { unknown });
-      const { width, height } = parsed;
-      const drawn = { width, height, rows: await drawPolygons(parsed, { margin: 1, signal }) };
-      return { drawn, unknown: parsed.unknown, note: parsed.unknown.size > 0 ? note + unknownNote : note };
-    });
-    if (typeof made === 'string' || 'code' in made) return made;
-    const encoded = await encodeLabelFile(made.drawn, made.note);
+    const { force = false, unknown = 'refuse', signal } = this.options;
+    const read = await this.readers.read({ source, target, force, unknown });
+    signal?.throwIfAborted();
+    if (read === 'kept' || read === 'upToDate') return read;
+    if ('code' in read) return { path: source, ...read };
+    const { width, height } = read.annotation;
+    const rows = await drawPolygons(read.annotation, { margin: 1, signal });
+    const encoded = await encodeLabelFile({ rows, width, height }, read.note);
     signal?.throwIfAborted();
     await atomicWriteFile(target, encoded);
-    for (const [name, count] of made.unknown) this.unknown.set(name, (this.unknown.get(name) ?? 0) + count);
+    for (const [name, count] of read.annotation.unknown)
+      this.unknown.set(name, (this.unknown.get(name) ?? 0) + count);
     return 'written';
   }
 }
 
-/** An error of reading an annotation as the fault that it is. @throws everything else */
-async function asFault<T>(
-  path: string,
-  signal: AbortSignal | undefined,
-  read: () => Promise<T>,
-): Promise<T | PrepareFault> {
-  try {
-    return await read();
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (!(error instanceof DinoSegError) || error.code === 'ABORTED') throw error;
-    return { path, code: error.code, message: error.message };
-  }
-}
-
 function checkedJobs(jobs: number | undefined): number {
-  if (jobs === undefined) return 2 * availableParallelism();
+  if (jobs === undefined) return jobsOfACore * availableParallelism();
   if (Number.isInteger(jobs) && jobs >= 1) return jobs;
   throw new DinoSegError('INVALID_ARGUMENT', `jobs should be a whole number from 1, not ${jobs}.`);
 }
@@ -173,7 +143,6 @@ export async function prepareIdd(
   const names = await annotationsBelow(folder);
   const targetOf = (name: string) => join(out, name.slice(0, -polygonsEnding.length) + imageEnding);
   for (const below of new Set(names.map((name) => dirname(targetOf(name))))) await removeLeftovers(below);
-  const preparation = new Preparation(options);
   const summary = { written: 0, upToDate: 0 };
   const kept: string[] = [];
   const faults: PrepareFault[] = [];
@@ -188,6 +157,10 @@ export async function prepareIdd(
     onProgress?.(++done, names.length);
   }
 
+  const readers = new AnnotationReaders(
+    Math.min(availableParallelism(), jobs, Math.floor(names.length / leastFiles)),
+  );
+  const preparation = new Preparation(options, readers);
   const queue = names.values();
   async function work(): Promise<void> {
     for (const name of queue) {
@@ -200,6 +173,7 @@ export async function prepareIdd(
     }
   }
   await Promise.all(Array.from({ length: jobs }, work));
+  await readers.close();
   signal?.throwIfAborted();
   if (failure !== undefined) throw (failure as { error: unknown }).error;
   const seconds = (performance.now() - started) / 1000;
