@@ -77,9 +77,13 @@ export async function readJson(
   code: ErrorCode,
   describe = (reason: string) => `${path} is not JSON: ${reason}`,
 ): Promise<unknown> {
-  const text = (await readBytes(path)).toString('utf8');
+  return parseJson(await readBytes(path), code, describe);
+}
+
+/** {@link readJson} of bytes that were read before. @throws `code` */
+export function parseJson(bytes: Buffer, code: ErrorCode, describe: (reason: string) => string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
     throw new DinoSegError(code, describe(reason(cause)), { cause });
   }

@@ -110,6 +110,19 @@ export {
 } from './data/check.js';
 export { contactSheet } from './report/contact-sheet.js';
 export {
+  decodePolygons,
+  unknownLabels,
+  type PolygonLabel,
+  type PolygonOptions,
+  type UnknownLabels,
+} from './data/polygons.js';
+export {
+  prepareIdd,
+  type PrepareFault,
+  type PrepareIddOptions,
+  type PrepareIddSummary,
+} from './data/prepare-idd.js';
+export {
   decodeImage,
   decodeLabel,
   encodePng,

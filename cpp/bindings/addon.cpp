@@ -30,6 +30,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_cache(env, exports);
   export_probes(env, exports);
   export_images(env, exports);
+  export_polygons(env, exports);
   export_shares(env, exports);
   export_ops(env, exports);
   export_network_ops(env, exports);

@@ -134,6 +134,7 @@ void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_cache(Napi::Env env, Napi::Object exports);
 void export_probes(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
+void export_polygons(Napi::Env env, Napi::Object exports);
 void export_shares(Napi::Env env, Napi::Object exports);
 void export_ops(Napi::Env env, Napi::Object exports);
 void export_network_ops(Napi::Env env, Napi::Object exports);

@@ -1,6 +1,7 @@
 /** What the records of a cache follow from: a cache made with other settings is never used. */
 import { createHash } from 'node:crypto';
 import type { ClassSet, LabelKind } from '../data/class-set.js';
+import { polygonRule } from '../data/polygons.js';
 import { stringifyClassSet } from '../model/class-set-json.js';
 import type { ViewSettings } from './views.js';
 
@@ -59,7 +60,7 @@ export function cacheKey(options: {
     modelId: model.id,
     modelDtype: model.dtype,
     modelPrecision: model.precision,
-    preprocessing,
+    preprocessing: labelKind === 'polygons' ? `${preprocessing}; ${polygonRule}` : preprocessing,
     imageSize,
     classes: classSet.name,
     classDigest: sha256(stringifyClassSet({ ...classSet, mappings })),

@@ -19,6 +19,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
     summary: 'check labelled images: counts, faults, a contact sheet',
     load: () => import('./data.js'),
   },
+  prepare: { summary: 'label images of the polygons of a data set', load: () => import('./prepare.js') },
   train: { summary: 'train class_embed on a labelled folder', load: () => import('./train.js') },
   cache: {
     summary: 'make, check, list or remove caches of network outputs',

@@ -4,7 +4,8 @@ import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { JobOptions } from '../native/job.js';
 import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
-import { decodeImage, decodeLabel, type LabelImage } from './decode.js';
+import { readLabel } from './dataset.js';
+import { decodeImage, type LabelImage } from './decode.js';
 import type { Layout, LayoutName, LayoutOptions, Pair } from './layout.js';
 import { findSplit, openLayout, splitsOf } from './layouts/open-layout.js';
 import { wholeSplit } from './layouts/source.js';
@@ -164,7 +165,7 @@ async function examine(pair: Pair, mapping: LabelMapping, setName: string): Prom
   const [digest, image, label] = await Promise.all([
     orFault(engine().contentDigest(pair.image)),
     orFault(decodeImage(pair.image)),
-    orFault(decodeLabel(pair.label)),
+    orFault(readLabel(pair.label, mapping.kind)),
   ]);
   const found: Examined = {
     pair,

@@ -1,10 +1,9 @@
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
+import { isObject, shown, type JsonObject } from '../json.js';
 import { didYouMean } from '../nearest.js';
 import { classSet, distinctColor, labelMapping } from './class-set.js';
 import type { ClassSet, Color, LabelKind, NamedColor } from './class-set.js';
-
-type JsonObject = Record<string, unknown>;
 
 const fileKeys = ['name', 'classes', 'mapping', 'ignore', 'ignoreIndex'];
 const classKeys = ['name', 'color'];
@@ -13,16 +12,8 @@ const mostClasses = 255;
 /** Throws CLASSES with the file's name in front; every check below ends here. */
 type Refuse = (what: string) => never;
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function isByte(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255;
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
 function checkKeys(object: JsonObject, allowed: readonly string[], where: string, refuse: Refuse): void {

@@ -14,8 +14,18 @@ export interface ClassInfo {
   readonly color: Color;
 }
 
-/** The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order in which messages list them. */
-export const labelKinds = ['labelIds', 'labelids', 'labelTrainIds', 'labellevel3Ids', 'ade150Ids'] as const;
+/**
+ * The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order in which messages list them; `polygons`:
+ * IDD's `<frame>_gtFine_polygons.json`, whose values are level-3 classes.
+ */
+export const labelKinds = [
+  'labelIds',
+  'labelids',
+  'labelTrainIds',
+  'labellevel3Ids',
+  'ade150Ids',
+  'polygons',
+] as const;
 /** How a data set names its label files, and so what their values mean. */
 export type LabelKind = (typeof labelKinds)[number];
 

@@ -16,6 +16,8 @@ function idd26(): ClassSet {
     identityMapping('labelTrainIds', 26),
     labelMapping('labelids', raw, idd26RawIgnored),
     identityMapping('labelIds', 26),
+    // Last: label images that are there are taken before polygons.
+    identityMapping('polygons', 26),
   ]);
 }
 

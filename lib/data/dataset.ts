@@ -5,6 +5,7 @@ import { decodeImage, decodeLabel } from './decode.js';
 import type { LabelImage, RgbImage } from './decode.js';
 import type { Layout, LayoutOptions, Pair, Unpaired } from './layout.js';
 import { findSplit, openLayout } from './layouts/open-layout.js';
+import { decodePolygons } from './polygons.js';
 
 /** The class of every pixel of a labelled image. */
 export interface MappedLabel {
@@ -84,6 +85,11 @@ export function mapLabel(
   return { data, width, height };
 }
 
+/** The raw values of a label file. @throws DinoSegError as {@link SegmentationDataset.load} */
+export function readLabel(path: string, kind: LabelKind): Promise<LabelImage> {
+  return kind === 'polygons' ? decodePolygons(path) : decodeLabel(path);
+}
+
 /** A split of labelled images, seen through a class set. */
 export class SegmentationDataset {
   private constructor(
@@ -131,7 +137,8 @@ export class SegmentationDataset {
    * Decodes a pair.
    *
    * @param index from 0, in the order of {@link pairs}.
-   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; INVALID_ARGUMENT for an index out of range
+   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; DATASET for polygons that are faulty;
+   *   INVALID_ARGUMENT for an index out of range
    */
   async load(index: number): Promise<Sample> {
     const pair = this.pairs[index];
@@ -140,7 +147,7 @@ export class SegmentationDataset {
         'INVALID_ARGUMENT',
         `The data set has samples 0 to ${this.length - 1}, but sample ${index} was asked for.`,
       );
-    const [image, raw] = await Promise.all([decodeImage(pair.image), decodeLabel(pair.label)]);
+    const [image, raw] = await Promise.all([decodeImage(pair.image), readLabel(pair.label, this.labelKind)]);
     if (image.width !== raw.width || image.height !== raw.height)
       throw new DinoSegError(
         'LABEL_SIZE',

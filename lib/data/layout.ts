@@ -137,13 +137,18 @@ function imageFrames(files: readonly string[], folder: string): Map<string, stri
   return frames;
 }
 
+/** What label files of a kind are called after their frame. */
+export function labelEnding(kind: LabelKind): string {
+  return `_gtFine_${kind}.${kind === 'polygons' ? 'json' : 'png'}`;
+}
+
 /** How many files end in `_gtFine_<kind>.png`, for each kind that occurs. */
 function countKinds(files: readonly string[]): string {
   const counts = labelKinds
-    .map((kind) => [kind, files.filter((file) => file.endsWith(`_gtFine_${kind}.png`)).length] as const)
+    .map((kind) => [kind, files.filter((file) => file.endsWith(labelEnding(kind))).length] as const)
     .filter(([, count]) => count > 0);
   if (counts.length === 0) return 'no label files of any known kind';
-  return counts.map(([kind, count]) => `${count} ending in _gtFine_${kind}.png`).join(', ');
+  return counts.map(([kind, count]) => `${count} ending in ${labelEnding(kind)}`).join(', ');
 }
 
 /** The kinds of label file that a class set knows, or the one that is asked for. @throws DATASET */
@@ -157,12 +162,27 @@ export function kindsToTry(classSet: ClassSet, wanted: LabelKind | undefined): L
   );
 }
 
+/** Images whose label images are still to be made of their polygons would be left out in silence. */
+function refuseHalfPrepared(
+  frames: readonly string[],
+  labelKind: LabelKind,
+  { root, split }: { root: string; split: string },
+): void {
+  if (frames.length === 0) return;
+  refuse(
+    `${frames.length} images of split "${split}" have polygons but no *${labelEnding(labelKind)}, which others have ` +
+      `(first: ${frames[0]}). Make those that are missing with \`dinov3-seg prepare idd ${root}\`, or choose the kind of ` +
+      `label file: "polygons" reads the polygons of all, "${labelKind}" leaves these images out (--label-kind).`,
+  );
+}
+
 /**
  * Finds the images and labels of a split of a folder in the Cityscapes layout:
  * `ROOT/leftImg8bit/<split>/<sequence>/<frame>_leftImg8bit.{png,jpg,jpeg}` with
- * `ROOT/gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png`. Only folders are listed, no file is opened.
- * @throws DATASET where a folder is absent, no pair is found, two images share a frame, or the class set
- *   does not know the kind
+ * `ROOT/gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png`, or `_gtFine_polygons.json` where the class set knows them and
+ * there are no label images. Only folders are listed, no file is opened.
+ * @throws DATASET where a folder is absent, no pair is found, two images share a frame, the class set does not
+ *   know the kind, or label images were made of a part of the polygons and no kind is asked for
  */
 export async function findPairs(
   root: string,
@@ -178,10 +198,18 @@ export async function findPairs(
   const frames = imageFrames(images.files, imageFolder);
   const labelSet = new Set(labels.files);
   for (const labelKind of kinds) {
-    const labelOf = (frame: string): string => `${frame}_gtFine_${labelKind}.png`;
+    const labelOf = (frame: string): string => frame + labelEnding(labelKind);
     const names = [...frames.keys()].sort(compare);
     const paired = names.filter((frame) => labelSet.has(labelOf(frame)));
     if (paired.length === 0) continue;
+    if (options.labelKind === undefined && kinds.includes('polygons'))
+      refuseHalfPrepared(
+        names.filter(
+          (frame) => !labelSet.has(labelOf(frame)) && labelSet.has(frame + labelEnding('polygons')),
+        ),
+        labelKind,
+        { root, split },
+      );
     const alone = names
       .filter((frame) => !labelSet.has(labelOf(frame)))
       .map((name) => join(imageFolder, frames.get(name)!));
@@ -200,7 +228,7 @@ export async function findPairs(
       alone: { images: alone, labels: aloneLabels },
     };
   }
-  const wanted = kinds.map((kind) => `_gtFine_${kind}.png`).join(' or ');
+  const wanted = kinds.map(labelEnding).join(' or ');
   const stray =
     images.stray.length === 0
       ? ''

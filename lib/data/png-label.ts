@@ -1,6 +1,8 @@
+import { crc32 } from 'node:zlib';
 import { DinoSegError } from '../errors.js';
 
-const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+/** The first bytes of every PNG. */
+export const pngSignature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const grey = 0;
 const indexed = 3;
 
@@ -12,25 +14,17 @@ export interface PlainPng {
   readonly stretch: number;
 }
 
-/** The checksum of PNG chunks (CRC-32, polynomial 0xEDB88320); zlib.crc32 is too young for Node.js 20.9. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
-}
-
-interface Chunk {
+/** A part of a PNG. */
+export interface PngChunk {
   readonly type: string;
   readonly data: Buffer;
   /** With length, type and checksum. */
   readonly whole: Buffer;
 }
 
-function* chunks(bytes: Buffer): Generator<Chunk> {
-  let offset = signature.length;
+/** The chunks of a PNG, up to the first that is cut off; checksums are not looked at. */
+export function* pngChunks(bytes: Buffer): Generator<PngChunk> {
+  let offset = pngSignature.length;
   while (offset + 12 <= bytes.length) {
     const end = offset + 12 + bytes.readUInt32BE(offset);
     // A chunk that runs past the end is left to the decoder, which then says that the file is cut off.
@@ -64,7 +58,7 @@ function refuseAmbiguous(palette: Buffer, source: string): void {
     );
 }
 
-function asGrey(header: Chunk): Buffer {
+function asGrey(header: PngChunk): Buffer {
   const chunk = Buffer.from(header.whole);
   chunk[8 + 9] = grey;
   chunk.writeUInt32BE(crc32(chunk.subarray(4, 21)), 21);
@@ -78,15 +72,15 @@ function asGrey(header: Chunk): Buffer {
  * @throws IMAGE for a palette of greys that are not their own index
  */
 export function plainPng(bytes: Buffer, source: string): PlainPng {
-  const header = bytes.subarray(0, 8).equals(signature) ? chunks(bytes).next().value : undefined;
+  const header = bytes.subarray(0, 8).equals(pngSignature) ? pngChunks(bytes).next().value : undefined;
   if (!header || header.type !== 'IHDR' || header.data.length !== 13) return { bytes, stretch: 1 };
   const bitDepth = header.data[8]!;
   const colourType = header.data[9]!;
   const stretch = bitDepth < 8 ? 255 / (2 ** bitDepth - 1) : 1;
   if (colourType !== indexed) return { bytes, stretch: colourType === grey ? stretch : 1 };
-  const kept: Buffer[] = [signature, asGrey(header)];
-  let read = signature.length;
-  for (const { type, data, whole } of chunks(bytes)) {
+  const kept: Buffer[] = [pngSignature, asGrey(header)];
+  let read = pngSignature.length;
+  for (const { type, data, whole } of pngChunks(bytes)) {
     read += whole.length;
     if (type === 'PLTE') refuseAmbiguous(data, source);
     if (type === 'IDAT' || type === 'IEND') kept.push(whole);

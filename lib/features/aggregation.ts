@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { classSetNames, loadClassSet, type ClassSet } from '../data/class-sets.js';
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
+import { isObject, shown } from '../json.js';
 import { didYouMean } from '../nearest.js';
 import { percentageColumn } from './columns.js';
 
@@ -47,8 +48,6 @@ export interface HybridMap {
 
 /** What a map file holds. */
 export type FeatureMap = Aggregation | HybridMap;
-
-type JsonObject = Record<string, unknown>;
 
 /** Throws CLASSES with the file's name in front. */
 type Refuse = (what: string) => never;
@@ -99,14 +98,6 @@ export async function parseFeatureMap(value: unknown, source: string): Promise<F
   const overwrite = parseOverwrite(value['overwrite'], headSet, refuse);
   checkHybrid(groups, headSet, overwrite, refuse);
   return { kind: 'hybrid', name, classSet, headSet, groups, overwrite };
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
 async function setOf(key: string, value: unknown, source: string, refuse: Refuse): Promise<ClassSet> {

@@ -1,9 +1,9 @@
 /** Which images a table is of: files, folders with what lies below them, and globs. */
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import picomatch from 'picomatch';
 import { DinoSegError } from '../errors.js';
-import { readError } from '../files.js';
+import { filesBelow } from '../files-below.js';
 
 /** An image of a table. */
 export interface ImageEntry {
@@ -24,6 +24,7 @@ export interface ImageList {
 }
 
 const imagePattern = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
+const isImage = (name: string) => imagePattern.test(name);
 const kinds = 'png, jpg, webp, tiff, gif, avif';
 
 /**
@@ -48,7 +49,7 @@ export async function imagesOfPaths(inputs: readonly string[]): Promise<ImageLis
 async function expand(input: string): Promise<string[]> {
   const found = await stat(input).catch(() => undefined);
   if (found?.isDirectory()) {
-    const below = await imagesBelow(input, Infinity);
+    const below = await filesBelow(input, isImage);
     if (below.length === 0)
       throw new DinoSegError('DATASET', `The folder ${input} and those in it hold no image (${kinds}).`);
     return below.map((name) => join(input, name));
@@ -57,46 +58,11 @@ async function expand(input: string): Promise<string[]> {
   if (found || !isGlob) return [input];
   const matches = picomatch(glob, { nonegate: true });
   const depth = glob.includes('**') ? Infinity : glob.split('/').length;
-  const names = (await imagesBelow(base || '.', depth)).filter((name) => matches(name));
+  const names = (await filesBelow(base || '.', isImage, depth)).filter((name) => matches(name));
   if (names.length === 0)
     throw new DinoSegError(
       'DATASET',
       `No image (${kinds}) matches ${input}. Check the pattern, and quote it.`,
     );
   return names.map((name) => (base ? join(base, name) : name));
-}
-
-/** Paths of images from the folder on, with `/`, sorted by their bytes. Links to folders are followed, but not in a circle. */
-async function imagesBelow(folder: string, depth: number): Promise<string[]> {
-  const names: string[] = [];
-  const open = new Set<string>();
-  async function walk(path: string, prefix: string, left: number): Promise<void> {
-    const { dev, ino } = await stat(path, { bigint: true });
-    const key = `${dev} ${ino}`;
-    if (open.has(key)) return;
-    open.add(key);
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      if (entry.name.startsWith('.')) continue;
-      const below = join(path, entry.name);
-      // What a dangling link stands for shows when it is read.
-      const target = entry.isSymbolicLink() ? await stat(below).catch(() => entry) : entry;
-      if (!target.isDirectory()) {
-        if (imagePattern.test(entry.name)) names.push(prefix + entry.name);
-      } else if (left > 1) await walk(below, `${prefix}${entry.name}/`, left - 1);
-    }
-    open.delete(key);
-  }
-  try {
-    await walk(folder, '', depth);
-  } catch (cause) {
-    throw readError(folder, cause);
-  }
-  return sortedByBytes(names);
-}
-
-function sortedByBytes(names: readonly string[]): string[] {
-  return names
-    .map((name) => [name, Buffer.from(name)] as const)
-    .sort(([, a], [, b]) => Buffer.compare(a, b))
-    .map(([name]) => name);
 }

@@ -16,6 +16,7 @@ import type { HeadsEngine, HeadsHandle } from './surface-heads.js';
 import type { InitEngine } from './surface-init.js';
 import type { NetworkOpsEngine } from './surface-network-ops.js';
 import type { OpsEngine } from './surface-ops.js';
+import type { PolygonEngine } from './surface-polygons.js';
 import type { SharesEngine } from './surface-shares.js';
 import type { TrainingEngine, TrainingHandle } from './surface-training.js';
 
@@ -26,6 +27,7 @@ export type * from './surface-heads.js';
 export type * from './surface-init.js';
 export type * from './surface-network-ops.js';
 export type * from './surface-ops.js';
+export type * from './surface-polygons.js';
 export type * from './surface-shares.js';
 export type * from './surface-training.js';
 
@@ -245,7 +247,17 @@ export interface ScoreOptions {
 
 /** Everything that the engine exports. */
 export interface Engine
-  extends HeadEngine, HeadsEngine, CacheEngine, DetectorEngine, InitEngine, OpsEngine, NetworkOpsEngine, SharesEngine, TrainingEngine {
+  extends
+    HeadEngine,
+    HeadsEngine,
+    CacheEngine,
+    DetectorEngine,
+    InitEngine,
+    OpsEngine,
+    NetworkOpsEngine,
+    PolygonEngine,
+    SharesEngine,
+    TrainingEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */

@@ -100,6 +100,30 @@ t.test('16-bit labels are taken, and their high values refused like any other', 
   });
 });
 
+t.test('polygons are drawn as they are read', async (t) => {
+  const objects = [
+    { label: 'sky', polygon: [[0, 0], [3, 0], [3, 2], [0, 2]] },
+    { label: 'cargroup', polygon: [[1, 1], [2.9, 1.9]] },
+    { label: 'license plate', polygon: [[3, 2]] },
+  ]; // prettier-ignore
+  const write = (imgHeight: number, more: object[] = []) =>
+    writeTree(t, {
+      'leftImg8bit/train/a/1_leftImg8bit.png': picture,
+      'gtFine/train/a/1_gtFine_polygons.json': JSON.stringify({
+        imgWidth: 4,
+        imgHeight,
+        objects: [...objects, ...more],
+      }),
+    });
+  const data = await SegmentationDataset.open(await write(3), 'train', idd26);
+  t.equal(data.labelKind, 'polygons');
+  t.same([...(await data.load(0)).label.data], [25, 25, 25, 25, 25, 9, 9, 25, 25, 25, 25, 255]);
+  const sizes = await SegmentationDataset.open(await write(5), 'train', idd26);
+  await t.rejects(sizes.load(0), { code: 'LABEL_SIZE', message: /1_gtFine_polygons\.json is 5×4 .* is 3×4/ });
+  const unknown = await SegmentationDataset.open(await write(3, [{ label: 'x' }]), 'train', idd26);
+  await t.rejects(unknown.load(0), { code: 'DATASET', message: /objects\[3\] \("x"\)/ });
+});
+
 t.test('an index out of range is INVALID_ARGUMENT, a broken image IMAGE', async (t) => {
   const root = await folder(
     t,

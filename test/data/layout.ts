@@ -74,6 +74,36 @@ t.test('a kind that has no pair is passed over for the next that suits', async (
   t.equal((await findPairs(root, 'train', idd26)).labelKind, 'labelids');
 });
 
+const polygons = (frame: string): string => `gtFine/train/${frame}_gtFine_polygons.json`;
+
+t.test('polygons are taken where there is no label image, or where they are asked for', async (t) => {
+  const root = await writeTree(t, empty(image('a/1'), image('a/2'), polygons('a/1')));
+  const { pairs, labelKind, unpaired } = await findPairs(root, 'train', idd26);
+  t.equal(labelKind, 'polygons');
+  t.equal(basename(pairs[0]!.label), '1_gtFine_polygons.json');
+  t.equal(unpaired.count, 1);
+  await t.rejects(findPairs(root, 'train', cityscapes19), {
+    code: 'DATASET',
+    message: /found 1 ending in _gtFine_polygons\.json \(first/,
+  });
+  const both = await writeTree(t, empty(image('a/1'), polygons('a/1'), label('a/1', 'labellevel3Ids')));
+  t.equal((await findPairs(both, 'train', idd26)).labelKind, 'labellevel3Ids');
+  t.equal((await findPairs(both, 'train', idd26, { labelKind: 'polygons' })).labelKind, 'polygons');
+});
+
+t.test('label images made of a part of the polygons are refused, unless a kind is asked for', async (t) => {
+  const files = [image('a/1'), image('a/2'), image('a/3'), polygons('a/1'), polygons('a/2')];
+  const root = await writeTree(t, empty(...files, label('a/1', 'labellevel3Ids')));
+  await t.rejects(findPairs(root, 'train', idd26), {
+    code: 'DATASET',
+    message:
+      /1 images of split "train" have polygons but no \*_gtFine_labellevel3Ids\.png, which others have \(first: a\/2\)\. .*prepare idd/,
+  });
+  t.equal((await findPairs(root, 'train', idd26, { labelKind: 'polygons' })).pairs.length, 2);
+  const part = await findPairs(root, 'train', idd26, { labelKind: 'labellevel3Ids' });
+  t.same([part.pairs.length, part.unpaired.count], [1, 2]);
+});
+
 t.test('images without a label are counted and the first are named', async (t) => {
   const alone = Array.from({ length: 8 }, (_, i) => image(`a/${i + 1}`));
   const root = await writeTree(t, empty(image('a/0'), label('a/0', 'labellevel3Ids'), ...alone));

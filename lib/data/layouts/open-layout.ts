@@ -89,6 +89,11 @@ export async function openLayout(
       `${root} is a file, which is read as a list of pairs; the layout "${options.layout}" needs a folder.`,
     );
   const layout = isFile ? 'list' : (options.layout ?? (await detect(root)));
+  if (kind === 'polygons' && layout !== 'cityscapes')
+    refuse(
+      `Labels of the kind polygons are files of the layout cityscapes; ${root} has the layout ${layout}, whose labels are images. ` +
+        'Leave --label-kind out, or make label images first: dinov3-seg prepare idd.',
+    );
   switch (layout) {
     case 'cityscapes':
       return {

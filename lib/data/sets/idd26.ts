@@ -30,7 +30,7 @@ export const idd26Classes: readonly NamedColor[] = [
   ['sky', [70, 130, 180]],
 ];
 
-/** IDD's raw label ids that count, each with its level-3 class. 35…39 are ignored: see {@link idd26RawIgnored}. */
+/** IDD's raw label ids that count, each with its level-3 class; the others are {@link idd26Ignored}. */
 export const idd26RawToLevel3: readonly (readonly [raw: number, name: string, level3: number])[] = [
   [0, 'road', 0],
   [1, 'parking', 1],
@@ -69,5 +69,14 @@ export const idd26RawToLevel3: readonly (readonly [raw: number, name: string, le
   [34, 'fallback background', 25],
 ];
 
-/** Raw ids without a class: unlabeled, ego vehicle, rectification border, out of roi, license plate; and 255. */
-export const idd26RawIgnored: readonly number[] = [35, 36, 37, 38, 39, 255];
+/** IDD's raw label ids without a class: drawn over what lies below them, and then ignored. */
+export const idd26Ignored: readonly (readonly [raw: number, name: string])[] = [
+  [35, 'unlabeled'],
+  [36, 'ego vehicle'],
+  [37, 'rectification border'],
+  [38, 'out of roi'],
+  [39, 'license plate'],
+];
+
+/** Raw values without a class: those of {@link idd26Ignored}, and 255. */
+export const idd26RawIgnored: readonly number[] = [...idd26Ignored.map(([raw]) => raw), 255];

@@ -1,0 +1,31 @@
+/** A thread that reads annotations: the other end of annotation-readers.ts. */
+import { parentPort } from 'node:worker_threads';
+import { readAnnotation, type AnnotationRead, type AnnotationTask } from './read-annotation.js';
+
+/** A task with its number. */
+export interface Question {
+  id: number;
+  task: AnnotationTask;
+}
+
+/** What was read for the task of that number. */
+export interface Answer {
+  id: number;
+  read: AnnotationRead;
+}
+
+async function answer({ id, task }: Question): Promise<void> {
+  const read = await readAnnotation(task);
+  const given: Answer = { id, read };
+  const arrays =
+    typeof read === 'object' && 'annotation' in read
+      ? [read.annotation.points, read.annotation.counts, read.annotation.values]
+      : [];
+  parentPort!.postMessage(
+    given,
+    arrays.map(({ buffer }) => buffer),
+  );
+}
+
+// An error that is none of an annotation ends the thread, which hands it over.
+parentPort!.on('message', (question: Question) => void answer(question));

@@ -1,0 +1,189 @@
+/** Label images of a whole folder of IDD's polygons: in parallel, and gone on with where it was left. */
+import { readdir, rm, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DinoSegError } from '../errors.js';
+import { atomicWriteFile } from '../files.js';
+import { filesBelow } from '../files-below.js';
+import { AnnotationReaders } from './annotation-readers.js';
+import { encodeLabelFile } from './label-file.js';
+import { labelEnding } from './layout.js';
+import { drawPolygons, type UnknownLabels } from './polygons.js';
+
+/** How label images are made of polygons. */
+export interface PrepareIddOptions {
+  /** A folder that gets the label images, in the same sub-folders. Default: they lie beside their polygons. */
+  out?: string | undefined;
+  /** Annotations that are worked on at a time. Default: four times the cores. */
+  jobs?: number | undefined;
+  /** Makes all label images anew, also in place of those that were made by other means. Default false. */
+  force?: boolean | undefined;
+  /** Ends at the first annotation that cannot be read. Default false: the others are made. */
+  strict?: boolean | undefined;
+  /** Objects with labels that IDD does not have: `refuse` (default) makes them a fault, `ignore` pixels without a class. */
+  unknown?: UnknownLabels | undefined;
+  /** Stops: annotations that are being worked on are dropped or written whole. */
+  signal?: AbortSignal | undefined;
+  /** Hears how many annotations are done, of how many. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** An annotation that no label image could be made of. */
+export interface PrepareFault {
+  /** The annotation. */
+  path: string;
+  /** Of the error. */
+  code: string;
+  /** What is wrong with it. */
+  message: string;
+}
+
+/** What was done in a folder of polygons. */
+export interface PrepareIddSummary {
+  /** Annotations found. */
+  annotations: number;
+  /** Label images made. */
+  written: number;
+  /** Label images that were there, made of the same annotation. */
+  upToDate: number;
+  /** Label images made by other means, which were left as they are. */
+  kept: string[];
+  /** By path. */
+  faults: PrepareFault[];
+  /** Labels that IDD does not have, each with its number of objects, in the label images made now. */
+  unknownLabels: Record<string, number>;
+  /** Of the whole pass. */
+  seconds: number;
+  /** Label images made a second; null where none was. */
+  annotationsPerSecond: number | null;
+}
+
+type Outcome = 'written' | 'upToDate' | 'kept' | PrepareFault;
+
+const polygonsEnding = labelEnding('polygons');
+const imageEnding = labelEnding('labellevel3Ids');
+/** While files are synced, processors work on others. */
+const jobsOfACore = 4;
+/** For fewer annotations a thread of its own is not worth its start. */
+const leastFiles = 16;
+
+/**
+ * What a killed process was about to rename. A file of the last minute may be that of another process that is still
+ * running; a write takes milliseconds.
+ */
+async function removeLeftovers(folder: string): Promise<void> {
+  const leftover = new RegExp(`^\\..+${imageEnding.replace('.', '\\.')}\\.[0-9a-f]{12}\\.tmp$`);
+  const names = (await readdir(folder).catch(() => [])).filter((name) => leftover.test(name));
+  for (const path of names.map((name) => join(folder, name))) {
+    const found = await stat(path).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > 60_000) await rm(path, { force: true });
+  }
+}
+
+/** One pass over a folder. */
+class Preparation {
+  readonly unknown = new Map<string, number>();
+
+  constructor(
+    private readonly options: PrepareIddOptions,
+    private readonly readers: AnnotationReaders,
+  ) {}
+
+  /** @throws what is no fault of the annotation: the signal's reason, DISK_FULL, IO */
+  async one(source: string, target: string): Promise<Outcome> {
+    const { force = false, unknown = 'refuse', signal } = this.options;
+    const read = await this.readers.read({ source, target, force, unknown });
+    signal?.throwIfAborted();
+    if (read === 'kept' || read === 'upToDate') return read;
+    if ('code' in read) return { path: source, ...read };
+    const { width, height } = read.annotation;
+    const rows = await drawPolygons(read.annotation, { margin: 1, signal });
+    const encoded = await encodeLabelFile({ rows, width, height }, read.note);
+    signal?.throwIfAborted();
+    await atomicWriteFile(target, encoded);
+    for (const [name, count] of read.annotation.unknown)
+      this.unknown.set(name, (this.unknown.get(name) ?? 0) + count);
+    return 'written';
+  }
+}
+
+function checkedJobs(jobs: number | undefined): number {
+  if (jobs === undefined) return jobsOfACore * availableParallelism();
+  if (Number.isInteger(jobs) && jobs >= 1) return jobs;
+  throw new DinoSegError('INVALID_ARGUMENT', `jobs should be a whole number from 1, not ${jobs}.`);
+}
+
+async function annotationsBelow(folder: string): Promise<string[]> {
+  const names = await filesBelow(folder, (name) => name.endsWith(polygonsEnding));
+  if (names.length > 0) return names;
+  throw new DinoSegError(
+    'DATASET',
+    `The folder ${folder} and those in it hold no *${polygonsEnding}. Give the folder of IDD's data set, which holds gtFine.`,
+  );
+}
+
+/**
+ * Makes `<frame>_gtFine_labellevel3Ids.png` of every `<frame>_gtFine_polygons.json` in a folder and those below it.
+ *
+ * Each file appears whole or not at all, so that a pass may be stopped or killed and begun again. A label image names the
+ * annotation that it was made of by its SHA-256: it is up to date as long as that is the annotation's, whatever the files'
+ * times; one that is damaged is made anew. Label images made by other means stay as they are unless `force` is given.
+ *
+ * @param folder IDD's data set, its gtFine, or any part of it.
+ * @throws DinoSegError DATASET where there is no annotation, or with `strict` for the first that is faulty; DISK_FULL, IO where
+ *   writing fails; INVALID_ARGUMENT; the signal's reason.
+ */
+export async function prepareIdd(
+  folder: string,
+  options: PrepareIddOptions = {},
+): Promise<PrepareIddSummary> {
+  const { out = folder, strict, signal, onProgress } = options;
+  const jobs = checkedJobs(options.jobs);
+  const started = performance.now();
+  const names = await annotationsBelow(folder);
+  const targetOf = (name: string) => join(out, name.slice(0, -polygonsEnding.length) + imageEnding);
+  for (const below of new Set(names.map((name) => dirname(targetOf(name))))) await removeLeftovers(below);
+  const summary = { written: 0, upToDate: 0 };
+  const kept: string[] = [];
+  const faults: PrepareFault[] = [];
+  let failure: { error: unknown } | undefined;
+  let done = 0;
+
+  function record(outcome: Outcome, target: string): void {
+    if (outcome === 'kept') kept.push(target);
+    else if (typeof outcome === 'string') summary[outcome]++;
+    else if (strict) throw new DinoSegError('DATASET', `Stopped at the first fault. ${outcome.message}`);
+    else faults.push(outcome);
+    onProgress?.(++done, names.length);
+  }
+
+  const readers = new AnnotationReaders(
+    Math.min(availableParallelism(), jobs, Math.floor(names.length / leastFiles)),
+  );
+  const preparation = new Preparation(options, readers);
+  const queue = names.values();
+  async function work(): Promise<void> {
+    for (const name of queue) {
+      if (failure !== undefined || signal?.aborted) return;
+      try {
+        record(await preparation.one(join(folder, name), targetOf(name)), targetOf(name));
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, work));
+  await readers.close();
+  signal?.throwIfAborted();
+  if (failure !== undefined) throw (failure as { error: unknown }).error;
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    annotations: names.length,
+    ...summary,
+    kept: kept.sort(),
+    faults: faults.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    unknownLabels: Object.fromEntries([...preparation.unknown].sort()),
+    seconds,
+    annotationsPerSecond: summary.written > 0 ? summary.written / seconds : null,
+  };
+}

@@ -1,0 +1,110 @@
+/** `dinov3-seg prepare`. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { noteOfLabelFile } from '../../lib/data/label-file.js';
+import { runCommand, startCommand } from '../helpers/command-line.js';
+import { handMade } from '../helpers/polygons.js';
+import { writeTree } from '../helpers/temporary.js';
+
+/** Large, so that it takes a while; each a little different. */
+function annotation(i: number): string {
+  const { annotation } = handMade();
+  const objects = annotation.objects.slice(0, 20 + (i % 20));
+  return JSON.stringify({ imgWidth: 2000, imgHeight: 1500 + i, objects });
+}
+
+const count = 120;
+const files = Object.fromEntries(
+  Array.from({ length: count }, (_, i) => [`gtFine/train/a/${i}_gtFine_polygons.json`, annotation(i)]),
+);
+const images = (root: string) =>
+  readdirSync(join(root, 'gtFine/train/a')).filter((name) => name.endsWith('.png'));
+const contents = (root: string) =>
+  new Map(images(root).map((name) => [name, readFileSync(join(root, 'gtFine/train/a', name))]));
+
+/** Waits until there are some label images. */
+async function untilImages(root: string, least: number): Promise<void> {
+  for (const started = Date.now(); Date.now() - started < 60_000;) {
+    if (images(root).length >= least) return;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  throw new Error(`only ${images(root).length} label images were made`);
+}
+
+let expected: Map<string, Buffer>;
+t.before(async () => {
+  const root = await writeTree(t, files);
+  const { code, stdout, stderr } = await runCommand(['prepare', 'idd', root]);
+  t.equal(code, 0, stderr);
+  t.equal(stdout, `${root}: ${count} label images made, 0 up to date\n`);
+  t.match(stderr, /120 annotations in \d+\.\d s, \d+ a second\./);
+  expected = contents(root);
+  t.equal(expected.size, count);
+});
+
+for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const)
+  t.test(`ended by ${signal} and run again, the label images are those of one run`, async (t) => {
+    const root = await writeTree(t, files);
+    const { child, ended } = startCommand(['prepare', 'idd', root, '--jobs', '2']);
+    await untilImages(root, 10);
+    child.kill(signal);
+    const end = await ended;
+    if (signal === 'SIGKILL') t.equal(end.signal, signal);
+    else {
+      t.equal(end.code, 128 + constants.signals[signal]);
+      t.match(end.stderr, `ABORTED: Stopped by ${signal}.`);
+      const others = readdirSync(join(root, 'gtFine/train/a')).filter((name) => name.endsWith('.tmp'));
+      t.same(others, [], 'nothing half-written');
+    }
+    const before = images(root);
+    t.ok(before.length >= 10 && before.length < count, `${before.length} label images`);
+    for (const [name, bytes] of contents(root)) t.equal(noteOfLabelFile(bytes)?.damaged, false, name);
+    const again = await runCommand(['prepare', 'idd', root, '--json']);
+    t.equal(again.code, 0, again.stderr);
+    t.match(JSON.parse(again.stdout), { written: count - before.length, upToDate: before.length });
+    const made = contents(root);
+    t.same([...made.keys()].sort(), [...expected.keys()].sort());
+    t.ok([...made].every(([name, bytes]) => bytes.equals(expected.get(name)!)));
+  });
+
+t.test('faults are listed at the end, with exit code 1; --strict ends at the first', async (t) => {
+  const root = await writeTree(t, {
+    'a/1_gtFine_polygons.json': annotation(1),
+    'a/2_gtFine_polygons.json': '{}',
+    'a/3_gtFine_polygons.json': annotation(1).replace('"sky"', '"skyy"'),
+  });
+  writeFileSync(join(root, 'a/1_gtFine_labellevel3Ids.png'), 'of someone else');
+  const { code, stdout, stderr } = await runCommand(['prepare', 'idd', root]);
+  t.equal(code, 1);
+  t.match(stdout, /0 label images made, 0 up to date/);
+  t.match(
+    stderr,
+    /1 label images were made by other means and left as they are \(first: .*1_gtFine_labellevel3Ids\.png\); --force/,
+  );
+  t.match(
+    stderr,
+    /2 annotations have no label image:\n {2}DATASET: .*2_gtFine_polygons\.json .*imgHeight.*\n {2}DATASET: .*3_gtFine_polygons\.json .*"skyy".*Did you mean "sky"/,
+  );
+  const ignored = await runCommand(['prepare', 'idd', root, '--unknown', 'ignore', '--force', '--json']);
+  t.equal(ignored.code, 1);
+  t.match(JSON.parse(ignored.stdout), {
+    written: 2,
+    faults: [{ code: 'DATASET' }],
+    unknownLabels: { skyy: 1 },
+  });
+  t.match(ignored.stderr, /1 objects with the unknown label "skyy" were made 255\./);
+  const strict = await runCommand(['prepare', 'idd', root, '--strict']);
+  t.equal(strict.code, 1);
+  t.match(strict.stderr, /^DATASET: Stopped at the first fault\. .*2_gtFine_polygons\.json/m);
+});
+
+t.test('what is no kind of data set or lacks its folder is wrong usage', async (t) => {
+  const wrong = await runCommand(['prepare', 'id', '.']);
+  t.equal(wrong.code, 2);
+  t.match(wrong.stderr, /should be followed by one of idd; "id" was given\. Did you mean "idd"\?/);
+  const missing = await runCommand(['prepare', 'idd']);
+  t.equal(missing.code, 2);
+  t.match(missing.stderr, /idd DIR is missing/);
+});
