@@ -18,9 +18,10 @@ let frames = 0;
 for (const split of ['train', 'val']) {
   const folder = join(settings.data, 'gtFine', split, 'scene');
   for (const name of readdirSync(folder)) {
+    rmSync(join(folder, name));
+    if (!name.endsWith('labellevel3Ids.png')) continue;
     const { annotation } = handMade();
     annotation.objects.splice(2 + (frames++ % 3), 7);
-    rmSync(join(folder, name));
     writeFileSync(
       join(folder, name.replace('labellevel3Ids.png', 'polygons.json')),
       JSON.stringify(annotation),
