@@ -30,6 +30,24 @@ export default tseslint.config(
     },
   },
   {
+    files: ['report/*.js'],
+    languageOptions: {
+      sourceType: 'script',
+      globals: Object.fromEntries(
+        [
+          'Blob',
+          'DecompressionStream',
+          'ImageData',
+          'Response',
+          'atob',
+          'document',
+          'matchMedia',
+          'Element',
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+  {
     files: ['**/*.cjs'],
     languageOptions: { globals: { require: 'readonly', module: 'writable' } },
     rules: { '@typescript-eslint/no-require-imports': 'off' },

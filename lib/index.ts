@@ -156,6 +156,29 @@ export { ProgressBar, type ProgressStream, type ProgressUpdate } from './train/p
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
 export { colorize } from './report/colorize.js';
 export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
+export { renderReport, writeReport } from './report/html/page.js';
+export type { ReportOutcome } from './report/html/attempt.js';
+export { examplesSection, type ExampleInput, type ExampleMap } from './report/html/example.js';
+export type {
+  Cell,
+  Chart,
+  ClassesSection,
+  ClassResults,
+  ConfusionSection,
+  CurvesSection,
+  Example,
+  ExampleLayer,
+  ExamplesSection,
+  FiguresSection,
+  PropertiesSection,
+  Report,
+  ReportSection,
+  SectionBase,
+  Series,
+  TableSection,
+} from './report/html/report.js';
+export { evaluationSections, type NamedEvaluation } from './train/evaluation-report.js';
+export { evaluationReport, type EvaluationReportOptions } from './train/evaluate-report.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
 export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
 export { imagesOfPaths, type ImageEntry, type ImageList } from './features/inputs.js';

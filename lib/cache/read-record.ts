@@ -1,5 +1,6 @@
 /** A record's arrays on the CPU, without a store: for the few images that are looked at. */
 import { open } from 'node:fs/promises';
+import { DinoSegError } from '../errors.js';
 import { readError } from '../files.js';
 import { DecodedImages } from '../model/decoded-images.js';
 import { Tensor } from '../model/tensor.js';
@@ -46,7 +47,7 @@ function asFloats(bytes: Buffer, dtype: RecordPart['dtype']): Float32Array {
  * What the network gave for the image of a record, a batch of one: queries and masks, or features.
  *
  * @param path the file of records.
- * @throws DinoSegError FILE_NOT_FOUND, IO
+ * @throws DinoSegError CACHE where the record is cut off; FILE_NOT_FOUND, IO
  */
 export async function readRecord(
   path: string,
@@ -72,8 +73,12 @@ async function readInto(bytes: Buffer, path: string, position: number): Promise<
   try {
     await using file = await open(path);
     const { bytesRead } = await file.read(bytes, { position });
-    if (bytesRead < bytes.length) throw new Error(`it ends ${bytes.length - bytesRead} bytes early`);
+    if (bytesRead === bytes.length) return;
   } catch (cause) {
     throw readError(path, cause);
   }
+  throw new DinoSegError(
+    'CACHE',
+    `${path} ends within a record. Check the cache with: dinov3-seg cache check.`,
+  );
 }

@@ -1,7 +1,9 @@
 import { SegmentationDataset } from '../data/dataset.js';
+import { attemptReport } from '../report/html/attempt.js';
 import { evaluate } from '../train/evaluate.js';
+import { evaluationReport } from '../train/evaluate-report.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, print, printJson } from './command.js';
+import { command, note, print, printJson } from './command.js';
 import { imageProgress, openFromFlags, segmenterFlags } from './open-segmenter.js';
 import { dataFlags, jsonFlag } from './shared-flags.js';
 import { evaluationText } from './text.js';
@@ -18,6 +20,7 @@ export default command({
     },
     split: { type: 'text', value: 'NAME', help: 'default val; all: of data without splits' },
     ...dataFlags,
+    report: { type: 'text', value: 'FILE', help: 'gets the figures and some images as an HTML page' },
     ...segmenterFlags,
     ...jsonFlag,
   },
@@ -35,5 +38,14 @@ export default command({
     bar.clear();
     if (json) printJson(result);
     else print(evaluationText(result));
+    if (flags.report === undefined) return 0;
+    const lead = `${data}, split ${split}`;
+    const settings = { data, split, head: flags.head };
+    const shown = { imageSize, scoring, signal, lead, settings };
+    const { report, reportError } = await attemptReport(flags.report, () =>
+      evaluationReport(model, head, dataset, result, shown),
+    );
+    note(reportError ? `${reportError.code}: ${reportError.message}` : `report: ${report}`);
+    return reportError ? 1 : 0;
   },
 });

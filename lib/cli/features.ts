@@ -124,7 +124,7 @@ export default command({
     bar.clear();
     report(summary, json);
     // Images that cannot be read are an outcome; a table of nothing is none.
-    return summary.rows === 0 && summary.failures.length > 0 ? 1 : 0;
+    return (summary.rows === 0 && summary.failures.length > 0) || summary.reportError ? 1 : 0;
   },
 });
 
@@ -162,7 +162,7 @@ function extractorOptions(
   return { ...options, ...shared, signal, onLog };
 }
 
-function report(summary: ExtractionSummary, json: boolean | undefined): void {
+function report({ reportError, ...summary }: ExtractionSummary, json: boolean | undefined): void {
   const { output, rows, failures, extracted, seconds, imagesPerSecond, waitingShare, means } = summary;
   if (json) printJson(summary);
   else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
@@ -173,4 +173,5 @@ function report(summary: ExtractionSummary, json: boolean | undefined): void {
     );
   if (failures.length > 0)
     note(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+  if (reportError) note(`${reportError.code}: ${reportError.message}`);
 }

@@ -20,11 +20,13 @@ export default command({
   notes: 'The result is that of one run: the same bytes.',
   stoppable: true,
   async run({ flags: { output, json }, positionals, signal }) {
-    const summary = await mergeTables(positionals, output, { signal });
+    const { reportError, ...summary } = await mergeTables(positionals, output, { signal });
     const { rows, failures, means } = summary;
     if (json) printJson(summary);
     else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
     if (failures.length > 0)
       note(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+    if (reportError) note(`${reportError.code}: ${reportError.message}`);
+    return reportError ? 1 : 0;
   },
 });

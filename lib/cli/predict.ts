@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { predict } from '../train/predict.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command, note, print, printJson } from './command.js';
@@ -27,28 +28,33 @@ export default command({
       value: 'N',
       help: 'step of the sliding window (default: two thirds of it)',
     },
+    'no-report': { type: 'boolean', help: 'leaves out report.html, a page with some of the images' },
     ...segmenterFlags,
     ...jsonFlag,
   },
   stoppable: true,
   async run({ flags, positionals, signal }) {
     const { output, window: mode, stride, json, 'pass-size': passSize } = flags;
+    const report = flags['no-report'] ? undefined : join(output, 'report.html');
     using opened = await openFromFlags(flags);
     const { bar, ...hooks } = imageProgress('predict');
-    const { written, failed } = await predict(opened.model, positionals, {
+    const result = await predict(opened.model, positionals, {
       ...opened,
       output,
       signal,
       ...hooks,
-      ...withoutUndefined({ mode, stride, passSize }),
+      ...withoutUndefined({ mode, stride, passSize, report }),
     });
     bar.clear();
+    const { written, failed, reportError } = result;
     for (const { error } of failed) note(`${error.code}: ${error.message}`);
     const failures = failed.map(({ image, error }) => ({ image, code: error.code, message: error.message }));
-    if (json) printJson({ written, failed: failures });
+    if (json) printJson({ written, failed: failures, report: result.report });
     else for (const { folder } of written) print(folder);
+    if (result.report !== null) note(`report: ${result.report}`);
+    if (reportError) note(`${reportError.code}: ${reportError.message}`);
     if (failed.length > 0)
       note(`${failed.length} of ${written.length + failed.length} images could not be read.`);
-    return failed.length > 0 ? 1 : 0;
+    return failed.length > 0 || reportError ? 1 : 0;
   },
 });

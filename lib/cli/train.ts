@@ -129,9 +129,11 @@ export default command({
         note(line);
       },
     });
-    const { heads, ...short } = result;
-    printResult(json ? result : short, json);
+    const { heads, reportError, ...short } = result;
+    printResult(json && heads ? { ...short, heads } : short, json);
     if (heads && !json) print(sweepText(heads));
+    // Why is in the log.
+    return reportError ? 1 : 0;
   },
 });
 

@@ -253,6 +253,22 @@ export async function resizeImage(
   return { data: bytesOf(resized), ...to };
 }
 
+/**
+ * An image for looking at: made smaller where a side is above `most` pixels, as WebP, which is lossy.
+ *
+ * @returns the file, and the size that it has.
+ */
+export async function encodePreview(
+  { data, width, height }: RgbImage,
+  most: number,
+): Promise<{ bytes: Buffer; width: number; height: number }> {
+  const { data: bytes, info } = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize({ width: most, height: most, fit: 'inside', withoutEnlargement: true })
+    .webp({ quality: 80 })
+    .toBuffer({ resolveWithObject: true });
+  return { bytes, width: info.width, height: info.height };
+}
+
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
   return await decodeImage(Buffer.from(svg));

@@ -2,6 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
+import type { ReportOutcome } from '../report/html/attempt.js';
+import { spread } from '../data/preview.js';
 import { writeCoco } from './coco.js';
 import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import type { FeatureExtractor } from './extractor.js';
@@ -10,12 +12,13 @@ import type { ImageList } from './inputs.js';
 import type { Journal, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
+import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf, wholeTable, type Shard } from './shard.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
 
 /** Where a table goes, and how it is made. */
 export interface ExtractTableOptions {
-  /** The table, .csv or .parquet. Beside it: `.json`, `.failures.csv`, `.overlays`, `.work` (see docs/extraction.md). */
+  /** The table, .csv or .parquet. Beside it: `.json`, `.failures.csv`, `.report.html`, `.overlays`, `.work` (see docs/extraction.md). */
   output: string;
   /** The part of the table that is made. Default: all of it. */
   shard?: Shard;
@@ -35,8 +38,8 @@ export interface ExtractTableOptions {
   onLog?: (line: string) => void;
 }
 
-/** What a run did. */
-export interface ExtractionSummary {
+/** What a run did; `report`: the page beside the table. */
+export interface ExtractionSummary extends ReportOutcome {
   /** The table. */
   output: string;
   /** Of the table. */
@@ -54,6 +57,9 @@ export interface ExtractionSummary {
   /** Of each feature, over the rows. */
   means: readonly FeatureMean[];
 }
+
+/** Images that a report shows. */
+const shownImages = 8;
 
 /** What was made becomes safe from a power cut at least so often. */
 const syncMilliseconds = 5000;
@@ -110,9 +116,13 @@ export async function extractTable(
   }
   await journal.sync();
   const outcomes = extraction.outcomes();
-  const { rows, failures, means } = await writeOutputs(output, identity, outcomes);
+  const { rows, failures, means, distributions } = await writeOutputs(output, identity, outcomes);
   if (coco !== undefined) await writeCoco(coco, images.entries, () => extraction.rows());
-  return { output, rows, failures, means, ...extraction.figures() };
+  const figures = extraction.figures();
+  const shown = await extraction.shown(images, shownImages);
+  const table = { output, identity, rows, failures, distributions };
+  const report = await writeTableReport({ ...table, run: { extractor, shown, ...figures } });
+  return { output, rows, failures, means, ...figures, ...report };
 }
 
 /** The part of a run between opening and writing the files. */
@@ -246,6 +256,26 @@ class Extraction {
   /** Rows in order. */
   async *rows(): AsyncGenerator<JournalRow> {
     for (const entry of this.#entries()) yield* await this.journal.rows(entry);
+  }
+
+  /** Some of the images that have a row, spread evenly over them. */
+  async shown({ entries }: ImageList, most: number): Promise<ShownImage[]> {
+    const places: number[] = [];
+    for (const { places: own, failures } of this.#entries()) {
+      const failed = new Set(failures.map(({ place }) => place));
+      places.push(...own.filter((place) => !failed.has(place)));
+    }
+    const wanted = new Set(spread(places.length, most).map((i) => places[i]!));
+    const found: ShownImage[] = [];
+    for (const entry of this.#entries()) {
+      if (!entry.places.some((place) => wanted.has(place))) continue;
+      for (const { place, values, detections } of await this.journal.rows(entry)) {
+        if (!wanted.has(place)) continue;
+        const { id, path } = entries[place]!;
+        found.push({ id, path, features: { values, ...(detections && { detections }) } });
+      }
+    }
+    return found;
   }
 
   *#entries(): Generator<PassEntry> {

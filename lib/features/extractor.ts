@@ -24,6 +24,8 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly columns: readonly FeatureColumn[];
   /** JSON: all that decides the values, such as model ids, heads, maps and versions. */
   readonly settings: Record<string, unknown>;
+  /** What it computes on, such as `cuda:0`, for reports. */
+  readonly device?: string;
   /** Images that {@link extract} is given at most. */
   readonly passSize: number;
   /**

@@ -74,6 +74,8 @@ export function filesOf(output: string) {
     failures: `${output}.failures.csv`,
     /** Pictures for people. */
     overlays: `${output}.overlays`,
+    /** A page for people. */
+    report: `${output}.report.html`,
     /** What a later run goes on with. */
     work: `${output}.work`,
     run: join(`${output}.work`, 'run.json'),

@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
+import type { ReportOutcome } from '../report/html/attempt.js';
 import { Claim } from './claim.js';
 import { filesOf, identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf, wholeTable } from './shard.js';
 import { readTable } from './table-reader.js';
+import { writeTableReport } from './table-report.js';
 import { formatOf, type TableRow } from './table-writer.js';
 import {
   readDescription,
@@ -18,8 +20,8 @@ import {
   type TableDescription,
 } from './write-outputs.js';
 
-/** What was put together. */
-export interface MergeSummary {
+/** What was put together; `report`: the page beside the table. */
+export interface MergeSummary extends ReportOutcome {
   /** The table. */
   output: string;
   /** Of the whole table. */
@@ -55,12 +57,13 @@ export async function mergeTables(
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
   await using _claim = await Claim.take(filesOf(output).work, output);
-  const { rows, failures, means } = await writeOutputs(
+  const { rows, failures, means, distributions } = await writeOutputs(
     output,
     identity,
     outcomesOf(ordered, identity, options.signal),
   );
-  return { output, rows, failures, means };
+  const report = await writeTableReport({ output, identity, rows, failures, distributions });
+  return { output, rows, failures, means, ...report };
 }
 
 async function refuseOther(output: string, identity: TableIdentity): Promise<void> {

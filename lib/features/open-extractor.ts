@@ -144,6 +144,7 @@ function defaultPassSize({ model, settings }: SegmentationFeatures, detector?: D
 class NetworkExtractor implements FeatureExtractor {
   readonly columns: readonly FeatureColumn[];
   readonly settings: Record<string, unknown>;
+  readonly device: string;
   readonly #passes: Passes;
 
   constructor(
@@ -153,6 +154,7 @@ class NetworkExtractor implements FeatureExtractor {
     readonly passSize: number,
   ) {
     const { classes, threshold, size } = counting;
+    this.device = features.model.device;
     this.columns = [
       ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
       ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),

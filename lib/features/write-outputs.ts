@@ -3,6 +3,7 @@ import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, readJson } from '../files.js';
 import { packageVersion } from '../package-version.js';
 import { csvLine } from './csv.js';
+import { Distributions, type Distribution } from './distributions.js';
 import type { FeatureColumn } from './extractor.js';
 import { filesOf, type TableIdentity } from './identity.js';
 import { writeTable, type TableColumn, type TableRow } from './table-writer.js';
@@ -54,7 +55,7 @@ export function tableColumns({ columns, inputs }: TableIdentity): TableColumn[] 
 }
 
 /**
- * Writes table, side table and, last, the description.
+ * Writes table, side table and, last, the description; gives it, and how values are spread.
  *
  * @param outcomes in the order of the images.
  * @throws DinoSegError DISK_FULL, IO, and what `outcomes` throws; what was there before stays then.
@@ -63,10 +64,10 @@ export async function writeOutputs(
   output: string,
   identity: TableIdentity,
   outcomes: AsyncIterable<Outcome>,
-): Promise<TableDescription> {
+): Promise<TableDescription & { distributions: readonly Distribution[] }> {
   const failures: ExtractionFailure[] = [];
   const first = 1 + identity.inputs.carried.length;
-  const sums = new Float64Array(identity.columns.length);
+  const spread = new Distributions(identity.columns);
   let rows = 0;
   async function* taken(): AsyncGenerator<TableRow> {
     for await (const outcome of outcomes) {
@@ -75,8 +76,9 @@ export async function writeOutputs(
         continue;
       }
       rows++;
-      for (let i = 0; i < sums.length; i++) sums[i]! += outcome.row[first + i] as number;
-      yield outcome.row;
+      const { row } = outcome;
+      spread.add((column) => row[first + column] as number);
+      yield row;
     }
   }
   // Shards of a table that are merged give the bytes of one run: what a shard is stays outside.
@@ -86,6 +88,7 @@ export async function writeOutputs(
   const files = filesOf(output);
   const lines = failures.map(({ id, image, code, message }) => csvLine([id, image, code, message]));
   await atomicWriteFile(files.failures, csvLine(['id', 'image', 'code', 'message']) + lines.join(''));
+  const distributions = spread.result();
   const description: TableDescription = {
     identity,
     package: packageVersion(),
@@ -93,11 +96,11 @@ export async function writeOutputs(
     units,
     sha256,
     rows,
-    means: identity.columns.map((column, i) => ({ ...column, mean: rows > 0 ? sums[i]! / rows : null })),
+    means: identity.columns.map((column, i) => ({ ...column, mean: distributions[i]!.mean })),
     failures,
   };
   await atomicWriteFile(files.description, `${JSON.stringify(description, null, 2)}\n`);
-  return description;
+  return { ...description, distributions };
 }
 
 /** What stands beside a table. @throws DinoSegError TABLE where it is damaged; FILE_NOT_FOUND, IO */

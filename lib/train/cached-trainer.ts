@@ -11,7 +11,7 @@ import type { TrainHooks } from './loop.js';
 import { schedule } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
-import type { HeadTrainer, SavableHead, TrainedBatches } from './trainer.js';
+import type { HeadTrainer, Preparation, SavableHead, TrainedBatches } from './trainer.js';
 
 /** A head and the cache that it learns from. */
 export class CachedTrainer implements HeadTrainer {
@@ -50,6 +50,10 @@ export class CachedTrainer implements HeadTrainer {
 
   get device(): string {
     return this.config.device;
+  }
+
+  get preparation(): Preparation {
+    return this.cached.filled;
   }
 
   get outputs(): number {

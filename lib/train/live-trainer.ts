@@ -12,6 +12,8 @@ import type { HeadTrainer, TrainedBatches } from './trainer.js';
 
 /** A network and a head that learns from it. */
 export class LiveTrainer implements HeadTrainer {
+  readonly preparation = undefined;
+
   private constructor(
     private readonly config: TrainConfig,
     private readonly model: SegmentationModel,

@@ -1,8 +1,10 @@
 /** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
 import { DinoSegError } from '../errors.js';
+import type { ReportOutcome } from '../report/html/attempt.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
 import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
+import { RunReporter } from './run-report.js';
 import { epochMetrics, type EpochMetrics, type RunPosition } from './run-folder.js';
 import { schedule } from './schedule.js';
 import { trainSweep, type SweepRow } from './sweep.js';
@@ -36,8 +38,8 @@ export interface TrainHooks {
   onLog?: (line: string) => void;
 }
 
-/** What a run came to. */
-export interface TrainResult {
+/** What a run came to; `report`: its report.html. */
+export interface TrainResult extends ReportOutcome {
   /** The run folder. */
   out: string;
   /** null when no epoch had a mIoU that could be measured. */
@@ -73,11 +75,14 @@ export async function train(
       trainSweep(prepared.config, prepared.datasets, prepared.folder, hooks),
     );
   using run = await openRun(prepared, hooks);
-  const { config, position, folder } = run;
+  const { config, position, folder, trainer } = run;
   const log = async (line: string) => {
     hooks.onLog?.(line);
     await folder.log(line);
   };
+  const { device, preparation } = trainer;
+  const outputsOf = (index: number) => trainer.outputsOf(index);
+  const reporter = new RunReporter({ ...run, device, preparation, outputsOf }, log);
   await log(describeStart(run));
   const wasFinished = position.finished;
   while (!position.finished) {
@@ -87,21 +92,27 @@ export async function train(
       initial: config.learningRate,
       ...schedule({ ...config, images: run.train.length }),
     });
-    await finishEpoch(run, metrics);
+    await finishEpoch(run, metrics, evaluation);
     await log(describeEpoch(metrics, position.best));
     hooks.onEpoch?.(metrics);
+    if (!position.finished) await reporter.epoch(position.best);
   }
   const { best } = position;
   if (best && !wasFinished) {
-    const { events, val, trainer } = run;
+    const { events, val } = run;
     const head = folder.file('best.safetensors');
-    const outputsOf = (index: number) => trainer.outputsOf(index);
     await events.addExamples(val, { head, epoch: best.epoch }, outputsOf, log);
   }
   const epochs = position.epoch - 1;
   const stoppedEarly = epochs < config.epochs;
   await log(`finished after ${epochs} epochs${stoppedEarly ? ' (no better mIoU for a while)' : ''}`);
-  return { out: config.out, best, epochs, stoppedEarly };
+  return {
+    out: config.out,
+    best,
+    epochs,
+    stoppedEarly,
+    ...(await reporter.write(best)),
+  };
 }
 
 /** Trains what is left of the epoch and saves the state. */
@@ -144,14 +155,14 @@ async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluatio
 }
 
 /** Writes the epoch's line, the best head and the position, in the order that a crash between them forgives. */
-async function finishEpoch(run: OpenRun, metrics: EpochMetrics): Promise<void> {
+async function finishEpoch(run: OpenRun, metrics: EpochMetrics, evaluation: Evaluation): Promise<void> {
   const { config, trainer, folder, events, position } = run;
   const { head } = trainer;
   const { epoch } = metrics;
   const best = betterEpoch(position.best, epoch, metrics.mIoU);
   await folder.appendMetrics(metrics);
   await events.addEpoch(metrics);
-  if (best?.epoch === epoch) await folder.saveBest(head, best);
+  if (best?.epoch === epoch) await folder.saveBest(head, best, evaluation);
   const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
   Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });
   await folder.saveLast(head, position);

@@ -8,7 +8,9 @@ import { asSize } from '../model/image-size.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import type { ClassMap, SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
+import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
+import { PredictionReport } from './predict-report.js';
 import { listImages, outputNames } from './image-list.js';
 
 /** How to segment, and where to write. `onProgress` hears images, not windows. */
@@ -22,6 +24,8 @@ export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress' |
    * CPU; on a GPU up to 8, by the memory that is free, and half as many from where it runs out.
    */
   passSize?: number;
+  /** Path of a report, an HTML file with some of the images; its folder is made where absent. Default: none. */
+  report?: string;
   /** Stops; folders that are written stay. */
   signal?: AbortSignal;
   /** Images done, of how many. */
@@ -46,8 +50,8 @@ export interface FailedPrediction {
   error: DinoSegError;
 }
 
-/** What became of each image. */
-export interface PredictResult {
+/** What became of each image, and of the report, which is null where none was asked for. */
+export interface PredictResult extends ReportOutcome {
   /** In the order of the images. */
   written: WrittenPrediction[];
   /** Images that could not be decoded or found; the others were done nevertheless. */
@@ -72,7 +76,8 @@ export async function predict(
   const scoring = scoringOf(head, classSet, options.scoring);
   const paths = await listImages(inputs);
   const names = outputNames(paths);
-  const result: PredictResult = { written: [], failed: [] };
+  const result: PredictResult = { written: [], failed: [], report: null };
+  const report = options.report === undefined ? undefined : new PredictionReport(classSet, paths.length);
   const passes = Passes.of(model, asSize(options.imageSize ?? 512), options);
   // Windows of one image fill passes by themselves.
   const together = mode === 'slide' ? 1 : passes.size;
@@ -89,12 +94,22 @@ export async function predict(
         const { value: map } = await maps.next();
         const prediction = { original: image.data, map: map!.data, ...sizeOf(image), classSet };
         result.written.push({ image: path, folder: await writePrediction(output, names[done]!, prediction) });
+        await report?.add(done, names[done]!, image, map!.data);
       }
       done++;
       onProgress?.(done, paths.length);
     }
   }
-  return result;
+  if (!report) return result;
+  const { imageSize = 512, stride } = options;
+  const settings = {
+    classes: classSet.name,
+    'image size': typeof imageSize === 'number' ? imageSize : `${imageSize.width}×${imageSize.height}`,
+    scoring,
+    window: mode ?? 'whole',
+    stride: stride === undefined ? undefined : JSON.stringify(stride),
+  };
+  return { ...result, ...(await report.write(options.report!, model, head, settings, result.failed)) };
 }
 
 /** Class maps of images, one after another. */

@@ -207,8 +207,10 @@ export class RunFolder {
     }
   }
 
-  /** Saves the weights as the best so far. */
-  async saveBest(head: SavableHead, best: BestEpoch): Promise<void> {
+  /** Saves the weights as the best so far, and what was measured of them. */
+  async saveBest(head: SavableHead, best: BestEpoch, evaluation: Evaluation): Promise<void> {
+    const measured = { epoch: best.epoch, ...evaluation };
+    await atomicWriteFile(this.file('best-evaluation.json'), `${JSON.stringify(measured)}\n`);
     await head.save(this.file('best.safetensors'), { metadata: { ...best, ...this.#origin } });
   }
 

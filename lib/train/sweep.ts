@@ -9,6 +9,7 @@ import type { HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { stopped, type TrainHooks, type TrainResult } from './loop.js';
 import { RunEvents } from './run-events.js';
+import { RunReporter } from './run-report.js';
 import { epochMetrics, type RunFolder } from './run-folder.js';
 import { schedule } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
@@ -105,9 +106,11 @@ class Sweep {
     const names = config.folds > 0 ? `${config.folds} folds` : `a sweep of ${position.rows.length} heads`;
     await this.#log(`${position.epoch === 1 ? 'start' : `resume at epoch ${position.epoch}`}: ${names}`);
     const wasFinished = position.finished;
+    const reporter = this.#reporter();
     while (!position.finished) {
       await this.#trainEpoch();
       await this.#finishEpoch(await this.#evaluate());
+      if (!position.finished) await reporter.epoch(bestRow(position.rows)?.best ?? null, position.rows);
     }
     await atomicWriteFile(folder.file('sweep.json'), `${JSON.stringify(position.rows, null, 2)}\n`);
     const best = bestRow(position.rows);
@@ -120,6 +123,7 @@ class Sweep {
       epochs,
       stoppedEarly: epochs < config.epochs,
       heads: position.rows,
+      ...(await reporter.write(best?.best ?? null, position.rows)),
     };
   }
 
@@ -129,6 +133,14 @@ class Sweep {
     const head = this.folder.file('best.safetensors');
     const of = { head, epoch: best!.epoch };
     await this.#events.addExamples(this.datasets.val, of, outputsOf, log, `head-${number}`);
+  }
+
+  #reporter(): RunReporter {
+    const { config, folder, datasets, outputs } = this;
+    const outputsOf = (index: number) => outputs.validationOutputs(index);
+    const { device } = config;
+    const run = { config, folder, ...datasets, device, preparation: outputs.filled, outputsOf };
+    return new RunReporter(run, (line) => this.#log(line));
   }
 
   async #log(line: string): Promise<void> {
@@ -200,7 +212,7 @@ class Sweep {
     const best = bestRow(rows);
     // The heads of folds tell how well the settings do; none is for use.
     if (config.folds === 0 && best?.best && best.best.epoch === epoch && best.best.mIoU > before)
-      await this.#saveBest(best.head, best.best);
+      await this.#saveBest(best.head, best.best, evaluations[best.head]!);
     await this.#log(describeEpoch(epoch, rows));
     const over = rows.every(({ outcome }) => outcome !== 'trained');
     const lossSums = rows.map(() => 0);
@@ -209,12 +221,12 @@ class Sweep {
     await this.#save();
   }
 
-  async #saveBest(head: number, best: BestEpoch): Promise<void> {
+  async #saveBest(head: number, best: BestEpoch, evaluation: Evaluation): Promise<void> {
     const { classSet } = this.datasets.train;
     const { headPrecision: precision } = this.config;
     const save: SavableHead['save'] = (path, { metadata }) =>
       this.heads.save(path, head, { classSet, precision, ...metadata });
-    await this.folder.saveBest({ save }, best);
+    await this.folder.saveBest({ save }, best, evaluation);
   }
 
   /** Position and heads in one file: a stopped write leaves the one before. */

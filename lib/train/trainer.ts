@@ -21,12 +21,21 @@ export interface TrainedBatches {
   stepped: boolean;
 }
 
+/** Records of a cache: those that were there, those that were made, and how long that took. */
+export interface Preparation {
+  kept: number;
+  made: number;
+  seconds: number;
+}
+
 /** Trains and evaluates one head. */
 export interface HeadTrainer extends Disposable {
   readonly head: SavableHead;
   readonly device: string;
   /** Outputs of the head. */
   readonly outputs: number;
+  /** What was made before the first epoch, in this sitting; undefined where nothing is. */
+  readonly preparation: Preparation | undefined;
   /** The epoch's batches from `firstBatch` (from 0) on. */
   train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void>;
   /** What the network gives for a validation image, by its index, with a batch of one: for pictures of what a head makes of it. */

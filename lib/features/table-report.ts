@@ -1,0 +1,188 @@
+/** The report of a table of features. */
+import { decodeImage } from '../data/decode.js';
+import { DinoSegError } from '../errors.js';
+import { hardwareRows } from '../native/hardware.js';
+import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
+import { examplesSection, type ExampleInput } from '../report/html/example.js';
+import { count, duration, now, percent } from '../report/html/format.js';
+import type {
+  ExamplesSection,
+  FiguresSection,
+  Report,
+  ReportSection,
+  TableSection,
+} from '../report/html/report.js';
+import type { Distribution } from './distributions.js';
+import type { FeatureExtractor, ImageFeatures } from './extractor.js';
+import { filesOf, type TableIdentity } from './identity.js';
+import type { ExtractionFailure } from './write-outputs.js';
+
+/** Images without a row that are listed. */
+const mostFailures = 100;
+/** Settings of maps and classes may be long. */
+const longestValue = 300;
+/** Percentages that a caption names. */
+const named = 5;
+
+/** An image whose features are shown. */
+export interface ShownImage {
+  id: string;
+  path: string;
+  features: ImageFeatures;
+}
+
+/** What a report of a table shows. */
+export interface TableReportOptions {
+  output: string;
+  identity: TableIdentity;
+  rows: number;
+  failures: readonly ExtractionFailure[];
+  distributions: readonly Distribution[];
+  /** Of the run that made the table; absent for a table that was put together. */
+  run?: {
+    extractor: FeatureExtractor;
+    shown: readonly ShownImage[];
+    extracted: number;
+    seconds: number;
+    imagesPerSecond: number | null;
+    waitingShare: number | null;
+  };
+}
+
+/** Writes `<table>.report.html`; never throws. */
+export async function writeTableReport(options: TableReportOptions): Promise<ReportOutcome> {
+  return attemptReport(filesOf(options.output).report, () => tableReport(options));
+}
+
+async function tableReport(options: TableReportOptions): Promise<Report> {
+  const { output, identity, rows, failures, run } = options;
+  const { index, count: shards } = identity.shard;
+  const part = shards > 1 ? `, part ${index} of ${shards}` : '';
+  const sections: ReportSection[] = [figuresOf(options), featuresTable(options)];
+  if (run && run.shown.length > 0) sections.push(await examplesOf(run.extractor, run.shown));
+  if (failures.length > 0) sections.push(failureTable(failures));
+  const settings = [
+    ...flattened(identity.settings),
+    ['images of a pass', String(identity.passSize)] as [string, string],
+  ];
+  const timing: [string, string][] = run
+    ? [
+        ['This run', `${duration(run.seconds)} for ${count(run.extracted)} images; the others were there`],
+        ['Waiting for images to be decoded', percent(run.waitingShare)],
+      ]
+    : [];
+  sections.push({
+    kind: 'properties',
+    title: 'Settings, time and machine',
+    groups: [
+      { title: 'Settings', rows: settings },
+      ...(run ? [{ title: 'Timing', rows: timing }] : []),
+      { title: 'Hardware and versions', rows: hardwareRows(run?.extractor.device) },
+    ],
+  });
+  return {
+    title: `${identity.columns.length} features of ${count(rows)} images`,
+    lead: `${output}${part}.`,
+    made: now(),
+    sections,
+  };
+}
+
+function figuresOf({ identity, rows, failures, run }: TableReportOptions): FiguresSection {
+  const rate = run?.imagesPerSecond;
+  return {
+    kind: 'figures',
+    title: 'Result',
+    figures: [
+      { label: 'Rows', value: count(rows) },
+      { label: 'Images without a row', value: count(failures.length) },
+      { label: 'Features', value: count(identity.columns.length) },
+      ...(typeof rate === 'number' ? [{ label: 'Images a second', value: rate.toFixed(2) }] : []),
+    ],
+  };
+}
+
+function featuresTable({ distributions, rows }: TableReportOptions): TableSection {
+  const number = (value: number | null, digits: number) => ({
+    value,
+    text: value === null ? '–' : value.toFixed(digits),
+  });
+  return {
+    kind: 'table',
+    title: 'Features',
+    note: 'Percent of an image’s pixels, or objects. The bars count images by value; point at one to read its range.',
+    columns: ['Feature', 'Unit', 'Mean', 'Least', 'Most', 'Images above 0', 'Spread'],
+    rows: distributions.map(({ name, kind, mean, least, most, above, bars, labels }) => {
+      const digits = kind === 'count' ? 0 : 2;
+      const share = rows > 0 ? above / rows : null;
+      return [
+        name,
+        kind === 'count' ? 'objects' : '%',
+        number(mean, 2),
+        number(least, digits),
+        number(most, digits),
+        { value: share, text: percent(share) },
+        { bars, labels },
+      ];
+    }),
+  };
+}
+
+async function examplesOf(
+  extractor: FeatureExtractor,
+  shown: readonly ShownImage[],
+): Promise<ExamplesSection> {
+  async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
+    for (const { id, path, features } of shown) {
+      const image = await decodeImage(path).catch((error: unknown) => {
+        // The row is of when the file could be read.
+        if (error instanceof DinoSegError) return undefined;
+        throw error;
+      });
+      if (!image) continue;
+      const drawn = extractor.overlay ? { features: await extractor.overlay(image, features) } : {};
+      yield { name: id, image, pictures: drawn, caption: captionOf(extractor, features) };
+    }
+  }
+  const note =
+    'Images spread evenly over the table; drawn over them: counted objects and the largest percentages.';
+  return examplesSection({ title: 'Examples', note }, pictures(), null);
+}
+
+function captionOf({ columns }: FeatureExtractor, { values }: ImageFeatures): string {
+  const all = columns.map(({ name, kind }, i) => ({ name, kind, value: values[i]! }));
+  const percents = all
+    .filter(({ kind, value }) => kind === 'percent' && value > 0)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, named)
+    .map(({ name, value }) => `${name} ${value.toFixed(1)} %`);
+  const counts = all
+    .filter(({ kind, value }) => kind === 'count' && value > 0)
+    .map(({ name, value }) => `${name} ${value}`);
+  return [...percents, ...counts].join(', ');
+}
+
+function failureTable(failures: readonly ExtractionFailure[]): TableSection {
+  const note =
+    failures.length > mostFailures
+      ? { note: `The first ${mostFailures} of ${count(failures.length)}; all are in the table of failures.` }
+      : {};
+  return {
+    kind: 'table',
+    title: 'Images without a row',
+    ...note,
+    columns: ['Image', 'Code', 'Why'],
+    rows: failures.slice(0, mostFailures).map(({ id, code, message }) => [id, code, message]),
+  };
+}
+
+/** Nested settings as rows, `segmentation.model.id` and the like. */
+function flattened(value: unknown, path = ''): [string, string][] {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.entries(value).flatMap(([key, below]) =>
+      flattened(below, path === '' ? key : `${path}.${key}`),
+    );
+  const isList = Array.isArray(value) && value.every((each) => typeof each === 'string');
+  const text = isList ? value.join(', ') : typeof value === 'string' ? value : JSON.stringify(value);
+  return [[path, text.length > longestValue ? `${text.slice(0, longestValue)}…` : text]];
+}

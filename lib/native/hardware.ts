@@ -1,0 +1,34 @@
+/** What a job ran on, for its report. */
+import { arch, availableParallelism, cpus, release, totalmem, type as system } from 'node:os';
+import { packageVersion } from '../package-version.js';
+import { cudaVersion } from './doctor/driver.js';
+import { gib } from './doctor/finding.js';
+import { engine, loadedLibtorch } from './engine.js';
+
+/**
+ * Names and values: device, processor, memory, and versions of what computes. The host's name and the user's are left out, since
+ * reports are passed on.
+ *
+ * @param device such as `cpu` or `cuda:0`; undefined where the engine had no part in it.
+ */
+export function hardwareRows(device: string | undefined): [name: string, value: string][] {
+  return [
+    ...(device === undefined ? [] : deviceRows(device)),
+    ['Processor', `${cpus()[0]?.model.trim() || arch()}, ${availableParallelism()} cores to use`],
+    ['Memory', gib(totalmem())],
+    ['System', `${system()} ${release()} (${arch()})`],
+    ['Node.js', process.version],
+    ['dinov3-seg', packageVersion()],
+  ];
+}
+
+function deviceRows(device: string): [name: string, value: string][] {
+  const found = engine()
+    .devices()
+    .find(({ name }) => name === device);
+  const libtorch = loadedLibtorch();
+  const build = libtorch.cuda ? `CUDA ${cudaVersion(libtorch) ?? ''}`.trimEnd() : 'CPU';
+  const rows: [string, string][] = [['Device', device]];
+  if (found && device !== 'cpu') rows.push(['Graphics card', `${found.description}, ${gib(found.totalBytes)}`]);
+  return [...rows, ['libtorch', `${libtorch.version} (${build} build)`]];
+}

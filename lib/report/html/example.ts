@@ -1,0 +1,155 @@
+/** Images and class maps as examples of a report: made small, with a text of what is to be seen. */
+import type { ClassSet } from '../../data/class-set.js';
+import { encodePreview, type RgbImage } from '../../data/decode.js';
+import { DinoSegError } from '../../errors.js';
+import { countPixels } from '../class-statistics.js';
+import { percent } from './format.js';
+import { indexedPng } from './indexed-png.js';
+import type { Example, ExampleLayer, ExamplesSection } from './report.js';
+
+/** Pixels of an example's longer side. */
+const mostPixels = 640;
+/** Classes that a text names. */
+const named = 4;
+
+/** A class map of an image, of any size. */
+export interface ExampleMap {
+  /** As the reader chooses it. Default: its role. */
+  name?: string;
+  /** What it is compared with: errors are those of each prediction by the truth. */
+  role: 'prediction' | 'truth';
+  /** Class indices H×W, row by row; 255 is no class. */
+  data: Uint8Array;
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+}
+
+/** An image and what was made of it. */
+export interface ExampleInput {
+  /** Names the image. */
+  name: string;
+  /** The image. */
+  image: RgbImage;
+  /** Of the image: class maps. */
+  maps?: readonly ExampleMap[];
+  /** What is said of it. Default: how many labelled pixels are right, where there are predictions and a truth. */
+  caption?: string;
+  /** Of the image: drawn pictures of its size, by name. */
+  pictures?: Readonly<Record<string, RgbImage>>;
+}
+
+/** By the nearest pixel. */
+function resized({ data, width, height }: ExampleMap, to: { width: number; height: number }): Uint8Array {
+  if (data.length !== width * height)
+    throw new DinoSegError(
+      'SHAPE',
+      `A map of ${height}×${width} needs ${width * height} values, not ${data.length}.`,
+    );
+  const small = new Uint8Array(to.width * to.height);
+  const columns = Int32Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * width) / to.width));
+  for (let y = 0; y < to.height; y++) {
+    const row = Math.floor(((y + 0.5) * height) / to.height) * width;
+    for (let x = 0; x < to.width; x++) small[y * to.width + x] = data[row + columns[x]!]!;
+  }
+  return small;
+}
+
+/** `prediction for a.png: road 34 %, sky 20 %`. */
+function mapText(name: string, of: string, map: Uint8Array, set: ClassSet): string {
+  const { counts } = countPixels(map, set);
+  const largest = set.classes
+    .filter(({ index }) => counts[index]! > 0)
+    .sort((a, b) => counts[b.index]! - counts[a.index]!)
+    .slice(0, named)
+    .map(({ index, name }) => `${name} ${percent(counts[index]! / map.length, 0)}`);
+  return `${name} for ${of}: ${largest.join(', ') || 'no class'}.`;
+}
+
+/** Share of the pixels with a label that have the label's class. */
+function rightShare(prediction: Uint8Array, truth: Uint8Array): number | null {
+  let [labelled, right] = [0, 0];
+  for (let i = 0; i < truth.length; i++) {
+    if (truth[i] === 255) continue;
+    labelled++;
+    if (prediction[i] === truth[i]) right++;
+  }
+  return labelled === 0 ? null : right / labelled;
+}
+
+const webpUri = (bytes: Buffer) => `data:image/webp;base64,${bytes.toString('base64')}`;
+
+/** One example, and the classes that occur in it. */
+async function exampleOf(
+  { name, image, maps = [], pictures = {}, caption }: ExampleInput,
+  set: ClassSet | null,
+): Promise<{ example: Example; present: ReadonlySet<number> }> {
+  const { bytes, ...size } = await encodePreview(image, mostPixels);
+  const layers: ExampleLayer[] = [
+    { name: 'photo', role: 'photo', source: webpUri(bytes), alt: `The photo ${name}.` },
+  ];
+  for (const [label, picture] of Object.entries(pictures)) {
+    const source = webpUri((await encodePreview(picture, mostPixels)).bytes);
+    layers.push({ name: label, role: 'picture', source, alt: `${name}: ${label}.` });
+  }
+  const present = new Set<number>();
+  const predictions: { label: string; map: Uint8Array }[] = [];
+  let truth: Uint8Array | undefined;
+  for (const given of set ? maps : []) {
+    const map = resized(given, size);
+    const label = given.name ?? given.role;
+    for (const index of map) present.add(index);
+    if (given.role === 'truth') truth = map;
+    else predictions.push({ label, map });
+    const png = indexedPng(map, size.width, size.height, set!.classes);
+    const source = `data:image/png;base64,${png.toString('base64')}`;
+    layers.push({ name: label, role: given.role, source, alt: mapText(label, name, map, set!) });
+  }
+  const right = truth
+    ? predictions.map(
+        ({ label, map }) => `${label}: ${percent(rightShare(map, truth))} of the labelled pixels right`,
+      )
+    : [];
+  const said = caption ?? (right.length > 0 ? `${right.join('; ')}.` : undefined);
+  return { example: { name, ...size, layers, ...(said !== undefined && { caption: said }) }, present };
+}
+
+/** Gathers examples one after another, so that no two are in memory with all their pixels. */
+export class Examples {
+  readonly #examples: Example[] = [];
+  readonly #present = new Set<number>();
+
+  /** @param set names and colours of the maps' classes; null where there are no maps. */
+  constructor(private readonly set: ClassSet | null) {}
+
+  /** @throws DinoSegError SHAPE where a map is not of the size that it says. */
+  async add(input: ExampleInput): Promise<void> {
+    const { example, present } = await exampleOf(input, this.set);
+    this.#examples.push(example);
+    for (const index of present) this.#present.add(index);
+  }
+
+  /** What was gathered. */
+  section(heading: { title: string; note?: string }): ExamplesSection {
+    const classes = this.set?.classes.filter(({ index }) => this.#present.has(index)) ?? [];
+    return { kind: 'examples', ...heading, classes, examples: this.#examples };
+  }
+}
+
+/**
+ * A section of examples.
+ *
+ * @param inputs taken one after another.
+ * @param set names and colours of the maps' classes; null where there are no maps.
+ * @throws DinoSegError SHAPE where a map is not of the size that it says.
+ */
+export async function examplesSection(
+  heading: { title: string; note?: string },
+  inputs: Iterable<ExampleInput> | AsyncIterable<ExampleInput>,
+  set: ClassSet | null,
+): Promise<ExamplesSection> {
+  const examples = new Examples(set);
+  for await (const input of inputs) await examples.add(input);
+  return examples.section(heading);
+}

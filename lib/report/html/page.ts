@@ -1,0 +1,100 @@
+/** A report as one HTML file that asks for nothing from anywhere. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { atomicWriteFile } from '../../files.js';
+import { packageVersion } from '../../package-version.js';
+import { confusionMarkup } from './confusion.js';
+import { curvesMarkup } from './curves.js';
+import { examplesMarkup } from './examples.js';
+import { markup, trusted, type Markup } from './markup.js';
+import type { Report, ReportSection } from './report.js';
+import { classesMarkup, figuresMarkup, propertiesMarkup, tableMarkup } from './tables.js';
+
+const scriptNames = ['theme.js', 'tables.js', 'matrix.js', 'layers.js', 'viewer.js'];
+
+interface Assets {
+  style: string;
+  scripts: readonly string[];
+  /** Content-Security-Policy: what is in the page, and nothing else. */
+  policy: string;
+}
+
+let assets: Assets | undefined;
+
+/** Style and scripts as the package ships them, in `report/` beside `dist/`. */
+function readAssets(): Assets {
+  const read = (name: string) => readFileSync(new URL(`../../../report/${name}`, import.meta.url), 'utf8');
+  const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  const style = read('page.css');
+  const scripts = scriptNames.map(read);
+  const policy = [
+    "default-src 'none'",
+    'img-src data:',
+    `style-src ${hash(style)}`,
+    `script-src ${scripts.map(hash).join(' ')}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  return { style, scripts, policy };
+}
+
+function sectionBody(section: ReportSection): Markup {
+  switch (section.kind) {
+    case 'figures':
+      return figuresMarkup(section);
+    case 'curves':
+      return curvesMarkup(section);
+    case 'classes':
+      return classesMarkup(section);
+    case 'confusion':
+      return confusionMarkup(section);
+    case 'examples':
+      return examplesMarkup(section);
+    case 'properties':
+      return propertiesMarkup(section);
+    case 'table':
+      return tableMarkup(section);
+  }
+}
+
+function sectionMarkup(section: ReportSection, place: number): Markup {
+  const { kind, title, note } = section;
+  return markup`<section id="s${place}" class="${kind}-section" aria-labelledby="h${place}"><h2 id="h${place}">${title}</h2>
+${note !== undefined && markup`<p class="note">${note}</p>`}${sectionBody(section)}</section>
+`;
+}
+
+/** The page of a report: everything in it, bounded by what the report holds. */
+export function renderReport({ title, lead, made, sections }: Report): string {
+  assets ??= readAssets();
+  const { style, scripts, policy } = assets;
+  const page = markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="dinov3-seg ${packageVersion()}">
+<link rel="icon" href="data:,">
+<title>${title}</title>
+<style>${trusted(style)}</style>
+</head>
+<body>
+<a class="skip" href="#content">To the content</a>
+<header><div><h1>${title}</h1><p>${lead}</p></div></header>
+<nav aria-label="Sections"><ul>${sections.map(
+    (section, i) => markup`<li><a href="#s${i}">${section.title}</a></li>`,
+  )}</ul></nav>
+<main id="content" tabindex="-1">
+${sections.map(sectionMarkup)}</main>
+<footer><p>Made by dinov3-seg ${packageVersion()}, ${made}. This file is whole in itself and loads nothing.</p></footer>
+${scripts.map((script) => markup`<script>${trusted(script)}</script>\n`)}</body>
+</html>
+`;
+  return page.text;
+}
+
+/** Writes a report; what was there before stays where that fails. @throws DinoSegError DISK_FULL, IO */
+export async function writeReport(path: string, report: Report): Promise<void> {
+  await atomicWriteFile(path, renderReport(report));
+}

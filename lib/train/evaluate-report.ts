@@ -1,0 +1,80 @@
+/** The report of an evaluation. */
+import type { SegmentationDataset } from '../data/dataset.js';
+import { spread } from '../data/preview.js';
+import type { SegmentationHead } from '../model/open-head.js';
+import { scoringOf } from '../model/scoring.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
+import { hardwareRows } from '../native/hardware.js';
+import { examplesSection, type ExampleInput } from '../report/html/example.js';
+import { count, now } from '../report/html/format.js';
+import type { Report } from '../report/html/report.js';
+import type { EvaluateOptions } from './evaluate.js';
+import { evaluationSections, evaluationTiming } from './evaluation-report.js';
+import { segmenterRows } from './segmenter-settings.js';
+import type { Evaluation } from './tally.js';
+
+/** What {@link evaluationReport} shows beside figures. */
+export interface EvaluationReportOptions extends Pick<EvaluateOptions, 'imageSize' | 'scoring' | 'signal'> {
+  /** Images that are shown, spread evenly over the data set; each goes through the network once more. Default 8. */
+  examples?: number;
+  /** Says of what it is. Default: the class set and the number of images. */
+  lead?: string;
+  /** Settings that are listed beside those of network and head. */
+  settings?: Readonly<Record<string, string | number | undefined>>;
+}
+
+/**
+ * A report of an evaluation for {@link writeReport}: its figures, the classes, the confusion matrix, and images with prediction,
+ * truth and error.
+ *
+ * @param evaluation what {@link evaluate} gave for the same network, head and data set.
+ * @throws DinoSegError HEAD_MISMATCH, and what segmenting an image throws; the signal's reason.
+ */
+export async function evaluationReport(
+  model: SegmentationModel,
+  head: SegmentationHead,
+  dataset: SegmentationDataset,
+  evaluation: Evaluation,
+  options: EvaluationReportOptions = {},
+): Promise<Report> {
+  const { classSet } = dataset;
+  const { imageSize = 512, signal, examples = 8, settings = {} } = options;
+  const scoring = scoringOf(head, classSet, options.scoring);
+  async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
+    for (const index of spread(dataset.length, examples)) {
+      const { image, label, name } = await dataset.load(index);
+      const map = await model.segment(image, { head, imageSize, scoring, signal });
+      yield {
+        name,
+        image,
+        maps: [
+          { role: 'prediction', ...map },
+          { role: 'truth', ...label },
+        ],
+      };
+    }
+  }
+  const heading = {
+    title: 'Examples',
+    note: 'Images spread evenly over the data set, at their own proportions.',
+  };
+  const chosen = { 'image size': imageSize, scoring, 'label files': dataset.labelKind, ...settings };
+  return {
+    title: `Evaluation on ${classSet.name}`,
+    lead: options.lead ?? `${count(evaluation.images)} images.`,
+    made: now(),
+    sections: [
+      ...evaluationSections([{ name: 'evaluation', evaluation }], classSet),
+      await examplesSection(heading, pictures(), classSet),
+      {
+        kind: 'properties',
+        title: 'Settings, time and machine',
+        groups: [
+          { title: 'Settings', rows: segmenterRows(model, head, chosen) },
+          evaluationTiming(evaluation),
+          { title: 'Hardware and versions', rows: hardwareRows(model.device) },
+        ],
+      },
+    ],
+  };
+}

@@ -1,0 +1,114 @@
+/** Evaluations as sections of a report: alone, or several beside each other. */
+import type { ClassSet } from '../data/class-set.js';
+import { count, duration, figure, percent } from '../report/html/format.js';
+import type {
+  ClassesSection,
+  ClassResults,
+  ConfusionSection,
+  FiguresSection,
+  PropertiesSection,
+  ReportSection,
+} from '../report/html/report.js';
+import type { Evaluation } from './tally.js';
+
+/** An evaluation among others. */
+export interface NamedEvaluation {
+  /** What tells it from the others, such as `before training`. */
+  name: string;
+  /** Of the same classes as the others. */
+  evaluation: Evaluation;
+}
+
+/** Diagonal by sum of each row, or of each column; null where that is 0. */
+function shares(confusion: readonly (readonly number[])[], by: 'row' | 'column'): (number | null)[] {
+  return confusion.map((row, k) => {
+    const line = by === 'row' ? row : confusion.map((each) => each[k]!);
+    const total = line.reduce((sum, pixels) => sum + pixels, 0);
+    return total === 0 ? null : row[k]! / total;
+  });
+}
+
+function classResults({ name, evaluation }: NamedEvaluation): ClassResults {
+  const { classes, confusion } = evaluation;
+  return {
+    name,
+    iou: classes.map(({ iou }) => iou),
+    truthPixels: classes.map(({ truthPixels }) => truthPixels),
+    precision: shares(confusion, 'column'),
+    recall: shares(confusion, 'row'),
+  };
+}
+
+/** The figures of one evaluation, large. */
+export function evaluationFigures(evaluation: Evaluation): FiguresSection['figures'] {
+  const { mIoU, perImageIoU, pixelAccuracy, loss, images, classes } = evaluation;
+  const occurring = classes.filter(({ truthPixels }) => truthPixels > 0).length;
+  return [
+    {
+      label: 'mIoU',
+      value: percent(mIoU),
+      note: `of the data set, over the ${occurring} classes that occur`,
+    },
+    { label: 'Pixel accuracy', value: percent(pixelAccuracy) },
+    { label: 'Per-image IoU', value: percent(perImageIoU), note: "mean of the images' own" },
+    { label: 'Loss', value: figure(loss) },
+    { label: 'Images', value: count(images) },
+  ];
+}
+
+/** IoU of every class, and the confusion matrix of the last evaluation. */
+export function classSections(
+  results: readonly NamedEvaluation[],
+  { classes }: ClassSet,
+): [ClassesSection, ConfusionSection] {
+  const last = results.at(-1)!;
+  const several = results.length > 1;
+  return [
+    {
+      kind: 'classes',
+      title: 'Classes',
+      note: several
+        ? 'Intersection over union of every class. A dash: the class occurs in neither labels nor predictions.'
+        : 'Intersection over union of every class; precision: right pixels among those predicted as the class; recall: among ' +
+          'those labelled as it. A dash: there are none.',
+      classes,
+      results: results.map(classResults),
+    },
+    {
+      kind: 'confusion',
+      title: several ? `Confusions, ${last.name}` : 'Confusions',
+      classes,
+      counts: last.evaluation.confusion,
+    },
+  ];
+}
+
+/**
+ * Sections of evaluations: their figures, the IoU of every class (several side by side, with the change from first to last), and the
+ * confusion matrix of the last.
+ *
+ * @param results one or more, of the same classes.
+ */
+export function evaluationSections(results: readonly NamedEvaluation[], classSet: ClassSet): ReportSection[] {
+  const figures = results.map(({ name, evaluation }): ReportSection => ({
+    kind: 'figures',
+    title: results.length > 1 ? `Figures, ${name}` : 'Figures',
+    figures: evaluationFigures(evaluation),
+  }));
+  return [...figures, ...classSections(results, classSet)];
+}
+
+/** Seconds of an evaluation, and images a second. */
+export function evaluationTiming({
+  seconds,
+  images,
+  imagesPerSecond,
+}: Evaluation): PropertiesSection['groups'][number] {
+  return {
+    title: 'Timing',
+    rows: [
+      ['Evaluation', `${duration(seconds)} for ${count(images)} images`],
+      ['Images a second', imagesPerSecond.toFixed(2)],
+    ],
+  };
+}

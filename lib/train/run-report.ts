@@ -1,0 +1,158 @@
+/** `report.html` of a training run: made of what the run folder holds, so that a resumed run has the whole of it. */
+import { existsSync } from 'node:fs';
+import type { SegmentationDataset } from '../data/dataset.js';
+import { spread } from '../data/preview.js';
+import { readBytes, readJson } from '../files.js';
+import type { DecodedImages } from '../model/decoded-images.js';
+import { LinearProbe } from '../model/linear-probe.js';
+import { openHead, type SegmentationHead } from '../model/open-head.js';
+import { scoringOf } from '../model/scoring.js';
+import { Tensor } from '../model/tensor.js';
+import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
+import { examplesSection, type ExampleInput } from '../report/html/example.js';
+import { count, now } from '../report/html/format.js';
+import type { ExamplesSection, Report, ReportSection } from '../report/html/report.js';
+import type { TrainConfig } from './config.js';
+import type { BestEpoch } from './early-stopping.js';
+import { classSections } from './evaluation-report.js';
+import type { RunFolder } from './run-folder.js';
+import {
+  circumstances,
+  curves,
+  resultFigures,
+  settingsSection,
+  sweepTable,
+  type MetricsLine,
+} from './run-report-sections.js';
+import type { SweepRow } from './sweep.js';
+import type { Evaluation } from './tally.js';
+import type { Preparation } from './trainer.js';
+
+/** Validation images that are shown. */
+const shownImages = 8;
+/** While a run goes on its report is written so often at most: some epochs take less than a second. */
+const everySeconds = 30;
+
+/** What a report needs of a run beside its folder. */
+export interface ReportedRun {
+  config: TrainConfig;
+  folder: RunFolder;
+  train: SegmentationDataset;
+  val: SegmentationDataset;
+  device: string;
+  /** Of a validation image, by its index; see HeadTrainer. */
+  outputsOf(index: number): Promise<DecodedImages | Tensor>;
+  /** What was made before the first epoch, in this sitting. */
+  preparation: Preparation | undefined;
+}
+
+/** Writes a run's report, not too often while it goes on. */
+export class RunReporter {
+  #writtenAt = -Infinity;
+  #outcome: ReportOutcome = { report: null };
+  /** Pictures of the best epoch's head; made again when another epoch is the best. */
+  #examples: { epoch: number; section: ExamplesSection } | undefined;
+
+  constructor(
+    private readonly run: ReportedRun,
+    private readonly onLog: (line: string) => Promise<void>,
+  ) {}
+
+  /** After an epoch. @param rows of a sweep */
+  async epoch(best: BestEpoch | null, rows?: readonly SweepRow[]): Promise<void> {
+    if (performance.now() - this.#writtenAt >= everySeconds * 1000) await this.write(best, rows);
+  }
+
+  /** Writes it; why it could not be written is logged and returned, never thrown. */
+  async write(best: BestEpoch | null, rows?: readonly SweepRow[]): Promise<ReportOutcome> {
+    const path = this.run.folder.file('report.html');
+    const before = this.#outcome.reportError?.code;
+    this.#outcome = await attemptReport(path, () => this.#report(best, rows));
+    this.#writtenAt = performance.now();
+    const { reportError } = this.#outcome;
+    if (reportError && reportError.code !== before)
+      await this.onLog(`${reportError.code}: ${reportError.message}`);
+    return this.#outcome;
+  }
+
+  async #report(best: BestEpoch | null, rows?: readonly SweepRow[]): Promise<Report> {
+    const { config, folder, train, val, device, preparation } = this.run;
+    const lines = await readLines(folder.file('metrics.jsonl'));
+    const evaluation = await bestEvaluation(folder, best);
+    const sections: ReportSection[] = [
+      { kind: 'figures', title: 'Result', figures: resultFigures(lines, best, config) },
+      curves(lines, best, rows),
+    ];
+    if (rows) sections.push(sweepTable(rows));
+    if (best && existsSync(folder.file('best.safetensors'))) sections.push(await this.#examplesOf(best));
+    if (evaluation && best) {
+      const named = { name: `epoch ${best.epoch}`, evaluation };
+      const [classes, confusion] = classSections([named], val.classSet);
+      const of = `Validation images, the best epoch (${best.epoch}).`;
+      sections.push({ ...classes, note: `${of} ${classes.note ?? ''}` }, { ...confusion, note: of });
+    }
+    sections.push(settingsSection(config), circumstances(lines, device, preparation));
+    return {
+      title: `Training of ${config.headKind} on ${config.classes}`,
+      lead: `${config.out}: ${count(train.length)} training and ${count(val.length)} validation images.`,
+      made: now(),
+      sections,
+    };
+  }
+
+  async #examplesOf(best: BestEpoch): Promise<ExamplesSection> {
+    if (this.#examples?.epoch !== best.epoch) {
+      const of = { title: 'Examples', note: `Validation images and the best head, of epoch ${best.epoch}.` };
+      const section = await examplesSection(of, this.#pictures(), this.run.val.classSet);
+      this.#examples = { epoch: best.epoch, section };
+    }
+    return this.#examples.section;
+  }
+
+  async *#pictures(): AsyncGenerator<ExampleInput, void, void> {
+    const { folder, val } = this.run;
+    let head: SegmentationHead | undefined;
+    try {
+      for (const index of spread(val.length, shownImages)) {
+        const { image, label, name } = await val.load(index);
+        using outputs = await this.run.outputsOf(index);
+        const device = outputs instanceof Tensor ? outputs.device : outputs.queries.device;
+        head ??= await openHead(folder.file('best.safetensors'), { device });
+        const { width, height } = image;
+        using map = await classMap(head, outputs, { width, height, scoring: scoringOf(head, val.classSet) });
+        const data = (await map.data()) as Uint8Array;
+        const prediction = { role: 'prediction', data, width, height } as const;
+        yield { name, image, maps: [prediction, { role: 'truth', ...label }] };
+      }
+    } finally {
+      head?.dispose();
+    }
+  }
+}
+
+async function classMap(
+  head: SegmentationHead,
+  outputs: DecodedImages | Tensor,
+  options: { width: number; height: number; scoring: 'recipe' | 'ade20k' },
+): Promise<Tensor> {
+  if (head instanceof LinearProbe) return head.classMap(outputs as Tensor, options);
+  return head.classMap(outputs as DecodedImages, options);
+}
+
+async function readLines(path: string): Promise<MetricsLine[]> {
+  // Where all heads of a sweep are lost in the first epoch, none has a line.
+  if (!existsSync(path)) return [];
+  const text = (await readBytes(path)).toString('utf8');
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as MetricsLine);
+}
+
+/** What was measured of the best epoch, if the folder has it: runs of earlier releases have not. */
+async function bestEvaluation(folder: RunFolder, best: BestEpoch | null): Promise<Evaluation | undefined> {
+  const path = folder.file('best-evaluation.json');
+  if (!best || !existsSync(path)) return undefined;
+  const found = (await readJson(path, 'RUN')) as Evaluation & { epoch: number };
+  return found.epoch === best.epoch ? found : undefined;
+}

@@ -1,0 +1,27 @@
+/** What a network and a head are and how they are run, for reports. */
+import type { SegmentationHead } from '../model/open-head.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
+
+/** Names and values; `given`: what else was chosen, undefined values left out. */
+export function segmenterRows(
+  model: SegmentationModel,
+  head: SegmentationHead,
+  given: Readonly<Record<string, string | number | undefined>>,
+): [name: string, value: string][] {
+  const { classSet, epoch, mIoU, modelId } = head.metadata;
+  const rows: [string, string | number | undefined][] = [
+    ['model', model.path],
+    ['model id', model.id],
+    ['dtype', model.dtype],
+    ['precision', model.precision],
+    ['head outputs', head.classes],
+    ['head classes', classSet?.name],
+    ['head epoch', epoch],
+    ['head mIoU of its training', mIoU === undefined ? undefined : mIoU.toFixed(4)],
+    ['head trained on this model', modelId === undefined ? undefined : modelId === model.id ? 'yes' : 'no'],
+    ...Object.entries(given),
+  ];
+  return rows.flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  );
+}

@@ -1,0 +1,98 @@
+/** The report beside a table of features. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { decodeImage } from '../../lib/data/decode.js';
+import { Distributions } from '../../lib/features/distributions.js';
+import { extractTable } from '../../lib/features/extract-table.js';
+import { imagesOfPaths } from '../../lib/features/inputs.js';
+import { mergeTables } from '../../lib/features/merge-tables.js';
+import { pixelExtractor } from '../helpers/pixel-extractor.mjs';
+import { writePictures } from '../helpers/pictures.js';
+
+const root = t.testdir();
+const at = (name: string) => join(root, name);
+const paths = await writePictures(at('in'), 11);
+writeFileSync(at('in/zz<i>.png'), 'no image');
+const images = await imagesOfPaths([at('in')]);
+const page = (name: string) => readFileSync(at(name), 'utf8');
+
+t.test('values are counted by ranges whose ends belong to them', async (t) => {
+  const spread = new Distributions([
+    { name: 'share', kind: 'percent' },
+    { name: 'cars', kind: 'count' },
+  ]);
+  for (const [share, cars] of [
+    [0, 0],
+    [0.5, 1],
+    [1, 2],
+    [1.01, 3],
+    [50, 4],
+    [100, 21],
+  ])
+    spread.add((column) => [share!, cars!][column]!);
+  const [share, cars] = spread.result();
+  t.match(share, { mean: 152.51 / 6, least: 0, most: 100, above: 5, bars: [1, 2, 1, 0, 0, 0, 1, 1] });
+  t.same(share!.labels.slice(0, 3), ['0 %', 'above 0 to 1 %', 'above 1 to 2 %']);
+  t.match(cars, { most: 21, above: 5, bars: [1, 1, 1, 1, 1, 0, 0, 1] });
+  t.same(cars!.labels, ['0', '1', '2', '3', '4 to 5', '6 to 10', '11 to 20', 'above 20']);
+  t.match(new Distributions([{ name: 'a', kind: 'count' }]).result(), [
+    { mean: null, least: null, most: null, above: 0 },
+  ]);
+});
+
+t.test('it has each feature, some of the images and those without a row', async (t) => {
+  const { report, rows, means } = await extractTable(pixelExtractor({}), images, { output: at('t.csv') });
+  t.same([report, rows], [at('t.csv.report.html'), 11]);
+  const text = page('t.csv.report.html');
+  for (const { name, mean } of means)
+    t.match(
+      text,
+      new RegExp(`<th scope="row">${name}</th><td>[^<]+</td><td class="number" data-sort="${mean}"`),
+    );
+  t.equal([...text.matchAll(/<article data-name/g)].length, 8);
+  t.match(text, /zz&lt;i&gt;\.png<\/th><td>IMAGE</);
+  const [, base64] = /data-role="photo"[^>]*><img src="data:image\/webp;base64,([^"]+)"/.exec(text)!;
+  const [shown, first] = [await decodeImage(Buffer.from(base64!, 'base64')), await decodeImage(paths[0]!)];
+  t.same([shown.width, shown.height], [first.width, first.height]);
+});
+
+t.test('a merged table has one, too, without images', async (t) => {
+  for (const index of [1, 2])
+    await extractTable(pixelExtractor({}), images, {
+      output: at(`${index}.csv`),
+      shard: { index, count: 2 },
+    });
+  t.match(page('1.csv.report.html'), /1\.csv, part 1 of 2\./);
+  const { report } = await mergeTables([at('1.csv'), at('2.csv')], at('merged.csv'));
+  t.equal(report, at('merged.csv.report.html'));
+  const text = page('merged.csv.report.html');
+  t.notMatch(text, /<article/);
+  const features = (each: string) => /<section id="s1".*?<\/section>/s.exec(each)![0];
+  t.equal(features(text), features(page('t.csv.report.html')));
+});
+
+t.test('a table is there where its report cannot be written', async (t) => {
+  mkdirSync(at('u.csv.report.html/below'), { recursive: true });
+  const { report, reportError, rows } = await extractTable(pixelExtractor({}), images, {
+    output: at('u.csv'),
+  });
+  t.same([report, rows], [null, 11]);
+  t.match(reportError, { code: 'IO', message: /u\.csv\.report\.html could not be made/ });
+  t.equal(page('u.csv'), page('t.csv'));
+});
+
+t.test('an image that is gone since is left out of the pictures', async (t) => {
+  const few = await imagesOfPaths(paths.slice(0, 2));
+  const copy = {
+    ...few,
+    entries: few.entries.map((entry, i) => (i === 0 ? { ...entry, path: at('gone.png') } : entry)),
+  };
+  writeFileSync(at('gone.png'), readFileSync(paths[0]!));
+  await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
+  t.equal([...page('g.csv.report.html').matchAll(/<article/g)].length, 2);
+  rmSync(at('gone.png'));
+  const { rows, reportError } = await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
+  t.same([rows, reportError], [2, undefined]);
+  t.equal([...page('g.csv.report.html').matchAll(/<article/g)].length, 1);
+});

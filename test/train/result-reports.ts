@@ -1,0 +1,151 @@
+/** Reports of eval and predict. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { loadClassSet } from '../../lib/data/class-sets.js';
+import { SegmentationDataset } from '../../lib/data/dataset.js';
+import { decodeLabel } from '../../lib/data/decode.js';
+import { ClassHead } from '../../lib/model/class-head.js';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import { renderReport } from '../../lib/report/html/page.js';
+import { evaluate } from '../../lib/train/evaluate.js';
+import { evaluationReport } from '../../lib/train/evaluate-report.js';
+import { predict } from '../../lib/train/predict.js';
+import { runCommand } from '../helpers/command-line.js';
+import { tinySettings } from '../helpers/tiny-run.js';
+
+const root = t.testdir();
+const at = (...parts: string[]) => join(root, ...parts);
+const settings = await tinySettings(root, { train: 1, val: 5 });
+const classSet = await loadClassSet('idd26');
+const dataset = await SegmentationDataset.open(settings.data, 'val', classSet);
+const model = await SegmentationModel.load(settings.model);
+const head = ClassHead.create({ hidden: model.hidden, classes: classSet, precision: 'float32', seed: 4 });
+await head.save(at('head.safetensors'), { metadata: { imageSize: 64 } });
+const flags = ['--model', settings.model, '--head', at('head.safetensors'), '--device', 'cpu'];
+
+const indicesIn = (page: string, role: string) =>
+  Promise.all(
+    [
+      ...page.matchAll(new RegExp(`data-role="${role}"[^>]*><img src="data:image/png;base64,([^"]+)"`, 'g')),
+    ].map(async ([, base64]) => [...(await decodeLabel(Buffer.from(base64!, 'base64'))).data]),
+  );
+
+t.test('the report of an evaluation has its figures and what the head makes of images', async (t) => {
+  const evaluation = await evaluate(model, head, dataset, { imageSize: 64 });
+  const report = await evaluationReport(model, head, dataset, evaluation, {
+    imageSize: 64,
+    examples: 2,
+    settings: { data: 'here', other: undefined },
+  });
+  const page = renderReport(report);
+  t.ok(page.includes(`<dd>${(100 * evaluation.mIoU!).toFixed(1)} %<small>`), 'mIoU');
+  for (const { index, iou } of evaluation.classes)
+    if (iou !== null) t.ok(page.includes(`data-sort="${iou}"`), `class ${index}`);
+  t.match(page, />data<\/th><td>here</);
+  t.notMatch(page, />other<\/th>/);
+  const [predictions, truths] = [await indicesIn(page, 'prediction'), await indicesIn(page, 'truth')];
+  t.equal(predictions.length, 2);
+  for (const [i, index] of [0, 2].entries()) {
+    const { image, label } = await dataset.load(index);
+    const { data } = await model.segment(image, { head, imageSize: 64 });
+    t.same([predictions[i], truths[i]], [[...data], [...label.data]]);
+  }
+  const signal = AbortSignal.abort(new Error('enough'));
+  await t.rejects(evaluationReport(model, head, dataset, evaluation, { imageSize: 64, signal }), {
+    message: 'enough',
+  });
+});
+
+t.test('eval writes a report where it is told to, and its figures in any case', async (t) => {
+  const good = await runCommand([
+    'eval',
+    ...flags,
+    '--data',
+    settings.data,
+    '--json',
+    '--report',
+    at('deep/eval.html'),
+  ]);
+  t.equal(good.code, 0, good.stderr);
+  t.match(JSON.parse(good.stdout), { images: 5 });
+  t.match(good.stderr, /report: .*deep\/eval\.html/);
+  t.match(readFileSync(at('deep/eval.html'), 'utf8'), /<h1>Evaluation on idd26<\/h1>/);
+  mkdirSync(at('folder.html/below'), { recursive: true });
+  const bad = await runCommand([
+    'eval',
+    ...flags,
+    '--data',
+    settings.data,
+    '--json',
+    '--report',
+    at('folder.html'),
+  ]);
+  t.equal(bad.code, 1);
+  t.match(JSON.parse(bad.stdout), { images: 5 });
+  t.match(bad.stderr, /IO: .*folder\.html could not be made/);
+});
+
+t.test('predict writes a report of some of the images, and none where it is not to', async (t) => {
+  const images = dataset.pairs.map(({ image }) => image);
+  writeFileSync(at('broken<b>.png'), randomBytes(50));
+  const written = await runCommand([
+    'predict',
+    ...flags,
+    '--output',
+    at('out'),
+    ...images,
+    at('broken<b>.png'),
+  ]);
+  t.equal(written.code, 1, 'one image is broken');
+  t.match(written.stderr, /^report: .*out\/report\.html$/m);
+  const page = readFileSync(at('out/report.html'), 'utf8');
+  const predictions = await indicesIn(page, 'prediction');
+  t.equal(predictions.length, 5);
+  t.same(predictions[0], [...(await model.segment(images[0]!, { head, imageSize: 64 })).data]);
+  t.match(page, /broken&lt;b&gt;\.png<\/th><td>IMAGE</);
+  const without = await runCommand([
+    'predict',
+    ...flags,
+    '--output',
+    at('bare'),
+    images[0]!,
+    '--no-report',
+    '--json',
+  ]);
+  t.equal(without.code, 0, without.stderr);
+  t.match(JSON.parse(without.stdout), { report: null });
+  t.notOk(existsSync(at('bare/report.html')));
+  const silent = await predict(model, images.slice(0, 1), {
+    head,
+    classSet,
+    output: at('lib'),
+    imageSize: 64,
+  });
+  t.equal(silent.report, null);
+  t.same(readdirSync(at('lib')).length, 1);
+});
+
+t.test('predictions are there where their report cannot be written', async (t) => {
+  mkdirSync(at('taken.html/below'), { recursive: true });
+  const image = dataset.pairs[0]!.image;
+  const options = { head, classSet, output: at('kept'), imageSize: 64, report: at('taken.html') };
+  const { written, report, reportError } = await predict(model, [image], options);
+  t.equal(report, null);
+  t.match(reportError, { code: 'IO' });
+  t.ok(existsSync(join(written[0]!.folder, 'segmentation_raw.npy')));
+});
+
+t.test('of many images some are shown and all are counted', async (t) => {
+  const many: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    many.push(at(`${i}.png`));
+    writeFileSync(many[i]!, readFileSync(dataset.pairs[i % 5]!.image));
+  }
+  await predict(model, many, { head, classSet, output: at('many'), imageSize: 64, report: at('many.html') });
+  const page = readFileSync(at('many.html'), 'utf8');
+  t.equal((await indicesIn(page, 'prediction')).length, 16);
+  t.match(page, /16 of 20, spread evenly/);
+  t.match(page, /<dt>Images<\/dt><dd>20</);
+});
