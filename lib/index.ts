@@ -154,7 +154,7 @@ export type { PassForecast } from './cache/forecast.js';
 export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
 export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics, RunPosition } from './train/run-folder.js';
-export { evaluate, type EvaluateOptions } from './train/evaluate.js';
+export { evaluate, evaluateHeads, type EvaluateOptions } from './train/evaluate.js';
 export type { ClassResult, Evaluation } from './train/tally.js';
 export { imageIou, metricsOf, type Metrics } from './train/metrics.js';
 export {

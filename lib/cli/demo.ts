@@ -3,7 +3,8 @@ import { command, note, print } from './command.js';
 
 export default command({
   name: 'demo',
-  summary: 'The whole job on a small random network and generated street scenes: train, evaluate, predict.',
+  summary:
+    'The whole job on built-in data: the shipped small network, drawn scenes, training, evaluation, features, a report.',
   flags: {
     out: { type: 'text', value: 'DIR', help: 'folder to write to (default demo-output)' },
   },

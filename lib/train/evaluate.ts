@@ -1,13 +1,13 @@
 /** How well a head segments a data set. */
 import type { SegmentationDataset } from '../data/dataset.js';
-import { DecodedImages } from '../model/decoded-images.js';
+import type { DecodedImages } from '../model/decoded-images.js';
 import { checkImageSize } from '../model/image-size.js';
 import { LinearProbe } from '../model/linear-probe.js';
 import type { SegmentationHead } from '../model/open-head.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
-import { Tensor } from '../model/tensor.js';
+import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/surface.js';
 import { evaluationBatches } from './batches.js';
@@ -46,63 +46,106 @@ export async function evaluate(
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  const [evaluation] = await evaluateHeads(model, [head], dataset, options);
+  return evaluation!;
+}
+
+/**
+ * {@link evaluate} for several heads of one network, class_embed heads and linear probes alike: an image goes through the network
+ * once for all of them.
+ *
+ * @returns in the order of the heads; seconds are those of all together.
+ * @throws DinoSegError as {@link evaluate}.
+ */
+export async function evaluateHeads(
+  model: SegmentationModel,
+  heads: readonly SegmentationHead[],
+  dataset: SegmentationDataset,
+  options: EvaluateOptions = {},
+): Promise<Evaluation[]> {
   const { imageSize = 512, prefetch = 4, signal, onProgress } = options;
-  head.assertFits(model);
+  for (const head of heads) head.assertFits(model);
   checkImageSize(imageSize, imageSize);
-  const scoring = scoringOf(head, dataset.classSet, options.scoring);
-  const { length: classes } = dataset.classSet.classes;
+  const { classSet } = dataset;
+  const scorings = heads.map((head) => scoringOf(head, classSet, options.scoring));
   const size = { width: imageSize, height: imageSize };
   const passes = Passes.of(model, size, options);
   const place = { imageSize, device: model.device, prefetch };
 
   const started = performance.now();
-  const tally = new Tally(dataset.classSet);
+  const tallies = heads.map(() => new Tally(classSet));
+  let done = 0;
   for await (using batch of evaluationBatches(dataset, passes.size, place, signal))
     for (let first = 0, count = 0; first < batch.count; first += count) {
       using outputs = await passes.take((most) => {
         count = Math.min(most, batch.count - first);
-        return outputsFor(head, model, batch.images, first, count);
+        return Outputs.of(model, heads, batch.images, first, count);
       });
       for (let i = 0; i < count; i++) {
         signal?.throwIfAborted();
         using labels = batch.labels.slice(first + i, 1);
-        using own = outputs.slice(i, 1);
-        const measured = await measure(head, own, labels, { ...size, scoring });
-        using map = measured.map;
-        tally.add(await engine().confusion(map.handle, labels.handle, classes), measured.loss);
-        onProgress?.(tally.images, dataset.length);
+        for (const [k, head] of heads.entries()) {
+          const measured = await outputs.measure(head, i, labels, { ...size, scoring: scorings[k]! });
+          using map = measured.map;
+          const counts = await engine().confusion(map.handle, labels.handle, classSet.classes.length);
+          tallies[k]!.add(counts, measured.loss);
+        }
+        onProgress?.(++done, dataset.length);
       }
     }
-  return tally.result((performance.now() - started) / 1000);
+  const seconds = (performance.now() - started) / 1000;
+  return tallies.map((tally) => tally.result(seconds));
 }
 
-/** What a head takes of some images of a batch. */
-async function outputsFor(
-  head: SegmentationHead,
-  model: SegmentationModel,
-  batch: Tensor,
-  first: number,
-  count: number,
-): Promise<Tensor | DecodedImages> {
-  using images = batch.slice(first, count);
-  return head instanceof LinearProbe ? await model.features(images) : await model.decode(images);
-}
+/** What heads take of some images of a batch: of each kind what a head of it is there for. */
+class Outputs implements Disposable {
+  private constructor(
+    private readonly decoded: DecodedImages | undefined,
+    private readonly features: Tensor | undefined,
+  ) {}
 
-/** Loss (null where there is none) and class map of an image. */
-async function measure(
-  head: SegmentationHead,
-  outputs: Tensor | DecodedImages,
-  labels: Tensor,
-  options: { width: number; height: number; scoring: Scoring },
-): Promise<{ loss: number | null; map: Tensor }> {
-  const meanOfPixels = ({ loss, pixels }: LossResult) => (pixels > 0 ? loss : null);
-  if (head instanceof LinearProbe) {
-    const features = outputs as Tensor;
-    const loss = meanOfPixels(await head.loss(features, labels));
-    return { loss, map: await head.classMap(features, options) };
+  static async of(
+    model: SegmentationModel,
+    heads: readonly SegmentationHead[],
+    batch: Tensor,
+    first: number,
+    count: number,
+  ): Promise<Outputs> {
+    using images = batch.slice(first, count);
+    const isProbe = (head: SegmentationHead) => head instanceof LinearProbe;
+    const decoded = heads.every(isProbe) ? undefined : await model.decode(images);
+    try {
+      return new Outputs(decoded, heads.some(isProbe) ? await model.features(images) : undefined);
+    } catch (error) {
+      decoded?.dispose();
+      throw error;
+    }
   }
-  const decoded = outputs as DecodedImages;
-  const isRecipe = options.scoring === 'recipe';
-  const loss = isRecipe ? meanOfPixels(await head.loss(decoded, labels)) : null;
-  return { loss, map: await head.classMap(decoded, options) };
+
+  /** Loss (null where there is none) and class map of an image. */
+  async measure(
+    head: SegmentationHead,
+    image: number,
+    labels: Tensor,
+    options: { width: number; height: number; scoring: Scoring },
+  ): Promise<{ loss: number | null; map: Tensor }> {
+    if (head instanceof LinearProbe) {
+      using features = this.features!.slice(image, 1);
+      const loss = meanOfPixels(await head.loss(features, labels));
+      return { loss, map: await head.classMap(features, options) };
+    }
+    using decoded = this.decoded!.slice(image, 1);
+    const isRecipe = options.scoring === 'recipe';
+    const loss = isRecipe ? meanOfPixels(await head.loss(decoded, labels)) : null;
+    return { loss, map: await head.classMap(decoded, options) };
+  }
+
+  [Symbol.dispose](): void {
+    this.decoded?.dispose();
+    this.features?.dispose();
+  }
+}
+
+function meanOfPixels({ loss, pixels }: LossResult): number | null {
+  return pixels > 0 ? loss : null;
 }
