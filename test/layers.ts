@@ -20,7 +20,7 @@ const libMayImport: Record<string, string[]> = {
   cache: ['native', 'data', 'model'],
   train: ['native', 'data', 'model', 'cache', 'report'],
   features: ['native', 'data', 'model', 'cache', 'report'],
-  demo: ['native', 'data', 'model', 'report', 'train'],
+  demo: ['native', 'data', 'model', 'report', 'train', 'features'],
   cli: ['native', 'data', 'model', 'cache', 'report', 'train', 'features', 'demo'],
 };
 const cppMayImport: Record<string, string[]> = {
