@@ -16,8 +16,8 @@ export type HeadWay = (typeof headWays)[number];
 
 /** What each way is, for people. */
 export const wayTexts: Record<HeadWay, string> = {
-  xavier: 'random start (xavier)',
-  mapped: 'mapped start (ADE20K rows)',
+  xavier: 'xavier start',
+  mapped: 'mapped start',
   trained: 'class_embed trained',
   probe: 'linear probe',
 };
