@@ -135,7 +135,7 @@ function checkExamples(env) {
   })
     .filter((name) => /\.(png|jpg)$/.test(name))
     .map((name) => join('demo/unseen/leftImg8bit/val', name));
-  const files = ['demo/model.pt', 'demo/run/best.safetensors'];
+  const files = ['demo/model.pt', 'demo/runs/class_embed-1/best.safetensors'];
   const example = (name) => join(installed, 'examples', name);
   const esm = use('node', [example('esm.mjs'), ...files, images[0]], env).stdout;
   const commonjs = use('node', [example('commonjs.cjs'), ...files, images[0]], env).stdout;
