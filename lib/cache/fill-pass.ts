@@ -12,6 +12,7 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { CacheWriterHandle, HostCopiesHandle, RecordPart, TensorHandle } from '../native/surface.js';
+import { formatBytes } from '../text.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
 import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
@@ -311,7 +312,7 @@ export class FillPass {
     if (remaining <= bavail * bsize) return;
     throw new DinoSegError(
       'DISK_FULL',
-      `The cache in ${folder.path} needs another ${gigabytes(remaining)}; ${gigabytes(bavail * bsize)} are free. ` +
+      `The cache in ${folder.path} needs another ${formatBytes(remaining)}; ${formatBytes(bavail * bsize)} are free. ` +
         'Free some space, give another folder by --cache, or store less (--cache-dtype uint8, fewer --views).',
     );
   }
@@ -358,10 +359,6 @@ export async function takeLock(folder: CacheFolder): Promise<CacheWriterHandle |
   return folder.layout
     ? engine().createCacheWriter(folder.layout, folder.id, folder.file('lock'))
     : undefined;
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {

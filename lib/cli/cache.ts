@@ -1,12 +1,13 @@
 import { checkCache, listCaches, removeCache } from '../cache/manage.js';
 import { headKinds } from '../train/config.js';
 import { makeCache } from '../train/make-cache.js';
-import { ProgressBar } from '../train/progress.js';
+import { formatBytes } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { camelCased, command, note, print, printJson, printResult } from './command.js';
+import { camelCased, command } from './command.js';
+import { note, print, printJson, printResult, progressBar } from './output.js';
 import { UsageError } from './parse.js';
 import { cacheFlags, dataFlags, jsonFlag, placementFlags } from './shared-flags.js';
-import { formatBytes, table } from './text.js';
+import { table } from './text.js';
 import { barUpdate } from './train.js';
 
 const actions = ['make', 'check', 'list', 'remove'] as const;
@@ -42,7 +43,7 @@ export default command({
   notes: 'What is damaged or older than its image is made again by `make` and by `train`.',
   stoppable: true,
   async run({ flags: { json, ...flags }, positionals: [action, path], signal }) {
-    const bar = new ProgressBar();
+    const bar = progressBar();
     const need = (): string => {
       if (path === undefined) throw new UsageError(`cache ${action} needs the folder of a cache.`);
       return path;
@@ -55,18 +56,14 @@ export default command({
         const made = await makeCache(camelCased(withoutUndefined({ ...flags, cache })), {
           signal,
           onProgress: (progress) => bar.update(barUpdate(progress)),
-          onLog: (line) => {
-            bar.clear();
-            note(line);
-          },
+          onLog: note,
         });
-        bar.clear();
         return printResult(made, json);
       }
       case 'check': {
-        const onProgress = (done: number, total: number) => bar.update({ label: 'checking', done, total });
+        const onProgress = (done: number, total: number) =>
+          bar.update({ label: 'checking', done, total, unit: 'records' });
         const result = await checkCache(need(), { signal, onProgress });
-        bar.clear();
         printResult(result, json);
         return result.damage.length > 0 ? 1 : 0;
       }

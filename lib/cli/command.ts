@@ -20,27 +20,6 @@ export function command<const F extends Flags>(definition: Command<F>): Command<
   return definition;
 }
 
-/** Results go to stdout, everything else to stderr. */
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2));
-}
-
-/** A small result: as JSON, or a line a member. */
-export function printResult(result: object, json: boolean | undefined): void {
-  if (json) printJson(result);
-  else
-    for (const [name, value] of Object.entries(result))
-      print(`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
-}
-
-export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
-}
-
 /** `image-size` as `imageSize`: flags are named as the settings of the library. */
 export function camelCased(flags: object): Record<string, unknown> {
   const camel = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());

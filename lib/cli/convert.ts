@@ -1,6 +1,6 @@
 import { convert } from '../model/convert.js';
-import { withoutUndefined } from '../without-undefined.js';
-import { command, printResult } from './command.js';
+import { command } from './command.js';
+import { next, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
 export default command({
@@ -24,17 +24,24 @@ export default command({
     task: {
       type: 'text',
       choices: ['segmentation', 'detection'],
-      help: 'what the head is for (default segmentation)',
+      default: 'segmentation',
+      help: 'what the head is for',
     },
     dtype: {
       type: 'text',
       choices: ['float32', 'bfloat16'],
-      help: 'precision of the stored backbone (default float32)',
+      default: 'float32',
+      help: 'precision of the stored backbone',
     },
     ...jsonFlag,
   },
   async run({ flags: { backbone, head, out, task, dtype, json }, signal }) {
-    const plan = await convert({ backbone, head, out, signal, ...withoutUndefined({ task, dtype }) });
+    const plan = await convert({ backbone, head, out, task, dtype, signal });
     printResult({ out, ...plan }, json);
+    next(
+      task === 'detection'
+        ? `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`
+        : `dinov3-seg train --model ${out} --data DIR --out RUN, or features --model ${out} --output T.csv IMAGE…`,
+    );
   },
 });

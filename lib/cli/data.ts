@@ -4,8 +4,8 @@ import { SegmentationDataset } from '../data/dataset.js';
 import { atomicWriteFile } from '../files.js';
 import { contactSheet } from '../report/contact-sheet.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, note, print, printJson } from './command.js';
-import { imageProgress } from './open-segmenter.js';
+import { command } from './command.js';
+import { imageProgress, next, note, print, printJson } from './output.js';
 import { UsageError } from './parse.js';
 import { dataFlags, jsonFlag } from './shared-flags.js';
 import { dataCheckText } from './text-data.js';
@@ -24,7 +24,8 @@ export default command({
     classes: {
       type: 'text',
       value: 'C',
-      help: 'class set: idd26 (default), idd26-reference, cityscapes19, ade150, FILE.json',
+      default: 'idd26',
+      help: 'class set: idd26, idd26-reference, cityscapes19, ade150 or FILE.json',
     },
     ...dataFlags,
     sheet: {
@@ -38,13 +39,12 @@ export default command({
   stoppable: true,
   async run({ flags, positionals: [action, data], signal }) {
     if (action !== 'check') throw new UsageError(`data takes check; "${action}" was given.`);
-    const { classes = 'idd26', layout, sheet, json } = flags;
+    const { classes, layout, sheet, json } = flags;
     const { 'label-kind': labelKind, 'val-share': valShare } = flags;
     const classSet = await loadClassSet(classes);
     const reading = withoutUndefined({ layout, labelKind, valShare });
-    const { bar, onProgress } = imageProgress('checking');
+    const { onProgress } = imageProgress('checking');
     const result = await checkData(data!, classSet, { ...reading, signal, onProgress });
-    bar.clear();
     if (json) printJson(result);
     else print(dataCheckText(result));
     if (sheet !== undefined) {
@@ -55,6 +55,8 @@ export default command({
       if (picture) await atomicWriteFile(sheet, picture);
       note(picture ? `contact sheet: ${sheet}` : 'no contact sheet: no pair can be read');
     }
-    return result.faults.length > 0 ? 1 : 0;
+    if (result.faults.length > 0) return 1;
+    next(`dinov3-seg train --model M --data ${data} --out RUN`);
+    return 0;
   },
 });

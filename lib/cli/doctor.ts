@@ -1,5 +1,6 @@
 import { doctor } from '../native/doctor.js';
-import { command, print, printJson } from './command.js';
+import { command } from './command.js';
+import { print, printJson } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 import { doctorText } from './text.js';
 

@@ -3,8 +3,9 @@ import { attemptReport } from '../report/html/attempt.js';
 import { evaluate } from '../train/evaluate.js';
 import { evaluationReport } from '../train/evaluate-report.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, note, print, printJson } from './command.js';
-import { imageProgress, openFromFlags, segmenterFlags } from './open-segmenter.js';
+import { command } from './command.js';
+import { openFromFlags, segmenterFlags } from './open-segmenter.js';
+import { complain, imageProgress, note, print, printJson } from './output.js';
 import { dataFlags, jsonFlag } from './shared-flags.js';
 import { evaluationText } from './text.js';
 
@@ -18,7 +19,7 @@ export default command({
       required: true,
       help: 'labelled images (docs/data.md), or a list of pairs',
     },
-    split: { type: 'text', value: 'NAME', help: 'default val; all: of data without splits' },
+    split: { type: 'text', value: 'NAME', default: 'val', help: 'all: of data without splits' },
     ...dataFlags,
     report: { type: 'text', value: 'FILE', help: 'gets the figures and some images as an HTML page' },
     ...segmenterFlags,
@@ -26,16 +27,15 @@ export default command({
   },
   stoppable: true,
   async run({ flags, signal }) {
-    const { data, split = 'val', json, 'pass-size': passSize, layout } = flags;
+    const { data, split, json, 'pass-size': passSize, layout } = flags;
     const { 'label-kind': labelKind, 'val-share': valShare } = flags;
     const reading = withoutUndefined({ labelKind, layout, valShare });
     using opened = await openFromFlags(flags);
     const { model, head, classSet, imageSize, scoring } = opened;
     const dataset = await SegmentationDataset.open(data, split, classSet, reading);
-    const { bar, ...hooks } = imageProgress(split);
+    const hooks = imageProgress(split);
     const options = { imageSize, scoring, signal, ...hooks, ...withoutUndefined({ passSize }) };
     const result = await evaluate(model, head, dataset, options);
-    bar.clear();
     if (json) printJson(result);
     else print(evaluationText(result));
     if (flags.report === undefined) return 0;
@@ -45,7 +45,8 @@ export default command({
     const { report, reportError } = await attemptReport(flags.report, () =>
       evaluationReport(model, head, dataset, result, shown),
     );
-    note(reportError ? `${reportError.code}: ${reportError.message}` : `report: ${report}`);
+    if (reportError) complain(reportError);
+    else note(`report: ${report}`);
     return reportError ? 1 : 0;
   },
 });

@@ -2,7 +2,8 @@ import { ClassHead } from '../model/class-head.js';
 import { exportModel } from '../model/convert.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, printResult } from './command.js';
+import { command } from './command.js';
+import { printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
 export default command({

@@ -5,9 +5,10 @@ import { imagesOfPaths, type ImageList } from '../features/inputs.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
 import { parseShard } from '../features/shard.js';
+import { formatRate, formatSeconds } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { camelCased, command, note, print, printJson } from './command.js';
-import { imageProgress } from './open-segmenter.js';
+import { camelCased, command } from './command.js';
+import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
 import { UsageError, type Flags, type FlagValues } from './parse.js';
 import { jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
 import { meansText } from './text.js';
@@ -116,13 +117,13 @@ export default command({
     const { output, shard, threads, strict, coco, visualize, json } = flags;
     if (coco !== undefined && flags.detector === undefined)
       throw new UsageError('--coco takes the boxes of a detector: give --detector FILE.');
-    const { bar, ...hooks } = imageProgress('features');
+    const hooks = imageProgress('features');
     const given = withoutUndefined({ threads, strict, coco, visualize });
     const part = shard === undefined ? {} : { shard: parseShard(shard) };
     await using extractor = await openFeatureExtractor(extractorOptions(flags, signal, hooks.onLog));
     const summary = await extractTable(extractor, images, { output, signal, ...part, ...given, ...hooks });
-    bar.clear();
     report(summary, json);
+    if (shard !== undefined) next(`when all parts are there: dinov3-seg merge --output T PART…`);
     // Images that cannot be read are an outcome; a table of nothing is none.
     return (summary.rows === 0 && summary.failures.length > 0) || summary.reportError ? 1 : 0;
   },
@@ -168,10 +169,10 @@ function report({ reportError, ...summary }: ExtractionSummary, json: boolean | 
   else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
   if (imagesPerSecond !== null && waitingShare !== null)
     note(
-      `${extracted} images in ${seconds.toFixed(1)} s, ${imagesPerSecond.toFixed(2)} images/s; ` +
+      `${extracted} images in ${formatSeconds(seconds)}, ${formatRate(imagesPerSecond)} images/s; ` +
         `${(100 * waitingShare).toFixed(1)} % of it waiting for images to be decoded.`,
     );
   if (failures.length > 0)
-    note(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
-  if (reportError) note(`${reportError.code}: ${reportError.message}`);
+    warn(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+  if (reportError) complain(reportError);
 }

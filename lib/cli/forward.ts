@@ -1,6 +1,7 @@
 import { forwardFile } from '../model/forward-file.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, printResult } from './command.js';
+import { command } from './command.js';
+import { printResult } from './output.js';
 import { placementFlags, jsonFlag } from './shared-flags.js';
 
 export default command({

@@ -1,6 +1,6 @@
 import { architectures, detectorArchitectures, initModel } from '../model/init-model.js';
-import { withoutUndefined } from '../without-undefined.js';
-import { command, printResult } from './command.js';
+import { command } from './command.js';
+import { printResult } from './output.js';
 import { deviceFlag, jsonFlag } from './shared-flags.js';
 
 export default command({
@@ -18,19 +18,21 @@ export default command({
       type: 'integer',
       least: 0,
       value: 'N',
-      help: 'same seed, same weights, on every device (default 0)',
+      default: 0,
+      help: 'same seed, same weights, on every device',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
     dtype: {
       type: 'text',
       choices: ['float32', 'bfloat16'],
-      help: 'precision of the stored backbone (default float32)',
+      default: 'float32',
+      help: 'precision of the stored backbone',
     },
     ...deviceFlag,
     ...jsonFlag,
   },
   async run({ flags: { arch, seed, out, dtype, device = 'auto', json }, signal }) {
-    const plan = await initModel({ arch, out, device, signal, ...withoutUndefined({ seed, dtype }) });
+    const plan = await initModel({ arch, out, seed, dtype, device, signal });
     printResult({ out, ...plan }, json);
   },
 });

@@ -1,5 +1,6 @@
 import { inspect } from '../model/convert.js';
-import { command, print, printJson } from './command.js';
+import { command } from './command.js';
+import { print, printJson } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 import { inspectionText } from './text.js';
 

@@ -1,10 +1,11 @@
 import { installLibtorch, type InstallProgress } from '../native/install-libtorch.js';
 import { findLibtorch } from '../native/libtorch.js';
+import { formatBytes } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, note, print, printJson } from './command.js';
+import { command } from './command.js';
+import { next, note, print, printJson } from './output.js';
 import { UsageError } from './parse.js';
 import { jsonFlag } from './shared-flags.js';
-import { formatBytes } from './text.js';
 
 export default command({
   name: 'libtorch',
@@ -43,6 +44,7 @@ export default command({
       note(`libtorch ${version} (${build}) ${alreadyThere ? 'is there already and whole' : 'is installed'}`);
       if (json) printJson(result);
       else print(result.root);
+      next('dinov3-seg doctor');
     } else if (action === 'where') {
       const given = Object.entries(flags).find(([, value]) => value !== undefined);
       if (given) throw new UsageError(`--${given[0]} is for libtorch install.`);

@@ -4,8 +4,10 @@ import { constants } from 'node:os';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { packageVersion } from '../package-version.js';
-import { note, print, type Command } from './command.js';
-import { parseCommandLine, UsageError, usageText } from './parse.js';
+import type { Command } from './command.js';
+import { configurationFlags, readConfiguration, saveConfiguration } from './configuration.js';
+import { complain, detail, note, outputFlags, print, setLevel } from './output.js';
+import { completeInput, readArguments, UsageError, usageText } from './parse.js';
 
 const commands: Record<string, { summary: string; load: () => Promise<{ default: unknown }> }> = {
   demo: { summary: 'the whole job on built-in data', load: () => import('./demo.js') },
@@ -77,8 +79,24 @@ async function run(argv: string[]): Promise<number> {
         `Commands are ${Object.keys(commands).join(', ')}.`,
     );
   const command = (await commands[name]!.load()).default as Command;
-  const { help, flags, positionals } = parseCommandLine(command, rest);
-  if (help) return (print(usageText(command)), doneCode);
+  const syntax = { ...command, flags: { ...command.flags, ...configurationFlags, ...outputFlags } };
+  const { help, ...line } = readArguments(syntax, rest);
+  if (help) return (print(usageText(syntax)), doneCode);
+  const { config: path } = line.flags as { config?: string };
+  const input = completeInput(
+    syntax,
+    line,
+    path === undefined ? undefined : await readConfiguration(syntax, path),
+  );
+  const { config, 'save-config': saveTo, quiet, verbose, ...flags } = input.flags;
+  if (quiet && verbose) throw new UsageError('--quiet and --verbose exclude each other.');
+  setLevel(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
+  const { positionals } = input;
+  detail(
+    [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings of ${config}`] : [])].join(', '),
+  );
+  detail(JSON.stringify({ ...flags, ...(positionals.length > 0 && { arguments: positionals }) }));
+  if (saveTo !== undefined) await saveConfiguration(syntax, input, saveTo);
   const signal = command.stoppable ? interruption.watch() : new AbortController().signal;
   return (await command.run({ flags, positionals, signal })) ?? doneCode;
 }
@@ -86,24 +104,26 @@ async function run(argv: string[]): Promise<number> {
 function report(error: unknown): number {
   if (process.env['DEBUG']) note(error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (error instanceof UsageError) {
-    note(`${error.message}\nRun dinov3-seg -h, or a command with -h, for help.`);
+    process.stderr.write(`${error.message}\nRun dinov3-seg -h, or a command with -h, for help.\n`);
     return usageCode;
   }
   if (error instanceof DinoSegError) {
-    note(`${error.code}: ${error.message}`);
+    complain(error);
     if (error.code === 'ABORTED') return interruption.exitCode;
     return error.code === 'INVALID_ARGUMENT' ? usageCode : failedCode;
   }
-  note(
-    `INTERNAL: ${error instanceof Error ? error.message : String(error)} (please report it; DEBUG=1 shows where)`,
-  );
+  const message = error instanceof Error ? error.message : String(error);
+  complain(new DinoSegError('INTERNAL', `${message} (please report it; DEBUG=1 shows where)`));
   return failedCode;
 }
 
-// A reader that has seen enough (head, less) is no error.
+// A reader that has seen enough (head, less) is no error; one that no longer reads progress does not stop the work.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(doneCode);
   throw error;
+});
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
 });
 
 process.exitCode = await run(process.argv.slice(2)).catch(report);

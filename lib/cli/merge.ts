@@ -1,6 +1,7 @@
 import { filesOf } from '../features/identity.js';
 import { mergeTables } from '../features/merge-tables.js';
-import { command, note, print, printJson } from './command.js';
+import { command } from './command.js';
+import { complain, print, printJson, warn } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 import { meansText } from './text.js';
 
@@ -25,8 +26,8 @@ export default command({
     if (json) printJson(summary);
     else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
     if (failures.length > 0)
-      note(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
-    if (reportError) note(`${reportError.code}: ${reportError.message}`);
+      warn(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+    if (reportError) complain(reportError);
     return reportError ? 1 : 0;
   },
 });

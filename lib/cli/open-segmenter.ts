@@ -1,8 +1,7 @@
 /** What `predict` and `eval` have in common: a network, a head and how they are run. */
 import { openSegmenter, type Segmenter } from '../model/segmenter.js';
-import { ProgressBar } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { note } from './command.js';
+import { warn } from './output.js';
 import type { Flags, FlagValues } from './parse.js';
 import { classesFlag, passSizeFlag, placementFlags, scoringFlags } from './shared-flags.js';
 
@@ -20,19 +19,6 @@ export async function openFromFlags(flags: FlagValues<typeof segmenterFlags>): P
   const { model, head, classes, scoring, device = 'auto', dtype, precision, 'image-size': imageSize } = flags;
   const given = withoutUndefined({ head, classes, scoring, dtype, precision, imageSize });
   const opened = await openSegmenter({ model, device, ...given });
-  opened.warnings.forEach(note);
+  opened.warnings.forEach(warn);
   return opened;
-}
-
-/** A bar for images that are done, and the options that keep it. */
-export function imageProgress(label: string) {
-  const bar = new ProgressBar();
-  return {
-    bar,
-    onProgress: (done: number, total: number) => bar.update({ label, done, total }),
-    onLog: (line: string) => {
-      bar.clear();
-      note(line);
-    },
-  };
 }

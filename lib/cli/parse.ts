@@ -16,6 +16,10 @@ export interface Flag {
   choices?: readonly string[];
   least?: number;
   most?: number;
+  /** Its name among the library's settings, where that is another. */
+  setting?: string;
+  /** Taken where neither the command line nor a file gives one. */
+  default?: string | number;
 }
 
 export type Flags = Record<string, Flag>;
@@ -46,23 +50,24 @@ type FlagValue<T extends Flag> = T['type'] extends 'boolean'
 
 /** Values by flag name; `undefined` where a flag was not given. */
 export type FlagValues<F extends Flags> = {
-  [K in keyof F]: F[K]['required'] extends true ? FlagValue<F[K]> : FlagValue<F[K]> | undefined;
+  [K in keyof F]: F[K] extends { required: true } | { default: string | number }
+    ? FlagValue<F[K]>
+    : FlagValue<F[K]> | undefined;
 };
 
-export interface Parsed<F extends Flags> {
-  /** `-h` or `--help` was given; nothing else was checked. */
-  help: boolean;
-  flags: FlagValues<F>;
+/** Values by flag name and arguments, none of them missed yet. */
+export interface Given {
+  flags: Record<string, unknown>;
   positionals: string[];
 }
 
 /**
- * Reads a command line.
+ * Reads a command line; what may still come from a file is not missed.
  *
  * @throws UsageError for an unknown flag (naming the nearest), a flag given twice or without its value, a value that is
- *   no number or out of range, a required flag that is missing, too few or too many arguments.
+ *   no number or out of range.
  */
-export function parseCommandLine<F extends Flags>(syntax: CommandSyntax<F>, argv: string[]): Parsed<F> {
+export function readArguments(syntax: CommandSyntax, argv: string[]): Given & { help: boolean } {
   const options = Object.fromEntries(
     Object.entries(syntax.flags).map(([name, { type }]) => [
       name,
@@ -75,20 +80,40 @@ export function parseCommandLine<F extends Flags>(syntax: CommandSyntax<F>, argv
     strict: false,
     tokens: true,
   });
-  const values: Record<string, unknown> = {};
+  const flags: Record<string, unknown> = {};
   const positionals: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
-    if (token.name === 'help') return { help: true, flags: {} as FlagValues<F>, positionals };
-    if (Object.hasOwn(values, token.name)) throw new UsageError(`${token.rawName} is given twice.`);
-    values[token.name] = readFlag(syntax.flags, token);
+    if (token.name === 'help') return { help: true, flags, positionals };
+    if (Object.hasOwn(flags, token.name)) throw new UsageError(`${token.rawName} is given twice.`);
+    flags[token.name] = readFlag(syntax.flags, token);
   }
+  return { help: false, flags, positionals };
+}
+
+/**
+ * A command's whole input: the command line's over a file's over defaults.
+ *
+ * @throws UsageError for a required flag that is missing, too few or too many arguments.
+ */
+export function completeInput<F extends Flags>(
+  syntax: CommandSyntax<F>,
+  line: Given,
+  file: Given = { flags: {}, positionals: [] },
+): { flags: FlagValues<F>; positionals: string[] } {
+  const defaults = Object.entries(syntax.flags).flatMap(([name, flag]) =>
+    flag.default === undefined ? [] : [[name, flag.default] as const],
+  );
+  const merged = { ...Object.fromEntries(defaults), ...file.flags, ...line.flags };
+  // A switch that is off is as one that was not given.
+  const flags = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== false));
   for (const [name, flag] of Object.entries(syntax.flags))
-    if (flag.required && !Object.hasOwn(values, name))
+    if (flag.required && !Object.hasOwn(flags, name))
       throw new UsageError(`--${name} ${flag.value ?? ''} is missing: ${flag.help}.`);
+  const positionals = line.positionals.length > 0 ? line.positionals : file.positionals;
   checkPositionals(syntax, positionals);
-  return { help: false, flags: values as FlagValues<F>, positionals };
+  return { flags: flags as FlagValues<F>, positionals };
 }
 
 interface OptionToken {
@@ -108,14 +133,19 @@ function readFlag(flags: Flags, { name, rawName, value, inlineValue }: OptionTok
     throw new UsageError(`There is no flag ${rawName}.${hint}`);
   }
   if (flag.type === 'boolean') {
-    if (inlineValue) throw new UsageError(`${rawName} takes no value; "${value}" was given.`);
-    return true;
+    if (!inlineValue || value === 'true') return true;
+    if (value === 'false') return false;
+    throw new UsageError(`${rawName} takes no value (or =false, against a file's); "${value}" was given.`);
   }
   const looksLikeFlag = !inlineValue && /^-[^\d.]/.test(value ?? '');
   if (value === undefined || value === '' || looksLikeFlag)
     throw new UsageError(`${rawName} needs a value: ${flag.help}.`);
-  if (flag.type === 'text') return checkChoice(flag, rawName, value);
-  return checkNumber(flag, rawName, value);
+  return checkValue(flag, rawName, value);
+}
+
+/** A text or number that a flag may have. `name`: of the flag, as messages call it. @throws UsageError */
+export function checkValue(flag: Flag, name: string, value: string): string | number {
+  return flag.type === 'text' ? checkChoice(flag, name, value) : checkNumber(flag, name, value);
 }
 
 function checkChoice(flag: Flag, rawName: string, value: string): string {
@@ -162,7 +192,7 @@ export function usageText(syntax: CommandSyntax): string {
   ].join(' ');
   const rows: (readonly [string, string])[] = Object.entries(flags).map(([key, flag]) => [
     shape(key, flag),
-    flag.help,
+    flag.default === undefined ? flag.help : `${flag.help} (default ${flag.default})`,
   ]);
   if (positionals) rows.unshift([positionals.name, positionals.help]);
   rows.push(['-h, --help', 'this text']);

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { predict } from '../train/predict.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, note, print, printJson } from './command.js';
-import { imageProgress, openFromFlags, segmenterFlags } from './open-segmenter.js';
+import { command } from './command.js';
+import { openFromFlags, segmenterFlags } from './open-segmenter.js';
+import { complain, imageProgress, note, print, printJson, warn } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
 export default command({
@@ -20,7 +21,8 @@ export default command({
     window: {
       type: 'text',
       choices: ['whole', 'slide'],
-      help: 'whole image resized (default), or a sliding window',
+      default: 'whole',
+      help: 'whole image resized, or a sliding window',
     },
     stride: {
       type: 'integer',
@@ -37,24 +39,24 @@ export default command({
     const { output, window: mode, stride, json, 'pass-size': passSize } = flags;
     const report = flags['no-report'] ? undefined : join(output, 'report.html');
     using opened = await openFromFlags(flags);
-    const { bar, ...hooks } = imageProgress('predict');
+    const hooks = imageProgress('predict');
     const result = await predict(opened.model, positionals, {
       ...opened,
       output,
+      mode,
       signal,
       ...hooks,
-      ...withoutUndefined({ mode, stride, passSize, report }),
+      ...withoutUndefined({ stride, passSize, report }),
     });
-    bar.clear();
     const { written, failed, reportError } = result;
-    for (const { error } of failed) note(`${error.code}: ${error.message}`);
+    for (const { error } of failed) complain(error);
     const failures = failed.map(({ image, error }) => ({ image, code: error.code, message: error.message }));
     if (json) printJson({ written, failed: failures, report: result.report });
     else for (const { folder } of written) print(folder);
     if (result.report !== null) note(`report: ${result.report}`);
-    if (reportError) note(`${reportError.code}: ${reportError.message}`);
+    if (reportError) complain(reportError);
     if (failed.length > 0)
-      note(`${failed.length} of ${written.length + failed.length} images could not be read.`);
+      warn(`${failed.length} of ${written.length + failed.length} images could not be read.`);
     return failed.length > 0 || reportError ? 1 : 0;
   },
 });

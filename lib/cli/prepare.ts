@@ -1,9 +1,10 @@
 import { unknownLabels } from '../data/polygons.js';
 import { prepareIdd, type PrepareIddSummary } from '../data/prepare-idd.js';
 import { didYouMean } from '../nearest.js';
+import { formatRate, formatSeconds } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { command, note, print, printJson } from './command.js';
-import { imageProgress } from './open-segmenter.js';
+import { command } from './command.js';
+import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
 import { UsageError } from './parse.js';
 import { jsonFlag } from './shared-flags.js';
 
@@ -35,7 +36,8 @@ export default command({
     unknown: {
       type: 'text',
       choices: unknownLabels,
-      help: 'objects whose label IDD does not have: refuse (default), or ignore them as 255',
+      default: 'refuse',
+      help: 'objects whose label IDD does not have: refuse, or ignore them as 255',
     },
     ...jsonFlag,
   },
@@ -47,28 +49,31 @@ export default command({
       throw new UsageError(
         `prepare should be followed by one of ${kinds.join(', ')}; "${kind}" was given.${didYouMean(kind!, kinds)}`,
       );
-    const { bar, onProgress } = imageProgress('prepare');
+    const { onProgress } = imageProgress('prepare');
     const summary = await prepareIdd(folder!, { ...withoutUndefined(flags), signal, onProgress });
-    bar.clear();
     if (json) printJson(summary);
     else
       print(`${flags.out ?? folder}: ${summary.written} label images made, ${summary.upToDate} up to date`);
     report(summary);
-    return summary.faults.length > 0 ? 1 : 0;
+    if (summary.faults.length > 0) return 1;
+    next(`dinov3-seg data check ${folder}`);
+    return 0;
   },
 });
 
 function report({ written, seconds, annotationsPerSecond, ...summary }: PrepareIddSummary): void {
   const { kept, faults, unknownLabels } = summary;
   if (annotationsPerSecond !== null)
-    note(`${written} annotations in ${seconds.toFixed(1)} s, ${annotationsPerSecond.toFixed(0)} a second.`);
-  if (kept.length > 0)
     note(
+      `${written} annotations in ${formatSeconds(seconds)}, ${formatRate(annotationsPerSecond)} a second.`,
+    );
+  if (kept.length > 0)
+    warn(
       `${kept.length} label images were made by other means and left as they are (first: ${kept[0]}); ` +
         '--force replaces them.',
     );
   for (const [label, count] of Object.entries(unknownLabels))
-    note(`${count} objects with the unknown label "${label}" were made 255.`);
-  if (faults.length > 0) note(`${faults.length} annotations have no label image:`);
-  for (const { code, message } of faults) note(`  ${code}: ${message}`);
+    warn(`${count} objects with the unknown label "${label}" were made 255.`);
+  if (faults.length > 0) warn(`${faults.length} annotations have no label image:`);
+  for (const fault of faults) complain(fault);
 }

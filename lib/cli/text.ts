@@ -3,29 +3,22 @@ import type { FeatureMean } from '../features/write-outputs.js';
 import type { Inspection } from '../native/surface.js';
 import type { DoctorReport } from '../native/doctor.js';
 import type { SweepRow } from '../train/sweep.js';
+import { formatBytes } from '../text.js';
 import type { Evaluation } from '../train/tally.js';
+import { resultStyle } from './output.js';
 
 const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);
 
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let unit = 0;
-  let value = bytes;
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
-/** Columns as wide as their widest cell; numbers to the right. */
+/** Columns as wide as their widest cell, below a row of headings; numbers to the right. */
 export function table(rows: string[][], right: readonly number[] = []): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const [headings, ...others] = rows.map((row) =>
+    row
+      .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [resultStyle('bold', headings!), ...others].join('\n');
 }
 
 export function inspectionText({ format, tensors, parameters, totalBytes, metadata }: Inspection): string {
@@ -97,7 +90,11 @@ export function meansText(means: readonly FeatureMean[]): string {
 }
 
 export function doctorText({ findings }: DoctorReport): string {
-  const marks = { ok: 'ok   ', note: 'note ', fault: 'FAULT' };
+  const marks = {
+    ok: resultStyle('green', 'ok   '),
+    note: resultStyle('yellow', 'note '),
+    fault: resultStyle('red', 'FAULT'),
+  };
   return findings
     .map(({ name, status, detail, advice }) =>
       [`${marks[status]}  ${name}: ${detail}`, ...(advice ? [`       → ${advice}`] : [])].join('\n'),

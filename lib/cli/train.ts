@@ -1,8 +1,10 @@
-import { headKinds, lossNames, readConfigFile } from '../train/config.js';
+import { join } from 'node:path';
+import { headKinds, lossNames } from '../train/config.js';
 import { train, type TrainProgress } from '../train/loop.js';
-import { ProgressBar, type ProgressUpdate } from '../train/progress.js';
+import type { ProgressUpdate } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { camelCased, command, note, print, printResult } from './command.js';
+import { camelCased, command } from './command.js';
+import { next, note, print, printResult, progressBar } from './output.js';
 import { cacheFlags, dataFlags, placementFlags, jsonFlag } from './shared-flags.js';
 import { sweepText } from './text.js';
 
@@ -27,6 +29,7 @@ export default command({
     lr: {
       type: 'number',
       least: 0,
+      setting: 'learningRate',
       value: 'X',
       help: 'learning rate at the start; cosine to 0 (default 1e-4)',
     },
@@ -109,31 +112,31 @@ export default command({
       value: 'X',
       help: 'saves within an epoch, too (default 300)',
     },
-    config: { type: 'text', value: 'FILE.json', help: 'settings from a file; flags win over it' },
     resume: { type: 'boolean', help: 'goes on with the run in --out, with its own settings' },
     ...jsonFlag,
   },
   notes: 'Ctrl-C stops after the current step; --resume then goes on exactly there.',
   stoppable: true,
   async run({ flags, signal }) {
-    const { lr: learningRate, resume, config, json, ...others } = flags;
-    const file = config === undefined ? {} : await readConfigFile(config);
-    const given = { ...file, ...camelCased(withoutUndefined({ ...others, learningRate })) };
-    const bar = new ProgressBar();
+    const { lr: learningRate, resume, json, ...others } = flags;
+    const given = camelCased(withoutUndefined({ ...others, learningRate }));
+    const bar = progressBar();
     const result = await train(given, {
       signal,
       resume: resume ?? false,
       onProgress: (progress) => bar.update(barUpdate(progress)),
-      onLog: (line) => {
-        bar.clear();
-        note(line);
-      },
+      onLog: note,
     });
     const { heads, reportError, ...short } = result;
     printResult(json && heads ? { ...short, heads } : short, json);
     if (heads && !json) print(sweepText(heads));
-    // Why is in the log.
-    return reportError ? 1 : 0;
+    if (reportError) return 1; // why is in the log
+    if (result.best === null) return 0;
+    const head = `--head ${join(result.out, 'best.safetensors')}`;
+    next(
+      `dinov3-seg features --model ${flags.model ?? 'M'} ${head} --output T.csv IMAGE…, or predict, or eval`,
+    );
+    return 0;
   },
 });
 
@@ -145,5 +148,9 @@ export function barUpdate({ phase, epoch, epochs, ...rest }: TrainProgress): Pro
     train: `epoch ${epoch}/${epochs}`,
     evaluate: `epoch ${epoch}/${epochs} evaluation`,
   };
-  return { label: labels[phase], ...rest };
+  return {
+    label: labels[phase],
+    ...rest,
+    ...((phase === 'check' || phase === 'cache') && { unit: 'records' }),
+  };
 }

@@ -14,6 +14,7 @@ import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
+import { formatBytes, formatSeconds } from '../text.js';
 import type { TrainConfig } from './config.js';
 import type { TrainHooks } from './loop.js';
 
@@ -145,7 +146,6 @@ export async function fillRunCache(
 ): Promise<FillResult> {
   const { signal, onProgress, onLog } = hooks;
   const { epochs, prefetch, passSize } = config;
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toPrecision(3)} GB`;
   const filled = await fillCache(folder, {
     loadModel: () => SegmentationModel.load(config.model, { ...config, signal }),
     datasets: { ...datasets },
@@ -162,13 +162,15 @@ export async function fillRunCache(
         loss: null,
       }),
     onForecast: ({ records, bytes, seconds }) =>
-      onLog?.(`cache ${folder.path}: ${records} records, ${gigabytes(bytes)}, about ${seconds.toFixed(0)} s`),
+      onLog?.(
+        `cache ${folder.path}: ${records} records, ${formatBytes(bytes)}, about ${formatSeconds(seconds)}`,
+      ),
     onLog,
   });
   onLog?.(
     `cache ${folder.path}: ${filled.kept} records were there` +
       (filled.made > 0
-        ? `, ${filled.made} made in ${filled.seconds.toFixed(1)} s (${gigabytes(filled.bytes)})`
+        ? `, ${filled.made} made in ${formatSeconds(filled.seconds)} (${formatBytes(filled.bytes)})`
         : ''),
   );
   return filled;

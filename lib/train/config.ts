@@ -3,11 +3,11 @@ import { cacheDtypes, type CacheDtype } from '../cache/key.js';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { layoutNames, type LayoutName } from '../data/layout.js';
 import { DinoSegError } from '../errors.js';
-import { readJson } from '../files.js';
 import { checkImageSize } from '../model/image-size.js';
 import { networkPrecisions } from '../model/network-precision.js';
 import type { NetworkPrecision } from '../native/surface.js';
 import { didYouMean } from '../nearest.js';
+import { readSettingsFile } from '../settings-file.js';
 import { withoutUndefined } from '../without-undefined.js';
 
 /** What a head learns from (docs/recipe.md). */
@@ -296,16 +296,14 @@ function refuseCachedOnly(config: TrainConfig): void {
 }
 
 /**
- * Settings from a JSON file, an object with names of {@link TrainConfig}.
+ * Settings from a YAML or JSON file with names of {@link TrainConfig}, or from a run's config.json.
  *
- * @throws DinoSegError FILE_NOT_FOUND, IO, INVALID_ARGUMENT for anything else than such an object.
+ * @throws DinoSegError FILE_NOT_FOUND, IO, INVALID_ARGUMENT for anything else than such a file.
  */
 export async function readConfigFile(path: string): Promise<Partial<TrainConfig>> {
-  const parsed = await readJson(path, 'INVALID_ARGUMENT');
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw new DinoSegError('INVALID_ARGUMENT', `${path} should hold a JSON object with settings.`);
-  refuseUnknown(parsed, path);
-  return parsed;
+  const { settings } = await readSettingsFile(path);
+  refuseUnknown(settings, path);
+  return settings;
 }
 
 /** The settings in which a run and its continuation differ and may not, as `epochs: 20 → 30`. */

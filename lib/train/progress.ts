@@ -1,12 +1,13 @@
 /** Progress on a terminal, or now and then a line where there is none. */
+import { formatRate, formatSeconds } from '../text.js';
 
 /** The part of a stream that {@link ProgressBar} needs; process.stderr is one. */
 export interface ProgressStream {
   /** Takes text at once. */
   write(text: string): unknown;
-  /** Whether a line can be drawn over. */
+  /** Whether a line can be drawn over; one of TERM=dumb cannot. */
   isTTY?: boolean;
-  /** Characters of a line. Default 80. */
+  /** Characters of a line, looked at each time. Default 80. */
   columns?: number;
 }
 
@@ -14,12 +15,14 @@ export interface ProgressStream {
 export interface ProgressUpdate {
   /** What is being done, e.g. `epoch 3/20`. */
   label: string;
-  /** Images, or whatever is counted. */
+  /** Of what is counted. */
   done: number;
   /** All of them. */
   total: number;
   /** Shown where it is a number. */
   loss?: number | null;
+  /** What is counted. Default `images`. */
+  unit?: string;
 }
 
 const redrawMilliseconds = 100;
@@ -47,11 +50,15 @@ export class ProgressBar {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
+  get #live(): boolean {
+    return this.stream.isTTY === true && process.env['TERM'] !== 'dumb';
+  }
+
   /** Draws at most ten times a second; without a terminal, writes a line every 30 s. */
   update(update: ProgressUpdate): void {
     const now = this.now();
     if (update.label !== this.#label) this.#begin(update, now);
-    const interval = this.stream.isTTY ? redrawMilliseconds : lineMilliseconds;
+    const interval = this.#live ? redrawMilliseconds : lineMilliseconds;
     if (now - this.#drawnAt < interval && update.done < update.total) return;
     this.#drawnAt = now;
     this.#draw(update, now);
@@ -62,22 +69,26 @@ export class ProgressBar {
     this.#startedAt = now;
     // The first update comes when the first of this sitting is done.
     this.#startedDone = update.done;
-    this.#drawnAt = this.stream.isTTY ? -Infinity : now;
+    this.#drawnAt = this.#live ? -Infinity : now;
   }
 
   #draw(update: ProgressUpdate, now: number): void {
-    const { label, done, total, loss } = update;
+    const { label, done, total, loss, unit = 'images' } = update;
     const seconds = (now - this.#startedAt) / 1000;
     const rate = seconds > 0 ? (done - this.#startedDone) / seconds : 0;
-    const parts = [`${label}: ${done}/${total}`];
-    if (typeof loss === 'number') parts.push(`loss ${loss.toFixed(4)}`);
-    if (rate > 0) parts.push(`${formatRate(rate)} images/s`, `${formatSeconds((total - done) / rate)} left`);
-    if (!this.stream.isTTY) {
-      this.stream.write(`${parts.join(', ')}\n`);
+    const count = `${label}: ${done}/${total}`;
+    const speed =
+      rate > 0 ? [`${formatSeconds((total - done) / rate)} left`, `${formatRate(rate)} ${unit}/s`] : [];
+    const extras = [...speed, ...(typeof loss === 'number' ? [`loss ${loss.toFixed(4)}`] : [])];
+    if (!this.#live) {
+      this.stream.write(`${[count, ...extras].join(', ')}\n`);
       return;
     }
-    const text = parts.join('  ');
-    const width = Math.max(0, Math.min(30, (this.stream.columns ?? 80) - text.length - 4));
+    // A line that fills the last column may wrap, and a wrapped line is not drawn over.
+    const room = (this.stream.columns || 80) - 1;
+    while (extras.length > 0 && [count, ...extras].join('  ').length > room) extras.pop();
+    const text = shortened([count, ...extras].join('  '), room);
+    const width = Math.min(30, room - text.length - 2);
     const filled = Math.round((width * done) / Math.max(1, total));
     const bar = width >= 5 ? `${'█'.repeat(filled)}${'░'.repeat(width - filled)}  ` : '';
     this.stream.write(`\r${bar}${text}\x1b[K`);
@@ -91,15 +102,6 @@ export class ProgressBar {
   }
 }
 
-function formatRate(rate: number): string {
-  return rate >= 10 ? rate.toFixed(0) : rate >= 1 ? rate.toFixed(1) : rate.toPrecision(2);
-}
-
-/** `42 s`, `3:07`, `2:15:00`. */
-export function formatSeconds(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  const two = (n: number) => String(n).padStart(2, '0');
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+function shortened(text: string, room: number): string {
+  return text.length <= room ? text : `${text.slice(0, Math.max(0, room - 1))}…`;
 }

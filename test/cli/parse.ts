@@ -1,5 +1,5 @@
 import t from 'tap';
-import { parseCommandLine, usageText, UsageError } from '../../lib/cli/parse.js';
+import { completeInput, readArguments, usageText, UsageError } from '../../lib/cli/parse.js';
 
 const syntax = {
   name: 'paint',
@@ -10,24 +10,29 @@ const syntax = {
     lr: { type: 'number', least: 0, most: 1, value: 'X', help: 'rate' },
     dtype: { type: 'text', choices: ['float32', 'bfloat16'], help: 'precision' },
     json: { type: 'boolean', help: 'as JSON' },
+    seed: { type: 'integer', default: 7, value: 'N', help: 'of all that is random' },
   },
   positionals: { name: 'IMAGE…', help: 'images', least: 1, most: 2 },
 } as const;
 
+function parseCommandLine(argv: string[]) {
+  return completeInput(syntax, readArguments(syntax, argv));
+}
+
 t.test('flags and arguments are read in any order', async (t) => {
   const argv = ['a.png', '--lr=1e-3', '--model', 'm.pt', '--json', '--image-size', '64', 'b.png'];
-  const { flags, positionals } = parseCommandLine(syntax, argv);
-  t.same({ ...flags }, { lr: 1e-3, model: 'm.pt', json: true, 'image-size': 64 });
+  const { flags, positionals } = parseCommandLine(argv);
+  t.same({ ...flags }, { lr: 1e-3, model: 'm.pt', json: true, 'image-size': 64, seed: 7 });
   t.same(positionals, ['a.png', 'b.png']);
 });
 
 t.test('after -- everything is an argument', async (t) => {
-  t.same(parseCommandLine(syntax, ['--model', 'm', '--', '--json']).positionals, ['--json']);
+  t.same(parseCommandLine(['--model', 'm', '--', '--json']).positionals, ['--json']);
 });
 
 t.test('-h wins over everything that is wrong', async (t) => {
-  t.ok(parseCommandLine(syntax, ['-h']).help);
-  t.ok(parseCommandLine(syntax, ['--help', '--lr', 'x']).help);
+  t.ok(readArguments(syntax, ['-h']).help);
+  t.ok(readArguments(syntax, ['--help', '--lr', 'x']).help);
 });
 
 t.test('a wrong command line is refused with what was expected', async (t) => {
@@ -48,16 +53,39 @@ t.test('a wrong command line is refused with what was expected', async (t) => {
       ['--model', 'm', '--dtype', 'float23', 'a'],
       /one of float32, bfloat16; "float23" was given\. Did you mean "float32"/,
     ],
-    [['--model', 'm', '--json=yes', 'a'], /--json takes no value; "yes" was given/],
+    [
+      ['--model', 'm', '--json=yes', 'a'],
+      /--json takes no value \(or =false, against a file's\); "yes" was given/,
+    ],
   ];
   for (const [argv, message] of cases)
-    t.throws(() => parseCommandLine(syntax, argv), { name: 'UsageError', message }, argv.join(' '));
+    t.throws(() => parseCommandLine(argv), { name: 'UsageError', message }, argv.join(' '));
   t.ok(new UsageError('x') instanceof Error);
+});
+
+t.test('the command line wins over a file, a file over defaults, and =false over true', async (t) => {
+  const file = {
+    flags: { model: 'file.pt', lr: 0.5, seed: 3, json: true },
+    positionals: ['file.png'],
+  };
+  t.same(completeInput(syntax, readArguments(syntax, []), file), file);
+  const line = readArguments(syntax, ['--lr', '0.1', '--json=false', 'a.png']);
+  t.same(completeInput(syntax, line, file), {
+    flags: { model: 'file.pt', lr: 0.1, seed: 3 },
+    positionals: ['a.png'],
+  });
 });
 
 t.test('the usage text lists what is required, and every flag', async (t) => {
   const text = usageText(syntax);
   t.match(text, /^usage: dinov3-seg paint --model FILE \[flags\] IMAGE…\n/);
-  for (const flag of ['--image-size N', '--lr X', '--dtype float32|bfloat16', '--json ', '-h, --help'])
+  for (const flag of [
+    '--image-size N',
+    '--lr X',
+    '--dtype float32|bfloat16',
+    '--json ',
+    '-h, --help',
+    '(default 7)',
+  ])
     t.ok(text.includes(flag), flag);
 });

@@ -85,7 +85,7 @@ t.test('faults are listed at the end, with exit code 1; --strict ends at the fir
   );
   t.match(
     stderr,
-    /2 annotations have no label image:\n {2}DATASET: .*2_gtFine_polygons\.json .*imgHeight.*\n {2}DATASET: .*3_gtFine_polygons\.json .*"skyy".*Did you mean "sky"/,
+    /2 annotations have no label image:\nDATASET: .*2_gtFine_polygons\.json .*imgHeight.*\nDATASET: .*3_gtFine_polygons\.json .*"skyy".*Did you mean "sky"/,
   );
   const ignored = await runCommand(['prepare', 'idd', root, '--unknown', 'ignore', '--force', '--json']);
   t.equal(ignored.code, 1);

@@ -87,11 +87,21 @@ t.test('a settings file is read, and refused where it is none', async (t) => {
     'unknown.json': '{"epoch": 5}',
     'list.json': '[1]',
     'broken.json': '{"epochs": ',
+    'good.yaml': '# a comment\nepochs: 5\nlearningRate: 1e-3\n',
+    'saved.json': '{"package": "0.1.0", "config": {"epochs": 7}, "modelId": "x"}',
+    'list.yaml': '- 1\n',
+    'broken.yaml': 'epochs: [5\n',
+    'empty.yaml': '',
   });
+  t.same(await readConfigFile(join(root, 'good.yaml')), { epochs: 5, learningRate: 1e-3 });
+  t.same(await readConfigFile(join(root, 'saved.json')), { epochs: 7 });
   t.same(await readConfigFile(join(root, 'good.json')), { epochs: 5, labelKind: null });
   const refused: [string, string, RegExp][] = [
     ['unknown.json', 'INVALID_ARGUMENT', /no setting "epoch".*Did you mean "epochs"/],
-    ['list.json', 'INVALID_ARGUMENT', /should hold a JSON object/],
+    ['list.json', 'INVALID_ARGUMENT', /should hold settings by name.*it holds a list/],
+    ['list.yaml', 'INVALID_ARGUMENT', /it holds a list/],
+    ['empty.yaml', 'INVALID_ARGUMENT', /it holds null/],
+    ['broken.yaml', 'INVALID_ARGUMENT', /broken\.yaml is not YAML: .*line 2/],
     ['broken.json', 'INVALID_ARGUMENT', /is not JSON/],
     ['absent.json', 'FILE_NOT_FOUND', /absent\.json/],
   ];

@@ -1,10 +1,12 @@
 import t from 'tap';
-import { formatSeconds, ProgressBar } from '../../lib/train/progress.js';
+import { ProgressBar } from '../../lib/train/progress.js';
 
 class Stream {
   text = '';
-  constructor(readonly isTTY: boolean) {}
-  columns = 100;
+  constructor(
+    readonly isTTY: boolean,
+    public columns = 100,
+  ) {}
   write(text: string): void {
     this.text += text;
   }
@@ -21,7 +23,7 @@ t.test('on a terminal the bar shows share, loss, speed and time left', async (t)
   t.equal(stream.text, '', 'it is not drawn more than ten times a second');
   now = 10_000;
   bar.update({ label: 'epoch 1/2', done: 20, total: 100, loss: 2.5 });
-  t.match(stream.text, /^\r█+░+ {2}epoch 1\/2: 20\/100 {2}loss 2\.5000 {2}2\.0 images\/s {2}40 s left/);
+  t.match(stream.text, /^\r█+░+ {2}epoch 1\/2: 20\/100 {2}40 s left {2}2\.0 images\/s {2}loss 2\.5000/);
   stream.text = '';
   bar.clear();
   t.equal(stream.text, '\r\x1b[K');
@@ -36,11 +38,39 @@ t.test('elsewhere a line comes every half minute and at the end', async (t) => {
     bar.update({ label: 'val', done, total: 60 });
   }
   t.same(stream.text.trimEnd().split('\n'), [
-    'val: 30/60, 1.0 images/s, 30 s left',
-    'val: 60/60, 1.0 images/s, 0 s left',
+    'val: 30/60, 30 s left, 1.0 images/s',
+    'val: 60/60, 0 s left, 1.0 images/s',
   ]);
 });
 
-t.test('times are short', async (t) => {
-  t.same([5.4, 187, 8100].map(formatSeconds), ['5 s', '3:07', '2:15:00']);
+t.test('on a narrow terminal the bar never fills the line, and says what matters most', async (t) => {
+  let now = 0;
+  const stream = new Stream(true);
+  const bar = new ProgressBar(stream, () => now);
+  const drawn = (columns: number) => {
+    Object.assign(stream, { columns, text: '' });
+    now += 1000;
+    bar.update({ label: 'epoch 12/20', done: now / 1000, total: 9000, loss: 1 });
+    const line = stream.text.replace(/^\r/, '').replace('\x1b[K', '');
+    t.ok(line.length < columns, `${line.length} of ${columns}`);
+    return line;
+  };
+  drawn(100);
+  for (let columns = 90; columns > 1; columns--) drawn(columns);
+  t.match(drawn(60), /^░+ {2}epoch 12\/20: \d+\/9000 {2}2:28:\d\d left {2}1\.0 images\/s$/);
+  t.match(drawn(40), /^epoch 12\/20: \d+\/9000 {2}2:28:\d\d left$/);
+  t.match(drawn(30), /^░{5,} {2}epoch 12\/20: \d+\/9000$|^epoch 12\/20: \d+\/9000$/);
+  t.equal(drawn(12), 'epoch 12/2…');
+});
+
+t.test('a terminal that cannot draw over a line gets lines', async (t) => {
+  const before = process.env['TERM'];
+  process.env['TERM'] = 'dumb';
+  t.teardown(() => {
+    if (before === undefined) delete process.env['TERM'];
+    else process.env['TERM'] = before;
+  });
+  const stream = new Stream(true);
+  new ProgressBar(stream).update({ label: 'check', done: 2, total: 2, unit: 'records' });
+  t.match(stream.text, /^check: 2\/2\n$/);
 });

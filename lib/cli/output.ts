@@ -1,0 +1,116 @@
+/** What people and programs see: results on stdout, everything else on stderr. */
+import { styleText } from 'node:util';
+import { isObject } from '../json.js';
+import { formatBytes, formatSeconds } from '../text.js';
+import { ProgressBar, type ProgressUpdate } from '../train/progress.js';
+import type { Flags } from './parse.js';
+
+/** Of every command. */
+export const outputFlags = {
+  quiet: { type: 'boolean', help: 'results, warnings and errors alone' },
+  verbose: {
+    type: 'boolean',
+    help: 'also the settings, the time of each line and what lies beneath an error',
+  },
+} as const satisfies Flags;
+
+type Level = 'quiet' | 'normal' | 'verbose';
+
+const state: { level: Level; bar: ProgressBar | undefined } = { level: 'normal', bar: undefined };
+
+export function setLevel(level: Level): void {
+  state.level = level;
+}
+
+// One at a time: Node.js 20 colours a list of them on every stream.
+type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan';
+
+/** Coloured where the stream is a terminal that has colours (NO_COLOR and FORCE_COLOR are heard). */
+function styled(style: Style, text: string, stream: NodeJS.WriteStream): string {
+  return styleText(style, text, { stream });
+}
+
+/** Text of a result, coloured as {@link styled}. */
+export function resultStyle(style: Style, text: string): string {
+  return styled(style, text, process.stdout);
+}
+
+export function print(text: string): void {
+  state.bar?.clear();
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** A small result: as JSON, or a line a member, sizes and times in human units. */
+export function printResult(result: object, json: boolean | undefined): void {
+  if (json) printJson(result);
+  else
+    for (const [name, value] of Object.entries(result)) print(`${words(name)}: ${shownMember(name, value)}`);
+}
+
+/** `imagesPerSecond` as `images per second`; units go to the value. */
+function words(name: string): string {
+  return name
+    .replace(/(?<=.)(Bytes|Seconds)$/, '')
+    .replace(/[A-Z](?=[a-z])/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function shownMember(name: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (isObject(value))
+    return Object.entries(value)
+      .map(([key, each]) => `${words(key)} ${shownMember(key, each)}`)
+      .join(', ');
+  if (typeof value !== 'number') return JSON.stringify(value);
+  if (/bytes$/i.test(name)) return formatBytes(value);
+  if (/(?<!per)seconds$/i.test(name)) return formatSeconds(value);
+  return value.toLocaleString('en', { maximumSignificantDigits: Number.isInteger(value) ? 21 : 4 });
+}
+
+function say(text: string): void {
+  state.bar?.clear();
+  const at =
+    state.level === 'verbose' ? styled('dim', `[${formatSeconds(process.uptime())}] `, process.stderr) : '';
+  process.stderr.write(`${at}${text}\n`);
+}
+
+/** What is being done. */
+export function note(text: string): void {
+  if (state.level !== 'quiet') say(text);
+}
+
+/** For those who want to know more. */
+export function detail(text: string): void {
+  if (state.level === 'verbose') say(styled('dim', text, process.stderr));
+}
+
+/** What may be wrong although it went on. */
+export function warn(text: string): void {
+  say(`${styled('yellow', 'warning:', process.stderr)} ${text}`);
+}
+
+/** A command that would be given next. */
+export function next(text: string): void {
+  note(`${styled('cyan', 'next:', process.stderr)} ${text}`);
+}
+
+/** A failure, `CODE: message`; with --verbose all that caused it. */
+export function complain({ code, message, cause }: { code: string; message: string; cause?: unknown }): void {
+  say(`${styled('red', `${code}:`, process.stderr)} ${message}`);
+  for (let each = cause; each instanceof Error; each = each.cause) detail(`caused by ${each.message}`);
+}
+
+/** The progress bar of a command; other lines are written above it. */
+export function progressBar(): { update(update: ProgressUpdate): void } {
+  if (state.level === 'quiet') return { update: () => {} };
+  return (state.bar = new ProgressBar());
+}
+
+/** A bar for images that are done, and lines above it, as options of what works on them. */
+export function imageProgress(label: string) {
+  const bar = progressBar();
+  return { onProgress: (done: number, total: number) => bar.update({ label, done, total }), onLog: note };
+}

@@ -1,0 +1,66 @@
+/** What a command says to people: how much, in which colours, and what next. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { encodePng } from '../../lib/data/decode.js';
+import { runCommand, startCommand } from '../helpers/command-line.js';
+import { writeFormulaCheckpoints } from '../helpers/network.js';
+
+const root = t.testdir();
+const at = (name: string) => join(root, name);
+const { backbone, head } = await writeFormulaCheckpoints(root);
+await writeFile(at('good.png'), await encodePng(new Uint8Array(40 * 30 * 3), 40, 30, 3));
+await writeFile(at('bad.png'), 'no image');
+const conversion = ['convert', '--backbone', backbone, '--head', head, '--out', at('m.pt')];
+
+t.test('a result is in human units, and the next step is named on stderr', async (t) => {
+  const { code, stdout, stderr } = await runCommand(conversion);
+  t.equal(code, 0, stderr);
+  t.match(stdout, `out: ${at('m.pt')}\n`);
+  t.match(stderr, new RegExp(`^next: dinov3-seg train --model ${at('m.pt')} --data DIR`, 'm'));
+});
+
+const predict = (...flags: string[]) => {
+  const images = [at('bad.png'), at('good.png')];
+  return ['predict', '--model', at('m.pt'), '--output', at('out'), '--image-size', '64', ...flags, ...images];
+};
+
+t.test('quiet leaves results, warnings and errors', async (t) => {
+  const { code, stdout, stderr } = await runCommand(predict('--quiet'));
+  t.equal(code, 1);
+  t.equal(stdout, `${at('out/good_segmentation')}\n`);
+  t.match(stderr, /^IMAGE: .*bad\.png[^\n]*\nwarning: 1 of 2 images could not be read\.\n$/);
+});
+
+t.test('verbose adds the settings, the time of each line and what caused an error', async (t) => {
+  const { stderr } = await runCommand(predict('--verbose'));
+  const lines = stderr.trimEnd().split('\n');
+  // The bar's own line has a clock of its own.
+  for (const line of lines.filter((each) => !each.startsWith('predict: '))) t.match(line, /^\[\d+\.\d s\] /);
+  t.match(lines[0], /dinov3-seg \d+\.\d+\.\d+: predict$/);
+  t.match(lines[1], /"image-size":64,.*"arguments":\[".*bad\.png"/);
+  t.ok(
+    lines.some((line) => line.includes('caused by ')),
+    stderr,
+  );
+  const both = await runCommand(predict('--quiet', '--verbose'));
+  t.equal(both.code, 2);
+  t.match(both.stderr, /--quiet and --verbose exclude each other/);
+});
+
+t.test('colours come on a terminal or on request alone', async (t) => {
+  const plain = await runCommand(predict());
+  t.notOk((plain.stdout + plain.stderr).includes('\x1b'));
+  const coloured = await runCommand(predict(), { FORCE_COLOR: '1' });
+  t.match(coloured.stderr, '\x1b[31mIMAGE:\x1b[39m ');
+  const refused = await runCommand(predict(), { NO_COLOR: '1' });
+  t.notOk((refused.stdout + refused.stderr).includes('\x1b'));
+});
+
+t.test('a reader of stderr that goes away does not stop the work', async (t) => {
+  const { child, ended } = startCommand(predict('--verbose'));
+  child.stderr!.destroy();
+  const { code, stdout } = await ended;
+  t.equal(code, 1);
+  t.equal(stdout, `${at('out/good_segmentation')}\n`);
+});
