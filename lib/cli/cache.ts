@@ -42,6 +42,7 @@ export default command({
   },
   notes: 'What is damaged or older than its image is made again by `make` and by `train`.',
   stoppable: true,
+  goesOn: true,
   async run({ flags: { json, ...flags }, positionals: [action, path], signal }) {
     const bar = progressBar();
     const need = (): string => {

@@ -11,6 +11,8 @@ export interface CommandInput<F extends Flags> {
 export interface Command<F extends Flags = Flags> extends CommandSyntax<F> {
   /** It watches the signal and stops by itself, cleanly; others are ended at once. */
   stoppable?: true;
+  /** Stopped, it goes on when the same command is given again. */
+  goesOn?: true;
   /** @returns the exit code; nothing: 0 */
   run(input: CommandInput<F>): Promise<number | void>;
 }

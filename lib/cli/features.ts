@@ -112,6 +112,7 @@ export default command({
   flags,
   notes: 'Stopped or killed, it goes on with the same command. Images without a row are in T.failures.csv.',
   stoppable: true,
+  goesOn: true,
   async run({ flags, positionals, signal }) {
     const images = await imagesOf(flags, positionals);
     const { output, shard, threads, strict, coco, visualize, json } = flags;

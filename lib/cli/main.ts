@@ -6,7 +6,7 @@ import { didYouMean } from '../nearest.js';
 import { packageVersion } from '../package-version.js';
 import type { Command } from './command.js';
 import { configurationFlags, readConfiguration, saveConfiguration } from './configuration.js';
-import { complain, detail, note, outputFlags, print, setLevel } from './output.js';
+import { complain, detail, next, note, outputFlags, print, setLevel } from './output.js';
 import { completeInput, readArguments, UsageError, usageText } from './parse.js';
 
 const commands: Record<string, { summary: string; load: () => Promise<{ default: unknown }> }> = {
@@ -55,7 +55,9 @@ function overview(): string {
 /** Ctrl-C and SIGTERM: the first aborts the signal, the second ends the process at once. */
 const interruption = {
   exitCode: failedCode as number,
-  watch(): AbortSignal {
+  goesOn: false,
+  watch(command: Command): AbortSignal {
+    this.goesOn = command.goesOn ?? false;
     const controller = new AbortController();
     for (const name of ['SIGINT', 'SIGTERM'] as const)
       process.on(name, () => {
@@ -97,7 +99,7 @@ async function run(argv: string[]): Promise<number> {
   );
   detail(JSON.stringify({ ...flags, ...(positionals.length > 0 && { arguments: positionals }) }));
   if (saveTo !== undefined) await saveConfiguration(syntax, input, saveTo);
-  const signal = command.stoppable ? interruption.watch() : new AbortController().signal;
+  const signal = command.stoppable ? interruption.watch(command) : new AbortController().signal;
   return (await command.run({ flags, positionals, signal })) ?? doneCode;
 }
 
@@ -109,7 +111,10 @@ function report(error: unknown): number {
   }
   if (error instanceof DinoSegError) {
     complain(error);
-    if (error.code === 'ABORTED') return interruption.exitCode;
+    if (error.code === 'ABORTED') {
+      if (interruption.goesOn) next('the same command goes on from there');
+      return interruption.exitCode;
+    }
     return error.code === 'INVALID_ARGUMENT' ? usageCode : failedCode;
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -44,6 +44,7 @@ export default command({
   notes:
     'Stopped or killed, it goes on with the same command: label images that are up to date are left alone.',
   stoppable: true,
+  goesOn: true,
   async run({ flags: { json, ...flags }, positionals: [kind, folder], signal }) {
     if (!kinds.includes(kind!))
       throw new UsageError(

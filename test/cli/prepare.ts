@@ -54,7 +54,7 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const)
     if (signal === 'SIGKILL') t.equal(end.signal, signal);
     else {
       t.equal(end.code, 128 + constants.signals[signal]);
-      t.match(end.stderr, `ABORTED: Stopped by ${signal}.`);
+      t.match(end.stderr, `ABORTED: Stopped by ${signal}.\nnext: the same command goes on from there\n`);
       const others = readdirSync(join(root, 'gtFine/train/a')).filter((name) => name.endsWith('.tmp'));
       t.same(others, [], 'nothing half-written');
     }
