@@ -53,9 +53,8 @@ export function printResult(result: object, json: boolean | undefined): void {
 
 /** `imagesPerSecond` as `images per second`; units go to the value. */
 function words(name: string): string {
-  return name
-    .replace(/(?<=.)(Bytes|Seconds)$/, '')
-    .replace(/[A-Z](?=[a-z])/g, (letter) => ` ${letter.toLowerCase()}`);
+  const short = name.replace(/(?<=.)(Bytes|Seconds)$/, '');
+  return short.replace(/(?<=[a-z]{2})[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 function shownMember(name: string, value: unknown): string {

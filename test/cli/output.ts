@@ -17,6 +17,7 @@ t.test('a result is in human units, and the next step is named on stderr', async
   const { code, stdout, stderr } = await runCommand(conversion);
   t.equal(code, 0, stderr);
   t.match(stdout, `out: ${at('m.pt')}\n`);
+  t.match(stdout, /^dims: embed dim 64, .*\nbackbone keys: \d+\n/m);
   t.match(stderr, new RegExp(`^next: dinov3-seg train --model ${at('m.pt')} --data DIR`, 'm'));
 });
 
