@@ -22,7 +22,9 @@ at::Tensor empty_in_own_pages(c10::IntArrayRef sizes, at::ScalarType dtype) {
   const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * c10::elementSize(dtype);
   if (bytes < least_bytes) return at::empty(sizes, dtype);
   const std::size_t mapped = header_bytes + bytes;
-  void* pages = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // All of it is about to be written: one call for its pages is cheaper than a fault for each.
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+  void* pages = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, flags, -1, 0);
   // Out of memory or mappings: malloc may still have some, and libtorch has the error.
   if (pages == MAP_FAILED) return at::empty(sizes, dtype);
   *static_cast<std::size_t*>(pages) = mapped;
