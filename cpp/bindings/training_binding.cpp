@@ -1,4 +1,5 @@
-// NetworkTraining: a whole segmentor from nothing.
+// NetworkTraining: a whole segmentor from nothing, and what it has in common with a detector's
+// (detector_training_binding.cpp).
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -8,8 +9,42 @@
 #include "bindings/values.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "models/presets.h"
+#include "training/detector_training.h"
+#include "training/segmentor_training.h"
+#include "training/set_loss.h"
 
 namespace dinov3_seg {
+
+TrainingBatch batch_argument(const Napi::Value& value) {
+  const Napi::Object batch = object_argument(value, "batch");
+  return {tensor_field(batch, "scenes"), tensor_field(batch, "views")};
+}
+
+std::vector<std::vector<int64_t>> class_lists(const Napi::Value& value) {
+  std::vector<std::vector<int64_t>> lists;
+  for (const Napi::Value& list : array_argument(value, "classes")) {
+    lists.emplace_back();
+    for (const Napi::Value& each : array_argument(list, "classes")) {
+      if (!each.IsNumber()) fail("INVALID_ARGUMENT", "classes must hold numbers");
+      lists.back().push_back(each.As<Napi::Number>().Int64Value());
+    }
+  }
+  return lists;
+}
+
+Napi::Array class_lists_array(Napi::Env env, const std::vector<std::vector<int64_t>>& lists) {
+  Napi::Array array = Napi::Array::New(env);
+  for (size_t i = 0; i < lists.size(); ++i) array.Set(static_cast<uint32_t>(i), shape_array(env, lists[i]));
+  return array;
+}
+
+Napi::Object tensor_object(Napi::Env env, std::initializer_list<std::pair<const char*, at::Tensor>> tensors) {
+  Napi::Object result = Napi::Object::New(env);
+  for (const auto& [name, tensor] : tensors) result.Set(name, wrap_tensor(env, tensor));
+  return result;
+}
+
 namespace {
 
 Finish nothing() {
@@ -20,6 +55,7 @@ TrainingSettings settings_argument(const Napi::Value& value) {
   const Napi::Object options = object_argument(value, "options");
   TrainingSettings settings;
   settings.architecture = string_field(options, "architecture");
+  if (is_detector_preset(settings.architecture)) settings.backbone = string_field(options, "backbone");
   const int64_t seed = integer_field(options, "seed");
   if (seed < 0) fail("INVALID_ARGUMENT", "seed must be a whole number from 0, got ", seed);
   settings.seed = static_cast<uint64_t>(seed);
@@ -32,24 +68,21 @@ TrainingSettings settings_argument(const Napi::Value& value) {
   return settings;
 }
 
-TrainingBatch batch_argument(const Napi::Value& value) {
-  const Napi::Object batch = object_argument(value, "batch");
-  return {tensor_field(batch, "scenes"), tensor_field(batch, "views")};
+std::shared_ptr<SegmentorTraining> segmentor_argument(const Napi::Value& value) {
+  auto training = std::dynamic_pointer_cast<SegmentorTraining>(unwrap<NetworkTraining>(value));
+  if (!training) fail("INVALID_ARGUMENT", "expected the training of a segmentor, this is a detector's");
+  return training;
 }
 
-std::vector<int64_t> integers_argument(const Napi::Value& value, const char* what) {
-  std::vector<int64_t> integers;
-  for (const Napi::Value& each : array_argument(value, what)) {
-    if (!each.IsNumber()) fail("INVALID_ARGUMENT", what, " must hold numbers");
-    integers.push_back(each.As<Napi::Number>().Int64Value());
-  }
-  return integers;
+std::shared_ptr<NetworkTraining> new_training(const TrainingSettings& settings) {
+  if (is_detector_preset(settings.architecture)) return std::make_shared<DetectorTraining>(settings);
+  return std::make_shared<SegmentorTraining>(settings);
 }
 
 /// createTraining(options): Promise<TrainingHandle>
 Napi::Value create_training(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model, [settings = settings_argument(info[0])]() -> Finish {
-    auto training = std::make_shared<NetworkTraining>(settings);
+    auto training = new_training(settings);
     return [training](Napi::Env env) { return wrap(env, training, 20 * training->parameters()); };
   });
 }
@@ -60,7 +93,7 @@ Napi::Value training_info(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("parameters", static_cast<double>(training->parameters()));
   result.Set("steps", static_cast<double>(training->steps()));
-  result.Set("scenes", static_cast<double>(training->scenes().size()));
+  result.Set("scenes", static_cast<double>(training->scenes()));
   return result;
 }
 
@@ -68,9 +101,9 @@ Napi::Value training_info(const Napi::CallbackInfo& info) {
 Napi::Value training_add(const Napi::CallbackInfo& info) {
   const Napi::Object scenes = object_argument(info[1], "scenes");
   return run_job(info, Lane::model,
-                 [training = unwrap<NetworkTraining>(info[0]), images = tensor_field(scenes, "images"),
+                 [training = segmentor_argument(info[0]), images = tensor_field(scenes, "images"),
                   labels = tensor_field(scenes, "labels"), parts = tensor_field(scenes, "parts")] {
-                   training->scenes().add(images, labels, parts);
+                   training->segments().add(images, labels, parts);
                    return nothing();
                  });
 }
@@ -92,11 +125,7 @@ Napi::Value training_losses(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model, [training = unwrap<NetworkTraining>(info[0])]() -> Finish {
     return [losses = training->take_losses()](Napi::Env env) -> Napi::Value {
       Napi::Object result = Napi::Object::New(env);
-      result.Set("total", losses.total);
-      result.Set("classes", losses.classes);
-      result.Set("mask", losses.mask);
-      result.Set("dice", losses.dice);
-      result.Set("gradientNorm", losses.gradient_norm);
+      for (const auto& [name, value] : losses) result.Set(name, value);
       return result;
     };
   });
@@ -105,40 +134,33 @@ Napi::Value training_losses(const Napi::CallbackInfo& info) {
 /// trainingCalibrate(training, batch): Promise<void>
 Napi::Value training_calibrate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [training = unwrap<NetworkTraining>(info[0]), batch = batch_argument(info[1])] {
+                 [training = segmentor_argument(info[0]), batch = batch_argument(info[1])] {
                    training->calibrate(batch);
                    return nothing();
                  });
 }
 
-Napi::Object pair_object(Napi::Env env, const char* first, const at::Tensor& a, const char* second,
-                         const at::Tensor& b) {
-  Napi::Object result = Napi::Object::New(env);
-  result.Set(first, wrap_tensor(env, a));
-  result.Set(second, wrap_tensor(env, b));
-  return result;
-}
-
 /// trainingPredictions(training, images): Promise<{logits, masks}>
 Napi::Value training_predictions(const Napi::CallbackInfo& info) {
-  return run_job(
-      info, Lane::model,
-      [training = unwrap<NetworkTraining>(info[0]), images = tensor_argument(info[1])]() -> Finish {
-        const auto [logits, masks] = training->predictions(images);
-        return [logits = logits, masks = masks](Napi::Env env) -> Napi::Value {
-          return pair_object(env, "logits", logits, "masks", masks);
-        };
-      });
+  return run_job(info, Lane::model,
+                 [training = segmentor_argument(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   const auto [logits, masks] = training->predictions(images);
+                   return [logits = logits, masks = masks](Napi::Env env) -> Napi::Value {
+                     return tensor_object(env, {{"logits", logits}, {"masks", masks}});
+                   };
+                 });
 }
 
-/// trainingSave(training, {backbone, head, dtype, metadata}): Promise<void>
+/// trainingSave(training, {backbone?, head, dtype, metadata}): Promise<void>
 Napi::Value training_save(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
+  TrainedFiles files;
+  if (options.Has("backbone")) files.backbone = string_field(options, "backbone");
+  files.head = string_field(options, "head");
   return run_job(info, Lane::model,
-                 [training = unwrap<NetworkTraining>(info[0]), backbone = string_field(options, "backbone"),
-                  head = string_field(options, "head"), dtype = network_dtype_field(options),
+                 [training = unwrap<NetworkTraining>(info[0]), files, dtype = network_dtype_field(options),
                   metadata = string_map(object_argument(options.Get("metadata"), "metadata"))] {
-                   training->save(backbone, head, dtype, metadata);
+                   training->save(files, dtype, metadata);
                    return nothing();
                  });
 }
@@ -166,17 +188,14 @@ Napi::Value training_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
   return run_job(
       info, Lane::model,
-      [training = unwrap<NetworkTraining>(info[0]), batch = batch_argument(info[1]),
+      [training = segmentor_argument(info[0]), batch = batch_argument(info[1]),
        height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
-        const TrainingViews views = training->scenes().views(batch.scenes, batch.views, height, width);
+        const TrainingViews views = training->segments().views(batch.scenes, batch.views, height, width);
         return [views](Napi::Env env) -> Napi::Value {
-          Napi::Object result =
-              pair_object(env, "shares", views.targets.shares, "counted", views.targets.counted);
-          result.Set("images", wrap_tensor(env, views.images));
-          Napi::Array classes = Napi::Array::New(env);
-          for (size_t b = 0; b < views.targets.classes.size(); ++b)
-            classes.Set(static_cast<uint32_t>(b), shape_array(env, views.targets.classes[b]));
-          result.Set("classes", classes);
+          Napi::Object result = tensor_object(env, {{"images", views.images},
+                                                    {"shares", views.targets.shares},
+                                                    {"counted", views.targets.counted}});
+          result.Set("classes", class_lists_array(env, views.targets.classes));
           return result;
         };
       });
@@ -185,9 +204,8 @@ Napi::Value training_views(const Napi::CallbackInfo& info) {
 /// setLoss({logits, masks, shares, counted, classes}): Promise<{losses, dLogits, dMasks}>
 Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[0], "predictions");
-  SegmentTargets targets{tensor_field(object, "shares"), tensor_field(object, "counted"), {}};
-  for (const Napi::Value& each : array_argument(object.Get("classes"), "classes"))
-    targets.classes.push_back(integers_argument(each, "classes"));
+  const SegmentTargets targets{tensor_field(object, "shares"), tensor_field(object, "counted"),
+                               class_lists(object.Get("classes"))};
   return run_job(
       info, Lane::model,
       [targets, logits = tensor_field(object, "logits"), masks = tensor_field(object, "masks")]() -> Finish {
@@ -199,7 +217,7 @@ Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
         const c10::NoGradGuard no_grad;
         const at::Tensor losses = at::stack({loss.total, loss.classes, loss.mask, loss.dice}).to(at::kDouble);
         return [losses, gradients](Napi::Env env) -> Napi::Value {
-          Napi::Object result = pair_object(env, "dLogits", gradients[0], "dMasks", gradients[1]);
+          Napi::Object result = tensor_object(env, {{"dLogits", gradients[0]}, {"dMasks", gradients[1]}});
           result.Set("losses", typed_array(env, losses));
           return result;
         };
@@ -221,6 +239,7 @@ void export_training(Napi::Env env, Napi::Object exports) {
   exports.Set("trainingRestoreState", Napi::Function::New(env, asynchronous<training_restore_state>));
   exports.Set("trainingViews", Napi::Function::New(env, asynchronous<training_views>));
   exports.Set("setLoss", Napi::Function::New(env, asynchronous<set_loss_of>));
+  export_detector_training(env, exports);
 }
 
 }  // namespace dinov3_seg

@@ -54,16 +54,6 @@ class TensorTaker {
   std::vector<NamedTensor> tensors_;
 };
 
-std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims) {
-  return {{"HEADS", dims.heads},
-          {"GROUPS", detector_norm_groups},
-          {"PATCH_SIZE", patch_size},
-          {"WINDOWS", detector_windows},
-          {"FINAL_LAYER", dims.decoder_layers - 1},
-          {"PROPOSAL_LAYER", dims.decoder_layers},
-          {"TAPPED_LAYERS", detector_tapped_layers(dims.depth)}};
-}
-
 }  // namespace
 
 std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims) {
@@ -72,6 +62,16 @@ std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims
           {"GROUPS", norm_groups},
           {"PATCH_SIZE", patch_size},
           {"TAPPED_LAYERS", tapped_layers(dims.depth)}};
+}
+
+std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims) {
+  return {{"HEADS", dims.heads},
+          {"GROUPS", detector_norm_groups},
+          {"PATCH_SIZE", patch_size},
+          {"WINDOWS", detector_windows},
+          {"FINAL_LAYER", dims.decoder_layers - 1},
+          {"PROPOSAL_LAYER", dims.decoder_layers},
+          {"TAPPED_LAYERS", detector_tapped_layers(dims.depth)}};
 }
 
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype) {

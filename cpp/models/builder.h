@@ -35,8 +35,9 @@ using CastTensor = std::function<at::Tensor(const at::Tensor& tensor, at::Scalar
 /// Casts at once.
 at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored);
 
-/// The names in capitals of a segmentor's sources.
+/// The names in capitals of a network's sources.
 std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims);
+std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims);
 
 /// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one
 /// at a time: one that needs no cast is used as it is, views of a mapped file included. Parameters do not

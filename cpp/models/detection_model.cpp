@@ -35,6 +35,19 @@ int64_t proposals(int64_t height, int64_t width) {
 
 }  // namespace
 
+void check_detector_input(at::IntArrayRef images, int64_t queries) {
+  const bool shaped = images.size() == 4 && images[0] > 0 && images[1] == 3 && images[2] % patch_size == 0 &&
+                      images[3] % patch_size == 0 && images[2] >= least_patches * patch_size &&
+                      images[3] >= least_patches * patch_size;
+  if (!shaped)
+    fail("SHAPE", "expected images B×3×H×W with H and W multiples of ", patch_size, " from ",
+         least_patches * patch_size, ", got ", images);
+  const int64_t places = proposals(images[2] / patch_size, images[3] / patch_size);
+  if (places < queries)
+    fail("SHAPE", "images of ", images[3], "×", images[2], " pixels have ", places,
+         " places for boxes and the detector's queries need ", queries, ". Give larger ones");
+}
+
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement)
     : DetectionModel(path, placement, SharedTensors()) {}
 
@@ -54,28 +67,14 @@ DetectionModel::DetectionModel(std::string path, std::string id, torch::jit::Mod
                     {"forward", "features"}, "a detector"),
       shared_bytes_(shared_bytes) {}
 
-void DetectionModel::check_images(const at::Tensor& images, bool for_boxes) const {
-  const bool shaped = images.dim() == 4 && images.size(1) == 3 && images.numel() > 0 &&
-                      images.size(2) % patch_size == 0 && images.size(3) % patch_size == 0 &&
-                      images.size(2) >= least_patches * patch_size &&
-                      images.size(3) >= least_patches * patch_size;
-  if (!shaped)
-    fail("SHAPE", "expected images B×3×H×W with H and W multiples of ", patch_size, " from ",
-         least_patches * patch_size, ", got ", images.sizes());
-  const int64_t places = proposals(images.size(2) / patch_size, images.size(3) / patch_size);
-  if (for_boxes && places < queries())
-    fail("SHAPE", "images of ", images.size(3), "×", images.size(2), " pixels have ", places,
-         " places for boxes and the detector's queries need ", queries(), ". Give larger ones");
-}
-
 Predictions DetectionModel::forward(const at::Tensor& images) {
-  check_images(images, true);
+  check_detector_input(images.sizes(), queries());
   const auto result = run("forward", images);
   return {result.at(0), result.at(1)};
 }
 
 at::Tensor DetectionModel::features(const at::Tensor& images) {
-  check_images(images, false);
+  check_detector_input(images.sizes(), 0);
   return run("features", images).at(0);
 }
 

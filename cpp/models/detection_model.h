@@ -17,6 +17,11 @@ struct Predictions {
   at::Tensor boxes;
 };
 
+/// Throws SHAPE where a detector does not take images of these sizes: B×3×H×W, H and W multiples of 16 from
+/// 80, large enough for as many proposals as there are queries. Proposals are the places of its maps at
+/// strides 8, 16, 32 and 64.
+void check_detector_input(at::IntArrayRef images, int64_t queries);
+
 /// A loaded detector. Not thread-safe: one job at a time, also of a segmentor that it shares weights with.
 class DetectionModel : public NetworkModule {
  public:
@@ -34,8 +39,7 @@ class DetectionModel : public NetworkModule {
   DetectionModel(std::string path, std::string id, torch::jit::Module module, const ModelPlacement& placement,
                  uint64_t shared_bytes);
 
-  /// Images B×3×H×W, H and W multiples of 16 from 80, large enough for queries() proposals: the places of its
-  /// maps at strides 8, 16, 32 and 64. Throws SHAPE otherwise.
+  /// Throws SHAPE as check_detector_input() does.
   Predictions forward(const at::Tensor& images);
   /// What the head takes of the same images, B×(8·C)×H/16×W/16 float32: the backbone's four tapped layers of
   /// the whole image at a window's size, then of 3×3 windows. Throws SHAPE.
@@ -51,8 +55,6 @@ class DetectionModel : public NetworkModule {
 
  private:
   DetectionModel(const std::string& path, const ModelPlacement& placement, const SharedTensors& shared);
-
-  void check_images(const at::Tensor& images, bool for_boxes) const;
 
   uint64_t shared_bytes_ = 0;
 };

@@ -20,8 +20,10 @@ struct Backbone {
 /// As deep as the released network and narrow, for tests: 40 million parameters. Not among the names.
 constexpr std::string_view deep = "deep";
 
-/// As small as a network is to be that ships with the package: 2.7 million parameters.
+/// As small as networks are to be that ship with the package: 2.7 million parameters, and 0.9 million of the
+/// detector's head.
 constexpr std::string_view street_small = "street-small";
+constexpr std::string_view street_small_detector = "street-small-detector";
 
 constexpr std::array backbones{
     Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", 4096, 40, 32, 8192, FeedForward::swiglu,
@@ -33,7 +35,7 @@ constexpr std::array backbones{
     Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", 384, 12, 6, 1536, FeedForward::swiglu, true},
     Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", 384, 12, 6, 1536, FeedForward::mlp, true},
     Backbone{"tiny", "tiny-detector", 64, 4, 2, 128, FeedForward::swiglu, false},
-    Backbone{street_small, "", 128, 8, 4, 128, FeedForward::mlp, false},
+    Backbone{street_small, street_small_detector, 128, 8, 4, 128, FeedForward::mlp, false},
     Backbone{deep, "", 256, 40, 4, 512, FeedForward::swiglu, false},
 };
 
@@ -62,6 +64,20 @@ void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64
   dims.encoder_feed_forward_dim = 2 * hidden;
   dims.decoder_layers = decoder_layers;
   dims.decoder_feed_forward_dim = 2 * hidden;
+}
+
+struct DetectorHead {
+  int64_t hidden, heads, bias, encoder_layers, decoder_layers, feed_forward, stored_queries;
+};
+
+void set_detector_head(DetectorDims& dims, const DetectorHead& head) {
+  dims.hidden_dim = head.hidden;
+  dims.heads = head.heads;
+  dims.bias_dim = head.bias;
+  dims.encoder_layers = head.encoder_layers;
+  dims.decoder_layers = head.decoder_layers;
+  dims.encoder_feed_forward_dim = dims.decoder_feed_forward_dim = head.feed_forward;
+  dims.stored_queries = head.stored_queries;
 }
 
 }  // namespace
@@ -106,14 +122,10 @@ DetectorDims detector_preset(const std::string& name) {
     if (backbone.detector != name || name.empty()) continue;
     DetectorDims dims;
     static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
-    const bool tiny = name == "tiny-detector";
-    dims.hidden_dim = tiny ? 64 : 768;
-    dims.heads = 8;
-    dims.bias_dim = tiny ? 48 : 512;
-    dims.encoder_layers = dims.decoder_layers = tiny ? 2 : 6;
-    dims.encoder_feed_forward_dim = dims.decoder_feed_forward_dim = tiny ? 128 : 2048;
     dims.classes = 91;
-    dims.stored_queries = tiny ? 60 : 3000;
+    set_detector_head(dims, {768, 8, 512, 6, 6, 2048, 3000});
+    if (name == "tiny-detector") set_detector_head(dims, {64, 8, 48, 2, 2, 128, 60});
+    if (name == street_small_detector) set_detector_head(dims, {96, 4, 48, 2, 3, 192, 200});
     return dims;
   }
   fail_unknown(name, detector_preset_names());

@@ -14,6 +14,7 @@ namespace dinov3_seg {
 ///   dinov3_vit7b16_ade20k_m2f   the released network (7.6 billion parameters)
 ///   dinov3_vith16plus_m2f, dinov3_vitl16_m2f, dinov3_vitb16_m2f, dinov3_vits16plus_m2f, dinov3_vits16_m2f
 ///                               the smaller backbones; heads for them are not published
+///   street-small                2.7 million parameters, the shape of the network that ships with the package
 ///   tiny                        the same structure with 1.1 million parameters, for 128–256 pixels on a CPU
 /// Source of the backbones: dinov3/hub/backbones.py. Errors: INVALID_ARGUMENT with the known names.
 SegmentorDims preset(const std::string& name);
@@ -26,6 +27,7 @@ std::vector<std::string> preset_names();
 ///   dinov3_vit7b16_coco_detr    the released network
 ///   dinov3_vith16plus_detr, dinov3_vitl16_detr, dinov3_vitb16_detr, dinov3_vits16plus_detr,
 ///   dinov3_vits16_detr          the smaller backbones; heads for them are not published
+///   street-small-detector       a head of 0.9 million parameters and the backbone of street-small
 ///   tiny-detector               the same structure and the backbone of tiny
 DetectorDims detector_preset(const std::string& name);
 std::vector<std::string> detector_preset_names();

@@ -1,107 +1,90 @@
-// Training a whole segmentor from nothing, through libtorch's autograd and the network's own TorchScript.
+// Training a network through libtorch's autograd and the network's own TorchScript: what segmentors and detectors have
+// in common.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "core/named_tensor.h"
-#include "models/plan.h"
-#include "training/set_loss.h"
-#include "training/training_scenes.h"
+#include "models/script.h"
+#include "training/trained_weights.h"
 
 namespace dinov3_seg {
 
 struct TrainingSettings {
   std::string architecture;  // a name of presets.h
+  std::string backbone{};    // the file of a detector's, which stays as it is
   uint64_t seed = 0;         // of the initial weights
   c10::Device device = c10::kCPU;
-  int64_t height = 0, width = 0;              // of views; multiples of 32
+  int64_t height = 0, width = 0;              // of views
   int64_t scene_height = 0, scene_width = 0;  // of scenes
   int64_t capacity = 0;                       // scenes
 };
 
-struct TrainingStep {
-  double learning_rate = 0;
-  double weight_decay = 0;  // of linears' and convolutions' weights
-  double max_norm = 0;      // global gradient norm to clip to; 0: no clipping
-  double ema = 0;           // what the averaged weights keep of themselves, 0…1
-};
-
-/// Means of the steps since they were asked for last.
-struct TrainingLosses {
-  double total = 0, classes = 0, mask = 0, dice = 0, gradient_norm = 0;
-};
-
-/// Which scenes, and what is seen of them: as TrainingScenes::views takes them.
+/// Which scenes, and what is seen of them: as SceneImages::look takes them.
 struct TrainingBatch {
   at::Tensor scenes, views;
 };
 
-/// Weights, gradients and AdamW's moments each lie in one piece, and the module's parameters are views of it:
-/// a small network's step is as long as its number of kernel launches. float32; products in TF32 on CUDA.
-/// Batch norms learn from the batch. What is written are averages of the weights over the steps. Not
-/// thread-safe: one job at a time. On the CPU the same calls give the same bits.
+/// The files that a trained network becomes; the backbone's is a segmentor's alone.
+struct TrainedFiles {
+  std::string backbone{}, head;
+};
+
+/// The networks' sources with those of training in place of their namesakes.
+ScriptLibrary training_library();
+
+/// float32; products in TF32 on CUDA. Not thread-safe: one job at a time. On the CPU the same calls give the
+/// same bits.
 class NetworkTraining {
  public:
-  /// Throws INVALID_ARGUMENT, SHAPE (sizes that the network does not take).
-  explicit NetworkTraining(const TrainingSettings& settings);
+  virtual ~NetworkTraining() = default;
 
-  TrainingScenes& scenes() { return scenes_; }
-  c10::Device device() const { return settings_.device; }
-  int64_t steps() const { return steps_; }
-  int64_t parameters() const;
+  int64_t steps() const { return weights_.steps(); }
+  int64_t parameters() const { return weights_.parameters(); }
+  virtual int64_t scenes() const = 0;
 
-  /// A step of AdamW (betas 0.9 and 0.999, epsilon 1e-8) on the set loss of a batch. Waits for the device
-  /// once, in the middle. Throws SHAPE, INVALID_ARGUMENT (as TrainingScenes::views; where outputs are not
-  /// finite any more).
+  /// A step on the loss of a batch. Waits for the device once, in the middle. Throws SHAPE, INVALID_ARGUMENT
+  /// (as SceneImages::look; where outputs are not finite any more).
   void step(const TrainingBatch& batch, const TrainingStep& options);
-  TrainingLosses take_losses();
+  /// Means of the steps since they were asked for last, by name.
+  std::vector<std::pair<std::string, double>> take_losses();
 
-  /// Moves the stored statistics of batch norms a tenth of the way to those of this batch under the averaged
-  /// weights. Nothing that is trained with depends on them.
-  void calibrate(const TrainingBatch& batch);
+  /// The averaged weights and stored statistics, keys as released: float32, or bfloat16 for all of two
+  /// dimensions and more.
+  virtual void save(const TrainedFiles& files, at::ScalarType dtype,
+                    std::map<std::string, std::string> metadata) const = 0;
 
-  /// Outputs B×L×Q×K and B×L×Q×h×w of the averaged weights and the stored statistics for normalised images.
-  std::pair<at::Tensor, at::Tensor> predictions(const at::Tensor& images);
+  /// All that going on needs besides the scenes: as TrainedWeights.
+  void save_state(const std::string& path) const { weights_.save_state(path, settings_.architecture); }
+  void restore_state(const std::string& path) { weights_.restore_state(path, settings_.architecture); }
 
-  /// The averaged weights and stored statistics as the two files of a network, keys as released: float32, or
-  /// bfloat16 for all of two dimensions and more.
-  void save(const std::string& backbone, const std::string& head, at::ScalarType dtype,
-            std::map<std::string, std::string> metadata) const;
+ protected:
+  /// `losses`: names of what losses() gives.
+  NetworkTraining(const TrainingSettings& settings, const std::vector<TrainedKey>& keys,
+                  std::vector<std::string> losses);
 
-  /// All that going on needs besides the scenes. Throws as write_safetensors does.
-  void save_state(const std::string& path) const;
-  /// Throws what read_checkpoint throws, and CHECKPOINT_KEYS for the state of another network.
-  void restore_state(const std::string& path);
+  /// Of a batch, the total first.
+  virtual std::vector<at::Tensor> losses(const TrainingBatch& batch) = 0;
 
- private:
-  /// A key of one of the files, and where its values are.
-  struct Slot {
-    KeyShape key;
-    bool backbone;
-    int64_t place;      // of a parameter among the flat values
-    at::Tensor buffer;  // of a buffer
-  };
-  void make_slots();
-  void build();
-  at::Tensor part_of(const at::Tensor& flat, const Slot& slot) const;
-  void update(const std::vector<at::Tensor>& gradients, const TrainingStep& options);
-  std::vector<NamedTensor> state() const;
-  std::pair<at::Tensor, at::Tensor> run(const at::Tensor& images);
-  std::pair<at::Tensor, at::Tensor> run_average(const at::Tensor& images, bool train);
+  /// What the module's predictions() gives of images.
+  std::vector<at::Tensor> predict(const at::Tensor& images);
+  /// The same under the averaged weights, with the batch's statistics or the stored ones.
+  std::vector<at::Tensor> predict_averaged(const at::Tensor& images, bool batch_statistics);
+  /// What is known of the training, added to a file's metadata.
+  std::map<std::string, std::string> described(std::map<std::string, std::string> metadata) const;
 
   TrainingSettings settings_;
-  std::vector<Slot> slots_;
-  at::Tensor value_, gradient_, exp_avg_, exp_avg_sq_, average_;
-  at::Tensor decay_;  // 1 where weights decay, else 0
+  TrainedWeights weights_;
   torch::jit::Module module_;
-  std::vector<at::Tensor> parameters_, gradient_views_;
-  at::Tensor sums_;  // of total, classes, mask, dice, gradient norm
-  int64_t steps_ = 0, summed_ = 0;
-  TrainingScenes scenes_;
+
+ private:
+  std::vector<std::string> names_;
+  at::Tensor sums_;  // of losses and gradient norm
+  int64_t summed_ = 0;
 };
 
 }  // namespace dinov3_seg

@@ -1,14 +1,8 @@
-// Apart since it is compiled with OpenMP.
 #include "training/segment_matching.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <cmath>
-
-#include "core/error.h"
-#include "core/hungarian.h"
+#include "training/query_matching.h"
 #include "training/training_scenes.h"
 
 namespace dinov3_seg {
@@ -24,37 +18,17 @@ std::vector<int64_t> large_enough(const float* areas, size_t segments) {
   return kept;
 }
 
-/// The query of each of `kept`, or −1.
-std::vector<int64_t> queries_of(const float* costs, const std::vector<int64_t>& kept, int64_t queries,
-                                int64_t segments) {
-  std::vector<double> own;
-  own.reserve(kept.size() * static_cast<size_t>(queries));
-  for (const int64_t s : kept)
-    for (int64_t q = 0; q < queries; ++q) own.push_back(costs[q * segments + s]);
-  if (!std::all_of(own.begin(), own.end(), [](double cost) { return std::isfinite(cost); }))
-    fail("INVALID_ARGUMENT",
-         "the network's outputs are not finite any more: training has diverged. Take a lower learning rate");
-  return assign_least_cost(own, static_cast<int64_t>(kept.size()), queries);
-}
-
 }  // namespace
 
 Matching match_segments(const at::Tensor& costs, const std::vector<std::vector<int64_t>>& classes,
                         int64_t layers, int64_t no_object) {
   const int64_t batch = costs.size(0), segments = costs.size(2), queries = (costs.size(1) - 1) / layers;
   const auto* values = costs.const_data_ptr<float>();
-  const auto of_view = [&](int64_t b) { return values + b * costs.size(1) * segments; };
-  std::vector<std::vector<int64_t>> kept, found(static_cast<size_t>(batch * layers));
+  std::vector<std::vector<int64_t>> kept;
   for (int64_t b = 0; b < batch; ++b)
-    kept.push_back(
-        large_enough(of_view(b) + layers * queries * segments, classes[static_cast<size_t>(b)].size()));
-  at::parallel_for(0, batch * layers, 1, [&](int64_t first, int64_t end) {
-    for (int64_t i = first; i < end; ++i) {
-      const int64_t b = i / layers, layer = i % layers;
-      found[static_cast<size_t>(i)] = queries_of(of_view(b) + layer * queries * segments,
-                                                 kept[static_cast<size_t>(b)], queries, segments);
-    }
-  });
+    kept.push_back(large_enough(values + (b * costs.size(1) + layers * queries) * segments,
+                                classes[static_cast<size_t>(b)].size()));
+  const auto found = match_queries({values, costs.size(1), segments, layers, queries}, kept);
   Matching matching{at::full({batch, layers, queries}, no_object, at::kLong), {}, {}};
   auto* matched = matching.classes.mutable_data_ptr<int64_t>();
   std::vector<int64_t> query_numbers, segment_numbers;

@@ -14,6 +14,8 @@ namespace dinov3_seg {
 namespace {
 
 constexpr double pi = 3.141592653589793;
+/// Of a probability of 1 % (Lin et al. 2017, section 3.3).
+constexpr double rare_logit = -4.59511985;
 
 bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> endings) {
   return std::any_of(endings.begin(), endings.end(),
@@ -43,6 +45,9 @@ double deviation(const KeyShape& key) {
   if (ends_with_any(name, {"query_feat.weight", "query_embed.weight", "level_embed.weight"})) return 1.0;
   if (ends_with_any(name, {"level_embed", "level_encoding"})) return 1.0;
   if (ends_with_any(name, {"_token", "storage_tokens", "class_embed.weight"})) return 0.02;
+  if (name.starts_with("class_embed.")) return 0.02;
+  // Of pixels between places and a box's edges: tens come in, and about 1 is to go out.
+  if (ends_with_any(name, {"cpb_mlp1.0.weight", "cpb_mlp2.0.weight"})) return 1.0 / 32;
   const auto size = static_cast<double>(c10::multiply_integers(key.shape));
   // A transposed convolution holds its inputs first, and each output sees one place of the kernel.
   const double inputs = name.ends_with("up.weight") ? static_cast<double>(key.shape[0])
@@ -62,6 +67,9 @@ at::Tensor initial_weights(const KeyShape& key, uint64_t seed) {
   if (name.ends_with(".gamma")) return filled(0.3);
   if (name.ends_with("sampling_offsets.bias")) return directions(key.shape[0]);
   if (ends_with_any(name, {"sampling_offsets.weight", "attention_weights.weight"})) return filled(0);
+  // A detector begins with boxes as they are proposed, and each is hardly anything.
+  if (name.starts_with("bbox_embed.") && name.find(".layers.2.") != name.npos) return filled(0);
+  if (name.starts_with("class_embed.") && name.ends_with("bias")) return filled(rare_logit);
   const bool embedding = ends_with_any(name, {"level_embed", "level_encoding", "_token", "storage_tokens"});
   if (key.shape.size() < 2 && !embedding) return filled(name.ends_with("weight") ? 1 : 0);
   // Uniform numbers of that deviation.

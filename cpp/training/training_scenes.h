@@ -1,4 +1,4 @@
-// Labelled scenes on the device, and batches of views of them.
+// Labelled scenes on the device, and what the masks of views of them are to become.
 // Legend: N scenes, B views of a batch, S segments (the most of a batch), H×W a view, h×w its mask grid (H/4
 // × W/4).
 #pragma once
@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <vector>
+
+#include "training/scene_images.h"
 
 namespace dinov3_seg {
 
@@ -32,23 +34,22 @@ class TrainingScenes {
  public:
   TrainingScenes(int64_t capacity, int64_t height, int64_t width, int64_t classes, c10::Device device);
 
-  int64_t size() const { return static_cast<int64_t>(classes_.size()); }
+  int64_t size() const { return images_.size(); }
 
   /// images N×h×w×3, labels and parts N×h×w, all uint8; labels below the number of classes, or 255: no class.
   /// Pixels with label and part 255 are not counted. Throws SHAPE, LABEL_VALUE, INVALID_ARGUMENT (more than
   /// there is room for).
   void add(const at::Tensor& images, const at::Tensor& labels, const at::Tensor& parts);
 
-  /// Views of scenes B (int64), one a row of `views` B×9 float32: x and width, y and height of what is seen,
-  /// as shares of the scene (a negative width mirrors), then factors of red, green and blue, contrast and
-  /// saturation (1: as it is). Throws SHAPE, INVALID_ARGUMENT.
+  /// As SceneImages::look, with the targets.
   TrainingViews views(const at::Tensor& scenes, const at::Tensor& views, int64_t height, int64_t width) const;
 
  private:
-  void check_added(const at::Tensor& images, const at::Tensor& labels, const at::Tensor& parts) const;
+  void check_added(int64_t count, const at::Tensor& labels, const at::Tensor& parts) const;
+  SegmentTargets targets(const SceneViews& seen, std::vector<std::vector<int64_t>> classes) const;
 
-  int64_t capacity_, class_count_;
-  at::Tensor images_;    // capacity×h×w×3 uint8
+  int64_t class_count_;
+  SceneImages images_;
   at::Tensor segments_;  // capacity×h×w uint8: index among the scene's segments, 255 where not counted
   std::vector<std::vector<int64_t>> classes_;  // of each scene's segments
 };

@@ -26,7 +26,7 @@ export type Architecture = (typeof architectures)[number];
 
 /**
  * Names of detectors' shapes: the released network, the smaller backbones with a head of the same structure (none of those
- * heads is published), and a small network with the backbone of `tiny`.
+ * heads is published), one with the backbone of `street-small`, as the shipped one, and a small network with that of `tiny`.
  */
 export const detectorArchitectures = [
   'dinov3_vit7b16_coco_detr',
@@ -35,6 +35,7 @@ export const detectorArchitectures = [
   'dinov3_vitb16_detr',
   'dinov3_vits16plus_detr',
   'dinov3_vits16_detr',
+  'street-small-detector',
   'tiny-detector',
 ] as const;
 

@@ -10,12 +10,14 @@ export interface TrainingHandle {
 
 /** What is trained, on what. */
 export interface TrainingOptions {
-  /** A segmentor's name of cpp/models/presets.h. */
+  /** A name of cpp/models/presets.h: a segmentor's, or a detector's, whose head alone is trained. */
   architecture: string;
+  /** A detector's backbone: its file. */
+  backbone?: string;
   /** Whole number from 0, of the initial weights. */
   seed: number;
   device: string;
-  /** Of what the network is shown; multiples of 32. */
+  /** Of what the network is shown; multiples of 32 for a segmentor, of 16 from 80 for a detector. */
   height: number;
   width: number;
   sceneHeight: number;
@@ -30,6 +32,18 @@ export interface LabelledScenes {
   labels: TensorHandle;
   /** Pixels of one label and one part are a segment: a mask of its own, the label as its class. Both 255: not counted. */
   parts: TensorHandle;
+}
+
+/** Scenes with what is to be counted in them. M: boxes of all of them, scene after scene. */
+export interface BoxedScenes {
+  /** N×h×w×3 uint8. */
+  images: TensorHandle;
+  /** M×4 float32: x0, y0, x1, y1 in pixels of the scene. */
+  boxes: TensorHandle;
+  /** M int32. */
+  classes: TensorHandle;
+  /** N int32: boxes of each scene. */
+  counts: TensorHandle;
 }
 
 /** Which scenes a step learns from, and what it sees of them. */
@@ -55,14 +69,11 @@ export interface TrainingStepOptions {
 }
 
 /** Means over steps. */
-export interface TrainingLosses {
-  /** 2·classes + 5·mask + 5·dice, each a sum over the predictions of all layers. */
-  total: number;
-  classes: number;
-  mask: number;
-  dice: number;
-  gradientNorm: number;
-}
+export type TrainingLosses = Record<'total' | 'classes' | 'gradientNorm', number> &
+  /** A segmentor's: 2·classes + 5·mask + 5·dice, each a sum over the predictions of all layers. */
+  Partial<Record<'mask' | 'dice', number>> &
+  /** A detector's: sums over the decoder's layers; the total takes in proposals and the queries of training alone. */
+  Partial<Record<'l1' | 'giou', number>>;
 
 /** What masks are to become. S: segments. */
 export interface SegmentTargets {
@@ -74,13 +85,23 @@ export interface SegmentTargets {
   classes: number[][];
 }
 
-/** The engine's functions that train a whole network. */
+/** What is to be found. T: the most boxes of an image. */
+export interface BoxTargets {
+  /** B×T×4: centre x, centre y, width, height in pixels. */
+  boxes: TensorHandle;
+  /** Of each image's boxes. */
+  classes: number[][];
+}
+
+/** The engine's functions that train a whole network, or a detector's head. */
 export interface TrainingEngine {
-  /** INVALID_ARGUMENT, SHAPE, DEVICE. */
+  /** INVALID_ARGUMENT, SHAPE, DEVICE; for a detector what reading a backbone throws, CHECKPOINT_KEYS. */
   createTraining(options: TrainingOptions): Promise<TrainingHandle>;
   trainingInfo(training: TrainingHandle): { parameters: number; steps: number; scenes: number };
-  /** SHAPE, LABEL_VALUE, INVALID_ARGUMENT (no room). */
+  /** Of a segmentor: SHAPE, LABEL_VALUE, INVALID_ARGUMENT (no room). */
   trainingAdd(training: TrainingHandle, scenes: LabelledScenes): Promise<void>;
+  /** Of a detector: SHAPE, LABEL_VALUE, INVALID_ARGUMENT (no room). */
+  trainingAddBoxes(training: TrainingHandle, scenes: BoxedScenes): Promise<void>;
   /** Fulfilled when the device has its work, not when that is done. INVALID_ARGUMENT once outputs are not finite. */
   trainingStep(training: TrainingHandle, batch: TrainingBatch, options: TrainingStepOptions): Promise<void>;
   /** Of the steps since the last call. */
@@ -92,11 +113,17 @@ export interface TrainingEngine {
     training: TrainingHandle,
     images: TensorHandle,
   ): Promise<{ logits: TensorHandle; masks: TensorHandle }>;
+  /** Averaged weights: class logits B×L×Q×K and boxes B×L×Q×4 of all L decoder layers. */
+  trainingDetections(
+    training: TrainingHandle,
+    images: TensorHandle,
+  ): Promise<{ logits: TensorHandle; boxes: TensorHandle }>;
   /** Averaged weights and statistics as .safetensors that `convert` takes; `dtype`: of what has two dimensions or more. */
   trainingSave(
     training: TrainingHandle,
     options: {
-      backbone: string;
+      /** A segmentor's alone. */
+      backbone?: string;
       head: string;
       dtype: 'float32' | 'bfloat16';
       metadata: Record<string, string>;
@@ -117,4 +144,22 @@ export interface TrainingEngine {
   setLoss(
     predictions: SegmentTargets & { logits: TensorHandle; masks: TensorHandle },
   ): Promise<{ losses: Float64Array; dLogits: TensorHandle; dMasks: TensorHandle }>;
+  trainingBoxViews(
+    training: TrainingHandle,
+    batch: TrainingBatch,
+    sizes: { height: number; width: number },
+  ): Promise<BoxTargets & { images: TensorHandle }>;
+  /**
+   * Total, classes, l1 and giou of class logits B×L×Q×K and boxes B×L×Q×4, and the total's gradients; for tests. `targets`
+   * B×T×4 with their classes, in views of that size; `repeats`: queries that learn a box.
+   */
+  boxLoss(predictions: {
+    logits: TensorHandle;
+    boxes: TensorHandle;
+    targets: TensorHandle;
+    classes: number[][];
+    height: number;
+    width: number;
+    repeats: number;
+  }): Promise<{ losses: Float64Array; dLogits: TensorHandle; dBoxes: TensorHandle }>;
 }

@@ -61,3 +61,70 @@ export async function writeCard(folder, { options, evaluation, parameters, devic
   ];
   await atomicWriteFile(join(folder, 'README.md'), lines.join('\n'));
 }
+
+/** The classes that are counted, most frequent first. */
+function countTable({ classes }) {
+  return [
+    '| class | objects | AP50 | recall | precision | count error | of the mean |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...[...classes]
+      .sort((a, b) => b.objects - a.objects)
+      .map(({ name, objects, ap50, recall, precision, countError, meanError }) => {
+        const shares = objects === 0 ? ['–', '–', '–'] : [ap50, recall, precision].map(percent);
+        return `| ${[name, objects, ...shares, countError.toFixed(2), meanError.toFixed(2)].join(' | ')} |`;
+      }),
+  ];
+}
+
+/** Writes detector.md into a folder with a detector's head. `evaluation`: judgeBoxes' of held-out scenes, or undefined. */
+export async function writeDetectorCard(folder, { options, evaluation, parameters, device, seconds }) {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  const { arch, seed, steps, batchSize, scenes, imageSize, width, height, lr, weightDecay, ema } = options;
+  const figures = evaluation
+    ? [
+        `On ${evaluation.scenes} scenes of another seed, the ten classes that a table of 36 features counts; a box is found from an IoU of 0.5 on.`,
+        `AP50 ${percent(evaluation.ap50)}. Count error: mean over scenes and classes of the difference between counted and true numbers;`,
+        `${evaluation.meanError.toFixed(3)} for who says each class's mean every time.`,
+        '',
+        '| least score | recall | precision | count error |',
+        '| --- | --- | --- | --- |',
+        ...evaluation.thresholds.map(
+          ({ threshold, recall, precision, countError }) =>
+            `| ${threshold} | ${percent(recall)} | ${percent(precision)} | ${countError.toFixed(3)} |`,
+        ),
+        '',
+        'By class, at a least score of 0.5:',
+        '',
+        ...countTable(evaluation),
+      ]
+    : ['Not measured.'];
+  const lines = [
+    `# ${arch}: a detector's head for the same backbone`,
+    '',
+    `Plain-DETR with COCO's 91 category ids, ${(parameters / 1e6).toFixed(2)} million parameters, on the backbone beside it, which stayed as it is. It has seen`,
+    'nothing but street scenes that this package draws, of which it knows 14 categories; what README.md says of the network goes for it too.',
+    '',
+    '## How it was made',
+    '',
+    '```sh',
+    `node scripts/pretrain-detector.mjs --out DIR --device ${options.device} --seed ${seed} --steps ${steps} --batch-size ${batchSize} --scenes ${scenes} --image-size ${imageSize}`,
+    '```',
+    '',
+    `By dinov3-seg ${version}, in ${(seconds / 60).toFixed(1)} minutes on ${device}: ${scenes} scenes of ${width}×${height} (seed ${1_000_000 + seed}), ${steps} steps`,
+    `of ${batchSize}, shown at ${imageSize}×${imageSize}; AdamW ${lr}, weight decay ${weightDecay}, cosine to 0, averaged weights (${ema}).`,
+    'On a GPU two runs do not give the same bits.',
+    '',
+    '## Figures',
+    '',
+    ...figures,
+    '',
+    '## File',
+    '',
+    "`detector-head.safetensors`, keys as DINOv3's detection head has them, matrices in bfloat16. `convert` with task `detection` makes a network of it",
+    'and `backbone.safetensors`.',
+    '',
+    'Licence: Apache-2.0, as the package.',
+    '',
+  ];
+  await atomicWriteFile(join(folder, 'detector.md'), lines.join('\n'));
+}

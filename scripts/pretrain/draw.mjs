@@ -5,17 +5,19 @@ import { drawScene } from '../../dist/demo/scenes.js';
 
 const { seed, width, height } = JSON.parse(process.argv[2]);
 
-/** Images, ADE20K labels and IDD labels of scenes, one array after the other. */
+/** Images, ADE20K labels and IDD labels of scenes, one array after the other, then each scene's objects as JSON. */
 async function drawChunk(first, count) {
   const pixels = width * height;
   const bytes = new Uint8Array(5 * pixels * count);
+  const seen = [];
   for (let i = 0; i < count; i++) {
-    const { image, label, ade } = await drawScene({ seed, index: first + i, width, height });
+    const { image, label, ade, objects } = await drawScene({ seed, index: first + i, width, height });
     bytes.set(image.data, 3 * pixels * i);
     bytes.set(ade, pixels * (3 * count + i));
     bytes.set(label, pixels * (4 * count + i));
+    seen.push(objects.map(({ id, box }) => ({ id, box })));
   }
-  return bytes;
+  return Buffer.concat([bytes, Buffer.from(JSON.stringify(seen))]);
 }
 
 process.on('message', async (chunk) => {

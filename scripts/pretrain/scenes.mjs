@@ -20,7 +20,7 @@ export class SceneFiles {
     await mkdir(folder, { recursive: true });
     for (let first = 0; first < count; first += perFile) {
       const size = Math.min(perFile, count - first);
-      const file = join(folder, `${seed}-${width}x${height}-${first}-${size}.scenes`);
+      const file = join(folder, `${seed}-${width}x${height}-${first}-${size}.drawn`);
       const chunk = { first, count: size, file };
       chunk.drawn = new Promise((resolve, reject) => Object.assign(chunk, { resolve, reject }));
       chunk.drawn.catch(() => {}); // heard by whoever reads the file, if anyone still does
@@ -64,7 +64,10 @@ export class SceneFiles {
     return this.#chunks.length;
   }
 
-  /** `{first, count, images, labels, parts}` of a file, once it is drawn; labels are ADE20K's, parts IDD's. */
+  /**
+   * `{first, count, images, labels, parts, objects}` of a file, once it is drawn; labels are ADE20K's, parts IDD's, objects of each
+   * scene `{id, box}` as COCO counts them.
+   */
   async read(index) {
     const { first, count, file, drawn } = this.#chunks[index];
     await drawn;
@@ -75,7 +78,8 @@ export class SceneFiles {
       count,
       images: bytes.subarray(0, 3 * pixels * count),
       labels: bytes.subarray(3 * pixels * count, 4 * pixels * count),
-      parts: bytes.subarray(4 * pixels * count),
+      parts: bytes.subarray(4 * pixels * count, 5 * pixels * count),
+      objects: JSON.parse(bytes.toString('utf8', 5 * pixels * count)),
     };
   }
 

@@ -64,6 +64,7 @@ t.test('shapes have the published sizes, by their plans alone', async (t) => {
       [768, 12, 1500],
       [384, 12, 1500],
       [384, 12, 1500],
+      [128, 8, 100],
       [64, 4, 30],
     ],
   );

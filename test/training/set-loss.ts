@@ -1,6 +1,7 @@
 /** Mask2Former's loss against loops in float64, its gradient against finite differences. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
+import { assignments } from '../helpers/mask2former.js';
 import { close } from '../helpers/close.js';
 import { createRandom } from '../helpers/random-values.js';
 
@@ -69,13 +70,6 @@ async function run(own: Case) {
   };
 }
 
-/** Every way to give `rows` rows columns of their own. */
-function* choices(rows: number, columns: number, taken: number[] = []): Generator<number[]> {
-  if (taken.length === rows) return yield taken;
-  for (let column = 0; column < columns; column++)
-    if (!taken.includes(column)) yield* choices(rows, columns, [...taken, column]);
-}
-
 /** Total, classes, mask and dice by the definition (cpp/training/set_loss.h). */
 function reference(own: Case): number[] {
   const { batch, layers, queries, outputs, segments, cells } = own;
@@ -108,7 +102,7 @@ function reference(own: Case): number[] {
         return area >= 1;
       });
       let best: { cost: number; columns: number[] } = { cost: Infinity, columns: [] };
-      for (const columns of choices(kept.length, queries)) {
+      for (const columns of assignments(kept.length, queries)) {
         const cost = columns.reduce((sum, q, k) => {
           const { mask, dice } = costs(q, kept[k]!);
           const ownClass = own.classes[b]![kept[k]!]!;
