@@ -32,14 +32,13 @@ Napi::Value training_add_boxes(const Napi::CallbackInfo& info) {
 
 /// trainingDetections(training, images): Promise<{logits, boxes}>
 Napi::Value training_detections(const Napi::CallbackInfo& info) {
-  return run_job(
-      info, Lane::model,
-      [training = detector_argument(info[0]), images = tensor_argument(info[1])]() -> Finish {
-        const auto [logits, boxes] = training->predictions(images);
-        return [logits = logits, boxes = boxes](Napi::Env env) -> Napi::Value {
-          return tensor_object(env, {{"logits", logits}, {"boxes", boxes}});
-        };
-      });
+  return run_job(info, Lane::model,
+                 [training = detector_argument(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                   const auto [logits, boxes] = training->predictions(images);
+                   return [logits = logits, boxes = boxes](Napi::Env env) -> Napi::Value {
+                     return tensor_object(env, {{"logits", logits}, {"boxes", boxes}});
+                   };
+                 });
 }
 
 /// trainingBoxViews(training, batch, {height, width}): Promise<{images, boxes, classes}>
@@ -51,7 +50,8 @@ Napi::Value training_box_views(const Napi::CallbackInfo& info) {
        height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
         const BoxViews views = training->boxes().views(batch.scenes, batch.views, height, width);
         return [views](Napi::Env env) -> Napi::Value {
-          Napi::Object result = tensor_object(env, {{"images", views.images}, {"boxes", views.targets.boxes}});
+          Napi::Object result =
+              tensor_object(env, {{"images", views.images}, {"boxes", views.targets.boxes}});
           result.Set("classes", class_lists_array(env, views.targets.classes));
           return result;
         };

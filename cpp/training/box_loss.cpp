@@ -21,15 +21,14 @@ void check(const at::Tensor& logits, const at::Tensor& boxes, const BoxTargets& 
                            targets.boxes.size(0) == logits.size(0) &&
                            targets.classes.size() == static_cast<size_t>(logits.size(0));
   if (!fits || !targets_fit)
-    fail("SHAPE", "expected class logits B×L×Q×K, boxes B×L×Q×4 and targets B×T×4, got ", logits.sizes(), ", ",
-         boxes.sizes(), " and ", targets.boxes.sizes());
+    fail("SHAPE", "expected class logits B×L×Q×K, boxes B×L×Q×4 and targets B×T×4, got ", logits.sizes(),
+         ", ", boxes.sizes(), " and ", targets.boxes.sizes());
   if (repeats < 1 || targets.height < 1 || targets.width < 1)
     fail("INVALID_ARGUMENT", "expected views of at least a pixel and at least one query a box, got ",
          targets.width, "×", targets.height, " and ", repeats);
   for (const auto& classes : targets.classes)
     for (const int64_t each : classes)
-      if (each < 0 || each >= logits.size(3) ||
-          static_cast<int64_t>(classes.size()) > targets.boxes.size(1))
+      if (each < 0 || each >= logits.size(3) || static_cast<int64_t>(classes.size()) > targets.boxes.size(1))
         fail("LABEL_VALUE", "a box has class ", each, " of ", logits.size(3), ", or there are more than ",
              targets.boxes.size(1));
 }
@@ -61,10 +60,10 @@ at::Tensor distance(const at::Tensor& a, const at::Tensor& b, const BoxTargets& 
 }
 
 /// Focal loss of logits whose truth is 1, and of such whose truth is 0
-at::Tensor focal_of_one(const at::Tensor& x) {
-  return alpha * (-x).sigmoid().pow(gamma) * at::softplus(-x);
+at::Tensor focal_of_one(const at::Tensor& x) { return alpha * (-x).sigmoid().pow(gamma) * at::softplus(-x); }
+at::Tensor focal_of_none(const at::Tensor& x) {
+  return (1 - alpha) * x.sigmoid().pow(gamma) * at::softplus(x);
 }
-at::Tensor focal_of_none(const at::Tensor& x) { return (1 - alpha) * x.sigmoid().pow(gamma) * at::softplus(x); }
 
 /// The views' classes B×T; 0 where a view has fewer boxes.
 at::Tensor class_table(const BoxTargets& targets) {
@@ -79,10 +78,10 @@ at::Tensor class_table(const BoxTargets& targets) {
 
 /// B×LQ×T on the device
 at::Tensor costs_of(const at::Tensor& logits, const at::Tensor& boxes, const BoxTargets& targets) {
-  const at::Tensor x = logits.flatten(1, 2);                         // B×LQ×K
-  const at::Tensor found = boxes.flatten(1, 2).unsqueeze(2);         // B×LQ×1×4
-  const at::Tensor wanted = targets.boxes.unsqueeze(1);              // B×1×T×4
-  const at::Tensor classes = focal_of_one(x) - focal_of_none(x);     // B×LQ×K
+  const at::Tensor x = logits.flatten(1, 2);                      // B×LQ×K
+  const at::Tensor found = boxes.flatten(1, 2).unsqueeze(2);      // B×LQ×1×4
+  const at::Tensor wanted = targets.boxes.unsqueeze(1);           // B×1×T×4
+  const at::Tensor classes = focal_of_one(x) - focal_of_none(x);  // B×LQ×K
   const at::Tensor columns = class_table(targets).unsqueeze(1).expand({-1, x.size(1), -1});
   return class_weight * classes.gather(2, columns) + l1_weight * distance(found, wanted, targets) -
          giou_weight * generalised_iou(found, wanted);
@@ -141,7 +140,7 @@ BoxLoss box_loss(const at::Tensor& logits, const at::Tensor& boxes, const BoxTar
   if (pairs.queries.empty()) {
     loss.l1 = loss.giou = boxes.sum() * 0;
   } else {
-    const at::Tensor found = boxes.flatten(0, 2).index_select(0, on_device(pairs.queries));     // M×4
+    const at::Tensor found = boxes.flatten(0, 2).index_select(0, on_device(pairs.queries));  // M×4
     const at::Tensor wanted = targets.boxes.flatten(0, 1).index_select(0, on_device(pairs.boxes));
     loss.l1 = distance(found, wanted, targets).sum() / n;
     loss.giou = (1 - generalised_iou(found, wanted)).sum() / n;

@@ -24,9 +24,9 @@ struct BoxLoss {
 
 /// Of class logits B×L×Q×K (before the sigmoid) and boxes B×L×Q×4 as the targets', by autograd. In each
 /// prediction every box of a view is matched with `repeats` queries, all at least total cost of 2·c + 5·l1 −
-/// 2·g: c the focal loss of the query's being of the box's class less that of its not being, l1 the sum of the
-/// four differences as shares of the view, g the generalised IoU. Then, n being repeats times the batch's boxes
-/// (at least 1),
+/// 2·g: c the focal loss of the query's being of the box's class less that of its not being, l1 the sum of
+/// the four differences as shares of the view, g the generalised IoU. Then, n being repeats times the batch's
+/// boxes (at least 1),
 ///   classes = Σ over all queries and outputs of the focal loss (alpha 0.25, gamma 2), / n,
 ///   l1      = Σ over matched pairs of l1, / n,
 ///   giou    = Σ over matched pairs of 1 − g, / n.

@@ -12,7 +12,8 @@ namespace {
 
 constexpr double least_share = 0.25;
 
-/// An interval as a view has it, of which the part from `first` on is seen `length` long (negative: mirrored).
+/// An interval as a view has it, of which the part from `first` on is seen `length` long (negative:
+/// mirrored).
 std::pair<double, double> seen_of(double low, double high, double first, double length) {
   double a = (low - first) / length, b = (high - first) / length;
   if (length < 0) std::swap(a, b);
@@ -44,14 +45,15 @@ void BoxScenes::check_added(int64_t count, const at::Tensor& boxes, const at::Te
                     classes.scalar_type() == at::kInt && counts.scalar_type() == at::kInt;
   if (!fits || counts.lt(0).any().item<bool>() || counts.sum().item<int64_t>() != total)
     fail("SHAPE", "expected boxes M×4 float32, classes M int32 and counts of ", count,
-         " scenes as int32 with the sum M, got ", boxes.sizes(), ", ", classes.sizes(), " and ", counts.sizes());
+         " scenes as int32 with the sum M, got ", boxes.sizes(), ", ", classes.sizes(), " and ",
+         counts.sizes());
   if (classes.lt(0).logical_or(classes.ge(class_count_)).any().item<bool>())
     fail("LABEL_VALUE", "classes of boxes must be from 0 to ", class_count_ - 1);
   const at::Tensor low = boxes.slice(1, 0, 2), high = boxes.slice(1, 2, 4);
   const at::Tensor size = at::tensor({images_.width(), images_.height()}, at::kFloat);
   if (!low.ge(0).logical_and(high.gt(low)).logical_and(high.le(size)).all().item<bool>())
-    fail("LABEL_VALUE", "boxes must have a width and a height and lie within scenes of ", images_.width(), "×",
-         images_.height());
+    fail("LABEL_VALUE", "boxes must have a width and a height and lie within scenes of ", images_.width(),
+         "×", images_.height());
 }
 
 void BoxScenes::add(const at::Tensor& images, const at::Tensor& boxes, const at::Tensor& classes,

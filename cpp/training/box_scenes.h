@@ -25,14 +25,14 @@ class BoxScenes {
 
   int64_t size() const { return images_.size(); }
 
-  /// images N×h×w×3 uint8; boxes M×4 float32 (x0, y0, x1, y1 in pixels) with their classes M int32, scene after
-  /// scene, and how many each scene has, N int32. Throws SHAPE, LABEL_VALUE (a class or box that there is not),
-  /// INVALID_ARGUMENT (more than there is room for).
+  /// images N×h×w×3 uint8; boxes M×4 float32 (x0, y0, x1, y1 in pixels) with their classes M int32, scene
+  /// after scene, and how many each scene has, N int32. Throws SHAPE, LABEL_VALUE (a class or box that there
+  /// is not), INVALID_ARGUMENT (more than there is room for).
   void add(const at::Tensor& images, const at::Tensor& boxes, const at::Tensor& classes,
            const at::Tensor& counts);
 
-  /// As SceneImages::look. Boxes are cut at the view's edges; those of which less than a quarter is left are not
-  /// to be found.
+  /// As SceneImages::look. Boxes are cut at the view's edges; those of which less than a quarter is left are
+  /// not to be found.
   BoxViews views(const at::Tensor& scenes, const at::Tensor& views, int64_t height, int64_t width) const;
 
  private:

@@ -79,7 +79,8 @@ std::vector<at::Tensor> DetectorTraining::losses(const TrainingBatch& batch) {
 
 std::pair<at::Tensor, at::Tensor> DetectorTraining::predictions(const at::Tensor& images) {
   check_detector_input(images.sizes(), detector_preset(settings_.architecture).stored_queries);
-  if (images.scalar_type() != at::kFloat) fail("SHAPE", "expected float32 images, got ", images.scalar_type());
+  if (images.scalar_type() != at::kFloat)
+    fail("SHAPE", "expected float32 images, got ", images.scalar_type());
   const auto outputs = predict_averaged(images.to(settings_.device), false);
   return {outputs[2], outputs[3]};
 }
@@ -87,7 +88,8 @@ std::pair<at::Tensor, at::Tensor> DetectorTraining::predictions(const at::Tensor
 void DetectorTraining::save(const TrainedFiles& files, at::ScalarType dtype,
                             std::map<std::string, std::string> metadata) const {
   if (!files.backbone.empty())
-    fail("INVALID_ARGUMENT", "a detector's backbone is not trained and is not written; give a head's file alone");
+    fail("INVALID_ARGUMENT",
+         "a detector's backbone is not trained and is not written; give a head's file alone");
   write_safetensors(files.head, weights_.file_of("", dtype), described(std::move(metadata)));
 }
 

@@ -12,9 +12,9 @@
 
 namespace dinov3_seg {
 
-/// Proposals learn where anything is, the decoder's layers what is where: with the queries that inference uses,
-/// each box one, and with the other half, each box several (Jia et al. 2023: they share all weights, and the
-/// head learns faster by them). Views have sides that are multiples of 16 from 80.
+/// Proposals learn where anything is, the decoder's layers what is where: with the queries that inference
+/// uses, each box one, and with the other half, each box several (Jia et al. 2023: they share all weights,
+/// and the head learns faster by them). Views have sides that are multiples of 16 from 80.
 class DetectorTraining : public NetworkTraining {
  public:
   /// Reads the backbone. Throws INVALID_ARGUMENT, SHAPE (sizes that the network does not take), what
@@ -24,8 +24,8 @@ class DetectorTraining : public NetworkTraining {
   BoxScenes& boxes() { return scenes_; }
   int64_t scenes() const override { return scenes_.size(); }
 
-  /// Class logits B×L×Q×K and boxes B×L×Q×4 of the decoder's layers, of the averaged weights and the queries that
-  /// inference uses, for normalised images.
+  /// Class logits B×L×Q×K and boxes B×L×Q×4 of the decoder's layers, of the averaged weights and the queries
+  /// that inference uses, for normalised images.
   std::pair<at::Tensor, at::Tensor> predictions(const at::Tensor& images);
 
   void save(const TrainedFiles& files, at::ScalarType dtype,

@@ -1,5 +1,5 @@
-// Training a network through libtorch's autograd and the network's own TorchScript: what segmentors and detectors have
-// in common.
+// Training a network through libtorch's autograd and the network's own TorchScript: what segmentors and
+// detectors have in common.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>

@@ -14,8 +14,8 @@ struct QueryCosts {
   int64_t layers, queries;
 };
 
-/// For each view and layer, B·L of them in order, the query of each of the view's `targets` (columns; one may be
-/// named several times) at least total cost, or −1 where queries have run out. All side by side on the
+/// For each view and layer, B·L of them in order, the query of each of the view's `targets` (columns; one may
+/// be named several times) at least total cost, or −1 where queries have run out. All side by side on the
 /// operators' threads. Throws INVALID_ARGUMENT where a cost is not finite.
 std::vector<std::vector<int64_t>> match_queries(const QueryCosts& costs,
                                                 const std::vector<std::vector<int64_t>>& targets);

@@ -69,7 +69,11 @@ SceneViews SceneImages::look(const at::Tensor& scenes, const at::Tensor& views, 
     if (chosen[b] < 0 || chosen[b] >= size_)
       fail("INVALID_ARGUMENT", "there are ", size_, " scenes, number ", chosen[b], " was asked for");
   const at::Tensor plan = views.to(device());
-  return {height, width, scenes.to(device(), at::kLong), plan, positions(plan, 2, height),
+  return {height,
+          width,
+          scenes.to(device(), at::kLong),
+          plan,
+          positions(plan, 2, height),
           positions(plan, 0, width)};
 }
 

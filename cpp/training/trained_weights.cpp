@@ -40,7 +40,8 @@ TrainedWeights::TrainedWeights(const std::vector<TrainedKey>& keys, uint64_t see
     numbers_.emplace(prefix + key.name, slots_.size());
     slots_.push_back({key, prefix, size, {}});
     if (key.buffer) slots_.back().buffer = initial_weights(key, seed).to(device);
-    if (is_parameter(key)) size += (c10::multiply_integers(key.shape) + alignment - 1) / alignment * alignment;
+    if (is_parameter(key))
+      size += (c10::multiply_integers(key.shape) + alignment - 1) / alignment * alignment;
   }
   value_ = at::zeros({size}, at::kFloat);
   decay_ = at::zeros({size}, at::kFloat);
@@ -70,8 +71,7 @@ std::vector<NamedTensor> TrainedWeights::tensors() const {
   std::vector<NamedTensor> tensors;
   for (const Slot& slot : slots_)
     if (slot.key.repeats.empty())
-      tensors.push_back(
-          {slot.prefix + slot.key.name, slot.key.buffer ? slot.buffer : part_of(value_, slot)});
+      tensors.push_back({slot.prefix + slot.key.name, slot.key.buffer ? slot.buffer : part_of(value_, slot)});
   return tensors;
 }
 

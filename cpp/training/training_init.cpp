@@ -53,7 +53,10 @@ double deviation(const KeyShape& key) {
   const double inputs = name.ends_with("up.weight") ? static_cast<double>(key.shape[0])
                                                     : size / static_cast<double>(key.shape[0]);
   const bool rectified = key.shape.size() == 4 && key.shape[2] == 3;
-  return std::sqrt((rectified ? 2.0 : 1.0) / inputs);
+  // What a detector's layers add to their tokens is to be small beside them at first.
+  const bool added = name.starts_with("transformer.") &&
+                     ends_with_any(name, {"out_proj.weight", "cross_attn.proj.weight", "linear2.weight"});
+  return (added ? 0.3 : 1.0) * std::sqrt((rectified ? 2.0 : 1.0) / inputs);
 }
 
 }  // namespace
@@ -70,6 +73,12 @@ at::Tensor initial_weights(const KeyShape& key, uint64_t seed) {
   // A detector begins with boxes as they are proposed, and each is hardly anything.
   if (name.starts_with("bbox_embed.") && name.find(".layers.2.") != name.npos) return filled(0);
   if (name.starts_with("class_embed.") && name.ends_with("bias")) return filled(rare_logit);
+  // Attention that falls off with the distance from a box. With weights of both signs some heads would look
+  // to the far edges at first, whence a decoder's softmax finds back late.
+  if (ends_with_any(name, {"cpb_mlp1.2.weight", "cpb_mlp2.2.weight"})) {
+    const double half = 9.0 / static_cast<double>(key.shape[1]);
+    return random_tensor(key.shape, {-half, half, random_start(key.name, seed)}, c10::kCPU);
+  }
   const bool embedding = ends_with_any(name, {"level_embed", "level_encoding", "_token", "storage_tokens"});
   if (key.shape.size() < 2 && !embedding) return filled(name.ends_with("weight") ? 1 : 0);
   // Uniform numbers of that deviation.
