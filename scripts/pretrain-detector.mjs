@@ -8,5 +8,5 @@ import { readOptions } from './pretrain/options.mjs';
 import { runPretraining } from './pretrain/run.mjs';
 
 const backbone = fileURLToPath(new URL('../models/street-small/backbone.safetensors', import.meta.url));
-const numbers = { steps: 5000, 'batch-size': 32, scenes: 12000, 'image-size': 480, lr: 5e-4 };
+const numbers = { steps: 13500, 'batch-size': 16, scenes: 10000, 'image-size': 768, lr: 1e-3 };
 await runPretraining(DetectorPretraining, readOptions(numbers, { arch: 'street-small-detector', backbone }));
