@@ -10,6 +10,7 @@ import { now, percent } from '../report/html/format.js';
 import type { Report, ReportSection } from '../report/html/report.js';
 import { classSections } from '../train/evaluation-report.js';
 import type { Evaluation } from '../train/tally.js';
+import { meanErrors, type CountedObjects } from './counted-objects.js';
 import { headWays, wayTexts, type HeadWay, type JudgedSeed } from './judged-heads.js';
 
 /** Scenes that are shown. */
@@ -25,6 +26,8 @@ export interface DemoResults {
   seeds: readonly JudgedSeed[];
   /** Of the feature table of the unseen scenes. */
   means: readonly FeatureMean[];
+  /** How its counts compare with what was drawn. */
+  objects: readonly CountedObjects[];
   signal?: AbortSignal | undefined;
 }
 
@@ -67,6 +70,7 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
     },
     ...classSections(named, unseen.classSet),
     await examples(results, first),
+    objectsSection(results.objects),
     {
       kind: 'table',
       title: 'Features of the unseen scenes',
@@ -100,6 +104,26 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
     lead: 'A small network that knows drawn street scenes in the classes of ADE20K gets a new head for the 26 classes of IDD. Every picture here is drawn by a program; the figures say nothing about photographs.',
     made: now(),
     sections,
+  };
+}
+
+function objectsSection(objects: readonly CountedObjects[]): ReportSection {
+  const number = (value: number) => ({ text: value.toFixed(2), value });
+  const { error, errorOfMean } = meanErrors(objects);
+  return {
+    kind: 'table',
+    title: 'Objects of the unseen scenes',
+    note:
+      'Counts in features.csv beside what was drawn, means a scene. The error is the mean difference, without sign; the last column has ' +
+      "that of saying the class's mean of every scene. Pictures with the boxes: features.csv.overlays.",
+    columns: ['object', 'drawn', 'counted', 'error', "the mean's error"],
+    rows: [
+      ...objects.map((one) => [
+        one.name,
+        ...[one.drawn, one.counted, one.error, one.errorOfMean].map(number),
+      ]),
+      ['mean of the classes', '', '', number(error), number(errorOfMean)],
+    ],
   };
 }
 

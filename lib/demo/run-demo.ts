@@ -6,17 +6,25 @@ import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import { DinoSegError } from '../errors.js';
 import { extractTable } from '../features/extract-table.js';
+import { countedClasses } from '../features/feature-set.js';
 import { imagesOfPaths } from '../features/inputs.js';
 import { openFeatureExtractor } from '../features/open-extractor.js';
+import type { FeatureMean } from '../features/write-outputs.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { openHead } from '../model/open-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { writeReport } from '../report/html/page.js';
 import { evaluate } from '../train/evaluate.js';
 import { predict } from '../train/predict.js';
+import { judgeCounts, meanErrors, type CountedObjects } from './counted-objects.js';
 import { demoReport, meanOf } from './demo-report.js';
 import { headWays, judgeHeads, wayTexts, type JudgedSeed } from './judged-heads.js';
-import { streetSmallSize as imageSize, writeStreetSmall } from './network.js';
+import {
+  streetSmallCounting,
+  streetSmallSize as imageSize,
+  writeStreetSmall,
+  writeStreetSmallDetector,
+} from './network.js';
 import { writeDemoDataset } from './write-dataset.js';
 
 /** How large the demo is, and where it goes. */
@@ -81,20 +89,52 @@ export async function runDemo(options: DemoOptions): Promise<string> {
     hooks: { onLog, ...stop },
   });
   const measured = judged.map(({ seed, evaluations }) => ({ seed, ...evaluations }));
-  await atomicWriteFile(at('evaluation.json'), `${JSON.stringify({ own, seeds: measured }, null, 2)}\n`);
-
   const headFile = judged[0]!.heads.trained;
   using head = await openHead(headFile);
   const pictures = unseen.pairs.slice(0, predictedScenes).map(({ image }) => image);
   const { classSet } = unseen;
   await predict(model, pictures, { head, classSet, imageSize, output: at('predictions'), ...stop });
-  onLog('a table of features');
-  await using extractor = await openFeatureExtractor({ model: at('model.pt'), head: headFile, imageSize });
-  const images = await imagesOfPaths(unseen.pairs.map(({ image }) => image));
-  const { means } = await extractTable(extractor, images, { output: at('features.csv'), ...stop });
-  const results = { model, unseen, imageSize, own, seeds: judged, means, signal };
+  onLog(
+    'a table of features: percentages of the head of the first seed, counts of a detector with the same backbone',
+  );
+  const { means, objects } = await makeFeatures({ out, unseen, head: headFile, ...stop });
+  const evaluation = { own, seeds: measured, objects };
+  await atomicWriteFile(at('evaluation.json'), `${JSON.stringify(evaluation, null, 2)}\n`);
+  const results = { model, unseen, imageSize, own, seeds: judged, means, objects, signal };
   await writeReport(at('report.html'), await demoReport(results, seconds()));
-  return summary(out, judged, seconds());
+  return summary(out, judged, objects, seconds());
+}
+
+/** A table of the unseen scenes' features, and how far its counts are off. */
+async function makeFeatures(options: {
+  out: string;
+  unseen: SegmentationDataset;
+  head: string;
+  signal?: AbortSignal;
+}): Promise<{ means: readonly FeatureMean[]; objects: CountedObjects[] }> {
+  const { out, unseen, head, signal } = options;
+  const stop = signal && { signal };
+  const at = (name: string) => join(out, name);
+  const [detector, table] = [at('detector.pt'), at('features.csv')];
+  await writeStreetSmallDetector(detector, signal);
+  await using extractor = await openFeatureExtractor({
+    ...{ model: at('model.pt'), head, imageSize, detector, ...streetSmallCounting, ...stop },
+  });
+  const paths = unseen.pairs.map(({ image }) => image);
+  const { means } = await extractTable(extractor, await imagesOfPaths(paths), {
+    ...{ output: table, visualize: predictedScenes, strict: true, ...stop },
+  });
+  const columns = [{ name: 'id', kind: 'text' as const }, ...extractor.columns];
+  const classes = countedClasses('36');
+  const objects = await judgeCounts({
+    table,
+    columns,
+    classes,
+    root: join(out, 'unseen'),
+    split: 'val',
+    images: paths,
+  });
+  return { means, objects };
 }
 
 async function startFolder(out: string): Promise<void> {
@@ -125,7 +165,13 @@ function share(value: number | null): string {
   return value === null ? '–' : `${(100 * value).toFixed(1)} %`;
 }
 
-function summary(out: string, seeds: readonly JudgedSeed[], seconds: number): string {
+function summary(
+  out: string,
+  seeds: readonly JudgedSeed[],
+  objects: readonly CountedObjects[],
+  seconds: number,
+): string {
+  const { error, errorOfMean } = meanErrors(objects);
   const row = (name: string, values: readonly string[]) =>
     name.padEnd(28) + values.map((value) => value.padStart(9)).join('');
   return [
@@ -140,12 +186,15 @@ function summary(out: string, seeds: readonly JudgedSeed[], seconds: number): st
       ]),
     ),
     '',
+    `Counts of ${objects.length} kinds of objects there: off by ${error.toFixed(2)} a scene and kind; always saying the mean is off by ${errorOfMean.toFixed(2)}.`,
+    '',
     `Done in ${seconds.toFixed(0)} s. Where to look in ${out}:`,
     '  report.html                    all of it as a page, with pictures to compare',
     '  predictions/*/comparison.png   unseen scenes, and what the network makes of them',
-    '  features.csv                   percentages of the classes, a row a scene',
+    '  features.csv                   36 features a scene: percentages of the classes, counts of objects',
+    '  features.csv.overlays/         scenes with the objects that were counted',
     '  runs/class_embed-*             run folders: heads, metrics, reports, TensorBoard events',
-    '  evaluation.json                IoU of every class',
+    '  evaluation.json                IoU of every class, errors of the counts',
     '  data/, unseen/                 the scenes with their label images',
   ].join('\n');
 }

@@ -16,6 +16,7 @@ export async function runPretraining(Kind, options) {
 
   if (options.threads > 0) engine().setThreads(options.threads);
   const pretraining = await Kind.open(options, say);
+  const allSeconds = () => pretraining.secondsBefore + seconds();
   let drawn = 0;
   await pretraining.startScenes((count) => {
     if (Math.floor((drawn + count) / 2000) > Math.floor(drawn / 2000)) say(`${drawn + count} scenes drawn`);
@@ -48,12 +49,12 @@ export async function runPretraining(Kind, options) {
       );
     }
     if (step % options.evalEvery === 0 && step < options.steps) {
-      await pretraining.saveState();
+      await pretraining.saveState(allSeconds());
       await evaluate();
       since = { step, time: performance.now() };
     }
   }
-  await pretraining.saveState();
+  await pretraining.saveState(allSeconds());
   if (pretraining.step < options.steps) {
     pretraining.stopScenes();
     say(`stopped at step ${pretraining.step}: the same command goes on from here`);
@@ -66,7 +67,7 @@ export async function runPretraining(Kind, options) {
       .devices()
       .find(({ name }) => name === deviceName) ?? {};
   await pretraining.describe({
-    ...{ evaluation, seconds: seconds(), device: description ?? options.device },
+    ...{ evaluation, seconds: allSeconds(), device: description ?? options.device },
     parameters: engine().trainingInfo(pretraining.training).parameters,
   });
   if (!options.keepScenes) await rm(options.sceneFolder, { recursive: true, force: true });

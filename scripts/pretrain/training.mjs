@@ -34,6 +34,8 @@ export class Pretraining {
     this.options = options;
     this.step = 0;
     this.files = 0;
+    /** That earlier sittings of the run took. */
+    this.secondsBefore = 0;
   }
 
   /** Starts a training, or goes on with the one that `options.out` holds. */
@@ -41,7 +43,7 @@ export class Pretraining {
     const own = new this(options);
     own.training = await engine().createTraining(own.engineOptions);
     await mkdir(options.out, { recursive: true });
-    const settings = Object.fromEntries(this.shaping.map((name) => [name, options[name]]));
+    const settings = own.settings;
     if (existsSync(own.statePath)) {
       const before = JSON.parse(await readFile(own.settingsPath, 'utf8'));
       for (const name of this.shaping)
@@ -49,11 +51,19 @@ export class Pretraining {
           throw new Error(
             `${options.out} holds a training with --${name} ${before[name]}, not ${settings[name]}: give the same settings, or a new --out`,
           );
+      own.secondsBefore = before.seconds ?? 0;
       await engine().trainingRestoreState(own.training, own.statePath);
       own.step = engine().trainingInfo(own.training).steps;
       say(`going on from step ${own.step}`);
-    } else await atomicWriteFile(own.settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
+    } else await own.writeSettings(0);
     return own;
+  }
+
+  get settings() {
+    return Object.fromEntries(this.constructor.shaping.map((name) => [name, this.options[name]]));
+  }
+  writeSettings(seconds) {
+    return atomicWriteFile(this.settingsPath, `${JSON.stringify({ ...this.settings, seconds }, null, 2)}\n`);
   }
 
   get engineOptions() {
@@ -135,7 +145,9 @@ export class Pretraining {
     return engine().trainingLosses(this.training);
   }
 
-  saveState() {
-    return engine().trainingSaveState(this.training, this.statePath);
+  /** `seconds`: that the whole run has taken. */
+  async saveState(seconds) {
+    await engine().trainingSaveState(this.training, this.statePath);
+    await this.writeSettings(seconds);
   }
 }

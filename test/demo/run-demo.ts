@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { meanErrors, type CountedObjects } from '../../lib/demo/counted-objects.js';
 import type { HeadWay } from '../../lib/demo/judged-heads.js';
 import { runDemo } from '../../lib/demo/run-demo.js';
+import { drawScene } from '../../lib/demo/scenes.js';
 import type { Evaluation } from '../../lib/train/tally.js';
 import { writeTree } from '../helpers/temporary.js';
 
@@ -23,10 +25,17 @@ t.test(
       'features.csv.report.html',
     ])
       t.ok(existsSync(join(out, name)), name);
-    t.equal(readFileSync(join(out, 'features.csv'), 'utf8').trimEnd().split('\r\n').length, 1 + 8);
-    const { own, seeds } = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8')) as {
+    const table = readFileSync(join(out, 'features.csv'), 'utf8').trimEnd().split('\r\n');
+    const rows = table.map((line) => line.split(','));
+    t.equal(rows.length, 1 + 8);
+    t.ok(
+      rows.every(({ length }) => length === 1 + 36),
+      'a name and 36 features',
+    );
+    const { own, seeds, objects } = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8')) as {
       own: Evaluation;
       seeds: Record<HeadWay, Evaluation>[];
+      objects: CountedObjects[];
     };
     t.ok(own.mIoU! > 0.5, `ADE20K classes: ${own.mIoU}`);
     t.equal(seeds.length, 2);
@@ -35,6 +44,22 @@ t.test(
       t.ok(mapped.mIoU! > xavier.mIoU! && probe.mIoU! > xavier.mIoU!, figures.join(' '));
       t.ok(trained.mIoU! > Math.max(mapped.mIoU!, probe.mIoU!), 'the best of them');
     }
+    const drawn = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => drawScene({ seed: 8, index, width: 256, height: 192 })),
+    );
+    for (const { name, ...counted } of objects) {
+      const truth = drawn.map((scene) => scene.objects.filter(({ className }) => className === name).length);
+      const place = rows[0]!.indexOf(`det_vit_${name.replace(' ', '_')}`);
+      const found = rows.slice(1).map((row) => Number(row[place]));
+      const mean = (of: (index: number) => number) => truth.reduce((sum, _, i) => sum + of(i), 0) / 8;
+      t.match(counted, {
+        drawn: mean((i) => truth[i]!),
+        counted: mean((i) => found[i]!),
+        error: mean((i) => Math.abs(truth[i]! - found[i]!)),
+      });
+    }
+    const { error, errorOfMean } = meanErrors(objects);
+    t.ok(error < errorOfMean, `counts are off by ${error}, the classes' means by ${errorOfMean}`);
     t.match(readFileSync(join(out, 'README.txt'), 'utf8'), /nothing in this folder is real data/);
   },
 );
