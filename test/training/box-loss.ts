@@ -1,6 +1,7 @@
 /** The loss of boxes against loops in float64, its gradient against finite differences. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
+import { measuredGradient } from '../helpers/central-differences.js';
 import { close } from '../helpers/close.js';
 
 import { assignments } from '../helpers/mask2former.js';
@@ -149,21 +150,11 @@ for (const [what, changes] of [
 t.test('gradients follow from small changes', async (t) => {
   const own = makeCase(11);
   const { dLogits, dBoxes } = await run(own);
-  const step = 1e-5;
   for (const [name, values, gradient] of [
     ['logits', own.logits, dLogits],
     ['boxes', own.boxes, dBoxes],
   ] as const) {
-    const measured: number[] = [];
-    for (let i = 0; i < values.length; i++) {
-      const before = values[i]!;
-      const lossAt = async (value: number) => {
-        values[i] = value;
-        return (await run(own)).losses[0]!;
-      };
-      measured.push(((await lossAt(before + step)) - (await lossAt(before - step))) / (2 * step));
-      values[i] = before;
-    }
+    const measured = await measuredGradient(values, async () => (await run(own)).losses[0]!);
     close(t, name, [...gradient], measured, { rtol: 1e-5, atol: 1e-7 });
   }
 });

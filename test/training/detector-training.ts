@@ -5,13 +5,13 @@ import { drawScene } from '../../lib/demo/scenes.js';
 import { convert } from '../../lib/model/convert.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
 import { engine } from '../../lib/native/engine.js';
-import type { TensorHandle, TrainingHandle } from '../../lib/native/surface.js';
+import type { TrainingHandle } from '../../lib/native/surface.js';
 import { close, sameBits } from '../helpers/close.js';
+import { batchOf, stepOptions, takeSteps, valuesOf } from '../helpers/scene-batches.js';
 
 const e = engine();
 e.setThreads(1);
 const [width, height, size, count] = [64, 48, 96, 4];
-const options = { learningRate: 1e-3, weightDecay: 0.05, maxNorm: 1, ema: 0.5 };
 const folder = t.testdir();
 const file = (name: string) => join(folder, name);
 const backbone = file('backbone.safetensors');
@@ -70,35 +70,20 @@ const oneScene = (objects: Boxed['objects'][number]): Boxed => ({
   objects: [objects],
 });
 
-const whole = [0, 1, 0, 1, 1, 1, 1, 1, 1];
-const batchOf = (
-  scenes: readonly number[],
-  views: readonly (readonly number[])[] = scenes.map(() => whole),
-) => ({
-  scenes: e.tensor(Int32Array.from(scenes), [scenes.length]),
-  views: e.tensor(Float32Array.from(views.flat()), [views.length, 9]),
-});
-
 async function created(): Promise<TrainingHandle> {
   const training = await create();
   await e.trainingAddBoxes(training, handles(await drawnScenes()));
   return training;
 }
 
-const values = async (handle: TensorHandle) => (await e.tensorData(handle)).data as Float32Array;
-
 async function trained(steps: number, training?: TrainingHandle): Promise<TrainingHandle> {
-  const own = training ?? (await created());
-  const first = e.trainingInfo(own).steps;
-  for (let step = first; step < first + steps; step++)
-    await e.trainingStep(own, batchOf([step % count, (step + 1) % count]), options);
-  return own;
+  return takeSteps(training ?? (await created()), steps, count);
 }
 
 /** Boxes and classes of views, without those that fill up. */
 async function boxesOf(training: TrainingHandle, batch: ReturnType<typeof batchOf>) {
   const views = await e.trainingBoxViews(training, batch, { height: size, width: size });
-  const all = await values(views.boxes);
+  const all = await valuesOf(views.boxes);
   const most = all.length / 4 / views.classes.length;
   return views.classes.map((classes, b) =>
     classes.map((ownClass, i) => [ownClass, ...all.slice(4 * (b * most + i), 4 * (b * most + i) + 4)]),
@@ -161,7 +146,7 @@ t.test('a mirrored view shows what its boxes say', async (t) => {
   const batch = batchOf([0], [mirrored]);
   const [[[, x, y, w, h] = []] = []] = await boxesOf(training, batch);
   const { images } = await e.trainingBoxViews(training, batch, { height: size, width: size });
-  const pixels = (await values(images)).subarray(0, size * size);
+  const pixels = (await valuesOf(images)).subarray(0, size * size);
   const bright = [...pixels.keys()].filter((i) => pixels[i]! > 0);
   const columns = bright.map((i) => i % size);
   const rows = bright.map((i) => Math.floor(i / size));
@@ -173,7 +158,7 @@ t.test('steps on a batch make its loss less', async (t) => {
   const training = await created();
   const losses: number[] = [];
   for (let step = 0; step < 20; step++) {
-    await e.trainingStep(training, batchOf([0, 1, 2, 3]), options);
+    await e.trainingStep(training, batchOf([0, 1, 2, 3]), stepOptions);
     const { total, classes, l1, giou, gradientNorm } = await e.trainingLosses(training);
     t.ok([total, classes, l1, giou, gradientNorm].every(Number.isFinite));
     losses.push(total);
@@ -185,7 +170,7 @@ t.test('steps on a batch make its loss less', async (t) => {
 t.test('scenes without a box are learnt from too', async (t) => {
   const training = await create();
   await e.trainingAddBoxes(training, handles(oneScene([])));
-  await e.trainingStep(training, batchOf([0, 0]), options);
+  await e.trainingStep(training, batchOf([0, 0]), stepOptions);
   t.match(await e.trainingLosses(training), { l1: 0, giou: 0 });
 });
 
@@ -201,7 +186,7 @@ t.test('saved and restored it goes on to the same bits', async (t) => {
   const [a, b] = [await e.readTensors(file('a.safetensors')), await e.readTensors(file('b.safetensors'))];
   t.same(Object.keys(a.tensors).sort(), ['average', 'exp_avg', 'exp_avg_sq', 'value']);
   for (const name of Object.keys(a.tensors))
-    t.ok(sameBits(await values(a.tensors[name]!), await values(b.tensors[name]!)), name);
+    t.ok(sameBits(await valuesOf(a.tensors[name]!), await valuesOf(b.tensors[name]!)), name);
 });
 
 t.test('a head that is written converts to a detector with the same predictions', async (t) => {
@@ -218,7 +203,7 @@ t.test('a head that is written converts to a detector with the same predictions'
     ['class logits', own.logits, forward.predLogits],
     ['boxes', own.boxes, forward.predBoxes],
   ] as const) {
-    const [predictions, expected] = [await values(all), await values(given)];
+    const [predictions, expected] = [await valuesOf(all), await valuesOf(given)];
     const each = expected.length / 2;
     const layers = predictions.length / expected.length;
     const last = [0, 1].flatMap((b) => [
@@ -270,7 +255,7 @@ t.test('what cannot be is refused', async (t) => {
 
 t.test('training that diverges says so', async (t) => {
   const training = await created();
-  const wild = { ...options, learningRate: 1e30, maxNorm: 0 };
+  const wild = { ...stepOptions, learningRate: 1e30, maxNorm: 0 };
   await t.rejects(
     (async () => {
       for (let step = 0; step < 6; step++) await e.trainingStep(training, batchOf([0, 1]), wild);

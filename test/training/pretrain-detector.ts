@@ -27,8 +27,17 @@ t.test('on the shipped backbone it draws, trains, measures and writes a head wit
   const folder = t.testdir();
   const stopped = await run(...settings(folder, '--time-limit', '0'));
   t.match(stopped, /stopped at step 0: the same command goes on/);
+  const secondsSoFar = () =>
+    (JSON.parse(readFileSync(join(folder, 'run/settings.json'), 'utf8')) as { seconds: number }).seconds;
+  const first = secondsSoFar();
+  t.ok(first > 0);
   const output = await run(...settings(folder));
   t.match(output, /going on from step 0/);
+  const own = Number(/([\d.]+) s {2}step 3: held-out/.exec(output)![1]);
+  t.ok(
+    secondsSoFar() > first && secondsSoFar() < first + own,
+    'the time of both sittings, before the scenes are judged',
+  );
   t.match(output, /step 3\/3 {2}loss [\d.]+ \(classes [\d.]+, l1 [\d.]+, giou [\d.]+\)/);
   t.match(output, /step 3: held-out AP50 [\d.]+ %; at 0.5 recall [\d.]+ %/);
   t.notOk(existsSync(join(folder, 'scenes')), 'the scenes are gone');

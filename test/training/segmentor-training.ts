@@ -5,13 +5,13 @@ import { drawScene } from '../../lib/demo/scenes.js';
 import { convert } from '../../lib/model/convert.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { engine } from '../../lib/native/engine.js';
-import type { TensorHandle, TrainingHandle } from '../../lib/native/surface.js';
+import type { TrainingHandle } from '../../lib/native/surface.js';
 import { close, sameBits } from '../helpers/close.js';
+import { batchOf, stepOptions, takeSteps, valuesOf, wholeView } from '../helpers/scene-batches.js';
 
 const e = engine();
 e.setThreads(1);
 const [width, height, size, count] = [64, 48, 64, 4];
-const options = { learningRate: 1e-3, weightDecay: 0.05, maxNorm: 1, ema: 0.5 };
 
 function create(changes: Partial<Parameters<typeof e.createTraining>[0]> = {}): Promise<TrainingHandle> {
   return e.createTraining({
@@ -44,29 +44,14 @@ function handles({ images, labels, parts }: Record<'images' | 'labels' | 'parts'
   };
 }
 
-const whole = [0, 1, 0, 1, 1, 1, 1, 1, 1];
-const batchOf = (
-  scenes: readonly number[],
-  views: readonly (readonly number[])[] = scenes.map(() => whole),
-) => ({
-  scenes: e.tensor(Int32Array.from(scenes), [scenes.length]),
-  views: e.tensor(Float32Array.from(views.flat()), [views.length, 9]),
-});
-
 async function created(): Promise<TrainingHandle> {
   const training = await create();
   await e.trainingAdd(training, handles(await drawnScenes()));
   return training;
 }
 
-const values = async (handle: TensorHandle) => (await e.tensorData(handle)).data as Float32Array;
-
 async function trained(steps: number, training?: TrainingHandle): Promise<TrainingHandle> {
-  const own = training ?? (await created());
-  const first = e.trainingInfo(own).steps;
-  for (let step = first; step < first + steps; step++)
-    await e.trainingStep(own, batchOf([step % count, (step + 1) % count]), options);
-  return own;
+  return takeSteps(training ?? (await created()), steps, count);
 }
 
 t.test('a view of a whole scene is the scene, normalised, and shares count its pixels', async (t) => {
@@ -86,7 +71,7 @@ t.test('a view of a whole scene is the scene, normalised, and shares count its p
     const value = scenes.images[3 * (2 * pixels + (i % pixels)) + channel]! / 255;
     return (value - mean![channel]!) / deviation![channel]!;
   });
-  close(t, 'pixels', await values(images), expected, { atol: 1e-4 });
+  close(t, 'pixels', await valuesOf(images), expected, { atol: 1e-4 });
   const [cellsWide, cells] = [width / 4, pixels / 16];
   const pair = (i: number) => 256 * scenes.labels[2 * pixels + i]! + scenes.parts[2 * pixels + i]!;
   const segments = [...new Set(Array.from({ length: pixels }, (_, i) => pair(i)))];
@@ -100,19 +85,19 @@ t.test('a view of a whole scene is the scene, normalised, and shares count its p
     const cell = Math.floor(i / width / 4) * cellsWide + Math.floor((i % width) / 4);
     expectedShares[segments.indexOf(pair(i)) * cells + cell]! += 1 / 16;
   }
-  close(t, 'shares', await values(shares), expectedShares, { atol: 1e-6 });
-  t.ok((await values(counted)).every((value) => value === 1));
+  close(t, 'shares', await valuesOf(shares), expectedShares, { atol: 1e-6 });
+  t.ok((await valuesOf(counted)).every((value) => value === 1));
 });
 
 t.test('a mirrored view is the view, mirrored', async (t) => {
   const training = await created();
-  const views = [whole, [1, -1, 0, 1, 1, 1, 1, 1, 1]];
+  const views = [wholeView, [1, -1, 0, 1, 1, 1, 1, 1, 1]];
   const { images, shares } = await e.trainingViews(training, batchOf([1, 1], views), { height, width });
   for (const [name, handle, rowLength] of [
     ['pixels', images, width],
     ['shares', shares, width / 4],
   ] as const) {
-    const all = await values(handle);
+    const all = await valuesOf(handle);
     const [plain, mirrored] = [all.subarray(0, all.length / 2), all.subarray(all.length / 2)];
     const turned = plain.map((_, i) => plain[i - (i % rowLength) + rowLength - 1 - (i % rowLength)]!);
     close(t, name, mirrored, turned, { atol: 1e-4 });
@@ -132,10 +117,10 @@ t.test('pixels without label and part are not counted', async (t) => {
   const cells = pixels / 16;
   t.same(classes, [[7, 7]]);
   t.same(
-    [...(await values(counted))],
+    [...(await valuesOf(counted))],
     Array.from({ length: cells }, (_, i) => (i < cells / 2 ? 0 : 1)),
   );
-  const first = (await values(shares)).subarray(0, cells);
+  const first = (await valuesOf(shares)).subarray(0, cells);
   t.same(
     [...new Set(first)].sort((a, b) => a - b),
     [0, 0.25],
@@ -147,7 +132,7 @@ t.test('steps on a batch make its loss less, and weights without use stay', asyn
   const training = await created();
   const losses: number[] = [];
   for (let step = 0; step < 12; step++) {
-    await e.trainingStep(training, batchOf([0, 1]), options);
+    await e.trainingStep(training, batchOf([0, 1]), stepOptions);
     losses.push((await e.trainingLosses(training)).total);
   }
   t.ok(losses.at(-1)! < 0.85 * losses[0]!, `${losses[0]!.toFixed(1)} → ${losses.at(-1)!.toFixed(1)}`);
@@ -169,10 +154,10 @@ t.test('saved and restored it goes on to the same bits', async (t) => {
   await e.trainingSaveState(resumed, file('b.safetensors'));
   const [a, b] = [await e.readTensors(file('a.safetensors')), await e.readTensors(file('b.safetensors'))];
   for (const name of Object.keys(a.tensors))
-    t.ok(sameBits(await values(a.tensors[name]!), await values(b.tensors[name]!)), name);
+    t.ok(sameBits(await valuesOf(a.tensors[name]!), await valuesOf(b.tensors[name]!)), name);
   for (const each of [straight, resumed]) await e.trainingCalibrate(each, batchOf([0, 3]));
   const outputs = await Promise.all(
-    [straight, resumed].map(async (each) => values((await e.trainingPredictions(each, image)).masks)),
+    [straight, resumed].map(async (each) => valuesOf((await e.trainingPredictions(each, image)).masks)),
   );
   t.ok(sameBits(outputs[0]!, outputs[1]!), 'and so are the predictions');
 });
@@ -193,7 +178,7 @@ t.test('what is written converts to a network with the same predictions', async 
     ['class logits', own.logits, forward.predLogits],
     ['mask logits', own.masks, forward.predMasks],
   ] as const) {
-    const [predictions, expected] = [await values(all), await values(given)];
+    const [predictions, expected] = [await valuesOf(all), await valuesOf(given)];
     const each = expected.length / 2;
     const layers = predictions.length / expected.length;
     const last = [0, 1].flatMap((b) => [
@@ -218,7 +203,7 @@ t.test('what is written converts to a network with the same predictions', async 
 t.test('the same seed begins with the same weights, another with others', async (t) => {
   const image = e.tensor(new Float32Array(3 * size * size).fill(0.1), [1, 3, size, size]);
   const masksOf = async (seed: number) =>
-    values((await e.trainingPredictions(await create({ seed }), image)).masks);
+    valuesOf((await e.trainingPredictions(await create({ seed }), image)).masks);
   const first = await masksOf(1);
   t.ok(first.every(Number.isFinite));
   t.ok(sameBits(first, await masksOf(1)));
@@ -251,13 +236,16 @@ t.test('what cannot be is refused', async (t) => {
   await t.rejects(e.trainingAdd(empty, { ...others, labels: wrong }), { code: 'SHAPE' });
   t.equal(e.trainingInfo(empty).scenes, 0, 'nothing of what was refused is there');
   e.dispose(labels);
-  await t.rejects(e.trainingStep(training, batchOf([4]), options), {
+  await t.rejects(e.trainingStep(training, batchOf([4]), stepOptions), {
     code: 'INVALID_ARGUMENT',
     message: /4 scenes/,
   });
-  await t.rejects(e.trainingStep(training, { ...batchOf([1, 2]), scenes: batchOf([1]).scenes }, options), {
-    code: 'SHAPE',
-  });
+  await t.rejects(
+    e.trainingStep(training, { ...batchOf([1, 2]), scenes: batchOf([1]).scenes }, stepOptions),
+    {
+      code: 'SHAPE',
+    },
+  );
   await t.rejects(e.trainingPredictions(training, e.tensor(new Float32Array(3), [1, 3, 1, 1])), {
     code: 'SHAPE',
   });
@@ -272,7 +260,7 @@ t.test('what cannot be is refused', async (t) => {
 
 t.test('training that diverges says so', async (t) => {
   const training = await created();
-  const wild = { ...options, learningRate: 1e30, maxNorm: 0 };
+  const wild = { ...stepOptions, learningRate: 1e30, maxNorm: 0 };
   await t.rejects(
     (async () => {
       for (let step = 0; step < 6; step++) await e.trainingStep(training, batchOf([0, 1]), wild);

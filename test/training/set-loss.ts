@@ -2,6 +2,7 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
 import { assignments } from '../helpers/mask2former.js';
+import { measuredGradient } from '../helpers/central-differences.js';
 import { close } from '../helpers/close.js';
 import { createRandom } from '../helpers/random-values.js';
 
@@ -157,21 +158,11 @@ t.test('a segment without a class has a mask, and its query no class to learn', 
 t.test('gradients follow from small changes', async (t) => {
   const own = makeCase(11);
   const { dLogits, dMasks } = await run(own);
-  const step = 1e-5;
   for (const [name, values, gradient] of [
     ['logits', own.logits, dLogits],
     ['masks', own.masks, dMasks],
   ] as const) {
-    const measured: number[] = [];
-    for (let i = 0; i < values.length; i++) {
-      const before = values[i]!;
-      const lossAt = async (value: number) => {
-        values[i] = value;
-        return (await run(own)).losses[0]!;
-      };
-      measured.push(((await lossAt(before + step)) - (await lossAt(before - step))) / (2 * step));
-      values[i] = before;
-    }
+    const measured = await measuredGradient(values, async () => (await run(own)).losses[0]!);
     close(t, name, [...gradient], measured, { rtol: 1e-5, atol: 1e-7 });
   }
 });
