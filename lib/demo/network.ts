@@ -14,7 +14,7 @@ export const streetSmallDetectorHead = file('detector-head.safetensors');
 export const streetSmallSize = 256;
 
 /** Width and height that the detector was trained at, pixels, and the least score at which its counts are best (detector.md). */
-export const streetSmallCounting = { detectorSize: 768, threshold: 0.3 };
+export const streetSmallCounting = { detectorSize: 768, threshold: 0.35 };
 
 /** Writes it as a network in float32. @throws DinoSegError as {@link convert} */
 export async function writeStreetSmall(out: string, signal?: AbortSignal): Promise<void> {
