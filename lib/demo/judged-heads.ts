@@ -8,6 +8,7 @@ import { evaluateHeads } from '../train/evaluate.js';
 import { newHead } from '../train/initial-head.js';
 import { train, type TrainHooks } from '../train/loop.js';
 import type { Evaluation } from '../train/tally.js';
+import { streetSmallPassSize as passSize } from './network.js';
 
 /** Ways to get a head, in the order of the demo's table. */
 export const headWays = ['xavier', 'mapped', 'trained', 'probe'] as const;
@@ -48,7 +49,9 @@ function configOf({ model, data, epochs, imageSize }: JudgeOptions, seed: number
   return {
     ...trainDefaults,
     ...{ model: model.path, data, out: '', classes: 'idd26', device: model.device, imageSize, seed, epochs },
-    ...{ learningRate: 1e-2, batchSize: 4, headPrecision: 'float32' },
+    ...{ learningRate: 1e-2, batchSize: 4, headPrecision: 'float32', passSize },
+    // Mirrored scenes would go through the network, too: twice the time for a point of mIoU.
+    flip: 0,
   };
 }
 
@@ -82,7 +85,11 @@ export async function judgeHeads(options: JudgeOptions): Promise<JudgedSeed[]> {
       }
     }
     onLog(`${heads.length} heads on ${unseen.length} unseen scenes, in one pass of the network`);
-    const evaluations = await evaluateHeads(model, heads, unseen, { imageSize, ...(signal && { signal }) });
+    const evaluations = await evaluateHeads(model, heads, unseen, {
+      imageSize,
+      passSize,
+      ...(signal && { signal }),
+    });
     return seeds.map((seed, i) => ({
       seed,
       heads: {

@@ -13,6 +13,9 @@ export const streetSmallDetectorHead = file('detector-head.safetensors');
 /** Width and height that it was trained at, pixels. */
 export const streetSmallSize = 256;
 
+/** Images of a pass: so small a network keeps all cores busy with several only. */
+export const streetSmallPassSize = 8;
+
 /** Width and height that the detector was trained at, pixels, and the least score at which its counts are best (detector.md). */
 export const streetSmallCounting = { detectorSize: 768, threshold: 0.35 };
 

@@ -21,6 +21,7 @@ import { demoReport, meanOf } from './demo-report.js';
 import { headWays, judgeHeads, wayTexts, type JudgedSeed } from './judged-heads.js';
 import {
   streetSmallCounting,
+  streetSmallPassSize as passSize,
   streetSmallSize as imageSize,
   writeStreetSmall,
   writeStreetSmallDetector,
@@ -31,11 +32,11 @@ import { writeDemoDataset } from './write-dataset.js';
 export interface DemoOptions {
   /** Folder to write to; one of an earlier demo is replaced. */
   out: string;
-  /** Scenes to train on. Default 120. */
+  /** Scenes to train on. Default 100. */
   train?: number;
   /** Scenes to choose the best epoch by. Default 24. */
   val?: number;
-  /** Scenes that all figures are measured on. Default 48. */
+  /** Scenes that all figures are measured on. Default 36. */
   unseen?: number;
   /** Of the training of each head. Default 20. */
   epochs?: number;
@@ -70,8 +71,8 @@ export async function runDemo(options: DemoOptions): Promise<string> {
     'street-small: a network with the structure of DINOv3 + Mask2Former that has seen drawn streets alone',
   );
   await writeStreetSmall(at('model.pt'), signal);
-  const counts = { train: options.train ?? 120, val: options.val ?? 24 };
-  const unseenCount = options.unseen ?? 48;
+  const counts = { train: options.train ?? 100, val: options.val ?? 24 };
+  const unseenCount = options.unseen ?? 36;
   onLog(`${counts.train + counts.val + unseenCount} street scenes, drawn at random`);
   await writeDemoDataset(at('data'), { ...counts, seed: sceneSeed, signal });
   // Of another seed, so that neither the weights nor the choice of the best epoch have seen them.
@@ -81,7 +82,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   using model = await SegmentationModel.load(at('model.pt'), { device: 'cpu' });
   const unseen = await SegmentationDataset.open(at('unseen'), 'val', await loadClassSet('idd26'));
   const inAde = await SegmentationDataset.open(at('unseen'), 'val', await loadClassSet('ade150'));
-  const own = await evaluate(model, model.ownHead(), inAde, { imageSize, ...stop });
+  const own = await evaluate(model, model.ownHead(), inAde, { imageSize, passSize, ...stop });
   onLog(`its own ADE20K classes on unseen scenes: ${share(own.mIoU)} mIoU`);
   onLog(`the network once over every scene, then heads for 26 classes from ${seeds.length} seeds`);
   const judged = await judgeHeads({
