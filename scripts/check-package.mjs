@@ -83,7 +83,7 @@ function checkFiles() {
   const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
   const has = (name) => files.includes(name) || fail(`the tarball lacks ${name}`);
   for (const name of ['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/index.d.cts']) has(name);
-  for (const name of ['report/page.css', 'report/viewer.js']) has(name);
+  for (const name of ['report/page.css', 'report/print.css', 'report/viewer.js']) has(name);
   for (const name of ['LICENSE', 'NOTICE', 'README.md', 'CHANGELOG.md', 'CMakeLists.txt', 'binding.gyp'])
     has(name);
   const ballast = files.filter((name) => /(^|\/)(test|bench|lib|build|\.\w+)(\/|$)|\.map$|\.o$/.test(name));

@@ -10,6 +10,8 @@ import { markup, trusted, type Markup } from './markup.js';
 import type { Report, ReportSection } from './report.js';
 import { classesMarkup, figuresMarkup, propertiesMarkup, tableMarkup } from './tables.js';
 
+// Rules for printing override others.
+const styleNames = ['page.css', 'tables.css', 'viewer.css', 'print.css'];
 const scriptNames = ['theme.js', 'tables.js', 'matrix.js', 'layers.js', 'viewer.js'];
 
 interface Assets {
@@ -25,7 +27,7 @@ let assets: Assets | undefined;
 function readAssets(): Assets {
   const read = (name: string) => readFileSync(new URL(`../../../report/${name}`, import.meta.url), 'utf8');
   const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-  const style = read('page.css');
+  const style = styleNames.map(read).join('');
   const scripts = scriptNames.map(read);
   const policy = [
     "default-src 'none'",
