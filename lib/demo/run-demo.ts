@@ -86,7 +86,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   onLog(`its own ADE20K classes on unseen scenes: ${share(own.mIoU)} mIoU`);
   onLog(`the network once over every scene, then heads for 26 classes from ${seeds.length} seeds`);
   const judged = await judgeHeads({
-    ...{ model, data: at('data'), unseen, folder: at('runs'), seeds, epochs, imageSize },
+    ...{ model, data: at('data'), unseen, folder: at('runs'), seeds, epochs, imageSize, passSize },
     hooks: { onLog, ...stop },
   });
   const measured = judged.map(({ seed, evaluations }) => ({ seed, ...evaluations }));
