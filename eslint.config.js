@@ -38,6 +38,7 @@ export default tseslint.config(
           'Blob',
           'DecompressionStream',
           'ImageData',
+          'ResizeObserver',
           'Response',
           'atob',
           'document',
