@@ -30,7 +30,12 @@ export const skipWithoutChromium: false | string =
 
 export async function launchChromium(): Promise<Browser> {
   // The pages are our own, and root, as in containers, has no sandbox.
-  return launch({ executablePath: path!, timeout: 0, protocolTimeout: 0, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  return launch({
+    executablePath: path!,
+    timeout: 0,
+    protocolTimeout: 0,
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  });
 }
 
 /** A page, and all that went wrong in it or left it. */
