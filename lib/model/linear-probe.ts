@@ -19,7 +19,7 @@ export interface ProbePlacement {
   device?: string;
 }
 
-/** How {@link LinearProbe.segment} covers an image. Default imageSize: what the probe was trained at, else 512. */
+/** How {@link LinearProbe.segment} covers an image. */
 export type SegmentWithProbeOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
 
 /**
@@ -168,8 +168,7 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     image: ImageInput,
     options: SegmentWithProbeOptions = {},
   ): Promise<ClassMap> {
-    const imageSize = options.imageSize ?? this.metadata.imageSize ?? 512;
-    return model.segment(image, { ...options, imageSize, head: this });
+    return model.segment(image, { ...options, head: this });
   }
 
   /**

@@ -17,7 +17,7 @@ import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import { randomNetwork, type RandomNetworkOptions } from './init-model.js';
-import { asSize, checkImageSize, type ImageSize } from './image-size.js';
+import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
@@ -49,7 +49,9 @@ export interface ScoringOptions extends JobOptions {
   head?: SegmentationHead;
   /** Default: `recipe` with a head, `ade20k` without one. A linear probe takes `recipe` only. */
   scoring?: Scoring;
-  /** Width and height of the network's input in pixels, multiples of 32. Default 512. */
+  /**
+   * Width and height of the network's input in pixels, multiples of 32. Default: what the head was trained at, else 512.
+   */
   imageSize?: number | ImageSize;
 }
 
@@ -287,7 +289,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { handle } = this;
     const head = options.head ?? this.ownHead();
     head.assertFits(this);
-    const size = asSize(options.imageSize ?? 512);
+    const size = asSize(imageSizeOf(options.imageSize, [head]));
     checkImageSize(size.width, size.height);
     const scoring: Scoring = options.scoring ?? (options.head ? 'recipe' : 'ade20k');
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
