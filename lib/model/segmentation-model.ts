@@ -26,7 +26,10 @@ import { withPixels } from './with-pixels.js';
 
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
-  /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
+  /**
+   * `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU. A CUDA device that is named and
+   * not there is an error.
+   */
   device?: string;
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
@@ -163,7 +166,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
-    const { device = 'cpu', dtype = 'stored' } = options;
+    const { device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle), placement.precision);
