@@ -3,10 +3,14 @@ import { DinoSegError } from './errors.js';
 import { isObject } from './json.js';
 import { didYouMean } from './nearest.js';
 
-/** What a value may be: how messages name it, and how it is told. */
-export interface Kind<T> {
+/** How messages name a kind of value, and how it is told. */
+interface Test {
   readonly name: string;
   is(value: unknown): boolean;
+}
+
+/** What a value may be. */
+export interface Kind<T> extends Test {
   /** Makes the table of an interface's options exact: a kind that takes more or less than the option does not compile. */
   readonly of?: (value: T) => T;
 }
@@ -32,7 +36,15 @@ export const text = kind<string>('a string', (value) => typeof value === 'string
 export const number = kind<number>('a number', (value) => typeof value === 'number');
 export const flag = kind<boolean>('true or false', (value) => typeof value === 'boolean');
 export const bytes = kind<Uint8Array>('a Uint8Array', (value) => value instanceof Uint8Array);
-export const signal = kind<AbortSignal>('an AbortSignal', (value) => value instanceof AbortSignal);
+/** Told by what it can do: a program may have one of another realm. */
+export const signal = kind<AbortSignal>(
+  'an AbortSignal',
+  (value) =>
+    isObject(value) &&
+    typeof value['aborted'] === 'boolean' &&
+    typeof value['throwIfAborted'] === 'function' &&
+    typeof value['addEventListener'] === 'function',
+);
 
 /** A function of any signature. */
 export function callback<F>(): Kind<F> {
@@ -68,15 +80,15 @@ export function listOf<T>(of: Kind<T>, name = `an array with ${of.name} in each 
 }
 
 /** An instance of a class, which is looked up when it is needed: classes know each other. */
-export function instanceOf<T>(name: string, type: () => abstract new (...args: never[]) => T): Kind<T> {
-  return kind(name, (value) => value instanceof type());
+export function instanceOf<T>(name: string, type: () => { readonly prototype: T }): Kind<T> {
+  return kind(name, (value) => value instanceof (type() as unknown as new () => T));
 }
 
 /** An object with some members at least, each of its kind: what a public interface describes and other functions give. */
 export function objectWith<T>(name: string, members: { readonly [K in keyof T]?: Kind<T[K]> }): Kind<T> {
-  const kinds = Object.entries(members) as [string, Kind<unknown>][];
+  const kinds = Object.entries(members) as [string, Test][];
   return kind(
-    `${name} {${kinds.map(([member]) => member).join(', ')}}`,
+    name,
     (value) =>
       typeof value === 'object' &&
       value !== null &&
@@ -126,7 +138,7 @@ export function checkOptions<T extends object>(options: T, kinds: OptionKinds<T>
   for (const name of Object.keys(given))
     if (!Object.hasOwn(kinds, name))
       refuse(`has no option "${name}".${didYouMean(name, known)} It has ${known.join(', ')}.`);
-  for (const [name, of] of Object.entries<Kind<unknown>>(kinds)) {
+  for (const [name, of] of Object.entries(kinds) as [string, Test][]) {
     const value = given[name];
     if (value === undefined && !('needed' in of)) continue;
     if (value === undefined) refuse(`needs the option "${name}": ${of.name}.`);
@@ -135,7 +147,16 @@ export function checkOptions<T extends object>(options: T, kinds: OptionKinds<T>
 }
 
 /** Those of the options that another function has, to be handed on to it. */
-export function optionsFor<T>(kinds: OptionKinds<T>, options: object): Pick<T, keyof T> {
+export function optionsFor<T extends object>(kinds: OptionKinds<T>, options: Partial<T>): T {
   const known = Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name));
-  return Object.fromEntries(known) as Pick<T, keyof T>;
+  return Object.fromEntries(known) as T;
+}
+
+/** The kinds of an interface that leaves some options out. */
+export function without<T, K extends keyof T & string>(
+  kinds: OptionKinds<T>,
+  ...names: readonly K[]
+): OptionKinds<Omit<T, K>> {
+  const left = Object.entries(kinds).filter(([name]) => !names.includes(name as K));
+  return Object.fromEntries(left) as OptionKinds<Omit<T, K>>;
 }

@@ -1,4 +1,5 @@
 /** From counts of classes to percentages of an image. */
+import { checkArgument, checkOptions } from '../arguments.js';
 import type { LabelKind } from '../data/class-set.js';
 import { mapLabel } from '../data/dataset.js';
 import type { LabelImage } from '../data/decode.js';
@@ -6,6 +7,7 @@ import { DinoSegError } from '../errors.js';
 import { percentagesOf, type ImagePercentages } from '../model/class-shares.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
+import { labelImageKind, labelOptions, planKind } from './argument-kinds.js';
 import type { PercentagePlan } from './feature-set.js';
 
 export type { ImagePercentages } from '../model/class-shares.js';
@@ -22,6 +24,9 @@ export async function percentagesOfLabels(
   plan: PercentagePlan,
   options: JobOptions & { labelKind?: LabelKind } = {},
 ): Promise<ImagePercentages> {
+  checkArgument(label, labelImageKind, 'percentagesOfLabels(label)');
+  checkArgument(plan, planKind, 'percentagesOfLabels(plan)');
+  checkOptions(options, labelOptions, 'percentagesOfLabels()');
   const { mappings, name } = plan.labelSet;
   const { labelKind = mappings[0]!.kind } = options;
   const mapping = mappings.find(({ kind }) => kind === labelKind);

@@ -1,15 +1,18 @@
 /** Percentages of classes in images, by one pass of the network for one or two heads. */
+import { checkOptions, optionsFor } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
+import { loadOptions } from '../model/argument-kinds.js';
 import { classShares, percentagesOf, type ImagePercentages } from '../model/class-shares.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import { SegmentationModel, type LoadOptions } from '../model/segmentation-model.js';
-import type { JobOptions } from '../native/job.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/surface.js';
+import { choiceOptions, segmentationOptions } from './argument-kinds.js';
 import { percentagePlan, type FeatureChoice, type PercentagePlan, type PlanLayer } from './feature-set.js';
 import { mapSettings, type SegmentationSettings } from './segmentation-settings.js';
 
@@ -75,13 +78,14 @@ export class SegmentationFeatures implements Disposable {
    *   and what loading throws.
    */
   static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures> {
+    checkOptions(options, segmentationOptions, 'SegmentationFeatures.open()');
     const { head: headPath, soft = false } = options;
-    const plan = await percentagePlan(options, headPath !== undefined);
+    const plan = await percentagePlan(optionsFor(choiceOptions, options), headPath !== undefined);
     checkHeadGiven(plan, headPath);
     const isOwn = typeof options.model === 'string';
     const model =
       typeof options.model === 'string'
-        ? await SegmentationModel.load(options.model, options)
+        ? await SegmentationModel.load(options.model, optionsFor(loadOptions, options))
         : options.model;
     let given: SegmentationHead | undefined;
     const close = () => {
@@ -133,6 +137,7 @@ export class SegmentationFeatures implements Disposable {
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async of(images: readonly ImageInput[], options: JobOptions = {}): Promise<ImagePercentages[]> {
+    checkOptions(options, jobOptions, 'of()');
     const { model, plan, settings } = this;
     const layers = this.#layers.map(({ head, scoring, plan: { table } }) => ({ head, scoring, table }));
     const counting = { imageSize: settings.imageSize, places: plan.places, soft: settings.soft };

@@ -1,9 +1,23 @@
 /** The trained layer: class_embed, a Linear(hidden → classes) on the queries of the frozen network. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
+import {
+  classMapOptions,
+  createHeadOptions,
+  decodedKind,
+  headPlacement,
+  importHeadOptions,
+  modelKind,
+  ofModelOptions,
+  saveHeadOptions,
+  stateKind,
+  stepOptions,
+  tensorKind,
+} from './argument-kinds.js';
 import type { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import {
@@ -109,6 +123,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY.
    */
   static create(options: CreateHeadOptions): ClassHead {
+    checkOptions(options, createHeadOptions, 'ClassHead.create()');
     const { hidden, seed = 0, precision = 'bfloat16' } = options;
     const device = resolveDevice(options.device);
     const classSet = typeof options.classes === 'number' ? null : options.classes;
@@ -119,6 +134,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** A copy of the model's own class_embed, on the model's device. @throws DinoSegError DISPOSED, OUT_OF_MEMORY */
   static ofModel(model: SegmentationModel, options: { precision?: Precision } = {}): ClassHead {
+    checkArgument(model, modelKind, 'ClassHead.ofModel(model)');
+    checkOptions(options, ofModelOptions, 'ClassHead.ofModel()');
     const precision = options.precision ?? (model.dtype === 'float32' ? 'float32' : 'bfloat16');
     const { hidden, classes, device, id: modelId } = model;
     const handle = engine().headOfModel(model.handle, precision);
@@ -137,6 +154,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
    *   CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
    */
   static async load(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
+    checkArgument(path, text, 'ClassHead.load(path)');
+    checkOptions(options, headPlacement, 'ClassHead.load()');
     const { values, metadata } = await readHeadFile(path);
     return ClassHead.#fromValues(values, metadata, options);
   }
@@ -152,6 +171,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     path: string,
     options: HeadPlacement & { classes?: ClassSet } = {},
   ): Promise<ClassHead> {
+    checkArgument(path, text, 'ClassHead.import(path)');
+    checkOptions(options, importHeadOptions, 'ClassHead.import()');
     const values = await readForeignHead(path);
     const { classes } = options;
     const { precision = 'bfloat16' } = options;
@@ -160,6 +181,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** {@link ClassHead.load} for this package's files, {@link ClassHead.import} for all others. */
   static async open(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
+    checkArgument(path, text, 'ClassHead.open(path)');
+    checkOptions(options, headPlacement, 'ClassHead.open()');
     const own = isHeadFile(await engine().inspect(path));
     return own ? ClassHead.load(path, options) : ClassHead.import(path, options);
   }
@@ -208,6 +231,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError HEAD_MISMATCH, DEVICE.
    */
   assertFits(model: SegmentationModel): void {
+    checkArgument(model, modelKind, 'assertFits(model)');
     if (model.hidden !== this.hidden)
       throw new DinoSegError(
         'HEAD_MISMATCH',
@@ -224,12 +248,16 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
   async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    checkArgument(queries, tensorKind, 'forward(queries)');
+    checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
     return Tensor.wrap(await this.#run(options, (job) => engine().headForward(handle, queries.handle, job)));
   }
 
   /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
+    checkArgument(queries, tensorKind, 'backward(queries)');
+    checkArgument(dLogits, tensorKind, 'backward(dLogits)');
     await this.calls.add(engine().headBackward(this.handle, queries.handle, dLogits.handle));
   }
 
@@ -239,12 +267,17 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */
   async loss(decoded: DecodedImages, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
+    checkArgument(decoded, decodedKind, 'loss(decoded)');
+    checkArgument(labels, tensorKind, 'loss(labels)');
+    checkOptions(options, jobOptions, 'loss()');
     const { handle } = this;
     return this.#run(options, (job) => engine().headLoss(handle, decoded.handles, labels.handle, job));
   }
 
   /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
+    checkArgument(decoded, decodedKind, 'accumulate(decoded)');
+    checkArgument(labels, tensorKind, 'accumulate(labels)');
     return this.calls.add(engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale));
   }
 
@@ -254,6 +287,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError DISPOSED.
    */
   async step(options: Partial<StepOptions> = {}): Promise<StepResult> {
+    checkOptions(options, stepOptions, 'step()');
     return this.calls.add(engine().headStep(this.handle, { ...defaultStepOptions, ...options }));
   }
 
@@ -266,6 +300,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     decoded: DecodedImages,
     options: JobOptions & { width: number; height: number; scoring?: Scoring },
   ): Promise<Tensor> {
+    checkArgument(decoded, decodedKind, 'classMap(decoded)');
+    checkOptions(options, classMapOptions, 'classMap()');
     const { width, height, scoring = 'recipe' } = options;
     const { handle } = this;
     const size = { width, height, scoring };
@@ -296,6 +332,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Replaces weights, gradients and optimiser state. @throws DinoSegError SHAPE, DISPOSED */
   async restore(state: ClassHeadState): Promise<void> {
+    checkArgument(state, stateKind, 'restore(state)');
     const owned: Tensor[] = [];
     const put = (data: Float32Array, shape: number[]) => {
       const tensor = Tensor.from(data, shape);
@@ -334,6 +371,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     path: string,
     options: { metadata?: Partial<HeadMetadata>; optimizer?: boolean } = {},
   ): Promise<void> {
+    checkArgument(path, text, 'save(path)');
+    checkOptions(options, saveHeadOptions, 'save()');
     const { weight, bias, optimizer } = await this.state();
     const values = { classes: this.classes, hidden: this.hidden, weight, bias };
     await writeHeadFile(path, options.optimizer ? { ...values, optimizer } : values, {

@@ -1,9 +1,11 @@
 /** Networks with random weights: any of the family's shapes, for benches, tests and trying things out. */
+import { checkOptions } from '../arguments.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { DetectorPlan, SegmentorPlan } from '../native/surface.js';
 import type { RandomNetwork } from '../native/surface-init.js';
+import { initModelOptions } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 
 /**
@@ -87,6 +89,7 @@ export async function initModel(options: InitModelOptions<DetectorArchitecture>)
 export async function initModel(options: InitModelOptions<Architecture>): Promise<SegmentorPlan>;
 export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan>;
 export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan> {
+  checkOptions(options, initModelOptions, 'initModel()');
   const network = randomNetwork(options);
   await makeFolderOf(options.out);
   return runJob(options, (job) => engine().writeRandomModel(network, options.out, job));

@@ -1,8 +1,9 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type {
   DType,
   JobHandle,
@@ -12,6 +13,13 @@ import type {
   RawImage,
   Scoring,
 } from '../native/surface.js';
+import {
+  initOptions,
+  loadOptions,
+  scoreImageOptions,
+  segmentImageOptions,
+  tensorKind,
+} from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
 import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
@@ -166,6 +174,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
+    checkArgument(path, text, 'SegmentationModel.load(path)');
+    checkOptions(options, loadOptions, 'SegmentationModel.load()');
     const { device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
@@ -181,6 +191,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   static async init(
     options: RandomNetworkOptions & Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
   ): Promise<SegmentationModel> {
+    checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel(handle, engine().modelInfo(handle), network.precision);
@@ -198,7 +209,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle } = this;
-    checkImages(images);
+    checkImages(images, options, 'forward');
     const result = await this.#run(options, (job) => engine().forward(handle, images.handle, job));
     return {
       queries: Tensor.wrap(result.queries),
@@ -214,7 +225,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async decode(images: Tensor, options: JobOptions = {}): Promise<DecodedImages> {
     const { handle } = this;
-    checkImages(images);
+    checkImages(images, options, 'decode');
     return new DecodedImages(await this.#run(options, (job) => engine().decode(handle, images.handle, job)));
   }
 
@@ -227,7 +238,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
     const { handle } = this;
-    checkImages(images);
+    checkImages(images, options, 'features');
     return Tensor.wrap(await this.#run(options, (job) => engine().features(handle, images.handle, job)));
   }
 
@@ -238,7 +249,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *   signal's reason.
    */
   async segment(image: ImageInput, options: SegmentImageOptions = {}): Promise<ClassMap> {
-    const [map] = await this.segmentBatch([image], options);
+    checkOptions(options, segmentImageOptions, 'segment()');
+    const [map] = await this.#segment([image], options);
     return map!;
   }
 
@@ -249,6 +261,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT where there is no image.
    */
   async segmentBatch(images: readonly ImageInput[], options: SegmentImageOptions = {}): Promise<ClassMap[]> {
+    checkOptions(options, segmentImageOptions, 'segmentBatch()');
+    return this.#segment(images, options);
+  }
+
+  async #segment(images: readonly ImageInput[], options: SegmentImageOptions): Promise<ClassMap[]> {
     checkPassSize(options.passSize);
     const { size, scoring, handles } = this.#scoring(options);
     const stride = options.stride ?? {
@@ -278,6 +295,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *   OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async scores(image: ImageInput, options: ScoreImageOptions = {}): Promise<ScoreMap> {
+    checkOptions(options, scoreImageOptions, 'scores()');
     const { size, scoring, handles, outputs } = this.#scoring(options);
     return this.#withPixels([image], options, async ([raw]) => {
       const { width, height } = asSize(options.outputSize ?? raw!);
@@ -341,7 +359,9 @@ function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 
   return { precision, cudaGraphs };
 }
 
-function checkImages(images: Tensor): void {
+function checkImages(images: Tensor, options: JobOptions, call: string): void {
+  checkArgument(images, tensorKind, `${call}(images)`);
+  checkOptions(options, jobOptions, `${call}()`);
   const [, channels, height, width] = images.shape;
   if (images.shape.length !== 4 || channels !== 3)
     throw new DinoSegError(

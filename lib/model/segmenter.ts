@@ -1,8 +1,16 @@
 /** A network with a head and the names of its classes, opened from files. */
+import { checkOptions, flag, needed, number, text, without, type OptionKinds } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
-import type { JobOptions } from '../native/job.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/surface.js';
+import {
+  imageSize as sizeKind,
+  loadOptions,
+  scoreImageOptions,
+  scoring as scoringKind,
+  segmentImageOptions,
+} from './argument-kinds.js';
 import { classShares, percentagesOf } from './class-shares.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { openHead, type SegmentationHead } from './open-head.js';
@@ -44,6 +52,18 @@ export interface PercentageOptions extends JobOptions {
   soft?: boolean;
 }
 
+const segmenterOptions: OptionKinds<SegmenterOptions> = {
+  ...loadOptions,
+  model: needed(text),
+  head: text,
+  classes: text,
+  scoring: scoringKind,
+  imageSize: number,
+};
+const runOptions: OptionKinds<SegmenterRunOptions> = without(segmentImageOptions, 'head', 'scoring');
+const scoreOptions: OptionKinds<SegmenterScoreOptions> = without(scoreImageOptions, 'head', 'scoring');
+const percentageOptions: OptionKinds<PercentageOptions> = { ...jobOptions, imageSize: sizeKind, soft: flag };
+
 /** The class of every pixel of an image, and what the classes are. */
 export interface SegmentedImage extends ClassMap {
   /** Names and colours of the indices in `data`. */
@@ -69,9 +89,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
   readonly warnings: readonly string[];
 
   /** @internal */
-  constructor(
-    parts: Pick<Segmenter, 'model' | 'head' | 'classSet' | 'scoring' | 'imageSize' | 'warnings'>,
-  ) {
+  constructor(parts: Pick<Segmenter, 'model' | 'head' | 'classSet' | 'scoring' | 'imageSize' | 'warnings'>) {
     this.model = parts.model;
     this.head = parts.head;
     this.classSet = parts.classSet;
@@ -86,6 +104,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async segment(image: ImageInput, options: SegmenterRunOptions = {}): Promise<SegmentedImage> {
+    checkOptions(options, runOptions, 'segment()');
     const map = await this.model.segment(image, this.#with(options));
     return { ...map, classSet: this.classSet };
   }
@@ -99,6 +118,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
     images: readonly ImageInput[],
     options: SegmenterRunOptions = {},
   ): Promise<SegmentedImage[]> {
+    checkOptions(options, runOptions, 'segmentBatch()');
     const maps = await this.model.segmentBatch(images, this.#with(options));
     return maps.map((map) => ({ ...map, classSet: this.classSet }));
   }
@@ -112,6 +132,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async percentages(image: ImageInput, options: PercentageOptions = {}): Promise<Record<string, number>> {
+    checkOptions(options, percentageOptions, 'percentages()');
     const { imageSize = this.imageSize, soft = false, ...job } = options;
     const { model, head, scoring } = this;
     const { classes } = this.classSet;
@@ -131,6 +152,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
    * @throws DinoSegError as {@link SegmentationModel.scores}.
    */
   async scores(image: ImageInput, options: SegmenterScoreOptions = {}): Promise<ScoreMap> {
+    checkOptions(options, scoreOptions, 'scores()');
     return this.model.scores(image, this.#with(options));
   }
 
@@ -167,6 +189,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
  * @throws DinoSegError HEAD_MISMATCH, CLASSES, SHAPE for the image size, and what loading throws.
  */
 export async function openSegmenter(options: SegmenterOptions): Promise<Segmenter> {
+  checkOptions(options, segmenterOptions, 'openSegmenter()');
   const { model: modelPath, head: headPath, classes, scoring, imageSize, ...loading } = options;
   if (imageSize !== undefined) checkImageSize(imageSize, imageSize);
   const model = await SegmentationModel.load(modelPath, loading);

@@ -1,5 +1,7 @@
 /** How well a head segments a data set. */
+import { checkArgument, checkOptions, listOf } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
+import { headKind, modelKind } from '../model/argument-kinds.js';
 import type { DecodedImages } from '../model/decoded-images.js';
 import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { LinearProbe } from '../model/linear-probe.js';
@@ -10,6 +12,7 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/surface.js';
+import { datasetKind, evaluateOptions } from './argument-kinds.js';
 import { evaluationBatches } from './batches.js';
 import { Tally, type Evaluation } from './tally.js';
 
@@ -49,6 +52,7 @@ export async function evaluate(
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  checkArgument(head, headKind, 'evaluate(head)');
   const [evaluation] = await evaluateHeads(model, [head], dataset, options);
   return evaluation!;
 }
@@ -66,6 +70,10 @@ export async function evaluateHeads(
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation[]> {
+  checkArgument(model, modelKind, 'evaluate(model)');
+  checkArgument(heads, listOf(headKind), 'evaluateHeads(heads)');
+  checkArgument(dataset, datasetKind, 'evaluate(dataset)');
+  checkOptions(options, evaluateOptions, 'evaluate()');
   const { prefetch = 4, signal, onProgress } = options;
   const imageSize = imageSizeOf(options.imageSize, heads);
   for (const head of heads) head.assertFits(model);
