@@ -1,4 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
+import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
 import type { RawImage } from '../native/surface.js';
@@ -50,6 +51,8 @@ sharp.cache(false);
  */
 const failOn = 'error';
 
+const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number };
+
 /** The codec's own limit. */
 const mostPixels = 0x3fff ** 2;
 
@@ -84,6 +87,8 @@ export async function decodeImage(
   input: string | Uint8Array | Sharp,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
+  checkArgument(input, encodedImage, 'decodeImage(input)');
+  checkOptions(options, decodeOptions, 'decodeImage()');
   const { maxPixels = mostPixels } = options;
   if (!Number.isInteger(maxPixels) || maxPixels < 1)
     throw new DinoSegError(
@@ -124,6 +129,15 @@ function isSharp(value: unknown): value is Sharp {
   );
 }
 
+const encodedImage = kind<string | Uint8Array | Sharp>(
+  "a path, a file's bytes or a sharp instance",
+  (value) => typeof value === 'string' || value instanceof Uint8Array || isSharp(value),
+);
+const encodedLabel = kind<string | Buffer>(
+  "a path or a Buffer of a file's bytes",
+  (value) => typeof value === 'string' || Buffer.isBuffer(value),
+);
+
 function isRawImage(value: unknown): value is RawImage {
   if (typeof value !== 'object' || value === null) return false;
   const { data, width, height } = value as Partial<Record<string, unknown>>;
@@ -137,7 +151,8 @@ function isRawImage(value: unknown): value is RawImage {
  *   IMAGE, FILE_NOT_FOUND, IO.
  */
 export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<RawImage[]> {
-  if (images.length === 0) throw new DinoSegError('INVALID_ARGUMENT', 'Expected at least one image.');
+  if (!Array.isArray(images) || images.length === 0)
+    throw new DinoSegError('INVALID_ARGUMENT', 'Expected an array of at least one image.');
   return images.every(isRawImage) ? images.map(checkedPixels) : Promise.all(images.map(pixelsOfOne));
 }
 
@@ -186,6 +201,7 @@ function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
  *   FILE_NOT_FOUND, IO
  */
 export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
+  checkArgument(input, encodedLabel, 'decodeLabel(input)');
   const [file, source] = await load(input);
   const { bytes, stretch } = plainPng(file, source);
   try {
@@ -229,6 +245,8 @@ export async function encodePng(
   height: number,
   channels: 1 | 3,
 ): Promise<Buffer> {
+  checkArgument(data, bytes, 'encodePng(data)');
+  checkArgument(channels, oneOf([1, 3]), 'encodePng(channels)');
   if (data.length !== width * height * channels)
     throw new DinoSegError(
       'SHAPE',

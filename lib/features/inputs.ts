@@ -2,6 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import picomatch from 'picomatch';
+import { checkArgument } from '../arguments.js';
+import { paths as pathsKind } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { filesBelow } from '../files-below.js';
 
@@ -36,6 +38,7 @@ const kinds = 'png, jpg, webp, tiff, gif, avif';
  * @throws DinoSegError DATASET for a folder or glob without images, or where there are none at all; FILE_NOT_FOUND, IO.
  */
 export async function imagesOfPaths(inputs: readonly string[]): Promise<ImageList> {
+  checkArgument(inputs, pathsKind, 'imagesOfPaths(inputs)');
   if (inputs.length === 0)
     throw new DinoSegError('DATASET', 'No image was given: name files, folders or globs, or a manifest.');
   const paths: string[] = [];

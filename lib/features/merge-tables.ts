@@ -1,8 +1,11 @@
 /** Shards of a table put together. */
 import { existsSync } from 'node:fs';
+import { checkArgument, checkOptions, text } from '../arguments.js';
+import { paths } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
+import { mergeOptions } from './argument-kinds.js';
 import { Claim } from './claim.js';
 import { filesOf, identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
@@ -49,6 +52,9 @@ export async function mergeTables(
   output: string,
   options: { signal?: AbortSignal } = {},
 ): Promise<MergeSummary> {
+  checkArgument(inputs, paths, 'mergeTables(inputs)');
+  checkArgument(output, text, 'mergeTables(output)');
+  checkOptions(options, mergeOptions, 'mergeTables()');
   formatOf(output);
   const shards: ShardTable[] = [];
   for (const path of inputs) shards.push({ path, description: await readDescription(path) });

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { checkArgument, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 
 /** Series of libtorch that the sources are written for. */
@@ -89,6 +90,7 @@ function headerVersion(header: string): string | undefined {
  *   explicit one that cannot be used.
  */
 export function findLibtorch(explicit?: string): Libtorch {
+  if (explicit !== undefined) checkArgument(explicit, text, 'findLibtorch(explicit)');
   const named = explicitSource(explicit);
   if (named) {
     const found = examine(named.path, named.source);

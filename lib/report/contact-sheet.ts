@@ -1,6 +1,15 @@
 /** A picture of many images beside their coloured labels, to see at a glance whether they belong together. */
+import {
+  checkArgument,
+  checkOptions,
+  kind,
+  number,
+  signal as signalKind,
+  type OptionKinds,
+} from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassInfo, ClassSet } from '../data/class-set.js';
-import type { SegmentationDataset } from '../data/dataset.js';
+import { SegmentationDataset } from '../data/dataset.js';
 import { composeSvg, encodePng, type RgbImage } from '../data/decode.js';
 import { previewOf, spread } from '../data/preview.js';
 import { DinoSegError } from '../errors.js';
@@ -14,6 +23,17 @@ const columns = 4;
 const legendWidth = 200;
 const sheetWidth = columns * (2 * cell.width + gap) + gap;
 const paper = 255;
+
+const splitsKind = kind<ReadonlyMap<string, SegmentationDataset>>(
+  'a Map of SegmentationDatasets by the names of their splits',
+  (value) =>
+    value instanceof Map &&
+    [...(value as Map<unknown, unknown>).values()].every((one) => one instanceof SegmentationDataset),
+);
+const sheetOptions: OptionKinds<{ most?: number; signal?: AbortSignal }> = {
+  most: number,
+  signal: signalKind,
+};
 
 /** A pair on the sheet. */
 interface Tile {
@@ -103,6 +123,9 @@ export async function contactSheet(
   classSet: ClassSet,
   options: { most?: number; signal?: AbortSignal } = {},
 ): Promise<Buffer | null> {
+  checkArgument(datasets, splitsKind, 'contactSheet(datasets)');
+  checkArgument(classSet, classSetKind, 'contactSheet(classSet)');
+  checkOptions(options, sheetOptions, 'contactSheet()');
   const { most = 24, signal } = options;
   const present = new Set<number>();
   const tiles: Tile[] = [];
