@@ -161,7 +161,7 @@ function extractorOptions(
   const given = Object.fromEntries(names.map((name) => [name, others[name as keyof typeof others]]));
   const shared = apart === true ? { sharedBackbone: false } : {};
   // Names and types are those of the flags, checked when they were read.
-  const options = { device: 'auto', ...camelCased(withoutUndefined(given)) } as FeatureExtractorOptions;
+  const options = camelCased(withoutUndefined(given)) as FeatureExtractorOptions;
   return { ...options, ...shared, signal, onLog };
 }
 

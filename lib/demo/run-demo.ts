@@ -91,7 +91,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   });
   const measured = judged.map(({ seed, evaluations }) => ({ seed, ...evaluations }));
   const headFile = judged[0]!.heads.trained;
-  using head = await openHead(headFile);
+  using head = await openHead(headFile, { device: model.device });
   const pictures = unseen.pairs.slice(0, predictedScenes).map(({ image }) => image);
   const { classSet } = unseen;
   await predict(model, pictures, { head, classSet, imageSize, output: at('predictions'), ...stop });

@@ -21,7 +21,10 @@ import { Tensor } from './tensor.js';
 
 /** Where a head computes, and in which precision. */
 export interface HeadPlacement {
-  /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
+  /**
+   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
+   * for a model: a CUDA device where there is one, else the CPU.
+   */
   device?: string;
   /** Of the linear layer: `bfloat16` (autocast) or `float32`. The weights are float32 always. */
   precision?: Precision;
@@ -107,7 +110,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    */
   static create(options: CreateHeadOptions): ClassHead {
     const { hidden, seed = 0, precision = 'bfloat16' } = options;
-    const device = resolveDevice(options.device ?? 'cpu');
+    const device = resolveDevice(options.device);
     const classSet = typeof options.classes === 'number' ? null : options.classes;
     const classes = typeof options.classes === 'number' ? options.classes : options.classes.classes.length;
     const handle = engine().createHead({ hidden, classes, device, precision, seed });
@@ -168,7 +171,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
   ): Promise<ClassHead> {
     const { classes, hidden, optimizer } = values;
     const precision = options.precision ?? metadata.precision;
-    const device = resolveDevice(options.device ?? 'cpu');
+    const device = resolveDevice(options.device);
     using weight = Tensor.from(values.weight, [classes, hidden]);
     using bias = Tensor.from(values.bias, [classes]);
     const handle = engine().createHead({
@@ -214,7 +217,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
-        `The head is on ${this.device}, the network on ${model.device}; load both on one device.`,
+        `The head is on ${this.device}, the network on ${model.device}: give the head { device: model.device } when it is ` +
+          'made or loaded.',
       );
   }
 

@@ -125,7 +125,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    *   OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: DetectorLoadOptions = {}): Promise<DetectionModel> {
-    const { device = options.shareWith?.device ?? 'cpu', dtype = 'stored' } = options;
+    const { device = options.shareWith?.device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
     return new DetectionModel(handle, engine().detectorInfo(handle));
@@ -142,8 +142,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   static async init(
     options: RandomNetworkOptions<DetectorArchitecture> & DetectorRunOptions,
   ): Promise<DetectionModel> {
-    const device = options.device ?? options.shareWith?.device ?? 'cpu';
-    const network = randomNetwork({ ...options, device });
+    const device = options.device ?? options.shareWith?.device;
+    const network = randomNetwork({ ...options, ...(device !== undefined && { device }) });
     const placement = { ...network, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initDetector(placement, job));
     return new DetectionModel(handle, engine().detectorInfo(handle));

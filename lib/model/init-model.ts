@@ -50,7 +50,9 @@ export interface RandomNetworkOptions<A extends string = Architecture> extends J
   seed?: number;
   /** Precision of the backbone's weights: bfloat16 is the float32 network rounded. Default `float32`. */
   dtype?: 'float32' | 'bfloat16';
-  /** Where they are drawn: `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
+  /**
+   * Where they are drawn: `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU.
+   */
   device?: string;
 }
 
@@ -67,7 +69,7 @@ export function randomNetwork({
   arch,
   seed = 0,
   dtype = 'float32',
-  device = 'cpu',
+  device,
 }: RandomNetworkOptions<string>): RandomNetwork {
   return { architecture: arch, seed, dtype, device: resolveDevice(device) };
 }

@@ -15,11 +15,14 @@ import { Tensor } from './tensor.js';
 
 /** Where a probe computes. */
 export interface ProbePlacement {
-  /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
+  /**
+   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
+   * for a model: a CUDA device where there is one, else the CPU.
+   */
   device?: string;
 }
 
-/** How {@link LinearProbe.segment} covers an image. Default imageSize: what the probe was trained at, else 512. */
+/** How {@link LinearProbe.segment} covers an image. */
 export type SegmentWithProbeOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
 
 /**
@@ -68,7 +71,7 @@ export class LinearProbe implements Disposable, AsyncDisposable {
         'HEAD_MISMATCH',
         `The probe has ${classes} outputs, the class set "${classSet.name}" has ${classSet.classes.length} classes.`,
       );
-    const device = resolveDevice(options.device ?? 'cpu');
+    const device = resolveDevice(options.device);
     const of = (data: Float32Array, ...shape: number[]) => ({ data, shape });
     const arrays = {
       weight: of(values.weight, classes, width),
@@ -115,7 +118,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
-        `The probe is on ${this.device}, the network on ${model.device}; load both on one device.`,
+        `The probe is on ${this.device}, the network on ${model.device}: give the probe { device: model.device } when it is ` +
+          'made or loaded.',
       );
   }
 
@@ -168,8 +172,7 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     image: ImageInput,
     options: SegmentWithProbeOptions = {},
   ): Promise<ClassMap> {
-    const imageSize = options.imageSize ?? this.metadata.imageSize ?? 512;
-    return model.segment(image, { ...options, imageSize, head: this });
+    return model.segment(image, { ...options, head: this });
   }
 
   /**

@@ -17,7 +17,7 @@ import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import { randomNetwork, type RandomNetworkOptions } from './init-model.js';
-import { asSize, checkImageSize, type ImageSize } from './image-size.js';
+import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
@@ -26,7 +26,10 @@ import { withPixels } from './with-pixels.js';
 
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
-  /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
+  /**
+   * `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU. A CUDA device that is named and
+   * not there is an error.
+   */
   device?: string;
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
@@ -49,7 +52,9 @@ export interface ScoringOptions extends JobOptions {
   head?: SegmentationHead;
   /** Default: `recipe` with a head, `ade20k` without one. A linear probe takes `recipe` only. */
   scoring?: Scoring;
-  /** Width and height of the network's input in pixels, multiples of 32. Default 512. */
+  /**
+   * Width and height of the network's input in pixels, multiples of 32. Default: what the head was trained at, else 512.
+   */
   imageSize?: number | ImageSize;
 }
 
@@ -161,7 +166,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
-    const { device = 'cpu', dtype = 'stored' } = options;
+    const { device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle), placement.precision);
@@ -287,7 +292,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { handle } = this;
     const head = options.head ?? this.ownHead();
     head.assertFits(this);
-    const size = asSize(options.imageSize ?? 512);
+    const size = asSize(imageSizeOf(options.imageSize, [head]));
     checkImageSize(size.width, size.height);
     const scoring: Scoring = options.scoring ?? (options.head ? 'recipe' : 'ade20k');
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };

@@ -1,6 +1,7 @@
 /** The report of an evaluation. */
 import type { SegmentationDataset } from '../data/dataset.js';
 import { spread } from '../data/preview.js';
+import { imageSizeOf } from '../model/image-size.js';
 import type { SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
@@ -38,7 +39,8 @@ export async function evaluationReport(
   options: EvaluationReportOptions = {},
 ): Promise<Report> {
   const { classSet } = dataset;
-  const { imageSize = 512, signal, examples = 8, settings = {} } = options;
+  const { signal, examples = 8, settings = {} } = options;
+  const imageSize = imageSizeOf(options.imageSize, [head]);
   const scoring = scoringOf(head, classSet, options.scoring);
   async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
     for (const index of spread(dataset.length, examples)) {

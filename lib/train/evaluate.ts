@@ -1,7 +1,7 @@
 /** How well a head segments a data set. */
 import type { SegmentationDataset } from '../data/dataset.js';
 import type { DecodedImages } from '../model/decoded-images.js';
-import { checkImageSize } from '../model/image-size.js';
+import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { LinearProbe } from '../model/linear-probe.js';
 import type { SegmentationHead } from '../model/open-head.js';
 import { Passes } from '../model/pass-size.js';
@@ -15,7 +15,10 @@ import { Tally, type Evaluation } from './tally.js';
 
 /** How to evaluate. */
 export interface EvaluateOptions {
-  /** Width and height that images and labels are resized to, a multiple of 32. Default 512. */
+  /**
+   * Width and height that images and labels are resized to, a multiple of 32. Default: what the heads were trained at, else
+   * 512; heads that were trained at different sizes need it.
+   */
   imageSize?: number;
   /** Default: what the head's number of outputs says. */
   scoring?: Scoring;
@@ -63,7 +66,8 @@ export async function evaluateHeads(
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation[]> {
-  const { imageSize = 512, prefetch = 4, signal, onProgress } = options;
+  const { prefetch = 4, signal, onProgress } = options;
+  const imageSize = imageSizeOf(options.imageSize, heads);
   for (const head of heads) head.assertFits(model);
   checkImageSize(imageSize, imageSize);
   const { classSet } = dataset;

@@ -4,7 +4,7 @@ import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { gathered, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { asSize } from '../model/image-size.js';
+import { asSize, imageSizeOf } from '../model/image-size.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import type { ClassMap, SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
@@ -78,7 +78,8 @@ export async function predict(
   const names = outputNames(paths);
   const result: PredictResult = { written: [], failed: [], report: null };
   const report = options.report === undefined ? undefined : new PredictionReport(classSet, paths.length);
-  const passes = Passes.of(model, asSize(options.imageSize ?? 512), options);
+  const imageSize = imageSizeOf(options.imageSize, [head]);
+  const passes = Passes.of(model, asSize(imageSize), options);
   // Windows of one image fill passes by themselves.
   const together = mode === 'slide' ? 1 : passes.size;
   const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, availableParallelism()), signal };
@@ -86,7 +87,7 @@ export async function predict(
   let done = 0;
   for await (const group of gathered(decoded, together)) {
     const images = group.flatMap(({ image }) => (image instanceof DinoSegError ? [] : [image]));
-    const maps = mapsOf(model, images, passes, { ...options, head, scoring });
+    const maps = mapsOf(model, images, passes, { ...options, head, scoring, imageSize });
     for (const { path, image } of group) {
       signal?.throwIfAborted();
       if (image instanceof DinoSegError) result.failed.push({ image: path, error: image });
@@ -101,7 +102,7 @@ export async function predict(
     }
   }
   if (!report) return result;
-  const { imageSize = 512, stride } = options;
+  const { stride } = options;
   const settings = {
     classes: classSet.name,
     'image size': typeof imageSize === 'number' ? imageSize : `${imageSize.width}×${imageSize.height}`,
