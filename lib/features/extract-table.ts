@@ -20,7 +20,10 @@ import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } 
 
 /** Where a table goes, and how it is made. */
 export interface ExtractTableOptions {
-  /** The table, .csv or .parquet. Beside it: `.json`, `.failures.csv`, `.report.html`, `.overlays`, `.work` (see docs/extraction.md). */
+  /**
+   * The table, .csv or .parquet. Beside `T.csv` lies a folder `T_csv_files`: description.json, failures.tsv, report.html, overlays/, work/
+   * (see docs/extraction.md).
+   */
   output: string;
   /** The part of the table that is made. Default: all of it. */
   shard?: Shard;
