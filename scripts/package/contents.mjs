@@ -48,7 +48,7 @@ function packagesOf(folder) {
     .filter((name) => /\.(d\.)?c?[jt]s$/.test(name))
     .map((name) => readFileSync(join(folder, 'dist', name), 'utf8').replace(/^\s*(\/?\*|\/\/).*$/gm, ''));
   const names = texts.flatMap((text) =>
-    [...text.matchAll(/\b(?:from|import|import\(|require\()\s*['"]([^'".][^'"]*)['"]/g)].map(
+    [...text.matchAll(/\b(?:from|import|import\(|require\()\s*['"](@?[\w-][\w@:./-]*)['"]/g)].map(
       ([, name]) => name,
     ),
   );
