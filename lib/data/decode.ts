@@ -106,7 +106,7 @@ export async function decodeImage(
   }
 }
 
-/** An image with an SVG of its size drawn over it. Text is set in the machine's own fonts. */
+/** An image with an SVG of its size drawn over it, without `<text>`: that would depend on the machine's fonts. */
 export async function composeSvg({ data, width, height }: RgbImage, svg: string): Promise<RgbImage> {
   const drawn = await sharp(data, { raw: { width, height, channels: 3 } })
     .composite([{ input: Buffer.from(svg) }])
