@@ -38,9 +38,18 @@ export interface Candidate {
   reason: string;
 }
 
+/** Without HOME, a user whom /etc/passwd lacks (in containers) has none: then `/`, which Docker sets for these. */
+function home(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
+}
+
 /** The package's own folder of downloaded libtorches. */
 export function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const base = process.env['XDG_CACHE_HOME'] || join(home(), '.cache');
   return join(base, 'dinov3-seg', 'libtorch');
 }
 
