@@ -139,7 +139,7 @@ function askPython(): string {
   const program =
     'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")';
   try {
-    const path = execFileSync('python3', ['-c', program], { encoding: 'utf8' }).trim();
+    const path = execFileSync('python3', ['-c', program], { encoding: 'utf8', stdio: 'pipe' }).trim();
     if (path) return path;
   } catch (cause) {
     throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 could not be asked.', {
