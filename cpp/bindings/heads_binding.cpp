@@ -215,13 +215,13 @@ Napi::Value least_cost_assignment(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_trained_heads(Napi::Env env, Napi::Object exports) {
-  exports.Set("createHeads", Napi::Function::New(env, synchronous<create_heads>));
-  exports.Set("headsAccumulate", Napi::Function::New(env, asynchronous<heads_accumulate>));
-  exports.Set("headsStep", Napi::Function::New(env, asynchronous<heads_step>));
-  exports.Set("headsEvaluate", Napi::Function::New(env, asynchronous<heads_evaluate>));
-  exports.Set("headsState", Napi::Function::New(env, asynchronous<heads_state>));
-  exports.Set("headsRestore", Napi::Function::New(env, asynchronous<heads_restore>));
-  exports.Set("leastCostAssignment", Napi::Function::New(env, asynchronous<least_cost_assignment>));
+  export_function<synchronous<create_heads>>(env, exports, "createHeads");
+  export_function<asynchronous<heads_accumulate>>(env, exports, "headsAccumulate");
+  export_function<asynchronous<heads_step>>(env, exports, "headsStep");
+  export_function<asynchronous<heads_evaluate>>(env, exports, "headsEvaluate");
+  export_function<asynchronous<heads_state>>(env, exports, "headsState");
+  export_function<asynchronous<heads_restore>>(env, exports, "headsRestore");
+  export_function<asynchronous<least_cost_assignment>>(env, exports, "leastCostAssignment");
 }
 
 }  // namespace dinov3_seg

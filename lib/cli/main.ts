@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
+import { init } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import type { Command } from './command.js';
 import { configurationFlags, readConfiguration, saveConfiguration } from './configuration.js';
@@ -90,9 +91,13 @@ async function run(argv: string[]): Promise<number> {
     line,
     path === undefined ? undefined : await readConfiguration(syntax, path),
   );
-  const { config, 'save-config': saveTo, quiet, verbose, ...flags } = input.flags;
+  const { config, 'save-config': saveTo, quiet, verbose, ...settings } = input.flags;
   if (quiet && verbose) throw new UsageError('--quiet and --verbose exclude each other.');
   setLevel(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
+  // What libtorch logs by itself goes to stderr, past all that is written here.
+  if (verbose) process.env['TORCH_CPP_LOG_LEVEL'] ??= 'WARNING';
+  const { 'cpu-threads': threads, ...flags } = settings as typeof settings & { 'cpu-threads'?: number };
+  if (threads !== undefined) init({ threads });
   const { positionals } = input;
   detail(
     [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings of ${config}`] : [])].join(', '),

@@ -1,7 +1,7 @@
 /** Features of many images as a table, in a run that can be stopped, killed and gone on with. */
-import { availableParallelism } from 'node:os';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
+import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { spread } from '../data/preview.js';
 import { writeCoco } from './coco.js';
@@ -73,7 +73,7 @@ function poolThreads(): number {
 /** @throws DinoSegError INVALID_ARGUMENT where the pool has fewer */
 function decodingThreads(threads: number | undefined): number {
   const most = poolThreads();
-  if (threads === undefined) return Math.min(most, availableParallelism());
+  if (threads === undefined) return Math.min(most, usableCores());
   if (!Number.isInteger(threads) || threads < 1)
     throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1, not ${threads}.`);
   if (threads <= most) return threads;

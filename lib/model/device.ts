@@ -1,5 +1,5 @@
 /** Choice of the device a network runs on. */
-import { engine } from '../native/engine.js';
+import { engine, reportTorchWarnings } from '../native/engine.js';
 
 /**
  * `auto` is the first CUDA device where one answers, else the CPU; `cuda` is `cuda:0`. Every other name is passed on as it is:
@@ -8,5 +8,7 @@ import { engine } from '../native/engine.js';
 export function resolveDevice(device: string): string {
   if (device === 'cuda') return 'cuda:0';
   if (device !== 'auto') return device;
-  return engine().info().cudaAvailable ? 'cuda:0' : 'cpu';
+  const found = engine().info().cudaAvailable ? 'cuda:0' : 'cpu';
+  reportTorchWarnings();
+  return found;
 }

@@ -1,5 +1,4 @@
 /** Segmented pictures of many images. */
-import { availableParallelism } from 'node:os';
 import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { gathered, prefetch } from '../data/prefetch.js';
@@ -8,6 +7,7 @@ import { asSize } from '../model/image-size.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import type { ClassMap, SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
+import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
 import { PredictionReport } from './predict-report.js';
@@ -81,7 +81,7 @@ export async function predict(
   const passes = Passes.of(model, asSize(options.imageSize ?? 512), options);
   // Windows of one image fill passes by themselves.
   const together = mode === 'slide' ? 1 : passes.size;
-  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, availableParallelism()), signal };
+  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, usableCores()), signal };
   const decoded = prefetch(paths, decodeOrError, ahead);
   let done = 0;
   for await (const group of gathered(decoded, together)) {
