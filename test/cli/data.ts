@@ -52,7 +52,11 @@ t.test('a contact sheet is the same without fonts, and nothing is said about the
   };
   const usual = await sheet({});
   const fonts = join(t.testdirName, 'fonts');
-  t.ok(usual.equals(await sheet({ FONTCONFIG_FILE: fonts, HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' })));
+  t.ok(
+    usual.equals(
+      await sheet({ FONTCONFIG_FILE: fonts, HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' }),
+    ),
+  );
 });
 
 t.test('what is no data is an error, and what is no action wrong usage', async (t) => {

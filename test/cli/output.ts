@@ -69,21 +69,24 @@ t.test('a reader of stderr that goes away does not stop the work', async (t) => 
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
 });
 
-t.test('where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr', async (t) => {
-  const bare = {
-    LIBTORCH: findLibtorch().root,
-    HOME: '/nonexistent',
-    XDG_CACHE_HOME: '/nonexistent',
-    FONTCONFIG_FILE: '/nonexistent',
-    FONTCONFIG_PATH: '/nonexistent',
-    LC_ALL: 'xx_XX.UTF-8',
-    TZ: 'No/Where',
-  };
-  const good = predict('--quiet').filter((word) => word !== at('bad.png'));
-  const { code, stderr } = await runCommand(good, bare);
-  t.equal(stderr, '');
-  t.equal(code, 0);
-});
+t.test(
+  'where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr',
+  async (t) => {
+    const bare = {
+      LIBTORCH: findLibtorch().root,
+      HOME: '/nonexistent',
+      XDG_CACHE_HOME: '/nonexistent',
+      FONTCONFIG_FILE: '/nonexistent',
+      FONTCONFIG_PATH: '/nonexistent',
+      LC_ALL: 'xx_XX.UTF-8',
+      TZ: 'No/Where',
+    };
+    const good = predict('--quiet').filter((word) => word !== at('bad.png'));
+    const { code, stderr } = await runCommand(good, bare);
+    t.equal(stderr, '');
+    t.equal(code, 0);
+  },
+);
 
 t.test('what Node.js and packages say is for --verbose, and a warning once where it matters', async (t) => {
   const preload = at('preload.cjs');
