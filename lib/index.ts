@@ -84,7 +84,15 @@ export {
 export type { ImageSize } from './model/image-size.js';
 export { forwardFile, type ForwardFileOptions } from './model/forward-file.js';
 export { classSetOf, scoringOf } from './model/scoring.js';
-export { openSegmenter, type Segmenter, type SegmenterOptions } from './model/segmenter.js';
+export {
+  openSegmenter,
+  Segmenter,
+  type PercentageOptions,
+  type SegmentedImage,
+  type SegmenterOptions,
+  type SegmenterRunOptions,
+  type SegmenterScoreOptions,
+} from './model/segmenter.js';
 
 export { classSetNames, loadClassSet } from './data/class-sets.js';
 export {

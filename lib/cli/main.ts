@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command line's entry: finds the command, runs it, turns errors into messages and exit codes. */
+import { showEarlier } from './outside-output.js';
 import { constants } from 'node:os';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
@@ -98,6 +99,7 @@ async function run(argv: string[]): Promise<number> {
   if (verbose) process.env['TORCH_CPP_LOG_LEVEL'] ??= 'WARNING';
   const { 'cpu-threads': threads, ...flags } = settings as typeof settings & { 'cpu-threads'?: number };
   if (threads !== undefined) init({ threads });
+  showEarlier();
   const { positionals } = input;
   detail(
     [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings of ${config}`] : [])].join(', '),
@@ -135,5 +137,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
+
+// Thrown in a callback, outside of what a command awaits.
+process.on('uncaughtException', (error) => process.exit(report(error)));
 
 process.exitCode = await run(process.argv.slice(2)).catch(report);

@@ -1,8 +1,10 @@
 /** Looks at every file of a folder of labelled images before a training does. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
-import type { JobOptions } from '../native/job.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
+import { classSetKind, layoutOptions } from './argument-kinds.js';
 import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
 import { readLabel } from './dataset.js';
 import { decodeImage, type LabelImage } from './decode.js';
@@ -255,6 +257,9 @@ export async function checkData(
   classSet: ClassSet,
   options: LayoutOptions & JobOptions = {},
 ): Promise<DataCheck> {
+  checkArgument(root, text, 'checkData(root)');
+  checkArgument(classSet, classSetKind, 'checkData(classSet)');
+  checkOptions(options, { ...layoutOptions, ...jobOptions }, 'checkData()');
   const { signal, onProgress } = options;
   const source = await openLayout(root, classSet, options);
   const faults: DataFault[] = [];
