@@ -66,7 +66,7 @@ export async function runLogged(command, args, { log, cwd, env = process.env, on
       onLine(line);
     });
   const problem = await new Promise((resolve) => {
-    child.on('error', (error) => resolve(error.code === 'ENOENT' ? 'is not there' : error.message));
+    child.on('error', (error) => resolve(error.code === 'ENOENT' ? 'not found' : error.message));
     child.on('close', (code, by) =>
       resolve(code === 0 ? undefined : by ? `was ended by ${by}` : `exit code ${code}`),
     );
