@@ -11,19 +11,18 @@ import { initialWeights } from '../../lib/train/initial-head.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import { sameBits } from '../helpers/close.js';
-import { runCommand, startCommand } from '../helpers/command-line.js';
+import { endHeld, runCommand } from '../helpers/command-line.js';
 import { cacheSource, readIndexLines, recordName } from '../helpers/tiny-cache.js';
-import { asFlags, readMetrics, readPosition, tinySettings, untilPosition } from '../helpers/tiny-run.js';
+import { asFlags, readMetrics, readPosition, tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
 const settings: Partial<TrainConfig> = {
   ...(await tinySettings(root, { train: 24, val: 2 })),
   mode: 'cached',
-  // Long enough to be stopped in the middle of it.
-  epochs: 40,
+  epochs: 6,
   patience: 0,
 };
-const sweep = { sweep: 'lr=1e-3,3e-3;loss=reference,mask2former', epochs: 8 };
+const sweep = { sweep: 'lr=1e-3,3e-3;loss=reference,mask2former', epochs: 5 };
 
 const cacheOf = (run: string) => `${run}-cache`;
 const uninterrupted = { one: join(root, 'uninterrupted'), sweep: join(root, 'uninterrupted-sweep') };
@@ -49,10 +48,6 @@ function lineCount(cache: string): number {
   return existsSync(path) ? readFileSync(path, 'latin1').split('\n').length - 1 : 0;
 }
 
-async function untilRecords(cache: string, count: number): Promise<void> {
-  while (lineCount(cache) <= count) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 for (const [signal, records] of [
   ['SIGKILL', 0],
   ['SIGKILL', 13],
@@ -60,10 +55,9 @@ for (const [signal, records] of [
 ] as const)
   t.test(`${signal} in the caching pass after ${records} records or more, then --resume`, async (t) => {
     const out = join(root, `caching-${signal}-${records}`);
-    const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out, cache: cacheOf(out) })]);
-    await untilRecords(cacheOf(out), records);
-    child.kill(signal);
-    const { code, stderr } = await ended;
+    const argv = ['train', ...asFlags({ ...settings, out, cache: cacheOf(out) })];
+    // The index has a line besides.
+    const { code, stderr } = await endHeld(argv, { file: 'index.jsonl', count: records + 1 }, signal);
     const there = lineCount(cacheOf(out)) - 1;
     t.ok(there >= records && there < 50, `stopped after ${there} of 50 records`);
     if (signal === 'SIGINT') {
@@ -84,10 +78,7 @@ for (const kind of ['one', 'sweep'] as const)
         const out = join(root, `${kind}-${signal}`);
         const cache = cacheOf(uninterrupted.one);
         const given = { ...settings, ...(kind === 'sweep' && sweep), out, cache, saveEverySeconds: 0 };
-        const { child, ended } = startCommand(['train', ...asFlags(given)]);
-        await untilPosition(out, ({ epoch }) => epoch >= 3);
-        child.kill(signal);
-        const { code } = await ended;
+        const { code } = await endHeld(['train', ...asFlags(given)], { epoch: 3, batch: 0 }, signal);
         const { epoch, finished } = readPosition(out)!;
         t.equal(code, signal === 'SIGINT' ? 130 : null);
         t.ok(epoch >= 3 && !finished, `stopped in epoch ${epoch}`);
