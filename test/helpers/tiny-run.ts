@@ -17,7 +17,7 @@ export async function tinySettings(
   const drawn = { train: 10, val: 2, width: 96, height: 64, ...scenes };
   await madeOnce(`scenes ${JSON.stringify(drawn)}`, data, (aside) => writeDemoDataset(aside, drawn));
   return {
-    model: await writeFormulaModel(root),
+    model: await writeFormulaModel(root, 'seg-shallow'),
     data,
     epochs: 3,
     learningRate: 2e-3,

@@ -8,7 +8,7 @@ import type { Finding } from '../../lib/native/doctor/finding.js';
 import { diskFinding, memoryFinding, nodeFinding, platformFinding } from '../../lib/native/doctor/machine.js';
 import { runProbe } from '../../lib/native/doctor/run-probe.js';
 import { findLibtorch } from '../../lib/native/libtorch.js';
-import { runCommand, startProgram } from '../helpers/command-line.js';
+import { spawnCommand, startProgram } from '../helpers/command-line.js';
 import { below, torchFiles } from '../helpers/libtorch.js';
 import { writeTree } from '../helpers/temporary.js';
 
@@ -18,7 +18,7 @@ interface Report {
 }
 
 async function doctorWith(environment: Record<string, string>): Promise<Report & { code: number | null }> {
-  const { code, stdout } = await runCommand(['doctor', '--json'], environment);
+  const { code, stdout } = await spawnCommand(['doctor', '--json'], environment);
   return { ...(JSON.parse(stdout) as Report), code };
 }
 
@@ -39,7 +39,7 @@ t.test('where all is well: versions, a product on each device, exit code 0', asy
     ['device cpu', /GiB free of .*; a matrix product is right$/],
   ] as const)
     t.match(named(report, name), { status: 'ok', detail }, name);
-  t.match((await runCommand(['doctor'])).stdout, /^ok +device cpu: /m);
+  t.match((await spawnCommand(['doctor'])).stdout, /^ok +device cpu: /m);
 });
 
 t.test('no libtorch, or one that is not supported', async (t) => {

@@ -6,16 +6,10 @@ import t, { type Test } from 'tap';
 import { train } from '../../lib/train/loop.js';
 import { sameBits } from '../helpers/close.js';
 import { endHeld, runCommand } from '../helpers/command-line.js';
-import {
-  asFlags,
-  readMetrics,
-  readPosition,
-  readTensors,
-  tinySettings,
-} from '../helpers/tiny-run.js';
+import { asFlags, readMetrics, readPosition, readTensors, tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
-const settings = await tinySettings(root);
+const settings = await tinySettings(root, { train: 6, val: 2 });
 const uninterrupted = join(root, 'uninterrupted');
 await train({ ...settings, out: uninterrupted });
 
@@ -92,7 +86,7 @@ t.test('stopping by signal in training and in evaluation, again and again', asyn
   const stopAt = [
     { phase: 'train', epoch: 1, done: 3 },
     { phase: 'evaluate', epoch: 1, done: 1 },
-    { phase: 'train', epoch: 2, done: 10 },
+    { phase: 'train', epoch: 2, done: 6 },
     { phase: 'evaluate', epoch: 3, done: 2 },
   ];
   for (const [sitting, stop] of stopAt.entries()) {
