@@ -30,7 +30,7 @@ t.before(async () => {
   const { code, stdout, stderr } = await runCommand(['prepare', 'idd', root]);
   t.equal(code, 0, stderr);
   t.equal(stdout, `${root}: ${count} label images made, 0 up to date\n`);
-  t.match(stderr, /40 annotations in \d+\.\d s, \d+ a second\./);
+  t.match(stderr, /40 annotations in [\d.]+ s, [\d.]+ a second\./);
   expected = contents(root);
   t.equal(expected.size, count);
 });
