@@ -2,9 +2,10 @@
 //   node scripts/test.mjs [option of tap…] [test/PATH…]
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, freemem } from 'node:os';
+import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { usableCores } from '../dist/native/cores.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -47,7 +48,7 @@ if (files.length === 0) {
 }
 const shared = files.filter((file) => !alone.includes(file));
 const room = Math.max(1, Math.floor(freemem() / processBytes));
-const jobs = Math.min(availableParallelism(), room);
+const jobs = Math.min(usableCores(), room);
 const given = [
   ...files.filter((file) => alone.includes(file)),
   ...writeShared(shared, Math.min(jobs, shared.length)),

@@ -11,7 +11,7 @@ import { initialWeights } from '../../lib/train/initial-head.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import { sameBits } from '../helpers/close.js';
-import { endHeld, runCommand } from '../helpers/command-line.js';
+import { endHeld, runCommand, type Moment } from '../helpers/command-line.js';
 import { cacheSource, readIndexLines, recordName } from '../helpers/tiny-cache.js';
 import { asFlags, readMetrics, readPosition, tinySettings } from '../helpers/tiny-run.js';
 
@@ -73,6 +73,12 @@ for (const [signal, records] of [
     await checkSame(t, out, cacheOf(out));
   });
 
+/** In epoch 3; of a sweep, when the first of its four heads' lines for this epoch is written. */
+const moments: Record<'one' | 'sweep', Moment> = {
+  one: { epoch: 3, batch: 0 },
+  sweep: { file: 'metrics.jsonl', count: 9 },
+};
+
 for (const kind of ['one', 'sweep'] as const)
   for (const signal of ['SIGKILL', 'SIGINT'] as const)
     t.test(
@@ -81,7 +87,7 @@ for (const kind of ['one', 'sweep'] as const)
         const out = join(root, `${kind}-${signal}`);
         const cache = cacheOf(uninterrupted.one);
         const given = { ...settings, ...(kind === 'sweep' && sweep), out, cache, saveEverySeconds: 0 };
-        const { code } = await endHeld(['train', ...asFlags(given)], { epoch: 3, batch: 0 }, signal);
+        const { code } = await endHeld(['train', ...asFlags(given)], moments[kind], signal);
         const { epoch, finished } = readPosition(out)!;
         t.equal(code, signal === 'SIGINT' ? 130 : null);
         t.ok(epoch >= 3 && !finished, `stopped in epoch ${epoch}`);

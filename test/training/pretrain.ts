@@ -36,8 +36,8 @@ t.test('it draws, trains, measures and writes a network with its card; stopped i
 
 t.test('it refuses other settings for a run that is there, and numbers that are none', async (t) => {
   const folder = t.testdir();
-  await run(...settings(folder, '--time-limit', '0'));
-  await t.rejects(run(...settings(folder, '--seed', '9')), { message: /--seed 1, not 9/ });
+  await run(...settings(folder, '--scenes', '3', '--time-limit', '0'));
+  await t.rejects(run(...settings(folder, '--scenes', '3', '--seed', '9')), { message: /--seed 1, not 9/ });
   await t.rejects(run('--out', folder, '--steps', 'many'), { message: /--steps should be a number/ });
   await t.rejects(run(), { message: /--out DIR is missing/ });
 });
