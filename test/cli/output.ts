@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { encodePng } from '../../lib/data/decode.js';
 import { findLibtorch } from '../../lib/native/libtorch.js';
-import { runCommand, startCommand } from '../helpers/command-line.js';
+import { spawnCommand, startCommand } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
 import { writeTree } from '../helpers/temporary.js';
 
@@ -16,7 +16,7 @@ await writeFile(at('bad.png'), 'no image');
 const conversion = ['convert', '--backbone', backbone, '--head', head, '--out', at('m.pt')];
 
 t.test('a result is in human units, and the next step is named on stderr', async (t) => {
-  const { code, stdout, stderr } = await runCommand(conversion);
+  const { code, stdout, stderr } = await spawnCommand(conversion);
   t.equal(code, 0, stderr);
   t.match(stdout, `out: ${at('m.pt')}\n`);
   t.match(stdout, /^dims: embed dim 64, .*\nbackbone keys: \d+\n/m);
@@ -29,14 +29,14 @@ const predict = (...flags: string[]) => {
 };
 
 t.test('quiet leaves results, warnings and errors', async (t) => {
-  const { code, stdout, stderr } = await runCommand(predict('--quiet'));
+  const { code, stdout, stderr } = await spawnCommand(predict('--quiet'));
   t.equal(code, 1);
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
   t.match(stderr, /^IMAGE: .*bad\.png[^\n]*\nwarning: 1 of 2 images could not be read\.\n$/);
 });
 
 t.test('verbose adds the settings, the time of each line and what caused an error', async (t) => {
-  const { stderr } = await runCommand(predict('--verbose'));
+  const { stderr } = await spawnCommand(predict('--verbose'));
   const lines = stderr.trimEnd().split('\n');
   // The bar's own line has a clock of its own.
   for (const line of lines.filter((each) => !each.startsWith('predict: '))) t.match(line, /^\[\d+\.\d s\] /);
@@ -46,17 +46,17 @@ t.test('verbose adds the settings, the time of each line and what caused an erro
     lines.some((line) => line.includes('caused by ')),
     stderr,
   );
-  const both = await runCommand(predict('--quiet', '--verbose'));
+  const both = await spawnCommand(predict('--quiet', '--verbose'));
   t.equal(both.code, 2);
   t.match(both.stderr, /--quiet and --verbose exclude each other/);
 });
 
 t.test('colours come on a terminal or on request alone', async (t) => {
-  const plain = await runCommand(predict());
+  const plain = await spawnCommand(predict());
   t.notOk((plain.stdout + plain.stderr).includes('\x1b'));
-  const coloured = await runCommand(predict(), { FORCE_COLOR: '1' });
+  const coloured = await spawnCommand(predict(), { FORCE_COLOR: '1' });
   t.match(coloured.stderr, '\x1b[31mIMAGE:\x1b[39m ');
-  const refused = await runCommand(predict(), { NO_COLOR: '1' });
+  const refused = await spawnCommand(predict(), { NO_COLOR: '1' });
   t.notOk((refused.stdout + refused.stderr).includes('\x1b'));
 });
 
@@ -81,7 +81,7 @@ t.test(
       TZ: 'No/Where',
     };
     const good = predict('--quiet').filter((word) => word !== at('bad.png'));
-    const { code, stderr } = await runCommand(good, bare);
+    const { code, stderr } = await spawnCommand(good, bare);
     t.equal(stderr, '');
     t.equal(code, 0);
   },
@@ -116,10 +116,10 @@ t.test('what Node.js and packages say is for --verbose, and a warning once where
   const tree = await writeTree(t, Object.fromEntries(names.map((name) => [name, annotation])));
   const env = { NODE_OPTIONS: `--require=${preload}` };
   const warning = 'warning: no certificates\n';
-  const quiet = await runCommand(['prepare', 'idd', tree, '--quiet'], env);
+  const quiet = await spawnCommand(['prepare', 'idd', tree, '--quiet'], env);
   t.equal(quiet.stderr, warning);
   t.equal(quiet.stdout, `${tree}: ${count} label images made, 0 up to date\n`);
-  const { stderr, stdout } = await runCommand(['prepare', 'idd', tree, '--force', '--verbose'], env);
+  const { stderr, stdout } = await spawnCommand(['prepare', 'idd', tree, '--force', '--verbose'], env);
   t.equal(stdout, `${tree}: ${count} label images made, 0 up to date\n`);
   t.equal(stderr.split(warning).length, 2, stderr);
   for (const thread of ['main', 'reader']) {

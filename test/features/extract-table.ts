@@ -204,7 +204,7 @@ t.test('a torn or damaged journal costs the passes it concerns', async (t) => {
 t.test('one process at a time writes a table; what a dead one left does not count', async (t) => {
   let second: Promise<unknown> | undefined;
   const onExtract = () => (second ??= extract('claimed.csv').catch((error: unknown) => error));
-  await extract('claimed.csv', {}, { onExtract: () => void onExtract(), milliseconds: 100 });
+  await extract('claimed.csv', {}, { onExtract: () => void onExtract(), hold: () => second });
   t.match(await second, { code: 'TABLE', message: new RegExp(`being written by process ${process.pid}`) });
   const claim = at('claimed_csv_files/claim-0123456789abcdef');
   const { hostname } = await import('node:os');

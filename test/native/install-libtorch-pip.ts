@@ -88,7 +88,7 @@ t.test('no python3, no pip, no wheel, an abort: said, and nothing is left', asyn
   await t.rejects(installLibtorch(), { code: 'DOWNLOAD', message: /torch==2\.13\.0 \(exit code 1\).\nNo module named pip/ });
   usePython(t, at('bin'), 'exit 0');
   await t.rejects(installLibtorch(), { code: 'DOWNLOAD', message: /no wheel of torch 2\.13\.0/ });
-  usePython(t, at('bin'), 'echo waiting; exec /bin/sleep 60');
+  usePython(t, at('bin'), 'echo waiting; exec /bin/sleep 86400');
   const controller = new AbortController();
   const onProgress = ({ message }: { message: string }) =>
     output === 'waiting' && controller.abort(new Error('enough'));
