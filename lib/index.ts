@@ -12,7 +12,7 @@
  * @packageDocumentation
  */
 export { DinoSegError, errorCodes, type ErrorCode } from './errors.js';
-export { init } from './native/engine.js';
+export { init, preload, type InitOptions } from './native/engine.js';
 export { doctor, type DoctorOptions, type DoctorReport, type Finding } from './native/doctor.js';
 export {
   installLibtorch,

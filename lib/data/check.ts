@@ -1,7 +1,7 @@
 /** Looks at every file of a folder of labelled images before a training does. */
-import { availableParallelism } from 'node:os';
 import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
+import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
@@ -277,7 +277,7 @@ export async function checkData(
   let done = 0;
   const seen = new Map<string, { split: string; path: string }>();
   const splits: SplitCheck[] = [];
-  const concurrency = Math.min(4, availableParallelism());
+  const concurrency = Math.min(4, usableCores());
   for (const [split, layout] of layouts) {
     const mapping = classSet.mappings.find(({ kind }) => kind === layout.labelKind)!;
     const tally = new SplitTally(split, layout.pairs.length, classSet, mapping);

@@ -80,8 +80,8 @@ async function load<T>(input: string | T): Promise<[bytes: Buffer | T, source: s
  * the stored colours stay as they are, blended with nothing; CMYK and images with an ICC profile are
  * converted to sRGB; of an animation the first frame is taken.
  * @param input a path, the file's bytes, or a sharp instance (whose own limit of pixels counts)
- * @throws DinoSegError IMAGE where it is no image, damaged, cut off or larger than `maxPixels`; FILE_NOT_FOUND, IO;
- *   INVALID_ARGUMENT
+ * @throws DinoSegError IMAGE where it is no image, damaged, cut off, larger than `maxPixels`, or an SVG drawing;
+ *   FILE_NOT_FOUND, IO; INVALID_ARGUMENT
  */
 export async function decodeImage(
   input: string | Uint8Array | Sharp,
@@ -96,6 +96,25 @@ export async function decodeImage(
       `maxPixels should be a whole number from 1, not ${maxPixels}.`,
     );
   const [image, source] = await load(input);
+  const refused = image instanceof Uint8Array && drawingIn(image);
+  if (refused)
+    throw new DinoSegError(
+      'IMAGE',
+      `${source} is ${refused}. Expected a PNG, JPEG, WebP or TIFF image: convert it to one first.`,
+    );
+  return decodeAny(image, source, maxPixels);
+}
+
+/** What the codec would draw, with fonts of the machine that may not be there, instead of decoding it; undefined: none. */
+function drawingIn(bytes: Uint8Array): string | undefined {
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'compressed by gzip';
+  // The codec's own rule for SVG.
+  const plain = bytes.subarray(0, 24).every((byte) => byte >= 9 && byte < 0x80);
+  const start = Buffer.from(bytes.subarray(0, 1000)).toString('latin1');
+  return plain && /<svg/i.test(start) ? 'an SVG drawing' : undefined;
+}
+
+async function decodeAny(image: Uint8Array | Sharp, source: string, maxPixels: number): Promise<RgbImage> {
   try {
     const pipeline = isSharp(image) ? image.clone() : sharp(image, { failOn, limitInputPixels: maxPixels });
     const { data, info } = await pipeline
@@ -111,7 +130,7 @@ export async function decodeImage(
   }
 }
 
-/** An image with an SVG of its size drawn over it. Text is set in the machine's own fonts. */
+/** An image with an SVG of its size drawn over it; text as paths (report/text-path.ts), which need no fonts. */
 export async function composeSvg({ data, width, height }: RgbImage, svg: string): Promise<RgbImage> {
   const drawn = await sharp(data, { raw: { width, height, channels: 3 } })
     .composite([{ input: Buffer.from(svg) }])
@@ -289,5 +308,5 @@ export async function encodePreview(
 
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
-  return await decodeImage(Buffer.from(svg));
+  return await decodeAny(Buffer.from(svg), 'The drawing', mostPixels);
 }

@@ -1,6 +1,5 @@
 /** Label images of a whole folder of IDD's polygons: in parallel, and gone on with where it was left. */
 import { readdir, rm, stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import {
   callback,
@@ -16,6 +15,7 @@ import {
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
 import { filesBelow } from '../files-below.js';
+import { usableCores } from '../native/cores.js';
 import { AnnotationReaders } from './annotation-readers.js';
 import { encodeLabelFile } from './label-file.js';
 import { labelEnding } from './layout.js';
@@ -129,7 +129,7 @@ class Preparation {
 }
 
 function checkedJobs(jobs: number | undefined): number {
-  if (jobs === undefined) return jobsOfACore * availableParallelism();
+  if (jobs === undefined) return jobsOfACore * usableCores();
   if (Number.isInteger(jobs) && jobs >= 1) return jobs;
   throw new DinoSegError('INVALID_ARGUMENT', `jobs should be a whole number from 1, not ${jobs}.`);
 }
@@ -181,7 +181,7 @@ export async function prepareIdd(
   }
 
   const readers = new AnnotationReaders(
-    Math.min(availableParallelism(), jobs, Math.floor(names.length / leastFiles)),
+    Math.min(usableCores(), jobs, Math.floor(names.length / leastFiles)),
   );
   const preparation = new Preparation(options, readers);
   const queue = names.values();

@@ -215,7 +215,7 @@ function summary(
     '  report.html                    all of it as a page, with pictures to compare',
     '  predictions/*/comparison.png   unseen scenes, and what the network makes of them',
     '  features.csv                   36 features a scene: percentages of the classes, counts of objects',
-    '  features.csv.overlays/         scenes with the objects that were counted',
+    '  features_csv_files/overlays/   scenes with the objects that were counted',
     '  runs/class_embed-*             run folders: heads, metrics, reports, TensorBoard events',
     '  evaluation.json                IoU of every class, errors of the counts',
     '  data/, unseen/                 the scenes with their label images',

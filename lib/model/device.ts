@@ -1,5 +1,5 @@
 /** Choice of the device a network runs on. */
-import { engine } from '../native/engine.js';
+import { engine, reportTorchWarnings } from '../native/engine.js';
 
 /**
  * Of everything that runs on a device the default is `auto`, in the library as on the command line.
@@ -10,5 +10,7 @@ import { engine } from '../native/engine.js';
 export function resolveDevice(device = 'auto'): string {
   if (device === 'cuda') return 'cuda:0';
   if (device !== 'auto') return device;
-  return engine().info().cudaAvailable ? 'cuda:0' : 'cpu';
+  const found = engine().info().cudaAvailable ? 'cuda:0' : 'cpu';
+  reportTorchWarnings();
+  return found;
 }

@@ -39,9 +39,18 @@ export interface Candidate {
   reason: string;
 }
 
+/** Without HOME, a user whom /etc/passwd lacks (in containers) has none: then `/`, which Docker sets for these. */
+function home(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
+}
+
 /** The package's own folder of downloaded libtorches. */
 export function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const base = process.env['XDG_CACHE_HOME'] || join(home(), '.cache');
   return join(base, 'dinov3-seg', 'libtorch');
 }
 
@@ -132,7 +141,7 @@ function askPython(): string {
   const program =
     'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")';
   try {
-    const path = execFileSync('python3', ['-c', program], { encoding: 'utf8' }).trim();
+    const path = execFileSync('python3', ['-c', program], { encoding: 'utf8', stdio: 'pipe' }).trim();
     if (path) return path;
   } catch (cause) {
     throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 could not be asked.', {

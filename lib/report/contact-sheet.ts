@@ -14,6 +14,7 @@ import { composeSvg, encodePng, type RgbImage } from '../data/decode.js';
 import { previewOf, spread } from '../data/preview.js';
 import { DinoSegError } from '../errors.js';
 import { colorize } from './colorize.js';
+import { endThatFits, textPath } from './text-path.js';
 
 const cell = { width: 240, height: 160 };
 const gap = 8;
@@ -43,10 +44,6 @@ interface Tile {
   label: Uint8Array;
 }
 
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-}
-
 /** Copies an image to a place of the sheet. */
 function paste(
   sheet: RgbImage,
@@ -64,10 +61,7 @@ function paste(
 }
 
 function text(x: number, y: number, content: string, width: number): string {
-  // Letters of a monospace font are 0.6 of their size wide.
-  const most = Math.floor(width / (0.6 * letter));
-  const short = content.length > most ? `…${content.slice(1 - most)}` : content;
-  return `<text x="${x}" y="${y}" font-family="monospace" font-size="${letter}" fill="#111">${escaped(short)}</text>`;
+  return textPath(endThatFits(content, letter, width), { x, y, size: letter });
 }
 
 function legend(classes: readonly ClassInfo[], top: number): { svg: string; height: number } {
@@ -111,7 +105,7 @@ async function tilesOf(
 
 /**
  * Draws a contact sheet: images beside their labels in the classes' colours, their names below, and the colours of the
- * classes that occur. Pairs that cannot be read are left out. Text is set in the machine's own fonts.
+ * classes that occur. Pairs that cannot be read are left out.
  *
  * @param datasets by the splits' names, of one class set.
  * @param options.most pairs of the sheet, shared among the splits. Default 24.

@@ -1,5 +1,4 @@
 /** Segmented pictures of many images. */
-import { availableParallelism } from 'node:os';
 import { checkArgument, checkOptions, optionsFor } from '../arguments.js';
 import { paths as pathsKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
@@ -11,6 +10,7 @@ import { asSize, imageSizeOf } from '../model/image-size.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import type { ClassMap, SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
+import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
 import { predictOptions } from './argument-kinds.js';
@@ -89,7 +89,7 @@ export async function predict(
   const passes = Passes.of(model, asSize(imageSize), options);
   // Windows of one image fill passes by themselves.
   const together = mode === 'slide' ? 1 : passes.size;
-  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, availableParallelism()), signal };
+  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, usableCores()), signal };
   const decoded = prefetch(paths, decodeOrError, ahead);
   const { onProgress: _, ...how } = optionsFor(segmentImageOptions, options);
   let done = 0;

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './native-build.mjs';
+import { root } from '../native-build.mjs';
 
 /** Uses classes as types and as values; the expected errors would not be errors if anything were `any`. */
 const body = `
