@@ -11,7 +11,7 @@ export interface PublicCall {
   args: unknown[];
   /** The place of the object of options, and the name of one of them. */
   options?: [place: number, name: string];
-  /** Left out where nothing given means a long piece of work. */
+  /** Nothing in place of its options, or of its only argument, is left out: it means a long piece of work. */
   startsWithout?: true;
 }
 
@@ -21,6 +21,7 @@ export const withoutArguments = [
   ...['SegmentationModel#ownHead', 'SegmentationModel#dispose', 'DetectionModel#dispose'],
   ...['ClassHead#state', 'ClassHead#dispose', 'LinearProbe#dispose', 'Segmenter#dispose'],
   ...['SegmentationFeatures#dispose', 'ProgressBar#clear', 'Tensor.wrap', 'SegmentationDataset.of'],
+  'preload',
 ];
 
 /** Every call by its name, as `ClassHead.load` and `ClassHead#save`. */
@@ -104,7 +105,10 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
     'DetectionModel.init': on(api.DetectionModel, 'init', [{ arch: 'tiny-detector' }], [0, 'shareWith']),
     'DetectionModel#forward': on(detector, 'forward', [images, {}], [1, 'signal']),
     'DetectionModel#features': on(detector, 'features', [images, {}], [1, 'signal']),
-    'DetectionModel#detect': on(detector, 'detect', [image, { imageSize: 96 }], [1, 'threshold']),
+    'DetectionModel#detect': {
+      ...on(detector, 'detect', [image, { imageSize: 96 }], [1, 'threshold']),
+      startsWithout: true,
+    },
     'ClassHead.create': on(api.ClassHead, 'create', [{ hidden: 4, classes: 3 }], [0, 'hidden']),
     'ClassHead.ofModel': on(api.ClassHead, 'ofModel', [model, {}], [1, 'precision']),
     'ClassHead.load': on(api.ClassHead, 'load', [absent, {}], [1, 'device']),
