@@ -312,7 +312,7 @@ t.test('eval and predict take a probe where they take a head', async (t) => {
     using features = await model.features(inputs);
     loss += (await probe.loss(features, labels)).loss;
     images++;
-    using map = await probe.classMap(features, place);
+    using map = await probe.classMap(features, { width: 64, height: 64 });
     (await e.confusion(map.handle, labels.handle, 26)).forEach((count, k) => (total[k]! += count));
   }
   t.same(result.confusion.flat(), [...total]);
