@@ -186,11 +186,9 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
     examplesSection: of(api.examplesSection, [{ title: 't' }, [{ name: 'n', image }], null]),
     evaluationSections: of(api.evaluationSections, [[{ name: 'n', evaluation }], classSet]),
     evaluationReport: of(
-      ...([
-        api.evaluationReport,
-        [model, trained, dataset, evaluation, { examples: 1 }],
-        [4, 'examples'],
-      ] as const),
+      api.evaluationReport,
+      [model, trained, dataset, evaluation, { examples: 1 }],
+      [4, 'examples'],
     ),
     openFeatureExtractor: of(api.openFeatureExtractor, [{ model: absent, set: '230' }], [0, 'detector']),
     'FeatureExtractor#extract': on(networkExtractor, 'extract', [[image], {}], [1, 'signal']),

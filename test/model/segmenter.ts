@@ -124,13 +124,13 @@ t.test('calls tell how far they are and stop', async (t) => {
   const reason = new Error('enough');
   const signal = AbortSignal.abort(reason);
   await t.rejects(openSegmenter({ model, head, signal }), reason);
-  for (const call of [
+  const calls: Promise<unknown>[] = [
     own.percentages(street, { signal }),
     own.segment(street, { signal }),
     own.segmentBatch([street], { signal }),
     own.scores(street, { signal }),
-  ])
-    await t.rejects(call, reason);
+  ];
+  for (const call of calls) await t.rejects(call, reason);
   const told: [number, number][] = [];
   const onProgress = (done: number, total: number) => told.push([done, total]);
   await own.percentages(street, { onProgress });
