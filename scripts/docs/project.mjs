@@ -41,7 +41,7 @@ async function writePhotographs(root, at) {
   for (const folder of ['street', 'photos/2024-05']) mkdirSync(at(folder), { recursive: true });
   for (const [index, name] of names.entries()) {
     const { image } = await drawScene({ seed: 1, index, ...scene });
-    await sharp(image, { raw: { ...scene, channels: 3 } })
+    await sharp(image.data, { raw: { ...scene, channels: 3 } })
       .jpeg()
       .toFile(at(name));
   }
