@@ -85,7 +85,8 @@ export function projectOf(page, root, store, folder) {
     recursive: true,
   });
   symlinkSync(root, join(folder, 'node_modules/dinov3-seg'));
-  symlinkSync(join(root, 'dist/cli/main.js'), join(folder, 'node_modules/.bin/dinov3-seg'));
+  const program = `#!/bin/sh\nexec node '${join(root, 'dist/cli/main.js')}' "$@"\n`;
+  writeFileSync(join(folder, 'node_modules/.bin/dinov3-seg'), program, { mode: 0o755 });
   // A page may also be read in a clone.
   for (const name of ['dist', 'scripts', 'models', 'maps']) symlinkSync(join(root, name), join(folder, name));
 }
