@@ -1,5 +1,5 @@
 /** The folder that a page's blocks run in: an installed package, and small stand-ins for what a reader has. */
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -63,14 +63,11 @@ async function writePolygons(folder, dataset) {
   });
   const objects = [box('sky', 0, height / 2), box('road', height / 2, height)];
   const annotation = JSON.stringify({ imgWidth: width, imgHeight: height, objects });
-  for (const [split, count] of [
-    ['train', 4],
-    ['val', 2],
-  ]) {
+  for (const split of ['train', 'val']) {
     const sequence = join(folder, 'gtFine', split, 'scene');
     mkdirSync(sequence, { recursive: true });
-    for (let i = 0; i < count; i++)
-      writeFileSync(join(sequence, `${String(i).padStart(6, '0')}_gtFine_polygons.json`), annotation);
+    for (const image of readdirSync(join(folder, 'leftImg8bit', split, 'scene')))
+      writeFileSync(join(sequence, image.replace('_leftImg8bit.png', '_gtFine_polygons.json')), annotation);
   }
 }
 
