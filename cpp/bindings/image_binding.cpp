@@ -189,10 +189,10 @@ Napi::Value score_image(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_images(Napi::Env env, Napi::Object exports) {
-  exports.Set("prepareImages", Napi::Function::New(env, asynchronous<prepare_images>));
-  exports.Set("prepareLabels", Napi::Function::New(env, asynchronous<prepare_labels>));
-  exports.Set("segment", Napi::Function::New(env, asynchronous<segment_images>));
-  exports.Set("scores", Napi::Function::New(env, asynchronous<score_image>));
+  export_function<asynchronous<prepare_images>>(env, exports, "prepareImages");
+  export_function<asynchronous<prepare_labels>>(env, exports, "prepareLabels");
+  export_function<asynchronous<segment_images>>(env, exports, "segment");
+  export_function<asynchronous<score_image>>(env, exports, "scores");
 }
 
 }  // namespace dinov3_seg

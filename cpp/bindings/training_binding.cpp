@@ -227,18 +227,18 @@ Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_training(Napi::Env env, Napi::Object exports) {
-  exports.Set("createTraining", Napi::Function::New(env, asynchronous<create_training>));
-  exports.Set("trainingInfo", Napi::Function::New(env, synchronous<training_info>));
-  exports.Set("trainingAdd", Napi::Function::New(env, asynchronous<training_add>));
-  exports.Set("trainingStep", Napi::Function::New(env, asynchronous<training_step>));
-  exports.Set("trainingLosses", Napi::Function::New(env, asynchronous<training_losses>));
-  exports.Set("trainingCalibrate", Napi::Function::New(env, asynchronous<training_calibrate>));
-  exports.Set("trainingPredictions", Napi::Function::New(env, asynchronous<training_predictions>));
-  exports.Set("trainingSave", Napi::Function::New(env, asynchronous<training_save>));
-  exports.Set("trainingSaveState", Napi::Function::New(env, asynchronous<training_save_state>));
-  exports.Set("trainingRestoreState", Napi::Function::New(env, asynchronous<training_restore_state>));
-  exports.Set("trainingViews", Napi::Function::New(env, asynchronous<training_views>));
-  exports.Set("setLoss", Napi::Function::New(env, asynchronous<set_loss_of>));
+  export_function<asynchronous<create_training>>(env, exports, "createTraining");
+  export_function<synchronous<training_info>>(env, exports, "trainingInfo");
+  export_function<asynchronous<training_add>>(env, exports, "trainingAdd");
+  export_function<asynchronous<training_step>>(env, exports, "trainingStep");
+  export_function<asynchronous<training_losses>>(env, exports, "trainingLosses");
+  export_function<asynchronous<training_calibrate>>(env, exports, "trainingCalibrate");
+  export_function<asynchronous<training_predictions>>(env, exports, "trainingPredictions");
+  export_function<asynchronous<training_save>>(env, exports, "trainingSave");
+  export_function<asynchronous<training_save_state>>(env, exports, "trainingSaveState");
+  export_function<asynchronous<training_restore_state>>(env, exports, "trainingRestoreState");
+  export_function<asynchronous<training_views>>(env, exports, "trainingViews");
+  export_function<asynchronous<set_loss_of>>(env, exports, "setLoss");
   export_detector_training(env, exports);
 }
 

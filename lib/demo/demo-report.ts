@@ -115,7 +115,7 @@ function objectsSection(objects: readonly CountedObjects[]): ReportSection {
     title: 'Objects of the unseen scenes',
     note:
       'Counts in features.csv beside what was drawn, means a scene. The error is the mean difference, without sign; the last column has ' +
-      "that of saying the class's mean of every scene. Pictures with the boxes: features.csv.overlays.",
+      "that of saying the class's mean of every scene. Pictures with the boxes: features_csv_files/overlays.",
     columns: ['object', 'drawn', 'counted', 'error', "the mean's error"],
     rows: [
       ...objects.map((one) => [

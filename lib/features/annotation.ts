@@ -1,5 +1,6 @@
 /** A picture's annotations for people: boxes with their names, and the largest shares. */
 import type { Detection } from '../model/detection-model.js';
+import { textPath, textWidth } from '../report/text-path.js';
 
 /** Percentages that are listed. */
 const listed = 5;
@@ -28,13 +29,12 @@ export function annotationSvg(
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${boxes.join('')}${lines.join('')}</svg>`;
 }
 
-/** Pixels of a monospaced text whose letters are so high. */
+/** Pixels of a label whose letters are so high. */
 function labelWidth(text: string, letter: number): number {
-  return text.length * letter * 0.62;
+  return textWidth(text, letter) + letter * 0.4;
 }
 
 function label(x: number, y: number, letter: number, text: string): string {
-  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   const back = `<rect x="${x}" y="${y}" width="${labelWidth(text, letter)}" height="${letter * 1.3}" fill="#000" fill-opacity="0.7"/>`;
-  return `${back}<text x="${x + letter / 5}" y="${y + letter}" font-family="monospace" font-size="${letter}" fill="#fff">${escaped}</text>`;
+  return back + textPath(text, { x: x + letter / 5, y: y + letter, size: letter, color: '#fff' });
 }

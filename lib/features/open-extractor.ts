@@ -1,4 +1,5 @@
 /** Percentages and counts of an image as the features of a table: a segmentor and, where counts are wanted, a detector. */
+import { checkOptions, optionsFor } from '../arguments.js';
 import { composeSvg, type RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
@@ -9,6 +10,7 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { annotationSvg } from './annotation.js';
+import { extractorOptions, segmentationOptions } from './argument-kinds.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
 import { SegmentationFeatures, type SegmentationFeaturesOptions } from './segmentation-features.js';
@@ -53,10 +55,11 @@ interface Counting {
  *   valid; and what loading throws.
  */
 export async function openFeatureExtractor(options: FeatureExtractorOptions): Promise<FeatureExtractor> {
+  checkOptions(options, extractorOptions, 'openFeatureExtractor()');
   const { passSize, onLog } = options;
   const counting = countingOf(options);
   checkPassSize(passSize);
-  const features = await SegmentationFeatures.open(options);
+  const features = await SegmentationFeatures.open(optionsFor(segmentationOptions, options));
   let detector: DetectionModel | undefined;
   try {
     if (options.detector !== undefined)

@@ -5,8 +5,8 @@ import { encodePng, type RgbImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
-import { filesOf } from './identity.js';
 import type { ImageEntry } from './inputs.js';
+import { filesOf } from './table-files.js';
 
 /** Which images get a picture, and where it goes. */
 export class Overlays {

@@ -14,7 +14,8 @@ import type {
 } from '../report/html/report.js';
 import type { Distribution } from './distributions.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
-import { filesOf, type TableIdentity } from './identity.js';
+import type { TableIdentity } from './identity.js';
+import { filesOf } from './table-files.js';
 import type { ExtractionFailure } from './write-outputs.js';
 
 /** Images without a row that are listed. */
@@ -49,7 +50,7 @@ export interface TableReportOptions {
   };
 }
 
-/** Writes `<table>.report.html`; never throws. */
+/** Writes the page beside a table; never throws. */
 export async function writeTableReport(options: TableReportOptions): Promise<ReportOutcome> {
   return attemptReport(filesOf(options.output).report, () => tableReport(options));
 }
@@ -165,7 +166,7 @@ function captionOf({ columns }: FeatureExtractor, { values }: ImageFeatures): st
 function failureTable(failures: readonly ExtractionFailure[]): TableSection {
   const note =
     failures.length > mostFailures
-      ? { note: `The first ${mostFailures} of ${count(failures.length)}; all are in the table of failures.` }
+      ? { note: `The first ${mostFailures} of ${count(failures.length)}; failures.tsv has all.` }
       : {};
   return {
     kind: 'table',

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { callback, checkOptions, flag, signal as signalKind, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest, writeError } from '../files.js';
 import {
@@ -59,6 +60,15 @@ export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;
 }
 
+const installOptions: OptionKinds<InstallOptions> = {
+  version: text,
+  from: text,
+  sha256: text,
+  force: flag,
+  signal: signalKind,
+  onProgress: callback(),
+};
+
 /** The libtorch that is in the cache now. */
 export interface InstallResult {
   /** The folder with `lib/` and `include/`. */
@@ -100,9 +110,10 @@ interface Source {
  *   off, damaged), LIBTORCH_UNSUPPORTED (no libtorch in it, or of an unsupported version), DISK_FULL, IO; the signal's reason
  */
 export async function installLibtorch(options: InstallOptions = {}): Promise<InstallResult> {
+  checkOptions(options, installOptions, 'installLibtorch()');
   const { signal } = options;
   signal?.throwIfAborted();
-  const stated = checkOptions(options);
+  const stated = statedSums(options);
   const cache = cacheFolder();
   try {
     await mkdir(cache, { recursive: true });
@@ -126,7 +137,7 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Ins
   }
 }
 
-function checkOptions({ version, from, sha256 }: InstallOptions): Expected[] {
+function statedSums({ version, from, sha256 }: InstallOptions): Expected[] {
   if (version !== undefined && from !== undefined)
     throw new DinoSegError('INVALID_ARGUMENT', 'A version is for pip; what is given with "from" has one already.');
   if (version !== undefined && !/^\d+\.\d+\.\d+(\+\w+)?$/.test(version))

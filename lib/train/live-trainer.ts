@@ -1,5 +1,7 @@
 /** Live training: every image goes through the network in every epoch. */
+import { optionsFor } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
+import { loadOptions } from '../model/argument-kinds.js';
 import { ClassHead } from '../model/class-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { evaluationBatch, trainingBatches } from './batches.js';
@@ -28,12 +30,12 @@ export class LiveTrainer implements HeadTrainer {
     datasets: { train: SegmentationDataset; val: SegmentationDataset },
     last: string | undefined,
   ): Promise<LiveTrainer> {
-    const model = await SegmentationModel.load(config.model, config);
+    const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config));
     let head: ClassHead | undefined;
     try {
       const { classSet } = datasets.train;
       head = last
-        ? await ClassHead.load(last, { ...config, precision: config.headPrecision })
+        ? await ClassHead.load(last, { device: model.device, precision: config.headPrecision })
         : await newHead(config, classSet, model.hidden);
       head.assertFits(model);
       return new LiveTrainer(config, model, datasets.train, datasets.val, head);

@@ -1,6 +1,8 @@
 /** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
+import { checkArgument, checkOptions } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
+import { settingsKind, trainHooks } from './argument-kinds.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
 import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
@@ -69,6 +71,8 @@ export async function train(
   given: Partial<TrainConfig>,
   hooks: TrainHooks & { resume?: boolean } = {},
 ): Promise<TrainResult> {
+  checkArgument(given, settingsKind, 'train(given)');
+  checkOptions(hooks, trainHooks, 'train()');
   const prepared = await prepareRun(given, hooks.resume ?? false);
   if (prepared.config.sweep !== null || prepared.config.folds > 0)
     return startRun(prepared, hooks, () =>

@@ -3,8 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { encodePng } from '../../lib/data/decode.js';
+import { findLibtorch } from '../../lib/native/libtorch.js';
 import { runCommand, startCommand } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
+import { handMade } from '../helpers/polygons.js';
+import { writeTree } from '../helpers/temporary.js';
 
 const root = t.testdir();
 const at = (name: string) => join(root, name);
@@ -64,4 +67,56 @@ t.test('a reader of stderr that goes away does not stop the work', async (t) => 
   const { code, stdout } = await ended;
   t.equal(code, 1);
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
+});
+
+t.test('where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr', async (t) => {
+  const bare = {
+    LIBTORCH: findLibtorch().root,
+    HOME: '/nonexistent',
+    XDG_CACHE_HOME: '/nonexistent',
+    FONTCONFIG_FILE: '/nonexistent',
+    FONTCONFIG_PATH: '/nonexistent',
+    LC_ALL: 'xx_XX.UTF-8',
+    TZ: 'No/Where',
+  };
+  const good = predict('--quiet').filter((word) => word !== at('bad.png'));
+  const { code, stderr } = await runCommand(good, bare);
+  t.equal(stderr, '');
+  t.equal(code, 0);
+});
+
+t.test('what Node.js and packages say is for --verbose, and a warning once where it matters', async (t) => {
+  const preload = at('preload.cjs');
+  // Speaks when our own listener is added, in the main thread and in those that read annotations.
+  await writeFile(
+    preload,
+    `const thread = require('node:worker_threads').isMainThread ? 'main' : 'reader';
+    process.on('newListener', (name) => {
+      if (name !== 'warning') return;
+      process.emitWarning('old in ' + thread, 'DeprecationWarning', 'DEP0999');
+      const speak = () => {
+        console.log('log of ' + thread);
+        console.error('error of ' + thread);
+        if (thread === 'main') for (const _ of [1, 2]) process.emitWarning('no certificates');
+      };
+      if (thread === 'main') setImmediate(speak);
+      else speak();
+    });`,
+  );
+  const tree = await writeTree(t, {
+    'gtFine/train/a/1_gtFine_polygons.json': JSON.stringify(handMade().annotation),
+  });
+  const env = { NODE_OPTIONS: `--require=${preload}` };
+  const warning = 'warning: no certificates\n';
+  const quiet = await runCommand(['prepare', 'idd', tree, '--quiet'], env);
+  t.equal(quiet.stderr, warning);
+  t.equal(quiet.stdout, `${tree}: 1 label images made, 0 up to date\n`);
+  const { stderr, stdout } = await runCommand(['prepare', 'idd', tree, '--force', '--verbose'], env);
+  t.equal(stdout, `${tree}: 1 label images made, 0 up to date\n`);
+  t.equal(stderr.split(warning).length, 2, stderr);
+  for (const thread of ['main', 'reader']) {
+    t.match(stderr, `DeprecationWarning [DEP0999]: old in ${thread}\n`);
+    t.match(stderr, `log of ${thread}`);
+    t.match(stderr, `error of ${thread}`);
+  }
 });

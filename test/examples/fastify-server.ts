@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { decodeImage } from '../../lib/data/decode.js';
 import { startProgram, type Ended } from '../helpers/command-line.js';
 import { exampleSize, writeExampleFiles } from '../helpers/example-files.js';
+import { makePng } from '../helpers/png.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const files = await writeExampleFiles(t.testdir());
@@ -115,9 +116,8 @@ t.test('bad requests get a 4xx with a code and a message, and the server goes on
     headers: { 'content-type': 'multipart/form-data; boundary=b' },
     body,
   });
-  const wide = Buffer.from(
-    '<svg xmlns="http://www.w3.org/2000/svg" width="9000" height="9000"><rect width="9000" height="9000"/></svg>',
-  );
+  const row = new Array<number>(9000 / 8).fill(0);
+  const wide = makePng({ width: 9000, rows: new Array(9000).fill(row), bitDepth: 1, colourType: 0 });
   const cases: Record<string, [number, string, RequestInit, string?]> = {
     noise: [422, 'IMAGE', upload(Buffer.alloc(100, 7))],
     'a cut-off image': [422, 'IMAGE', upload(scene.subarray(0, scene.length / 2))],

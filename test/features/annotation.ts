@@ -8,7 +8,7 @@ const shares = [12.34, 50, 3, 8, 9, 1].map((percent, i) => ({ name: `class ${i}`
 /** Left edge and width of what is behind each text, in the order drawn. */
 function labelsOf(svg: string): { x: number; width: number; text: string }[] {
   const pattern =
-    /<rect x="([\d.-]+)" y="[\d.-]+" width="([\d.]+)"[^>]*fill="#000"[^>]*\/><text[^>]*>([^<]*)</g;
+    /<rect x="([\d.-]+)" y="[\d.-]+" width="([\d.]+)"[^>]*fill="#000"[^>]*\/><path aria-label="([^"]*)"/g;
   return [...svg.matchAll(pattern)].map(([, x, width, text]) => ({
     x: Number(x),
     width: Number(width),

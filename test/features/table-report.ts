@@ -43,8 +43,8 @@ t.test('values are counted by ranges whose ends belong to them', async (t) => {
 
 t.test('it has each feature, some of the images and those without a row', async (t) => {
   const { report, rows, means } = await extractTable(pixelExtractor({}), images, { output: at('t.csv') });
-  t.same([report, rows], [at('t.csv.report.html'), 11]);
-  const text = page('t.csv.report.html');
+  t.same([report, rows], [at('t_csv_files/report.html'), 11]);
+  const text = page('t_csv_files/report.html');
   for (const { name, mean } of means)
     t.match(
       text,
@@ -63,22 +63,22 @@ t.test('a merged table has one, too, without images', async (t) => {
       output: at(`${index}.csv`),
       shard: { index, count: 2 },
     });
-  t.match(page('1.csv.report.html'), /1\.csv, part 1 of 2\./);
+  t.match(page('1_csv_files/report.html'), /1\.csv, part 1 of 2\./);
   const { report } = await mergeTables([at('1.csv'), at('2.csv')], at('merged.csv'));
-  t.equal(report, at('merged.csv.report.html'));
-  const text = page('merged.csv.report.html');
+  t.equal(report, at('merged_csv_files/report.html'));
+  const text = page('merged_csv_files/report.html');
   t.notMatch(text, /<article/);
   const features = (each: string) => /<section id="s1".*?<\/section>/s.exec(each)![0];
-  t.equal(features(text), features(page('t.csv.report.html')));
+  t.equal(features(text), features(page('t_csv_files/report.html')));
 });
 
 t.test('a table is there where its report cannot be written', async (t) => {
-  mkdirSync(at('u.csv.report.html/below'), { recursive: true });
+  mkdirSync(at('u_csv_files/report.html/below'), { recursive: true });
   const { report, reportError, rows } = await extractTable(pixelExtractor({}), images, {
     output: at('u.csv'),
   });
   t.same([report, rows], [null, 11]);
-  t.match(reportError, { code: 'IO', message: /u\.csv\.report\.html could not be made/ });
+  t.match(reportError, { code: 'IO', message: /u_csv_files\/report\.html could not be made/ });
   t.equal(page('u.csv'), page('t.csv'));
 });
 
@@ -90,9 +90,9 @@ t.test('an image that is gone since is left out of the pictures', async (t) => {
   };
   writeFileSync(at('gone.png'), readFileSync(paths[0]!));
   await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
-  t.equal([...page('g.csv.report.html').matchAll(/<article/g)].length, 2);
+  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 2);
   rmSync(at('gone.png'));
   const { rows, reportError } = await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
   t.same([rows, reportError], [2, undefined]);
-  t.equal([...page('g.csv.report.html').matchAll(/<article/g)].length, 1);
+  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 1);
 });
