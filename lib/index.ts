@@ -179,7 +179,13 @@ export { colorize } from './report/colorize.js';
 export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
 export { renderReport, writeReport } from './report/html/page.js';
 export type { ReportOutcome } from './report/html/attempt.js';
-export { examplesSection, type ExampleInput, type ExampleMap } from './report/html/example.js';
+export {
+  examplesSection,
+  type ExampleInput,
+  type ExampleMap,
+  type ExampleOrder,
+  type ExamplesHeading,
+} from './report/html/example.js';
 export type {
   Cell,
   Chart,

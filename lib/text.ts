@@ -23,3 +23,12 @@ export function formatSeconds(seconds: number): string {
 export function formatRate(rate: number): string {
   return rate >= 10 ? rate.toFixed(0) : rate >= 1 ? rate.toFixed(1) : rate.toPrecision(2);
 }
+
+/**
+ * `1 image`, `12 images`, `1,234 label images`.
+ *
+ * @param plural for words that do not take an s.
+ */
+export function counted(count: number, thing: string, plural = `${thing}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? thing : plural}`;
+}

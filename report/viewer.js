@@ -26,6 +26,7 @@
     let current = first;
 
     const title = make('h3', { 'aria-live': 'polite' });
+    const order = orderOf(articles);
     const caption = make('p', { class: 'caption' });
     const [left, right] = [make('select'), make('select')];
     const opacity = make('input', { type: 'range', min: '0', max: '100', value: '75' });
@@ -33,6 +34,12 @@
     const divider = make('div', { class: 'divider' });
     const stage = make('div', { class: 'stage', role: 'img' }, below, above, divider);
     const slider = make('input', { type: 'range', min: '0', max: '100', value: '50', step: '1' });
+    const frame = make(
+      'div',
+      { class: 'frame' },
+      stage,
+      make('label', { class: 'slide' }, make('span', {}, 'Divider'), slider),
+    );
     const readout = make('p', { class: 'readout' }, 'Point at the picture to read its classes here.');
     const thumbnails = make('div', { class: 'thumbnails', role: 'group', 'aria-label': 'Images' });
 
@@ -45,7 +52,8 @@
 
     function paint() {
       if (!picture) return;
-      const find = (/** @type {string} */ name) => picture?.layers.find((layer) => layer.name === name);
+      const { layers } = picture;
+      const find = (/** @type {string} */ name) => layers.find((layer) => layer.name === name) ?? layers[0];
       const [one, two] = [find(left.value), find(right.value)];
       if (one) paintLayer(above, picture, one, look);
       if (two) paintLayer(below, picture, two, look);
@@ -80,10 +88,14 @@
       title.textContent = article.dataset['name'] ?? '';
       caption.textContent = article.querySelector('p')?.textContent ?? '';
       const names = found.layers.map(({ name }) => name);
-      fill(left, names, 0);
-      fill(right, names, 1);
-      for (const [i, button] of [...thumbnails.children].entries())
-        button.setAttribute('aria-pressed', String(articles[i] === article));
+      frame.style.setProperty('--ratio', String(found.width / found.height));
+      viewer.classList.toggle('single', names.length < 2);
+      // An image alone must not change what is shown of the next one.
+      if (names.length > 1) {
+        fill(left, names, 0);
+        fill(right, names, 1);
+      }
+      for (const [each, button] of buttons) button.setAttribute('aria-pressed', String(each === article));
       paint();
       box.dataset['ready'] = 'true';
     }
@@ -115,39 +127,79 @@
       paint();
     });
 
-    articles.forEach((article) => {
+    /** @type {Map<HTMLElement, HTMLElement>} */
+    const buttons = new Map();
+    for (const article of articles) {
       const source = article.querySelector('img')?.src ?? '';
+      const { name = '', iou } = article.dataset;
       const button = make(
         'button',
         { type: 'button', 'aria-pressed': 'false' },
-        make('img', { src: source, alt: article.dataset['name'] ?? '' }),
+        make('img', { src: source, alt: name }),
+        ...(order && iou !== undefined ? [make('span', {}, `IoU ${(100 * Number(iou)).toFixed(0)} %`)] : []),
       );
       button.addEventListener('click', () => void show(article));
-      thumbnails.append(button);
+      buttons.set(article, button);
+    }
+    const arrange = () => {
+      for (const article of inOrder(articles, order?.value)) thumbnails.append(buttons.get(article) ?? '');
+    };
+    arrange();
+    order?.addEventListener('change', () => {
+      arrange();
+      const [shown] = inOrder(articles, order.value);
+      if (shown) void show(shown);
     });
+
+    const several = articles.length > 1;
     const choices = make(
       'div',
       { class: 'choices' },
       make('label', {}, 'Left ', left),
       make('label', {}, 'Right ', right),
-      ...(legend ? [make('label', {}, 'Opacity ', opacity)] : []),
     );
-    const viewer = make(
+    const side = make(
       'div',
-      { class: 'viewer' },
-      ...(articles.length > 1 ? [thumbnails] : []),
+      { class: 'side' },
       title,
       caption,
-      choices,
-      stage,
-      make('label', { class: 'slide' }, make('span', {}, 'Divider'), slider),
-      ...(legend ? [readout] : []),
+      ...(legend ? [readout, make('label', { class: 'opacity' }, 'Opacity ', opacity)] : []),
+      ...(several && order ? [make('label', { class: 'order' }, 'Order ', order)] : []),
+      ...(several ? [thumbnails] : []),
     );
+    const viewer = make('div', { class: 'viewer' }, choices, frame, side);
     box.prepend(viewer);
     if (legend) makeToggles(legend, look, paint);
     // The plain pictures stay for print.
     box.classList.add('live');
     void show(first);
+  }
+
+  /** Lets a reader choose which images come first; undefined where there are no IoU to go by.
+   * @param {HTMLElement[]} articles in the order that the report has. */
+  function orderOf(articles) {
+    const ious = articles.flatMap(({ dataset }) =>
+      dataset['iou'] === undefined ? [] : [Number(dataset['iou'])],
+    );
+    const [first, last] = [ious[0], ious.at(-1)];
+    if (first === undefined || last === undefined || ious.length < 2) return undefined;
+    const select = make(
+      'select',
+      {},
+      make('option', { value: 'lowest' }, 'lowest IoU first'),
+      make('option', { value: 'highest' }, 'highest IoU first'),
+    );
+    select.value = first > last ? 'highest' : 'lowest';
+    return select;
+  }
+
+  /** Images without an IoU come last. @param {HTMLElement[]} articles @param {string} [order] */
+  function inOrder(articles, order) {
+    if (order === undefined) return articles;
+    const direction = order === 'lowest' ? 1 : -1;
+    const keyOf = (/** @type {HTMLElement} */ { dataset }) =>
+      dataset['iou'] === undefined ? Infinity : direction * Number(dataset['iou']);
+    return [...articles].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : Number(keyOf(a) > keyOf(b))));
   }
 
   /** Makes a checkbox of each class of the legend.

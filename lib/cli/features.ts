@@ -5,7 +5,7 @@ import { imagesOfPaths, type ImageList } from '../features/inputs.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
 import { parseShard } from '../features/shard.js';
-import { formatRate, formatSeconds } from '../text.js';
+import { counted, formatRate, formatSeconds } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command } from './command.js';
 import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
@@ -168,13 +168,13 @@ function extractorOptions(
 function report({ reportError, ...summary }: ExtractionSummary, json: boolean | undefined): void {
   const { output, rows, failures, extracted, seconds, imagesPerSecond, waitingShare, means } = summary;
   if (json) printJson(summary);
-  else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
+  else print(`${meansText(means)}\n\n${output}: ${counted(rows, 'row')}`);
   if (imagesPerSecond !== null && waitingShare !== null)
     note(
-      `${extracted} images in ${formatSeconds(seconds)}, ${formatRate(imagesPerSecond)} images/s; ` +
+      `${counted(extracted, 'image')} in ${formatSeconds(seconds)}, ${formatRate(imagesPerSecond)} images/s; ` +
         `${(100 * waitingShare).toFixed(1)} % of it waiting for images to be decoded.`,
     );
   if (failures.length > 0)
-    warn(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+    warn(`${counted(failures.length, 'image')} failed; see ${filesOf(output).failures}.`);
   if (reportError) complain(reportError);
 }

@@ -1,5 +1,6 @@
 import { filesOf } from '../features/table-files.js';
 import { mergeTables } from '../features/merge-tables.js';
+import { counted } from '../text.js';
 import { command } from './command.js';
 import { complain, print, printJson, warn } from './output.js';
 import { jsonFlag } from './shared-flags.js';
@@ -24,9 +25,9 @@ export default command({
     const { reportError, ...summary } = await mergeTables(positionals, output, { signal });
     const { rows, failures, means } = summary;
     if (json) printJson(summary);
-    else print(`${meansText(means)}\n\n${output}: ${rows} rows`);
+    else print(`${meansText(means)}\n\n${output}: ${counted(rows, 'row')}`);
     if (failures.length > 0)
-      warn(`${failures.length} images have no row; why is in ${filesOf(output).failures}.`);
+      warn(`${counted(failures.length, 'image')} failed; see ${filesOf(output).failures}.`);
     if (reportError) complain(reportError);
     return reportError ? 1 : 0;
   },

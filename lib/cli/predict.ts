@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { predict } from '../train/predict.js';
+import { counted } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { openFromFlags, segmenterFlags } from './open-segmenter.js';
@@ -55,7 +56,7 @@ export default command({
     if (result.report !== null) note(`report: ${result.report}`);
     if (reportError) complain(reportError);
     if (failed.length > 0)
-      warn(`${failed.length} of ${written.length + failed.length} images could not be read.`);
+      warn(`${failed.length} of ${counted(written.length + failed.length, 'image')} could not be read.`);
     return failed.length > 0 || reportError ? 1 : 0;
   },
 });

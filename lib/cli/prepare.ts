@@ -1,7 +1,7 @@
 import { unknownLabels } from '../data/polygons.js';
 import { prepareIdd, type PrepareIddSummary } from '../data/prepare-idd.js';
 import { didYouMean } from '../nearest.js';
-import { formatRate, formatSeconds } from '../text.js';
+import { counted, formatRate, formatSeconds } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
@@ -54,7 +54,9 @@ export default command({
     const summary = await prepareIdd(folder!, { ...withoutUndefined(flags), signal, onProgress });
     if (json) printJson(summary);
     else
-      print(`${flags.out ?? folder}: ${summary.written} label images made, ${summary.upToDate} up to date`);
+      print(
+        `${flags.out ?? folder}: ${counted(summary.written, 'label image')} made, ${summary.upToDate} up to date`,
+      );
     report(summary);
     if (summary.faults.length > 0) return 1;
     next(`dinov3-seg data check ${folder}`);
@@ -66,15 +68,15 @@ function report({ written, seconds, annotationsPerSecond, ...summary }: PrepareI
   const { kept, faults, unknownLabels } = summary;
   if (annotationsPerSecond !== null)
     note(
-      `${written} annotations in ${formatSeconds(seconds)}, ${formatRate(annotationsPerSecond)} a second.`,
+      `${counted(written, 'annotation')} in ${formatSeconds(seconds)}, ${formatRate(annotationsPerSecond)} per second.`,
     );
   if (kept.length > 0)
     warn(
-      `${kept.length} label images were made by other means and left as they are (first: ${kept[0]}); ` +
+      `Left as they are, since they were made by other means: ${counted(kept.length, 'label image')} (first: ${kept[0]}); ` +
         '--force replaces them.',
     );
   for (const [label, count] of Object.entries(unknownLabels))
-    warn(`${count} objects with the unknown label "${label}" were made 255.`);
-  if (faults.length > 0) warn(`${faults.length} annotations have no label image:`);
+    warn(`${counted(count, 'object')} with the unknown label "${label}" set to 255.`);
+  if (faults.length > 0) warn(`${counted(faults.length, 'annotation')} without a label image:`);
   for (const fault of faults) complain(fault);
 }

@@ -1,6 +1,5 @@
 /** The page that shows what the demo did. */
 import type { SegmentationDataset } from '../data/dataset.js';
-import { spread } from '../data/preview.js';
 import type { FeatureMean } from '../features/write-outputs.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
@@ -8,13 +7,23 @@ import { hardwareRows } from '../native/hardware.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import { now, percent } from '../report/html/format.js';
 import type { Report, ReportSection } from '../report/html/report.js';
+import { counted } from '../text.js';
 import { classSections } from '../train/evaluation-report.js';
+import { imagesTable, shownImages } from '../train/shown-images.js';
 import type { Evaluation } from '../train/tally.js';
 import { meanErrors, type CountedObjects } from './counted-objects.js';
 import { headWays, wayTexts, type HeadWay, type JudgedSeed } from './judged-heads.js';
 
 /** Scenes that are shown. */
-const shownScenes = 8;
+const mostShown = 8;
+
+/** Ways to get a head as the page names them, the result first. */
+const figureLabels: Partial<Record<HeadWay, string>> & Record<'trained', string> = {
+  trained: 'Trained head',
+  mapped: 'Mapped start',
+  xavier: 'Random start',
+  probe: 'Linear probe',
+};
 
 /** What the page is made of. */
 export interface DemoResults {
@@ -36,10 +45,11 @@ export function meanOf(seeds: readonly JudgedSeed[], way: HeadWay): number {
   return seeds.reduce((sum, { evaluations }) => sum + (evaluations[way].mIoU ?? 0), 0) / seeds.length;
 }
 
-/** Least and largest of the seeds, as text. */
-function rangeOf(seeds: readonly JudgedSeed[], way: HeadWay): string {
+/** Smallest and largest of several seeds, as text. */
+function rangeOf(seeds: readonly JudgedSeed[], way: HeadWay): { note?: string } {
+  if (seeds.length === 1) return {};
   const all = seeds.map(({ evaluations }) => evaluations[way].mIoU ?? 0);
-  return `${percent(Math.min(...all))} to ${percent(Math.max(...all))} over ${all.length} seeds`;
+  return { note: `${percent(Math.min(...all))} to ${percent(Math.max(...all))}` };
 }
 
 /** The demo's report. @throws DinoSegError of segmenting the scenes that are shown; the signal's reason */
@@ -48,34 +58,36 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
   const first = seeds[0]!;
   const order: HeadWay[] = ['xavier', 'mapped', 'probe', 'trained'];
   const named = order.map((way) => ({ name: wayTexts[way], evaluation: first.evaluations[way] }));
+  const seedsText = seeds.length === 1 ? `seed ${first.seed}` : `mean of ${counted(seeds.length, 'seed')}`;
+  const images = imagesTable(unseen, first.evaluations.trained);
   const sections: ReportSection[] = [
     {
       kind: 'figures',
-      title: "mIoU on unseen scenes, IDD's 26 classes",
-      note: 'Means over the seeds. All heads are of one frozen network, through which every scene went once.',
-      figures: headWays.map((way) => ({
-        label: wayTexts[way],
-        value: percent(meanOf(seeds, way)),
-        note: rangeOf(seeds, way),
+      title: 'mIoU on unseen scenes',
+      note: `IDD's 26 classes, ${seedsText}.`,
+      figures: (Object.entries(figureLabels) as [HeadWay, string][]).map(([way, label]) => ({
+        ...{ label, value: percent(meanOf(seeds, way)) },
+        ...rangeOf(seeds, way),
       })),
     },
+    await examples(results, first),
     {
       kind: 'table',
       title: 'Seeds',
-      columns: ['seed', ...headWays.map((way) => wayTexts[way])],
+      columns: ['Seed', ...headWays.map((way) => wayTexts[way])],
       rows: seeds.map(({ seed, evaluations }) => [
         String(seed),
         ...headWays.map((way) => ({ text: percent(evaluations[way].mIoU), value: evaluations[way].mIoU })),
       ]),
     },
     ...classSections(named, unseen.classSet),
-    await examples(results, first),
+    ...(images ? [{ ...images, note: `The trained head of seed ${first.seed}. ${images.note ?? ''}` }] : []),
     objectsSection(results.objects),
     {
       kind: 'table',
       title: 'Features of the unseen scenes',
-      note: 'Means over the rows of features.csv; its own report is beside it.',
-      columns: ['feature', 'mean'],
+      note: 'Means over the rows of features.csv, which has a report of its own: features_csv_files/report.html.',
+      columns: ['Feature', 'Mean'],
       rows: means.map(({ name, mean }) => [
         name,
         { text: mean === null ? '–' : mean.toFixed(2), value: mean },
@@ -101,7 +113,7 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
   ];
   return {
     title: 'dinov3-seg demo',
-    lead: 'A small network that knows drawn street scenes in the classes of ADE20K gets a new head for the 26 classes of IDD. Every picture here is drawn by a program; the figures say nothing about photographs.',
+    lead: 'A small network gets a new head for 26 classes of street scenes; a program drew all of them, so the figures say nothing about photographs.',
     made: now(),
     sections,
   };
@@ -114,9 +126,9 @@ function objectsSection(objects: readonly CountedObjects[]): ReportSection {
     kind: 'table',
     title: 'Objects of the unseen scenes',
     note:
-      'Counts in features.csv beside what was drawn, means a scene. The error is the mean difference, without sign; the last column has ' +
-      "that of saying the class's mean of every scene. Pictures with the boxes: features_csv_files/overlays.",
-    columns: ['object', 'drawn', 'counted', 'error', "the mean's error"],
+      'Objects per scene: drawn, and counted in features.csv. Error: mean absolute difference per scene; the last column is the error of ' +
+      'predicting the mean for every scene. Pictures with boxes are in features_csv_files/overlays.',
+    columns: ['Object', 'Drawn', 'Counted', 'Error', 'Error of the mean'],
     rows: [
       ...objects.map((one) => [
         one.name,
@@ -127,7 +139,10 @@ function objectsSection(objects: readonly CountedObjects[]): ReportSection {
   };
 }
 
-async function examples(results: DemoResults, { seed, heads: files }: JudgedSeed): Promise<ReportSection> {
+async function examples(
+  results: DemoResults,
+  { seed, heads: files, evaluations }: JudgedSeed,
+): Promise<ReportSection> {
   const { model, unseen, imageSize, signal } = results;
   using trained = await openHead(files.trained, { device: model.device });
   using probe = await openHead(files.probe, { device: model.device });
@@ -135,8 +150,10 @@ async function examples(results: DemoResults, { seed, heads: files }: JudgedSeed
     ['prediction', trained],
     ['linear probe', probe],
   ];
+  const { imageIou } = evaluations.trained;
+  const { places, note } = shownImages(unseen.length, imageIou, mostShown);
   async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
-    for (const index of spread(unseen.length, shownScenes)) {
+    for (const index of places) {
       const { image, label, name } = await unseen.load(index);
       const maps: NonNullable<ExampleInput['maps']>[number][] = [];
       for (const [name, head] of heads)
@@ -145,11 +162,11 @@ async function examples(results: DemoResults, { seed, heads: files }: JudgedSeed
           name,
           ...(await model.segment(image, { head, imageSize, scoring: 'recipe', signal })),
         });
-      yield { name, image, maps: [...maps, { role: 'truth', ...label }] };
+      yield { name, image, iou: imageIou[index] ?? null, maps: [...maps, { role: 'truth', ...label }] };
     }
   }
   return await examplesSection(
-    { title: 'Unseen scenes', note: `What the heads of seed ${seed} make of them.` },
+    { title: 'Unseen scenes', note: `Heads of seed ${seed}. ${note}`, order: 'highest' },
     pictures(),
     unseen.classSet,
   );

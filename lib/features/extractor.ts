@@ -34,6 +34,9 @@ export interface FeatureExtractor extends AsyncDisposable {
    * @throws DinoSegError IMAGE or SHAPE for an image that has no features; others end a run. The signal's reason.
    */
   extract(images: readonly RgbImage[], options: { signal?: AbortSignal }): Promise<ImageFeatures[]>;
-  /** A picture for people: classes, boxes and the largest shares drawn over an image. */
+  /**
+   * A picture for people: what was found, drawn over an image. It has the image's proportions, and more pixels where names would
+   * cover a small image. The image itself where there is nothing to draw.
+   */
   overlay?(image: RgbImage, features: ImageFeatures): Promise<RgbImage>;
 }

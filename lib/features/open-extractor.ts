@@ -1,7 +1,7 @@
 /** Percentages and counts of an image as the features of a table: a segmentor and, where counts are wanted, a detector. */
 import { checkArgument, checkOptions, listOf, optionsFor } from '../arguments.js';
 import { rgbImageKind } from '../data/argument-kinds.js';
-import { composeSvg, type RgbImage } from '../data/decode.js';
+import type { RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { DetectionModel } from '../model/detection-model.js';
@@ -10,7 +10,7 @@ import { checkPassSize, choosePassSize, imageBytes, Passes } from '../model/pass
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
-import { annotationSvg } from './annotation.js';
+import { drawBoxes } from './annotation.js';
 import { extractorOptions, segmentationOptions, signalOption } from './argument-kinds.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
@@ -219,9 +219,8 @@ class NetworkExtractor implements FeatureExtractor {
     return { values: [...percentages, ...counts], detections };
   }
 
-  overlay(image: RgbImage, { values, detections = [] }: ImageFeatures): Promise<RgbImage> {
-    const shares = this.features.columns.map((name, i) => ({ name, percent: values[i]! }));
-    return composeSvg(image, annotationSvg(image, shares, detections));
+  overlay(image: RgbImage, { detections = [] }: ImageFeatures): Promise<RgbImage> {
+    return drawBoxes(image, detections);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

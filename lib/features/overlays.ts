@@ -4,9 +4,26 @@ import { join } from 'node:path';
 import { encodePng, type RgbImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
+import { withLines } from './annotation.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { ImageEntry } from './inputs.js';
 import { filesOf } from './table-files.js';
+
+/** Percentages that are named. */
+const named = 5;
+
+/** The largest percentages above 0 of an image, the largest first: `seg_vit_road 34.2 %`. */
+export function largestPercentages(
+  { columns }: Pick<FeatureExtractor, 'columns'>,
+  { values }: ImageFeatures,
+): string[] {
+  return columns
+    .map(({ name, kind }, i) => ({ name, kind, value: values[i]! }))
+    .filter(({ kind, value }) => kind === 'percent' && value > 0)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, named)
+    .map(({ name, value }) => `${name} ${value.toFixed(1)} %`);
+}
 
 /** Which images get a picture, and where it goes. */
 export class Overlays {
@@ -41,10 +58,11 @@ export class Overlays {
     return this.#places.has(place) && !existsSync(this.#path(place));
   }
 
-  /** Writes an image's picture, if it is to get one. @throws DinoSegError DISK_FULL, IO, and what drawing throws */
+  /** Writes an image's picture with its largest percentages below it, if it is to get one. @throws DinoSegError DISK_FULL, IO, and what drawing throws */
   async write(place: number, image: RgbImage, features: ImageFeatures): Promise<void> {
     if (!this.#places.has(place)) return;
-    const { data, width, height } = await this.extractor.overlay!(image, features);
+    const drawn = await this.extractor.overlay!(image, features);
+    const { data, width, height } = await withLines(drawn, largestPercentages(this.extractor, features));
     await atomicWriteFile(this.#path(place), await encodePng(data, width, height, 3));
   }
 }

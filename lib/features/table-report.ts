@@ -12,9 +12,11 @@ import type {
   ReportSection,
   TableSection,
 } from '../report/html/report.js';
+import { counted } from '../text.js';
 import type { Distribution } from './distributions.js';
-import type { FeatureExtractor, ImageFeatures } from './extractor.js';
+import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { TableIdentity } from './identity.js';
+import { largestPercentages } from './overlays.js';
 import { filesOf } from './table-files.js';
 import type { ExtractionFailure } from './write-outputs.js';
 
@@ -22,9 +24,6 @@ import type { ExtractionFailure } from './write-outputs.js';
 const mostFailures = 100;
 /** Settings of maps and classes may be long. */
 const longestValue = 300;
-/** Percentages that a caption names. */
-const named = 5;
-
 /** An image whose features are shown. */
 export interface ShownImage {
   id: string;
@@ -59,34 +58,45 @@ async function tableReport(options: TableReportOptions): Promise<Report> {
   const { output, identity, rows, failures, run } = options;
   const { index, count: shards } = identity.shard;
   const part = shards > 1 ? `, part ${index} of ${shards}` : '';
-  const sections: ReportSection[] = [figuresOf(options), featuresTable(options)];
-  if (run && run.shown.length > 0) sections.push(await examplesOf(run.extractor, run.shown));
+  const sections: ReportSection[] = [figuresOf(options)];
+  const examples = run && (await examplesOf(run.extractor, run.shown));
+  if (examples && examples.examples.length > 0) sections.push(examples);
+  sections.push(featuresTable(options));
   if (failures.length > 0) sections.push(failureTable(failures));
   const settings = [
     ...flattened(identity.settings),
     ['images of a pass', String(identity.passSize)] as [string, string],
   ];
-  const timing: [string, string][] = run
-    ? [
-        ['This run', `${duration(run.seconds)} for ${count(run.extracted)} images; the others were there`],
-        ['Waiting for images to be decoded', percent(run.waitingShare)],
-      ]
-    : [];
   sections.push({
     kind: 'properties',
     title: 'Settings, time and machine',
     groups: [
       { title: 'Settings', rows: settings },
-      ...(run ? [{ title: 'Timing', rows: timing }] : []),
+      ...(run ? [{ title: 'Timing', rows: timingRows(run, rows + failures.length) }] : []),
       { title: 'Hardware and versions', rows: hardwareRows(run?.extractor.device) },
     ],
   });
   return {
-    title: `${identity.columns.length} features of ${count(rows)} images`,
+    title: `${counted(identity.columns.length, 'feature')} of ${counted(rows, 'image')}`,
     lead: `${output}${part}.`,
     made: now(),
     sections,
   };
+}
+
+/** What this run did of a table's images; `all`: with those of earlier runs. */
+function timingRows(
+  { extracted, seconds, waitingShare }: NonNullable<TableReportOptions['run']>,
+  all: number,
+): [string, string][] {
+  const earlier = all - extracted;
+  const kept = earlier > 0 ? [['From earlier runs', counted(earlier, 'image')] as [string, string]] : [];
+  if (extracted === 0) return kept;
+  return [
+    ['This run', `${duration(seconds)} for ${counted(extracted, 'image')}`],
+    ...kept,
+    ['Waiting for images to be decoded', percent(waitingShare)],
+  ];
 }
 
 function figuresOf({ identity, rows, failures, run }: TableReportOptions): FiguresSection {
@@ -98,7 +108,7 @@ function figuresOf({ identity, rows, failures, run }: TableReportOptions): Figur
       { label: 'Rows', value: count(rows) },
       { label: 'Images without a row', value: count(failures.length) },
       { label: 'Features', value: count(identity.columns.length) },
-      ...(typeof rate === 'number' ? [{ label: 'Images a second', value: rate.toFixed(2) }] : []),
+      ...(typeof rate === 'number' ? [{ label: 'Images per second', value: rate.toFixed(2) }] : []),
     ],
   };
 }
@@ -111,8 +121,8 @@ function featuresTable({ distributions, rows }: TableReportOptions): TableSectio
   return {
     kind: 'table',
     title: 'Features',
-    note: 'Percent of an image’s pixels, or objects. The bars count images by value; point at one to read its range.',
-    columns: ['Feature', 'Unit', 'Mean', 'Least', 'Most', 'Images above 0', 'Spread'],
+    note: 'Percentages of the pixels of an image, and counts of objects. The bars show how many images have a value in each range; point at a bar to read it.',
+    columns: ['Feature', 'Unit', 'Mean', 'Min', 'Max', 'Images above 0', 'Distribution'],
     rows: distributions.map(({ name, kind, mean, least, most, above, bars, labels }) => {
       const digits = kind === 'count' ? 0 : 2;
       const share = rows > 0 ? above / rows : null;
@@ -141,32 +151,29 @@ async function examplesOf(
         throw error;
       });
       if (!image) continue;
-      const drawn = extractor.overlay ? { features: await extractor.overlay(image, features) } : {};
-      yield { name: id, image, pictures: drawn, caption: captionOf(extractor, features) };
+      const drawn = await extractor.overlay?.(image, features);
+      // An extractor gives the image back where it has nothing to draw.
+      const pictures = drawn && drawn !== image ? { features: drawn } : {};
+      yield { name: id, image, pictures, caption: captionOf(extractor, features) };
     }
   }
-  const note =
-    'Images spread evenly over the table; drawn over them: counted objects and the largest percentages.';
+  const note = `Images spread evenly over the table, with ${extractor.columns.some(isCount) ? 'the objects that were counted and ' : ''}the largest percentages.`;
   return examplesSection({ title: 'Examples', note }, pictures(), null);
 }
 
-function captionOf({ columns }: FeatureExtractor, { values }: ImageFeatures): string {
-  const all = columns.map(({ name, kind }, i) => ({ name, kind, value: values[i]! }));
-  const percents = all
-    .filter(({ kind, value }) => kind === 'percent' && value > 0)
-    .sort((a, b) => b.value - a.value)
-    .slice(0, named)
-    .map(({ name, value }) => `${name} ${value.toFixed(1)} %`);
-  const counts = all
-    .filter(({ kind, value }) => kind === 'count' && value > 0)
-    .map(({ name, value }) => `${name} ${value}`);
-  return [...percents, ...counts].join(', ');
+const isCount = ({ kind }: FeatureColumn) => kind === 'count';
+
+function captionOf(extractor: FeatureExtractor, features: ImageFeatures): string {
+  const counts = extractor.columns.flatMap((column, i) =>
+    isCount(column) && features.values[i]! > 0 ? [`${column.name} ${features.values[i]!}`] : [],
+  );
+  return [...largestPercentages(extractor, features), ...counts].join(', ');
 }
 
 function failureTable(failures: readonly ExtractionFailure[]): TableSection {
   const note =
     failures.length > mostFailures
-      ? { note: `The first ${mostFailures} of ${count(failures.length)}; failures.tsv has all.` }
+      ? { note: `The first ${mostFailures} of ${counted(failures.length, 'image')}; failures.tsv has all.` }
       : {};
   return {
     kind: 'table',

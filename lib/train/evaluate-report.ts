@@ -1,7 +1,6 @@
 /** The report of an evaluation. */
 import { checkArgument, checkOptions } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { spread } from '../data/preview.js';
 import { headKind, modelKind } from '../model/argument-kinds.js';
 import { imageSizeOf } from '../model/image-size.js';
 import type { SegmentationHead } from '../model/open-head.js';
@@ -9,17 +8,22 @@ import { scoringOf } from '../model/scoring.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { hardwareRows } from '../native/hardware.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
-import { count, now } from '../report/html/format.js';
-import type { Report } from '../report/html/report.js';
+import { now } from '../report/html/format.js';
+import type { Report, ReportSection } from '../report/html/report.js';
 import { datasetKind, evaluationKind, evaluationReportOptions } from './argument-kinds.js';
 import type { EvaluateOptions } from './evaluate.js';
 import { evaluationSections, evaluationTiming } from './evaluation-report.js';
+import { counted } from '../text.js';
 import { segmenterRows } from './segmenter-settings.js';
+import { imagesTable, shownImages } from './shown-images.js';
 import type { Evaluation } from './tally.js';
 
 /** What {@link evaluationReport} shows beside figures. */
 export interface EvaluationReportOptions extends Pick<EvaluateOptions, 'imageSize' | 'scoring' | 'signal'> {
-  /** Images that are shown, spread evenly over the data set; each goes through the network once more. Default 8. */
+  /**
+   * Images that are shown: half of them with the lowest IoU, the others spread evenly over the data set; each goes through the
+   * network once more. Default 8.
+   */
   examples?: number;
   /** Says of what it is. Default: the class set and the number of images. */
   lead?: string;
@@ -50,13 +54,13 @@ export async function evaluationReport(
   const { signal, examples = 8, settings = {} } = options;
   const imageSize = imageSizeOf(options.imageSize, [head]);
   const scoring = scoringOf(head, classSet, options.scoring);
+  const { places, note } = shownImages(dataset.length, evaluation.imageIou, examples);
   async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
-    for (const index of spread(dataset.length, examples)) {
+    for (const index of places) {
       const { image, label, name } = await dataset.load(index);
       const map = await model.segment(image, { head, imageSize, scoring, signal });
       yield {
-        name,
-        image,
+        ...{ name, image, iou: evaluation.imageIou[index] ?? null },
         maps: [
           { role: 'prediction', ...map },
           { role: 'truth', ...label },
@@ -64,18 +68,19 @@ export async function evaluationReport(
       };
     }
   }
-  const heading = {
-    title: 'Examples',
-    note: 'Images spread evenly over the data set, at their own proportions.',
-  };
+  const heading = { title: 'Examples', note, order: 'lowest' } as const;
+  const [figures, ...others] = evaluationSections([{ name: 'evaluation', evaluation }], classSet);
+  const images = imagesTable(dataset, evaluation);
+  const sections: ReportSection[] = [figures!];
+  if (places.length > 0) sections.push(await examplesSection(heading, pictures(), classSet));
+  sections.push(...others, ...(images ? [images] : []));
   const chosen = { 'image size': imageSize, scoring, 'label files': dataset.labelKind, ...settings };
   return {
     title: `Evaluation on ${classSet.name}`,
-    lead: options.lead ?? `${count(evaluation.images)} images.`,
+    lead: options.lead ?? `${counted(evaluation.images, 'image')}.`,
     made: now(),
     sections: [
-      ...evaluationSections([{ name: 'evaluation', evaluation }], classSet),
-      await examplesSection(heading, pictures(), classSet),
+      ...sections,
       {
         kind: 'properties',
         title: 'Settings, time and machine',

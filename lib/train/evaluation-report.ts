@@ -12,6 +12,7 @@ import type {
   ReportSection,
 } from '../report/html/report.js';
 import { evaluationKind } from './argument-kinds.js';
+import { counted } from '../text.js';
 import type { Evaluation } from './tally.js';
 
 /** An evaluation among others. */
@@ -54,10 +55,10 @@ export function evaluationFigures(evaluation: Evaluation): FiguresSection['figur
     {
       label: 'mIoU',
       value: percent(mIoU),
-      note: `of the data set, over the ${occurring} classes that occur`,
+      note: `of the data set, over the ${counted(occurring, 'class', 'classes')} that ${occurring === 1 ? 'occurs' : 'occur'}`,
     },
     { label: 'Pixel accuracy', value: percent(pixelAccuracy) },
-    { label: 'Per-image IoU', value: percent(perImageIoU), note: "mean of the images' own" },
+    { label: 'Per-image IoU', value: percent(perImageIoU), note: 'mean over the images' },
     { label: 'Loss', value: figure(loss) },
     { label: 'Images', value: count(images) },
   ];
@@ -116,8 +117,8 @@ export function evaluationTiming({
   return {
     title: 'Timing',
     rows: [
-      ['Evaluation', `${duration(seconds)} for ${count(images)} images`],
-      ['Images a second', imagesPerSecond.toFixed(2)],
+      ['Evaluation', `${duration(seconds)} for ${counted(images, 'image')}`],
+      ['Images per second', imagesPerSecond.toFixed(2)],
     ],
   };
 }

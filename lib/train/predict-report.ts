@@ -11,6 +11,7 @@ import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
 import { Examples } from '../report/html/example.js';
 import { count, duration, now, percent } from '../report/html/format.js';
 import type { PropertiesSection, Report, ReportSection, TableSection } from '../report/html/report.js';
+import { counted } from '../text.js';
 import { segmenterRows } from './segmenter-settings.js';
 
 /** Images that are shown. */
@@ -21,7 +22,7 @@ const mostFailures = 100;
 /** Gathers what a report of predictions shows; {@link PredictionReport.write} never throws. */
 export class PredictionReport {
   readonly #examples: Examples;
-  readonly #shown: ReadonlySet<number>;
+  readonly #shown: readonly number[];
   readonly #sums: Float64Array;
   readonly #largest: Float64Array;
   readonly #occurs: Uint32Array;
@@ -36,7 +37,7 @@ export class PredictionReport {
   ) {
     const { length } = classSet.classes;
     this.#examples = new Examples(classSet);
-    this.#shown = new Set(spread(images, shownImages));
+    this.#shown = spread(images, shownImages);
     this.#sums = new Float64Array(length);
     this.#largest = new Float64Array(length);
     this.#occurs = new Uint32Array(length);
@@ -52,7 +53,9 @@ export class PredictionReport {
       this.#largest[index] = Math.max(this.#largest[index]!, share);
       if (pixels > 0) this.#occurs[index]!++;
     });
-    if (!this.#shown.has(place)) return;
+    // The next image takes the place of one that could not be read.
+    const due = this.#shown.filter((each) => each <= place).length;
+    if (this.#examples.count >= due) return;
     const { width, height } = image;
     try {
       await this.#examples.add({ name, image, maps: [{ role: 'prediction', data: map, width, height }] });
@@ -80,9 +83,10 @@ export class PredictionReport {
     if (this.#fault !== undefined) throw this.#fault;
     const seconds = (performance.now() - this.#started) / 1000;
     const rate = (this.#images / seconds).toFixed(2);
+    const shown = this.#examples.count;
     const heading =
-      this.images > shownImages
-        ? { title: 'Images', note: `${shownImages} of ${count(this.images)}, spread evenly.` }
+      shown < this.#images
+        ? { title: 'Images', note: `${shown} of ${counted(this.#images, 'image')}, spread evenly.` }
         : { title: 'Images' };
     const circumstances: PropertiesSection = {
       kind: 'properties',
@@ -92,8 +96,8 @@ export class PredictionReport {
         {
           title: 'Timing',
           rows: [
-            ['All, with decoding and writing', duration(seconds)],
-            ['Images a second', rate],
+            ['Total, with decoding and writing', duration(seconds)],
+            ['Images per second', rate],
           ],
         },
         { title: 'Hardware and versions', rows: hardwareRows(model.device) },
@@ -106,28 +110,28 @@ export class PredictionReport {
         figures: [
           { label: 'Images', value: count(this.#images) },
           { label: 'Could not be read', value: count(failed.length) },
-          { label: 'Images a second', value: rate },
+          { label: 'Images per second', value: rate },
         ],
       },
-      this.#examples.section(heading),
-      this.#classTable(),
     ];
+    if (shown > 0) sections.push(this.#examples.section(heading));
+    if (this.#images > 0) sections.push(this.#classTable());
     if (failed.length > 0) sections.push(failureTable(failed));
     return {
       title: `Predictions of ${this.classSet.name}`,
-      lead: `${count(this.#images)} images, segmented with ${model.path}.`,
+      lead: `${counted(this.#images, 'image')} segmented with ${model.path}.`,
       made: now(),
       sections: [...sections, circumstances],
     };
   }
 
   #classTable(): TableSection {
-    const total = Math.max(1, this.#images);
+    const total = this.#images;
     const number = (value: number, text = percent(value, 2)) => ({ value, text });
     return {
       kind: 'table',
       title: 'Classes',
-      note: 'How much of the images each class covers.',
+      note: 'Share of the pixels that each class covers.',
       columns: ['Class', 'Mean share', 'Largest share', 'Images with it'],
       rows: this.classSet.classes.map(({ index, name }) => [
         name,
@@ -142,6 +146,8 @@ export class PredictionReport {
 function failureTable(failed: readonly { image: string; error: DinoSegError }[]): TableSection {
   const rows = failed.slice(0, mostFailures).map(({ image, error }) => [image, error.code, error.message]);
   const note =
-    failed.length > mostFailures ? { note: `The first ${mostFailures} of ${count(failed.length)}.` } : {};
+    failed.length > mostFailures
+      ? { note: `The first ${mostFailures} of ${counted(failed.length, 'image')}.` }
+      : {};
   return { kind: 'table', title: 'Could not be read', ...note, columns: ['Image', 'Code', 'Why'], rows };
 }

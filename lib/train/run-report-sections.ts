@@ -1,6 +1,6 @@
 /** Sections of a training run's report that follow from its lines and settings alone. */
 import { hardwareRows } from '../native/hardware.js';
-import { count, duration, figure, percent } from '../report/html/format.js';
+import { duration, figure, percent } from '../report/html/format.js';
 import type {
   CurvesSection,
   FiguresSection,
@@ -8,6 +8,7 @@ import type {
   Series,
   TableSection,
 } from '../report/html/report.js';
+import { counted } from '../text.js';
 import { configKeys, trainDefaults, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './run-folder.js';
@@ -35,7 +36,7 @@ export function resultFigures(
       note: best ? `epoch ${best.epoch}` : 'none was measured',
     },
     { label: 'Pixel accuracy', value: percent(line?.pixelAccuracy) },
-    { label: 'Per-image IoU', value: percent(line?.perImageIoU), note: "mean of the images' own" },
+    { label: 'Per-image IoU', value: percent(line?.perImageIoU), note: 'mean over the images' },
     { label: 'Validation loss', value: figure(line?.valLoss) },
     { label: 'Epochs', value: `${last} of ${epochs}` },
   ];
@@ -63,7 +64,7 @@ export function curves(
           lines.filter((line) => line.head === head),
         ),
       );
-    const note = rows.length > mostLines ? { note: `The best ${mostLines} of ${rows.length} heads.` } : {};
+    const note = rows.length > mostLines ? { note: `The ${mostLines} best of ${rows.length} heads.` } : {};
     return {
       kind: 'curves',
       title: 'Curves',
@@ -150,12 +151,20 @@ export function settingsSection(config: TrainConfig): PropertiesSection {
     title: 'Settings',
     groups: [
       { title: 'Given for this run', rows: given },
-      { title: 'As the recipe has them', rows: others.map((key) => [key, text(config[key])]) },
+      { title: 'Defaults of the recipe', rows: others.map((key) => [key, text(config[key])]) },
     ],
   };
 }
 
-/** Times of the run, and the machine of this sitting. */
+/** What became of the records of a cache; those of earlier runs are told apart where there are some. */
+function cacheText({ made, kept, seconds }: Preparation): string {
+  const fresh = `${counted(made, 'record')} made in ${duration(seconds)}`;
+  if (kept === 0) return fresh;
+  const found = `${counted(kept, 'record')} from earlier runs`;
+  return made === 0 ? found : `${fresh}; ${found}`;
+}
+
+/** Times of the run, and the machine that it ran on last. */
 export function circumstances(
   lines: readonly MetricsLine[],
   device: string,
@@ -166,15 +175,13 @@ export function circumstances(
   const seconds = epochs.reduce((sum, line) => sum + line.seconds, 0);
   const rows: [string, string][] = [];
   if (preparation) {
-    const { made, kept } = preparation;
-    const records = `${count(kept)} records were there, ${count(made)} made in ${duration(preparation.seconds)}`;
-    rows.push(['Cache', records]);
+    rows.push(['Cache', cacheText(preparation)]);
   }
-  rows.push(['Training and evaluation', `${duration(seconds)} for ${epochs.length} epochs`]);
+  rows.push(['Training and evaluation', `${duration(seconds)} for ${counted(epochs.length, 'epoch')}`]);
   if (epochs.length > 0) {
     const rate = epochs.reduce((sum, line) => sum + line.imagesPerSecond, 0) / epochs.length;
     const epoch = duration(seconds / epochs.length);
-    rows.push(['An epoch', epoch], ['Images a second in training', rate.toFixed(2)]);
+    rows.push(['Time per epoch', epoch], ['Images per second in training', rate.toFixed(2)]);
   }
   return {
     kind: 'properties',

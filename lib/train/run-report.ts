@@ -1,7 +1,6 @@
 /** `report.html` of a training run: made of what the run folder holds, so that a resumed run has the whole of it. */
 import { existsSync } from 'node:fs';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { spread } from '../data/preview.js';
 import { readBytes, readJson } from '../files.js';
 import type { DecodedImages } from '../model/decoded-images.js';
 import { LinearProbe } from '../model/linear-probe.js';
@@ -10,7 +9,7 @@ import { scoringOf } from '../model/scoring.js';
 import { Tensor } from '../model/tensor.js';
 import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
-import { count, now } from '../report/html/format.js';
+import { now } from '../report/html/format.js';
 import type { ExamplesSection, Report, ReportSection } from '../report/html/report.js';
 import type { TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
@@ -24,12 +23,14 @@ import {
   sweepTable,
   type MetricsLine,
 } from './run-report-sections.js';
+import { counted } from '../text.js';
+import { imagesTable, shownImages } from './shown-images.js';
 import type { SweepRow } from './sweep.js';
 import type { Evaluation } from './tally.js';
 import type { Preparation } from './trainer.js';
 
 /** Validation images that are shown. */
-const shownImages = 8;
+const mostShown = 8;
 /** While a run goes on its report is written so often at most: some epochs take less than a second. */
 const everySeconds = 30;
 
@@ -81,39 +82,48 @@ export class RunReporter {
     const evaluation = await bestEvaluation(folder, best);
     const sections: ReportSection[] = [
       { kind: 'figures', title: 'Result', figures: resultFigures(lines, best, config) },
-      curves(lines, best, rows),
     ];
+    if (best && existsSync(folder.file('best.safetensors')))
+      sections.push(await this.#examplesOf(best, evaluation));
+    sections.push(curves(lines, best, rows));
     if (rows) sections.push(sweepTable(rows));
-    if (best && existsSync(folder.file('best.safetensors'))) sections.push(await this.#examplesOf(best));
     if (evaluation && best) {
       const named = { name: `epoch ${best.epoch}`, evaluation };
       const [classes, confusion] = classSections([named], val.classSet);
-      const of = `Validation images, the best epoch (${best.epoch}).`;
+      const of = `Validation images, best epoch (${best.epoch}).`;
       sections.push({ ...classes, note: `${of} ${classes.note ?? ''}` }, { ...confusion, note: of });
+      const images = imagesTable(val, evaluation);
+      if (images) sections.push({ ...images, note: `${of} ${images.note ?? ''}` });
     }
     sections.push(settingsSection(config), circumstances(lines, device, preparation));
     return {
       title: `Training of ${config.headKind} on ${config.classes}`,
-      lead: `${config.out}: ${count(train.length)} training and ${count(val.length)} validation images.`,
+      lead: `${config.out}: ${counted(train.length, 'training image')} and ${counted(val.length, 'validation image')}.`,
       made: now(),
       sections,
     };
   }
 
-  async #examplesOf(best: BestEpoch): Promise<ExamplesSection> {
+  async #examplesOf(best: BestEpoch, evaluation: Evaluation | undefined): Promise<ExamplesSection> {
     if (this.#examples?.epoch !== best.epoch) {
-      const of = { title: 'Examples', note: `Validation images and the best head, of epoch ${best.epoch}.` };
-      const section = await examplesSection(of, this.#pictures(), this.run.val.classSet);
+      const { val } = this.run;
+      const { places, note } = shownImages(val.length, evaluation?.imageIou, mostShown);
+      const of = `Validation images, best epoch (${best.epoch}).`;
+      const heading = { title: 'Examples', note: `${of} ${note}`, order: 'lowest' } as const;
+      const section = await examplesSection(heading, this.#pictures(places, evaluation), val.classSet);
       this.#examples = { epoch: best.epoch, section };
     }
     return this.#examples.section;
   }
 
-  async *#pictures(): AsyncGenerator<ExampleInput, void, void> {
+  async *#pictures(
+    places: readonly number[],
+    evaluation: Evaluation | undefined,
+  ): AsyncGenerator<ExampleInput, void, void> {
     const { folder, val } = this.run;
     let head: SegmentationHead | undefined;
     try {
-      for (const index of spread(val.length, shownImages)) {
+      for (const index of places) {
         const { image, label, name } = await val.load(index);
         using outputs = await this.run.outputsOf(index);
         const device = outputs instanceof Tensor ? outputs.device : outputs.queries.device;
@@ -122,7 +132,8 @@ export class RunReporter {
         using map = await classMap(head, outputs, { width, height, scoring: scoringOf(head, val.classSet) });
         const data = (await map.data()) as Uint8Array;
         const prediction = { role: 'prediction', data, width, height } as const;
-        yield { name, image, maps: [prediction, { role: 'truth', ...label }] };
+        const iou = evaluation?.imageIou[index] ?? null;
+        yield { name, image, iou, maps: [prediction, { role: 'truth', ...label }] };
       }
     } finally {
       head?.dispose();
@@ -153,6 +164,8 @@ async function readLines(path: string): Promise<MetricsLine[]> {
 async function bestEvaluation(folder: RunFolder, best: BestEpoch | null): Promise<Evaluation | undefined> {
   const path = folder.file('best-evaluation.json');
   if (!best || !existsSync(path)) return undefined;
-  const found = (await readJson(path, 'RUN')) as Evaluation & { epoch: number };
-  return found.epoch === best.epoch ? found : undefined;
+  const found = (await readJson(path, 'RUN')) as Partial<Pick<Evaluation, 'imageIou'>> &
+    Omit<Evaluation, 'imageIou'> & { epoch: number };
+  // Earlier releases did not keep the images' own.
+  return found.epoch === best.epoch ? { ...found, imageIou: found.imageIou ?? [] } : undefined;
 }

@@ -26,6 +26,8 @@ export interface Evaluation {
   perImageIoU: number | null;
   /** Right pixels among all that have a class. */
   pixelAccuracy: number | null;
+  /** Mean IoU of each image, in the order in which they were evaluated; null for one without a labelled pixel. */
+  imageIou: (number | null)[];
   /** By index. */
   classes: ClassResult[];
   /** Pixels, a row a true class, a column a predicted one. */
@@ -68,6 +70,7 @@ export class Tally {
       mIoU,
       perImageIoU: meanOf(this.#imageIous),
       pixelAccuracy,
+      imageIou: [...this.#imageIous],
       classes: classes.map(({ index, name }) => ({
         index,
         name,

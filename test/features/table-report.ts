@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { decodeImage } from '../../lib/data/decode.js';
+import { decodeImage, type RgbImage } from '../../lib/data/decode.js';
 import { Distributions } from '../../lib/features/distributions.js';
 import { extractTable } from '../../lib/features/extract-table.js';
 import { imagesOfPaths } from '../../lib/features/inputs.js';
@@ -57,6 +57,45 @@ t.test('it has each feature, some of the images and those without a row', async 
   t.same([shown.width, shown.height], [first.width, first.height]);
 });
 
+t.test('it says what this run did and what earlier ones had done', async (t) => {
+  const rows = (name: string) =>
+    [...page(name).matchAll(/<tr><th scope="row">(This run|From earlier runs)<\/th><td>([^<]+)</g)].map(
+      ([, title, text]) => [title, text!.replace(/^.*? for /, '')],
+    );
+  t.same(rows('t_csv_files/report.html'), [['This run', '12 images']], 'a fresh run has no others');
+  await extractTable(pixelExtractor({}), images, { output: at('t.csv') });
+  t.same(rows('t_csv_files/report.html'), [['From earlier runs', '12 images']], 'nothing was left');
+  const controller = new AbortController();
+  const stopped = extractTable(pixelExtractor({}), images, {
+    ...{ output: at('s.csv'), signal: controller.signal },
+    onProgress: (done) => done > 0 && controller.abort(),
+  });
+  await t.rejects(stopped);
+  await extractTable(pixelExtractor({}), images, { output: at('s.csv') });
+  t.same(rows('s_csv_files/report.html'), [
+    ['This run', '8 images'],
+    ['From earlier runs', '4 images'],
+  ]);
+  const one = await imagesOfPaths(paths.slice(0, 1));
+  await extractTable(pixelExtractor({}), one, { output: at('one.csv') });
+  t.same(rows('one_csv_files/report.html'), [['This run', '1 image']]);
+  t.match(page('one_csv_files/report.html'), /<h1>3 features of 1 image<\/h1>/);
+  const none = await imagesOfPaths([at('in/zz<i>.png')]);
+  await extractTable(pixelExtractor({}), none, { output: at('none.csv') });
+  t.match(page('none_csv_files/report.html'), /<h1>3 features of 0 images<\/h1>/);
+  t.notMatch(page('none_csv_files/report.html'), /examples-section|NaN|Infinity/);
+});
+
+t.test('pictures come before the table, and extremes are named as such', async (t) => {
+  const text = page('t_csv_files/report.html');
+  const kinds = [...text.matchAll(/<section id="s\d" class="(\w+)-section"/g)].map(([, kind]) => kind);
+  t.same(kinds.slice(0, 3), ['figures', 'examples', 'table']);
+  t.match(text, />Min<\/th>.*>Max<\/th>/);
+  const plain = { ...pixelExtractor({}), overlay: async (image: RgbImage) => image };
+  await extractTable(plain, images, { output: at('plain.csv') });
+  t.notMatch(page('plain_csv_files/report.html'), /data-role="picture"/, 'nothing was drawn');
+});
+
 t.test('a merged table has one, too, without images', async (t) => {
   for (const index of [1, 2])
     await extractTable(pixelExtractor({}), images, {
@@ -68,8 +107,10 @@ t.test('a merged table has one, too, without images', async (t) => {
   t.equal(report, at('merged_csv_files/report.html'));
   const text = page('merged_csv_files/report.html');
   t.notMatch(text, /<article/);
-  const features = (each: string) => /<section id="s1".*?<\/section>/s.exec(each)![0];
+  const features = (each: string) =>
+    /<table class="sortable"><thead><tr><th scope="col" class="">Feature<.*?<\/table>/s.exec(each)![0];
   t.equal(features(text), features(page('t_csv_files/report.html')));
+  t.notMatch(text, /This run|earlier runs/);
 });
 
 t.test('a table is there where its report cannot be written', async (t) => {

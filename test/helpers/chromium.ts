@@ -42,15 +42,16 @@ export interface WatchedPage {
   requests: string[];
 }
 
-/** Opens a file in a page of a width and colour scheme. */
+/** Opens a file in a page of a size and colour scheme. */
 export async function openFile(
   browser: Browser,
   file: string,
   {
     width = 1400,
+    height = 900,
     scheme = 'light',
     script = true,
-  }: { width?: number; scheme?: string; script?: boolean } = {},
+  }: { width?: number; height?: number; scheme?: string; script?: boolean } = {},
 ): Promise<WatchedPage> {
   const page = await browser.newPage();
   const messages: string[] = [];
@@ -63,7 +64,7 @@ export async function openFile(
   });
   await page.setJavaScriptEnabled(script);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-  await page.setViewport({ width, height: 900 });
+  await page.setViewport({ width, height });
   await page.goto(`file://${file}`);
   return { page, messages, requests };
 }

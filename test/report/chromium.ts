@@ -64,7 +64,7 @@ t.test(
     await page.keyboard.press('Home');
     sameColor(t, await colorAt(page, 0.25, 0.5), road, 'at the left end all is prediction');
     const text = await page.$eval('.slide input', (input) => input.getAttribute('aria-valuetext'));
-    t.equal(text, 'photo 0 %, prediction 100 %');
+    t.equal(text, 'image 0 %, prediction 100 %');
     await page.keyboard.press('End');
     sameColor(t, await colorAt(page, 0.75, 0.5), [128, 128, 128], 'at the right end all is photo');
     await page.keyboard.press('ArrowLeft');
@@ -90,7 +90,7 @@ t.test('truth and error are layers, unlabelled pixels are striped', options, asy
   const layers = await page.$$eval('.choices label:first-child option', (all) =>
     all.map(({ value }) => value),
   );
-  t.same(layers, ['photo', 'prediction', 'truth', 'error']);
+  t.same(layers, ['image', 'prediction', 'truth', 'error']);
   await choose(page, 1, 'truth');
   await choose(page, 2, 'error');
   sameColor(t, await colorAt(page, 0.25, 0.5), road, 'truth');

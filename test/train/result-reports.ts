@@ -47,7 +47,27 @@ t.test('the report of an evaluation has its figures and what the head makes of i
   t.notMatch(page, />other<\/th>/);
   const [predictions, truths] = [await indicesIn(page, 'prediction'), await indicesIn(page, 'truth')];
   t.equal(predictions.length, 2);
-  for (const [i, index] of [0, 2].entries()) {
+  t.same(
+    report.sections.slice(0, 2).map(({ kind }) => kind),
+    ['figures', 'examples'],
+    'pictures come first',
+  );
+  const ious = evaluation.imageIou.map((iou) => iou ?? Infinity);
+  t.equal(ious.length, 5);
+  const lowest = ious.indexOf(Math.min(...ious));
+  const shown = [lowest, lowest === 0 ? 1 : 0].sort((a, b) => ious[a]! - ious[b]!);
+  t.match(page, new RegExp(`<article data-name="${dataset.pairs[lowest]!.name}" data-iou="${ious[lowest]}"`));
+  const table = /<section[^>]*><h2[^>]*>Images by IoU.*?<\/section>/s.exec(page)![0];
+  const names = [...table.matchAll(/<th scope="row">([^<]+)</g)].map(([, name]) => name);
+  t.same(
+    names,
+    dataset.pairs
+      .map(({ name }, i) => ({ name, iou: ious[i]! }))
+      .sort((a, b) => a.iou - b.iou)
+      .map(({ name }) => name),
+    'all images by name, the lowest IoU first',
+  );
+  for (const [i, index] of shown.entries()) {
     const { image, label } = await dataset.load(index);
     const { data } = await model.segment(image, { head, imageSize: 64 });
     t.same([predictions[i], truths[i]], [[...data], [...label.data]]);
@@ -137,6 +157,17 @@ t.test('predictions are there where their report cannot be written', async (t) =
   t.ok(existsSync(join(written[0]!.folder, 'segmentation_raw.npy')));
 });
 
+t.test('where no image can be read, the report shows neither pictures nor shares', async (t) => {
+  writeFileSync(at('none.png'), randomBytes(40));
+  await predict(model, [at('none.png')], {
+    ...{ head, classSet, output: at('nothing'), imageSize: 64, report: at('nothing.html') },
+  });
+  const page = readFileSync(at('nothing.html'), 'utf8');
+  t.match(page, /0 images segmented with/);
+  t.match(page, /none\.png<\/th><td>IMAGE</);
+  t.notMatch(page, /class="examples-section"|<h2[^>]*>Classes/);
+});
+
 t.test('of many images some are shown and all are counted', async (t) => {
   const many: string[] = [];
   for (let i = 0; i < 20; i++) {
@@ -146,6 +177,26 @@ t.test('of many images some are shown and all are counted', async (t) => {
   await predict(model, many, { head, classSet, output: at('many'), imageSize: 64, report: at('many.html') });
   const page = readFileSync(at('many.html'), 'utf8');
   t.equal((await indicesIn(page, 'prediction')).length, 16);
-  t.match(page, /16 of 20, spread evenly/);
+  t.match(page, /16 of 20 images, spread evenly/);
   t.match(page, /<dt>Images<\/dt><dd>20</);
+});
+
+t.test('images that cannot be read give their places in the report to others', async (t) => {
+  const many: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    many.push(at(`mixed-${i}.png`));
+    writeFileSync(many[i]!, i % 5 === 0 ? 'no image' : readFileSync(dataset.pairs[0]!.image));
+  }
+  await predict(model, many, {
+    head,
+    classSet,
+    output: at('mixed'),
+    imageSize: 64,
+    report: at('mixed.html'),
+  });
+  const page = readFileSync(at('mixed.html'), 'utf8');
+  const pictures = (await indicesIn(page, 'prediction')).length;
+  t.equal(pictures, 16);
+  t.match(page, /16 images segmented with/);
+  t.notMatch(page, /spread evenly/, 'all of those that could be read are shown');
 });

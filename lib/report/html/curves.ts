@@ -2,11 +2,14 @@
 import { figure, percent } from './format.js';
 import { markup, type Markup } from './markup.js';
 import type { Chart, CurvesSection, Series } from './report.js';
-import { niceTicks } from './ticks.js';
+import { niceTicks, tickLabels } from './ticks.js';
 
 /** Of the drawing, in its own units; it is scaled to the width that there is. */
-const size = { width: 420, height: 260 };
-const margin = { left: 52, right: 14, top: 24, bottom: 40 };
+const size = { width: 380, height: 240 };
+/** At least; labels that need more room get it. */
+const margin = { left: 44, right: 14, top: 24, bottom: 40 };
+/** Of a letter in the labels, which page.css sets in 13 units; digits are this wide in wide fonts. */
+const letterWidth = 8.5;
 /** Colours and dashes that page.css has. */
 const styles = 8;
 /** Markers of more points would hide the line. */
@@ -14,53 +17,78 @@ const mostMarkers = 60;
 
 type Scale = (value: number) => number;
 
+interface Tick {
+  value: number;
+  label: string;
+}
+
 interface Axes {
   x: Scale;
   y: Scale;
-  xTicks: readonly number[];
-  yTicks: readonly number[];
+  xTicks: readonly Tick[];
+  yTicks: readonly Tick[];
+  left: number;
+  right: number;
 }
 
 function measured({ points }: Series): (readonly [number, number])[] {
   return points.filter((point): point is readonly [number, number] => point[1] !== null);
 }
 
+const widthOf = (label: string): number => letterWidth * label.length;
+const widestOf = (labels: readonly string[]): number => Math.max(...labels.map(widthOf));
+
+function yTicksOf(ys: readonly number[], unit: Chart['unit']): Tick[] {
+  const [low, high] = [Math.min(...ys), Math.max(...ys)];
+  // Shares begin at 0, so that a small difference looks small; a constant is drawn at half height.
+  const around = unit === 'number' && low === high ? Math.abs(low) / 2 : 0;
+  const values = niceTicks(unit === 'share' ? 0 : low - around, high + around, 5);
+  const labels = tickLabels(values, unit);
+  return values.map((value, i) => ({ value, label: labels[i]! }));
+}
+
+/** As many ticks as there is room for their labels. */
+function xTicksOf(low: number, high: number, room: number): Tick[] {
+  const widest = widestOf(tickLabels([low, high], 'number')) + letterWidth;
+  const values = niceTicks(low, high, Math.max(1, Math.min(6, Math.floor(room / widest))), 1);
+  const labels = tickLabels(values, 'number');
+  return values
+    .map((value, i) => ({ value, label: labels[i]! }))
+    .filter(({ value }) => value >= low && value <= high);
+}
+
 function axesOf({ series, unit }: Chart): Axes | undefined {
   const points = series.flatMap(measured);
   if (points.length === 0) return undefined;
   const xs = points.map(([x]) => x);
-  const ys = points.map(([, y]) => y);
-  // Shares begin at 0, so that a small difference looks small.
-  const bottom = unit === 'share' ? 0 : Math.min(...ys);
-  const yTicks = niceTicks(bottom, Math.max(...ys), 5);
-  const xTicks = niceTicks(Math.min(...xs), Math.max(...xs), 6, 1);
-  const [left, right] = [Math.min(...xs), Math.max(Math.max(...xs), Math.min(...xs) + 1)];
-  const [low, high] = [yTicks[0]!, yTicks.at(-1)!];
-  const inner = {
-    width: size.width - margin.left - margin.right,
-    height: size.height - margin.top - margin.bottom,
-  };
+  const yTicks = yTicksOf(
+    points.map(([, y]) => y),
+    unit,
+  );
+  const [first, last] = [Math.min(...xs), Math.max(Math.max(...xs), Math.min(...xs) + 1)];
+  const [low, high] = [yTicks[0]!.value, yTicks.at(-1)!.value];
+  const left = Math.max(margin.left, widestOf(yTicks.map(({ label }) => label)) + 8);
+  const xTicks = xTicksOf(first, last, size.width - left - margin.right);
+  // The label of the last tick stands below its middle.
+  const right = size.width - Math.max(margin.right, widestOf(xTicks.map(({ label }) => label)) / 2);
+  const height = size.height - margin.top - margin.bottom;
   return {
-    x: (value) => round(margin.left + (inner.width * (value - left)) / (right - left)),
-    y: (value) => round(margin.top + inner.height * (1 - (value - low) / (high - low))),
-    xTicks: xTicks.filter((tick) => tick >= left && tick <= right),
-    yTicks,
+    x: (value) => round(left + ((right - left) * (value - first)) / (last - first)),
+    y: (value) => round(margin.top + height * (1 - (value - low) / (high - low))),
+    ...{ xTicks, yTicks, left, right },
   };
 }
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-function grid({ x, y, xTicks, yTicks }: Axes, chart: Chart): Markup {
-  const [left, right] = [margin.left, size.width - margin.right];
+function grid({ x, y, xTicks, yTicks, left, right }: Axes, chart: Chart): Markup {
   const bottom = size.height - margin.bottom;
-  // As many digits as tell the ticks apart.
-  const digits = yTicks[1]! - yTicks[0]! < 0.01 ? 1 : 0;
-  const label = (tick: number) => (chart.unit === 'share' ? percent(tick, digits) : figure(tick));
   return markup`<g class="grid">${yTicks.map(
-    (tick) => markup`<line x1="${left}" x2="${right}" y1="${y(tick)}" y2="${y(tick)}"/>
-<text x="${left - 6}" y="${y(tick) + 4}" text-anchor="end">${label(tick)}</text>`,
+    ({ value, label }) => markup`<line x1="${left}" x2="${right}" y1="${y(value)}" y2="${y(value)}"/>
+<text x="${left - 6}" y="${y(value) + 4}" text-anchor="end">${label}</text>`,
   )}${xTicks.map(
-    (tick) => markup`<text x="${x(tick)}" y="${bottom + 17}" text-anchor="middle">${tick}</text>`,
+    ({ value, label }) =>
+      markup`<text x="${x(value)}" y="${bottom + 17}" text-anchor="middle">${label}</text>`,
   )}<text x="${(left + right) / 2}" y="${size.height - 6}" text-anchor="middle">${chart.x}</text></g>`;
 }
 
@@ -68,7 +96,8 @@ function grid({ x, y, xTicks, yTicks }: Axes, chart: Chart): Markup {
 function markOf({ x }: Axes, { mark }: Chart): Markup | null {
   if (!mark) return null;
   const place = x(mark.x);
-  const anchor = place < size.width * 0.2 ? 'start' : place > size.width * 0.9 ? 'end' : 'middle';
+  const half = widthOf(mark.label) / 2;
+  const anchor = place < half ? 'start' : place > size.width - half ? 'end' : 'middle';
   return markup`<g class="mark"><line x1="${place}" x2="${place}" y1="${margin.top - 6}" y2="${size.height - margin.bottom}"/>
 <text x="${place}" y="${margin.top - 10}" text-anchor="${anchor}">${mark.label}</text></g>`;
 }

@@ -36,10 +36,25 @@ export interface ExampleInput {
   image: RgbImage;
   /** Of the image: class maps. */
   maps?: readonly ExampleMap[];
-  /** What is said of it. Default: how many labelled pixels are right, where there are predictions and a truth. */
+  /** Mean IoU of its first prediction, 0…1: readers can sort by it. Null: nothing was measured. */
+  iou?: number | null;
+  /** What is said of it. Default: the IoU, and how many labelled pixels are right, where there are predictions and a truth. */
   caption?: string;
-  /** Of the image: drawn pictures of its size, by name. */
+  /** Of the image: drawn pictures of its proportions, by name. */
   pictures?: Readonly<Record<string, RgbImage>>;
+}
+
+/** Which examples come first: those with the lowest or those with the highest IoU. */
+export type ExampleOrder = 'lowest' | 'highest';
+
+/** Above examples, and how they are sorted. */
+export interface ExamplesHeading {
+  /** The heading. */
+  title: string;
+  /** A sentence or two below the heading. */
+  note?: string;
+  /** Default: in the order in which they are given. */
+  order?: ExampleOrder;
 }
 
 /** By the nearest pixel. */
@@ -84,15 +99,19 @@ const webpUri = (bytes: Buffer) => `data:image/webp;base64,${bytes.toString('bas
 
 /** One example, and the classes that occur in it. */
 async function exampleOf(
-  { name, image, maps = [], pictures = {}, caption }: ExampleInput,
+  { name, image, maps = [], pictures = {}, iou, caption }: ExampleInput,
   set: ClassSet | null,
 ): Promise<{ example: Example; present: ReadonlySet<number> }> {
-  const { bytes, ...size } = await encodePreview(image, mostPixels);
+  const photo = await encodePreview(image, mostPixels);
+  let size = sizeOf(photo);
   const layers: ExampleLayer[] = [
-    { name: 'photo', role: 'photo', source: webpUri(bytes), alt: `The photo ${name}.` },
+    { name: 'image', role: 'photo', source: webpUri(photo.bytes), alt: `The image ${name}.` },
   ];
   for (const [label, picture] of Object.entries(pictures)) {
-    const source = webpUri((await encodePreview(picture, mostPixels)).bytes);
+    const preview = await encodePreview(picture, mostPixels);
+    // What is drawn over a small image may have more pixels than it.
+    if (preview.width > size.width) size = sizeOf(preview);
+    const source = webpUri(preview.bytes);
     layers.push({ name: label, role: 'picture', source, alt: `${name}: ${label}.` });
   }
   const present = new Set<number>();
@@ -108,13 +127,24 @@ async function exampleOf(
     const source = `data:image/png;base64,${png.toString('base64')}`;
     layers.push({ name: label, role: given.role, source, alt: mapText(label, name, map, set!) });
   }
-  const right = truth
-    ? predictions.map(
-        ({ label, map }) => `${label}: ${percent(rightShare(map, truth))} of the labelled pixels right`,
-      )
+  const measured = truth
+    ? predictions.map(({ label, map }, i) => {
+        const first = i === 0 && typeof iou === 'number' ? `IoU ${percent(iou)}, ` : '';
+        return `${label}: ${first}${percent(rightShare(map, truth))} of the labelled pixels right`;
+      })
     : [];
-  const said = caption ?? (right.length > 0 ? `${right.join('; ')}.` : undefined);
-  return { example: { name, ...size, layers, ...(said !== undefined && { caption: said }) }, present };
+  const said = caption ?? (measured.length > 0 ? `${measured.join('; ')}.` : undefined);
+  const told = { ...(typeof iou === 'number' && { iou }), ...(said !== undefined && { caption: said }) };
+  return { example: { name, ...size, layers, ...told }, present };
+}
+
+const sizeOf = ({ width, height }: { width: number; height: number }) => ({ width, height });
+
+/** Those without an IoU last. */
+function sorted(examples: readonly Example[], order: ExampleOrder): Example[] {
+  const direction = order === 'lowest' ? 1 : -1;
+  const keyOf = ({ iou }: Example) => (iou === undefined ? Infinity : direction * iou);
+  return [...examples].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : Number(keyOf(a) > keyOf(b))));
 }
 
 /** Gathers examples one after another, so that no two are in memory with all their pixels. */
@@ -132,10 +162,16 @@ export class Examples {
     for (const index of present) this.#present.add(index);
   }
 
+  /** How many there are. */
+  get count(): number {
+    return this.#examples.length;
+  }
+
   /** What was gathered. */
-  section(heading: { title: string; note?: string }): ExamplesSection {
+  section({ order, ...heading }: ExamplesHeading): ExamplesSection {
     const classes = this.set?.classes.filter(({ index }) => this.#present.has(index)) ?? [];
-    return { kind: 'examples', ...heading, classes, examples: this.#examples };
+    const examples = order === undefined ? this.#examples : sorted(this.#examples, order);
+    return { kind: 'examples', ...heading, classes, examples };
   }
 }
 
@@ -160,7 +196,7 @@ const inputsKind = kind<Iterable<ExampleInput> | AsyncIterable<ExampleInput>>(
  * @throws DinoSegError SHAPE where a map is not of the size that it says.
  */
 export async function examplesSection(
-  heading: { title: string; note?: string },
+  heading: ExamplesHeading,
   inputs: Iterable<ExampleInput> | AsyncIterable<ExampleInput>,
   set: ClassSet | null,
 ): Promise<ExamplesSection> {

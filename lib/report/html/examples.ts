@@ -8,7 +8,13 @@ function picture(example: Example, { name, role, source, alt }: ExampleLayer): M
   return markup`<figure data-role="${role}" data-name="${name}"><img src="${source}" width="${width}" height="${height}" alt="${alt}"><figcaption>${name}</figcaption></figure>`;
 }
 
+/** An attribute for the page's script to sort by. */
+function iouOf({ iou }: Example): Markup | false {
+  return iou !== undefined && markup` data-iou="${iou}"`;
+}
+
 export function examplesMarkup({ classes, examples }: ExamplesSection): Markup {
+  if (examples.length === 0) return markup`<p>There is no image to show.</p>`;
   const legend = markup`<ul class="legend">${classes.map(
     ({ index, name, color }) =>
       markup`<li data-index="${index}" data-color="${color.join(',')}">${swatch(color)}<span>${name}</span></li>`,
@@ -17,7 +23,7 @@ export function examplesMarkup({ classes, examples }: ExamplesSection): Markup {
 ${classes.length > 0 && legend}
 ${examples.map(
   (example) =>
-    markup`<article data-name="${example.name}"><h3>${example.name}</h3>${
+    markup`<article data-name="${example.name}"${iouOf(example)}><h3>${example.name}</h3>${
       example.caption !== undefined && markup`<p>${example.caption}</p>`
     }<div class="pictures">${example.layers.map((layer) => picture(example, layer))}</div></article>`,
 )}</div>`;

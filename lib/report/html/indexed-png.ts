@@ -17,7 +17,7 @@ function chunk(type: string, data: Uint8Array): Buffer {
 
 /**
  * A PNG of 8-bit palette indices, each row with filter 0: the page reads the indices back by inflating alone
- * (report/examples.js). Indices without a class are transparent. Source: the PNG specification, third edition.
+ * (report/layers.js). Indices without a class are transparent. Source: the PNG specification, third edition.
  *
  * The codec library chooses palettes by itself, so that its indices would not be the classes'.
  *

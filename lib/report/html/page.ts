@@ -13,7 +13,7 @@ import { classesMarkup, figuresMarkup, propertiesMarkup, tableMarkup } from './t
 
 // Rules for printing override others.
 const styleNames = ['page.css', 'tables.css', 'viewer.css', 'print.css'];
-const scriptNames = ['theme.js', 'tables.js', 'matrix.js', 'layers.js', 'viewer.js'];
+const scriptNames = ['theme.js', 'tables.js', 'scroll.js', 'matrix.js', 'layers.js', 'viewer.js'];
 
 const sectionKinds: ReportSection['kind'][] = [
   'figures',
@@ -87,6 +87,20 @@ ${note !== undefined && markup`<p class="note">${note}</p>`}${sectionBody(sectio
 `;
 }
 
+/** How many sections are seen first, beside each other: figures with the pictures that they are of. */
+function openingLength([first, second]: readonly ReportSection[]): number {
+  return first?.kind === 'figures' && second?.kind === 'examples' && second.examples.length > 0 ? 2 : 0;
+}
+
+function contents(sections: readonly ReportSection[]): Markup {
+  const opening = openingLength(sections);
+  const all = sections.map(sectionMarkup);
+  const links = sections.map(({ title }, i) => markup`<li><a href="#s${i}">${title}</a></li>`);
+  return markup`${opening > 0 && markup`<div class="opening">${all.slice(0, opening)}</div>`}
+<nav aria-label="Sections"><ul>${links}</ul></nav>
+${all.slice(opening)}`;
+}
+
 /** The page of a report: everything in it, bounded by what the report holds. */
 export function renderReport(report: Report): string {
   checkArgument(report, reportKind, 'renderReport(report)');
@@ -107,11 +121,8 @@ export function renderReport(report: Report): string {
 <body>
 <a class="skip" href="#content">To the content</a>
 <header><div><h1>${title}</h1><p>${lead}</p></div></header>
-<nav aria-label="Sections"><ul>${sections.map(
-    (section, i) => markup`<li><a href="#s${i}">${section.title}</a></li>`,
-  )}</ul></nav>
 <main id="content" tabindex="-1">
-${sections.map(sectionMarkup)}</main>
+${contents(sections)}</main>
 <footer><p>Made by dinov3-seg ${packageVersion()}, ${made}. This file is whole in itself and loads nothing.</p></footer>
 ${scripts.map((script) => markup`<script>${trusted(script)}</script>\n`)}</body>
 </html>

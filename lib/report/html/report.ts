@@ -114,6 +114,8 @@ export interface Example {
   readonly name: string;
   /** A sentence on it. */
   readonly caption?: string;
+  /** Mean IoU, 0…1: where several have one, readers choose whether the lowest or the highest come first. */
+  readonly iou?: number;
   /** Pixels. */
   readonly width: number;
   /** Pixels. */
@@ -181,7 +183,7 @@ export type ReportSection =
   | PropertiesSection
   | TableSection;
 
-/** A page. */
+/** A page. Figures and examples that begin it stand beside each other, to be seen without scrolling. */
 export interface Report {
   /** Of the page. */
   readonly title: string;

@@ -127,6 +127,7 @@ t.test('a report of nothing that was measured says so', async (t) => {
       seconds: 0.1,
       imagesPerSecond: 0,
     },
+    imageIou: [],
     classes: [{ index: 0, name: 'a', iou: null, truthPixels: 0 }],
     confusion: [[0]],
   };

@@ -8,7 +8,7 @@ import { spread } from '../../../lib/data/preview.js';
 import { examplesSection } from '../../../lib/report/html/example.js';
 import { duration, figure, percent } from '../../../lib/report/html/format.js';
 import { indexedPng } from '../../../lib/report/html/indexed-png.js';
-import { niceTicks } from '../../../lib/report/html/ticks.js';
+import { niceTicks, tickLabels } from '../../../lib/report/html/ticks.js';
 
 t.test('a class map is read back index by index, and in the colours of its classes', async (t) => {
   const { classes } = await loadClassSet('ade150');
@@ -131,4 +131,17 @@ t.test('figures are short', async (t) => {
     [duration(0.42), duration(42), duration(187), duration(8100)],
     ['0.4 s', '42 s', '3 min 7 s', '2 h 15 min'],
   );
+});
+
+t.test('labels of ticks have the digits that tell them apart, and no more', async (t) => {
+  const labels = (least: number, most: number, unit: 'share' | 'number' = 'number') =>
+    tickLabels(niceTicks(least, most, 5), unit);
+  t.same(labels(0, 1e-4), ['0', '2e-5', '4e-5', '6e-5', '8e-5', '1e-4']);
+  t.same(labels(1.2e-6, 2.1e-6), ['1.2e-6', '1.4e-6', '1.6e-6', '1.8e-6', '2e-6', '2.2e-6']);
+  t.same(labels(0, 0.57), ['0', '0.2', '0.4', '0.6']);
+  t.same(labels(12345, 31000), ['10,000', '15,000', '20,000', '25,000', '30,000', '35,000']);
+  t.same(labels(0, 2.4e6), ['0', '5e5', '1e6', '1.5e6', '2e6', '2.5e6']);
+  t.same(labels(3.14159, 3.1416).slice(0, 2), ['3.141590', '3.141592']);
+  t.same(labels(0, 0.9, 'share'), ['0 %', '20 %', '40 %', '60 %', '80 %', '100 %']);
+  t.same(labels(0, 0.0009, 'share'), ['0.00 %', '0.02 %', '0.04 %', '0.06 %', '0.08 %', '0.10 %']);
 });
