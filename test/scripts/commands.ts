@@ -21,7 +21,10 @@ const newLog = (t: Test) => new Log(join(t.testdir(), 'below/setup.log'));
 t.test('what a program prints goes to the log, line by line', async (t) => {
   const log = newLog(t);
   const heard: string[] = [];
-  await runLogged('sh', ['-c', 'echo out; echo err >&2; printf last'], { log, onLine: (line) => heard.push(line) });
+  await runLogged('sh', ['-c', 'echo out; echo err >&2; printf last'], {
+    log,
+    onLine: (line) => heard.push(line),
+  });
   const text = readFileSync(log.path, 'utf8');
   t.match(text, /^\n\$ sh -c echo out/);
   for (const line of ['out', 'err', 'last']) {
@@ -33,8 +36,13 @@ t.test('what a program prints goes to the log, line by line', async (t) => {
 t.test('a program that fails or is not there is an error with its decisive lines', async (t) => {
   const log = newLog(t);
   const failing = runLogged('sh', ['-c', 'seq 100; echo "x.cpp:1:2: error: no such thing"; exit 3'], { log });
-  await t.rejects(failing, { message: 'sh failed (exit code 3)', lines: ['x.cpp:1:2: error: no such thing'] });
-  await t.rejects(runLogged('sh', ['-c', 'kill -9 $$'], { log }), { message: 'sh failed (was ended by SIGKILL)' });
+  await t.rejects(failing, {
+    message: 'sh failed (exit code 3)',
+    lines: ['x.cpp:1:2: error: no such thing'],
+  });
+  await t.rejects(runLogged('sh', ['-c', 'kill -9 $$'], { log }), {
+    message: 'sh failed (was ended by SIGKILL)',
+  });
   await t.rejects(runLogged('/nowhere/npm', ['ci'], { log }), { message: 'npm ci failed (not found)' });
 });
 

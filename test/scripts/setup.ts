@@ -14,7 +14,7 @@ for (let line = 0; line < 1000; line++) { console.log('${name} out ' + line); co
 appendFileSync('calls', '${name} ' + process.argv.slice(2).join(' ') + '\\n');
 const write = (path, text) => { mkdirSync(path.replace(/\\/[^/]*$/, ''), { recursive: true }); writeFileSync(path, text); };
 ${work}
-if (existsSync('fails/${name}')) process.exit(1);
+if (existsSync('fails/${name}') && process.argv[2] !== 'configure') process.exitCode = 1;
 `;
 const tsc = program(
   'tsc',
@@ -84,11 +84,21 @@ async function prepare(t: Test) {
     cpSync(join(repository, 'scripts', path), join(root, 'scripts', path), { recursive: true });
   const at = (path: string) => join(root, path);
   const start = (...args: string[]) =>
-    startProgram('sh', ['-c', 'cd "$0" && exec "$@"', root, process.execPath, 'scripts/setup.mjs', ...args], {
-      PATH: [at('bin'), dirname(process.execPath), process.env['PATH']].join(delimiter),
-      CMAKE_BUILD_PARALLEL_LEVEL: '',
-      NODE_OPTIONS: '',
-    });
+    startProgram(
+      'sh',
+      [
+        '-c',
+        'unset NODE_OPTIONS; cd "$0" && exec "$@"',
+        root,
+        process.execPath,
+        'scripts/setup.mjs',
+        ...args,
+      ],
+      {
+        PATH: [at('bin'), dirname(process.execPath), process.env['PATH']].join(delimiter),
+        CMAKE_BUILD_PARALLEL_LEVEL: '',
+      },
+    );
   const run = async (...args: string[]) => {
     rmSync(at('calls'), { force: true });
     const { code, stdout, stderr } = await start(...args).ended;
@@ -101,34 +111,44 @@ async function prepare(t: Test) {
   return { at, start, run, fail, mend, log: () => readFileSync(at('.tmp/setup.log'), 'utf8') };
 }
 
-t.test('a fresh clone is set up in five lines; all else is in the log; then there is nothing to do or to say', async (t) => {
-  const { at, run, log } = await prepare(t);
-  const first = await run();
-  t.equal(first.code, 0, first.stderr);
-  t.equal(
-    first.stderr.replace(/ · \d+\.\d s$/gm, ''),
-    [
-      '[1/5] packages: 2 installed',
-      '[2/5] TypeScript: compiled',
-      '[3/5] libtorch: 2.13.0 (cpu) installed in /libtorch',
-      '[4/5] addon: built for libtorch 2.13.0',
-      '[5/5] check: the addon works',
-      '',
-    ].join('\n'),
-  );
-  t.same(first.calls, ['npm ci', 'tsc -p', 'cmake-js configure', 'cmake-js build']);
-  for (const line of ['npm err 999', 'tsc out 0', 'pip is slow', 'cmake-js out 999', 'jobs: 3', 'engine: ok '])
-    t.ok(log().split('\n').includes(line), line);
-  const second = await run();
-  t.same(second, { code: 0, stderr: '', calls: [] });
-  // A file that is newer, but nothing of what is built.
-  const later = new Date(Date.now() + 5000);
-  utimesSync(at('cpp/core/text.cpp'), later, later);
-  t.same((await run()).calls, ['cmake-js build']);
-});
+t.test(
+  'a fresh clone is set up in five lines; all else is in the log; then there is nothing to do or to say',
+  async (t) => {
+    const { at, run, log } = await prepare(t);
+    const first = await run();
+    t.equal(first.code, 0, first.stderr);
+    t.equal(
+      first.stderr.replace(/ · \d+\.\d s$/gm, ''),
+      [
+        '[1/5] packages: 2 installed',
+        '[2/5] TypeScript: compiled',
+        '[3/5] libtorch: 2.13.0 (cpu) installed in /libtorch',
+        '[4/5] addon: built for libtorch 2.13.0',
+        '[5/5] check: the addon works',
+        '',
+      ].join('\n'),
+    );
+    t.same(first.calls, ['npm ci', 'tsc -p', 'cmake-js configure', 'cmake-js build']);
+    for (const line of [
+      'npm err 999',
+      'tsc out 0',
+      'pip is slow',
+      'cmake-js out 999',
+      'jobs: 3',
+      'engine: ok ',
+    ])
+      t.ok(log().split('\n').includes(line), line);
+    const second = await run();
+    t.same(second, { code: 0, stderr: '', calls: [] });
+    // A file that is newer, but nothing of what is built.
+    const later = new Date(Date.now() + 5000);
+    utimesSync(at('cpp/core/text.cpp'), later, later);
+    t.same((await run()).calls, ['cmake-js build']);
+  },
+);
 
 t.test('what fails names the log and says why; the next run goes on there', async (t) => {
-  const { at, run, fail, mend, log } = await prepare(t);
+  const { run, fail, mend, log } = await prepare(t);
   for (const [name, number, why] of [
     ['npm', '1', 'npm error code E404'],
     ['tsc', '2', "lib/index.ts(1,7): error TS2322: Type 'a' is not assignable to type 'b'."],
@@ -144,7 +164,6 @@ t.test('what fails names the log and says why; the next run goes on there', asyn
     t.ok(stderr.split('\n').length < 20);
     t.ok(log().includes(`${name} out 999`));
     t.match(calls.at(-1), name);
-    t.notOk(existsSync(at('dist.new')) && name !== 'tsc');
     mend(name);
   }
   const last = await run();
@@ -164,24 +183,30 @@ t.test('TypeScript that does not compile leaves what was compiled before, and is
   t.same((await run()).calls, ['tsc -p']);
 });
 
-t.test('a set-up that is stopped says so, stops what it started, and trusts no binary that may be half-written', async (t) => {
-  const { at, start, run, fail, mend } = await prepare(t);
-  fail('for ever');
-  const { child, ended } = start();
-  while (!existsSync(at('native/torch-2.13/build/Release/engine.node')))
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  child.kill('SIGTERM');
-  const { code, stderr } = await ended;
-  t.equal(code, 143, stderr);
-  t.match(stderr, /\[4\/5\] addon: stopped · .*\nsetup: stopped; the next run goes on from here\n$/);
-  mend('for ever');
-  t.same((await run()).calls, ['cmake-js build']);
-  t.same((await run()).calls, []);
-});
+t.test(
+  'a set-up that is stopped says so, stops what it started, and trusts no binary that may be half-written',
+  async (t) => {
+    const { at, start, run, fail, mend } = await prepare(t);
+    fail('for ever');
+    const { child, ended } = start();
+    while (!existsSync(at('native/torch-2.13/build/Release/engine.node')))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill('SIGTERM');
+    const { code, stderr } = await ended;
+    t.equal(code, 143, stderr);
+    t.match(stderr, /\[4\/5\] addon: stopped · .*\nsetup: stopped; the next run goes on from here\n$/);
+    mend('for ever');
+    t.same((await run()).calls, ['cmake-js build']);
+    t.same((await run()).calls, []);
+  },
+);
 
-t.test('a folder that was configured for another libtorch, or in another place, is configured anew', async (t) => {
-  const { at, run } = await prepare(t);
-  await run();
-  writeFileSync(at('build/CMakeCache.txt'), 'LIBTORCH:PATH=/other\n');
-  t.same((await run('addon')).calls, ['cmake-js reconfigure', 'cmake-js build']);
-});
+t.test(
+  'a folder that was configured for another libtorch, or in another place, is configured anew',
+  async (t) => {
+    const { at, run } = await prepare(t);
+    await run();
+    writeFileSync(at('build/CMakeCache.txt'), 'LIBTORCH:PATH=/other\n');
+    t.same((await run('addon')).calls, ['cmake-js reconfigure', 'cmake-js build']);
+  },
+);

@@ -23,7 +23,10 @@ const { buildJobs, buildEnvironment, buildProgress } = (await import(join(script
   buildProgress: (line: string) => string | undefined;
 };
 
-function printed(stream: Omit<Stream, 'write'>, work: (printer: Printer, clock: { now: number }) => void): string {
+function printed(
+  stream: Omit<Stream, 'write'>,
+  work: (printer: Printer, clock: { now: number }) => void,
+): string {
   let text = '';
   const clock = { now: 0 };
   const write = (part: string) => void (text += part);
@@ -34,7 +37,8 @@ function printed(stream: Omit<Stream, 'write'>, work: (printer: Printer, clock: 
 const addon = (printer: Printer, clock: { now: number }) => {
   printer.start(4, 'addon', 'configuring');
   clock.now = 72_000;
-  for (let done = 1; done <= 14; done++) for (let again = 0; again < 100; again++) printer.update(`compiling, ${done} of 14`);
+  for (let done = 1; done <= 14; done++)
+    for (let again = 0; again < 100; again++) printer.update(`compiling, ${done} of 14`);
   printer.end('built');
 };
 
@@ -80,18 +84,26 @@ t.test('durations have one unit below a minute and two above', async (t) => {
 
 const gibibyte = 1024 ** 3;
 
-t.test('there are as many compilers as processors, if there is memory for them, and one at least', async (t) => {
-  t.equal(buildJobs(2, 16 * gibibyte), 2);
-  t.equal(buildJobs(64, 16 * gibibyte), 10);
-  t.equal(buildJobs(8, 2.9 * gibibyte), 1);
-  t.equal(buildJobs(8, 0), 1);
-});
+t.test(
+  'there are as many compilers as processors, if there is memory for them, and one at least',
+  async (t) => {
+    t.equal(buildJobs(2, 16 * gibibyte), 2);
+    t.equal(buildJobs(64, 16 * gibibyte), 10);
+    t.equal(buildJobs(8, 2.9 * gibibyte), 1);
+    t.equal(buildJobs(8, 0), 1);
+  },
+);
 
 t.test('CMAKE_BUILD_PARALLEL_LEVEL decides where it is set', async (t) => {
-  t.match(buildEnvironment({ HOME: '/h' }, 4, 64 * gibibyte), { HOME: '/h', CMAKE_BUILD_PARALLEL_LEVEL: '4' });
+  t.match(buildEnvironment({ HOME: '/h' }, 4, 64 * gibibyte), {
+    HOME: '/h',
+    CMAKE_BUILD_PARALLEL_LEVEL: '4',
+  });
   const set = { CMAKE_BUILD_PARALLEL_LEVEL: '7' };
   t.same(buildEnvironment(set, 4, 64 * gibibyte), set);
-  t.match(buildEnvironment({ CMAKE_BUILD_PARALLEL_LEVEL: '' }, 4, 64 * gibibyte), { CMAKE_BUILD_PARALLEL_LEVEL: '4' });
+  t.match(buildEnvironment({ CMAKE_BUILD_PARALLEL_LEVEL: '' }, 4, 64 * gibibyte), {
+    CMAKE_BUILD_PARALLEL_LEVEL: '4',
+  });
 });
 
 t.test('how far a build is, is read from ninja and from make', async (t) => {
