@@ -6,6 +6,7 @@ import t from 'tap';
 import type { DataCheck } from '../../lib/data/check.js';
 import { decodeImage } from '../../lib/data/decode.js';
 import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { findLibtorch } from '../../lib/native/libtorch.js';
 import { runCommand } from '../helpers/command-line.js';
 import { expectedFaults, writeFaultyData } from '../helpers/faulty-data.js';
 
@@ -52,7 +53,8 @@ t.test('a contact sheet is the same without fonts, and nothing is said about the
   };
   const usual = await sheet({});
   const fonts = join(t.testdirName, 'fonts');
-  t.ok(usual.equals(await sheet({ FONTCONFIG_FILE: fonts, HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' })));
+  const nowhere = { FONTCONFIG_FILE: fonts, HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' };
+  t.ok(usual.equals(await sheet({ ...nowhere, LIBTORCH: findLibtorch().root })));
 });
 
 t.test('what is no data is an error, and what is no action wrong usage', async (t) => {
