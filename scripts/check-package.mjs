@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { findOrInstallLibtorch, root } from './native-build.mjs';
-import { faultsOfContents, faultsOfDist } from './package/contents.mjs';
+import { faultsOfContents, staleFiles, undeclaredPackages } from './package/contents.mjs';
 import { checkModules, checkWithoutLibtorch } from './package/entries.mjs';
 import { checkExamples, checkServer } from './package/examples.mjs';
 import { checkClone } from './package/from-clone.mjs';
@@ -28,7 +28,11 @@ function checkContents(installed) {
   const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((name) =>
     statSync(join(installed, name)).isFile(),
   );
-  const faults = [...faultsOfContents(files, installed), ...faultsOfDist(installed)];
+  const faults = [
+    ...faultsOfContents(files, installed),
+    ...staleFiles(installed).map((name) => `${name} has no source.`),
+    ...undeclaredPackages(installed).map((name) => `dist/ imports ${name}, which is no dependency.`),
+  ];
   expect(faults.length === 0, faults.join('\n'));
   const binaries = files.filter((name) => name.endsWith('.node'));
   return binaries.map((name) => `${name} ${kibibytes(join(installed, name))}`).join(', ');

@@ -46,7 +46,7 @@ Napi::Value training_box_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
   return run_job(
       info, Lane::model,
-      [training = detector_argument(info[0]), batch = batch_argument(info[1]),
+      [training = detector_argument(info[0]), batch = training_batch_argument(info[1]),
        height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
         const BoxViews views = training->boxes().views(batch.scenes, batch.views, height, width);
         return [views](Napi::Env env) -> Napi::Value {

@@ -18,7 +18,7 @@ at::Tensor tensor_or_none(const Napi::Object& object, const char* name) {
 }
 
 /// Records, and the tensors on the CPU or the heads' device.
-HeadBatch batch_argument(const Napi::Value& value) {
+HeadBatch head_batch_argument(const Napi::Value& value) {
   const Napi::Object object = object_argument(value, "batch");
   HeadBatch batch;
   for (const Napi::Value& record : array_argument(object.Get("records"), "records")) {
@@ -104,7 +104,7 @@ Napi::Value heads_accumulate(const Napi::CallbackInfo& info) {
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "scale must be a number");
   const at::Tensor include = info[3].IsUndefined() ? at::Tensor() : tensor_argument(info[3]);
   const auto heads = unwrap<TrainedHeads>(info[0]);
-  const HeadBatch batch = batch_argument(info[1]);
+  const HeadBatch batch = head_batch_argument(info[1]);
   const auto images = static_cast<int64_t>(batch.records.size());
   if (include.defined() &&
       (include.sizes() != at::IntArrayRef{images, heads->heads()} || include.scalar_type() != at::kFloat))
@@ -147,7 +147,7 @@ Napi::Value heads_step(const Napi::CallbackInfo& info) {
 /// headsEvaluate(heads, batch): Promise<{losses: Float64Array, confusion: Float64Array}>
 Napi::Value heads_evaluate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [heads = unwrap<TrainedHeads>(info[0]), batch = batch_argument(info[1])]() -> Finish {
+                 [heads = unwrap<TrainedHeads>(info[0]), batch = head_batch_argument(info[1])]() -> Finish {
                    const HeadCounts counts = heads->evaluate(moved(batch, heads->device()));
                    const at::Tensor losses = counts.losses.to(at::kCPU).contiguous();
                    const at::Tensor confusion = counts.confusion.to(at::kCPU, at::kDouble).contiguous();

@@ -16,7 +16,7 @@
 
 namespace dinov3_seg {
 
-TrainingBatch batch_argument(const Napi::Value& value) {
+TrainingBatch training_batch_argument(const Napi::Value& value) {
   const Napi::Object batch = object_argument(value, "batch");
   return {tensor_field(batch, "scenes"), tensor_field(batch, "views")};
 }
@@ -113,11 +113,12 @@ Napi::Value training_step(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[2], "options");
   const TrainingStep options{number_field(object, "learningRate"), number_field(object, "weightDecay"),
                              number_field(object, "maxNorm"), number_field(object, "ema")};
-  return run_job(info, Lane::model,
-                 [training = unwrap<NetworkTraining>(info[0]), batch = batch_argument(info[1]), options] {
-                   training->step(batch, options);
-                   return nothing();
-                 });
+  return run_job(
+      info, Lane::model,
+      [training = unwrap<NetworkTraining>(info[0]), batch = training_batch_argument(info[1]), options] {
+        training->step(batch, options);
+        return nothing();
+      });
 }
 
 /// trainingLosses(training): Promise<TrainingLosses>
@@ -134,7 +135,7 @@ Napi::Value training_losses(const Napi::CallbackInfo& info) {
 /// trainingCalibrate(training, batch): Promise<void>
 Napi::Value training_calibrate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [training = segmentor_argument(info[0]), batch = batch_argument(info[1])] {
+                 [training = segmentor_argument(info[0]), batch = training_batch_argument(info[1])] {
                    training->calibrate(batch);
                    return nothing();
                  });
@@ -188,7 +189,7 @@ Napi::Value training_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
   return run_job(
       info, Lane::model,
-      [training = segmentor_argument(info[0]), batch = batch_argument(info[1]),
+      [training = segmentor_argument(info[0]), batch = training_batch_argument(info[1]),
        height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
         const TrainingViews views = training->segments().views(batch.scenes, batch.views, height, width);
         return [views](Napi::Env env) -> Napi::Value {

@@ -1,4 +1,5 @@
-// Where Node.js calls C++. No exception may leave: what is thrown through its C frames ends the process. Knows no libtorch.
+// Where Node.js calls C++. No exception may leave: what is thrown through its C frames ends the process.
+// Knows no libtorch.
 #pragma once
 
 #include <napi.h>
@@ -7,8 +8,8 @@
 
 namespace dinov3_seg {
 
-/// Runs what JavaScript called; what it throws becomes the pending JavaScript exception. An environment that is ending
-/// (a worker_thread that is terminated) takes no exception, and nobody is left to hear it.
+/// Runs what JavaScript called; what it throws becomes the pending JavaScript exception. An environment that
+/// is ending (a worker_thread that is terminated) takes no exception, and nobody is left to hear it.
 template <typename Function>
 napi_value guarded(napi_env env, Function function) noexcept {
   try {

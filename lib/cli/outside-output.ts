@@ -25,10 +25,13 @@ export function showEarlier(): void {
 
 /**
  * Without a category of their own, warnings are about the surroundings and change what a command does: certificates that
- * are not verified or cannot be read. The others (deprecated, experimental, too many listeners) are for developers.
+ * are not verified or cannot be read. So are this package's own. The others (deprecated, experimental, too many listeners) are for
+ * developers.
  */
+const categoriesThatMatter = ['Warning', 'DinoSegWarning'];
+
 function onWarning({ name, message, code }: Error & { code?: string }): void {
-  if (name !== 'Warning') sayDetail(`${code ? `${name} [${code}]` : name}: ${message}`);
+  if (!categoriesThatMatter.includes(name)) sayDetail(`${code ? `${name} [${code}]` : name}: ${message}`);
   else if (!said.has(message)) {
     said.add(message);
     warn(message);

@@ -180,9 +180,7 @@ export async function prepareIdd(
     onProgress?.(++done, names.length);
   }
 
-  const readers = new AnnotationReaders(
-    Math.min(usableCores(), jobs, Math.floor(names.length / leastFiles)),
-  );
+  const readers = new AnnotationReaders(Math.min(usableCores(), jobs, Math.floor(names.length / leastFiles)));
   const preparation = new Preparation(options, readers);
   const queue = names.values();
   async function work(): Promise<void> {

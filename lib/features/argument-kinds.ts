@@ -61,18 +61,18 @@ export const choiceOptions: OptionKinds<FeatureChoice> = {
 
 /** The kinds of {@link SegmentationFeaturesOptions}. */
 export const segmentationOptions: OptionKinds<SegmentationFeaturesOptions> = {
-  ...loadOptions,
-  ...choiceOptions,
   model: needed(either(text, modelKind)),
   head: text,
+  ...choiceOptions,
   soft: flag,
   imageSize,
+  ...loadOptions,
 };
 
 /** The kinds of {@link FeatureExtractorOptions}. */
 export const extractorOptions: OptionKinds<FeatureExtractorOptions> = {
-  ...without(segmentationOptions, 'model', 'onProgress'),
   model: needed(text),
+  ...without(segmentationOptions, 'model', 'onProgress'),
   detector: text,
   threshold: number,
   detectorSize: number,
@@ -94,14 +94,14 @@ export const tableOptions: OptionKinds<ExtractTableOptions> = {
   onLog: callback(),
 };
 
-/** The kinds of what `mergeTables` takes. */
-export const mergeOptions: OptionKinds<{ signal?: AbortSignal }> = { signal };
+/** The kinds of what `mergeTables` and `FeatureExtractor.extract` take. */
+export const signalOption: OptionKinds<{ signal?: AbortSignal }> = { signal };
 
 /** The kinds of {@link ManifestColumns}. */
 export const manifestColumns: OptionKinds<ManifestColumns> = { imageColumn: text, idColumn: text };
 
 /** The kinds of what `percentagesOfLabels` takes. */
 export const labelOptions: OptionKinds<JobOptions & { labelKind?: LabelKind }> = {
-  ...jobOptions,
   labelKind: oneOf(labelKinds),
+  ...jobOptions,
 };

@@ -6,7 +6,7 @@ import { paths } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
-import { mergeOptions } from './argument-kinds.js';
+import { signalOption } from './argument-kinds.js';
 import { Claim } from './claim.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
@@ -57,7 +57,7 @@ export async function mergeTables(
 ): Promise<MergeSummary> {
   checkArgument(inputs, paths, 'mergeTables(inputs)');
   checkArgument(output, text, 'mergeTables(output)');
-  checkOptions(options, mergeOptions, 'mergeTables()');
+  checkOptions(options, signalOption, 'mergeTables()');
   formatOf(output);
   const shards: ShardTable[] = [];
   for (const path of inputs) {

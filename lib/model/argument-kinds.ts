@@ -78,19 +78,19 @@ const waysToRun = { precision: oneOf(networkPrecisions), cudaGraphs: flag };
 
 /** The kinds of {@link LoadOptions}. */
 export const loadOptions: OptionKinds<LoadOptions> = {
-  ...jobOptions,
-  ...waysToRun,
   device: text,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
+  ...waysToRun,
+  ...jobOptions,
 };
 
 function randomNetworkOptions<A extends string>(names: readonly A[]): OptionKinds<RandomNetworkOptions<A>> {
   return {
-    ...jobOptions,
     arch: needed(oneOf(names)),
     seed: number,
     dtype: oneOf(['float32', 'bfloat16']),
     device: text,
+    ...jobOptions,
   } as OptionKinds<RandomNetworkOptions<A>>;
 }
 
@@ -105,7 +105,7 @@ export const initModelOptions: OptionKinds<InitModelOptions> = {
   out: needed(text),
 };
 
-const scoringOptions: OptionKinds<ScoringOptions> = { ...jobOptions, head: headKind, scoring, imageSize };
+const scoringOptions: OptionKinds<ScoringOptions> = { head: headKind, scoring, imageSize, ...jobOptions };
 const stride = either(number, objectWith<Stride>('{x, y}', { x: number, y: number }));
 
 /** The kinds of {@link SegmentImageOptions}. */
@@ -123,10 +123,10 @@ const detectorRunOptions: OptionKinds<DetectorRunOptions> = { shareWith: modelKi
 
 /** The kinds of {@link DetectorLoadOptions}. */
 export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
-  ...jobOptions,
-  ...detectorRunOptions,
   device: text,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
+  ...detectorRunOptions,
+  ...jobOptions,
 };
 
 /** The kinds of what `DetectionModel.init` takes. */
@@ -136,10 +136,10 @@ export const detectorInitOptions: OptionKinds<
 
 /** The kinds of {@link DetectOptions}. */
 export const detectOptions: OptionKinds<DetectOptions> = {
-  ...jobOptions,
   threshold: number,
   top: number,
   imageSize,
+  ...jobOptions,
 };
 
 /** The kinds of {@link HeadPlacement}. */
@@ -180,17 +180,17 @@ export const stepOptions: OptionKinds<Partial<StepOptions>> = {
 
 /** The kinds of what `ClassHead.classMap` takes. */
 export const classMapOptions: OptionKinds<JobOptions & ImageSize & { scoring?: Scoring }> = {
-  ...jobOptions,
   width: needed(number),
   height: needed(number),
   scoring,
+  ...jobOptions,
 };
 
 /** The kinds of what `LinearProbe.classMap` takes. */
 export const probeMapOptions: OptionKinds<JobOptions & ImageSize> = {
-  ...jobOptions,
   width: needed(number),
   height: needed(number),
+  ...jobOptions,
 };
 
 /** The kinds of what `LinearProbe.from` takes. */
@@ -214,19 +214,19 @@ export const probePlacement: OptionKinds<ProbePlacement> = { device: text };
 
 /** The kinds of {@link ConvertModelOptions}. */
 export const convertOptions: OptionKinds<ConvertModelOptions> = {
-  ...jobOptions,
   backbone: needed(text),
   head: needed(text),
   out: needed(text),
   dtype: oneOf(['float32', 'bfloat16']),
   task: oneOf(['segmentation', 'detection']),
+  ...jobOptions,
 };
 
 /** The kinds of {@link ForwardFileOptions}. */
 export const forwardFileOptions: OptionKinds<ForwardFileOptions> = {
-  ...loadOptions,
   model: needed(text),
   input: needed(text),
   output: needed(text),
   head: text,
+  ...loadOptions,
 };

@@ -53,16 +53,16 @@ export interface PercentageOptions extends JobOptions {
 }
 
 const segmenterOptions: OptionKinds<SegmenterOptions> = {
-  ...loadOptions,
   model: needed(text),
   head: text,
   classes: text,
   scoring: scoringKind,
   imageSize: number,
+  ...loadOptions,
 };
 const runOptions: OptionKinds<SegmenterRunOptions> = without(segmentImageOptions, 'head', 'scoring');
 const scoreOptions: OptionKinds<SegmenterScoreOptions> = without(scoreImageOptions, 'head', 'scoring');
-const percentageOptions: OptionKinds<PercentageOptions> = { ...jobOptions, imageSize: sizeKind, soft: flag };
+const percentageOptions: OptionKinds<PercentageOptions> = { imageSize: sizeKind, soft: flag, ...jobOptions };
 
 /** The class of every pixel of an image, and what the classes are. */
 export interface SegmentedImage extends ClassMap {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
+import { checkOptions, number, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
 import { isCutShort } from './elf.js';
 import { findLibtorch, supportedSeries, type Libtorch } from './libtorch.js';
@@ -50,6 +51,13 @@ export interface InitOptions {
   threads?: number;
 }
 
+const initOptions: OptionKinds<InitOptions> = { libtorch: text, threads: number };
+
+/** Whether two folders are the same; one that is not there is no other. */
+function isSameFolder(a: string, b: string): boolean {
+  return existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b);
+}
+
 /**
  * Names the libtorch to use, before anything else is called, and the number of threads, at any time.
  *
@@ -57,8 +65,9 @@ export interface InitOptions {
  *   not 1 to 1024.
  */
 export function init(options: InitOptions): void {
+  checkOptions(options, initOptions, 'init()');
   if (options.threads !== undefined) checkThreads(options.threads);
-  if (loaded && options.libtorch && realpathSync(options.libtorch) !== realpathSync(loaded.libtorch.root))
+  if (loaded && options.libtorch && !isSameFolder(options.libtorch, loaded.libtorch.root))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
       `init() names ${options.libtorch}, but ${loaded.libtorch.root} is loaded already; call init() first.`,

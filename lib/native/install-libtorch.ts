@@ -42,6 +42,8 @@ export interface InstallProgress {
   doneBytes?: number;
   /** Of how many bytes, where that is known. */
   totalBytes?: number;
+  /** A line that pip printed meanwhile. */
+  output?: string;
 }
 
 /** Which libtorch to install, and from where. */
@@ -267,13 +269,14 @@ function localPath(from: string): string {
 
 async function wheelByPip({ options, report, scratch }: Job): Promise<string> {
   const { version = defaultVersion, signal } = options;
-  report({ phase: 'download', message: `downloading torch ${version} with pip` });
+  const message = `downloading torch ${version} with pip`;
+  report({ phase: 'download', message });
   const [wheel] = await pipDownload([`torch==${version}`], {
     folder: join(scratch, 'pip'),
     scratch,
     dependencies: false,
     signal,
-    onLine: (line) => report({ phase: 'download', message: `pip: ${line}` }),
+    onLine: (output) => report({ phase: 'download', message, output }),
   });
   if (wheel !== undefined) return wheel;
   throw new DinoSegError('DOWNLOAD', `pip downloaded no wheel of torch ${version}.`);
@@ -289,14 +292,15 @@ async function besides(
   if (requirements.length === 0) return [];
   const { options, report, scratch } = job;
   const needed = requirements.map((requirement) => requirement.split(';')[0]!.trim()).join(', ');
-  report({ phase: 'download', message: `${origin} is built for CUDA and needs ${needed}: fetching them with pip` });
+  const message = `${origin} is built for CUDA and needs ${needed}: fetching them with pip`;
+  report({ phase: 'download', message });
   const wheels = await pipDownload(requirements, {
     folder: join(scratch, 'besides'),
     scratch,
     findLinks: folder,
     dependencies: true,
     signal: options.signal,
-    onLine: (line) => report({ phase: 'download', message: `pip: ${line}` }),
+    onLine: (output) => report({ phase: 'download', message, output }),
   });
   const libraries: [string, SourceFile][] = [];
   for (const path of wheels) libraries.push(...selectBeside(keep(job, await openZip(path, basename(path)))));

@@ -141,10 +141,11 @@ class Outputs implements Disposable {
     labels: Tensor,
     options: { width: number; height: number; scoring: Scoring },
   ): Promise<{ loss: number | null; map: Tensor }> {
+    const { width, height } = options;
     if (head instanceof LinearProbe) {
       using features = this.features!.slice(image, 1);
       const loss = meanOfPixels(await head.loss(features, labels));
-      return { loss, map: await head.classMap(features, options) };
+      return { loss, map: await head.classMap(features, { width, height }) };
     }
     using decoded = this.decoded!.slice(image, 1);
     const isRecipe = options.scoring === 'recipe';

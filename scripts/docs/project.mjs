@@ -1,5 +1,5 @@
 /** The folder that a page's blocks run in: an installed package, and small stand-ins for what a reader has. */
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -41,7 +41,7 @@ async function writePhotographs(root, at) {
   for (const folder of ['street', 'photos/2024-05']) mkdirSync(at(folder), { recursive: true });
   for (const [index, name] of names.entries()) {
     const { image } = await drawScene({ seed: 1, index, ...scene });
-    await sharp(image, { raw: { ...scene, channels: 3 } })
+    await sharp(image.data, { raw: { ...scene, channels: 3 } })
       .jpeg()
       .toFile(at(name));
   }
@@ -63,14 +63,11 @@ async function writePolygons(folder, dataset) {
   });
   const objects = [box('sky', 0, height / 2), box('road', height / 2, height)];
   const annotation = JSON.stringify({ imgWidth: width, imgHeight: height, objects });
-  for (const [split, count] of [
-    ['train', 4],
-    ['val', 2],
-  ]) {
+  for (const split of ['train', 'val']) {
     const sequence = join(folder, 'gtFine', split, 'scene');
     mkdirSync(sequence, { recursive: true });
-    for (let i = 0; i < count; i++)
-      writeFileSync(join(sequence, `${String(i).padStart(6, '0')}_gtFine_polygons.json`), annotation);
+    for (const image of readdirSync(join(folder, 'leftImg8bit', split, 'scene')))
+      writeFileSync(join(sequence, image.replace('_leftImg8bit.png', '_gtFine_polygons.json')), annotation);
   }
 }
 
@@ -85,7 +82,8 @@ export function projectOf(page, root, store, folder) {
     recursive: true,
   });
   symlinkSync(root, join(folder, 'node_modules/dinov3-seg'));
-  symlinkSync(join(root, 'dist/cli/main.js'), join(folder, 'node_modules/.bin/dinov3-seg'));
+  const program = `#!/bin/sh\nexec node '${join(root, 'dist/cli/main.js')}' "$@"\n`;
+  writeFileSync(join(folder, 'node_modules/.bin/dinov3-seg'), program, { mode: 0o755 });
   // A page may also be read in a clone.
   for (const name of ['dist', 'scripts', 'models', 'maps']) symlinkSync(join(root, name), join(folder, name));
 }

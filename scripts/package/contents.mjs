@@ -41,19 +41,25 @@ function importedBy(folder, script, seen = new Set()) {
   return seen;
 }
 
-/** Packages that the files below dist/ import. */
-function packagesOf(folder) {
+/** Files below dist/ of a package, and whether lib/ has a source of each. */
+function compiledFiles(folder) {
+  const sources = new Set(readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' }));
   const files = readdirSync(join(folder, 'dist'), { recursive: true, encoding: 'utf8' });
-  const texts = files
-    .filter((name) => /\.(d\.)?c?[jt]s$/.test(name))
-    .map((name) => readFileSync(join(folder, 'dist', name), 'utf8').replace(/^\s*(\/?\*|\/\/).*$/gm, ''));
-  const names = texts.flatMap((text) =>
-    [...text.matchAll(/\b(?:from|import|import\(|require\()\s*['"](@?[\w-][\w@:./-]*)['"]/g)].map(
-      ([, name]) => name,
-    ),
-  );
-  const own = (name) => name.startsWith('node:') || builtinModules.includes(name);
-  return new Set(names.filter((name) => !own(name)).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)[0]));
+  return files.flatMap((name) => {
+    const stem = /^(.*?)(\.d)?\.c?[jt]s$/.exec(name)?.[1];
+    if (stem === undefined) return [];
+    return { name, hasSource: sources.has(`${stem}.ts`) || sources.has(`${stem}.cts`) };
+  });
+}
+
+/** Packages that a file imports. */
+function packagesOf(file) {
+  const text = readFileSync(file, 'utf8').replace(/^\s*(\/?\*|\/\/).*$/gm, '');
+  const imports = /\b(?:from|import|import\(|require\()\s*['"](@?[\w-][\w@:./-]*)['"]/g;
+  return [...text.matchAll(imports)]
+    .map(([, name]) => name)
+    .filter((name) => !name.startsWith('node:') && !builtinModules.includes(name))
+    .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)[0]);
 }
 
 /**
@@ -85,18 +91,16 @@ export function faultsOfContents(files, folder = root) {
   ];
 }
 
-/** Of a package with its dist/: files without a source, and imports of packages that are no dependencies. */
-export function faultsOfDist(folder) {
-  const files = readdirSync(join(folder, 'dist'), { recursive: true, encoding: 'utf8' });
-  const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' });
-  const stale = files.filter((name) => {
-    const stem = /^(.*?)(\.d)?\.c?[jt]s$/.exec(name)?.[1];
-    return stem && !sources.includes(`${stem}.ts`) && !sources.includes(`${stem}.cts`);
-  });
+/** Files of a package's dist/ without a source, which an earlier compilation left. */
+export const staleFiles = (folder) =>
+  compiledFiles(folder)
+    .filter(({ hasSource }) => !hasSource)
+    .map(({ name }) => `dist/${name}`);
+
+/** Packages that a package's dist/ imports without naming them as dependencies: Plug'n'Play and pnpm do not find them. */
+export function undeclaredPackages(folder) {
   const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  const undeclared = [...packagesOf(folder)].filter((name) => !dependencies[name]);
-  return [
-    ...stale.map((name) => `dist/${name} has no source.`),
-    ...undeclared.map((name) => `dist/ imports ${name}, which is no dependency.`),
-  ];
+  const files = compiledFiles(folder).filter(({ hasSource }) => hasSource);
+  const names = files.flatMap(({ name }) => packagesOf(join(folder, 'dist', name)));
+  return [...new Set(names)].filter((name) => !dependencies[name]);
 }

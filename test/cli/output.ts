@@ -6,7 +6,6 @@ import { encodePng } from '../../lib/data/decode.js';
 import { findLibtorch } from '../../lib/native/libtorch.js';
 import { spawnCommand, startCommand } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
-import { handMade } from '../helpers/polygons.js';
 import { writeTree } from '../helpers/temporary.js';
 
 const root = t.testdir();
@@ -69,21 +68,24 @@ t.test('a reader of stderr that goes away does not stop the work', async (t) => 
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
 });
 
-t.test('where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr', async (t) => {
-  const bare = {
-    LIBTORCH: findLibtorch().root,
-    HOME: '/nonexistent',
-    XDG_CACHE_HOME: '/nonexistent',
-    FONTCONFIG_FILE: '/nonexistent',
-    FONTCONFIG_PATH: '/nonexistent',
-    LC_ALL: 'xx_XX.UTF-8',
-    TZ: 'No/Where',
-  };
-  const good = predict('--quiet').filter((word) => word !== at('bad.png'));
-  const { code, stderr } = await spawnCommand(good, bare);
-  t.equal(stderr, '');
-  t.equal(code, 0);
-});
+t.test(
+  'where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr',
+  async (t) => {
+    const bare = {
+      LIBTORCH: findLibtorch().root,
+      HOME: '/nonexistent',
+      XDG_CACHE_HOME: '/nonexistent',
+      FONTCONFIG_FILE: '/nonexistent',
+      FONTCONFIG_PATH: '/nonexistent',
+      LC_ALL: 'xx_XX.UTF-8',
+      TZ: 'No/Where',
+    };
+    const good = predict('--quiet').filter((word) => word !== at('bad.png'));
+    const { code, stderr } = await spawnCommand(good, bare);
+    t.equal(stderr, '');
+    t.equal(code, 0);
+  },
+);
 
 t.test('what Node.js and packages say is for --verbose, and a warning once where it matters', async (t) => {
   const preload = at('preload.cjs');
@@ -103,16 +105,22 @@ t.test('what Node.js and packages say is for --verbose, and a warning once where
       else speak();
     });`,
   );
-  const tree = await writeTree(t, {
-    'gtFine/train/a/1_gtFine_polygons.json': JSON.stringify(handMade().annotation),
+  // As many as make it start a thread.
+  const count = 16;
+  const annotation = JSON.stringify({
+    imgHeight: 3,
+    imgWidth: 5,
+    objects: [{ label: 'road', polygon: [[0, 0], [4, 0], [4, 1], [0, 1]] }], // prettier-ignore
   });
+  const names = Array.from({ length: count }, (_, i) => `gtFine/train/a/${i}_gtFine_polygons.json`);
+  const tree = await writeTree(t, Object.fromEntries(names.map((name) => [name, annotation])));
   const env = { NODE_OPTIONS: `--require=${preload}` };
   const warning = 'warning: no certificates\n';
   const quiet = await spawnCommand(['prepare', 'idd', tree, '--quiet'], env);
   t.equal(quiet.stderr, warning);
-  t.equal(quiet.stdout, `${tree}: 1 label images made, 0 up to date\n`);
+  t.equal(quiet.stdout, `${tree}: ${count} label images made, 0 up to date\n`);
   const { stderr, stdout } = await spawnCommand(['prepare', 'idd', tree, '--force', '--verbose'], env);
-  t.equal(stdout, `${tree}: 1 label images made, 0 up to date\n`);
+  t.equal(stdout, `${tree}: ${count} label images made, 0 up to date\n`);
   t.equal(stderr.split(warning).length, 2, stderr);
   for (const thread of ['main', 'reader']) {
     t.match(stderr, `DeprecationWarning [DEP0999]: old in ${thread}\n`);

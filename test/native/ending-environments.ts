@@ -15,7 +15,7 @@ async function endWorkers(cases: string[]): Promise<Record<string, string>> {
 
 t.test('every function of the engine survives an environment that ends as it reads its arguments', async (t) => {
   const names = Object.keys(engine()).filter((name) => name !== 'stopJobs');
-  const ended = await endWorkers(names.map((name) => `call:${name}`));
+  const ended = await endWorkers(['calls']);
   t.equal(Object.keys(ended).length, names.length, `${names.length} functions`);
   const untouched = Object.entries(ended).filter(([, code]) => code !== '7' && code !== '8');
   t.same(untouched, [], 'each worker ended, or was refused its arguments');
