@@ -69,7 +69,13 @@ t.test("pip's wheel is installed; another time nothing is asked", async (t) => {
   const copy = `while [ "$1" != --dest ]; do shift; done; echo "Downloading torch"; /bin/cp ${at('index')}/* "$2"`;
   usePython(t, at('bin'), copy);
   const messages: string[] = [];
-  const result = await installLibtorch({ onProgress: ({ message }) => messages.push(message) });
+  const outputs: (string | undefined)[] = [];
+  const result = await installLibtorch({
+    onProgress: ({ message, output }) => {
+      messages.push(message);
+      outputs.push(output);
+    },
+  });
   t.same(held(), installed.map((name) => `2.13.0-cpu/${name}`));
   t.equal(result.root, join(cache, '2.13.0-cpu'));
   t.ok(messages.includes('downloading torch 2.13.0 with pip'));
@@ -90,7 +96,7 @@ t.test('no python3, no pip, no wheel, an abort: said, and nothing is left', asyn
   await t.rejects(installLibtorch(), { code: 'DOWNLOAD', message: /no wheel of torch 2\.13\.0/ });
   usePython(t, at('bin'), 'echo waiting; exec /bin/sleep 86400');
   const controller = new AbortController();
-  const onProgress = ({ message }: { message: string }) =>
+  const onProgress = ({ output }: { output?: string }) =>
     output === 'waiting' && controller.abort(new Error('enough'));
   await t.rejects(installLibtorch({ signal: controller.signal, onProgress }), { message: 'enough' });
   t.same(readdirSync(cache), []);
