@@ -8,7 +8,7 @@ import { evaluationBatch, trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { newHead } from './initial-head.js';
-import { cosineLearningRate, schedule } from './schedule.js';
+import { cosineLearningRate, scheduleOf } from './schedule.js';
 import type { Evaluation } from './tally.js';
 import type { HeadTrainer, TrainedBatches } from './trainer.js';
 
@@ -57,7 +57,7 @@ export class LiveTrainer implements HeadTrainer {
   async *train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void> {
     const { config, model, head, trainSet } = this;
     const { accumulate, learningRate: initial, weightDecay, maxNorm } = config;
-    const { batchesPerEpoch, stepsPerEpoch, totalSteps } = schedule({ ...config, images: trainSet.length });
+    const { batchesPerEpoch, stepsPerEpoch, totalSteps } = scheduleOf({ ...config, images: trainSet.length });
     let done = firstBatch;
     for await (using batch of trainingBatches(trainSet, config, epoch, firstBatch)) {
       using decoded = await model.decode(batch.images);

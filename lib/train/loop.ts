@@ -8,7 +8,7 @@ import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js'
 import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
 import { RunReporter } from './run-report.js';
 import { epochMetrics, type EpochMetrics, type RunPosition } from './run-folder.js';
-import { schedule } from './schedule.js';
+import { scheduleOf } from './schedule.js';
 import { trainSweep, type SweepRow } from './sweep.js';
 import type { Evaluation } from './tally.js';
 
@@ -94,7 +94,7 @@ export async function train(
     const evaluation = await evaluateEpoch(run, hooks);
     const metrics = epochMetrics(position, evaluation, {
       initial: config.learningRate,
-      ...schedule({ ...config, images: run.train.length }),
+      ...scheduleOf({ ...config, images: run.train.length }),
     });
     await finishEpoch(run, metrics, evaluation);
     await log(describeEpoch(metrics, position.best));

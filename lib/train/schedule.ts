@@ -27,6 +27,11 @@ export interface ScheduleOptions {
 /** How many batches and steps a data set gives. */
 export function schedule(options: ScheduleOptions): Schedule {
   checkOptions(options, scheduleOptions, 'schedule()');
+  return scheduleOf(options);
+}
+
+/** {@link schedule} of settings that have more than its options. */
+export function scheduleOf(options: ScheduleOptions): Schedule {
   const batchesPerEpoch = Math.ceil(options.images / options.batchSize);
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / options.accumulate);
   return { batchesPerEpoch, stepsPerEpoch, totalSteps: stepsPerEpoch * options.epochs };

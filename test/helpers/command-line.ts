@@ -22,10 +22,12 @@ export interface Started {
 
 /**
  * Starts any program, its output gathered. By NODE_OPTIONS the test runner would load itself into every Node.js process that a test
- * starts, which takes longer than most of the commands; `env` starts the program without.
+ * starts, which takes longer than most of the commands; `env` starts the program with what is in its own environment.
  */
 export function startProgram(program: string, args: string[], env: Record<string, string> = {}): Started {
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], {
+  const { NODE_OPTIONS: options } = env;
+  const own = options === undefined ? ['-u', 'NODE_OPTIONS'] : [`NODE_OPTIONS=${options}`];
+  const child = spawn('env', [...own, program, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe', ...('HOLD_AT' in env ? ['pipe' as const] : [])],
   });

@@ -15,8 +15,8 @@ t.test('a conversion to bfloat16 casts a tensor at a time, and the network is th
   await engine().initCheckpoint({ architecture: 'deep', seed: 1, ...checkpoint });
   const script = join(import.meta.dirname, '../helpers/convert-memory.mjs');
   const args = [checkpoint.backbone, checkpoint.head, at('network.pt'), at('small')];
-  const { size } = statSync(at('network.pt'));
   const grown = Number(await runScript(script, ...args));
+  const { size } = statSync(at('network.pt'));
   t.ok(size > 80e6, `the network is of ${size} bytes`);
   // All of it cast at once would take its size; the process's own ups and downs are a third of that.
   t.ok(grown < size / 2, `anonymous memory grew by ${grown} bytes`);

@@ -14,6 +14,7 @@ import { picture, writeTinyNetwork } from '../helpers/tiny-network.js';
 
 const root = t.testdir();
 const paths = await writeTinyNetwork(root);
+const checkpoints = { backbone: paths.backbone, head: paths.head };
 const model = await SegmentationModel.load(paths.model);
 const images = Tensor.from(new Float32Array(3 * 512 * 512), [1, 3, 512, 512]);
 const reason = new Error('the client left');
@@ -36,7 +37,7 @@ t.test('a signal that is aborted already starts nothing', async (t) => {
     decode: () => model.decode(images, { signal }),
     segment: () => model.segment(picture(64, 64), { signal, imageSize: 64 }),
     scores: () => model.scores(picture(64, 64), { signal, imageSize: 64 }),
-    convert: () => convert({ ...paths, out, signal }),
+    convert: () => convert({ ...checkpoints, out, signal }),
     exportModel: () => exportModel(model, head, out, { signal }),
     inspect: () => inspect(paths.model, { signal }),
     headForward: () => head.forward(images, { signal }),
@@ -113,7 +114,7 @@ t.test('abort in the middle of writing leaves nothing half-written', async (t) =
   const out = join(root, 'stopped.pt');
   const head = model.ownHead();
   for (const write of [
-    (signal: AbortSignal, onProgress: () => void) => convert({ ...paths, out, signal, onProgress }),
+    (signal: AbortSignal, onProgress: () => void) => convert({ ...checkpoints, out, signal, onProgress }),
     (signal: AbortSignal, onProgress: () => void) => exportModel(model, head, out, { signal, onProgress }),
   ]) {
     const controller = new AbortController();
@@ -135,7 +136,7 @@ t.test('progress of files ends with all of their bytes', async (t) => {
   const listen = (name: string) => ({
     onProgress: (done: number, total: number) => void heard[name]!.push([done, total]),
   });
-  await convert({ ...paths, out, ...listen('convert') });
+  await convert({ ...checkpoints, out, ...listen('convert') });
   using copy = await SegmentationModel.load(out, listen('load'));
   await exportModel(copy, copy.ownHead(), join(root, 'exported.pt'), listen('exportModel'));
   for (const [name, reports] of Object.entries(heard)) {
