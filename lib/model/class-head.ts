@@ -5,19 +5,7 @@ import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
-import {
-  classMapOptions,
-  createHeadOptions,
-  decodedKind,
-  headPlacement,
-  importHeadOptions,
-  modelKind,
-  ofModelOptions,
-  saveHeadOptions,
-  stateKind,
-  stepOptions,
-  tensorKind,
-} from './argument-kinds.js';
+import * as kinds from './argument-kinds.js';
 import type { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import {
@@ -123,7 +111,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY.
    */
   static create(options: CreateHeadOptions): ClassHead {
-    checkOptions(options, createHeadOptions, 'ClassHead.create()');
+    checkOptions(options, kinds.createHeadOptions, 'ClassHead.create()');
     const { hidden, seed = 0, precision = 'bfloat16' } = options;
     const device = resolveDevice(options.device);
     const classSet = typeof options.classes === 'number' ? null : options.classes;
@@ -134,8 +122,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** A copy of the model's own class_embed, on the model's device. @throws DinoSegError DISPOSED, OUT_OF_MEMORY */
   static ofModel(model: SegmentationModel, options: { precision?: Precision } = {}): ClassHead {
-    checkArgument(model, modelKind, 'ClassHead.ofModel(model)');
-    checkOptions(options, ofModelOptions, 'ClassHead.ofModel()');
+    checkArgument(model, kinds.modelKind, 'ClassHead.ofModel(model)');
+    checkOptions(options, kinds.ofModelOptions, 'ClassHead.ofModel()');
     const precision = options.precision ?? (model.dtype === 'float32' ? 'float32' : 'bfloat16');
     const { hidden, classes, device, id: modelId } = model;
     const handle = engine().headOfModel(model.handle, precision);
@@ -155,7 +143,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    */
   static async load(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
     checkArgument(path, text, 'ClassHead.load(path)');
-    checkOptions(options, headPlacement, 'ClassHead.load()');
+    checkOptions(options, kinds.headPlacement, 'ClassHead.load()');
     const { values, metadata } = await readHeadFile(path);
     return ClassHead.#fromValues(values, metadata, options);
   }
@@ -172,7 +160,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
     options: HeadPlacement & { classes?: ClassSet } = {},
   ): Promise<ClassHead> {
     checkArgument(path, text, 'ClassHead.import(path)');
-    checkOptions(options, importHeadOptions, 'ClassHead.import()');
+    checkOptions(options, kinds.importHeadOptions, 'ClassHead.import()');
     const values = await readForeignHead(path);
     const { classes } = options;
     const { precision = 'bfloat16' } = options;
@@ -182,7 +170,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
   /** {@link ClassHead.load} for this package's files, {@link ClassHead.import} for all others. */
   static async open(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
     checkArgument(path, text, 'ClassHead.open(path)');
-    checkOptions(options, headPlacement, 'ClassHead.open()');
+    checkOptions(options, kinds.headPlacement, 'ClassHead.open()');
     const own = isHeadFile(await engine().inspect(path));
     return own ? ClassHead.load(path, options) : ClassHead.import(path, options);
   }
@@ -231,7 +219,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError HEAD_MISMATCH, DEVICE.
    */
   assertFits(model: SegmentationModel): void {
-    checkArgument(model, modelKind, 'assertFits(model)');
+    checkArgument(model, kinds.modelKind, 'assertFits(model)');
     if (model.hidden !== this.hidden)
       throw new DinoSegError(
         'HEAD_MISMATCH',
@@ -248,7 +236,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
   async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
-    checkArgument(queries, tensorKind, 'forward(queries)');
+    checkArgument(queries, kinds.tensorKind, 'forward(queries)');
     checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
     return Tensor.wrap(await this.#run(options, (job) => engine().headForward(handle, queries.handle, job)));
@@ -256,8 +244,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
-    checkArgument(queries, tensorKind, 'backward(queries)');
-    checkArgument(dLogits, tensorKind, 'backward(dLogits)');
+    checkArgument(queries, kinds.tensorKind, 'backward(queries)');
+    checkArgument(dLogits, kinds.tensorKind, 'backward(dLogits)');
     await this.calls.add(engine().headBackward(this.handle, queries.handle, dLogits.handle));
   }
 
@@ -267,8 +255,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */
   async loss(decoded: DecodedImages, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
-    checkArgument(decoded, decodedKind, 'loss(decoded)');
-    checkArgument(labels, tensorKind, 'loss(labels)');
+    checkArgument(decoded, kinds.decodedKind, 'loss(decoded)');
+    checkArgument(labels, kinds.tensorKind, 'loss(labels)');
     checkOptions(options, jobOptions, 'loss()');
     const { handle } = this;
     return this.#run(options, (job) => engine().headLoss(handle, decoded.handles, labels.handle, job));
@@ -276,8 +264,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
-    checkArgument(decoded, decodedKind, 'accumulate(decoded)');
-    checkArgument(labels, tensorKind, 'accumulate(labels)');
+    checkArgument(decoded, kinds.decodedKind, 'accumulate(decoded)');
+    checkArgument(labels, kinds.tensorKind, 'accumulate(labels)');
     return this.calls.add(engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale));
   }
 
@@ -287,7 +275,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError DISPOSED.
    */
   async step(options: Partial<StepOptions> = {}): Promise<StepResult> {
-    checkOptions(options, stepOptions, 'step()');
+    checkOptions(options, kinds.stepOptions, 'step()');
     return this.calls.add(engine().headStep(this.handle, { ...defaultStepOptions, ...options }));
   }
 
@@ -300,8 +288,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     decoded: DecodedImages,
     options: JobOptions & { width: number; height: number; scoring?: Scoring },
   ): Promise<Tensor> {
-    checkArgument(decoded, decodedKind, 'classMap(decoded)');
-    checkOptions(options, classMapOptions, 'classMap()');
+    checkArgument(decoded, kinds.decodedKind, 'classMap(decoded)');
+    checkOptions(options, kinds.classMapOptions, 'classMap()');
     const { width, height, scoring = 'recipe' } = options;
     const { handle } = this;
     const size = { width, height, scoring };
@@ -332,7 +320,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Replaces weights, gradients and optimiser state. @throws DinoSegError SHAPE, DISPOSED */
   async restore(state: ClassHeadState): Promise<void> {
-    checkArgument(state, stateKind, 'restore(state)');
+    checkArgument(state, kinds.stateKind, 'restore(state)');
     const owned: Tensor[] = [];
     const put = (data: Float32Array, shape: number[]) => {
       const tensor = Tensor.from(data, shape);
@@ -372,7 +360,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
     options: { metadata?: Partial<HeadMetadata>; optimizer?: boolean } = {},
   ): Promise<void> {
     checkArgument(path, text, 'save(path)');
-    checkOptions(options, saveHeadOptions, 'save()');
+    checkOptions(options, kinds.saveHeadOptions, 'save()');
     const { weight, bias, optimizer } = await this.state();
     const values = { classes: this.classes, hidden: this.hidden, weight, bias };
     await writeHeadFile(path, options.optimizer ? { ...values, optimizer } : values, {

@@ -124,11 +124,11 @@ t.test('calls tell how far they are and stop', async (t) => {
   const reason = new Error('enough');
   const signal = AbortSignal.abort(reason);
   await t.rejects(openSegmenter({ model, head, signal }), reason);
-  const calls: Promise<unknown>[] = [
-    own.percentages(street, { signal }),
-    own.segment(street, { signal }),
-    own.segmentBatch([street], { signal }),
-    own.scores(street, { signal }),
+  const calls: (() => Promise<unknown>)[] = [
+    () => own.percentages(street, { signal }),
+    () => own.segment(street, { signal }),
+    () => own.segmentBatch([street], { signal }),
+    () => own.scores(street, { signal }),
   ];
   for (const call of calls) await t.rejects(call, reason);
   const told: [number, number][] = [];
