@@ -65,7 +65,7 @@ try {
   rmSync(scratch, { recursive: true });
 }
 
-console.log(['Not run:', ...notRun.map((line) => `  ${line}`)].join('\n'));
+if (notRun.length > 0) console.log(['Not run:', ...notRun.map((line) => `  ${line}`)].join('\n'));
 console.log(
   `${pages.size} pages: ${counts.ok} blocks ran, ${notRun.length} not run, ${counts.text} of text, ${counts.failed} failures`,
 );
