@@ -40,6 +40,7 @@ export default tseslint.config(
           'Blob',
           'DecompressionStream',
           'ImageData',
+          'ResizeObserver',
           'Response',
           'atob',
           'document',

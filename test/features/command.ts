@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { decodeImage, encodePng } from '../../lib/data/decode.js';
 import { loadClassSet } from '../../lib/data/class-sets.js';
+import { enlargement } from '../../lib/features/annotation.js';
 import { countedClasses } from '../../lib/features/feature-set.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { SegmentationFeatures } from '../../lib/features/segmentation-features.js';
@@ -127,9 +128,10 @@ t.test('a picture is drawn over an image', async (t) => {
   const [name, ...others] = readdirSync(at('drawn_csv_files/overlays'));
   t.same(others, []);
   const drawn = await decodeImage(join(at('drawn_csv_files/overlays'), name!));
-  const plain = pictures.find(({ width }) => drawn.width % width === 0 && drawn.width > width);
-  t.ok(plain, 'it is an image made larger');
-  t.ok(drawn.height > (drawn.width / plain!.width) * plain!.height, 'with lines below it');
+  const [plain] = pictures;
+  const scale = enlargement(plain!);
+  t.equal(drawn.width, scale * plain!.width);
+  t.ok(drawn.height > scale * plain!.height, 'with the percentages below it');
 });
 
 t.test('without a detector there are percentages alone, with set 230 all classes', async (t) => {

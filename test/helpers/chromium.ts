@@ -30,7 +30,7 @@ export const skipWithoutChromium: false | string =
 
 export async function launchChromium(): Promise<Browser> {
   // The pages are our own, and root, as in containers, has no sandbox.
-  return launch({ executablePath: path!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  return launch({ executablePath: path!, timeout: 0, protocolTimeout: 0, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
 /** A page, and all that went wrong in it or left it. */
@@ -62,6 +62,9 @@ export async function openFile(
     if (request.url() !== `file://${file}` && !request.url().startsWith('data:'))
       requests.push(request.url());
   });
+  // A busy machine takes its time.
+  page.setDefaultTimeout(0);
+  page.setDefaultNavigationTimeout(0);
   await page.setJavaScriptEnabled(script);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
   await page.setViewport({ width, height });

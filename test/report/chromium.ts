@@ -43,7 +43,7 @@ function sameColor(t: Test, found: readonly number[], expected: readonly number[
 async function openViewer() {
   const watched = await openFile(browser!, file);
   await watched.page.waitForSelector(ready);
-  await watched.page.$eval('.choices input', (input) => {
+  await watched.page.$eval('.opacity input', (input) => {
     input.value = '100';
     input.dispatchEvent(new Event('input'));
   });

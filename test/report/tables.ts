@@ -15,10 +15,12 @@ const options = { skip: skipWithoutChromium };
 const browser = skipWithoutChromium === false ? await launchChromium() : undefined;
 t.teardown(() => browser?.close());
 
+/** Waits until the sign is there, which follows the table's size after a frame. */
+const untilSigned = (page: Page) =>
+  page.waitForFunction("document.querySelector('.classes-section .scroll').dataset.more !== undefined");
+
 /** Rows of the table of classes that lie in its box, and what is said of the others. */
 async function tableOf(page: Page) {
-  // The sign follows the table's size, which is known after a frame.
-  await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
   const [rows, seen, sign] = (await page.evaluate(`(() => {
     const box = document.querySelector('.classes-section .scroll');
     const area = box.getBoundingClientRect();
@@ -33,6 +35,7 @@ async function tableOf(page: Page) {
 t.test('a table of 26 classes shows all of them', options, async (t) => {
   for (const script of [true, false]) {
     const { page, messages } = await openFile(browser!, file, { script });
+    if (script) await untilSigned(page);
     t.same(await tableOf(page), { rows: 26, seen: 26, sign: null }, script ? 'with scripts' : 'without');
     t.same(messages, []);
     await page.close();
@@ -41,6 +44,7 @@ t.test('a table of 26 classes shows all of them', options, async (t) => {
 
 t.test('columns beyond the edge of a phone are told, until they are scrolled to', options, async (t) => {
   const { page } = await openFile(browser!, file, { width: 360, height: 740 });
+  await untilSigned(page);
   const before = await tableOf(page);
   t.same([before.rows, before.seen], [26, 26]);
   t.match(before.sign, /^Scroll the table: \d more columns? to the right →$/);
@@ -54,6 +58,7 @@ t.test('columns beyond the edge of a phone are told, until they are scrolled to'
 
 t.test('a table of 150 classes scrolls and says how many rows are not seen', options, async (t) => {
   const { page, messages } = await openFile(browser!, many);
+  await untilSigned(page);
   const { rows, seen, sign } = await tableOf(page);
   t.ok(rows === 150 && seen > 10 && seen < 40, `${seen} of ${rows}`);
   t.equal(sign, `Scroll the table: ${rows - seen} more rows below ↓`);
