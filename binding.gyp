@@ -1,7 +1,8 @@
 {
   'targets': [
     {
-      # Source builds through node-gyp: cmake-js does the work, CMakeLists.txt has the sources.
+      # Source builds of a clone through node-gyp: cmake-js does the work, CMakeLists.txt has the sources. The packed
+      # package has no binding.gyp: npm (by a lock file), pnpm and Yarn would build it in spite of the prebuilt binaries.
       'target_name': 'dinov3_seg',
       'type': 'none',
       'actions': [

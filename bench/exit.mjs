@@ -1,16 +1,18 @@
 /**
- * Processes that end with jobs in flight in the main thread and a worker_thread: `node bench/exit.mjs [RUNS]` (200) of
- * process.exit, an uncaught error, SIGTERM (default and handled) and terminate() of the worker. Nothing may crash or
- * hang, and codes must be as expected.
+ * Processes that end with jobs in flight in the main thread and a worker_thread: `node bench/exit.mjs [RUNS] [LOOPS]`, 200 of
+ * process.exit, an uncaught error, SIGTERM (default and handled) and terminate() of the worker, beside LOOPS busy loops (0).
+ * Nothing may crash or hang, and codes must be as expected.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { startBusyLoops } from './busy-loops.mjs';
 import { setting, summary, writeNetwork } from './network.mjs';
 
-const runs = Number(process.argv[2] ?? 200);
+const [runs = 200, loops = 0] = process.argv.slice(2).map(Number);
 const script = fileURLToPath(new URL('../test/helpers/busy-process.mjs', import.meta.url));
 const { model } = await writeNetwork();
-setting(`${runs} runs each, two at a time; jobs of 256 × 256`);
+setting(`${runs} runs each, two at a time, ${loops} busy loops beside; jobs of 256 × 256`);
+startBusyLoops(loops);
 
 const expected = { exit: 3, throw: 1, SIGTERM: 'SIGTERM', handled: 5, terminate: 4 };
 
@@ -49,4 +51,4 @@ for (const [way, code] of Object.entries(expected)) {
   await Promise.all([lane(), lane()]);
   console.log(`${way.padEnd(10)} ${JSON.stringify(outcomes)}, to the end: ${summary(times, 'ms', 0)}`);
 }
-process.exitCode = wrong === 0 ? 0 : 1;
+process.exit(wrong === 0 ? 0 : 1);

@@ -140,8 +140,8 @@ async function killed(networks) {
     if ((await features(flags('killed.csv'), { killAfter: Math.random() * range })).signal === 'SIGKILL')
       hits++;
   const { summary } = await features(flags('killed.csv'));
-  const same = ['', '.failures.csv'].every((end) =>
-    readFileSync(at(`killed.csv${end}`)).equals(readFileSync(at(`whole.csv${end}`))),
+  const same = ['.csv', '_csv_files/failures.tsv'].every((end) =>
+    readFileSync(at(`killed${end}`)).equals(readFileSync(at(`whole${end}`))),
   );
   console.log(
     `killed ${hits} times, ${summary.extracted} images left for the last run, ${summary.rows} rows: ` +

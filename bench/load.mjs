@@ -17,7 +17,7 @@ const [device = 'cpu', arch = 'dinov3_vits16_m2f', dtype = 'bfloat16', place = t
 const folder = mkdtempSync(join(place, 'dinov3-seg-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const path = join(folder, 'network.pt');
-await initModel({ arch, dtype, out: path });
+await initModel({ arch, dtype, device: 'cpu', out: path });
 const { size } = statSync(path);
 const name = device === 'cuda' ? 'cuda:0' : device;
 const described = engine()

@@ -109,11 +109,9 @@ await step('predict', async () => {
   const scenes = readdirSync(at('data/leftImg8bit/val/scene')).map((name) =>
     at(`data/leftImg8bit/val/scene/${name}`),
   );
-  const { written } = await predict(segmenter.model, scenes, {
-    ...segmenter,
-    imageSize: size,
-    output: at('predictions'),
-  });
+  const { head, classSet, scoring } = segmenter;
+  const options = { head, classSet, scoring, imageSize: size, output: at('predictions') };
+  const { written } = await predict(segmenter.model, scenes, options);
   return { images: written.length };
 });
 if (isCuda) {

@@ -3,24 +3,20 @@
  *
  *     node commonjs.cjs MODEL HEAD IMAGE
  */
-const { ClassHead, DinoSegError, SegmentationModel, classPercentages, classSetOf } = require('dinov3-seg');
+const { DinoSegError, openSegmenter } = require('dinov3-seg');
 
-async function main([modelPath, headPath, imagePath]) {
-  if (!imagePath) {
+async function main([model, head, image]) {
+  if (!image) {
     console.error('usage: node commonjs.cjs MODEL HEAD IMAGE');
     return 2;
   }
-  const model = await SegmentationModel.load(modelPath, { device: 'auto' });
-  const head = await ClassHead.open(headPath, { device: model.device });
+  const segmenter = await openSegmenter({ model, head });
   try {
-    const classSet = await classSetOf(head);
-    const map = await model.segment(imagePath, { head, imageSize: head.metadata.imageSize ?? 512 });
-    for (const { name, percent } of classPercentages(map.data, classSet))
+    for (const [name, percent] of Object.entries(await segmenter.percentages(image)))
       if (percent > 0) console.log(`${name}: ${percent.toFixed(2)} %`);
     return 0;
   } finally {
-    head.dispose();
-    model.dispose();
+    segmenter.dispose();
   }
 }
 

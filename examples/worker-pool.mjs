@@ -3,23 +3,20 @@
  *
  *     node worker-pool.mjs MODEL HEAD WORKERS IMAGE…
  *
- * The network's work is off the event loop in any case: `model.segment` in one thread serves a server well. Workers are
+ * The network's work is off the event loop in any case: `segmenter.segment` in one thread serves a server well. Workers are
  * for programs whose own JavaScript around it (here: counting pixels) would keep one thread busy. Each worker has a
  * network of its own, and so its memory; on the CPU, divide the cores by OMP_NUM_THREADS=<cores / workers>.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { ClassHead, SegmentationModel, classPercentages, classSetOf } from 'dinov3-seg';
+import { classPercentages, openSegmenter } from 'dinov3-seg';
 
 /** The worker's side: loads once, answers a path at a time, frees everything when told to stop. */
-async function work({ modelPath, headPath }) {
-  const model = await SegmentationModel.load(modelPath);
-  const head = await ClassHead.open(headPath);
-  const classSet = await classSetOf(head);
-  const imageSize = head.metadata.imageSize ?? 512;
+async function work(files) {
+  const segmenter = await openSegmenter(files);
 
   const segment = async (image) => {
     try {
-      const { data, width, height } = await model.segment(image, { head, imageSize });
+      const { data, width, height, classSet } = await segmenter.segment(image);
       const shares = classPercentages(data, classSet).filter(({ pixels }) => pixels > 0);
       const percent = Object.fromEntries(shares.map(({ name, percent }) => [name, percent]));
       parentPort.postMessage({ image, width, height, percent });
@@ -29,8 +26,7 @@ async function work({ modelPath, headPath }) {
     }
   };
   const end = () => {
-    head.dispose();
-    model.dispose();
+    segmenter.dispose();
     parentPort.close();
   };
   // One after another, so that the end comes when the image is done.
@@ -107,13 +103,13 @@ class Pool {
   }
 }
 
-async function main([modelPath, headPath, workers, ...images]) {
+async function main([model, head, workers, ...images]) {
   if (images.length === 0 || !(Number(workers) >= 1)) {
     console.error('usage: node worker-pool.mjs MODEL HEAD WORKERS IMAGE…');
     process.exitCode = 2;
     return;
   }
-  const pool = new Pool(Math.min(Number(workers), images.length), { modelPath, headPath });
+  const pool = new Pool(Math.min(Number(workers), images.length), { model, head });
   // Ctrl-C: what runs is finished and printed, what waits is not begun.
   process.once('SIGINT', () => pool.close());
   const results = await Promise.allSettled(

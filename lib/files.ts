@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, fdatasync, fsync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { DinoSegError, type ErrorCode } from './errors.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -89,15 +90,30 @@ export function parseJson(bytes: Buffer, code: ErrorCode, describe: (reason: str
   }
 }
 
+// Yarn's Plug'n'Play puts a FileHandle of its own in place of Node.js's, without sync(), datasync() and
+// Symbol.asyncDispose; its file descriptors are real ones.
+const [syncDescriptor, syncDataOfDescriptor] = [promisify(fsync), promisify(fdatasync)];
+
+/** fsync */
+export const syncFile = (file: FileHandle): Promise<void> => syncDescriptor(file.fd);
+
+/** fdatasync */
+export const syncFileData = (file: FileHandle): Promise<void> => syncDataOfDescriptor(file.fd);
+
+/** Opens a file or folder for reading, and closes it whatever comes of its use. */
+export async function withOpenFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, 'r');
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
 async function syncFolder(path: string): Promise<void> {
   // Windows cannot open a folder for fsync; renames are journalled there.
   if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await withOpenFile(path, syncFile);
 }
 
 async function removeLeftover(path: string): Promise<void> {
@@ -114,7 +130,7 @@ async function writeSynced(path: string, fill: Fill): Promise<void> {
   const file = await open(path, 'wx');
   try {
     await fill(file);
-    await file.sync();
+    await syncFile(file);
   } finally {
     await file.close();
   }

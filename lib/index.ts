@@ -12,7 +12,7 @@
  * @packageDocumentation
  */
 export { DinoSegError, errorCodes, type ErrorCode } from './errors.js';
-export { init } from './native/engine.js';
+export { init, preload, type InitOptions } from './native/engine.js';
 export { doctor, type DoctorOptions, type DoctorReport, type Finding } from './native/doctor.js';
 export {
   installLibtorch,
@@ -84,7 +84,15 @@ export {
 export type { ImageSize } from './model/image-size.js';
 export { forwardFile, type ForwardFileOptions } from './model/forward-file.js';
 export { classSetOf, scoringOf } from './model/scoring.js';
-export { openSegmenter, type Segmenter, type SegmenterOptions } from './model/segmenter.js';
+export {
+  openSegmenter,
+  Segmenter,
+  type PercentageOptions,
+  type SegmentedImage,
+  type SegmenterOptions,
+  type SegmenterRunOptions,
+  type SegmenterScoreOptions,
+} from './model/segmenter.js';
 
 export { classSetNames, loadClassSet } from './data/class-sets.js';
 export {

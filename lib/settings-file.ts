@@ -24,10 +24,14 @@ async function readObject(path: string): Promise<JsonObject> {
 }
 
 async function readYaml(path: string): Promise<unknown> {
-  const document = parseDocument((await readBytes(path)).toString('utf8'));
+  const document = parseDocument((await readBytes(path)).toString('utf8'), { logLevel: 'error' });
   const [error] = document.errors;
   if (error)
     throw new DinoSegError('INVALID_ARGUMENT', `${path} is not YAML: ${error.message}`, { cause: error });
+  // An unknown tag, say: the value would be another one than what was written.
+  const [warning] = document.warnings;
+  if (warning)
+    throw new DinoSegError('INVALID_ARGUMENT', `${path} cannot be read as it is written: ${warning.message}`);
   return document.toJS();
 }
 

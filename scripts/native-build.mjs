@@ -1,9 +1,19 @@
 // Building the native addon with cmake-js, in a clone of the repository and in an installed package alike.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildEnvironment, buildProgress } from './setup/build-jobs.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const say = (text) => process.stderr.write(`setup: ${text}\n`);
@@ -61,38 +71,91 @@ function findCmakeJs() {
   }
 }
 
+/** A build that was begun and has not ended well: what it left may be half-written. */
+const unfinished = join(root, 'native/unfinished');
+
+/** Whether a build that made the binaries for a libtorch ended, since the sources were changed. */
+export function isBuilt({ series }) {
+  const names = ['loader', `torch-${series}`];
+  return !existsSync(unfinished) && names.every((name) => isCurrent(builtFile(name)));
+}
+
 /**
- * Builds the loader and the engine for a libtorch, compiling what has changed.
+ * Builds the loader and the engine for a libtorch, compiling what has changed. One that was stopped goes on from there.
  *
  * @param libtorch what `findLibtorch()` gives; it needs its `include/`.
  * @param fresh whether everything is compiled anew.
+ * @param runIn runs a program with options `{ cwd, env, onLine }`: by default with its output on stderr.
+ * @param onProgress hears what is done.
  */
-export function buildAddon(libtorch, { fresh = false } = {}) {
+export async function buildAddon(libtorch, { fresh = false, runIn = run, onProgress = say } = {}) {
   requireTools();
   const cmakeJs = findCmakeJs();
-  say(`building the native addon for libtorch ${libtorch.version} (${libtorch.root})`);
-  // A build folder that was configured for another libtorch is configured anew.
-  const cache = join(root, 'build/CMakeCache.txt');
-  const other =
-    existsSync(cache) && !readFileSync(cache, 'utf8').includes(`LIBTORCH:PATH=${libtorch.root}\n`);
-  const command = fresh || other ? 'rebuild' : 'compile';
-  const options = [`--CDLIBTORCH:PATH=${libtorch.root}`, '--parallel', '2'];
-  // A CUDA compiler may have been installed since the folder was configured.
-  const kernels = join(root, 'native', `torch-${libtorch.series}`, 'build/Release/cuda_ops.so');
-  if (command === 'compile' && existsSync(cache) && libtorch.cuda && !existsSync(kernels))
-    run(process.execPath, [cmakeJs, 'configure', ...options]);
-  run(process.execPath, [cmakeJs, command, ...options]);
+  const { usableCores } = await import('../dist/native/cores.js');
+  const { freeMemory } = await import('../dist/native/free-memory.js');
+  const env = buildEnvironment(process.env, usableCores(), freeMemory());
+  const build = (command, onLine) =>
+    runIn(process.execPath, [cmakeJs, command, `--CDLIBTORCH:PATH=${libtorch.root}`], { env, onLine });
+  mkdirSync(join(root, 'native'), { recursive: true });
+  writeFileSync(unfinished, '');
+  if (mustConfigure(libtorch, fresh)) {
+    onProgress('configuring');
+    await build(fresh || isForAnother(libtorch) ? 'reconfigure' : 'configure');
+  }
+  onProgress('compiling');
+  // Not cmake-js's `compile`: where that fails, it starts over with everything.
+  await build('build', (line) => {
+    const progress = buildProgress(line);
+    if (progress !== undefined) onProgress(`compiling, ${progress}`);
+  });
+  // A header that nothing includes makes no binary newer.
+  const now = new Date();
+  for (const name of ['loader', `torch-${libtorch.series}`]) utimesSync(builtFile(name), now, now);
+  rmSync(unfinished);
 }
 
-/** The libtorch that the package finds; where there is none, one is fetched first. */
-export async function findOrInstallLibtorch() {
+function mustConfigure(libtorch, fresh) {
+  // The build's own files are written after the cache.
+  const configured = ['build.ninja', 'Makefile'].some((name) => existsSync(join(root, 'build', name)));
+  // A CUDA compiler may have been installed since.
+  const kernels = join(root, 'native', `torch-${libtorch.series}`, 'build/Release/cuda_ops.so');
+  return fresh || !configured || isForAnother(libtorch) || (libtorch.cuda && !existsSync(kernels));
+}
+
+/** Whether the build folder was configured for another libtorch, or has been moved since. */
+function isForAnother(libtorch) {
+  const path = join(root, 'build/CMakeCache.txt');
+  if (!existsSync(path)) return false;
+  const cache = readFileSync(path, 'utf8');
+  const lines = [
+    `LIBTORCH:PATH=${libtorch.root}`,
+    `CMAKE_HOME_DIRECTORY:INTERNAL=${root.replace(/\/$/, '')}`,
+  ];
+  return !lines.every((line) => cache.includes(`${line}\n`));
+}
+
+/** The libtorch that the package finds; undefined where there is none. */
+export async function findLibtorchOrNone() {
   const { findLibtorch } = await import('../dist/native/libtorch.js');
-  const { installLibtorch } = await import('../dist/native/install-libtorch.js');
   try {
     return findLibtorch();
   } catch (error) {
     if (error.code !== 'LIBTORCH_NOT_FOUND') throw error;
-    await installLibtorch({ onProgress: ({ message }) => say(message) });
-    return findLibtorch();
+    return undefined;
   }
+}
+
+/** The libtorch that the package finds; where there is none, one is fetched first. */
+export async function findOrInstallLibtorch() {
+  const { installLibtorch } = await import('../dist/native/install-libtorch.js');
+  const found = await findLibtorchOrNone();
+  if (found) return found;
+  let said = '';
+  await installLibtorch({
+    onProgress: ({ message }) => {
+      if (message !== said) say(message);
+      said = message;
+    },
+  });
+  return findLibtorchOrNone();
 }

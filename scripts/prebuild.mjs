@@ -1,7 +1,7 @@
 // Makes native/<name>/prebuilds/<platform>-<arch>/: loader.node, and one engine.node for each libtorch given.
 //   node scripts/prebuild.mjs [--libtorch DIR …] [--fresh]
 // Without --libtorch: the libtorch that the package finds. --fresh compiles everything anew.
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findOrInstallLibtorch, root, run, say } from './native-build.mjs';
@@ -29,6 +29,8 @@ try {
   const { values } = parseArgs({
     options: { libtorch: { type: 'string', multiple: true }, fresh: { type: 'boolean', default: false } },
   });
+  if (!existsSync(join(root, 'dist/native/libtorch.js')))
+    throw new Error('dist/ is missing. Run `npm run setup` first.');
   const { findLibtorch } = await import('../dist/native/libtorch.js');
   const libtorches = values.libtorch?.map((folder) => findLibtorch(folder)) ?? [
     await findOrInstallLibtorch(),

@@ -30,7 +30,7 @@ const cppMayImport: Record<string, string[]> = {
   cache: ['core', 'ops', 'heads'],
   models: ['core', 'ops'],
   training: ['core', 'ops', 'models'],
-  bindings: ['core', 'ops', 'heads', 'cache', 'models', 'training'],
+  bindings: ['core', 'ops', 'heads', 'cache', 'models', 'training', 'loader'],
   loader: [],
 };
 

@@ -1,9 +1,12 @@
 // engine.node: everything that lib/native/surface.ts lists.
 #include <napi.h>
 
+#include <mutex>
+
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
+#include "core/torch_messages.h"
 
 namespace dinov3_seg {
 namespace {
@@ -16,8 +19,13 @@ Napi::Value set_factory(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   start_jobs(env);
-  use_full_float32();
-  exports.Set("setErrorFactory", Napi::Function::New(env, set_factory));
+  static std::once_flag configured;
+  std::call_once(configured, [] {
+    set_log_level();
+    configure_libtorch();
+  });
+  keep_warnings_of_this_thread();
+  export_function<set_factory>(env, exports, "setErrorFactory");
   export_jobs(env, exports);
   export_devices(env, exports);
   export_tensors(env, exports);
@@ -38,7 +46,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   return exports;
 }
 
-NODE_API_MODULE(engine, init)
-
 }  // namespace
 }  // namespace dinov3_seg
+
+NAPI_MODULE_INIT() {
+  return dinov3_seg::guarded(env, [&]() -> napi_value { return dinov3_seg::init(env, {env, exports}); });
+}

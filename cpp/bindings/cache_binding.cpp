@@ -282,19 +282,19 @@ Napi::Value evaluate_on_cache(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_cache(Napi::Env env, Napi::Object exports) {
-  exports.Set("recordBytes", Napi::Function::New(env, synchronous<record_bytes>));
-  exports.Set("createCacheWriter", Napi::Function::New(env, synchronous<create_writer>));
-  exports.Set("openShard", Napi::Function::New(env, asynchronous<open_shard>));
-  exports.Set("copyRecords", Napi::Function::New(env, asynchronous<copy_records>));
-  exports.Set("copiesDone", Napi::Function::New(env, asynchronous<copies_done>));
-  exports.Set("appendRecords", Napi::Function::New(env, asynchronous<append_records>));
-  exports.Set("syncShard", Napi::Function::New(env, asynchronous<sync_shard>));
-  exports.Set("contentDigest", Napi::Function::New(env, asynchronous<content_digest>));
-  exports.Set("createRecordStore", Napi::Function::New(env, synchronous<create_store>));
-  exports.Set("verifyRecords", Napi::Function::New(env, asynchronous<verify_records>));
-  exports.Set("loadRecords", Napi::Function::New(env, asynchronous<load_records>));
-  exports.Set("trainCached", Napi::Function::New(env, asynchronous<train_on_cache>));
-  exports.Set("evaluateCached", Napi::Function::New(env, asynchronous<evaluate_on_cache>));
+  export_function<synchronous<record_bytes>>(env, exports, "recordBytes");
+  export_function<synchronous<create_writer>>(env, exports, "createCacheWriter");
+  export_function<asynchronous<open_shard>>(env, exports, "openShard");
+  export_function<asynchronous<copy_records>>(env, exports, "copyRecords");
+  export_function<asynchronous<copies_done>>(env, exports, "copiesDone");
+  export_function<asynchronous<append_records>>(env, exports, "appendRecords");
+  export_function<asynchronous<sync_shard>>(env, exports, "syncShard");
+  export_function<asynchronous<content_digest>>(env, exports, "contentDigest");
+  export_function<synchronous<create_store>>(env, exports, "createRecordStore");
+  export_function<asynchronous<verify_records>>(env, exports, "verifyRecords");
+  export_function<asynchronous<load_records>>(env, exports, "loadRecords");
+  export_function<asynchronous<train_on_cache>>(env, exports, "trainCached");
+  export_function<asynchronous<evaluate_on_cache>>(env, exports, "evaluateCached");
 }
 
 }  // namespace dinov3_seg

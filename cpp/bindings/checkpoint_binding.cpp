@@ -186,11 +186,11 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_checkpoints(Napi::Env env, Napi::Object exports) {
-  exports.Set("inspect", Napi::Function::New(env, asynchronous<inspect>));
-  exports.Set("readTensors", Napi::Function::New(env, asynchronous<read_tensors>));
-  exports.Set("writeSafetensors", Napi::Function::New(env, asynchronous<write_tensors>));
-  exports.Set("planSegmentor", Napi::Function::New(env, synchronous<plan_segmentor>));
-  exports.Set("convertSegmentor", Napi::Function::New(env, asynchronous<convert>));
+  export_function<asynchronous<inspect>>(env, exports, "inspect");
+  export_function<asynchronous<read_tensors>>(env, exports, "readTensors");
+  export_function<asynchronous<write_tensors>>(env, exports, "writeSafetensors");
+  export_function<synchronous<plan_segmentor>>(env, exports, "planSegmentor");
+  export_function<asynchronous<convert>>(env, exports, "convertSegmentor");
 }
 
 }  // namespace dinov3_seg

@@ -201,18 +201,18 @@ Napi::Value confusion(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_heads(Napi::Env env, Napi::Object exports) {
-  exports.Set("createHead", Napi::Function::New(env, synchronous<create_head>));
-  exports.Set("headOfModel", Napi::Function::New(env, synchronous<head_of_model>));
-  exports.Set("headForward", Napi::Function::New(env, asynchronous<head_forward>));
-  exports.Set("headBackward", Napi::Function::New(env, asynchronous<head_backward>));
-  exports.Set("headLoss", Napi::Function::New(env, asynchronous<head_loss>));
-  exports.Set("headAccumulate", Napi::Function::New(env, asynchronous<head_accumulate>));
-  exports.Set("headAutograd", Napi::Function::New(env, asynchronous<head_autograd>));
-  exports.Set("headStep", Napi::Function::New(env, asynchronous<head_step>));
-  exports.Set("headState", Napi::Function::New(env, asynchronous<head_state>));
-  exports.Set("headRestore", Napi::Function::New(env, asynchronous<head_restore>));
-  exports.Set("classMap", Napi::Function::New(env, asynchronous<class_map_of>));
-  exports.Set("confusion", Napi::Function::New(env, asynchronous<confusion>));
+  export_function<synchronous<create_head>>(env, exports, "createHead");
+  export_function<synchronous<head_of_model>>(env, exports, "headOfModel");
+  export_function<asynchronous<head_forward>>(env, exports, "headForward");
+  export_function<asynchronous<head_backward>>(env, exports, "headBackward");
+  export_function<asynchronous<head_loss>>(env, exports, "headLoss");
+  export_function<asynchronous<head_accumulate>>(env, exports, "headAccumulate");
+  export_function<asynchronous<head_autograd>>(env, exports, "headAutograd");
+  export_function<asynchronous<head_step>>(env, exports, "headStep");
+  export_function<asynchronous<head_state>>(env, exports, "headState");
+  export_function<asynchronous<head_restore>>(env, exports, "headRestore");
+  export_function<asynchronous<class_map_of>>(env, exports, "classMap");
+  export_function<asynchronous<confusion>>(env, exports, "confusion");
 }
 
 }  // namespace dinov3_seg

@@ -166,14 +166,14 @@ Napi::Value detect_image(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_detectors(Napi::Env env, Napi::Object exports) {
-  exports.Set("planDetector", Napi::Function::New(env, synchronous<plan_detector>));
-  exports.Set("convertDetector", Napi::Function::New(env, asynchronous<convert>));
-  exports.Set("loadDetector", Napi::Function::New(env, asynchronous<load_detector>));
-  exports.Set("detectorInfo", Napi::Function::New(env, synchronous<detector_info>));
-  exports.Set("detectorForward", Napi::Function::New(env, asynchronous<detector_forward>));
-  exports.Set("detectorFeatures", Napi::Function::New(env, asynchronous<detector_features>));
-  exports.Set("bestDetections", Napi::Function::New(env, asynchronous<best_of>));
-  exports.Set("detect", Napi::Function::New(env, asynchronous<detect_image>));
+  export_function<synchronous<plan_detector>>(env, exports, "planDetector");
+  export_function<asynchronous<convert>>(env, exports, "convertDetector");
+  export_function<asynchronous<load_detector>>(env, exports, "loadDetector");
+  export_function<synchronous<detector_info>>(env, exports, "detectorInfo");
+  export_function<asynchronous<detector_forward>>(env, exports, "detectorForward");
+  export_function<asynchronous<detector_features>>(env, exports, "detectorFeatures");
+  export_function<asynchronous<best_of>>(env, exports, "bestDetections");
+  export_function<asynchronous<detect_image>>(env, exports, "detect");
 }
 
 }  // namespace dinov3_seg

@@ -46,7 +46,7 @@ Napi::Value training_box_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
   return run_job(
       info, Lane::model,
-      [training = detector_argument(info[0]), batch = batch_argument(info[1]),
+      [training = detector_argument(info[0]), batch = training_batch_argument(info[1]),
        height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
         const BoxViews views = training->boxes().views(batch.scenes, batch.views, height, width);
         return [views](Napi::Env env) -> Napi::Value {
@@ -85,10 +85,10 @@ Napi::Value box_loss_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_detector_training(Napi::Env env, Napi::Object exports) {
-  exports.Set("trainingAddBoxes", Napi::Function::New(env, asynchronous<training_add_boxes>));
-  exports.Set("trainingDetections", Napi::Function::New(env, asynchronous<training_detections>));
-  exports.Set("trainingBoxViews", Napi::Function::New(env, asynchronous<training_box_views>));
-  exports.Set("boxLoss", Napi::Function::New(env, asynchronous<box_loss_of>));
+  export_function<asynchronous<training_add_boxes>>(env, exports, "trainingAddBoxes");
+  export_function<asynchronous<training_detections>>(env, exports, "trainingDetections");
+  export_function<asynchronous<training_box_views>>(env, exports, "trainingBoxViews");
+  export_function<asynchronous<box_loss_of>>(env, exports, "boxLoss");
 }
 
 }  // namespace dinov3_seg

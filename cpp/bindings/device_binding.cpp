@@ -5,6 +5,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
+#include "core/torch_messages.h"
 
 namespace dinov3_seg {
 namespace {
@@ -57,13 +58,22 @@ Napi::Value synchronize(const Napi::CallbackInfo& info) {
   });
 }
 
+/// takeWarnings(): string[]
+Napi::Value warnings(const Napi::CallbackInfo& info) {
+  const auto texts = take_warnings();
+  Napi::Array result = Napi::Array::New(info.Env(), texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) result.Set(static_cast<uint32_t>(i), texts[i]);
+  return result;
+}
+
 }  // namespace
 
 void export_devices(Napi::Env env, Napi::Object exports) {
-  exports.Set("devices", Napi::Function::New(env, synchronous<devices>));
-  exports.Set("memoryStats", Napi::Function::New(env, synchronous<memory_stats>));
-  exports.Set("resetPeakMemory", Napi::Function::New(env, synchronous<reset_peak_memory>));
-  exports.Set("synchronize", Napi::Function::New(env, asynchronous<synchronize>));
+  export_function<synchronous<devices>>(env, exports, "devices");
+  export_function<synchronous<memory_stats>>(env, exports, "memoryStats");
+  export_function<synchronous<reset_peak_memory>>(env, exports, "resetPeakMemory");
+  export_function<asynchronous<synchronize>>(env, exports, "synchronize");
+  export_function<synchronous<warnings>>(env, exports, "takeWarnings");
 }
 
 }  // namespace dinov3_seg

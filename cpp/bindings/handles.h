@@ -21,17 +21,25 @@ struct Handle {
   int64_t bytes;              // reported to V8 as external memory
 };
 
+/// A finaliser of Node.js, whose C frames take no exception.
+template <typename T>
+void free_handle(napi_env env, void* data, void*) noexcept {
+  const std::unique_ptr<Handle<T>> handle(static_cast<Handle<T>*>(data));
+  int64_t all = 0;
+  if (handle->object) napi_adjust_external_memory(env, -handle->bytes, &all);
+}
+
 /// A new handle that owns a share of `object`; `bytes` steers V8's garbage collection.
 template <typename T>
 Napi::Value wrap(Napi::Env env, std::shared_ptr<T> object, int64_t bytes) {
-  auto* handle = new Handle<T>{std::move(object), bytes};
+  auto handle = std::make_unique<Handle<T>>(std::move(object), bytes);
+  napi_value external = nullptr;
+  if (napi_create_external(env, handle.get(), free_handle<T>, nullptr, &external) != napi_ok)
+    throw Napi::Error::New(env);
+  handle.release();
   Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
-  auto external = Napi::External<Handle<T>>::New(env, handle, [](Napi::Env env, Handle<T>* handle) {
-    if (handle->object) Napi::MemoryManagement::AdjustExternalMemory(env, -handle->bytes);
-    delete handle;
-  });
-  external.TypeTag(&HandleKind<T>::tag);
-  return external;
+  if (napi_type_tag_object(env, external, &HandleKind<T>::tag) != napi_ok) throw Napi::Error::New(env);
+  return Napi::Value(env, external);
 }
 
 template <typename T>

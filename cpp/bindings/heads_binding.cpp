@@ -13,21 +13,21 @@
 namespace dinov3_seg {
 namespace {
 
-at::Tensor optional_tensor(const Napi::Object& object, const char* name) {
+at::Tensor tensor_or_none(const Napi::Object& object, const char* name) {
   return object.Get(name).IsUndefined() ? at::Tensor() : tensor_field(object, name);
 }
 
 /// Records, and the tensors on the CPU or the heads' device.
-HeadBatch batch_argument(const Napi::Value& value) {
+HeadBatch head_batch_argument(const Napi::Value& value) {
   const Napi::Object object = object_argument(value, "batch");
   HeadBatch batch;
   for (const Napi::Value& record : array_argument(object.Get("records"), "records")) {
     if (!record.IsNumber()) fail("INVALID_ARGUMENT", "records must hold numbers");
     batch.records.push_back(record.As<Napi::Number>().Int64Value());
   }
-  batch.queries = optional_tensor(object, "queries");
-  batch.masks = optional_tensor(object, "masks");
-  batch.features = optional_tensor(object, "features");
+  batch.queries = tensor_or_none(object, "queries");
+  batch.masks = tensor_or_none(object, "masks");
+  batch.features = tensor_or_none(object, "features");
   batch.labels = tensor_field(object, "labels");
   return batch;
 }
@@ -53,7 +53,7 @@ std::shared_ptr<TrainedHeads> class_embed_heads(const Napi::Object& options) {
   auto heads = std::make_shared<ClassEmbedHeads>(
       tensor_field(options, "weight"), tensor_field(options, "bias"),
       parse_device(string_field(options, "device")), parse_precision(string_field(options, "precision")),
-      losses, optional_tensor(options, "classWeights"));
+      losses, tensor_or_none(options, "classWeights"));
   check_sizes(options, *heads, integer_field(options, "classes"));
   return heads;
 }
@@ -62,7 +62,7 @@ std::shared_ptr<TrainedHeads> mask2former_heads(const Napi::Object& options) {
   auto heads = std::make_shared<Mask2FormerHeads>(
       tensor_field(options, "weight"), tensor_field(options, "bias"),
       parse_device(string_field(options, "device")), parse_precision(string_field(options, "precision")),
-      optional_tensor(options, "classWeights"));
+      tensor_or_none(options, "classWeights"));
   check_sizes(options, *heads, integer_field(options, "classes") + 1);
   return heads;
 }
@@ -75,7 +75,7 @@ std::shared_ptr<TrainedHeads> linear_probe_heads(const Napi::Object& options) {
   }
   return std::make_shared<LinearProbeHeads>(
       integer_field(options, "width"), integer_field(options, "classes"),
-      parse_device(string_field(options, "device")), seeds, optional_tensor(options, "classWeights"));
+      parse_device(string_field(options, "device")), seeds, tensor_or_none(options, "classWeights"));
 }
 
 /// createHeads(options: HeadsOptions | ProbeHeadsOptions): HeadsHandle
@@ -104,7 +104,7 @@ Napi::Value heads_accumulate(const Napi::CallbackInfo& info) {
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "scale must be a number");
   const at::Tensor include = info[3].IsUndefined() ? at::Tensor() : tensor_argument(info[3]);
   const auto heads = unwrap<TrainedHeads>(info[0]);
-  const HeadBatch batch = batch_argument(info[1]);
+  const HeadBatch batch = head_batch_argument(info[1]);
   const auto images = static_cast<int64_t>(batch.records.size());
   if (include.defined() &&
       (include.sizes() != at::IntArrayRef{images, heads->heads()} || include.scalar_type() != at::kFloat))
@@ -147,7 +147,7 @@ Napi::Value heads_step(const Napi::CallbackInfo& info) {
 /// headsEvaluate(heads, batch): Promise<{losses: Float64Array, confusion: Float64Array}>
 Napi::Value heads_evaluate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [heads = unwrap<TrainedHeads>(info[0]), batch = batch_argument(info[1])]() -> Finish {
+                 [heads = unwrap<TrainedHeads>(info[0]), batch = head_batch_argument(info[1])]() -> Finish {
                    const HeadCounts counts = heads->evaluate(moved(batch, heads->device()));
                    const at::Tensor losses = counts.losses.to(at::kCPU).contiguous();
                    const at::Tensor confusion = counts.confusion.to(at::kCPU, at::kDouble).contiguous();
@@ -215,13 +215,13 @@ Napi::Value least_cost_assignment(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_trained_heads(Napi::Env env, Napi::Object exports) {
-  exports.Set("createHeads", Napi::Function::New(env, synchronous<create_heads>));
-  exports.Set("headsAccumulate", Napi::Function::New(env, asynchronous<heads_accumulate>));
-  exports.Set("headsStep", Napi::Function::New(env, asynchronous<heads_step>));
-  exports.Set("headsEvaluate", Napi::Function::New(env, asynchronous<heads_evaluate>));
-  exports.Set("headsState", Napi::Function::New(env, asynchronous<heads_state>));
-  exports.Set("headsRestore", Napi::Function::New(env, asynchronous<heads_restore>));
-  exports.Set("leastCostAssignment", Napi::Function::New(env, asynchronous<least_cost_assignment>));
+  export_function<synchronous<create_heads>>(env, exports, "createHeads");
+  export_function<asynchronous<heads_accumulate>>(env, exports, "headsAccumulate");
+  export_function<asynchronous<heads_step>>(env, exports, "headsStep");
+  export_function<asynchronous<heads_evaluate>>(env, exports, "headsEvaluate");
+  export_function<asynchronous<heads_state>>(env, exports, "headsState");
+  export_function<asynchronous<heads_restore>>(env, exports, "headsRestore");
+  export_function<asynchronous<least_cost_assignment>>(env, exports, "leastCostAssignment");
 }
 
 }  // namespace dinov3_seg

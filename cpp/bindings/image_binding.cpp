@@ -49,7 +49,7 @@ at::Tensor label_argument(const Napi::Value& value) {
 }
 
 template <typename Unpack>
-std::vector<at::Tensor> array_argument(const Napi::Value& value, Unpack unpack) {
+std::vector<at::Tensor> images_argument(const Napi::Value& value, Unpack unpack) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
     fail("INVALID_ARGUMENT", "expected an array of at least one image");
   const Napi::Array array = value.As<Napi::Array>();
@@ -103,7 +103,7 @@ PrepareOptions prepare_options(const Napi::Value& value, size_t images) {
 
 /// prepareImages(images, options): Promise<TensorHandle>
 Napi::Value prepare_images(const Napi::CallbackInfo& info) {
-  auto images = array_argument(info[0], pixels_argument);
+  auto images = images_argument(info[0], pixels_argument);
   auto options = prepare_options(info[1], images.size());
   return run_job(info, Lane::prepare, [images = std::move(images), options = std::move(options)]() -> Finish {
     std::vector<at::Tensor> prepared;
@@ -118,7 +118,7 @@ Napi::Value prepare_images(const Napi::CallbackInfo& info) {
 
 /// prepareLabels(labels, options): Promise<TensorHandle>
 Napi::Value prepare_labels(const Napi::CallbackInfo& info) {
-  auto labels = array_argument(info[0], label_argument);
+  auto labels = images_argument(info[0], label_argument);
   auto options = prepare_options(info[1], labels.size());
   return run_job(info, Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> Finish {
     std::vector<at::Tensor> prepared;
@@ -159,7 +159,7 @@ Napi::Value segment_images(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[3], "options");
   const auto options = segment_options(object);
   return run_job(info, Lane::model,
-                 [scorer = scorer_argument(info, object), pixels = array_argument(info[2], pixels_argument),
+                 [scorer = scorer_argument(info, object), pixels = images_argument(info[2], pixels_argument),
                   options]() -> Finish {
                    auto maps = segment(scorer(), pixels, options);
                    for (at::Tensor& map : maps) map = copy_to_own_pages(map, at::kByte);
@@ -189,10 +189,10 @@ Napi::Value score_image(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_images(Napi::Env env, Napi::Object exports) {
-  exports.Set("prepareImages", Napi::Function::New(env, asynchronous<prepare_images>));
-  exports.Set("prepareLabels", Napi::Function::New(env, asynchronous<prepare_labels>));
-  exports.Set("segment", Napi::Function::New(env, asynchronous<segment_images>));
-  exports.Set("scores", Napi::Function::New(env, asynchronous<score_image>));
+  export_function<asynchronous<prepare_images>>(env, exports, "prepareImages");
+  export_function<asynchronous<prepare_labels>>(env, exports, "prepareLabels");
+  export_function<asynchronous<segment_images>>(env, exports, "segment");
+  export_function<asynchronous<score_image>>(env, exports, "scores");
 }
 
 }  // namespace dinov3_seg

@@ -170,13 +170,13 @@ Napi::Value init_files(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_init(Napi::Env env, Napi::Object exports) {
-  exports.Set("initModel", Napi::Function::New(env, asynchronous<init_model>));
-  exports.Set("initDetector", Napi::Function::New(env, asynchronous<init_detector>));
-  exports.Set("writeRandomModel", Napi::Function::New(env, asynchronous<write_random_model>));
-  exports.Set("planArchitecture", Napi::Function::New(env, synchronous<plan_architecture>));
-  exports.Set("planDetectorArchitecture", Napi::Function::New(env, synchronous<plan_detector_architecture>));
-  exports.Set("randomTensor", Napi::Function::New(env, asynchronous<random_values_of>));
-  exports.Set("initCheckpoint", Napi::Function::New(env, asynchronous<init_files>));
+  export_function<asynchronous<init_model>>(env, exports, "initModel");
+  export_function<asynchronous<init_detector>>(env, exports, "initDetector");
+  export_function<asynchronous<write_random_model>>(env, exports, "writeRandomModel");
+  export_function<synchronous<plan_architecture>>(env, exports, "planArchitecture");
+  export_function<synchronous<plan_detector_architecture>>(env, exports, "planDetectorArchitecture");
+  export_function<asynchronous<random_values_of>>(env, exports, "randomTensor");
+  export_function<asynchronous<init_files>>(env, exports, "initCheckpoint");
 }
 
 }  // namespace dinov3_seg

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/memory_room.h"
 #include "core/threads.h"
+#include "core/torch_messages.h"
 
 namespace dinov3_seg {
 namespace {
@@ -26,9 +27,17 @@ constexpr const char* out_of_memory = "OUT_OF_MEMORY";
 
 struct Job;
 
+/// What is to happen on an environment's JavaScript thread.
+using Delivery = std::function<void(Napi::Env)>;
+
 /// What belongs to one environment. Jobs keep it alive.
 struct Environment {
-  Napi::ThreadSafeFunction deliver;  // other threads: only inside lanes().unless_closed
+  napi_threadsafe_function deliveries = nullptr;
+  /// Other threads: only inside lanes().unless_closed.
+  void post(Delivery delivery) {
+    auto* carried = new Delivery(std::move(delivery));
+    if (napi_call_threadsafe_function(deliveries, carried, napi_tsfn_nonblocking) != napi_ok) delete carried;
+  }
   // JavaScript thread only:
   Napi::FunctionReference make_error;
   size_t pending = 0;  // jobs not yet settled
@@ -41,7 +50,20 @@ struct InstanceData {
 };
 
 std::shared_ptr<Environment> environment_of(Napi::Env env) {
-  return env.GetInstanceData<InstanceData>()->environment;
+  const auto* data = env.GetInstanceData<InstanceData>();
+  if (data == nullptr)
+    fail("INTERNAL", "the engine was called in an environment that it was not loaded into");
+  return data->environment;
+}
+
+/// `env` is null where the environment ended before the delivery: then it is dropped.
+void run_delivery(napi_env env, napi_value, void*, void* data) noexcept {
+  const std::unique_ptr<Delivery> delivery(static_cast<Delivery*>(data));
+  if (env == nullptr) return;
+  guarded(env, [&]() -> napi_value {
+    (*delivery)(env);
+    return nullptr;
+  });
 }
 
 struct Job : LaneJob {
@@ -62,21 +84,11 @@ struct Job : LaneJob {
   Failure failure;
 };
 
-/// Calls `function` on the JavaScript thread, where no caller takes exceptions. N-API refuses calls while a
-/// worker_thread is terminated: nobody is left to hear then.
-template <typename Function>
-void unheard_if_ending(Function function) noexcept {
-  try {
-    function();
-  } catch (const Napi::Error&) {
-  }
-}
-
 /// Settles a job's promise; JavaScript thread. The flag decides what an error means: TorchScript turns every
 /// exception into one of its own.
 void settle(Napi::Env env, Job& job) {
   Environment& environment = *job.environment;
-  if (--environment.pending == 0) environment.deliver.Unref(env);
+  if (--environment.pending == 0) napi_unref_threadsafe_function(env, environment.deliveries);
   environment.listeners.erase(job.control.get());
   // Also where the job had done its work when the request came: whoever stops it is to hear just that.
   if (job.control->cancelled() && !job.control->shielded())
@@ -101,6 +113,7 @@ void Job::run() noexcept {
     const CurrentJob current(*control);
     check_cancelled();
     use_operator_threads();
+    keep_warnings_of_this_thread();
     finish = work();
   } catch (...) {
     failure = describe_current_exception();
@@ -112,11 +125,8 @@ void Job::run() noexcept {
 
 /// Hands a job that has run to its JavaScript thread.
 void Job::deliver(std::unique_ptr<LaneJob> done) {
-  Job* raw = static_cast<Job*>(done.release());
-  raw->environment->deliver.BlockingCall(raw, [](Napi::Env env, Napi::Function, Job* delivered) {
-    const std::unique_ptr<Job> owned(delivered);
-    if (env != nullptr) unheard_if_ending([&] { settle(env, *owned); });
-  });
+  const std::shared_ptr<Job> job(static_cast<Job*>(done.release()));
+  job->environment->post([job](Napi::Env env) { settle(env, *job); });
 }
 
 Lanes& lanes() {
@@ -129,37 +139,39 @@ Lanes& lanes() {
 void deliver_progress(const std::shared_ptr<Environment>& environment,
                       const std::shared_ptr<JobControl>& control) {
   lanes().unless_closed(environment.get(), [&] {
-    auto* carried = new std::shared_ptr<JobControl>(control);
-    environment->deliver.NonBlockingCall(
-        carried, [](Napi::Env env, Napi::Function, std::shared_ptr<JobControl>* delivered) {
-          const std::unique_ptr<std::shared_ptr<JobControl>> owned(delivered);
-          if (env == nullptr) return;
-          const auto owner = environment_of(env);
-          const auto listener = owner->listeners.find(owned->get());
-          if (listener == owner->listeners.end()) return;
-          const auto progress = (*owned)->take_progress();
-          unheard_if_ending([&] {
-            const Napi::HandleScope scope(env);
-            listener->second.Call({Napi::Number::New(env, static_cast<double>(progress.done)),
-                                   Napi::Number::New(env, static_cast<double>(progress.total))});
-          });
-        });
+    environment->post([control](Napi::Env env) {
+      const auto owner = environment_of(env);
+      const auto listener = owner->listeners.find(control.get());
+      if (listener == owner->listeners.end()) return;
+      const auto progress = control->take_progress();
+      listener->second.Call({Napi::Number::New(env, static_cast<double>(progress.done)),
+                             Napi::Number::New(env, static_cast<double>(progress.total))});
+    });
   });
 }
 
 /// The environment ends: its queued jobs are dropped, running ones stopped. One that does not stop in time
 /// (a long operator) goes on without touching the environment, and what it makes is dropped.
-void close_environment(const std::shared_ptr<Environment>& environment) {
-  lanes().close(environment.get(), close_wait);
-  unheard_if_ending([&] {
-    environment->make_error.Reset();
-    environment->listeners.clear();
-  });
+void close_environment(Environment& environment) {
+  lanes().close(&environment, close_wait);
+  environment.make_error.Reset();
+  environment.listeners.clear();
+}
+
+/// A cleanup hook of Node.js, whose C frames take no exception.
+void close_environment_hook(void* data) noexcept {
+  const std::unique_ptr<std::shared_ptr<Environment>> environment(
+      static_cast<std::shared_ptr<Environment>*>(data));
+  try {
+    close_environment(**environment);
+  } catch (...) {
+    // The environment is gone either way, and there is nobody to tell.
+  }
 }
 
 /// Static destructors would pull libtorch away under a job that still runs: the process ends without them
 /// then, with the code that it was ending with.
-void before_static_destructors(int code, void*) {
+void before_static_destructors(int code, void*) noexcept {
   if (!lanes().stop(exit_wait)) _exit(code);
 }
 
@@ -210,14 +222,24 @@ void start_jobs(Napi::Env env) {
   // Before libtorch's own static destructors: those registered later run earlier.
   static const int registered = on_exit(before_static_destructors, nullptr);
   if (registered != 0) fail("INTERNAL", "no exit handler could be registered");
-  auto* data = new InstanceData{std::make_shared<Environment>()};
-  env.SetInstanceData(data);
-  Environment& environment = *data->environment;
-  environment.deliver = Napi::ThreadSafeFunction::New(
-      env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "dinov3-seg jobs", 0, 1);
-  environment.deliver.Unref(env);
-  lanes().open(&environment);
-  env.AddCleanupHook([shared = data->environment] { close_environment(shared); });
+  auto data = std::make_unique<InstanceData>(std::make_shared<Environment>());
+  const auto environment = data->environment;
+  const auto check = [&](napi_status status) {
+    if (status != napi_ok) throw Napi::Error::New(env);
+  };
+  check(napi_set_instance_data(
+      env, data.get(), [](napi_env, void* held, void*) noexcept { delete static_cast<InstanceData*>(held); },
+      nullptr));
+  data.release();
+  check(napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "dinov3-seg jobs"), 0,
+                                        1, nullptr, nullptr, nullptr, run_delivery,
+                                        &environment->deliveries));
+  check(napi_unref_threadsafe_function(env, environment->deliveries));
+  // The hook comes first, since it closes what is open.
+  auto held = std::make_unique<std::shared_ptr<Environment>>(environment);
+  check(napi_add_env_cleanup_hook(env, close_environment_hook, held.get()));
+  held.release();
+  lanes().open(environment.get());
 }
 
 Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work) {
@@ -227,17 +249,17 @@ Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work) {
   if (control->cancelled()) fail("ABORTED", "the job was stopped on request before it began");
   auto deferred = Napi::Promise::Deferred::New(env);
   const Napi::Promise promise = deferred.Promise();
-  if (environment->pending++ == 0) environment->deliver.Ref(env);
+  if (environment->pending++ == 0) napi_ref_threadsafe_function(env, environment->deliveries);
   lanes().push(static_cast<size_t>(lane),
                std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control)));
   return promise;
 }
 
 void export_jobs(Napi::Env env, Napi::Object exports) {
-  exports.Set("createJob", Napi::Function::New(env, synchronous<create_job>));
-  exports.Set("cancelJob", Napi::Function::New(env, synchronous<cancel_job>));
-  exports.Set("releaseJob", Napi::Function::New(env, synchronous<release_job>));
-  exports.Set("stopJobs", Napi::Function::New(env, synchronous<stop_jobs>));
+  export_function<synchronous<create_job>>(env, exports, "createJob");
+  export_function<synchronous<cancel_job>>(env, exports, "cancelJob");
+  export_function<synchronous<release_job>>(env, exports, "releaseJob");
+  export_function<synchronous<stop_jobs>>(env, exports, "stopJobs");
 }
 
 void set_error_factory(Napi::Env env, Napi::Function make) {

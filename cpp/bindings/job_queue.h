@@ -8,6 +8,7 @@
 
 #include "bindings/handles.h"
 #include "core/job_control.h"
+#include "loader/boundary.h"
 
 namespace dinov3_seg {
 

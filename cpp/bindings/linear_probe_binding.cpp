@@ -67,10 +67,10 @@ Napi::Value probe_class_map(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_probes(Napi::Env env, Napi::Object exports) {
-  exports.Set("createProbe", Napi::Function::New(env, synchronous<create_probe>));
-  exports.Set("probeForward", Napi::Function::New(env, asynchronous<probe_forward>));
-  exports.Set("probeLoss", Napi::Function::New(env, asynchronous<probe_loss>));
-  exports.Set("probeClassMap", Napi::Function::New(env, asynchronous<probe_class_map>));
+  export_function<synchronous<create_probe>>(env, exports, "createProbe");
+  export_function<asynchronous<probe_forward>>(env, exports, "probeForward");
+  export_function<asynchronous<probe_loss>>(env, exports, "probeLoss");
+  export_function<asynchronous<probe_class_map>>(env, exports, "probeClassMap");
 }
 
 }  // namespace dinov3_seg

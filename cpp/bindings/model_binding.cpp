@@ -174,18 +174,18 @@ Napi::Value export_model(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_models(Napi::Env env, Napi::Object exports) {
-  exports.Set("loadModel", Napi::Function::New(env, asynchronous<load_model>));
-  exports.Set("loadStaged", Napi::Function::New(env, asynchronous<load_staged_model>));
-  exports.Set("modelId", Napi::Function::New(env, asynchronous<model_id>));
-  exports.Set("modelInfo", Napi::Function::New(env, synchronous<model_info>));
-  exports.Set("decode", Napi::Function::New(env, asynchronous<decode>));
-  exports.Set("decodeWithFeatures", Napi::Function::New(env, asynchronous<decode_with_features>));
-  exports.Set("features", Napi::Function::New(env, asynchronous<features>));
-  exports.Set("forward", Napi::Function::New(env, asynchronous<forward>));
-  exports.Set("taps", Napi::Function::New(env, asynchronous<taps>));
-  exports.Set("partTimes", Napi::Function::New(env, asynchronous<part_times_of>));
-  exports.Set("storageBytes", Napi::Function::New(env, synchronous<storage_bytes_of>));
-  exports.Set("exportModel", Napi::Function::New(env, asynchronous<export_model>));
+  export_function<asynchronous<load_model>>(env, exports, "loadModel");
+  export_function<asynchronous<load_staged_model>>(env, exports, "loadStaged");
+  export_function<asynchronous<model_id>>(env, exports, "modelId");
+  export_function<synchronous<model_info>>(env, exports, "modelInfo");
+  export_function<asynchronous<decode>>(env, exports, "decode");
+  export_function<asynchronous<decode_with_features>>(env, exports, "decodeWithFeatures");
+  export_function<asynchronous<features>>(env, exports, "features");
+  export_function<asynchronous<forward>>(env, exports, "forward");
+  export_function<asynchronous<taps>>(env, exports, "taps");
+  export_function<asynchronous<part_times_of>>(env, exports, "partTimes");
+  export_function<synchronous<storage_bytes_of>>(env, exports, "storageBytes");
+  export_function<asynchronous<export_model>>(env, exports, "exportModel");
 }
 
 }  // namespace dinov3_seg

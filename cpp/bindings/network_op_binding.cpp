@@ -188,17 +188,17 @@ Napi::Value depthwise_gelu_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_network_ops(Napi::Env env, Napi::Object exports) {
-  exports.Set("toDtype", Napi::Function::New(env, asynchronous<to_dtype>));
-  exports.Set("tensorColumns", Napi::Function::New(env, synchronous<tensor_columns>));
-  exports.Set("deformableAttend", Napi::Function::New(env, asynchronous<deformable_attend_of>));
-  exports.Set("rotateQkv", Napi::Function::New(env, asynchronous<rotate_qkv_of>));
-  exports.Set("addScaledNorm", Napi::Function::New(env, asynchronous<add_scaled_norm_of>));
-  exports.Set("swiglu", Napi::Function::New(env, asynchronous<swiglu_of>));
-  exports.Set("argmaxResized", Napi::Function::New(env, asynchronous<argmax_resized_of>));
-  exports.Set("preparePixels", Napi::Function::New(env, asynchronous<prepare_pixels_of>));
-  exports.Set("addResized", Napi::Function::New(env, asynchronous<add_resized_of>));
-  exports.Set("groupNormTokens", Napi::Function::New(env, asynchronous<group_norm_tokens_of>));
-  exports.Set("depthwiseGelu", Napi::Function::New(env, asynchronous<depthwise_gelu_of>));
+  export_function<asynchronous<to_dtype>>(env, exports, "toDtype");
+  export_function<synchronous<tensor_columns>>(env, exports, "tensorColumns");
+  export_function<asynchronous<deformable_attend_of>>(env, exports, "deformableAttend");
+  export_function<asynchronous<rotate_qkv_of>>(env, exports, "rotateQkv");
+  export_function<asynchronous<add_scaled_norm_of>>(env, exports, "addScaledNorm");
+  export_function<asynchronous<swiglu_of>>(env, exports, "swiglu");
+  export_function<asynchronous<argmax_resized_of>>(env, exports, "argmaxResized");
+  export_function<asynchronous<prepare_pixels_of>>(env, exports, "preparePixels");
+  export_function<asynchronous<add_resized_of>>(env, exports, "addResized");
+  export_function<asynchronous<group_norm_tokens_of>>(env, exports, "groupNormTokens");
+  export_function<asynchronous<depthwise_gelu_of>>(env, exports, "depthwiseGelu");
 }
 
 }  // namespace dinov3_seg

@@ -104,10 +104,10 @@ Napi::Value adamw_step_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_ops(Napi::Env env, Napi::Object exports) {
-  exports.Set("toDevice", Napi::Function::New(env, asynchronous<to_device>));
-  exports.Set("scoreLoss", Napi::Function::New(env, asynchronous<score_loss_of>));
-  exports.Set("scoreCounts", Napi::Function::New(env, asynchronous<score_counts_of>));
-  exports.Set("adamwStep", Napi::Function::New(env, asynchronous<adamw_step_of>));
+  export_function<asynchronous<to_device>>(env, exports, "toDevice");
+  export_function<asynchronous<score_loss_of>>(env, exports, "scoreLoss");
+  export_function<asynchronous<score_counts_of>>(env, exports, "scoreCounts");
+  export_function<asynchronous<adamw_step_of>>(env, exports, "adamwStep");
 }
 
 }  // namespace dinov3_seg

@@ -50,7 +50,7 @@ Napi::Value fill_polygons_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_polygons(Napi::Env env, Napi::Object exports) {
-  exports.Set("fillPolygons", Napi::Function::New(env, asynchronous<fill_polygons_of>));
+  export_function<asynchronous<fill_polygons_of>>(env, exports, "fillPolygons");
 }
 
 }  // namespace dinov3_seg

@@ -73,8 +73,8 @@ Napi::Value label_shares_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_shares(Napi::Env env, Napi::Object exports) {
-  exports.Set("classShares", Napi::Function::New(env, asynchronous<class_shares_of>));
-  exports.Set("labelShares", Napi::Function::New(env, asynchronous<label_shares_of>));
+  export_function<asynchronous<class_shares_of>>(env, exports, "classShares");
+  export_function<asynchronous<label_shares_of>>(env, exports, "labelShares");
 }
 
 }  // namespace dinov3_seg

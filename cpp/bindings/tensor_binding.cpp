@@ -22,6 +22,7 @@ namespace {
 
 /// info(): EngineInfo
 Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
+  use_operator_threads();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("torch", TORCH_VERSION);
   result.Set("cudaBuilt", at::hasCUDA());
@@ -155,14 +156,14 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_tensors(Napi::Env env, Napi::Object exports) {
-  exports.Set("info", Napi::Function::New(env, synchronous<info_of_engine>));
-  exports.Set("setThreads", Napi::Function::New(env, synchronous<set_threads>));
-  exports.Set("tensor", Napi::Function::New(env, synchronous<make_tensor>));
-  exports.Set("slice", Napi::Function::New(env, synchronous<slice_tensor>));
-  exports.Set("tensorInfo", Napi::Function::New(env, synchronous<tensor_info>));
-  exports.Set("tensorData", Napi::Function::New(env, asynchronous<tensor_data>));
-  exports.Set("takeData", Napi::Function::New(env, asynchronous<take_data>));
-  exports.Set("dispose", Napi::Function::New(env, synchronous<dispose>));
+  export_function<synchronous<info_of_engine>>(env, exports, "info");
+  export_function<synchronous<set_threads>>(env, exports, "setThreads");
+  export_function<synchronous<make_tensor>>(env, exports, "tensor");
+  export_function<synchronous<slice_tensor>>(env, exports, "slice");
+  export_function<synchronous<tensor_info>>(env, exports, "tensorInfo");
+  export_function<asynchronous<tensor_data>>(env, exports, "tensorData");
+  export_function<asynchronous<take_data>>(env, exports, "takeData");
+  export_function<synchronous<dispose>>(env, exports, "dispose");
 }
 
 }  // namespace dinov3_seg

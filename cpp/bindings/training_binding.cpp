@@ -16,7 +16,7 @@
 
 namespace dinov3_seg {
 
-TrainingBatch batch_argument(const Napi::Value& value) {
+TrainingBatch training_batch_argument(const Napi::Value& value) {
   const Napi::Object batch = object_argument(value, "batch");
   return {tensor_field(batch, "scenes"), tensor_field(batch, "views")};
 }
@@ -113,11 +113,12 @@ Napi::Value training_step(const Napi::CallbackInfo& info) {
   const Napi::Object object = object_argument(info[2], "options");
   const TrainingStep options{number_field(object, "learningRate"), number_field(object, "weightDecay"),
                              number_field(object, "maxNorm"), number_field(object, "ema")};
-  return run_job(info, Lane::model,
-                 [training = unwrap<NetworkTraining>(info[0]), batch = batch_argument(info[1]), options] {
-                   training->step(batch, options);
-                   return nothing();
-                 });
+  return run_job(
+      info, Lane::model,
+      [training = unwrap<NetworkTraining>(info[0]), batch = training_batch_argument(info[1]), options] {
+        training->step(batch, options);
+        return nothing();
+      });
 }
 
 /// trainingLosses(training): Promise<TrainingLosses>
@@ -134,7 +135,7 @@ Napi::Value training_losses(const Napi::CallbackInfo& info) {
 /// trainingCalibrate(training, batch): Promise<void>
 Napi::Value training_calibrate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [training = segmentor_argument(info[0]), batch = batch_argument(info[1])] {
+                 [training = segmentor_argument(info[0]), batch = training_batch_argument(info[1])] {
                    training->calibrate(batch);
                    return nothing();
                  });
@@ -188,7 +189,7 @@ Napi::Value training_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
   return run_job(
       info, Lane::model,
-      [training = segmentor_argument(info[0]), batch = batch_argument(info[1]),
+      [training = segmentor_argument(info[0]), batch = training_batch_argument(info[1]),
        height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
         const TrainingViews views = training->segments().views(batch.scenes, batch.views, height, width);
         return [views](Napi::Env env) -> Napi::Value {
@@ -227,18 +228,18 @@ Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_training(Napi::Env env, Napi::Object exports) {
-  exports.Set("createTraining", Napi::Function::New(env, asynchronous<create_training>));
-  exports.Set("trainingInfo", Napi::Function::New(env, synchronous<training_info>));
-  exports.Set("trainingAdd", Napi::Function::New(env, asynchronous<training_add>));
-  exports.Set("trainingStep", Napi::Function::New(env, asynchronous<training_step>));
-  exports.Set("trainingLosses", Napi::Function::New(env, asynchronous<training_losses>));
-  exports.Set("trainingCalibrate", Napi::Function::New(env, asynchronous<training_calibrate>));
-  exports.Set("trainingPredictions", Napi::Function::New(env, asynchronous<training_predictions>));
-  exports.Set("trainingSave", Napi::Function::New(env, asynchronous<training_save>));
-  exports.Set("trainingSaveState", Napi::Function::New(env, asynchronous<training_save_state>));
-  exports.Set("trainingRestoreState", Napi::Function::New(env, asynchronous<training_restore_state>));
-  exports.Set("trainingViews", Napi::Function::New(env, asynchronous<training_views>));
-  exports.Set("setLoss", Napi::Function::New(env, asynchronous<set_loss_of>));
+  export_function<asynchronous<create_training>>(env, exports, "createTraining");
+  export_function<synchronous<training_info>>(env, exports, "trainingInfo");
+  export_function<asynchronous<training_add>>(env, exports, "trainingAdd");
+  export_function<asynchronous<training_step>>(env, exports, "trainingStep");
+  export_function<asynchronous<training_losses>>(env, exports, "trainingLosses");
+  export_function<asynchronous<training_calibrate>>(env, exports, "trainingCalibrate");
+  export_function<asynchronous<training_predictions>>(env, exports, "trainingPredictions");
+  export_function<asynchronous<training_save>>(env, exports, "trainingSave");
+  export_function<asynchronous<training_save_state>>(env, exports, "trainingSaveState");
+  export_function<asynchronous<training_restore_state>>(env, exports, "trainingRestoreState");
+  export_function<asynchronous<training_views>>(env, exports, "trainingViews");
+  export_function<asynchronous<set_loss_of>>(env, exports, "setLoss");
   export_detector_training(env, exports);
 }
 

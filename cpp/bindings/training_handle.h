@@ -19,7 +19,7 @@ struct HandleKind<NetworkTraining> {
 };
 
 /// {scenes, views}
-TrainingBatch batch_argument(const Napi::Value& value);
+TrainingBatch training_batch_argument(const Napi::Value& value);
 /// The classes of each view, an array of arrays.
 std::vector<std::vector<int64_t>> class_lists(const Napi::Value& value);
 Napi::Array class_lists_array(Napi::Env env, const std::vector<std::vector<int64_t>>& lists);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "core/device.h"
 #include "core/error.h"
@@ -110,26 +111,38 @@ struct ArrayMemory {
 // Below this a copy is cheaper than what V8 keeps of an array whose memory is elsewhere.
 constexpr size_t least_external_bytes = 16 << 10;
 
+/// A finaliser of Node.js, whose C frames take no exception.
+void free_array_memory(napi_env env, void*, void* hint) noexcept {
+  const std::unique_ptr<ArrayMemory> memory(static_cast<ArrayMemory*>(hint));
+  int64_t all = 0;
+  napi_adjust_external_memory(env, -memory->bytes, &all);
+}
+
+Napi::ArrayBuffer copied_buffer(Napi::Env env, const void* data, size_t bytes) {
+  auto buffer = Napi::ArrayBuffer::New(env, bytes);
+  if (bytes > 0) std::memcpy(buffer.Data(), data, bytes);
+  return buffer;
+}
+
 /// The tensor's memory without a copy. A tensor that nothing else holds gives it up: its own small blocks are
-/// not to stay between the temporaries of a lane's later jobs until V8 collects its garbage.
+/// not to stay between the temporaries of a lane's later jobs until V8 collects its garbage. Runtimes that
+/// take no memory of others (Electron) get a copy.
 Napi::ArrayBuffer external_buffer(Napi::Env env, const at::Tensor& tensor) {
-  if (tensor.nbytes() < least_external_bytes) {
-    auto buffer = Napi::ArrayBuffer::New(env, tensor.nbytes());
-    if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.const_data_ptr(), tensor.nbytes());
-    return buffer;
-  }
+  const size_t bytes = tensor.nbytes();
+  if (bytes < least_external_bytes) return copied_buffer(env, tensor.const_data_ptr(), bytes);
   void* data = tensor.mutable_data_ptr();
-  auto* memory = new ArrayMemory{{}, {}, static_cast<int64_t>(tensor.nbytes())};
+  auto memory = std::make_unique<ArrayMemory>(c10::DataPtr(), at::Tensor(), static_cast<int64_t>(bytes));
   if (tensor.use_count() == 1 && tensor.storage().use_count() == 1)
     memory->values = tensor.storage().set_data_ptr({});
   else
     memory->owner = tensor;
-  Napi::MemoryManagement::AdjustExternalMemory(env, memory->bytes);
-  const auto release = [](Napi::Env env, void*, ArrayMemory* memory) {
-    Napi::MemoryManagement::AdjustExternalMemory(env, -memory->bytes);
-    delete memory;
-  };
-  return Napi::ArrayBuffer::New(env, data, static_cast<size_t>(memory->bytes), release, memory);
+  napi_value buffer = nullptr;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, data, bytes, free_array_memory, memory.get(), &buffer);
+  if (status == napi_no_external_buffers_allowed) return copied_buffer(env, data, bytes);
+  if (status != napi_ok) throw Napi::Error::New(env);
+  Napi::MemoryManagement::AdjustExternalMemory(env, memory.release()->bytes);
+  return Napi::ArrayBuffer(env, buffer);
 }
 
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {

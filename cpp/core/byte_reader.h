@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -10,6 +11,9 @@
 namespace dinov3_seg {
 
 static_assert(std::endian::native == std::endian::little, "file formats are read as they lie in memory");
+
+/// Of a tensor in a file: the limit of libtorch's own iterators.
+inline constexpr std::size_t max_dimensions = 64;
 
 /// Thrown by ByteReader when fewer bytes are left than asked for. Its users turn it into an Error that names
 /// the file.

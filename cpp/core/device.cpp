@@ -50,6 +50,11 @@ std::vector<DeviceDescription> list_devices() {
   return devices;
 }
 
-void use_full_float32() { at::globalContext().setAllowTF32CuDNN(false); }
+void configure_libtorch() {
+  at::globalContext().setAllowTF32CuDNN(false);
+  // Of no use to these networks, and each thread of a process on a processor that it does not know prints a
+  // warning.
+  at::globalContext().setUserEnabledNNPACK(false);
+}
 
 }  // namespace dinov3_seg

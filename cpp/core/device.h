@@ -23,8 +23,8 @@ struct DeviceDescription {
 /// The CPU, then each CUDA device.
 std::vector<DeviceDescription> list_devices();
 
-/// Switches TF32 off in cuDNN, where it is on by default: float32 means float32 on every device. Once a
-/// process.
-void use_full_float32();
+/// Switches off what libtorch has on by default and these networks are not to use: TF32 in cuDNN (float32
+/// means float32 on every device) and NNPACK. Once a process.
+void configure_libtorch();
 
 }  // namespace dinov3_seg

@@ -10,8 +10,6 @@
 namespace dinov3_seg {
 namespace {
 
-constexpr std::size_t max_dimensions = 64;
-
 class HeaderParser {
  public:
   HeaderParser(std::string_view json, const std::string& where) : json_(json), where_(where) {}

@@ -17,8 +17,6 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr std::size_t max_dimensions = 64;  // the limit of libtorch's own iterators
-
 // Known and harmless, but of tensors that are not read here.
 constexpr std::array<std::string_view, 8> other_storages = {
     "ComplexDoubleStorage", "ComplexFloatStorage", "QUInt8Storage",   "QInt8Storage",

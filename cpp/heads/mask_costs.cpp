@@ -10,7 +10,7 @@ namespace dinov3_seg {
 namespace {
 
 constexpr double mask_weight = 5, dice_weight = 5;
-constexpr int64_t ignored = 255;
+constexpr int64_t ignored_label = 255;
 // Pixels of class planes that are held at a time, 64 MB in float32.
 constexpr int64_t plane_elements = 16 << 20;
 
@@ -21,7 +21,7 @@ std::vector<int64_t> classes_in(const at::Tensor& labels, int64_t classes) {
       at::zeros({256}, values.options()).scatter_add_(0, values, at::ones_like(values)).to(at::kCPU);
   const auto count = counts.accessor<int64_t, 1>();
   std::vector<int64_t> present;
-  for (int64_t value = 0; value < ignored; ++value) {
+  for (int64_t value = 0; value < ignored_label; ++value) {
     if (count[value] == 0) continue;
     if (value >= classes)
       fail("LABEL_VALUE", "labels hold ", value, ", which is neither a class (0 to ", classes - 1,
@@ -52,7 +52,7 @@ MaskCosts mask_costs(const at::Tensor& logits, const at::Tensor& labels, int64_t
   MaskCosts result{classes_in(labels, classes), {}};
   if (result.classes.empty()) return result;
   const int64_t h = logits.size(1), w = logits.size(2);
-  const at::Tensor counted = shares(labels.ne(ignored).unsqueeze(0), h, w);                      // 1×hw
+  const at::Tensor counted = shares(labels.ne(ignored_label).unsqueeze(0), h, w);                // 1×hw
   const at::Tensor is_left = counted.gt(0).to(at::kFloat);                                       // 1×hw
   const at::Tensor share = class_shares(labels, result.classes, h, w);                           // T×hw
   const at::Tensor targets = at::where(counted.gt(0), share / counted, 0.0).t().contiguous();    // hw×T

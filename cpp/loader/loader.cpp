@@ -2,14 +2,24 @@
 // finds it already loaded. Knows nothing of libtorch itself.
 #include <dlfcn.h>
 #include <napi.h>
+#include <stdlib.h>
 
 #include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <set>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "loader/boundary.h"
+
+namespace dinov3_seg {
 namespace {
 
 using AbiVersion = uint64_t (*)();
+using Environment = std::map<std::string, std::string>;
 
 /// Folders from which a libtorch_cpu.so is mapped into this process.
 std::set<std::string> mapped_libtorch_folders() {
@@ -25,6 +35,66 @@ std::set<std::string> mapped_libtorch_folders() {
   return folders;
 }
 
+/// Environment variables for as long as it lives; those that are set already stay as they are. Child
+/// processes are not to inherit them.
+class Defaults {
+ public:
+  explicit Defaults(const Environment& environment) {
+    for (const auto& [name, value] : environment) {
+      if (getenv(name.c_str()) != nullptr) continue;
+      setenv(name.c_str(), value.c_str(), 1);
+      set_.push_back(name);
+    }
+  }
+  ~Defaults() {
+    for (const auto& name : set_) unsetenv(name.c_str());
+  }
+  Defaults(const Defaults&) = delete;
+  Defaults& operator=(const Defaults&) = delete;
+
+ private:
+  std::vector<std::string> set_;
+};
+
+/// Opens a library for good.
+void* open(const std::string& path) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) throw std::runtime_error(dlerror());
+  return library;
+}
+
+/// Opens libtorch.so with defaults for the environment that its OpenMP reads; its version as
+/// aoti_torch_abi_version has it.
+uint64_t open_libtorch(const std::string& path, const Environment& environment) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  const Defaults defaults(environment);
+  void* library = open(path);
+  // Some OpenMP libraries read the environment when they are first used.
+  if (const auto first_use = reinterpret_cast<int (*)()>(dlsym(library, "omp_get_max_threads"))) first_use();
+  const auto version = reinterpret_cast<AbiVersion>(dlsym(library, "aoti_torch_abi_version"));
+  if (version == nullptr)
+    throw std::runtime_error(path + " does not say its version (aoti_torch_abi_version)");
+  return version();
+}
+
+struct Libtorch {
+  std::string path;
+  Environment environment;
+};
+
+/// (libFolder: string, environment: Record<string, string>)
+Libtorch libtorch_arguments(const Napi::CallbackInfo& info) {
+  Libtorch libtorch{info[0].As<Napi::String>().Utf8Value() + "/libtorch.so", {}};
+  const Napi::Object environment = info[1].As<Napi::Object>();
+  const Napi::Array names = environment.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).As<Napi::String>().Utf8Value();
+    libtorch.environment[name] = environment.Get(name).As<Napi::String>().Utf8Value();
+  }
+  return libtorch;
+}
+
 /// mappedLibtorch(): string[]. Two libtorches in one process abort it, so callers look here first.
 Napi::Value mapped_libtorch(const Napi::CallbackInfo& info) {
   const auto folders = mapped_libtorch_folders();
@@ -34,38 +104,81 @@ Napi::Value mapped_libtorch(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// open(libFolder: string): {major, minor, patch}. Never closed. Throws what dlopen says.
-Napi::Value open_libtorch(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const std::string path = info[0].As<Napi::String>().Utf8Value() + "/libtorch.so";
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw Napi::Error::New(env, dlerror());
-  const auto version = reinterpret_cast<AbiVersion>(dlsym(library, "aoti_torch_abi_version"));
-  if (version == nullptr)
-    throw Napi::Error::New(env, path + " does not say its version (aoti_torch_abi_version)");
-  const uint64_t abi = version();
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("major", Napi::Number::New(env, static_cast<double>(abi >> 56 & 0xff)));
-  result.Set("minor", Napi::Number::New(env, static_cast<double>(abi >> 48 & 0xff)));
-  result.Set("patch", Napi::Number::New(env, static_cast<double>(abi >> 40 & 0xff)));
+/// open(libFolder, environment): {major, minor, patch}. Never closed. Throws what dlopen says.
+Napi::Value open_libtorch_now(const Napi::CallbackInfo& info) {
+  const auto [path, environment] = libtorch_arguments(info);
+  const uint64_t abi = open_libtorch(path, environment);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("major", static_cast<double>(abi >> 56 & 0xff));
+  result.Set("minor", static_cast<double>(abi >> 48 & 0xff));
+  result.Set("patch", static_cast<double>(abi >> 40 & 0xff));
   return result;
+}
+
+/// open() on a thread of libuv's pool.
+struct Preload {
+  Libtorch libtorch;
+  napi_deferred deferred = nullptr;
+  napi_async_work work = nullptr;
+  std::string failure;
+
+  static void run(napi_env, void* data) noexcept {
+    auto* preload = static_cast<Preload*>(data);
+    try {
+      open_libtorch(preload->libtorch.path, preload->libtorch.environment);
+    } catch (const std::exception& error) {
+      preload->failure = error.what();
+    }
+  }
+
+  static void complete(napi_env env, napi_status, void* data) noexcept {
+    const std::unique_ptr<Preload> preload(static_cast<Preload*>(data));
+    napi_delete_async_work(env, preload->work);
+    guarded(env, [&]() -> napi_value {
+      if (preload->failure.empty())
+        napi_resolve_deferred(env, preload->deferred, Napi::Env(env).Undefined());
+      else
+        napi_reject_deferred(env, preload->deferred, Napi::Error::New(env, preload->failure).Value());
+      return nullptr;
+    });
+  }
+};
+
+/// preload(libFolder, environment): Promise<void>. What open() does, off the JavaScript thread.
+Napi::Value preload_libtorch(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto check = [&](napi_status status) {
+    if (status != napi_ok) throw Napi::Error::New(env);
+  };
+  auto preload = std::make_unique<Preload>();
+  preload->libtorch = libtorch_arguments(info);
+  napi_value promise = nullptr;
+  check(napi_create_promise(env, &preload->deferred, &promise));
+  check(napi_create_async_work(env, nullptr, Napi::String::New(env, "dinov3-seg preload"), Preload::run,
+                               Preload::complete, preload.get(), &preload->work));
+  check(napi_queue_async_work(env, preload->work));
+  preload.release();
+  return Napi::Value(env, promise);
 }
 
 /// openLibrary(path: string). For libraries that need what is open already. Never closed. Throws what dlopen
 /// says.
 Napi::Value open_library(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) throw Napi::Error::New(info.Env(), dlerror());
+  open(info[0].As<Napi::String>().Utf8Value());
   return info.Env().Undefined();
 }
 
-Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("mappedLibtorch", Napi::Function::New(env, mapped_libtorch));
-  exports.Set("open", Napi::Function::New(env, open_libtorch));
-  exports.Set("openLibrary", Napi::Function::New(env, open_library));
-  return exports;
-}
-
-NODE_API_MODULE(loader, init)
-
 }  // namespace
+}  // namespace dinov3_seg
+
+NAPI_MODULE_INIT() {
+  using namespace dinov3_seg;
+  return guarded(env, [&]() -> napi_value {
+    const Napi::Object object(env, exports);
+    export_function<mapped_libtorch>(env, object, "mappedLibtorch");
+    export_function<open_libtorch_now>(env, object, "open");
+    export_function<preload_libtorch>(env, object, "preload");
+    export_function<open_library>(env, object, "openLibrary");
+    return exports;
+  });
+}

@@ -20,7 +20,7 @@ NetworkPrecision parse_network_precision(const std::string& name);
 /// Casts the weights of linears and convolutions inside every sub-module called pixel_decoder to bfloat16.
 void cast_pixel_decoder(const torch::jit::Module& module);
 
-/// Allows TF32 while it lives; float32 is float32 otherwise (see use_full_float32).
+/// Allows TF32 while it lives; float32 is float32 otherwise (see configure_libtorch).
 class Tf32Guard {
  public:
   explicit Tf32Guard(bool allow);

@@ -1,16 +1,11 @@
 #include "ops/graphs.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
+#include "ops/find_operator.h"
 
 namespace dinov3_seg {
 namespace {
 
-template <typename Function>
-c10::TypedOperatorHandle<Function> find(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Function>();
-}
-
-void call(const char* name, int64_t handle) { find<void(int64_t)>(name).call(handle); }
+void call(const char* name, int64_t handle) { find_operator<void(int64_t)>(name).call(handle); }
 
 }  // namespace
 
@@ -19,7 +14,7 @@ bool has_graphs() {
 }
 
 DeviceGraph::DeviceGraph(c10::Device device)
-    : handle_(find<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
+    : handle_(find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
 
 DeviceGraph::~DeviceGraph() {
   try {

@@ -2,6 +2,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
+#include "ops/find_operator.h"
 #include "ops/network_ops.h"
 #include "ops/ops.h"
 
@@ -31,15 +32,6 @@ TORCH_LIBRARY(dinov3_seg, library) {
   library.def("depthwise_gelu(Tensor x, int[] sizes, Tensor weight, Tensor bias) -> Tensor");
 }
 
-namespace {
-
-template <typename Function>
-c10::TypedOperatorHandle<Function> find(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Function>();
-}
-
-}  // namespace
-
 bool has_fused_kernels(c10::DispatchKey key) {
   return c10::Dispatcher::singleton()
       .findSchemaOrThrow("dinov3_seg::score_loss", "")
@@ -49,29 +41,29 @@ bool has_fused_kernels(c10::DispatchKey key) {
 std::tuple<at::Tensor, at::Tensor> score_loss(const at::Tensor& scores, const at::Tensor& labels,
                                               const std::optional<at::Tensor>& class_weights,
                                               at::IntArrayRef losses, bool gradient) {
-  static const auto op = find<decltype(score_loss)>("dinov3_seg::score_loss");
+  static const auto op = find_operator<decltype(score_loss)>("dinov3_seg::score_loss");
   return op.call(scores, labels, class_weights, losses, gradient);
 }
 
 at::Tensor score_counts(const at::Tensor& scores, const at::Tensor& labels) {
-  static const auto op = find<decltype(score_counts)>("dinov3_seg::score_counts");
+  static const auto op = find_operator<decltype(score_counts)>("dinov3_seg::score_counts");
   return op.call(scores, labels);
 }
 
 at::Tensor adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
                       const at::Tensor& coefficients, double beta1, double beta2, double epsilon) {
-  static const auto op = find<decltype(adamw_step)>("dinov3_seg::adamw_step");
+  static const auto op = find_operator<decltype(adamw_step)>("dinov3_seg::adamw_step");
   return op.call(value, gradient, exp_avg, exp_avg_sq, coefficients, beta1, beta2, epsilon);
 }
 
 at::Tensor deformable_attend(const at::Tensor& value, at::IntArrayRef sizes, const at::Tensor& reference,
                              const at::Tensor& offsets, const at::Tensor& logits) {
-  static const auto op = find<decltype(deformable_attend)>("dinov3_seg::deformable_attend");
+  static const auto op = find_operator<decltype(deformable_attend)>("dinov3_seg::deformable_attend");
   return op.call(value, sizes, reference, offsets, logits);
 }
 
 at::Tensor& rotate_qkv(at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
-  static const auto op = find<decltype(rotate_qkv)>("dinov3_seg::rotate_qkv");
+  static const auto op = find_operator<decltype(rotate_qkv)>("dinov3_seg::rotate_qkv");
   return op.call(qkv, sin, cos);
 }
 
@@ -79,41 +71,41 @@ std::tuple<at::Tensor, at::Tensor> add_scaled_norm(const at::Tensor& x, const at
                                                    const std::optional<at::Tensor>& gamma,
                                                    const at::Tensor& weight, const at::Tensor& bias,
                                                    double eps, std::optional<at::ScalarType> dtype) {
-  static const auto op = find<decltype(add_scaled_norm)>("dinov3_seg::add_scaled_norm");
+  static const auto op = find_operator<decltype(add_scaled_norm)>("dinov3_seg::add_scaled_norm");
   return op.call(x, y, gamma, weight, bias, eps, dtype);
 }
 
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
-  static const auto op = find<decltype(swiglu)>("dinov3_seg::swiglu");
+  static const auto op = find_operator<decltype(swiglu)>("dinov3_seg::swiglu");
   return op.call(gate, up);
 }
 
 at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t width) {
-  static const auto op = find<decltype(argmax_resized)>("dinov3_seg::argmax_resized");
+  static const auto op = find_operator<decltype(argmax_resized)>("dinov3_seg::argmax_resized");
   return op.call(scores, height, width);
 }
 
 at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,
                           at::ArrayRef<double> std) {
-  static const auto op = find<decltype(prepare_pixels)>("dinov3_seg::prepare_pixels");
+  static const auto op = find_operator<decltype(prepare_pixels)>("dinov3_seg::prepare_pixels");
   return op.call(pixels, height, width, mean, std);
 }
 
 at::Tensor add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,
                        const std::optional<at::Tensor>& shift) {
-  static const auto op = find<decltype(add_resized)>("dinov3_seg::add_resized");
+  static const auto op = find_operator<decltype(add_resized)>("dinov3_seg::add_resized");
   return op.call(x, y, scale, shift);
 }
 
 at::Tensor group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
                              const at::Tensor& bias, double eps, bool relu) {
-  static const auto op = find<decltype(group_norm_tokens)>("dinov3_seg::group_norm_tokens");
+  static const auto op = find_operator<decltype(group_norm_tokens)>("dinov3_seg::group_norm_tokens");
   return op.call(x, groups, weight, bias, eps, relu);
 }
 
 at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
                           const at::Tensor& bias) {
-  static const auto op = find<decltype(depthwise_gelu)>("dinov3_seg::depthwise_gelu");
+  static const auto op = find_operator<decltype(depthwise_gelu)>("dinov3_seg::depthwise_gelu");
   return op.call(x, sizes, weight, bias);
 }
 

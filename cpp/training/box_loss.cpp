@@ -11,7 +11,7 @@
 namespace dinov3_seg {
 namespace {
 
-constexpr double class_weight = 2, l1_weight = 5, giou_weight = 2;
+constexpr double box_class_weight = 2, l1_weight = 5, giou_weight = 2;
 constexpr double alpha = 0.25, gamma = 2;
 
 void check(const at::Tensor& logits, const at::Tensor& boxes, const BoxTargets& targets, int64_t repeats) {
@@ -83,7 +83,7 @@ at::Tensor costs_of(const at::Tensor& logits, const at::Tensor& boxes, const Box
   const at::Tensor wanted = targets.boxes.unsqueeze(1);           // B×1×T×4
   const at::Tensor classes = focal_of_one(x) - focal_of_none(x);  // B×LQ×K
   const at::Tensor columns = class_table(targets).unsqueeze(1).expand({-1, x.size(1), -1});
-  return class_weight * classes.gather(2, columns) + l1_weight * distance(found, wanted, targets) -
+  return box_class_weight * classes.gather(2, columns) + l1_weight * distance(found, wanted, targets) -
          giou_weight * generalised_iou(found, wanted);
 }
 
@@ -145,7 +145,7 @@ BoxLoss box_loss(const at::Tensor& logits, const at::Tensor& boxes, const BoxTar
     loss.l1 = distance(found, wanted, targets).sum() / n;
     loss.giou = (1 - generalised_iou(found, wanted)).sum() / n;
   }
-  loss.total = class_weight * loss.classes + l1_weight * loss.l1 + giou_weight * loss.giou;
+  loss.total = box_class_weight * loss.classes + l1_weight * loss.l1 + giou_weight * loss.giou;
   return loss;
 }
 

@@ -24,7 +24,7 @@ std::vector<TrainedKey> keys_of(const DetectorDims& dims) {
   return keys;
 }
 
-TrainingSettings checked(const TrainingSettings& settings) {
+TrainingSettings checked_for_boxes(const TrainingSettings& settings) {
   const DetectorDims dims = detector_preset(settings.architecture);
   check_detector_input({1, 3, settings.height, settings.width}, dims.stored_queries);
   return settings;
@@ -53,7 +53,7 @@ BoxTargets objects_of(BoxTargets targets) {
 }  // namespace
 
 DetectorTraining::DetectorTraining(const TrainingSettings& settings)
-    : NetworkTraining(checked(settings), keys_of(detector_preset(settings.architecture)),
+    : NetworkTraining(checked_for_boxes(settings), keys_of(detector_preset(settings.architecture)),
                       {"total", "classes", "l1", "giou"}),
       scenes_(settings.capacity, settings.scene_height, settings.scene_width,
               detector_preset(settings.architecture).classes, settings.device) {

@@ -24,7 +24,7 @@ std::vector<TrainedKey> keys_of(const SegmentorDims& dims) {
   return keys;
 }
 
-TrainingSettings checked(const TrainingSettings& settings) {
+TrainingSettings checked_for_masks(const TrainingSettings& settings) {
   for (const int64_t size : {settings.height, settings.width})
     if (size < 32 || size % 32 != 0)
       fail("SHAPE", "expected views of a height and width that are multiples of 32, got ", settings.height,
@@ -35,7 +35,7 @@ TrainingSettings checked(const TrainingSettings& settings) {
 }  // namespace
 
 SegmentorTraining::SegmentorTraining(const TrainingSettings& settings)
-    : NetworkTraining(checked(settings), keys_of(preset(settings.architecture)),
+    : NetworkTraining(checked_for_masks(settings), keys_of(preset(settings.architecture)),
                       {"total", "classes", "mask", "dice"}),
       scenes_(settings.capacity, settings.scene_height, settings.scene_width,
               preset(settings.architecture).classes - 1, settings.device) {

@@ -9,7 +9,7 @@
 namespace dinov3_seg {
 namespace {
 
-constexpr double class_weight = 2, mask_weight = 5, dice_weight = 5, no_object_weight = 0.1;
+constexpr double mask_class_weight = 2, mask_weight = 5, dice_weight = 5, no_object_weight = 0.1;
 
 void check(const at::Tensor& logits, const at::Tensor& masks, const SegmentTargets& targets) {
   const bool fits = logits.dim() == 4 && masks.dim() >= 4 && masks.size(0) == logits.size(0) &&
@@ -53,7 +53,7 @@ at::Tensor costs_of(const at::Tensor& logits, const at::Tensor& masks, const Seg
   const at::Tensor table = class_table(targets).unsqueeze(1);        // B×1×S
   const at::Tensor columns = table.clamp_min(0).expand({-1, probabilities.size(1), -1});
   const at::Tensor own = probabilities.gather(2, columns) * table.ne(no_class);  // B×LQ×S
-  const at::Tensor costs = mask_weight * mask + dice_weight * dice - class_weight * own;
+  const at::Tensor costs = mask_weight * mask + dice_weight * dice - mask_class_weight * own;
   return at::cat({costs, areas}, 1);
 }
 
@@ -90,7 +90,7 @@ SetLoss set_loss(const at::Tensor& logits, const at::Tensor& masks, const Segmen
     loss.mask = layers * mask.mean();
     loss.dice = layers * dice.mean();
   }
-  loss.total = class_weight * loss.classes + mask_weight * loss.mask + dice_weight * loss.dice;
+  loss.total = mask_class_weight * loss.classes + mask_weight * loss.mask + dice_weight * loss.dice;
   return loss;
 }
 

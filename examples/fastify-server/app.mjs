@@ -17,7 +17,7 @@ const statusOf = { IMAGE: 422, SHAPE: 422, OUT_OF_MEMORY: 503 };
  */
 export async function buildApp(segmenter, options = {}) {
   const { maxBytes = 10e6, maxPixels = 12e6, maxWaiting = 32, stop } = options;
-  const { model, head, classSet, scoring, imageSize } = segmenter;
+  const { model, classSet } = segmenter;
   const counts = { running: 0, done: 0, cancelled: 0, refused: 0 };
   const active = new Set();
   stop?.addEventListener('abort', () => active.forEach((job) => job.abort()), { once: true });
@@ -77,7 +77,7 @@ export async function buildApp(segmenter, options = {}) {
     try {
       // Decoded when its turn is near; a small file may hold very many pixels.
       const image = sharp(await readUpload(request), { failOn: 'error', limitInputPixels: maxPixels });
-      const map = await model.segment(image, { head, scoring, imageSize, signal });
+      const map = await segmenter.segment(image, { signal });
       const answer = request.query.output === 'png' ? await paint(map) : describe(map);
       counts.done++;
       return Buffer.isBuffer(answer) ? reply.type('image/png').send(answer) : answer;

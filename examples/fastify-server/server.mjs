@@ -49,7 +49,7 @@ for (const name of ['SIGTERM', 'SIGINT'])
     );
     await app.close();
     clearTimeout(timer);
-    segmenter[Symbol.dispose]();
+    segmenter.dispose();
     console.log('stopped');
   });
 

@@ -1,6 +1,5 @@
 /** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
 import { mkdir, statfs } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { noAugmentation } from '../data/augment.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import type { Pair } from '../data/layout.js';
@@ -10,6 +9,7 @@ import { writeError } from '../files.js';
 import { Passes } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
+import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import type { CacheWriterHandle, HostCopiesHandle, RecordPart, TensorHandle } from '../native/surface.js';
 import { formatBytes } from '../text.js';
@@ -157,7 +157,7 @@ export class FillPass {
     const { size } = this.#passes;
     const groups = groupsOf(this.wanted, size).filter((group) => group.some((each) => missing.has(each)));
     const ahead = Math.ceil(images / size);
-    const concurrency = Math.min(ahead, availableParallelism());
+    const concurrency = Math.min(ahead, usableCores());
     const load = (records: Wanted[]) => this.#prepare(records);
     let writing: Promise<void> = Promise.resolve();
     try {

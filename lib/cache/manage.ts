@@ -1,8 +1,9 @@
 /** Caches as a whole: finding, measuring, checking and removing them. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import { readError } from '../files.js';
-import type { JobOptions } from '../native/job.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
 import { CacheFolder, type Damage } from './cache-folder.js';
 import type { CacheKey } from './key.js';
 
@@ -30,6 +31,7 @@ export interface CacheCheck {
 
 /** The caches in a folder: itself, or its sub-folders. @throws DinoSegError FILE_NOT_FOUND, IO */
 export async function listCaches(folder: string): Promise<CacheSummary[]> {
+  checkArgument(folder, text, 'listCaches(folder)');
   const own = await summaryOf(folder);
   if (own) return [own];
   let names: string[];
@@ -56,11 +58,14 @@ async function summaryOf(path: string): Promise<CacheSummary | undefined> {
 
 /** Reads every record of a cache: how many are whole, and what is damaged. @throws DinoSegError CACHE, IO */
 export async function checkCache(path: string, options: JobOptions = {}): Promise<CacheCheck> {
+  checkArgument(path, text, 'checkCache(path)');
+  checkOptions(options, jobOptions, 'checkCache()');
   const { whole, damage } = await (await CacheFolder.find(path)).verify(options);
   return { records: whole.size, damage };
 }
 
 /** Removes a cache. @throws DinoSegError CACHE where there is none, IO */
 export async function removeCache(path: string): Promise<void> {
+  checkArgument(path, text, 'removeCache(path)');
   await CacheFolder.remove(path);
 }

@@ -1,7 +1,6 @@
 /** A record's arrays on the CPU, without a store: for the few images that are looked at. */
-import { open } from 'node:fs/promises';
 import { DinoSegError } from '../errors.js';
-import { readError } from '../files.js';
+import { readError, withOpenFile } from '../files.js';
 import { DecodedImages } from '../model/decoded-images.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
@@ -71,8 +70,7 @@ export async function readRecord(
 
 async function readInto(bytes: Buffer, path: string, position: number): Promise<void> {
   try {
-    await using file = await open(path);
-    const { bytesRead } = await file.read(bytes, { position });
+    const { bytesRead } = await withOpenFile(path, (file) => file.read(bytes, { position }));
     if (bytesRead === bytes.length) return;
   } catch (cause) {
     throw readError(path, cause);

@@ -22,8 +22,11 @@ export default command({
     ...jsonFlag,
   },
   async run({ flags: { model: path, head: headPath, out, dtype, json }, signal }) {
-    using model = await SegmentationModel.load(path, withoutUndefined({ dtype, signal }));
-    using head = await ClassHead.open(headPath);
+    using model = await SegmentationModel.load(path, {
+      device: 'cpu',
+      ...withoutUndefined({ dtype, signal }),
+    });
+    using head = await ClassHead.open(headPath, { device: model.device });
     await exportModel(model, head, out, { signal });
     printResult({ out, hidden: head.hidden, classes: head.classes }, json);
   },

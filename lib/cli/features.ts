@@ -1,6 +1,6 @@
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
-import { filesOf } from '../features/identity.js';
+import { filesOf } from '../features/table-files.js';
 import { imagesOfPaths, type ImageList } from '../features/inputs.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
@@ -110,7 +110,8 @@ export default command({
     most: Infinity,
   },
   flags,
-  notes: 'Stopped or killed, it goes on with the same command. Images without a row are in T.failures.csv.',
+  notes:
+    'Stopped or killed, it goes on with the same command. Images without a row are in T_csv_files/failures.tsv.',
   stoppable: true,
   goesOn: true,
   async run({ flags, positionals, signal }) {
@@ -160,7 +161,7 @@ function extractorOptions(
   const given = Object.fromEntries(names.map((name) => [name, others[name as keyof typeof others]]));
   const shared = apart === true ? { sharedBackbone: false } : {};
   // Names and types are those of the flags, checked when they were read.
-  const options = { device: 'auto', ...camelCased(withoutUndefined(given)) } as FeatureExtractorOptions;
+  const options = camelCased(withoutUndefined(given)) as unknown as FeatureExtractorOptions;
   return { ...options, ...shared, signal, onLog };
 }
 

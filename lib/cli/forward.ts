@@ -25,8 +25,8 @@ export default command({
     ...placementFlags,
     ...jsonFlag,
   },
-  async run({ flags: { model, input, output, head, dtype, precision, device = 'auto', json } }) {
-    const options = { model, input, output, device, ...withoutUndefined({ head, dtype, precision }) };
+  async run({ flags: { model, input, output, head, dtype, precision, device, json } }) {
+    const options = { model, input, output, ...withoutUndefined({ device, head, dtype, precision }) };
     printResult({ output, ...(await forwardFile(options)) }, json);
   },
 });

@@ -1,4 +1,5 @@
 import { architectures, detectorArchitectures, initModel } from '../model/init-model.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { printResult } from './output.js';
 import { deviceFlag, jsonFlag } from './shared-flags.js';
@@ -31,8 +32,8 @@ export default command({
     ...deviceFlag,
     ...jsonFlag,
   },
-  async run({ flags: { arch, seed, out, dtype, device = 'auto', json }, signal }) {
-    const plan = await initModel({ arch, out, seed, dtype, device, signal });
+  async run({ flags: { arch, seed, out, dtype, device, json }, signal }) {
+    const plan = await initModel({ arch, out, seed, dtype, signal, ...withoutUndefined({ device }) });
     printResult({ out, ...plan }, json);
   },
 });

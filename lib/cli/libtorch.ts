@@ -1,9 +1,8 @@
 import { installLibtorch, type InstallProgress } from '../native/install-libtorch.js';
 import { findLibtorch } from '../native/libtorch.js';
-import { formatBytes } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
-import { next, note, print, printJson } from './output.js';
+import { detail, next, note, print, printJson, progressBar } from './output.js';
 import { UsageError } from './parse.js';
 import { jsonFlag } from './shared-flags.js';
 
@@ -55,13 +54,18 @@ export default command({
   },
 });
 
-/** A line a message, and one every tenth of what is counted. */
+/** A line a message, and a bar for what is counted; what pip prints is a detail. */
 function progressPrinter(): (progress: InstallProgress) => void {
+  const bar = progressBar();
   let said = '';
-  return ({ message, doneBytes, totalBytes }) => {
-    const tenths = doneBytes && totalBytes ? Math.floor((10 * doneBytes) / totalBytes) : 0;
-    const line = tenths > 0 ? `${message}: ${10 * tenths} % of ${formatBytes(totalBytes!)}` : message;
-    if (line !== said) note(line);
-    said = line;
+  let counted = 0;
+  return ({ message, output, doneBytes, totalBytes }) => {
+    if (message !== said) note(message);
+    said = message;
+    if (output !== undefined) detail(`pip: ${output}`);
+    if (doneBytes === undefined || totalBytes === undefined) return;
+    const [done, total] = [doneBytes, totalBytes].map((bytes) => Math.ceil(bytes / 1e6)) as [number, number];
+    if (done !== counted) bar.update({ label: message, done, total, unit: 'MB' });
+    counted = done;
   };
 }

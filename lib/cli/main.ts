@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** The command line's entry: finds the command, runs it, turns errors into messages and exit codes. */
+import { showEarlier } from './outside-output.js';
 import { constants } from 'node:os';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
+import { init } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import type { Command } from './command.js';
 import { configurationFlags, readConfiguration, saveConfiguration } from './configuration.js';
@@ -90,9 +92,14 @@ async function run(argv: string[]): Promise<number> {
     line,
     path === undefined ? undefined : await readConfiguration(syntax, path),
   );
-  const { config, 'save-config': saveTo, quiet, verbose, ...flags } = input.flags;
+  const { config, 'save-config': saveTo, quiet, verbose, ...settings } = input.flags;
   if (quiet && verbose) throw new UsageError('--quiet and --verbose exclude each other.');
   setLevel(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
+  // What libtorch logs by itself goes to stderr, past all that is written here.
+  if (verbose) process.env['TORCH_CPP_LOG_LEVEL'] ??= 'WARNING';
+  const { 'cpu-threads': threads, ...flags } = settings as typeof settings & { 'cpu-threads'?: number };
+  if (threads !== undefined) init({ threads });
+  showEarlier();
   const { positionals } = input;
   detail(
     [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings of ${config}`] : [])].join(', '),
@@ -130,5 +137,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
+
+// Thrown in a callback, outside of what a command awaits.
+process.on('uncaughtException', (error) => process.exit(report(error)));
 
 process.exitCode = await run(process.argv.slice(2)).catch(report);

@@ -1,4 +1,4 @@
-import { filesOf } from '../features/identity.js';
+import { filesOf } from '../features/table-files.js';
 import { mergeTables } from '../features/merge-tables.js';
 import { counted } from '../text.js';
 import { command } from './command.js';
@@ -11,7 +11,7 @@ export default command({
   summary: 'Puts the shards of a table of features together.',
   positionals: {
     name: 'TABLE…',
-    help: 'all shards, each with its .json beside it',
+    help: 'all shards, each with its folder (part-1_csv_files) beside it',
     least: 1,
     most: Infinity,
   },

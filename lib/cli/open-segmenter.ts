@@ -16,9 +16,9 @@ export const segmenterFlags = {
 
 /** Opens what the flags name, and tells its warnings. @throws DinoSegError as `openSegmenter` */
 export async function openFromFlags(flags: FlagValues<typeof segmenterFlags>): Promise<Segmenter> {
-  const { model, head, classes, scoring, device = 'auto', dtype, precision, 'image-size': imageSize } = flags;
-  const given = withoutUndefined({ head, classes, scoring, dtype, precision, imageSize });
-  const opened = await openSegmenter({ model, device, ...given });
+  const { model, head, classes, scoring, device, dtype, precision, 'image-size': imageSize } = flags;
+  const given = withoutUndefined({ device, head, classes, scoring, dtype, precision, imageSize });
+  const opened = await openSegmenter({ model, ...given });
   opened.warnings.forEach(warn);
   return opened;
 }

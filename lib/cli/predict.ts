@@ -41,10 +41,9 @@ export default command({
     const report = flags['no-report'] ? undefined : join(output, 'report.html');
     using opened = await openFromFlags(flags);
     const hooks = imageProgress('predict');
-    const result = await predict(opened.model, positionals, {
-      ...opened,
-      output,
-      mode,
+    const { model, head, classSet, scoring, imageSize } = opened;
+    const result = await predict(model, positionals, {
+      ...{ head, classSet, scoring, imageSize, output, mode },
       signal,
       ...hooks,
       ...withoutUndefined({ stride, passSize, report }),

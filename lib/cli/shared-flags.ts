@@ -11,6 +11,13 @@ export const deviceFlag = {
     value: 'D',
     help: 'cpu, cuda:0, … (default auto: a CUDA device where there is one, else the CPU)',
   },
+  'cpu-threads': {
+    type: 'integer',
+    least: 1,
+    most: 1024,
+    value: 'N',
+    help: 'threads of an operator on the CPU (default: OMP_NUM_THREADS, else the processors this process may use)',
+  },
 } as const satisfies Flags;
 
 export const placementFlags = {

@@ -1,12 +1,17 @@
 /** Threads that read annotations: parsing JSON takes longer than drawing what it holds. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Answer, Question } from './annotation-worker.js';
+import type { Answer, Question, Said } from './annotation-worker.js';
 import { readAnnotation, type AnnotationRead, type AnnotationTask } from './read-annotation.js';
 
 interface Waiting {
   resolve: (read: AnnotationRead) => void;
   reject: (error: unknown) => void;
+}
+
+/** A warning of a thread as one of this process. */
+function repeat({ warning: { name, message, code } }: Said): void {
+  process.emitWarning(message, { type: name, ...(code !== undefined && { code }) });
 }
 
 /** One thread with the tasks that it has. */
@@ -18,8 +23,15 @@ class Reader {
   constructor() {
     // The sources are TypeScript where tests run them.
     const extension = extname(import.meta.url);
-    this.#worker = new Worker(new URL(`./annotation-worker${extension}`, import.meta.url));
-    this.#worker.on('message', ({ id, read }: Answer) => {
+    this.#worker = new Worker(new URL(`./annotation-worker${extension}`, import.meta.url), {
+      stdout: true,
+      stderr: true,
+    });
+    for (const stream of [this.#worker.stdout, this.#worker.stderr])
+      stream.on('data', (text: Buffer) => process.emitWarning(text.toString().trimEnd(), 'ThreadOutput'));
+    this.#worker.on('message', (message: Answer | Said) => {
+      if ('warning' in message) return repeat(message);
+      const { id, read } = message;
       this.waiting.get(id)?.resolve(read);
       this.waiting.delete(id);
     });

@@ -14,6 +14,11 @@ export interface Answer {
   read: AnnotationRead;
 }
 
+/** A warning of Node.js or a package in the thread. */
+export interface Said {
+  warning: { name: string; message: string; code?: string };
+}
+
 async function answer({ id, task }: Question): Promise<void> {
   const read = await readAnnotation(task);
   const given: Answer = { id, read };
@@ -29,3 +34,11 @@ async function answer({ id, task }: Question): Promise<void> {
 
 // An error that is none of an annotation ends the thread, which hands it over.
 parentPort!.on('message', (question: Question) => void answer(question));
+
+// It belongs to the program that started the thread, which may not want it on standard error.
+process
+  .removeAllListeners('warning')
+  .on('warning', ({ name, message, ...rest }: Error & { code?: string }) => {
+    const said: Said = { warning: { name, message, ...rest } };
+    parentPort!.postMessage(said);
+  });

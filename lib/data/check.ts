@@ -1,8 +1,10 @@
 /** Looks at every file of a folder of labelled images before a training does. */
-import { availableParallelism } from 'node:os';
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
+import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
-import type { JobOptions } from '../native/job.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
+import { classSetKind, layoutOptions } from './argument-kinds.js';
 import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
 import { readLabel } from './dataset.js';
 import { decodeImage, type LabelImage } from './decode.js';
@@ -255,6 +257,9 @@ export async function checkData(
   classSet: ClassSet,
   options: LayoutOptions & JobOptions = {},
 ): Promise<DataCheck> {
+  checkArgument(root, text, 'checkData(root)');
+  checkArgument(classSet, classSetKind, 'checkData(classSet)');
+  checkOptions(options, { ...layoutOptions, ...jobOptions }, 'checkData()');
   const { signal, onProgress } = options;
   const source = await openLayout(root, classSet, options);
   const faults: DataFault[] = [];
@@ -272,7 +277,7 @@ export async function checkData(
   let done = 0;
   const seen = new Map<string, { split: string; path: string }>();
   const splits: SplitCheck[] = [];
-  const concurrency = Math.min(4, availableParallelism());
+  const concurrency = Math.min(4, usableCores());
   for (const [split, layout] of layouts) {
     const mapping = classSet.mappings.find(({ kind }) => kind === layout.labelKind)!;
     const tally = new SplitTally(split, layout.pairs.length, classSet, mapping);

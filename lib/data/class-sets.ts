@@ -1,3 +1,4 @@
+import { checkArgument, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { readClassFile } from './class-file.js';
@@ -79,6 +80,7 @@ export const classSetNames: readonly string[] = Object.keys(builtIn);
  * @throws DinoSegError CLASSES for an unknown name or an invalid file, FILE_NOT_FOUND for an absent one
  */
 export async function loadClassSet(nameOrPath: string): Promise<ClassSet> {
+  checkArgument(nameOrPath, text, 'loadClassSet(nameOrPath)');
   if (Object.hasOwn(builtIn, nameOrPath)) return builtIn[nameOrPath as keyof typeof builtIn]();
   if (/\.json$|[\\/]/i.test(nameOrPath)) return readClassFile(nameOrPath);
   throw new DinoSegError(

@@ -1,5 +1,6 @@
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-
+import { classSetKind, layoutOptions } from './argument-kinds.js';
 import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
 import { decodeImage, decodeLabel } from './decode.js';
 import type { LabelImage, RgbImage } from './decode.js';
@@ -117,6 +118,10 @@ export class SegmentationDataset {
     classSet: ClassSet,
     options: LayoutOptions = {},
   ): Promise<SegmentationDataset> {
+    checkArgument(root, text, 'SegmentationDataset.open(root)');
+    checkArgument(split, text, 'SegmentationDataset.open(split)');
+    checkArgument(classSet, classSetKind, 'SegmentationDataset.open(classSet)');
+    checkOptions(options, layoutOptions, 'SegmentationDataset.open()');
     const source = await openLayout(root, classSet, options);
     return SegmentationDataset.of(await findSplit(source, split, options, root), classSet);
   }

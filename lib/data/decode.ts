@@ -1,4 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
+import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
 import type { RawImage } from '../native/surface.js';
@@ -50,6 +51,8 @@ sharp.cache(false);
  */
 const failOn = 'error';
 
+const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number };
+
 /** The codec's own limit. */
 const mostPixels = 0x3fff ** 2;
 
@@ -77,13 +80,15 @@ async function load<T>(input: string | T): Promise<[bytes: Buffer | T, source: s
  * the stored colours stay as they are, blended with nothing; CMYK and images with an ICC profile are
  * converted to sRGB; of an animation the first frame is taken.
  * @param input a path, the file's bytes, or a sharp instance (whose own limit of pixels counts)
- * @throws DinoSegError IMAGE where it is no image, damaged, cut off or larger than `maxPixels`; FILE_NOT_FOUND, IO;
- *   INVALID_ARGUMENT
+ * @throws DinoSegError IMAGE where it is no image, damaged, cut off, larger than `maxPixels`, or an SVG drawing;
+ *   FILE_NOT_FOUND, IO; INVALID_ARGUMENT
  */
 export async function decodeImage(
   input: string | Uint8Array | Sharp,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
+  checkArgument(input, encodedImage, 'decodeImage(input)');
+  checkOptions(options, decodeOptions, 'decodeImage()');
   const { maxPixels = mostPixels } = options;
   if (!Number.isInteger(maxPixels) || maxPixels < 1)
     throw new DinoSegError(
@@ -91,6 +96,25 @@ export async function decodeImage(
       `maxPixels should be a whole number from 1, not ${maxPixels}.`,
     );
   const [image, source] = await load(input);
+  const refused = image instanceof Uint8Array && drawingIn(image);
+  if (refused)
+    throw new DinoSegError(
+      'IMAGE',
+      `${source} is ${refused}. Expected a PNG, JPEG, WebP or TIFF image: convert it to one first.`,
+    );
+  return decodeAny(image, source, maxPixels);
+}
+
+/** What the codec would draw, with fonts of the machine that may not be there, instead of decoding it; undefined: none. */
+function drawingIn(bytes: Uint8Array): string | undefined {
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'compressed by gzip';
+  // The codec's own rule for SVG.
+  const plain = bytes.subarray(0, 24).every((byte) => byte >= 9 && byte < 0x80);
+  const start = Buffer.from(bytes.subarray(0, 1000)).toString('latin1');
+  return plain && /<svg/i.test(start) ? 'an SVG drawing' : undefined;
+}
+
+async function decodeAny(image: Uint8Array | Sharp, source: string, maxPixels: number): Promise<RgbImage> {
   try {
     const pipeline = isSharp(image) ? image.clone() : sharp(image, { failOn, limitInputPixels: maxPixels });
     const { data, info } = await pipeline
@@ -106,7 +130,7 @@ export async function decodeImage(
   }
 }
 
-/** An image with an SVG of its size drawn over it. Text is set in the machine's own fonts. */
+/** An image with an SVG of its size drawn over it; text as paths (report/text-path.ts), which need no fonts. */
 export async function composeSvg({ data, width, height }: RgbImage, svg: string): Promise<RgbImage> {
   const drawn = await sharp(data, { raw: { width, height, channels: 3 } })
     .composite([{ input: Buffer.from(svg) }])
@@ -124,6 +148,15 @@ function isSharp(value: unknown): value is Sharp {
   );
 }
 
+const encodedImage = kind<string | Uint8Array | Sharp>(
+  "a path, a file's bytes or a sharp instance",
+  (value) => typeof value === 'string' || value instanceof Uint8Array || isSharp(value),
+);
+const encodedLabel = kind<string | Buffer>(
+  "a path or a Buffer of a file's bytes",
+  (value) => typeof value === 'string' || Buffer.isBuffer(value),
+);
+
 function isRawImage(value: unknown): value is RawImage {
   if (typeof value !== 'object' || value === null) return false;
   const { data, width, height } = value as Partial<Record<string, unknown>>;
@@ -137,7 +170,8 @@ function isRawImage(value: unknown): value is RawImage {
  *   IMAGE, FILE_NOT_FOUND, IO.
  */
 export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<RawImage[]> {
-  if (images.length === 0) throw new DinoSegError('INVALID_ARGUMENT', 'Expected at least one image.');
+  if (!Array.isArray(images) || images.length === 0)
+    throw new DinoSegError('INVALID_ARGUMENT', 'Expected an array of at least one image.');
   return images.every(isRawImage) ? images.map(checkedPixels) : Promise.all(images.map(pixelsOfOne));
 }
 
@@ -186,6 +220,7 @@ function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
  *   FILE_NOT_FOUND, IO
  */
 export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
+  checkArgument(input, encodedLabel, 'decodeLabel(input)');
   const [file, source] = await load(input);
   const { bytes, stretch } = plainPng(file, source);
   try {
@@ -229,6 +264,8 @@ export async function encodePng(
   height: number,
   channels: 1 | 3,
 ): Promise<Buffer> {
+  checkArgument(data, bytes, 'encodePng(data)');
+  checkArgument(channels, oneOf([1, 3]), 'encodePng(channels)');
   if (data.length !== width * height * channels)
     throw new DinoSegError(
       'SHAPE',
@@ -271,5 +308,5 @@ export async function encodePreview(
 
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
-  return await decodeImage(Buffer.from(svg));
+  return await decodeAny(Buffer.from(svg), 'The drawing', mostPixels);
 }

@@ -1,4 +1,5 @@
 /** IDD's annotations (`*_gtFine_polygons.json`) as label images of level-3 classes. */
+import { checkArgument, checkOptions, oneOf, signal, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { parseJson, readBytes } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
@@ -20,6 +21,11 @@ export interface PolygonOptions {
   /** Default `refuse`. */
   unknown?: UnknownLabels | undefined;
 }
+
+const polygonOptions: OptionKinds<PolygonOptions & Pick<JobOptions, 'signal'>> = {
+  unknown: oneOf(unknownLabels),
+  signal,
+};
 
 /** A label image made of polygons: level-3 classes, 255 where there is none. */
 export interface PolygonLabel extends MappedLabel {
@@ -204,6 +210,8 @@ export async function decodePolygons(
   path: string,
   options: PolygonOptions & Pick<JobOptions, 'signal'> = {},
 ): Promise<PolygonLabel> {
+  checkArgument(path, text, 'decodePolygons(path)');
+  checkOptions(options, polygonOptions, 'decodePolygons()');
   const annotation = readPolygons(await readBytes(path), path, options);
   const { width, height, unknown } = annotation;
   return { data: await drawPolygons(annotation, options), width, height, unknown };

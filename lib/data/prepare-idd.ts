@@ -1,14 +1,25 @@
 /** Label images of a whole folder of IDD's polygons: in parallel, and gone on with where it was left. */
 import { readdir, rm, stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import {
+  callback,
+  checkArgument,
+  checkOptions,
+  flag,
+  number,
+  oneOf,
+  signal as signalKind,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
 import { filesBelow } from '../files-below.js';
+import { usableCores } from '../native/cores.js';
 import { AnnotationReaders } from './annotation-readers.js';
 import { encodeLabelFile } from './label-file.js';
 import { labelEnding } from './layout.js';
-import { drawPolygons, type UnknownLabels } from './polygons.js';
+import { drawPolygons, unknownLabels, type UnknownLabels } from './polygons.js';
 
 /** How label images are made of polygons. */
 export interface PrepareIddOptions {
@@ -27,6 +38,16 @@ export interface PrepareIddOptions {
   /** Hears how many annotations are done, of how many. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
+
+const prepareOptions: OptionKinds<PrepareIddOptions> = {
+  out: text,
+  jobs: number,
+  force: flag,
+  strict: flag,
+  unknown: oneOf(unknownLabels),
+  signal: signalKind,
+  onProgress: callback(),
+};
 
 /** An annotation that no label image could be made of. */
 export interface PrepareFault {
@@ -108,7 +129,7 @@ class Preparation {
 }
 
 function checkedJobs(jobs: number | undefined): number {
-  if (jobs === undefined) return jobsOfACore * availableParallelism();
+  if (jobs === undefined) return jobsOfACore * usableCores();
   if (Number.isInteger(jobs) && jobs >= 1) return jobs;
   throw new DinoSegError('INVALID_ARGUMENT', `jobs should be a whole number from 1, not ${jobs}.`);
 }
@@ -137,6 +158,8 @@ export async function prepareIdd(
   folder: string,
   options: PrepareIddOptions = {},
 ): Promise<PrepareIddSummary> {
+  checkArgument(folder, text, 'prepareIdd(folder)');
+  checkOptions(options, prepareOptions, 'prepareIdd()');
   const { out = folder, strict, signal, onProgress } = options;
   const jobs = checkedJobs(options.jobs);
   const started = performance.now();
@@ -157,9 +180,7 @@ export async function prepareIdd(
     onProgress?.(++done, names.length);
   }
 
-  const readers = new AnnotationReaders(
-    Math.min(availableParallelism(), jobs, Math.floor(names.length / leastFiles)),
-  );
+  const readers = new AnnotationReaders(Math.min(usableCores(), jobs, Math.floor(names.length / leastFiles)));
   const preparation = new Preparation(options, readers);
   const queue = names.values();
   async function work(): Promise<void> {

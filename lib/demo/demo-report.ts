@@ -86,7 +86,7 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
     {
       kind: 'table',
       title: 'Features of the unseen scenes',
-      note: 'Means over the rows of features.csv, which has a report of its own: features.csv.report.html.',
+      note: 'Means over the rows of features.csv, which has a report of its own: features_csv_files/report.html.',
       columns: ['Feature', 'Mean'],
       rows: means.map(({ name, mean }) => [
         name,
@@ -127,7 +127,7 @@ function objectsSection(objects: readonly CountedObjects[]): ReportSection {
     title: 'Objects of the unseen scenes',
     note:
       'Objects per scene: drawn, and counted in features.csv. Error: mean absolute difference per scene; the last column is the error of ' +
-      'predicting the mean for every scene. Pictures with boxes are in features.csv.overlays.',
+      'predicting the mean for every scene. Pictures with boxes are in features_csv_files/overlays.',
     columns: ['Object', 'Drawn', 'Counted', 'Error', 'Error of the mean'],
     rows: [
       ...objects.map((one) => [

@@ -2,6 +2,16 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import {
+  callback,
+  checkOptions,
+  listOf,
+  needed,
+  number,
+  signal as signalKind,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import { DinoSegError } from '../errors.js';
@@ -48,6 +58,17 @@ export interface DemoOptions {
   onLog?: (line: string) => void;
 }
 
+const demoOptions: OptionKinds<DemoOptions> = {
+  out: needed(text),
+  train: number,
+  val: number,
+  unseen: number,
+  epochs: number,
+  seeds: listOf(number),
+  signal: signalKind,
+  onLog: callback(),
+};
+
 // Of scenes; the shipped network has seen those of seed 1000001 and no others.
 const sceneSeed = 7;
 const predictedScenes = 3;
@@ -60,6 +81,7 @@ const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.'
  * @throws DinoSegError RUN when `out` holds something else than an earlier demo; ABORTED; what its steps throw.
  */
 export async function runDemo(options: DemoOptions): Promise<string> {
+  checkOptions(options, demoOptions, 'runDemo()');
   const { signal, onLog = () => {}, epochs = 20, seeds = [1, 2, 3] } = options;
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
@@ -91,7 +113,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   });
   const measured = judged.map(({ seed, evaluations }) => ({ seed, ...evaluations }));
   const headFile = judged[0]!.heads.trained;
-  using head = await openHead(headFile);
+  using head = await openHead(headFile, { device: model.device });
   const pictures = unseen.pairs.slice(0, predictedScenes).map(({ image }) => image);
   const { classSet } = unseen;
   await predict(model, pictures, { head, classSet, imageSize, output: at('predictions'), ...stop });
@@ -193,7 +215,7 @@ function summary(
     '  report.html                    all of it as a page, with pictures to compare',
     '  predictions/*/comparison.png   unseen scenes, and what the network makes of them',
     '  features.csv                   36 features a scene: percentages of the classes, counts of objects',
-    '  features.csv.overlays/         scenes with the objects that were counted',
+    '  features_csv_files/overlays/   scenes with the objects that were counted',
     '  runs/class_embed-*             run folders: heads, metrics, reports, TensorBoard events',
     '  evaluation.json                IoU of every class, errors of the counts',
     '  data/, unseen/                 the scenes with their label images',

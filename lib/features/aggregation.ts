@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { classSetNames, loadClassSet, type ClassSet } from '../data/class-sets.js';
+import { checkArgument, oneOf, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
 import { isObject, shown } from '../json.js';
@@ -56,6 +57,7 @@ const fileKeys = ['name', 'classes', 'headClasses', 'allowOverlap', 'groups', 'o
 
 /** Where the package's own maps lie: `ade26.json` and `idd26-hybrid.json`, to copy from. */
 export function featureMapPath(name: 'ade26' | 'idd26-hybrid'): string {
+  checkArgument(name, oneOf(['ade26', 'idd26-hybrid']), 'featureMapPath(name)');
   return fileURLToPath(new URL(`../../maps/${name}.json`, import.meta.url));
 }
 
@@ -66,6 +68,7 @@ export function featureMapPath(name: 'ade26' | 'idd26-hybrid'): string {
  *   IO.
  */
 export async function readFeatureMap(path: string): Promise<FeatureMap> {
+  checkArgument(path, text, 'readFeatureMap(path)');
   return parseFeatureMap(await readJson(path, 'CLASSES'), path);
 }
 

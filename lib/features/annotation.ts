@@ -1,13 +1,12 @@
 /** A picture's annotations for people: boxes with their names, and lines of text below it. */
 import { composeSvg, resizeImage, type RgbImage } from '../data/decode.js';
 import type { Detection } from '../model/detection-model.js';
+import { textPath, textWidth } from '../report/text-path.js';
 
 /** Pixels of the shorter side of a picture that is drawn on: names are legible then and leave most of it free. */
 const shortestSide = 480;
 /** A long, thin picture is made no longer than this. */
 const longestSide = 4096;
-/** Width of a letter of a monospaced font, by its height. */
-const letterWidth = 0.62;
 const lineHeight = 1.3;
 
 interface Size {
@@ -36,7 +35,8 @@ function letterOf({ width, height }: Size): number {
   return Math.max(12, Math.round(Math.max(width, height) / 56));
 }
 
-const widthOf = (text: string, letter: number): number => text.length * letter * letterWidth;
+/** Pixels of a text with a margin at both ends. */
+const widthOf = (text: string, letter: number): number => textWidth(text, letter) + letter * 0.4;
 
 function overlap(a: Area, b: Area): number {
   const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
@@ -101,8 +101,7 @@ export function placedLabels(picture: Size, detections: readonly Detection[]): B
 }
 
 function textSvg(x: number, y: number, letter: number, text: string): string {
-  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${x + letter / 5}" y="${y + letter}" font-family="monospace" font-size="${letter}" fill="#fff">${escaped}</text>`;
+  return textPath(text, { x: x + letter / 5, y: y + letter, size: letter, color: '#fff' });
 }
 
 const svgOf = ({ width, height }: Size, content: string): string =>

@@ -5,11 +5,20 @@ import { readError } from '../files.js';
 
 /** A line with its end. Numbers as the shortest text that reads back to them. */
 export function csvLine(cells: readonly (string | number)[]): string {
-  return `${cells.map((cell) => csvCell(String(cell))).join(',')}\r\n`;
+  return delimitedLine(cells, ',');
 }
 
-function csvCell(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** {@link csvLine} with tabs in place of commas. */
+export function tsvLine(cells: readonly (string | number)[]): string {
+  return delimitedLine(cells, '\t');
+}
+
+function delimitedLine(cells: readonly (string | number)[], separator: string): string {
+  return `${cells.map((cell) => csvCell(String(cell), separator)).join(separator)}\r\n`;
+}
+
+function csvCell(text: string, separator: string): string {
+  return text.includes(separator) || /["\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** A row and the line of the file that it begins on, from 1. */

@@ -1,9 +1,11 @@
 /** Features of many images as a table, in a run that can be stopped, killed and gone on with. */
-import { availableParallelism } from 'node:os';
+import { checkArgument, checkOptions } from '../arguments.js';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
+import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { spread } from '../data/preview.js';
+import { extractorKind, imageListKind, tableOptions } from './argument-kinds.js';
 import { writeCoco } from './coco.js';
 import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import type { FeatureExtractor } from './extractor.js';
@@ -18,7 +20,10 @@ import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } 
 
 /** Where a table goes, and how it is made. */
 export interface ExtractTableOptions {
-  /** The table, .csv or .parquet. Beside it: `.json`, `.failures.csv`, `.report.html`, `.overlays`, `.work` (see docs/extraction.md). */
+  /**
+   * The table, .csv or .parquet. Beside `T.csv` lies a folder `T_csv_files`: description.json, failures.tsv, report.html, overlays/, work/
+   * (see docs/extraction.md).
+   */
   output: string;
   /** The part of the table that is made. Default: all of it. */
   shard?: Shard;
@@ -73,7 +78,7 @@ function poolThreads(): number {
 /** @throws DinoSegError INVALID_ARGUMENT where the pool has fewer */
 function decodingThreads(threads: number | undefined): number {
   const most = poolThreads();
-  if (threads === undefined) return Math.min(most, availableParallelism());
+  if (threads === undefined) return Math.min(most, usableCores());
   if (!Number.isInteger(threads) || threads < 1)
     throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1, not ${threads}.`);
   if (threads <= most) return threads;
@@ -99,6 +104,9 @@ export async function extractTable(
   images: ImageList,
   options: ExtractTableOptions,
 ): Promise<ExtractionSummary> {
+  checkArgument(extractor, extractorKind, 'extractTable(extractor)');
+  checkArgument(images, imageListKind, 'extractTable(images)');
+  checkOptions(options, tableOptions, 'extractTable()');
   const { output, shard = wholeTable, visualize = 0, coco, signal } = options;
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();

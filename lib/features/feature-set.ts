@@ -1,10 +1,12 @@
 /** Which features a table has, and how the percentages among them come from class maps. */
+import { checkArgument, checkOptions, flag, text } from '../arguments.js';
 import { loadClassSet, type ClassSet } from '../data/class-sets.js';
 import { ade150Names } from '../data/sets/ade150.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { featureMapPath, readFeatureMap, type FeatureMap } from './aggregation.js';
+import { choiceOptions } from './argument-kinds.js';
 import { countColumn, percentageColumn } from './columns.js';
 
 /** `36`: 26 percentages and 10 counts (or a map's percentages and 10 counts); `230`: 150 and 80. */
@@ -102,6 +104,8 @@ export function countedClasses(set: FeatureSetName): CountedClass[] {
  *   IO.
  */
 export async function percentagePlan(choice: FeatureChoice, hasHead: boolean): Promise<PercentagePlan> {
+  checkOptions(choice, choiceOptions, 'percentagePlan()');
+  checkArgument(hasHead, flag, 'percentagePlan(hasHead)');
   const { set = '36', flavour, aggregation } = choice;
   checkChoice('set', set, featureSetNames);
   if (flavour !== undefined) checkChoice('flavour', flavour, flavours);
@@ -131,6 +135,7 @@ export async function percentagePlan(choice: FeatureChoice, hasHead: boolean): P
 }
 
 function checkChoice(what: string, given: string, known: readonly string[]): void {
+  checkArgument(given, text, `The ${what}`);
   if (known.includes(given)) return;
   throw new DinoSegError(
     'INVALID_ARGUMENT',

@@ -1,6 +1,5 @@
 /** What the rows of a table follow from: one that was begun otherwise is never gone on with. */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { keyDifferences, sha256 } from '../cache/key.js';
 import { DinoSegError } from '../errors.js';
 import type { FeatureColumn, FeatureExtractor } from './extractor.js';
@@ -63,22 +62,4 @@ export function identityDifferences(before: TableIdentity, after: TableIdentity)
     inputs: { ...inputs, carried: inputs.carried.join(', ') },
   });
   return keyDifferences(named(before), named(after));
-}
-
-/** The files beside a table. */
-export function filesOf(output: string) {
-  return {
-    /** What it was made with and of. */
-    description: `${output}.json`,
-    /** Images without a row. */
-    failures: `${output}.failures.csv`,
-    /** Pictures for people. */
-    overlays: `${output}.overlays`,
-    /** A page for people. */
-    report: `${output}.report.html`,
-    /** What a later run goes on with. */
-    work: `${output}.work`,
-    run: join(`${output}.work`, 'run.json'),
-    journal: join(`${output}.work`, 'journal.jsonl'),
-  };
 }

@@ -2,8 +2,11 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import picomatch from 'picomatch';
+import { checkArgument } from '../arguments.js';
+import { paths as pathsKind } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { filesBelow } from '../files-below.js';
+import { isSideFile } from './table-files.js';
 
 /** An image of a table. */
 export interface ImageEntry {
@@ -30,12 +33,13 @@ const kinds = 'png, jpg, webp, tiff, gif, avif';
 /**
  * Images by paths, in the order given: a file as it is (whether it can be read shows later), a folder as all images in it and
  * its sub-folders, a glob (`photos/2024-*.jpg`, `**` for any folders) as the images that match; the latter two sorted by the bytes of
- * their paths, without names that begin with a dot. A file that comes up again is left out. An image's id is its path as
+ * their paths, without names that begin with a dot and without the pictures beside tables. A file that comes up again is left out. An image's id is its path as
  * given, with `/` between folders.
  *
  * @throws DinoSegError DATASET for a folder or glob without images, or where there are none at all; FILE_NOT_FOUND, IO.
  */
 export async function imagesOfPaths(inputs: readonly string[]): Promise<ImageList> {
+  checkArgument(inputs, pathsKind, 'imagesOfPaths(inputs)');
   if (inputs.length === 0)
     throw new DinoSegError('DATASET', 'No image was given: name files, folders or globs, or a manifest.');
   const paths: string[] = [];
@@ -46,10 +50,15 @@ export async function imagesOfPaths(inputs: readonly string[]): Promise<ImageLis
   return { carried: [], entries };
 }
 
+/** Pictures beside a table (`--visualize`) are none of the photographs. */
+async function imagesBelow(folder: string, depth: number): Promise<string[]> {
+  return (await filesBelow(folder, isImage, depth)).filter((name) => !isSideFile(name));
+}
+
 async function expand(input: string): Promise<string[]> {
   const found = await stat(input).catch(() => undefined);
   if (found?.isDirectory()) {
-    const below = await filesBelow(input, isImage);
+    const below = await imagesBelow(input, Infinity);
     if (below.length === 0)
       throw new DinoSegError('DATASET', `The folder ${input} and those in it hold no image (${kinds}).`);
     return below.map((name) => join(input, name));
@@ -58,7 +67,7 @@ async function expand(input: string): Promise<string[]> {
   if (found || !isGlob) return [input];
   const matches = picomatch(glob, { nonegate: true });
   const depth = glob.includes('**') ? Infinity : glob.split('/').length;
-  const names = (await filesBelow(base || '.', isImage, depth)).filter((name) => matches(name));
+  const names = (await imagesBelow(base || '.', depth)).filter((name) => matches(name));
   if (names.length === 0)
     throw new DinoSegError(
       'DATASET',

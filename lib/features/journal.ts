@@ -6,7 +6,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { sha256 } from '../cache/key.js';
 import { DinoSegError, type ErrorCode } from '../errors.js';
-import { atomicWriteFile, readError, writeError } from '../files.js';
+import { atomicWriteFile, readError, syncFileData, writeError } from '../files.js';
 import type { Detection } from '../model/detection-model.js';
 
 /** An image that gave a row. */
@@ -154,7 +154,7 @@ export class Journal {
   /** What was appended survives a power cut from here on. @throws DinoSegError DISK_FULL, IO */
   async sync(): Promise<void> {
     try {
-      await this.file.datasync();
+      await syncFileData(this.file);
     } catch (cause) {
       throw writeError(this.path, cause);
     }

@@ -1,7 +1,9 @@
 /** A manifest: a CSV file that lists images and what is known about them. */
 import { dirname, resolve } from 'node:path';
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
+import { manifestColumns } from './argument-kinds.js';
 import { readCsv } from './csv.js';
 import type { ImageEntry, ImageList } from './inputs.js';
 
@@ -20,6 +22,8 @@ export interface ManifestColumns {
  *   twice; FILE_NOT_FOUND, IO.
  */
 export async function imagesOfManifest(path: string, columns: ManifestColumns = {}): Promise<ImageList> {
+  checkArgument(path, text, 'imagesOfManifest(path)');
+  checkOptions(columns, manifestColumns, 'imagesOfManifest()');
   const fail = (reason: string) => new DinoSegError('MANIFEST', `${path}${reason}`);
   let reader: RowReader | undefined;
   const entries: ImageEntry[] = [];

@@ -1,12 +1,17 @@
 /** Shards of a table put together. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { checkArgument, checkOptions, text } from '../arguments.js';
+import { paths } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
+import { signalOption } from './argument-kinds.js';
 import { Claim } from './claim.js';
-import { filesOf, identityDifferences, type TableIdentity } from './identity.js';
+import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf, wholeTable } from './shard.js';
+import { adoptEarlierFiles, descriptionOf, filesOf, isEarlierFailures, isSideFile } from './table-files.js';
 import { readTable } from './table-reader.js';
 import { writeTableReport } from './table-report.js';
 import { formatOf, type TableRow } from './table-writer.js';
@@ -38,10 +43,11 @@ interface ShardTable {
 }
 
 /**
- * Puts the shards of a table together, each with its `.json` beside it: the bytes of a table that one run made. Shards may be CSV or
+ * Puts the shards of a table together, each with the folder beside it (`part-1_csv_files` for `part-1.csv`): the bytes of a table that one
+ * run made. Shards may be CSV or
  * Parquet, whatever the output is.
  *
- * @throws DinoSegError TABLE where shards are missing, given twice, of different runs, or not what their `.json` says, or where the output is
+ * @throws DinoSegError TABLE where shards are missing, given twice, of different runs, or not what their description says, or where the output is
  *   another run's; FILE_NOT_FOUND, INVALID_ARGUMENT, DISK_FULL, IO; the signal's reason.
  */
 export async function mergeTables(
@@ -49,14 +55,22 @@ export async function mergeTables(
   output: string,
   options: { signal?: AbortSignal } = {},
 ): Promise<MergeSummary> {
+  checkArgument(inputs, paths, 'mergeTables(inputs)');
+  checkArgument(output, text, 'mergeTables(output)');
+  checkOptions(options, signalOption, 'mergeTables()');
   formatOf(output);
   const shards: ShardTable[] = [];
-  for (const path of inputs) shards.push({ path, description: await readDescription(path) });
+  for (const path of inputs) {
+    if (isEarlierFailures(path)) continue;
+    checkInput(path, output);
+    shards.push({ path, description: await readDescription(path) });
+  }
   const ordered = checkedShards(shards);
   const identity: TableIdentity = { ...ordered[0]!.description.identity, shard: wholeTable };
+  await adoptEarlierFiles(output);
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
-  await using _claim = await Claim.take(filesOf(output).work, output);
+  await using _claim = await Claim.take(filesOf(output).folder, output);
   const { rows, failures, means, distributions } = await writeOutputs(
     output,
     identity,
@@ -75,6 +89,16 @@ async function refuseOther(output: string, identity: TableIdentity): Promise<voi
       `${output} is there, and nothing beside it says that it was merged. Give another --output, or remove it.`,
     );
   refuse(output, description, (await readDescription(output)).identity, identity);
+}
+
+/** @throws DinoSegError INVALID_ARGUMENT for what is no table, and for the output itself */
+function checkInput(path: string, output: string): void {
+  const refuse = (what: string) =>
+    new DinoSegError('INVALID_ARGUMENT', `${path} is ${what}. Give the tables to merge, such as part-*.csv.`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw refuse('a folder');
+  if (isSideFile(path)) throw refuse('a file beside a table, not a table');
+  if (resolve(path) === resolve(output)) throw refuse('the output itself, and also one of the tables');
+  formatOf(path);
 }
 
 /** By their numbers. */
@@ -117,7 +141,7 @@ async function checkBytes({ path, description }: ShardTable, signal: AbortSignal
   if ((await fileDigest(path, signal)) !== description.sha256)
     throw new DinoSegError(
       'TABLE',
-      `${path} is not the table that ${path}.json describes: it was changed or cut off since. Run its extraction again.`,
+      `${path} is not the table that ${descriptionOf(path)} describes: it was changed or cut off since. Run its extraction again.`,
     );
 }
 
@@ -158,5 +182,8 @@ async function nextRow({
 }): Promise<TableRow> {
   const { value } = await rows.next();
   if (value) return value;
-  throw new DinoSegError('TABLE', `${path} has fewer rows than ${path}.json says. Run its extraction again.`);
+  throw new DinoSegError(
+    'TABLE',
+    `${path} has fewer rows than ${descriptionOf(path)} says. Run its extraction again.`,
+  );
 }

@@ -1,4 +1,6 @@
 /** Percentages and counts of an image as the features of a table: a segmentor and, where counts are wanted, a detector. */
+import { checkArgument, checkOptions, listOf, optionsFor } from '../arguments.js';
+import { rgbImageKind } from '../data/argument-kinds.js';
 import type { RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
@@ -9,6 +11,7 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { drawBoxes } from './annotation.js';
+import { extractorOptions, segmentationOptions, signalOption } from './argument-kinds.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
 import { SegmentationFeatures, type SegmentationFeaturesOptions } from './segmentation-features.js';
@@ -53,10 +56,11 @@ interface Counting {
  *   valid; and what loading throws.
  */
 export async function openFeatureExtractor(options: FeatureExtractorOptions): Promise<FeatureExtractor> {
+  checkOptions(options, extractorOptions, 'openFeatureExtractor()');
   const { passSize, onLog } = options;
   const counting = countingOf(options);
   checkPassSize(passSize);
-  const features = await SegmentationFeatures.open(options);
+  const features = await SegmentationFeatures.open(optionsFor(segmentationOptions, options));
   let detector: DetectionModel | undefined;
   try {
     if (options.detector !== undefined)
@@ -141,6 +145,8 @@ function defaultPassSize({ model, settings }: SegmentationFeatures, detector?: D
   return choosePassSize((device?.totalBytes ?? 0) - weights, imageBytes(model, settings.imageSize));
 }
 
+const rgbImagesKind = listOf(rgbImageKind, 'an array of images, as decodeImage() gives them');
+
 class NetworkExtractor implements FeatureExtractor {
   readonly columns: readonly FeatureColumn[];
   readonly settings: Record<string, unknown>;
@@ -179,8 +185,11 @@ class NetworkExtractor implements FeatureExtractor {
 
   async extract(
     images: Parameters<FeatureExtractor['extract']>[0],
-    { signal }: { signal?: AbortSignal },
+    options: { signal?: AbortSignal } = {},
   ): Promise<ImageFeatures[]> {
+    checkArgument(images, rgbImagesKind, 'extract(images)');
+    checkOptions(options, signalOption, 'extract()');
+    const { signal } = options;
     return this.#passes.take(async () => {
       const percentages = await this.features.of(images, { signal });
       const found: ImageFeatures[] = [];

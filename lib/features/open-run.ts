@@ -5,8 +5,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, readJson } from '../files.js';
 import { Claim } from './claim.js';
-import { filesOf, identityDifferences, identityId, type TableIdentity } from './identity.js';
+import { identityDifferences, identityId, type TableIdentity } from './identity.js';
 import { Journal } from './journal.js';
+import { adoptEarlierFiles, filesOf } from './table-files.js';
 import { formatOf } from './table-writer.js';
 import { readDescription } from './write-outputs.js';
 
@@ -24,12 +25,14 @@ export interface OpenRun extends AsyncDisposable {
 export async function openRun(output: string, identity: TableIdentity): Promise<OpenRun> {
   formatOf(output);
   const files = filesOf(output);
+  await adoptEarlierFiles(output);
   await refuseOthers(output, identity);
-  const claim = await Claim.take(files.work, output);
+  const claim = await Claim.take(files.folder, output);
   try {
     // Another process may have begun one in between.
     await refuseOthers(output, identity);
-    await sweep(output);
+    await sweep(dirname(resolve(output)), `.${basename(output)}.`);
+    await sweep(files.folder, '.');
     if (!existsSync(files.run)) await atomicWriteFile(files.run, `${JSON.stringify(identity, null, 2)}\n`);
     const journal = await Journal.open(files.journal, identityId(identity));
     const close = async () => {
@@ -71,17 +74,15 @@ export function refuse(output: string, path: string, before: TableIdentity, afte
   throw new DinoSegError(
     'TABLE',
     `${output} was begun otherwise than is asked for (${path}):\n  ${differences.join('\n  ')}\n` +
-      `Give another --output, or remove ${output} and what is named like it.`,
+      `Give another --output, or remove ${output} and ${filesOf(output).folder}.`,
   );
 }
 
 /** Removes what a process left that was killed while it wrote the finished files. */
-async function sweep(output: string): Promise<void> {
-  const folder = dirname(resolve(output));
-  const name = basename(output);
+async function sweep(folder: string, prefix: string): Promise<void> {
   try {
     for (const found of await readdir(folder))
-      if (found.startsWith(`.${name}.`) && /\.[0-9a-f]{12}\.tmp$/.test(found))
+      if (found.startsWith(prefix) && /\.[0-9a-f]{12}\.tmp$/.test(found))
         await rm(join(folder, found), { force: true });
   } catch (cause) {
     throw readError(folder, cause);

@@ -6,8 +6,8 @@ import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
 import { withLines } from './annotation.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
-import { filesOf } from './identity.js';
 import type { ImageEntry } from './inputs.js';
+import { filesOf } from './table-files.js';
 
 /** Percentages that are named. */
 const named = 5;

@@ -1,34 +1,16 @@
 /** From counts of classes to percentages of an image. */
+import { checkArgument, checkOptions } from '../arguments.js';
 import type { LabelKind } from '../data/class-set.js';
 import { mapLabel } from '../data/dataset.js';
 import type { LabelImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
+import { percentagesOf, type ImagePercentages } from '../model/class-shares.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
+import { labelImageKind, labelOptions, planKind } from './argument-kinds.js';
 import type { PercentagePlan } from './feature-set.js';
 
-/** Of one image, percent (0…100) of all its pixels. */
-export interface ImagePercentages {
-  /** By column. */
-  values: number[];
-  /**
-   * Of pixels that no column counts. With the values it makes 100 (up to rounding), unless a map counts classes in several
-   * columns.
-   */
-  unassigned: number;
-}
-
-/** @param shares of the plan's places and, last, of no place: pixels, or soft shares. @internal */
-export function percentagesOf(shares: Float64Array, { places, groups }: PercentagePlan): ImagePercentages {
-  const total = shares.reduce((sum, share) => sum + share, 0);
-  const percent = (indices: readonly number[]) =>
-    (100 * indices.reduce((sum, index) => sum + shares[index]!, 0)) / total;
-  const counted = new Set(groups.flat());
-  const others = Array.from({ length: places + 1 }, (_, index) => index).filter(
-    (index) => !counted.has(index),
-  );
-  return { values: groups.map(percent), unassigned: percent(others) };
-}
+export type { ImagePercentages } from '../model/class-shares.js';
 
 /**
  * Percentages of a label map by the same code as those of class maps. Pixels without a class are unassigned.
@@ -42,6 +24,9 @@ export async function percentagesOfLabels(
   plan: PercentagePlan,
   options: JobOptions & { labelKind?: LabelKind } = {},
 ): Promise<ImagePercentages> {
+  checkArgument(label, labelImageKind, 'percentagesOfLabels(label)');
+  checkArgument(plan, planKind, 'percentagesOfLabels(plan)');
+  checkOptions(options, labelOptions, 'percentagesOfLabels()');
   const { mappings, name } = plan.labelSet;
   const { labelKind = mappings[0]!.kind } = options;
   const mapping = mappings.find(({ kind }) => kind === labelKind);

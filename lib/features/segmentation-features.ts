@@ -1,18 +1,19 @@
 /** Percentages of classes in images, by one pass of the network for one or two heads. */
+import { checkOptions, optionsFor } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
-import { asSize, checkImageSize, type ImageSize } from '../model/image-size.js';
+import { loadOptions } from '../model/argument-kinds.js';
+import { classShares, percentagesOf, type ImagePercentages } from '../model/class-shares.js';
+import { asSize, checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import { SegmentationModel, type LoadOptions } from '../model/segmentation-model.js';
-import { withPixels } from '../model/with-pixels.js';
-import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/surface.js';
+import { choiceOptions, segmentationOptions } from './argument-kinds.js';
 import { percentagePlan, type FeatureChoice, type PercentagePlan, type PlanLayer } from './feature-set.js';
-import { percentagesOf, type ImagePercentages } from './percentages.js';
 import { mapSettings, type SegmentationSettings } from './segmentation-settings.js';
 
 /** Which percentages, of which network and head. `onProgress` hears bytes of the network read. */
@@ -77,13 +78,14 @@ export class SegmentationFeatures implements Disposable {
    *   and what loading throws.
    */
   static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures> {
+    checkOptions(options, segmentationOptions, 'SegmentationFeatures.open()');
     const { head: headPath, soft = false } = options;
-    const plan = await percentagePlan(options, headPath !== undefined);
+    const plan = await percentagePlan(optionsFor(choiceOptions, options), headPath !== undefined);
     checkHeadGiven(plan, headPath);
     const isOwn = typeof options.model === 'string';
     const model =
       typeof options.model === 'string'
-        ? await SegmentationModel.load(options.model, options)
+        ? await SegmentationModel.load(options.model, optionsFor(loadOptions, options))
         : options.model;
     let given: SegmentationHead | undefined;
     const close = () => {
@@ -97,7 +99,7 @@ export class SegmentationFeatures implements Disposable {
       const layers = plan.layers.map((layer) =>
         openLayer(layer, layer.from === 'own' ? undefined : given, model),
       );
-      const imageSize = asSize(options.imageSize ?? given?.metadata.imageSize ?? 512);
+      const imageSize = asSize(imageSizeOf(options.imageSize, given ? [given] : []));
       checkImageSize(imageSize.width, imageSize.height);
       const digest = headPath === undefined ? '' : await fileDigest(headPath);
       const settings: SegmentationSettings = {
@@ -135,21 +137,12 @@ export class SegmentationFeatures implements Disposable {
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async of(images: readonly ImageInput[], options: JobOptions = {}): Promise<ImagePercentages[]> {
+    checkOptions(options, jobOptions, 'of()');
     const { model, plan, settings } = this;
-    const { handle } = model;
-    const layers = this.#layers.map(({ head, scoring, plan: { table } }) => ({
-      head: head.handle,
-      scoring,
-      table,
-    }));
-    const how = { ...settings.imageSize, columns: plan.places, soft: settings.soft };
-    const call = withPixels(images, options.signal, async (raw) => {
-      const shares = await runJob(options, (job) => engine().classShares(handle, layers, raw, how, job));
-      const length = plan.places + 1;
-      return raw.map((_, i) => percentagesOf(shares.subarray(i * length, (i + 1) * length), plan));
-    });
-    for (const { head } of this.#layers) void head.calls.add(call);
-    return model.calls.add(call);
+    const layers = this.#layers.map(({ head, scoring, plan: { table } }) => ({ head, scoring, table }));
+    const counting = { imageSize: settings.imageSize, places: plan.places, soft: settings.soft };
+    const shares = await classShares(model, layers, images, counting, options);
+    return shares.map((ofImage) => percentagesOf(ofImage, plan));
   }
 
   /** Frees head and network: now, or when the calls under way end. A network that was given stays. */

@@ -3,6 +3,7 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'h
 import { DinoSegError } from '../errors.js';
 import { readError } from '../files.js';
 import { readCsv } from './csv.js';
+import { descriptionOf } from './table-files.js';
 import { formatOf, type TableColumn, type TableRow } from './table-writer.js';
 
 /**
@@ -21,7 +22,7 @@ function checkColumns(path: string, found: readonly string[], columns: readonly 
   if (found.length === columns.length && columns.every(({ name }, i) => name === found[i])) return;
   throw new DinoSegError(
     'TABLE',
-    `${path} has other columns than ${path}.json says: ${found.length} that begin with ${found.slice(0, 3).join(', ')}, ` +
+    `${path} has other columns than ${descriptionOf(path)} says: ${found.length} that begin with ${found.slice(0, 3).join(', ')}, ` +
       `not ${columns.length}. Extract it again.`,
   );
 }

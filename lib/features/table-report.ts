@@ -15,8 +15,9 @@ import type {
 import { counted } from '../text.js';
 import type { Distribution } from './distributions.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
-import { filesOf, type TableIdentity } from './identity.js';
+import type { TableIdentity } from './identity.js';
 import { largestPercentages } from './overlays.js';
+import { filesOf } from './table-files.js';
 import type { ExtractionFailure } from './write-outputs.js';
 
 /** Images without a row that are listed. */
@@ -48,7 +49,7 @@ export interface TableReportOptions {
   };
 }
 
-/** Writes `<table>.report.html`; never throws. */
+/** Writes the page beside a table; never throws. */
 export async function writeTableReport(options: TableReportOptions): Promise<ReportOutcome> {
   return attemptReport(filesOf(options.output).report, () => tableReport(options));
 }
@@ -172,7 +173,7 @@ function captionOf(extractor: FeatureExtractor, features: ImageFeatures): string
 function failureTable(failures: readonly ExtractionFailure[]): TableSection {
   const note =
     failures.length > mostFailures
-      ? { note: `The first ${mostFailures} of ${counted(failures.length, 'image')}; the side table has all.` }
+      ? { note: `The first ${mostFailures} of ${counted(failures.length, 'image')}; failures.tsv has all.` }
       : {};
   return {
     kind: 'table',

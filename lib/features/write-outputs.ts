@@ -2,10 +2,11 @@
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, readJson } from '../files.js';
 import { packageVersion } from '../package-version.js';
-import { csvLine } from './csv.js';
+import { tsvLine } from './csv.js';
 import { Distributions, type Distribution } from './distributions.js';
 import type { FeatureColumn } from './extractor.js';
-import { filesOf, type TableIdentity } from './identity.js';
+import type { TableIdentity } from './identity.js';
+import { descriptionOf, filesOf } from './table-files.js';
 import { writeTable, type TableColumn, type TableRow } from './table-writer.js';
 
 /** An image without a row. */
@@ -31,7 +32,7 @@ export interface FeatureMean extends FeatureColumn {
   mean: number | null;
 }
 
-/** What `<table>.json` holds. */
+/** What `description.json` beside a table holds. */
 export interface TableDescription {
   identity: TableIdentity;
   /** Version of this package that wrote the table. */
@@ -86,8 +87,8 @@ export async function writeOutputs(
   const metadata = { 'dinov3-seg': JSON.stringify({ package: packageVersion(), units, ...provenance }) };
   const sha256 = await writeTable(output, tableColumns(identity), taken(), metadata);
   const files = filesOf(output);
-  const lines = failures.map(({ id, image, code, message }) => csvLine([id, image, code, message]));
-  await atomicWriteFile(files.failures, csvLine(['id', 'image', 'code', 'message']) + lines.join(''));
+  const lines = failures.map(({ id, image, code, message }) => tsvLine([id, image, code, message]));
+  await atomicWriteFile(files.failures, tsvLine(['id', 'image', 'code', 'message']) + lines.join(''));
   const distributions = spread.result();
   const description: TableDescription = {
     identity,
@@ -105,7 +106,7 @@ export async function writeOutputs(
 
 /** What stands beside a table. @throws DinoSegError TABLE where it is damaged; FILE_NOT_FOUND, IO */
 export async function readDescription(output: string): Promise<TableDescription> {
-  const path = filesOf(output).description;
+  const path = descriptionOf(output);
   const found = (await readJson(path, 'TABLE')) as Partial<TableDescription> | null;
   const { identity, sha256, rows, failures } = found ?? {};
   if (identity?.format === 1 && identity.shard && identity.inputs && sha256 && rows !== undefined && failures)

@@ -1,9 +1,11 @@
 /** The trained layer: class_embed, a Linear(hidden → classes) on the queries of the frozen network. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
+import * as kinds from './argument-kinds.js';
 import type { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import {
@@ -21,7 +23,10 @@ import { Tensor } from './tensor.js';
 
 /** Where a head computes, and in which precision. */
 export interface HeadPlacement {
-  /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
+  /**
+   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
+   * for a model: a CUDA device where there is one, else the CPU.
+   */
   device?: string;
   /** Of the linear layer: `bfloat16` (autocast) or `float32`. The weights are float32 always. */
   precision?: Precision;
@@ -106,8 +111,9 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY.
    */
   static create(options: CreateHeadOptions): ClassHead {
+    checkOptions(options, kinds.createHeadOptions, 'ClassHead.create()');
     const { hidden, seed = 0, precision = 'bfloat16' } = options;
-    const device = resolveDevice(options.device ?? 'cpu');
+    const device = resolveDevice(options.device);
     const classSet = typeof options.classes === 'number' ? null : options.classes;
     const classes = typeof options.classes === 'number' ? options.classes : options.classes.classes.length;
     const handle = engine().createHead({ hidden, classes, device, precision, seed });
@@ -116,6 +122,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** A copy of the model's own class_embed, on the model's device. @throws DinoSegError DISPOSED, OUT_OF_MEMORY */
   static ofModel(model: SegmentationModel, options: { precision?: Precision } = {}): ClassHead {
+    checkArgument(model, kinds.modelKind, 'ClassHead.ofModel(model)');
+    checkOptions(options, kinds.ofModelOptions, 'ClassHead.ofModel()');
     const precision = options.precision ?? (model.dtype === 'float32' ? 'float32' : 'bfloat16');
     const { hidden, classes, device, id: modelId } = model;
     const handle = engine().headOfModel(model.handle, precision);
@@ -134,6 +142,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
    *   CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
    */
   static async load(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
+    checkArgument(path, text, 'ClassHead.load(path)');
+    checkOptions(options, kinds.headPlacement, 'ClassHead.load()');
     const { values, metadata } = await readHeadFile(path);
     return ClassHead.#fromValues(values, metadata, options);
   }
@@ -149,6 +159,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     path: string,
     options: HeadPlacement & { classes?: ClassSet } = {},
   ): Promise<ClassHead> {
+    checkArgument(path, text, 'ClassHead.import(path)');
+    checkOptions(options, kinds.importHeadOptions, 'ClassHead.import()');
     const values = await readForeignHead(path);
     const { classes } = options;
     const { precision = 'bfloat16' } = options;
@@ -157,6 +169,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** {@link ClassHead.load} for this package's files, {@link ClassHead.import} for all others. */
   static async open(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
+    checkArgument(path, text, 'ClassHead.open(path)');
+    checkOptions(options, kinds.headPlacement, 'ClassHead.open()');
     const own = isHeadFile(await engine().inspect(path));
     return own ? ClassHead.load(path, options) : ClassHead.import(path, options);
   }
@@ -168,7 +182,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
   ): Promise<ClassHead> {
     const { classes, hidden, optimizer } = values;
     const precision = options.precision ?? metadata.precision;
-    const device = resolveDevice(options.device ?? 'cpu');
+    const device = resolveDevice(options.device);
     using weight = Tensor.from(values.weight, [classes, hidden]);
     using bias = Tensor.from(values.bias, [classes]);
     const handle = engine().createHead({
@@ -205,6 +219,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError HEAD_MISMATCH, DEVICE.
    */
   assertFits(model: SegmentationModel): void {
+    checkArgument(model, kinds.modelKind, 'assertFits(model)');
     if (model.hidden !== this.hidden)
       throw new DinoSegError(
         'HEAD_MISMATCH',
@@ -214,18 +229,23 @@ export class ClassHead implements Disposable, AsyncDisposable {
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
-        `The head is on ${this.device}, the network on ${model.device}; load both on one device.`,
+        `The head is on ${this.device}, the network on ${model.device}: give the head { device: model.device } when it is ` +
+          'made or loaded.',
       );
   }
 
   /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
   async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    checkArgument(queries, kinds.tensorKind, 'forward(queries)');
+    checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
     return Tensor.wrap(await this.#run(options, (job) => engine().headForward(handle, queries.handle, job)));
   }
 
   /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
+    checkArgument(queries, kinds.tensorKind, 'backward(queries)');
+    checkArgument(dLogits, kinds.tensorKind, 'backward(dLogits)');
     await this.calls.add(engine().headBackward(this.handle, queries.handle, dLogits.handle));
   }
 
@@ -235,12 +255,17 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */
   async loss(decoded: DecodedImages, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
+    checkArgument(decoded, kinds.decodedKind, 'loss(decoded)');
+    checkArgument(labels, kinds.tensorKind, 'loss(labels)');
+    checkOptions(options, jobOptions, 'loss()');
     const { handle } = this;
     return this.#run(options, (job) => engine().headLoss(handle, decoded.handles, labels.handle, job));
   }
 
   /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
+    checkArgument(decoded, kinds.decodedKind, 'accumulate(decoded)');
+    checkArgument(labels, kinds.tensorKind, 'accumulate(labels)');
     return this.calls.add(engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale));
   }
 
@@ -250,6 +275,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError DISPOSED.
    */
   async step(options: Partial<StepOptions> = {}): Promise<StepResult> {
+    checkOptions(options, kinds.stepOptions, 'step()');
     return this.calls.add(engine().headStep(this.handle, { ...defaultStepOptions, ...options }));
   }
 
@@ -262,6 +288,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     decoded: DecodedImages,
     options: JobOptions & { width: number; height: number; scoring?: Scoring },
   ): Promise<Tensor> {
+    checkArgument(decoded, kinds.decodedKind, 'classMap(decoded)');
+    checkOptions(options, kinds.classMapOptions, 'classMap()');
     const { width, height, scoring = 'recipe' } = options;
     const { handle } = this;
     const size = { width, height, scoring };
@@ -292,6 +320,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Replaces weights, gradients and optimiser state. @throws DinoSegError SHAPE, DISPOSED */
   async restore(state: ClassHeadState): Promise<void> {
+    checkArgument(state, kinds.stateKind, 'restore(state)');
     const owned: Tensor[] = [];
     const put = (data: Float32Array, shape: number[]) => {
       const tensor = Tensor.from(data, shape);
@@ -330,6 +359,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     path: string,
     options: { metadata?: Partial<HeadMetadata>; optimizer?: boolean } = {},
   ): Promise<void> {
+    checkArgument(path, text, 'save(path)');
+    checkOptions(options, kinds.saveHeadOptions, 'save()');
     const { weight, bias, optimizer } = await this.state();
     const values = { classes: this.classes, hidden: this.hidden, weight, bias };
     await writeHeadFile(path, options.optimizer ? { ...values, optimizer } : values, {

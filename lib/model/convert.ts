@@ -1,10 +1,12 @@
 /** From DINOv3 checkpoints to a network file, and back to a file with the trained head inside. */
 import { resolve } from 'node:path';
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/surface.js';
+import { classHeadKind, convertOptions, modelKind } from './argument-kinds.js';
 import type { ClassHead } from './class-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
@@ -37,12 +39,8 @@ export async function convert(
 ): Promise<SegmentorPlan>;
 export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan | DetectorPlan>;
 export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan | DetectorPlan> {
+  checkOptions(options, convertOptions, 'convert()');
   const { backbone, head, out, dtype = 'float32', task = 'segmentation' } = options;
-  if (task !== 'segmentation' && task !== 'detection')
-    throw new DinoSegError(
-      'INVALID_ARGUMENT',
-      `The task should be segmentation or detection, not ${String(task)}.`,
-    );
   for (const input of [backbone, head])
     if (resolve(input) === resolve(out))
       throw new DinoSegError(
@@ -62,6 +60,8 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*; the signal's reason.
  */
 export async function inspect(path: string, options: JobOptions = {}): Promise<Inspection> {
+  checkArgument(path, text, 'inspect(path)');
+  checkOptions(options, jobOptions, 'inspect()');
   return runJob(options, (job) => engine().inspect(path, job));
 }
 
@@ -77,6 +77,10 @@ export async function exportModel(
   out: string,
   options: JobOptions = {},
 ): Promise<void> {
+  checkArgument(model, modelKind, 'exportModel(model)');
+  checkArgument(head, classHeadKind, 'exportModel(head)');
+  checkArgument(out, text, 'exportModel(out)');
+  checkOptions(options, jobOptions, 'exportModel()');
   const handles = [model.handle, head.handle] as const;
   head.assertFits(model);
   if (resolve(model.path) === resolve(out))

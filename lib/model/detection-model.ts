@@ -1,10 +1,12 @@
 /** The frozen detector: backbone and Plain-DETR head of one TorchScript file. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { DetectorHandle, DetectorInfo, DType, JobHandle } from '../native/surface.js';
+import { detectOptions, detectorInitOptions, detectorLoadOptions, tensorKind } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
@@ -125,7 +127,9 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    *   OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: DetectorLoadOptions = {}): Promise<DetectionModel> {
-    const { device = options.shareWith?.device ?? 'cpu', dtype = 'stored' } = options;
+    checkArgument(path, text, 'DetectionModel.load(path)');
+    checkOptions(options, detectorLoadOptions, 'DetectionModel.load()');
+    const { device = options.shareWith?.device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
     return new DetectionModel(handle, engine().detectorInfo(handle));
@@ -142,8 +146,9 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   static async init(
     options: RandomNetworkOptions<DetectorArchitecture> & DetectorRunOptions,
   ): Promise<DetectionModel> {
-    const device = options.device ?? options.shareWith?.device ?? 'cpu';
-    const network = randomNetwork({ ...options, device });
+    checkOptions(options, detectorInitOptions, 'DetectionModel.init()');
+    const device = options.device ?? options.shareWith?.device;
+    const network = randomNetwork({ ...options, ...(device !== undefined && { device }) });
     const placement = { ...network, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initDetector(placement, job));
     return new DetectionModel(handle, engine().detectorInfo(handle));
@@ -162,6 +167,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<DetectionResult> {
     const handle = this.#owned.get();
+    checkArgument(images, tensorKind, 'forward(images)');
+    checkOptions(options, jobOptions, 'forward()');
     const result = await this.#run(options, (job) => engine().detectorForward(handle, images.handle, job));
     return { predLogits: Tensor.wrap(result.predLogits), predBoxes: Tensor.wrap(result.predBoxes) };
   }
@@ -174,6 +181,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    */
   async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
     const handle = this.#owned.get();
+    checkArgument(images, tensorKind, 'features(images)');
+    checkOptions(options, jobOptions, 'features()');
     return Tensor.wrap(
       await this.#run(options, (job) => engine().detectorFeatures(handle, images.handle, job)),
     );
@@ -186,6 +195,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async detect(image: ImageInput, options: DetectOptions = {}): Promise<Detection[]> {
+    checkOptions(options, detectOptions, 'detect()');
     const { threshold = 0.5, top = 100, imageSize = 1536, signal } = options;
     const handle = this.#owned.get();
     if (!(threshold >= 0 && threshold <= 1))

@@ -1,6 +1,8 @@
 /** The network's outputs for images in a safetensors file: for checks against other implementations. */
+import { checkOptions, optionsFor } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
+import { detectorLoadOptions, forwardFileOptions, loadOptions } from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
 import { DetectionModel } from './detection-model.js';
 import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
@@ -33,6 +35,7 @@ type Outputs = Record<string, Tensor>;
  *   a head beside a detector.
  */
 export async function forwardFile(options: ForwardFileOptions): Promise<Record<string, readonly number[]>> {
+  checkOptions(options, forwardFileOptions, 'forwardFile()');
   using images = await readImages(options.input);
   const run = (await isDetector(options.model)) ? detectorOutputs : segmentorOutputs;
   const outputs = await run(images, options);
@@ -56,7 +59,7 @@ async function isDetector(path: string): Promise<boolean> {
 }
 
 async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
-  using model = await SegmentationModel.load(options.model, options);
+  using model = await SegmentationModel.load(options.model, optionsFor(loadOptions, options));
   using head = options.head ? await ClassHead.open(options.head, { device: model.device }) : undefined;
   head?.assertFits(model);
   const { signal } = options;
@@ -75,7 +78,7 @@ async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Pr
 async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
   if (options.head)
     throw new DinoSegError('INVALID_ARGUMENT', `${options.model} is a detector, which takes no other head.`);
-  using model = await DetectionModel.load(options.model, options);
+  using model = await DetectionModel.load(options.model, optionsFor(detectorLoadOptions, options));
   const { signal } = options;
   const result = await model.forward(images, { signal });
   using predLogits = result.predLogits;

@@ -40,6 +40,36 @@ export function asSize(size: number | ImageSize): ImageSize {
   return typeof size === 'number' ? { width: size, height: size } : size;
 }
 
+/** What a network sees images at where neither the caller nor a head says otherwise. */
+export const defaultImageSize = 512;
+
+/** What of a head says at which size it sees images. */
+interface SizedHead {
+  readonly metadata: { readonly imageSize?: number };
+}
+
+/**
+ * The size at which heads see images: the one that is given, else the one that they were trained at, else 512. Every call
+ * that takes a head has this default. Heads that do not say what they were trained at take the others' size.
+ *
+ * @throws DinoSegError INVALID_ARGUMENT where none is given and the heads were trained at several.
+ */
+export function imageSizeOf<S extends number | ImageSize = number>(
+  given: S | undefined,
+  heads: readonly SizedHead[],
+): S | number {
+  if (given !== undefined) return given;
+  const sizes = new Set(heads.flatMap(({ metadata }) => metadata.imageSize ?? []));
+  if (sizes.size > 1)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `The heads were trained at different image sizes (${[...sizes].join(', ')} pixels): say with imageSize which one ` +
+        'all of them are to see, or call once for each size.',
+    );
+  const [trainedAt = defaultImageSize] = sizes;
+  return trainedAt;
+}
+
 /** What a detector's images are multiples of: patches of the backbone; and the least side that its maps and windows need. */
 const detectorSizes = { step: 16, least: 80 };
 

@@ -1,9 +1,11 @@
 /** Networks with random weights: any of the family's shapes, for benches, tests and trying things out. */
+import { checkOptions } from '../arguments.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { DetectorPlan, SegmentorPlan } from '../native/surface.js';
 import type { RandomNetwork } from '../native/surface-init.js';
+import { initModelOptions } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 
 /**
@@ -50,7 +52,9 @@ export interface RandomNetworkOptions<A extends string = Architecture> extends J
   seed?: number;
   /** Precision of the backbone's weights: bfloat16 is the float32 network rounded. Default `float32`. */
   dtype?: 'float32' | 'bfloat16';
-  /** Where they are drawn: `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
+  /**
+   * Where they are drawn: `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU.
+   */
   device?: string;
 }
 
@@ -67,7 +71,7 @@ export function randomNetwork({
   arch,
   seed = 0,
   dtype = 'float32',
-  device = 'cpu',
+  device,
 }: RandomNetworkOptions<string>): RandomNetwork {
   return { architecture: arch, seed, dtype, device: resolveDevice(device) };
 }
@@ -85,6 +89,7 @@ export async function initModel(options: InitModelOptions<DetectorArchitecture>)
 export async function initModel(options: InitModelOptions<Architecture>): Promise<SegmentorPlan>;
 export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan>;
 export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan> {
+  checkOptions(options, initModelOptions, 'initModel()');
   const network = randomNetwork(options);
   await makeFolderOf(options.out);
   return runJob(options, (job) => engine().writeRandomModel(network, options.out, job));

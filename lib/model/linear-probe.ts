@@ -1,10 +1,21 @@
 /** The simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { JobHandle, LossResult, ProbeHandle, ProbeOptions } from '../native/surface.js';
+import {
+  fromValuesOptions,
+  modelKind,
+  probeMapOptions,
+  probePlacement,
+  probeValuesKind,
+  saveProbeOptions,
+  segmentWithProbeOptions,
+  tensorKind,
+} from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { withTensors } from './float-file.js';
 import type { HeadMetadata } from './head-metadata.js';
@@ -15,11 +26,14 @@ import { Tensor } from './tensor.js';
 
 /** Where a probe computes. */
 export interface ProbePlacement {
-  /** `cpu` (default), `cuda:0`, …: the device of the model that it works with. */
+  /**
+   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
+   * for a model: a CUDA device where there is one, else the CPU.
+   */
   device?: string;
 }
 
-/** How {@link LinearProbe.segment} covers an image. Default imageSize: what the probe was trained at, else 512. */
+/** How {@link LinearProbe.segment} covers an image. */
 export type SegmentWithProbeOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
 
 /**
@@ -61,6 +75,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     values: ProbeValues,
     options: ProbePlacement & { metadata?: Partial<HeadMetadata> } = {},
   ): Promise<LinearProbe> {
+    checkArgument(values, probeValuesKind, 'LinearProbe.from(values)');
+    checkOptions(options, fromValuesOptions, 'LinearProbe.from()');
     const { classes, width } = values;
     const { classSet = null } = options.metadata ?? {};
     if (classSet !== null && classSet.classes.length !== classes)
@@ -68,7 +84,7 @@ export class LinearProbe implements Disposable, AsyncDisposable {
         'HEAD_MISMATCH',
         `The probe has ${classes} outputs, the class set "${classSet.name}" has ${classSet.classes.length} classes.`,
       );
-    const device = resolveDevice(options.device ?? 'cpu');
+    const device = resolveDevice(options.device);
     const of = (data: Float32Array, ...shape: number[]) => ({ data, shape });
     const arrays = {
       weight: of(values.weight, classes, width),
@@ -90,6 +106,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT, CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
    */
   static async load(path: string, options: ProbePlacement = {}): Promise<LinearProbe> {
+    checkArgument(path, text, 'LinearProbe.load(path)');
+    checkOptions(options, probePlacement, 'LinearProbe.load()');
     const { values, metadata } = await readProbeFile(path);
     return LinearProbe.from(values, { ...options, metadata });
   }
@@ -112,10 +130,12 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * @throws DinoSegError DEVICE.
    */
   assertFits(model: SegmentationModel): void {
+    checkArgument(model, modelKind, 'assertFits(model)');
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
-        `The probe is on ${this.device}, the network on ${model.device}; load both on one device.`,
+        `The probe is on ${this.device}, the network on ${model.device}: give the probe { device: model.device } when it is ` +
+          'made or loaded.',
       );
   }
 
@@ -125,6 +145,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * @throws DinoSegError HEAD_MISMATCH for another width, DISPOSED; the signal's reason.
    */
   async forward(features: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    checkArgument(features, tensorKind, 'forward(features)');
+    checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
     return Tensor.wrap(
       await this.#run(options, (job) => engine().probeForward(handle, features.handle, job)),
@@ -137,6 +159,9 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * @throws DinoSegError HEAD_MISMATCH, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async loss(features: Tensor, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
+    checkArgument(features, tensorKind, 'loss(features)');
+    checkArgument(labels, tensorKind, 'loss(labels)');
+    checkOptions(options, jobOptions, 'loss()');
     const { handle } = this;
     return this.#run(options, (job) => engine().probeLoss(handle, features.handle, labels.handle, job));
   }
@@ -147,6 +172,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * @throws DinoSegError HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async classMap(features: Tensor, options: JobOptions & { width: number; height: number }): Promise<Tensor> {
+    checkArgument(features, tensorKind, 'classMap(features)');
+    checkOptions(options, probeMapOptions, 'classMap()');
     const { width, height } = options;
     const { handle } = this;
     return Tensor.wrap(
@@ -168,8 +195,9 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     image: ImageInput,
     options: SegmentWithProbeOptions = {},
   ): Promise<ClassMap> {
-    const imageSize = options.imageSize ?? this.metadata.imageSize ?? 512;
-    return model.segment(image, { ...options, imageSize, head: this });
+    checkArgument(model, modelKind, 'LinearProbe.segment(model)');
+    checkOptions(options, segmentWithProbeOptions, 'LinearProbe.segment()');
+    return model.segment(image, { ...options, head: this });
   }
 
   /**
@@ -179,6 +207,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * @throws DinoSegError DISK_FULL, IO.
    */
   async save(path: string, options: { metadata?: Partial<HeadMetadata> } = {}): Promise<void> {
+    checkArgument(path, text, 'save(path)');
+    checkOptions(options, saveProbeOptions, 'save()');
     await writeProbeFile(path, this.values, {
       ...this.metadata,
       ...options.metadata,

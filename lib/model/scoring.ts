@@ -1,8 +1,11 @@
 /** Which way of scoring belongs to a head and a class set. */
+import { checkArgument, text } from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { loadClassSet } from '../data/class-sets.js';
 import { DinoSegError } from '../errors.js';
 import type { Scoring } from '../native/surface.js';
+import { headKind, scoring } from './argument-kinds.js';
 import { LinearProbe } from './linear-probe.js';
 import type { SegmentationHead } from './open-head.js';
 
@@ -17,6 +20,9 @@ const ade20kOutputs = 151;
  * @throws DinoSegError HEAD_MISMATCH when the head has another number of outputs.
  */
 export function scoringOf(head: SegmentationHead, classSet: ClassSet, wanted?: Scoring): Scoring {
+  checkArgument(head, headKind, 'scoringOf(head)');
+  checkArgument(classSet, classSetKind, 'scoringOf(classSet)');
+  if (wanted !== undefined) checkArgument(wanted, scoring, 'scoringOf(wanted)');
   const { length } = classSet.classes;
   const { classes } = head;
   const isProbe = head instanceof LinearProbe;
@@ -41,6 +47,8 @@ export function scoringOf(head: SegmentationHead, classSet: ClassSet, wanted?: S
  * @throws DinoSegError CLASSES when nothing says what the outputs mean, or as {@link loadClassSet}.
  */
 export async function classSetOf(head: SegmentationHead, named?: string): Promise<ClassSet> {
+  checkArgument(head, headKind, 'classSetOf(head)');
+  if (named !== undefined) checkArgument(named, text, 'classSetOf(named)');
   if (named !== undefined) return loadClassSet(named);
   if (head.classSet !== null) return head.classSet;
   if (head.classes === ade20kOutputs) return loadClassSet('ade150');

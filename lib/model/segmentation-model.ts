@@ -1,8 +1,9 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
+import { checkArgument, checkOptions, text } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type {
   DType,
   JobHandle,
@@ -12,12 +13,19 @@ import type {
   RawImage,
   Scoring,
 } from '../native/surface.js';
+import {
+  initOptions,
+  loadOptions,
+  scoreImageOptions,
+  segmentImageOptions,
+  tensorKind,
+} from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
 import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
 import { randomNetwork, type RandomNetworkOptions } from './init-model.js';
-import { asSize, checkImageSize, type ImageSize } from './image-size.js';
+import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { OwnedHandle } from './owned-handle.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
@@ -26,7 +34,10 @@ import { withPixels } from './with-pixels.js';
 
 /** Where a network runs, and in which precision. */
 export interface LoadOptions extends JobOptions {
-  /** `cpu` (default), `cuda:0`, …; `auto` takes a CUDA device where there is one. */
+  /**
+   * `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU. A CUDA device that is named and
+   * not there is an error.
+   */
   device?: string;
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
@@ -49,7 +60,9 @@ export interface ScoringOptions extends JobOptions {
   head?: SegmentationHead;
   /** Default: `recipe` with a head, `ade20k` without one. A linear probe takes `recipe` only. */
   scoring?: Scoring;
-  /** Width and height of the network's input in pixels, multiples of 32. Default 512. */
+  /**
+   * Width and height of the network's input in pixels, multiples of 32. Default: what the head was trained at, else 512.
+   */
   imageSize?: number | ImageSize;
 }
 
@@ -161,7 +174,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
-    const { device = 'cpu', dtype = 'stored' } = options;
+    checkArgument(path, text, 'SegmentationModel.load(path)');
+    checkOptions(options, loadOptions, 'SegmentationModel.load()');
+    const { device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     return new SegmentationModel(handle, engine().modelInfo(handle), placement.precision);
@@ -176,6 +191,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   static async init(
     options: RandomNetworkOptions & Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
   ): Promise<SegmentationModel> {
+    checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel(handle, engine().modelInfo(handle), network.precision);
@@ -193,7 +209,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle } = this;
-    checkImages(images);
+    checkImages(images, options, 'forward');
     const result = await this.#run(options, (job) => engine().forward(handle, images.handle, job));
     return {
       queries: Tensor.wrap(result.queries),
@@ -209,7 +225,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async decode(images: Tensor, options: JobOptions = {}): Promise<DecodedImages> {
     const { handle } = this;
-    checkImages(images);
+    checkImages(images, options, 'decode');
     return new DecodedImages(await this.#run(options, (job) => engine().decode(handle, images.handle, job)));
   }
 
@@ -222,7 +238,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
     const { handle } = this;
-    checkImages(images);
+    checkImages(images, options, 'features');
     return Tensor.wrap(await this.#run(options, (job) => engine().features(handle, images.handle, job)));
   }
 
@@ -233,7 +249,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *   signal's reason.
    */
   async segment(image: ImageInput, options: SegmentImageOptions = {}): Promise<ClassMap> {
-    const [map] = await this.segmentBatch([image], options);
+    checkOptions(options, segmentImageOptions, 'segment()');
+    const [map] = await this.#segment([image], options);
     return map!;
   }
 
@@ -244,6 +261,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT where there is no image.
    */
   async segmentBatch(images: readonly ImageInput[], options: SegmentImageOptions = {}): Promise<ClassMap[]> {
+    checkOptions(options, segmentImageOptions, 'segmentBatch()');
+    return this.#segment(images, options);
+  }
+
+  async #segment(images: readonly ImageInput[], options: SegmentImageOptions): Promise<ClassMap[]> {
     checkPassSize(options.passSize);
     const { size, scoring, handles } = this.#scoring(options);
     const stride = options.stride ?? {
@@ -273,6 +295,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *   OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async scores(image: ImageInput, options: ScoreImageOptions = {}): Promise<ScoreMap> {
+    checkOptions(options, scoreImageOptions, 'scores()');
     const { size, scoring, handles, outputs } = this.#scoring(options);
     return this.#withPixels([image], options, async ([raw]) => {
       const { width, height } = asSize(options.outputSize ?? raw!);
@@ -287,7 +310,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { handle } = this;
     const head = options.head ?? this.ownHead();
     head.assertFits(this);
-    const size = asSize(options.imageSize ?? 512);
+    const size = asSize(imageSizeOf(options.imageSize, [head]));
     checkImageSize(size.width, size.height);
     const scoring: Scoring = options.scoring ?? (options.head ? 'recipe' : 'ade20k');
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
@@ -336,7 +359,9 @@ function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 
   return { precision, cudaGraphs };
 }
 
-function checkImages(images: Tensor): void {
+function checkImages(images: Tensor, options: JobOptions, call: string): void {
+  checkArgument(images, tensorKind, `${call}(images)`);
+  checkOptions(options, jobOptions, `${call}()`);
   const [, channels, height, width] = images.shape;
   if (images.shape.length !== 4 || channels !== 3)
     throw new DinoSegError(

@@ -1,11 +1,30 @@
 /** A network with a head and the names of its classes, opened from files. */
+import { checkOptions, flag, needed, number, text, without, type OptionKinds } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
+import type { ImageInput } from '../data/decode.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/surface.js';
+import {
+  imageSize as sizeKind,
+  loadOptions,
+  scoreImageOptions,
+  scoring as scoringKind,
+  segmentImageOptions,
+} from './argument-kinds.js';
+import { classShares, percentagesOf } from './class-shares.js';
+import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { openHead, type SegmentationHead } from './open-head.js';
 import { classSetOf, scoringOf } from './scoring.js';
-import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
+import {
+  SegmentationModel,
+  type ClassMap,
+  type LoadOptions,
+  type ScoreImageOptions,
+  type ScoreMap,
+  type SegmentImageOptions,
+} from './segmentation-model.js';
 
-/** Which files belong together. */
+/** Which files belong together. `signal` and `onProgress` are for loading; `onProgress` hears bytes of the network read. */
 export interface SegmenterOptions extends LoadOptions {
   /** The network file. */
   model: string;
@@ -15,60 +34,185 @@ export interface SegmenterOptions extends LoadOptions {
   classes?: string;
   /** Default: what the head's number of outputs says. */
   scoring?: Scoring;
-  /** Default: what the head was trained at, else 512. */
+  /** Width and height of the network's input, pixels, a multiple of 32. Default: what the head was trained at, else 512. */
   imageSize?: number;
 }
 
-/** An opened network and head; disposing of it frees both. */
-export interface Segmenter extends Disposable, AsyncDisposable {
-  /** The network. */
-  model: SegmentationModel;
-  /** On the network's device. */
-  head: SegmentationHead;
-  /** Names and colours of the head's outputs. */
+/** How {@link Segmenter.segment} covers an image. Default imageSize: {@link Segmenter.imageSize}. */
+export type SegmenterRunOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
+
+/** How {@link Segmenter.scores} scores an image. Default imageSize: {@link Segmenter.imageSize}. */
+export type SegmenterScoreOptions = Omit<ScoreImageOptions, 'head' | 'scoring'>;
+
+/** How {@link Segmenter.percentages} counts an image. `onProgress` hears images done. */
+export interface PercentageOptions extends JobOptions {
+  /** Width and height of the network's input in pixels, multiples of 32. Default: {@link Segmenter.imageSize}. */
+  imageSize?: number | ImageSize;
+  /** Percentages by the scores instead of the best class of each pixel (docs/features.md). Default false. */
+  soft?: boolean;
+}
+
+const segmenterOptions: OptionKinds<SegmenterOptions> = {
+  model: needed(text),
+  head: text,
+  classes: text,
+  scoring: scoringKind,
+  imageSize: number,
+  ...loadOptions,
+};
+const runOptions: OptionKinds<SegmenterRunOptions> = without(segmentImageOptions, 'head', 'scoring');
+const scoreOptions: OptionKinds<SegmenterScoreOptions> = without(scoreImageOptions, 'head', 'scoring');
+const percentageOptions: OptionKinds<PercentageOptions> = { imageSize: sizeKind, soft: flag, ...jobOptions };
+
+/** The class of every pixel of an image, and what the classes are. */
+export interface SegmentedImage extends ClassMap {
+  /** Names and colours of the indices in `data`. */
   classSet: ClassSet;
-  /** That fits head and class set. */
-  scoring: Scoring;
-  /** Width and height of the network's input, pixels. */
-  imageSize: number;
-  /** Why results may be wrong although everything fits. */
-  warnings: string[];
 }
 
 /**
- * Opens network and head and checks that they and the class set fit together.
+ * An opened network and head, which {@link openSegmenter} gives. Its memory is freed by `dispose()` or `using`; `await using`
+ * waits for its calls first. Calls run as those of a {@link SegmentationModel} do.
+ */
+export class Segmenter implements Disposable, AsyncDisposable {
+  /** The network. */
+  readonly model: SegmentationModel;
+  /** On the network's device. */
+  readonly head: SegmentationHead;
+  /** Names and colours of the head's outputs. */
+  readonly classSet: ClassSet;
+  /** That fits head and class set. */
+  readonly scoring: Scoring;
+  /** Width and height of the network's input, pixels. */
+  readonly imageSize: number;
+  /** Why results may be wrong although everything fits. */
+  readonly warnings: readonly string[];
+
+  /** @internal */
+  constructor(parts: Pick<Segmenter, 'model' | 'head' | 'classSet' | 'scoring' | 'imageSize' | 'warnings'>) {
+    this.model = parts.model;
+    this.head = parts.head;
+    this.classSet = parts.classSet;
+    this.scoring = parts.scoring;
+    this.imageSize = parts.imageSize;
+    this.warnings = parts.warnings;
+  }
+
+  /**
+   * Class map of one image at its own size, with the names of its classes. `onProgress` hears windows done.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async segment(image: ImageInput, options: SegmenterRunOptions = {}): Promise<SegmentedImage> {
+    checkOptions(options, runOptions, 'segment()');
+    const map = await this.model.segment(image, this.#with(options));
+    return { ...map, classSet: this.classSet };
+  }
+
+  /**
+   * Class maps of some images, each at its own size: {@link SegmentationModel.segmentBatch} with the head.
+   *
+   * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT where there is no image.
+   */
+  async segmentBatch(
+    images: readonly ImageInput[],
+    options: SegmenterRunOptions = {},
+  ): Promise<SegmentedImage[]> {
+    checkOptions(options, runOptions, 'segmentBatch()');
+    const maps = await this.model.segmentBatch(images, this.#with(options));
+    return maps.map((map) => ({ ...map, classSet: this.classSet }));
+  }
+
+  /**
+   * Percent (0…100) of an image's pixels by class name, in the order of the class set; classes that do not occur have 0. They
+   * sum to 100 (up to rounding): the head gives every pixel one of its classes, so that no pixel is ignored or unassigned. They
+   * are the values that the command `features` writes for the same network, head and image (flavour `idd26-head`, or set
+   * 230 for the model's own head), counted where the network is: no class map comes into JavaScript.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   */
+  async percentages(image: ImageInput, options: PercentageOptions = {}): Promise<Record<string, number>> {
+    checkOptions(options, percentageOptions, 'percentages()');
+    const { imageSize = this.imageSize, soft = false, ...job } = options;
+    const { model, head, scoring } = this;
+    const { classes } = this.classSet;
+    const table = new Uint8Array(256).fill(255);
+    for (const { index } of classes) table[index] = index;
+    const counting = { imageSize: asSize(imageSize), places: classes.length, soft };
+    const [shares] = await classShares(model, [{ head, scoring, table }], [image], counting, job);
+    const groups = classes.map(({ index }) => [index]);
+    const { values } = percentagesOf(shares!, { places: classes.length, groups });
+    return Object.fromEntries(classes.map(({ name }, i) => [name, values[i]!]));
+  }
+
+  /**
+   * Score of every class at every pixel: {@link SegmentationModel.scores} with the head. Class i of the class set is at
+   * `data.subarray(i * width * height, (i + 1) * width * height)`.
+   *
+   * @throws DinoSegError as {@link SegmentationModel.scores}.
+   */
+  async scores(image: ImageInput, options: SegmenterScoreOptions = {}): Promise<ScoreMap> {
+    checkOptions(options, scoreOptions, 'scores()');
+    return this.model.scores(image, this.#with(options));
+  }
+
+  #with<T extends { imageSize?: number | ImageSize }>(options: T) {
+    const { head, scoring, imageSize } = this;
+    return { ...options, imageSize: options.imageSize ?? imageSize, head, scoring };
+  }
+
+  /** Frees network and head: now, or when the calls under way end. Calling it again does nothing. */
+  dispose(): void {
+    this.head.dispose();
+    this.model.dispose();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes no further calls, waits for those under way, frees the memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.head[Symbol.asyncDispose](), this.model[Symbol.asyncDispose]()]);
+  }
+}
+
+/**
+ * Opens network and head, on one device, and checks that they and the class set fit together:
  *
- * @throws DinoSegError HEAD_MISMATCH, CLASSES, and what loading throws.
+ * ```js
+ * const segmenter = await openSegmenter({ model: 'model.pt', head: 'best.safetensors' });
+ * const percentages = await segmenter.percentages('street.jpg'); // { road: 31.4, sidewalk: 6.2, … }
+ * ```
+ *
+ * @throws DinoSegError HEAD_MISMATCH, CLASSES, SHAPE for the image size, and what loading throws.
  */
 export async function openSegmenter(options: SegmenterOptions): Promise<Segmenter> {
-  const model = await SegmentationModel.load(options.model, options);
+  checkOptions(options, segmenterOptions, 'openSegmenter()');
+  const { model: modelPath, head: headPath, classes, scoring, imageSize, ...loading } = options;
+  if (imageSize !== undefined) checkImageSize(imageSize, imageSize);
+  const model = await SegmentationModel.load(modelPath, loading);
+  let head: SegmentationHead | undefined;
   try {
-    const head = options.head ? await openHead(options.head, { device: model.device }) : model.ownHead();
+    head = headPath === undefined ? model.ownHead() : await openHead(headPath, { device: model.device });
     head.assertFits(model);
-    const classSet = await classSetOf(head, options.classes);
-    const scoring = scoringOf(head, classSet, options.scoring);
-    const imageSize = options.imageSize ?? head.metadata.imageSize ?? 512;
+    const classSet = await classSetOf(head, classes);
     const { modelId } = head.metadata;
     const warnings =
       modelId === undefined || modelId === model.id
         ? []
         : [
-            `${options.head} was trained on another network file than ${options.model} ` +
+            `${headPath} was trained on another network file than ${modelPath} ` +
               '(another precision, or another network): results may be wrong.',
           ];
-    const dispose = () => {
-      head.dispose();
-      model.dispose();
-    };
-    const disposeAsync = async () => {
-      await Promise.all([head[Symbol.asyncDispose](), model[Symbol.asyncDispose]()]);
-    };
-    return {
-      ...{ model, head, classSet, scoring, imageSize, warnings },
-      [Symbol.dispose]: dispose,
-      [Symbol.asyncDispose]: disposeAsync,
-    };
+    return new Segmenter({
+      ...{ model, head, classSet, warnings },
+      scoring: scoringOf(head, classSet, scoring),
+      imageSize: imageSizeOf(imageSize, [head]),
+    });
   } catch (error) {
+    head?.dispose();
     model.dispose();
     throw error;
   }

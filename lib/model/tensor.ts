@@ -1,8 +1,15 @@
 /** A tensor of the engine, on any device, as an object with a shape. */
+import { checkArgument, kind, listOf, number } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { DType, TensorArray, TensorHandle } from '../native/surface.js';
 import { OwnedHandle } from './owned-handle.js';
+
+const arrays = [Float64Array, Float32Array, BigInt64Array, Int32Array, Int16Array, Int8Array, Uint8Array];
+const arrayKind = kind<TensorArray>('a typed array of a tensor', (value) =>
+  arrays.some((type) => value instanceof type),
+);
+const shapeKind = listOf(number, 'an array of sizes');
 
 /**
  * A tensor owned by the engine. Its memory is freed by `dispose()` (or `using`), at the latest by the garbage
@@ -31,6 +38,8 @@ export class Tensor implements Disposable {
    * @throws DinoSegError SHAPE when `shape` and the array's length do not agree.
    */
   static from(data: TensorArray, shape: readonly number[]): Tensor {
+    checkArgument(data, arrayKind, 'Tensor.from(data)');
+    checkArgument(shape, shapeKind, 'Tensor.from(shape)');
     const elements = shape.reduce((product, size) => product * size, 1);
     if (elements !== data.length)
       throw new DinoSegError(

@@ -1,4 +1,5 @@
 /** What this package finds on the machine, and what to do about what it does not find. */
+import { checkOptions, number, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { adviceFor, adviceForSignal } from './doctor/advice.js';
 import { cudaFindings, cudaVersion, findGraphics, kernelsFinding } from './doctor/driver.js';
@@ -26,6 +27,8 @@ export interface DoctorOptions {
   seconds?: number;
 }
 
+const doctorOptions: OptionKinds<DoctorOptions> = { libtorch: text, seconds: number };
+
 const defaultSeconds = 120;
 
 /**
@@ -33,6 +36,7 @@ const defaultSeconds = 120;
  * each device in a child process, whose crash or silence is a finding; faults are findings, never errors.
  */
 export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
+  checkOptions(options, doctorOptions, 'doctor()');
   const seconds = options.seconds ?? defaultSeconds;
   const codec = runProbe(['sharp'], seconds);
   const findings = await machineFindings();

@@ -4,15 +4,26 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
+import { checkOptions, number, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
 import { isCutShort } from './elf.js';
 import { findLibtorch, supportedSeries, type Libtorch } from './libtorch.js';
+import { openMpSettings } from './openmp.js';
 import type { Engine } from './surface.js';
 
 interface Loader {
   mappedLibtorch(): string[];
-  open(libFolder: string): { major: number; minor: number; patch: number };
+  /** `environment`: variables for the time of loading, where they are not set. */
+  open(libFolder: string, environment: Record<string, string>): LibtorchAbi;
+  /** What `open` does, off the JavaScript thread. */
+  preload(libFolder: string, environment: Record<string, string>): Promise<void>;
   openLibrary(path: string): void;
+}
+
+interface LibtorchAbi {
+  major: number;
+  minor: number;
+  patch: number;
 }
 
 type MakeError = (code: string, message: string) => DinoSegError;
@@ -26,20 +37,49 @@ const require = createRequire(import.meta.url);
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 let chosen: string | undefined;
+let threads: number | undefined;
 let loaded: { engine: Engine; libtorch: Libtorch } | undefined;
 
+/** What the engine runs on. */
+export interface InitOptions {
+  /** Folder of the libtorch to use. Default: the usual places are searched. */
+  libtorch?: string;
+  /**
+   * Threads of an operator on the CPU, for the whole process. Default: OMP_NUM_THREADS, else the processors that this process may
+   * use, by its affinity mask and its control group's quota.
+   */
+  threads?: number;
+}
+
+const initOptions: OptionKinds<InitOptions> = { libtorch: text, threads: number };
+
+/** Whether two folders are the same; one that is not there is no other. */
+function isSameFolder(a: string, b: string): boolean {
+  return existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b);
+}
+
 /**
- * Names the libtorch to use, before anything else is called; without it the usual places are searched.
+ * Names the libtorch to use, before anything else is called, and the number of threads, at any time.
  *
- * @throws DinoSegError INVALID_ARGUMENT when an engine is loaded already from another place.
+ * @throws DinoSegError INVALID_ARGUMENT when an engine is loaded already from another place, or for a number of threads that is
+ *   not 1 to 1024.
  */
-export function init(options: { libtorch?: string }): void {
-  if (loaded && options.libtorch && realpathSync(options.libtorch) !== realpathSync(loaded.libtorch.root))
+export function init(options: InitOptions): void {
+  checkOptions(options, initOptions, 'init()');
+  if (options.threads !== undefined) checkThreads(options.threads);
+  if (loaded && options.libtorch && !isSameFolder(options.libtorch, loaded.libtorch.root))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
       `init() names ${options.libtorch}, but ${loaded.libtorch.root} is loaded already; call init() first.`,
     );
-  chosen = options.libtorch;
+  chosen = options.libtorch ?? chosen;
+  threads = options.threads ?? threads;
+  if (loaded && options.threads !== undefined) loaded.engine.setThreads(options.threads);
+}
+
+function checkThreads(count: number): void {
+  if (Number.isInteger(count) && count >= 1 && count <= 1024) return;
+  throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1 to 1024; ${count} was given.`);
 }
 
 /** What {@link init} named. */
@@ -63,7 +103,23 @@ export function loadedLibtorch(): Libtorch {
   return loaded!.libtorch;
 }
 
-function load(): { engine: Engine; libtorch: Libtorch } {
+/**
+ * Loads libtorch off the JavaScript thread. Without it the first call that needs libtorch blocks the event loop while 500 MB and more
+ * are mapped and linked: over a second from a cold disk. A server calls this before it listens.
+ *
+ * @throws DinoSegError LIBTORCH_NOT_FOUND, LIBTORCH_UNSUPPORTED or ADDON, as the first call would.
+ */
+export async function preload(): Promise<void> {
+  if (loaded) return;
+  const { loader, folder } = findParts();
+  await loader.preload(folder, openMpDefaults()).catch((cause: unknown) => {
+    throw loadError(folder, cause);
+  });
+  engine();
+}
+
+/** Everything that can be refused before libtorch is opened. */
+function findParts(): { libtorch: Libtorch; loader: Loader; folder: string } {
   const libtorch = findLibtorch(chosen);
   const loader = loadAddon<Loader>('loader');
   const folder = realpathSync(join(libtorch.root, 'lib'));
@@ -74,6 +130,29 @@ function load(): { engine: Engine; libtorch: Libtorch } {
       `This process has loaded a libtorch from ${others[0]} already; a second one (${folder}) would abort it. ` +
         'Use one libtorch for all packages (DINOV3_SEG_LIBTORCH), or a child process.',
     );
+  const isLibrary = (name: string) =>
+    /\.so(\.|$)/.test(name) && statSync(join(folder, name), { throwIfNoEntry: false })?.isFile();
+  const cut = readdirSync(folder).find((name) => isLibrary(name) && isCutShort(join(folder, name)));
+  if (cut !== undefined)
+    throw new DinoSegError(
+      'LIBTORCH_UNSUPPORTED',
+      `${join(folder, cut)} is cut short: it was not copied or unpacked to its end. Install libtorch anew.`,
+    );
+  return { libtorch, loader, folder };
+}
+
+/** Defaults of OpenMP's variables; one that it would refuse, with a line on stderr, is taken away and warned of. */
+function openMpDefaults(): Record<string, string> {
+  const { defaults, refused } = openMpSettings();
+  for (const [name, message] of Object.entries(refused)) {
+    delete process.env[name];
+    process.emitWarning(message, { type: 'DinoSegWarning' });
+  }
+  return defaults;
+}
+
+function load(): { engine: Engine; libtorch: Libtorch } {
+  const { libtorch, loader, folder } = findParts();
   const abi = openLibtorch(loader, folder);
   const series = `${abi.major}.${abi.minor}`;
   const addon = loadAddon<Addon>(`torch-${series}`);
@@ -83,29 +162,36 @@ function load(): { engine: Engine; libtorch: Libtorch } {
     (code, message) =>
       new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
   );
+  if (threads !== undefined) addon.setThreads(threads);
   // Before the process tears down what a running job uses. A worker_thread's end is heard of by the engine itself.
   if (isMainThread) process.once('exit', () => addon.stopJobs());
   return { engine: addon, libtorch };
 }
 
-function openLibtorch(loader: Loader, folder: string): { major: number; minor: number; patch: number } {
-  const isLibrary = (name: string) =>
-    /\.so(\.|$)/.test(name) && statSync(join(folder, name), { throwIfNoEntry: false })?.isFile();
-  const cut = readdirSync(folder).find((name) => isLibrary(name) && isCutShort(join(folder, name)));
-  if (cut !== undefined)
-    throw new DinoSegError(
-      'LIBTORCH_UNSUPPORTED',
-      `${join(folder, cut)} is cut short: it was not copied or unpacked to its end. Install libtorch anew.`,
-    );
+function openLibtorch(loader: Loader, folder: string): LibtorchAbi {
   try {
-    return loader.open(folder);
+    return loader.open(folder, openMpDefaults());
   } catch (cause) {
-    throw new DinoSegError(
-      'LIBTORCH_UNSUPPORTED',
-      `${folder}/libtorch.so does not load: ${(cause as Error).message}. Run \`npx dinov3-seg doctor\`.`,
-      { cause },
-    );
+    throw loadError(folder, cause);
   }
+}
+
+function loadError(folder: string, cause: unknown): DinoSegError {
+  return new DinoSegError(
+    'LIBTORCH_UNSUPPORTED',
+    `${folder}/libtorch.so does not load: ${(cause as Error).message}. Run \`npx dinov3-seg doctor\`.`,
+    { cause },
+  );
+}
+
+/**
+ * Passes on what libtorch warned of and what matters to a user (a driver that does not answer, say), each text once a process, as a
+ * warning of Node.js. The rest shows where TORCH_CPP_LOG_LEVEL is WARNING.
+ */
+export function reportTorchWarnings(): void {
+  for (const text of engine().takeWarnings())
+    if (text.startsWith('CUDA initialization'))
+      process.emitWarning(text, { type: 'DinoSegWarning', code: 'CUDA' });
 }
 
 /** Where the fused kernels for CUDA are, if they were built: beside the engine. */

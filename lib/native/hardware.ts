@@ -1,6 +1,7 @@
 /** What a job ran on, for its report. */
-import { arch, availableParallelism, cpus, release, totalmem, type as system } from 'node:os';
+import { arch, cpus, release, totalmem, type as system } from 'node:os';
 import { packageVersion } from '../package-version.js';
+import { usableCores } from './cores.js';
 import { cudaVersion } from './doctor/driver.js';
 import { gib } from './doctor/finding.js';
 import { engine, loadedLibtorch } from './engine.js';
@@ -14,7 +15,7 @@ import { engine, loadedLibtorch } from './engine.js';
 export function hardwareRows(device: string | undefined): [name: string, value: string][] {
   return [
     ...(device === undefined ? [] : deviceRows(device)),
-    ['Processor', `${cpus()[0]?.model.trim() || arch()}, ${availableParallelism()} cores to use`],
+    ['Processor', `${cpus()[0]?.model.trim() || arch()}, ${usableCores()} cores to use`],
     ['Memory', gib(totalmem())],
     ['System', `${system()} ${release()} (${arch()})`],
     ['Node.js', process.version],

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { callback, checkOptions, flag, signal as signalKind, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest, writeError } from '../files.js';
 import {
@@ -41,6 +42,8 @@ export interface InstallProgress {
   doneBytes?: number;
   /** Of how many bytes, where that is known. */
   totalBytes?: number;
+  /** A line that pip printed meanwhile. */
+  output?: string;
 }
 
 /** Which libtorch to install, and from where. */
@@ -58,6 +61,15 @@ export interface InstallOptions {
   /** Hears how far it is. */
   onProgress?: (progress: InstallProgress) => void;
 }
+
+const installOptions: OptionKinds<InstallOptions> = {
+  version: text,
+  from: text,
+  sha256: text,
+  force: flag,
+  signal: signalKind,
+  onProgress: callback(),
+};
 
 /** The libtorch that is in the cache now. */
 export interface InstallResult {
@@ -100,9 +112,10 @@ interface Source {
  *   off, damaged), LIBTORCH_UNSUPPORTED (no libtorch in it, or of an unsupported version), DISK_FULL, IO; the signal's reason
  */
 export async function installLibtorch(options: InstallOptions = {}): Promise<InstallResult> {
+  checkOptions(options, installOptions, 'installLibtorch()');
   const { signal } = options;
   signal?.throwIfAborted();
-  const stated = checkOptions(options);
+  const stated = statedSums(options);
   const cache = cacheFolder();
   try {
     await mkdir(cache, { recursive: true });
@@ -126,7 +139,7 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Ins
   }
 }
 
-function checkOptions({ version, from, sha256 }: InstallOptions): Expected[] {
+function statedSums({ version, from, sha256 }: InstallOptions): Expected[] {
   if (version !== undefined && from !== undefined)
     throw new DinoSegError('INVALID_ARGUMENT', 'A version is for pip; what is given with "from" has one already.');
   if (version !== undefined && !/^\d+\.\d+\.\d+(\+\w+)?$/.test(version))
@@ -256,13 +269,14 @@ function localPath(from: string): string {
 
 async function wheelByPip({ options, report, scratch }: Job): Promise<string> {
   const { version = defaultVersion, signal } = options;
-  report({ phase: 'download', message: `downloading torch ${version} with pip` });
+  const message = `downloading torch ${version} with pip`;
+  report({ phase: 'download', message });
   const [wheel] = await pipDownload([`torch==${version}`], {
     folder: join(scratch, 'pip'),
     scratch,
     dependencies: false,
     signal,
-    onLine: (line) => report({ phase: 'download', message: `pip: ${line}` }),
+    onLine: (output) => report({ phase: 'download', message, output }),
   });
   if (wheel !== undefined) return wheel;
   throw new DinoSegError('DOWNLOAD', `pip downloaded no wheel of torch ${version}.`);
@@ -278,14 +292,15 @@ async function besides(
   if (requirements.length === 0) return [];
   const { options, report, scratch } = job;
   const needed = requirements.map((requirement) => requirement.split(';')[0]!.trim()).join(', ');
-  report({ phase: 'download', message: `${origin} is built for CUDA and needs ${needed}: fetching them with pip` });
+  const message = `${origin} is built for CUDA and needs ${needed}: fetching them with pip`;
+  report({ phase: 'download', message });
   const wheels = await pipDownload(requirements, {
     folder: join(scratch, 'besides'),
     scratch,
     findLinks: folder,
     dependencies: true,
     signal: options.signal,
-    onLine: (line) => report({ phase: 'download', message: `pip: ${line}` }),
+    onLine: (output) => report({ phase: 'download', message, output }),
   });
   const libraries: [string, SourceFile][] = [];
   for (const path of wheels) libraries.push(...selectBeside(keep(job, await openZip(path, basename(path)))));

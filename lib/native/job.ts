@@ -1,4 +1,5 @@
 /** Long calls that can be stopped and tell how far they are. */
+import { callback, signal as signalKind, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from './engine.js';
 import type { JobHandle } from './surface.js';
@@ -16,6 +17,9 @@ export interface JobOptions {
    */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
+
+/** The kinds of {@link JobOptions}. */
+export const jobOptions: OptionKinds<JobOptions> = { signal: signalKind, onProgress: callback() };
 
 /**
  * Starts a call of the engine under `options`.

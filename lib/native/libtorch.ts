@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { checkArgument, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 
 /** Series of libtorch that the sources are written for. */
@@ -38,9 +39,18 @@ export interface Candidate {
   reason: string;
 }
 
+/** Without HOME, a user whom /etc/passwd lacks (in containers) has none: then `/`, which Docker sets for these. */
+function home(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
+}
+
 /** The package's own folder of downloaded libtorches. */
 export function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const base = process.env['XDG_CACHE_HOME'] || join(home(), '.cache');
   return join(base, 'dinov3-seg', 'libtorch');
 }
 
@@ -89,6 +99,7 @@ function headerVersion(header: string): string | undefined {
  *   explicit one that cannot be used.
  */
 export function findLibtorch(explicit?: string): Libtorch {
+  if (explicit !== undefined) checkArgument(explicit, text, 'findLibtorch(explicit)');
   const named = explicitSource(explicit);
   if (named) {
     const found = examine(named.path, named.source);
@@ -130,7 +141,7 @@ function askPython(): string {
   const program =
     'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")';
   try {
-    const path = execFileSync('python3', ['-c', program], { encoding: 'utf8' }).trim();
+    const path = execFileSync('python3', ['-c', program], { encoding: 'utf8', stdio: 'pipe' }).trim();
     if (path) return path;
   } catch (cause) {
     throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 could not be asked.', {

@@ -268,6 +268,8 @@ export interface Engine
   storageBytes(networks: readonly (ModelHandle | DetectorHandle)[]): number;
   /** Waits for the work of the calls before it. */
   synchronize(device: string): Promise<void>;
+  /** Texts of libtorch's warnings since the last call, each once a process. */
+  takeWarnings(): string[];
   /** Threads an operator uses on the CPU, from the next job on. */
   setThreads(threads: number): void;
 

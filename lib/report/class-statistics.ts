@@ -1,3 +1,5 @@
+import { checkArgument } from '../arguments.js';
+import { classSetKind, mapData } from '../data/argument-kinds.js';
 import type { ClassInfo, ClassSet } from '../data/class-set.js';
 
 /** How much of a class map a class covers. */
@@ -23,6 +25,8 @@ export function countPixels(map: Uint8Array, set: ClassSet): { counts: number[];
  * @param set the classes that the map was made with.
  */
 export function classPercentages(map: Uint8Array, set: ClassSet): ClassShare[] {
+  checkArgument(map, mapData, 'classPercentages(map)');
+  checkArgument(set, classSetKind, 'classPercentages(set)');
   const { counts } = countPixels(map, set);
   return set.classes.map((info) => {
     const pixels = counts[info.index]!;
@@ -38,6 +42,8 @@ export function classPercentages(map: Uint8Array, set: ClassSet): ClassShare[] {
  * @param set the classes that the map was made with.
  */
 export function classStatistics(map: Uint8Array, set: ClassSet): string {
+  checkArgument(map, mapData, 'classStatistics(map)');
+  checkArgument(set, classSetKind, 'classStatistics(set)');
   const { counts, ignored } = countPixels(map, set);
   const percent = (count: number): string => ((100 * count) / Math.max(1, map.length)).toFixed(2);
   const line = (index: string, name: string, count: number): string[] => [

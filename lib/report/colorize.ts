@@ -1,3 +1,5 @@
+import { checkArgument } from '../arguments.js';
+import { classSetKind, mapData } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 
@@ -10,6 +12,8 @@ import { DinoSegError } from '../errors.js';
  * @throws DinoSegError LABEL_VALUE for an index that is neither a class nor 255.
  */
 export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
+  checkArgument(map, mapData, 'colorize(map)');
+  checkArgument(set, classSetKind, 'colorize(set)');
   const rgb = new Uint8Array(map.length * 3);
   const palette = new Uint8Array(256 * 3);
   for (const { index, color } of set.classes) palette.set(color, index * 3);

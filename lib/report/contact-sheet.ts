@@ -1,10 +1,20 @@
 /** A picture of many images beside their coloured labels, to see at a glance whether they belong together. */
+import {
+  checkArgument,
+  checkOptions,
+  kind,
+  number,
+  signal as signalKind,
+  type OptionKinds,
+} from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassInfo, ClassSet } from '../data/class-set.js';
-import type { SegmentationDataset } from '../data/dataset.js';
+import { SegmentationDataset } from '../data/dataset.js';
 import { composeSvg, encodePng, type RgbImage } from '../data/decode.js';
 import { previewOf, spread } from '../data/preview.js';
 import { DinoSegError } from '../errors.js';
 import { colorize } from './colorize.js';
+import { endThatFits, textPath } from './text-path.js';
 
 const cell = { width: 240, height: 160 };
 const gap = 8;
@@ -15,16 +25,23 @@ const legendWidth = 200;
 const sheetWidth = columns * (2 * cell.width + gap) + gap;
 const paper = 255;
 
+const splitsKind = kind<ReadonlyMap<string, SegmentationDataset>>(
+  'a Map of SegmentationDatasets by the names of their splits',
+  (value) =>
+    value instanceof Map &&
+    [...(value as Map<unknown, unknown>).values()].every((one) => one instanceof SegmentationDataset),
+);
+const sheetOptions: OptionKinds<{ most?: number; signal?: AbortSignal }> = {
+  most: number,
+  signal: signalKind,
+};
+
 /** A pair on the sheet. */
 interface Tile {
   caption: string;
   image: RgbImage;
   /** RGB, of the image's size. */
   label: Uint8Array;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
 
 /** Copies an image to a place of the sheet. */
@@ -44,10 +61,7 @@ function paste(
 }
 
 function text(x: number, y: number, content: string, width: number): string {
-  // Letters of a monospace font are 0.6 of their size wide.
-  const most = Math.floor(width / (0.6 * letter));
-  const short = content.length > most ? `…${content.slice(1 - most)}` : content;
-  return `<text x="${x}" y="${y}" font-family="monospace" font-size="${letter}" fill="#111">${escaped(short)}</text>`;
+  return textPath(endThatFits(content, letter, width), { x, y, size: letter });
 }
 
 function legend(classes: readonly ClassInfo[], top: number): { svg: string; height: number } {
@@ -91,7 +105,7 @@ async function tilesOf(
 
 /**
  * Draws a contact sheet: images beside their labels in the classes' colours, their names below, and the colours of the
- * classes that occur. Pairs that cannot be read are left out. Text is set in the machine's own fonts.
+ * classes that occur. Pairs that cannot be read are left out.
  *
  * @param datasets by the splits' names, of one class set.
  * @param options.most pairs of the sheet, shared among the splits. Default 24.
@@ -103,6 +117,9 @@ export async function contactSheet(
   classSet: ClassSet,
   options: { most?: number; signal?: AbortSignal } = {},
 ): Promise<Buffer | null> {
+  checkArgument(datasets, splitsKind, 'contactSheet(datasets)');
+  checkArgument(classSet, classSetKind, 'contactSheet(classSet)');
+  checkOptions(options, sheetOptions, 'contactSheet()');
   const { most = 24, signal } = options;
   const present = new Set<number>();
   const tiles: Tile[] = [];

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { bytes, checkArgument, number, objectWith, text } from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { encodePng } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
@@ -21,6 +23,14 @@ export interface Prediction {
   readonly classSet: ClassSet;
 }
 
+const predictionKind = objectWith<Prediction>('a prediction {original, map, width, height, classSet}', {
+  original: bytes,
+  map: bytes,
+  width: number,
+  height: number,
+  classSet: classSetKind,
+});
+
 /** The files of a prediction's folder. */
 export const predictionFiles = [
   'original.png',
@@ -40,6 +50,9 @@ export const predictionFiles = [
  * @throws DinoSegError INVALID_ARGUMENT for a name that is no file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
  */
 export async function writePrediction(dir: string, name: string, prediction: Prediction): Promise<string> {
+  checkArgument(dir, text, 'writePrediction(dir)');
+  checkArgument(name, text, 'writePrediction(name)');
+  checkArgument(prediction, predictionKind, 'writePrediction(prediction)');
   if (!/^[^/\\\0]+$/.test(name))
     throw new DinoSegError(
       'INVALID_ARGUMENT',

@@ -1,10 +1,10 @@
 /** Prepared batches of a data set: decoded, augmented and resized while the network works on earlier ones. */
-import { availableParallelism } from 'node:os';
 import { drawAugmentation, noAugmentation, type Augmentation } from '../data/augment.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { shuffle } from '../data/random.js';
 import { Tensor } from '../model/tensor.js';
+import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import type { TrainConfig } from './config.js';
 
@@ -79,7 +79,7 @@ export function evaluationBatch(
 }
 
 function ahead(place: Pick<Place, 'prefetch'>): { ahead: number; concurrency: number } {
-  return { ahead: place.prefetch, concurrency: Math.min(place.prefetch, availableParallelism()) };
+  return { ahead: place.prefetch, concurrency: Math.min(place.prefetch, usableCores()) };
 }
 
 async function loadBatch(

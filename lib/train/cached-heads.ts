@@ -6,7 +6,7 @@ import { probeValuesOf, writeProbeFile } from '../model/probe-file.js';
 import type { TrainingPlanResult } from '../native/surface.js';
 import type { CachedOutputs } from './cached-outputs.js';
 import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from './head-group.js';
-import { cosineLearningRate, schedule } from './schedule.js';
+import { cosineLearningRate, scheduleOf } from './schedule.js';
 import { Tally, type Evaluation } from './tally.js';
 
 /** How long the engine trains before the caller looks at its signal, and shows how far it is. */
@@ -155,8 +155,8 @@ export class CachedHeads implements Disposable {
     return rates;
   }
 
-  #schedule(): ReturnType<typeof schedule> {
-    return schedule({ ...this.options, images: this.outputs.trainCount });
+  #schedule(): ReturnType<typeof scheduleOf> {
+    return scheduleOf({ ...this.options, images: this.outputs.trainCount });
   }
 
   /** Of every record; heads of one group are numbered by their slots. */

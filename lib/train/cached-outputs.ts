@@ -1,5 +1,6 @@
 /** What the frozen network made of a data set, made once and kept. */
 import { dirname, join } from 'node:path';
+import { optionsFor } from '../arguments.js';
 import { CacheFolder } from '../cache/cache-folder.js';
 import { fillCache, wantedRecords, type FillResult } from '../cache/fill-cache.js';
 import { recordId, type IndexEntry } from '../cache/index-file.js';
@@ -8,6 +9,7 @@ import { readRecord } from '../cache/read-record.js';
 import { chooseView, viewCount, viewSettings } from '../cache/views.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { shuffle } from '../data/random.js';
+import { loadOptions } from '../model/argument-kinds.js';
 import type { DecodedImages } from '../model/decoded-images.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
@@ -147,7 +149,7 @@ export async function fillRunCache(
   const { signal, onProgress, onLog } = hooks;
   const { epochs, prefetch, passSize } = config;
   const filled = await fillCache(folder, {
-    loadModel: () => SegmentationModel.load(config.model, { ...config, signal }),
+    loadModel: () => SegmentationModel.load(config.model, { ...optionsFor(loadOptions, config), signal }),
     datasets: { ...datasets },
     prefetch,
     passSize,

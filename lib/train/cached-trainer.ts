@@ -8,7 +8,7 @@ import type { TrainConfig } from './config.js';
 import type { GroupState, HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import type { TrainHooks } from './loop.js';
-import { schedule } from './schedule.js';
+import { scheduleOf } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
 import type { HeadTrainer, Preparation, SavableHead, TrainedBatches } from './trainer.js';
@@ -61,7 +61,7 @@ export class CachedTrainer implements HeadTrainer {
   }
 
   async *train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void> {
-    const { batchesPerEpoch } = schedule({ ...this.config, images: this.cached.trainCount });
+    const { batchesPerEpoch } = scheduleOf({ ...this.config, images: this.cached.trainCount });
     for (let done = firstBatch; done < batchesPerEpoch;) {
       const { batches, images, losses, lost } = await this.heads.train(epoch, done, sliceSeconds);
       done += batches;

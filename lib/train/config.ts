@@ -2,6 +2,7 @@
 import { cacheDtypes, type CacheDtype } from '../cache/key.js';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { layoutNames, type LayoutName } from '../data/layout.js';
+import { checkArgument, text as textKind } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { checkImageSize } from '../model/image-size.js';
 import { networkPrecisions } from '../model/network-precision.js';
@@ -9,6 +10,7 @@ import type { NetworkPrecision } from '../native/surface.js';
 import { didYouMean } from '../nearest.js';
 import { readSettingsFile } from '../settings-file.js';
 import { withoutUndefined } from '../without-undefined.js';
+import { settingsKind } from './argument-kinds.js';
 
 /** What a head learns from (docs/recipe.md). */
 export const lossNames = ['reference', 'nll', 'mask2former'] as const;
@@ -260,6 +262,7 @@ const freeOnResume: readonly (keyof TrainConfig)[] = [
  *   that is no multiple of 32.
  */
 export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
+  checkArgument(given, settingsKind, 'resolveConfig(given)');
   refuseUnknown(given, 'the settings');
   const config = { ...trainDefaults, ...withoutUndefined(given) } as TrainConfig;
   for (const key of configKeys) {
@@ -301,6 +304,7 @@ function refuseCachedOnly(config: TrainConfig): void {
  * @throws DinoSegError FILE_NOT_FOUND, IO, INVALID_ARGUMENT for anything else than such a file.
  */
 export async function readConfigFile(path: string): Promise<Partial<TrainConfig>> {
+  checkArgument(path, textKind, 'readConfigFile(path)');
   const { settings } = await readSettingsFile(path);
   refuseUnknown(settings, path);
   return settings;

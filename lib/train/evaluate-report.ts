@@ -1,5 +1,8 @@
 /** The report of an evaluation. */
+import { checkArgument, checkOptions } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
+import { headKind, modelKind } from '../model/argument-kinds.js';
+import { imageSizeOf } from '../model/image-size.js';
 import type { SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
@@ -7,6 +10,7 @@ import { hardwareRows } from '../native/hardware.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import { now } from '../report/html/format.js';
 import type { Report, ReportSection } from '../report/html/report.js';
+import { datasetKind, evaluationKind, evaluationReportOptions } from './argument-kinds.js';
 import type { EvaluateOptions } from './evaluate.js';
 import { evaluationSections, evaluationTiming } from './evaluation-report.js';
 import { counted } from '../text.js';
@@ -41,8 +45,14 @@ export async function evaluationReport(
   evaluation: Evaluation,
   options: EvaluationReportOptions = {},
 ): Promise<Report> {
+  checkArgument(model, modelKind, 'evaluationReport(model)');
+  checkArgument(head, headKind, 'evaluationReport(head)');
+  checkArgument(dataset, datasetKind, 'evaluationReport(dataset)');
+  checkArgument(evaluation, evaluationKind, 'evaluationReport(evaluation)');
+  checkOptions(options, evaluationReportOptions, 'evaluationReport()');
   const { classSet } = dataset;
-  const { imageSize = 512, signal, examples = 8, settings = {} } = options;
+  const { signal, examples = 8, settings = {} } = options;
+  const imageSize = imageSizeOf(options.imageSize, [head]);
   const scoring = scoringOf(head, classSet, options.scoring);
   const { places, note } = shownImages(dataset.length, evaluation.imageIou, examples);
   async function* pictures(): AsyncGenerator<ExampleInput, void, void> {

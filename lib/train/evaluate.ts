@@ -1,7 +1,9 @@
 /** How well a head segments a data set. */
+import { checkArgument, checkOptions, listOf } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
+import { headKind, modelKind } from '../model/argument-kinds.js';
 import type { DecodedImages } from '../model/decoded-images.js';
-import { checkImageSize } from '../model/image-size.js';
+import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { LinearProbe } from '../model/linear-probe.js';
 import type { SegmentationHead } from '../model/open-head.js';
 import { Passes } from '../model/pass-size.js';
@@ -10,12 +12,16 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/surface.js';
+import { datasetKind, evaluateOptions } from './argument-kinds.js';
 import { evaluationBatches } from './batches.js';
 import { Tally, type Evaluation } from './tally.js';
 
 /** How to evaluate. */
 export interface EvaluateOptions {
-  /** Width and height that images and labels are resized to, a multiple of 32. Default 512. */
+  /**
+   * Width and height that images and labels are resized to, a multiple of 32. Default: what the heads were trained at, else
+   * 512; heads that were trained at different sizes need it.
+   */
   imageSize?: number;
   /** Default: what the head's number of outputs says. */
   scoring?: Scoring;
@@ -46,6 +52,7 @@ export async function evaluate(
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  checkArgument(head, headKind, 'evaluate(head)');
   const [evaluation] = await evaluateHeads(model, [head], dataset, options);
   return evaluation!;
 }
@@ -63,7 +70,12 @@ export async function evaluateHeads(
   dataset: SegmentationDataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation[]> {
-  const { imageSize = 512, prefetch = 4, signal, onProgress } = options;
+  checkArgument(model, modelKind, 'evaluate(model)');
+  checkArgument(heads, listOf(headKind), 'evaluateHeads(heads)');
+  checkArgument(dataset, datasetKind, 'evaluate(dataset)');
+  checkOptions(options, evaluateOptions, 'evaluate()');
+  const { prefetch = 4, signal, onProgress } = options;
+  const imageSize = imageSizeOf(options.imageSize, heads);
   for (const head of heads) head.assertFits(model);
   checkImageSize(imageSize, imageSize);
   const { classSet } = dataset;
@@ -129,10 +141,11 @@ class Outputs implements Disposable {
     labels: Tensor,
     options: { width: number; height: number; scoring: Scoring },
   ): Promise<{ loss: number | null; map: Tensor }> {
+    const { width, height } = options;
     if (head instanceof LinearProbe) {
       using features = this.features!.slice(image, 1);
       const loss = meanOfPixels(await head.loss(features, labels));
-      return { loss, map: await head.classMap(features, options) };
+      return { loss, map: await head.classMap(features, { width, height }) };
     }
     using decoded = this.decoded!.slice(image, 1);
     const isRecipe = options.scoring === 'recipe';

@@ -1,4 +1,6 @@
 /** Evaluations as sections of a report: alone, or several beside each other. */
+import { checkArgument, listOf, objectWith, text } from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { count, duration, figure, percent } from '../report/html/format.js';
 import type {
@@ -9,6 +11,7 @@ import type {
   PropertiesSection,
   ReportSection,
 } from '../report/html/report.js';
+import { evaluationKind } from './argument-kinds.js';
 import { counted } from '../text.js';
 import type { Evaluation } from './tally.js';
 
@@ -19,6 +22,10 @@ export interface NamedEvaluation {
   /** Of the same classes as the others. */
   evaluation: Evaluation;
 }
+
+const named = objectWith<NamedEvaluation>('{name, evaluation}', { name: text, evaluation: evaluationKind });
+const several = listOf(named, 'an array of at least one {name, evaluation}');
+const resultsKind = { ...several, is: (value: unknown) => several.is(value) && (value as []).length > 0 };
 
 /** Diagonal by sum of each row, or of each column; null where that is 0. */
 function shares(confusion: readonly (readonly number[])[], by: 'row' | 'column'): (number | null)[] {
@@ -91,6 +98,8 @@ export function classSections(
  * @param results one or more, of the same classes.
  */
 export function evaluationSections(results: readonly NamedEvaluation[], classSet: ClassSet): ReportSection[] {
+  checkArgument(results, resultsKind, 'evaluationSections(results)');
+  checkArgument(classSet, classSetKind, 'evaluationSections(classSet)');
   const figures = results.map(({ name, evaluation }): ReportSection => ({
     kind: 'figures',
     title: results.length > 1 ? `Figures, ${name}` : 'Figures',

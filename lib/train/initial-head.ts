@@ -22,7 +22,7 @@ export function initialWeights(config: TrainConfig, classSet: ClassSet, hidden: 
       const source = await readForeignHead(config.model);
       return initialHead(source, sources, { noObject: outputs > classSet.classes.length });
     }
-    using head = ClassHead.create({ hidden, classes: outputs, seed: config.seed });
+    using head = ClassHead.create({ hidden, classes: outputs, seed: config.seed, device: 'cpu' });
     const { weight, bias } = await head.state();
     return { weight, bias };
   };

@@ -1,12 +1,14 @@
 /** Live training: every image goes through the network in every epoch. */
+import { optionsFor } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
+import { loadOptions } from '../model/argument-kinds.js';
 import { ClassHead } from '../model/class-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { evaluationBatch, trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { newHead } from './initial-head.js';
-import { cosineLearningRate, schedule } from './schedule.js';
+import { cosineLearningRate, scheduleOf } from './schedule.js';
 import type { Evaluation } from './tally.js';
 import type { HeadTrainer, TrainedBatches } from './trainer.js';
 
@@ -28,12 +30,12 @@ export class LiveTrainer implements HeadTrainer {
     datasets: { train: SegmentationDataset; val: SegmentationDataset },
     last: string | undefined,
   ): Promise<LiveTrainer> {
-    const model = await SegmentationModel.load(config.model, config);
+    const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config));
     let head: ClassHead | undefined;
     try {
       const { classSet } = datasets.train;
       head = last
-        ? await ClassHead.load(last, { ...config, precision: config.headPrecision })
+        ? await ClassHead.load(last, { device: model.device, precision: config.headPrecision })
         : await newHead(config, classSet, model.hidden);
       head.assertFits(model);
       return new LiveTrainer(config, model, datasets.train, datasets.val, head);
@@ -55,7 +57,7 @@ export class LiveTrainer implements HeadTrainer {
   async *train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void> {
     const { config, model, head, trainSet } = this;
     const { accumulate, learningRate: initial, weightDecay, maxNorm } = config;
-    const { batchesPerEpoch, stepsPerEpoch, totalSteps } = schedule({ ...config, images: trainSet.length });
+    const { batchesPerEpoch, stepsPerEpoch, totalSteps } = scheduleOf({ ...config, images: trainSet.length });
     let done = firstBatch;
     for await (using batch of trainingBatches(trainSet, config, epoch, firstBatch)) {
       using decoded = await model.decode(batch.images);

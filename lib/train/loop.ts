@@ -1,12 +1,14 @@
 /** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
+import { checkArgument, checkOptions } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
+import { settingsKind, trainHooks } from './argument-kinds.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
 import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
 import { RunReporter } from './run-report.js';
 import { epochMetrics, type EpochMetrics, type RunPosition } from './run-folder.js';
-import { schedule } from './schedule.js';
+import { scheduleOf } from './schedule.js';
 import { trainSweep, type SweepRow } from './sweep.js';
 import type { Evaluation } from './tally.js';
 
@@ -69,6 +71,8 @@ export async function train(
   given: Partial<TrainConfig>,
   hooks: TrainHooks & { resume?: boolean } = {},
 ): Promise<TrainResult> {
+  checkArgument(given, settingsKind, 'train(given)');
+  checkOptions(hooks, trainHooks, 'train()');
   const prepared = await prepareRun(given, hooks.resume ?? false);
   if (prepared.config.sweep !== null || prepared.config.folds > 0)
     return startRun(prepared, hooks, () =>
@@ -90,7 +94,7 @@ export async function train(
     const evaluation = await evaluateEpoch(run, hooks);
     const metrics = epochMetrics(position, evaluation, {
       initial: config.learningRate,
-      ...schedule({ ...config, images: run.train.length }),
+      ...scheduleOf({ ...config, images: run.train.length }),
     });
     await finishEpoch(run, metrics, evaluation);
     await log(describeEpoch(metrics, position.best));

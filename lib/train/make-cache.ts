@@ -1,6 +1,8 @@
 /** Filling a run's cache without training. */
+import { checkArgument, checkOptions } from '../arguments.js';
 import { CacheFolder } from '../cache/cache-folder.js';
 import type { FillSummary } from '../cache/fill-cache.js';
+import { cacheHooks, settingsKind } from './argument-kinds.js';
 import { cachePath, fillRunCache, runCacheKey } from './cached-outputs.js';
 import type { TrainConfig } from './config.js';
 import type { TrainHooks } from './loop.js';
@@ -22,6 +24,8 @@ export async function makeCache(
   given: Partial<TrainConfig>,
   hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'> = {},
 ): Promise<MadeCache> {
+  checkArgument(given, settingsKind, 'makeCache(given)');
+  checkOptions(hooks, cacheHooks, 'makeCache()');
   const config = await completeConfig(
     { out: given.cache ?? undefined, ...given } as Partial<TrainConfig>,
     false,

@@ -1,3 +1,4 @@
+import { checkArgument, kind, number } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 
 /** What a confusion matrix says about a segmentation; null where there is nothing to measure. */
@@ -15,7 +16,14 @@ export interface Metrics {
   readonly truthPixels: readonly number[];
 }
 
+const matrixKind = kind<ArrayLike<number | bigint>>(
+  'an array of counts',
+  (value) => Array.isArray(value) || ArrayBuffer.isView(value),
+);
+
 function counts(confusion: ArrayLike<number | bigint>, classes: number): Float64Array {
+  checkArgument(confusion, matrixKind, 'The confusion matrix');
+  checkArgument(classes, number, 'The number of classes');
   if (confusion.length !== classes * classes)
     throw new DinoSegError(
       'SHAPE',

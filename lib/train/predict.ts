@@ -1,15 +1,19 @@
 /** Segmented pictures of many images. */
-import { availableParallelism } from 'node:os';
+import { checkArgument, checkOptions, optionsFor } from '../arguments.js';
+import { paths as pathsKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { gathered, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { asSize } from '../model/image-size.js';
+import { modelKind, segmentImageOptions } from '../model/argument-kinds.js';
+import { asSize, imageSizeOf } from '../model/image-size.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import type { ClassMap, SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
+import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
+import { predictOptions } from './argument-kinds.js';
 import { PredictionReport } from './predict-report.js';
 import { listImages, outputNames } from './image-list.js';
 
@@ -71,6 +75,9 @@ export async function predict(
   inputs: readonly string[],
   options: PredictOptions,
 ): Promise<PredictResult> {
+  checkArgument(model, modelKind, 'predict(model)');
+  checkArgument(inputs, pathsKind, 'predict(inputs)');
+  checkOptions(options, predictOptions, 'predict()');
   const { classSet, output, signal, onProgress, mode } = options;
   const head = options.head ?? model.ownHead();
   const scoring = scoringOf(head, classSet, options.scoring);
@@ -78,15 +85,17 @@ export async function predict(
   const names = outputNames(paths);
   const result: PredictResult = { written: [], failed: [], report: null };
   const report = options.report === undefined ? undefined : new PredictionReport(classSet, paths.length);
-  const passes = Passes.of(model, asSize(options.imageSize ?? 512), options);
+  const imageSize = imageSizeOf(options.imageSize, [head]);
+  const passes = Passes.of(model, asSize(imageSize), options);
   // Windows of one image fill passes by themselves.
   const together = mode === 'slide' ? 1 : passes.size;
-  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, availableParallelism()), signal };
+  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, usableCores()), signal };
   const decoded = prefetch(paths, decodeOrError, ahead);
+  const { onProgress: _, ...how } = optionsFor(segmentImageOptions, options);
   let done = 0;
   for await (const group of gathered(decoded, together)) {
     const images = group.flatMap(({ image }) => (image instanceof DinoSegError ? [] : [image]));
-    const maps = mapsOf(model, images, passes, { ...options, head, scoring });
+    const maps = mapsOf(model, images, passes, { ...how, head, scoring, imageSize });
     for (const { path, image } of group) {
       signal?.throwIfAborted();
       if (image instanceof DinoSegError) result.failed.push({ image: path, error: image });
@@ -101,7 +110,7 @@ export async function predict(
     }
   }
   if (!report) return result;
-  const { imageSize = 512, stride } = options;
+  const { stride } = options;
   const settings = {
     classes: classSet.name,
     'image size': typeof imageSize === 'number' ? imageSize : `${imageSize.width}×${imageSize.height}`,
@@ -124,7 +133,6 @@ async function* mapsOf(
       model.segmentBatch(images.slice(first, first + passSize), {
         ...options,
         passSize,
-        onProgress: undefined,
       }),
     );
     first += maps.length;

@@ -1,5 +1,7 @@
 /** Progress on a terminal, or now and then a line where there is none. */
+import { callback, checkArgument, objectWith } from '../arguments.js';
 import { formatRate, formatSeconds } from '../text.js';
+import { progressKind } from './argument-kinds.js';
 
 /** The part of a stream that {@link ProgressBar} needs; process.stderr is one. */
 export interface ProgressStream {
@@ -25,6 +27,8 @@ export interface ProgressUpdate {
   unit?: string;
 }
 
+const streamKind = objectWith<ProgressStream>('a stream with write()', { write: callback() });
+
 const redrawMilliseconds = 100;
 const lineMilliseconds = 30_000;
 
@@ -48,7 +52,10 @@ export class ProgressBar {
   constructor(
     private readonly stream: ProgressStream = process.stderr,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    checkArgument(stream, streamKind, 'new ProgressBar(stream)');
+    checkArgument(now, callback(), 'new ProgressBar(now)');
+  }
 
   get #live(): boolean {
     return this.stream.isTTY === true && process.env['TERM'] !== 'dumb';
@@ -56,6 +63,7 @@ export class ProgressBar {
 
   /** Draws at most ten times a second; without a terminal, writes a line every 30 s. */
   update(update: ProgressUpdate): void {
+    checkArgument(update, progressKind, 'update(update)');
     const now = this.now();
     if (update.label !== this.#label) this.#begin(update, now);
     const interval = this.#live ? redrawMilliseconds : lineMilliseconds;

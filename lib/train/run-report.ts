@@ -144,10 +144,10 @@ export class RunReporter {
 async function classMap(
   head: SegmentationHead,
   outputs: DecodedImages | Tensor,
-  options: { width: number; height: number; scoring: 'recipe' | 'ade20k' },
+  { scoring, ...size }: { width: number; height: number; scoring: 'recipe' | 'ade20k' },
 ): Promise<Tensor> {
-  if (head instanceof LinearProbe) return head.classMap(outputs as Tensor, options);
-  return head.classMap(outputs as DecodedImages, options);
+  if (head instanceof LinearProbe) return head.classMap(outputs as Tensor, size);
+  return head.classMap(outputs as DecodedImages, { ...size, scoring });
 }
 
 async function readLines(path: string): Promise<MetricsLine[]> {

@@ -1,4 +1,6 @@
 /** Learning rates and steps of a run. */
+import { checkArgument, checkOptions, number } from '../arguments.js';
+import { scheduleOptions } from './argument-kinds.js';
 
 /** Counts of a run's batches and steps. */
 export interface Schedule {
@@ -24,6 +26,12 @@ export interface ScheduleOptions {
 
 /** How many batches and steps a data set gives. */
 export function schedule(options: ScheduleOptions): Schedule {
+  checkOptions(options, scheduleOptions, 'schedule()');
+  return scheduleOf(options);
+}
+
+/** {@link schedule} of settings that have more than its options. */
+export function scheduleOf(options: ScheduleOptions): Schedule {
   const batchesPerEpoch = Math.ceil(options.images / options.batchSize);
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / options.accumulate);
   return { batchesPerEpoch, stepsPerEpoch, totalSteps: stepsPerEpoch * options.epochs };
@@ -38,5 +46,8 @@ export function schedule(options: ScheduleOptions): Schedule {
  * @param totalSteps {@link Schedule.totalSteps}.
  */
 export function cosineLearningRate(initial: number, step: number, totalSteps: number): number {
+  checkArgument(initial, number, 'cosineLearningRate(initial)');
+  checkArgument(step, number, 'cosineLearningRate(step)');
+  checkArgument(totalSteps, number, 'cosineLearningRate(totalSteps)');
   return (initial * (1 + Math.cos((Math.PI * step) / totalSteps))) / 2;
 }

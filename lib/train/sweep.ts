@@ -11,7 +11,7 @@ import { stopped, type TrainHooks, type TrainResult } from './loop.js';
 import { RunEvents } from './run-events.js';
 import { RunReporter } from './run-report.js';
 import { epochMetrics, type RunFolder } from './run-folder.js';
-import { schedule } from './schedule.js';
+import { scheduleOf } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
@@ -150,7 +150,7 @@ class Sweep {
 
   async #trainEpoch(): Promise<void> {
     const { config, position, heads, hooks } = this;
-    const { batchesPerEpoch } = schedule({ ...config, images: this.outputs.trainCount });
+    const { batchesPerEpoch } = scheduleOf({ ...config, images: this.outputs.trainCount });
     const { epochs } = config;
     let resumed = performance.now();
     let savedAt = resumed;
@@ -195,7 +195,7 @@ class Sweep {
     const { epoch, rows } = position;
     const counting = rows.filter(({ outcome }) => outcome === 'trained');
     const before = bestRow(rows)?.best?.mIoU ?? -1;
-    const { stepsPerEpoch, totalSteps } = schedule({ ...config, images: this.outputs.trainCount });
+    const { stepsPerEpoch, totalSteps } = scheduleOf({ ...config, images: this.outputs.trainCount });
     for (const row of counting) {
       const evaluation = evaluations[row.head]!;
       const metrics = epochMetrics({ ...position, lossSum: position.lossSums[row.head]! }, evaluation, {

@@ -21,7 +21,7 @@ import type { TrainConfig } from '../../lib/train/config.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import { sameBits } from '../helpers/close.js';
-import { runCommand } from '../helpers/command-line.js';
+import { runCommand, spawnCommand } from '../helpers/command-line.js';
 import { writeFormulaModel } from '../helpers/network.js';
 import { cacheSource, fill, readRecords, recordName } from '../helpers/tiny-cache.js';
 import { asFlags, readTensors, tinySettings } from '../helpers/tiny-run.js';
@@ -119,7 +119,7 @@ t.test('one writer at a time; readers need no leave', async (t) => {
 
   t.equal((await makeCache({ ...settings, cache: locked })).kept, 7, 'nothing to write, no lock');
   await train({ ...settings, cache: locked, out: join(root, 'reader') });
-  const checks = Array.from({ length: 3 }, () => runCommand(['cache', 'check', locked, '--json']));
+  const checks = Array.from({ length: 3 }, () => spawnCommand(['cache', 'check', locked, '--json']));
   for (const { code, stdout, stderr } of await Promise.all(checks)) {
     t.equal(code, 0, stderr);
     t.same(JSON.parse(stdout), { records: 7, damage: [] });
@@ -129,7 +129,7 @@ t.test('one writer at a time; readers need no leave', async (t) => {
   const whole = readFileSync(index);
   writeFileSync(index, whole.subarray(0, whole.lastIndexOf('\n', whole.length - 2) + 1));
   await t.rejects(makeCache({ ...settings, cache: locked }), refusal);
-  const other = await runCommand(['cache', 'make', locked, ...asFlags(makeFlags)]);
+  const other = await spawnCommand(['cache', 'make', locked, ...asFlags(makeFlags)]);
   t.equal(other.code, 1);
   t.match(other.stderr, /^CACHE: another process writes to this cache/m);
   engine().dispose(writer);

@@ -1,10 +1,12 @@
 /** `dinov3-seg data check`. */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { DataCheck } from '../../lib/data/check.js';
 import { decodeImage } from '../../lib/data/decode.js';
 import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { findLibtorch } from '../../lib/native/libtorch.js';
 import { runCommand } from '../helpers/command-line.js';
 import { expectedFaults, writeFaultyData } from '../helpers/faulty-data.js';
 
@@ -38,6 +40,21 @@ t.test('whole data end with exit code 0; a share for validation is counted as a 
   const own = await runCommand(['data', 'check', root, '--val-share', '0.5']);
   t.equal(own.code, 1);
   t.match(own.stdout, /splits that cannot be read\n.*has a split "val" of its own/);
+});
+
+t.test('a contact sheet is the same without fonts, and nothing is said about them', async (t) => {
+  const root = join(t.testdir({ fonts: '<fontconfig></fontconfig>' }), 'data');
+  await writeDemoDataset(root, { train: 1, val: 1, width: 32, height: 32 });
+  const sheet = async (env: Record<string, string>): Promise<Buffer> => {
+    const path = join(root, 'sheet.png');
+    const { stderr } = await runCommand(['data', 'check', root, '--quiet', '--sheet', path], env);
+    t.equal(stderr, '');
+    return readFile(path);
+  };
+  const usual = await sheet({});
+  const nowhere = '/nonexistent';
+  const bare = { FONTCONFIG_FILE: join(t.testdirName, 'fonts'), HOME: nowhere, XDG_CACHE_HOME: nowhere };
+  t.ok(usual.equals(await sheet({ ...bare, LIBTORCH: findLibtorch().root })));
 });
 
 t.test('what is no data is an error, and what is no action wrong usage', async (t) => {

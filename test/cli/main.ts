@@ -8,7 +8,7 @@ import { convert } from '../../lib/model/convert.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
-import { runCommand } from '../helpers/command-line.js';
+import { runCommand, spawnCommand } from '../helpers/command-line.js';
 import { formulaOutputs, formulaTensor } from '../helpers/formula.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
 import { readSafetensors } from '../helpers/safetensors.js';
@@ -31,7 +31,7 @@ const commands = [
 ];
 
 t.test('-h explains the program and every command', async (t) => {
-  const { code, stdout } = await runCommand(['-h']);
+  const { code, stdout } = await spawnCommand(['-h']);
   t.equal(code, 0);
   for (const name of commands) {
     t.ok(stdout.includes(`\n  ${name} `), name);
@@ -72,22 +72,22 @@ t.test('wrong usage ends with exit code 2 and says what was meant', async (t) =>
 });
 
 t.test('a failure ends with exit code 1, its code and one message; the stack comes with DEBUG', async (t) => {
-  const plain = await runCommand(['inspect', '/absent/file.pth']);
+  const plain = await spawnCommand(['inspect', '/absent/file.pth']);
   t.equal(plain.code, 1);
   t.match(plain.stderr, /^FILE_NOT_FOUND: .*\/absent\/file\.pth[^\n]*\n$/);
-  const debug = await runCommand(['inspect', '/absent/file.pth'], { DEBUG: '1' });
+  const debug = await spawnCommand(['inspect', '/absent/file.pth'], { DEBUG: '1' });
   t.match(debug.stderr, /\n {4}at /);
 });
 
 t.test('doctor says what it found', async (t) => {
-  const { code, stdout } = await runCommand(['doctor', '--json']);
+  const { code, stdout } = await spawnCommand(['doctor', '--json']);
   const report = JSON.parse(stdout) as { ok: boolean; findings: { name: string }[] };
   t.equal(code, 0);
   t.ok(report.ok);
   const names = report.findings.map(({ name }) => name);
   for (const name of ['package', 'node', 'libtorch', 'addon', 'device cpu']) t.ok(names.includes(name), name);
   const nowhere = { DINOV3_SEG_LIBTORCH: '/absent' };
-  const broken = await runCommand(['doctor'], nowhere);
+  const broken = await spawnCommand(['doctor'], nowhere);
   t.equal(broken.code, 1);
   t.match(broken.stdout, /FAULT {2}libtorch: LIBTORCH_UNSUPPORTED: DINOV3_SEG_LIBTORCH names \/absent/);
 });

@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { encodePng } from '../../lib/data/decode.js';
-import { runCommand, startCommand } from '../helpers/command-line.js';
+import { findLibtorch } from '../../lib/native/libtorch.js';
+import { spawnCommand, startCommand } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
+import { writeTree } from '../helpers/temporary.js';
 
 const root = t.testdir();
 const at = (name: string) => join(root, name);
@@ -14,7 +16,7 @@ await writeFile(at('bad.png'), 'no image');
 const conversion = ['convert', '--backbone', backbone, '--head', head, '--out', at('m.pt')];
 
 t.test('a result is in human units, and the next step is named on stderr', async (t) => {
-  const { code, stdout, stderr } = await runCommand(conversion);
+  const { code, stdout, stderr } = await spawnCommand(conversion);
   t.equal(code, 0, stderr);
   t.match(stdout, `out: ${at('m.pt')}\n`);
   t.match(stdout, /^dims: embed dim 64, .*\nbackbone keys: \d+\n/m);
@@ -27,14 +29,14 @@ const predict = (...flags: string[]) => {
 };
 
 t.test('quiet leaves results, warnings and errors', async (t) => {
-  const { code, stdout, stderr } = await runCommand(predict('--quiet'));
+  const { code, stdout, stderr } = await spawnCommand(predict('--quiet'));
   t.equal(code, 1);
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
   t.match(stderr, /^IMAGE: .*bad\.png[^\n]*\nwarning: 1 of 2 images could not be read\.\n$/);
 });
 
 t.test('verbose adds the settings, the time of each line and what caused an error', async (t) => {
-  const { stderr } = await runCommand(predict('--verbose'));
+  const { stderr } = await spawnCommand(predict('--verbose'));
   const lines = stderr.trimEnd().split('\n');
   // The bar's own line has a clock of its own.
   for (const line of lines.filter((each) => !each.startsWith('predict: '))) t.match(line, /^\[\d+\.\d s\] /);
@@ -44,17 +46,17 @@ t.test('verbose adds the settings, the time of each line and what caused an erro
     lines.some((line) => line.includes('caused by ')),
     stderr,
   );
-  const both = await runCommand(predict('--quiet', '--verbose'));
+  const both = await spawnCommand(predict('--quiet', '--verbose'));
   t.equal(both.code, 2);
   t.match(both.stderr, /--quiet and --verbose exclude each other/);
 });
 
 t.test('colours come on a terminal or on request alone', async (t) => {
-  const plain = await runCommand(predict());
+  const plain = await spawnCommand(predict());
   t.notOk((plain.stdout + plain.stderr).includes('\x1b'));
-  const coloured = await runCommand(predict(), { FORCE_COLOR: '1' });
+  const coloured = await spawnCommand(predict(), { FORCE_COLOR: '1' });
   t.match(coloured.stderr, '\x1b[31mIMAGE:\x1b[39m ');
-  const refused = await runCommand(predict(), { NO_COLOR: '1' });
+  const refused = await spawnCommand(predict(), { NO_COLOR: '1' });
   t.notOk((refused.stdout + refused.stderr).includes('\x1b'));
 });
 
@@ -64,4 +66,65 @@ t.test('a reader of stderr that goes away does not stop the work', async (t) => 
   const { code, stdout } = await ended;
   t.equal(code, 1);
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
+});
+
+t.test(
+  'where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr',
+  async (t) => {
+    const bare = {
+      LIBTORCH: findLibtorch().root,
+      HOME: '/nonexistent',
+      XDG_CACHE_HOME: '/nonexistent',
+      FONTCONFIG_FILE: '/nonexistent',
+      FONTCONFIG_PATH: '/nonexistent',
+      LC_ALL: 'xx_XX.UTF-8',
+      TZ: 'No/Where',
+    };
+    const good = predict('--quiet').filter((word) => word !== at('bad.png'));
+    const { code, stderr } = await spawnCommand(good, bare);
+    t.equal(stderr, '');
+    t.equal(code, 0);
+  },
+);
+
+t.test('what Node.js and packages say is for --verbose, and a warning once where it matters', async (t) => {
+  const preload = at('preload.cjs');
+  // Speaks when our own listener is added, in the main thread and in those that read annotations.
+  await writeFile(
+    preload,
+    `const thread = require('node:worker_threads').isMainThread ? 'main' : 'reader';
+    process.on('newListener', (name) => {
+      if (name !== 'warning') return;
+      process.emitWarning('old in ' + thread, 'DeprecationWarning', 'DEP0999');
+      const speak = () => {
+        console.log('log of ' + thread);
+        console.error('error of ' + thread);
+        if (thread === 'main') for (const _ of [1, 2]) process.emitWarning('no certificates');
+      };
+      if (thread === 'main') setImmediate(speak);
+      else speak();
+    });`,
+  );
+  // As many as make it start a thread.
+  const count = 16;
+  const annotation = JSON.stringify({
+    imgHeight: 3,
+    imgWidth: 5,
+    objects: [{ label: 'road', polygon: [[0, 0], [4, 0], [4, 1], [0, 1]] }], // prettier-ignore
+  });
+  const names = Array.from({ length: count }, (_, i) => `gtFine/train/a/${i}_gtFine_polygons.json`);
+  const tree = await writeTree(t, Object.fromEntries(names.map((name) => [name, annotation])));
+  const env = { NODE_OPTIONS: `--require=${preload}` };
+  const warning = 'warning: no certificates\n';
+  const quiet = await spawnCommand(['prepare', 'idd', tree, '--quiet'], env);
+  t.equal(quiet.stderr, warning);
+  t.equal(quiet.stdout, `${tree}: ${count} label images made, 0 up to date\n`);
+  const { stderr, stdout } = await spawnCommand(['prepare', 'idd', tree, '--force', '--verbose'], env);
+  t.equal(stdout, `${tree}: ${count} label images made, 0 up to date\n`);
+  t.equal(stderr.split(warning).length, 2, stderr);
+  for (const thread of ['main', 'reader']) {
+    t.match(stderr, `DeprecationWarning [DEP0999]: old in ${thread}\n`);
+    t.match(stderr, `log of ${thread}`);
+    t.match(stderr, `error of ${thread}`);
+  }
 });

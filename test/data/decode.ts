@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import t from 'tap';
 import { decodeImage, decodeLabel, encodePng, renderSvg } from '../../lib/data/decode.js';
@@ -238,6 +239,12 @@ t.test('a PNG is written as it is given', async (t) => {
   t.same([...(await decodeLabel(grey)).data], [...map]);
   t.match(await sharp(await encodePng(busy, 120, 80, 3)).metadata(), { space: 'srgb', channels: 3 });
   await t.rejects(encodePng(map, 4, 2, 1), { code: 'SHAPE', message: /2×4×1 needs 8 values, not 6/ });
+});
+
+t.test('an SVG is no image to decode, since its text would need the fonts of the machine', async (t) => {
+  const svg = Buffer.from('<?xml version="1.0"?>\n<SVG width="4" height="2"></SVG>');
+  await t.rejects(decodeImage(svg), { code: 'IMAGE', message: /is an SVG drawing/ });
+  await t.rejects(decodeImage(gzipSync(svg)), { code: 'IMAGE', message: /is compressed by gzip/ });
 });
 
 t.test('an SVG is drawn at its own size', async (t) => {

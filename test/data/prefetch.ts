@@ -53,14 +53,18 @@ t.test('neither the number of running loads nor that of waiting items exceeds it
 
 t.test('loading goes on while the consumer works', async (t) => {
   const ended: number[] = [];
+  let allReady: () => void;
+  const ready = new Promise<void>((resolve) => (allReady = resolve));
   const load = async (i: number): Promise<number> => {
     await sleep(2);
     ended.push(i);
+    if (ended.length === 4) allReady();
     return i;
   };
   const items = prefetch([0, 1, 2, 3, 4], load, { ahead: 3, concurrency: 1 });
   await items.next();
-  await sleep(60);
+  await ready;
+  await sleep(10);
   t.same(ended, [0, 1, 2, 3], 'three more are ready');
   await items.return();
 });

@@ -22,7 +22,7 @@ t.test(
       'predictions/000000_leftImg8bit_segmentation/comparison.png',
       'predictions/000002_leftImg8bit_segmentation/class_statistics.txt',
       'report.html',
-      'features.csv.report.html',
+      'features_csv_files/report.html',
     ])
       t.ok(existsSync(join(out, name)), name);
     const table = readFileSync(join(out, 'features.csv'), 'utf8').trimEnd().split('\r\n');

@@ -85,7 +85,7 @@ t.test('CSV, Parquet and COCO hold what segmentor and detector give by themselve
     );
     t.equal(coco.annotations.length, boxes.length);
   }
-  const description = JSON.parse(readFileSync(at('t.csv.json'), 'utf8')) as object;
+  const description = JSON.parse(readFileSync(at('t_csv_files/description.json'), 'utf8')) as object;
   t.match(description, {
     identity: {
       passSize: 1,
@@ -125,9 +125,9 @@ t.test('shards of the command are merged by merge', async (t) => {
 t.test('a picture is drawn over an image', async (t) => {
   const { code, stderr } = await features('drawn.csv', ...networks, '--head', head, '--visualize', '1');
   t.equal(code, 0, stderr);
-  const [name, ...others] = readdirSync(at('drawn.csv.overlays'));
+  const [name, ...others] = readdirSync(at('drawn_csv_files/overlays'));
   t.same(others, []);
-  const drawn = await decodeImage(join(at('drawn.csv.overlays'), name!));
+  const drawn = await decodeImage(join(at('drawn_csv_files/overlays'), name!));
   const [plain] = pictures;
   const scale = enlargement(plain!);
   t.equal(drawn.width, scale * plain!.width);

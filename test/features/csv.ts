@@ -1,6 +1,6 @@
 /** CSV as RFC 4180 has it. */
 import t from 'tap';
-import { csvLine, readCsv } from '../../lib/features/csv.js';
+import { csvLine, readCsv, tsvLine } from '../../lib/features/csv.js';
 import { writeTree } from '../helpers/temporary.js';
 
 async function rowsOf(t: Parameters<typeof writeTree>[0], text: string | Uint8Array) {
@@ -22,6 +22,11 @@ t.test('cells with commas, quotes and line ends are quoted, and read back', asyn
     (await rowsOf(t, text)).map(([, ...cells]) => cells),
     rows,
   );
+});
+
+t.test('tab-separated cells with tabs, quotes and line ends are quoted', (t) => {
+  t.equal(tsvLine(['a,b', 'c\td', 'say "x"', 'e\nf', 1]), 'a,b\t"c\td"\t"say ""x"""\t"e\nf"\t1\r\n');
+  t.end();
 });
 
 t.test('numbers are the shortest that read back', (t) => {

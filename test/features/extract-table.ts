@@ -53,7 +53,7 @@ t.test('a row an image in the order given, and a summary', async (t) => {
   );
   const dark = lines.slice(1).map((line) => Number(line.split(',')[1]));
   t.equal(summary.means[0]!.mean, dark.reduce((sum, value) => sum + value, 0) / 10);
-  t.equal(text('a.csv.failures.csv'), 'id,image,code,message\r\n');
+  t.equal(text('a_csv_files/failures.tsv'), 'id\timage\tcode\tmessage\r\n');
   const again = await extract('a.csv');
   t.match(again, { rows: 10, extracted: 0, imagesPerSecond: null, waitingShare: null, means: summary.means });
 });
@@ -97,8 +97,8 @@ t.test('images of odd kinds give rows; what cannot be read goes to the side tabl
     text('odd.csv'),
     /^id,dark,red,bands\r\none\.png,.*\r\nwide\.png,.*\r\ncmyk\.jpg,.*\r\nsixteen\.png,.*\r\n$/,
   );
-  const side = text('odd.csv.failures.csv').split('\r\n');
-  t.match(side[1], `zero.png,${join(odd, 'zero.png')},IMAGE,`);
+  const side = text('odd_csv_files/failures.tsv').split('\r\n');
+  t.match(side[1], `zero.png\t${join(odd, 'zero.png')}\tIMAGE\t`);
   t.equal(side.length, 6);
   const strict = extract('strict.csv', { strict: true }, {}, list);
   await t.rejects(strict, { code: 'IMAGE', message: /zero\.png.*--strict ends the run/ });
@@ -160,10 +160,10 @@ t.test('settings or images of another run are refused, and the difference is nam
     code: 'TABLE',
     message: /shard\.count: 1 → 2/,
   });
-  rmSync(at('own.csv.work'), { recursive: true });
+  rmSync(at('own_csv_files/work'), { recursive: true });
   await refused(/own\.csv was begun otherwise/, { passSize: 3 });
-  await refused(/is finished, and .*own\.csv\.work.* is gone/, {});
-  rmSync(at('own.csv.json'));
+  await refused(/is finished, and .*own_csv_files\/work.* is gone/, {});
+  rmSync(at('own_csv_files/description.json'));
   await refused(/nothing beside it says that an extraction made it/, {});
 });
 
@@ -189,7 +189,7 @@ t.test('a stop leaves what was made; going on gives the bytes of one run', async
 t.test('a torn or damaged journal costs the passes it concerns', async (t) => {
   await extract('torn.csv');
   const whole = text('torn.csv');
-  const journal = at('torn.csv.work/journal.jsonl');
+  const journal = at('torn_csv_files/work/journal.jsonl');
   truncateSync(journal, readFileSync(journal).length - 3);
   t.equal((await extract('torn.csv')).extracted, 2);
   const bytes = readFileSync(journal);
@@ -204,9 +204,9 @@ t.test('a torn or damaged journal costs the passes it concerns', async (t) => {
 t.test('one process at a time writes a table; what a dead one left does not count', async (t) => {
   let second: Promise<unknown> | undefined;
   const onExtract = () => (second ??= extract('claimed.csv').catch((error: unknown) => error));
-  await extract('claimed.csv', {}, { onExtract: () => void onExtract(), milliseconds: 100 });
+  await extract('claimed.csv', {}, { onExtract: () => void onExtract(), hold: () => second });
   t.match(await second, { code: 'TABLE', message: new RegExp(`being written by process ${process.pid}`) });
-  const claim = at('claimed.csv.work/claim-0123456789abcdef');
+  const claim = at('claimed_csv_files/claim-0123456789abcdef');
   const { hostname } = await import('node:os');
   writeFileSync(claim, JSON.stringify({ host: hostname(), pid: process.pid, began: 'before' }));
   await extract('claimed.csv');
@@ -239,10 +239,10 @@ t.test('boxes are written as COCO JSON, pictures for as many images as asked', a
     score: 0.75,
   });
   t.same(found.categories, [{ id: 3, name: 'car' }]);
-  const drawn = readdirSync(at('seen.csv.overlays')).sort();
+  const drawn = readdirSync(at('seen_csv_files/overlays')).sort();
   t.equal(drawn.length, 3);
   t.match(drawn, [/^000000-.*_00\.png$/, /^000003-/, /^000006-/]);
-  rmSync(at('seen.csv.overlays'), { recursive: true });
+  rmSync(at('seen_csv_files/overlays'), { recursive: true });
   t.equal((await extract('seen.csv', { visualize: 1 })).extracted, 4, 'what is missing is drawn');
   const without = extract('unseen.csv', { visualize: 1 }, { overlay: false });
   await t.rejects(without, { code: 'INVALID_ARGUMENT', message: /leave --visualize out/ });

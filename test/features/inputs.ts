@@ -13,6 +13,7 @@ const root = await writeTree(t, {
   'a/sub/deep/x.webp': '',
   'a/sub/y.png': '',
   'a/notes.txt': '',
+  'a/features_csv_files/overlays/000001-z.png': '',
   'a/.hidden.png': '',
   'a/.cache/thumb.png': '',
   'b/[1].png': '',
@@ -49,6 +50,11 @@ t.test('globs match names or, by **, whole paths; a file of that very name is a 
   t.same(await idsOf('a/*/*.png'), ['a/linked/[1].png', 'a/sub/y.png']);
   t.same(await idsOf('**/y.*'), ['a/sub/y.png']);
   t.same(await idsOf('b/[1].png'), ['b/[1].png']);
+});
+
+t.test('pictures beside a table are photographs only where they are asked for', async (t) => {
+  t.same(await idsOf('a/*/*/000001-z.png', 'a/z.jpg').catch(({ code }: { code: string }) => code), 'DATASET');
+  t.same(await idsOf('a/features_csv_files'), ['a/features_csv_files/overlays/000001-z.png']);
 });
 
 t.test('no images are refused', async (t) => {

@@ -43,8 +43,8 @@ t.test('values are counted by ranges whose ends belong to them', async (t) => {
 
 t.test('it has each feature, some of the images and those without a row', async (t) => {
   const { report, rows, means } = await extractTable(pixelExtractor({}), images, { output: at('t.csv') });
-  t.same([report, rows], [at('t.csv.report.html'), 11]);
-  const text = page('t.csv.report.html');
+  t.same([report, rows], [at('t_csv_files/report.html'), 11]);
+  const text = page('t_csv_files/report.html');
   for (const { name, mean } of means)
     t.match(
       text,
@@ -62,9 +62,9 @@ t.test('it says what this run did and what earlier ones had done', async (t) => 
     [...page(name).matchAll(/<tr><th scope="row">(This run|From earlier runs)<\/th><td>([^<]+)</g)].map(
       ([, title, text]) => [title, text!.replace(/^.*? for /, '')],
     );
-  t.same(rows('t.csv.report.html'), [['This run', '12 images']], 'a fresh run has no others');
+  t.same(rows('t_csv_files/report.html'), [['This run', '12 images']], 'a fresh run has no others');
   await extractTable(pixelExtractor({}), images, { output: at('t.csv') });
-  t.same(rows('t.csv.report.html'), [['From earlier runs', '12 images']], 'nothing was left');
+  t.same(rows('t_csv_files/report.html'), [['From earlier runs', '12 images']], 'nothing was left');
   const controller = new AbortController();
   const stopped = extractTable(pixelExtractor({}), images, {
     ...{ output: at('s.csv'), signal: controller.signal },
@@ -72,29 +72,29 @@ t.test('it says what this run did and what earlier ones had done', async (t) => 
   });
   await t.rejects(stopped);
   await extractTable(pixelExtractor({}), images, { output: at('s.csv') });
-  t.same(rows('s.csv.report.html'), [
+  t.same(rows('s_csv_files/report.html'), [
     ['This run', '8 images'],
     ['From earlier runs', '4 images'],
   ]);
   const one = await imagesOfPaths(paths.slice(0, 1));
   await extractTable(pixelExtractor({}), one, { output: at('one.csv') });
-  t.same(rows('one.csv.report.html'), [['This run', '1 image']]);
-  t.match(page('one.csv.report.html'), /<h1>3 features of 1 image<\/h1>/);
+  t.same(rows('one_csv_files/report.html'), [['This run', '1 image']]);
+  t.match(page('one_csv_files/report.html'), /<h1>3 features of 1 image<\/h1>/);
   const none = await imagesOfPaths([at('in/zz<i>.png')]);
   await extractTable(pixelExtractor({}), none, { output: at('none.csv') });
-  t.match(page('none.csv.report.html'), /<h1>3 features of 0 images<\/h1>/);
-  const shown = page('none.csv.report.html').replace(/<(script|style)>.*?<\/\1>/gs, '');
+  t.match(page('none_csv_files/report.html'), /<h1>3 features of 0 images<\/h1>/);
+  const shown = page('none_csv_files/report.html').replace(/<(script|style)>.*?<\/\1>/gs, '');
   t.notMatch(shown, /examples-section|NaN|Infinity/);
 });
 
 t.test('pictures come before the table, and extremes are named as such', async (t) => {
-  const text = page('t.csv.report.html');
+  const text = page('t_csv_files/report.html');
   const kinds = [...text.matchAll(/<section id="s\d" class="(\w+)-section"/g)].map(([, kind]) => kind);
   t.same(kinds.slice(0, 3), ['figures', 'examples', 'table']);
   t.match(text, />Min<\/th>.*>Max<\/th>/);
   const plain = { ...pixelExtractor({}), overlay: async (image: RgbImage) => image };
   await extractTable(plain, images, { output: at('plain.csv') });
-  t.notMatch(page('plain.csv.report.html'), /data-role="picture"/, 'nothing was drawn');
+  t.notMatch(page('plain_csv_files/report.html'), /data-role="picture"/, 'nothing was drawn');
 });
 
 t.test('a merged table has one, too, without images', async (t) => {
@@ -103,24 +103,24 @@ t.test('a merged table has one, too, without images', async (t) => {
       output: at(`${index}.csv`),
       shard: { index, count: 2 },
     });
-  t.match(page('1.csv.report.html'), /1\.csv, part 1 of 2\./);
+  t.match(page('1_csv_files/report.html'), /1\.csv, part 1 of 2\./);
   const { report } = await mergeTables([at('1.csv'), at('2.csv')], at('merged.csv'));
-  t.equal(report, at('merged.csv.report.html'));
-  const text = page('merged.csv.report.html');
+  t.equal(report, at('merged_csv_files/report.html'));
+  const text = page('merged_csv_files/report.html');
   t.notMatch(text, /<article/);
   const features = (each: string) =>
     /<table class="sortable"><thead><tr><th scope="col" class="">Feature<.*?<\/table>/s.exec(each)![0];
-  t.equal(features(text), features(page('t.csv.report.html')));
+  t.equal(features(text), features(page('t_csv_files/report.html')));
   t.notMatch(text, /This run|earlier runs/);
 });
 
 t.test('a table is there where its report cannot be written', async (t) => {
-  mkdirSync(at('u.csv.report.html/below'), { recursive: true });
+  mkdirSync(at('u_csv_files/report.html/below'), { recursive: true });
   const { report, reportError, rows } = await extractTable(pixelExtractor({}), images, {
     output: at('u.csv'),
   });
   t.same([report, rows], [null, 11]);
-  t.match(reportError, { code: 'IO', message: /u\.csv\.report\.html could not be made/ });
+  t.match(reportError, { code: 'IO', message: /u_csv_files\/report\.html could not be made/ });
   t.equal(page('u.csv'), page('t.csv'));
 });
 
@@ -132,9 +132,9 @@ t.test('an image that is gone since is left out of the pictures', async (t) => {
   };
   writeFileSync(at('gone.png'), readFileSync(paths[0]!));
   await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
-  t.equal([...page('g.csv.report.html').matchAll(/<article/g)].length, 2);
+  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 2);
   rmSync(at('gone.png'));
   const { rows, reportError } = await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
   t.same([rows, reportError], [2, undefined]);
-  t.equal([...page('g.csv.report.html').matchAll(/<article/g)].length, 1);
+  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 1);
 });

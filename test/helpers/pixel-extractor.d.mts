@@ -3,7 +3,8 @@ import type { FeatureExtractor } from '../../lib/features/extractor.js';
 
 export interface PixelExtractorOptions {
   passSize?: number;
-  milliseconds?: number;
+  /** Awaited in each pass. */
+  hold?: () => Promise<unknown> | undefined;
   settings?: Record<string, unknown>;
   company?: boolean;
   refuse?: (image: RgbImage) => Error | undefined;

@@ -18,12 +18,12 @@ function statistics({ data, width, height }) {
 }
 
 /**
- * An extractor that takes `milliseconds` a pass. With `company`, red holds besides how many images were in the pass: a table shows then
+ * An extractor that waits for `hold()` in each pass. With `company`, red holds besides how many images were in the pass: a table shows then
  * whether passes were the same.
  */
 export function pixelExtractor({
   passSize = 4,
-  milliseconds = 0,
+  hold = async () => {},
   settings = { model: 'pixels' },
   company = false,
   refuse = () => undefined,
@@ -41,7 +41,7 @@ export function pixelExtractor({
         const error = refuse(image);
         if (error) throw error;
       }
-      if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      await hold();
       return images.map((image) => {
         const values = statistics(image);
         if (company) values[1] += images.length;

@@ -1,11 +1,13 @@
 /** Caches of a tiny network's outputs, and what stands in their files. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { optionsFor } from '../../lib/arguments.js';
 import { CacheFolder } from '../../lib/cache/cache-folder.js';
 import { fillCache, type FillResult } from '../../lib/cache/fill-cache.js';
 import type { FillOptions } from '../../lib/cache/fill-pass.js';
 import type { IndexEntry } from '../../lib/cache/index-file.js';
 import type { CacheKey } from '../../lib/cache/key.js';
+import { loadOptions } from '../../lib/model/argument-kinds.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { runCacheKey, type Datasets } from '../../lib/train/cached-outputs.js';
 import { resolveConfig, type TrainConfig } from '../../lib/train/config.js';
@@ -31,7 +33,7 @@ export async function fill(
   options: Partial<FillOptions> = {},
 ): Promise<FillResult> {
   return fillCache(await CacheFolder.open(path, key), {
-    loadModel: () => SegmentationModel.load(config.model, config),
+    loadModel: () => SegmentationModel.load(config.model, optionsFor(loadOptions, config)),
     datasets: { ...datasets },
     prefetch: 4,
     ...options,

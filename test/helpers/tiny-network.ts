@@ -2,19 +2,23 @@
 import { join } from 'node:path';
 import { convert } from '../../lib/model/convert.js';
 import { engine } from '../../lib/native/engine.js';
+import { madeOnce } from './made-once.js';
 
 /** Writes random checkpoints and their network; returns the paths. */
 export async function writeTinyNetwork(
   folder: string,
 ): Promise<{ backbone: string; head: string; model: string }> {
-  const paths = {
+  const pathsIn = (folder: string) => ({
     backbone: join(folder, 'backbone.safetensors'),
     head: join(folder, 'head.safetensors'),
-  };
-  const model = join(folder, 'model.pt');
-  await engine().initCheckpoint({ architecture: 'tiny', seed: 1, ...paths });
-  await convert({ ...paths, out: model });
-  return { ...paths, model };
+    model: join(folder, 'model.pt'),
+  });
+  await madeOnce('tiny network', folder, async (aside) => {
+    const { model: out, ...paths } = pathsIn(aside);
+    await engine().initCheckpoint({ architecture: 'tiny', seed: 1, ...paths });
+    await convert({ ...paths, out });
+  });
+  return pathsIn(folder);
 }
 
 /** Pixels of a made-up image. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
 import type { TrainConfig } from '../../lib/train/config.js';
 import type { RunPosition } from '../../lib/train/run-folder.js';
+import { madeOnce } from './made-once.js';
 import { writeFormulaModel } from './network.js';
 import { readSafetensors, type Stored } from './safetensors.js';
 
@@ -13,9 +14,10 @@ export async function tinySettings(
   scenes: { train?: number; val?: number; width?: number; height?: number } = {},
 ): Promise<Partial<TrainConfig> & { model: string; data: string }> {
   const data = join(root, 'data');
-  await writeDemoDataset(data, { train: 10, val: 2, width: 96, height: 64, ...scenes });
+  const drawn = { train: 10, val: 2, width: 96, height: 64, ...scenes };
+  await madeOnce(`scenes ${JSON.stringify(drawn)}`, data, (aside) => writeDemoDataset(aside, drawn));
   return {
-    model: await writeFormulaModel(root),
+    model: await writeFormulaModel(root, 'seg-shallow'),
     data,
     epochs: 3,
     learningRate: 2e-3,
@@ -55,14 +57,4 @@ export function readPosition(run: string): RunPosition | undefined {
   const path = join(run, 'last.safetensors');
   if (!existsSync(path)) return undefined;
   return JSON.parse(readSafetensors(path).metadata['run']!) as RunPosition;
-}
-
-/** Waits until the saved state of a running training answers a question with yes. */
-export async function untilPosition(run: string, reached: (position: RunPosition) => boolean): Promise<void> {
-  for (const started = Date.now(); Date.now() - started < 60_000;) {
-    const position = readPosition(run);
-    if (position && reached(position)) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`the run in ${run} did not come that far: ${JSON.stringify(readPosition(run))}`);
 }

@@ -1,11 +1,10 @@
 /** What a conversion holds in memory: a tensor, whatever the network's size. */
-import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import t from 'tap';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { engine } from '../../lib/native/engine.js';
+import { runScript } from '../helpers/command-line.js';
 import { writeTinyNetwork } from '../helpers/tiny-network.js';
 
 t.test('a conversion to bfloat16 casts a tensor at a time, and the network is the same', async (t) => {
@@ -15,10 +14,9 @@ t.test('a conversion to bfloat16 casts a tensor at a time, and the network is th
   const checkpoint = { backbone: at('backbone.safetensors'), head: at('head.safetensors') };
   await engine().initCheckpoint({ architecture: 'deep', seed: 1, ...checkpoint });
   const script = join(import.meta.dirname, '../helpers/convert-memory.mjs');
-  const args = [script, checkpoint.backbone, checkpoint.head, at('network.pt'), at('small')];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const args = [checkpoint.backbone, checkpoint.head, at('network.pt'), at('small')];
+  const grown = Number(await runScript(script, ...args));
   const { size } = statSync(at('network.pt'));
-  const grown = Number(stdout);
   t.ok(size > 80e6, `the network is of ${size} bytes`);
   // All of it cast at once would take its size; the process's own ups and downs are a third of that.
   t.ok(grown < size / 2, `anonymous memory grew by ${grown} bytes`);

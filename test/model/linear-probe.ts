@@ -312,7 +312,7 @@ t.test('eval and predict take a probe where they take a head', async (t) => {
     using features = await model.features(inputs);
     loss += (await probe.loss(features, labels)).loss;
     images++;
-    using map = await probe.classMap(features, place);
+    using map = await probe.classMap(features, { width: 64, height: 64 });
     (await e.confusion(map.handle, labels.handle, 26)).forEach((count, k) => (total[k]! += count));
   }
   t.same(result.confusion.flat(), [...total]);
@@ -329,7 +329,9 @@ t.test('eval and predict take a probe where they take a head', async (t) => {
   t.match(opened, { scoring: 'recipe', imageSize: 64, classSet: { name: 'idd26' } });
   const picture = await encodePng(image.data, 90, 70, 3);
   const input = join(t.testdir({ 'in.png': picture }), 'in.png');
-  const { written } = await predict(opened.model, [input], { ...opened, output: join(folder, 'out') });
+  const { head, scoring } = opened;
+  const options = { head, classSet, scoring, output: join(folder, 'out') };
+  const { written } = await predict(opened.model, [input], options);
   t.equal(written.length, 1);
   using other = await LinearProbe.from(randomValues(27, 64));
   await t.rejects(evaluate(model, other, dataset, { imageSize: 64 }), {

@@ -1,14 +1,14 @@
 /** Too little memory or disk: said before anything begins where it can be known, and survived where it cannot. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readdirSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import t from 'tap';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { convert } from '../../lib/model/convert.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
+import { runScript } from '../helpers/command-line.js';
 import { writeTinyNetwork } from '../helpers/tiny-network.js';
 
 const hasPrlimit = (() => {
@@ -25,8 +25,7 @@ t.test(
   { skip: !hasPrlimit && 'no prlimit' },
   async (t) => {
     const script = join(import.meta.dirname, '../helpers/too-large-image.mjs');
-    const { stdout } = await promisify(execFile)(process.execPath, [script]);
-    const { before, error, after } = JSON.parse(stdout) as Record<string, unknown>;
+    const { before, error, after } = JSON.parse(await runScript(script)) as Record<string, unknown>;
     t.match(error, {
       code: 'OUT_OF_MEMORY',
       message:

@@ -1,5 +1,6 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { adviceFor, adviceForSignal } from '../../lib/native/doctor/advice.js';
 import { cudaFindings, cudaVersion, kernelsFinding } from '../../lib/native/doctor/driver.js';
@@ -7,7 +8,7 @@ import type { Finding } from '../../lib/native/doctor/finding.js';
 import { diskFinding, memoryFinding, nodeFinding, platformFinding } from '../../lib/native/doctor/machine.js';
 import { runProbe } from '../../lib/native/doctor/run-probe.js';
 import { findLibtorch } from '../../lib/native/libtorch.js';
-import { runCommand, startProgram } from '../helpers/command-line.js';
+import { spawnCommand, startProgram } from '../helpers/command-line.js';
 import { below, torchFiles } from '../helpers/libtorch.js';
 import { writeTree } from '../helpers/temporary.js';
 
@@ -17,7 +18,7 @@ interface Report {
 }
 
 async function doctorWith(environment: Record<string, string>): Promise<Report & { code: number | null }> {
-  const { code, stdout } = await runCommand(['doctor', '--json'], environment);
+  const { code, stdout } = await spawnCommand(['doctor', '--json'], environment);
   return { ...(JSON.parse(stdout) as Report), code };
 }
 
@@ -38,7 +39,7 @@ t.test('where all is well: versions, a product on each device, exit code 0', asy
     ['device cpu', /GiB free of .*; a matrix product is right$/],
   ] as const)
     t.match(named(report, name), { status: 'ok', detail }, name);
-  t.match((await runCommand(['doctor'])).stdout, /^ok +device cpu: /m);
+  t.match((await spawnCommand(['doctor'])).stdout, /^ok +device cpu: /m);
 });
 
 t.test('no libtorch, or one that is not supported', async (t) => {
@@ -96,18 +97,24 @@ t.test('a child that crashes, hangs, ends early or is not there is a finding', a
   const started = `process.stdout.write('{"name":"sharp","state":"ok","detail":"fine"}\\nnoise\\n{"name":"addon","state":"started"}\\n');`;
   const root = await writeTree(t, {
     'crash.mjs': `${started} process.kill(process.pid, 'SIGSEGV'); setInterval(() => {}, 1000);`,
-    'hang.mjs': `${started} setInterval(() => {}, 1000);`,
+    'hang.mjs': `import { writeFileSync } from 'node:fs'; ${started} writeFileSync(process.argv[2], ''); setInterval(() => {}, 1000);`,
     'early.mjs': `${started} console.error('oh no'); process.exit(3);`,
     'done.mjs': `process.stdout.write('{"name":"end","state":"ok"}\\n'); process.abort();`,
     'nothing.mjs': '',
   });
-  const probe = (name: string, seconds = 30) => runProbe([], seconds, join(root, name));
+  const day = 24 * 60 * 60;
+  const probe = (name: string) => runProbe([], day, join(root, name));
   const steps = [{ name: 'sharp', state: 'ok', detail: 'fine' }];
   t.match(await probe('crash.mjs'), {
     steps,
     broken: { during: 'addon', signal: 'SIGSEGV', problem: 'crashed with SIGSEGV' },
   });
-  const hung = await probe('hang.mjs', 1);
+  const expired = new AbortController();
+  const hangs = join(root, 'hangs');
+  const hanging = runProbe([hangs], 1, join(root, 'hang.mjs'), expired.signal);
+  while (!existsSync(hangs)) await sleep(5);
+  expired.abort();
+  const hung = await hanging;
   t.match(hung, { steps, broken: { during: 'addon', problem: 'did not answer within 1 s' } });
   t.notOk('signal' in hung.broken!, 'our own kill is not taken for a crash');
   t.match(await probe('early.mjs'), { broken: { problem: 'ended early with exit code 3', output: 'oh no' } });

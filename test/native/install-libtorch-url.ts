@@ -17,9 +17,13 @@ let requests = 0;
 
 /** /torch.whl: the wheel; the others are what can go wrong. */
 async function serve(t: Test): Promise<string> {
-  const half = (response: ServerResponse, headers: Record<string, string | number>) => {
+  const half = (
+    response: ServerResponse,
+    headers: Record<string, string | number>,
+    sent?: () => void,
+  ): void => {
     response.writeHead(200, headers);
-    response.write(wheel.subarray(0, wheel.length / 2));
+    response.write(wheel.subarray(0, wheel.length / 2), sent);
   };
   const routes: Record<string, (response: ServerResponse) => void> = {
     '/torch.whl': (r) => r.writeHead(200, { 'content-length': wheel.length }).end(wheel),
@@ -28,14 +32,8 @@ async function serve(t: Test): Promise<string> {
     '/again': (r) => r.writeHead(307, { location: 'torch.whl' }).end(),
     '/circle': (r) => r.writeHead(301, { location: '/circle' }).end(),
     '/html': (r) => r.writeHead(200).end('<html>Please sign in</html>'),
-    '/cut': (r) => {
-      half(r, { 'content-length': wheel.length });
-      setTimeout(() => r.destroy(), 50);
-    },
-    '/cut-chunked': (r) => {
-      half(r, {});
-      setTimeout(() => r.destroy(), 50);
-    },
+    '/cut': (r) => half(r, { 'content-length': wheel.length }, () => r.destroy()),
+    '/cut-chunked': (r) => half(r, {}, () => r.destroy()),
     '/hangs': (r) => half(r, { 'content-length': wheel.length }),
     '/huge': (r) => half(r, { 'content-length': 2 ** 52 }),
   };

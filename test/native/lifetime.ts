@@ -109,6 +109,8 @@ function startWorker(answer: boolean): Worker {
   const data = Float32Array.from({ length: 3 * 256 * 256 }, (_, i) => Math.sin(i));
   return new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
     workerData: { model: paths.model, data },
+    // Without the loaders of the test runner.
+    execArgv: [],
   });
 }
 

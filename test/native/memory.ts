@@ -1,11 +1,10 @@
 /** What calls take besides their results. A file of its own: the peak of a process never falls. */
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import t from 'tap';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
+import { runScript } from '../helpers/command-line.js';
 import { writeTinyNetwork } from '../helpers/tiny-network.js';
 
 const paths = await writeTinyNetwork(t.testdir());
@@ -27,7 +26,6 @@ t.test('a class map is made in small bands: it takes little more than itself', a
 
 t.test('a result that is held takes its own size, not room between what the next calls need', async (t) => {
   const script = join(import.meta.dirname, '../helpers/held-results.mjs');
-  const { stdout } = await promisify(execFile)(process.execPath, [script, paths.model]);
-  const grown = Number(stdout) / 2 ** 20;
+  const grown = Number(await runScript(script, paths.model)) / 2 ** 20;
   t.ok(grown < 24, `80 class maps, 15 MiB, took ${grown.toFixed(0)} MiB`);
 });

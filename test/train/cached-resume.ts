@@ -11,19 +11,21 @@ import { initialWeights } from '../../lib/train/initial-head.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import { sameBits } from '../helpers/close.js';
-import { runCommand, startCommand } from '../helpers/command-line.js';
+import { endHeld, runCommand, type Moment } from '../helpers/command-line.js';
 import { cacheSource, readIndexLines, recordName } from '../helpers/tiny-cache.js';
-import { asFlags, readMetrics, readPosition, tinySettings, untilPosition } from '../helpers/tiny-run.js';
+import { asFlags, readMetrics, readPosition, tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
 const settings: Partial<TrainConfig> = {
-  ...(await tinySettings(root, { train: 24, val: 2 })),
+  ...(await tinySettings(root, { train: 12, val: 2 })),
   mode: 'cached',
-  // Long enough to be stopped in the middle of it.
-  epochs: 40,
+  epochs: 6,
   patience: 0,
 };
-const sweep = { sweep: 'lr=1e-3,3e-3;loss=reference,mask2former', epochs: 8 };
+const sweep = { sweep: 'lr=1e-3,3e-3;loss=reference,mask2former', epochs: 5 };
+
+/** Two views of an image to train on, one of the others. */
+const total = 2 * 12 + 2;
 
 const cacheOf = (run: string) => `${run}-cache`;
 const uninterrupted = { one: join(root, 'uninterrupted'), sweep: join(root, 'uninterrupted-sweep') };
@@ -49,10 +51,6 @@ function lineCount(cache: string): number {
   return existsSync(path) ? readFileSync(path, 'latin1').split('\n').length - 1 : 0;
 }
 
-async function untilRecords(cache: string, count: number): Promise<void> {
-  while (lineCount(cache) <= count) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 for (const [signal, records] of [
   ['SIGKILL', 0],
   ['SIGKILL', 13],
@@ -60,21 +58,26 @@ for (const [signal, records] of [
 ] as const)
   t.test(`${signal} in the caching pass after ${records} records or more, then --resume`, async (t) => {
     const out = join(root, `caching-${signal}-${records}`);
-    const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out, cache: cacheOf(out) })]);
-    await untilRecords(cacheOf(out), records);
-    child.kill(signal);
-    const { code, stderr } = await ended;
+    const argv = ['train', ...asFlags({ ...settings, out, cache: cacheOf(out) })];
+    // The index has a line besides.
+    const { code, stderr } = await endHeld(argv, { file: 'index.jsonl', count: records + 1 }, signal);
     const there = lineCount(cacheOf(out)) - 1;
-    t.ok(there >= records && there < 50, `stopped after ${there} of 50 records`);
+    t.ok(there >= records && there < total, `stopped after ${there} of ${total} records`);
     if (signal === 'SIGINT') {
       t.equal(code, 130);
       t.match(stderr, /ABORTED: Training was stopped.*--resume/);
     }
     const resumed = await runCommand(['train', '--out', out, '--resume']);
     t.equal(resumed.code, 0, resumed.stderr);
-    t.match(resumed.stderr, new RegExp(`: ${there} records were there, ${50 - there} made`));
+    t.match(resumed.stderr, new RegExp(`: ${there} records were there, ${total - there} made`));
     await checkSame(t, out, cacheOf(out));
   });
+
+/** In epoch 3; of a sweep, when the first of its four heads' lines for this epoch is written. */
+const moments: Record<'one' | 'sweep', Moment> = {
+  one: { epoch: 3, batch: 0 },
+  sweep: { file: 'metrics.jsonl', count: 9 },
+};
 
 for (const kind of ['one', 'sweep'] as const)
   for (const signal of ['SIGKILL', 'SIGINT'] as const)
@@ -84,10 +87,7 @@ for (const kind of ['one', 'sweep'] as const)
         const out = join(root, `${kind}-${signal}`);
         const cache = cacheOf(uninterrupted.one);
         const given = { ...settings, ...(kind === 'sweep' && sweep), out, cache, saveEverySeconds: 0 };
-        const { child, ended } = startCommand(['train', ...asFlags(given)]);
-        await untilPosition(out, ({ epoch }) => epoch >= 3);
-        child.kill(signal);
-        const { code } = await ended;
+        const { code } = await endHeld(['train', ...asFlags(given)], moments[kind], signal);
         const { epoch, finished } = readPosition(out)!;
         t.equal(code, signal === 'SIGINT' ? 130 : null);
         t.ok(epoch >= 3 && !finished, `stopped in epoch ${epoch}`);
@@ -115,7 +115,7 @@ t.test('a pass by cache make that is stopped goes on where it was', async (t) =>
   const there = lineCount(cache) - 1;
   t.ok(there >= 7 && there <= 8, `${there} records`);
   const { kept, made } = await makeCache({ ...settings, cache });
-  t.same({ kept, made }, { kept: there, made: 50 - there });
+  t.same({ kept, made }, { kept: there, made: total - there });
   t.same(checksums(cache), checksums(cacheOf(uninterrupted.one)));
 });
 
@@ -137,7 +137,7 @@ t.test('an epoch that is parted at every step has the losses and weights of one 
   using parted = await CachedHeads.create(heads, outputs, { ...config, classSet, initial });
   for (const epoch of [1, 2]) {
     const { batches, losses } = await whole.train(epoch, 0, Infinity);
-    t.equal(batches, 8);
+    t.equal(batches, 4);
     const parts: number[][] = [[], []];
     for (let done = 0; done < batches;) {
       const slice = await parted.train(epoch, done, 0);

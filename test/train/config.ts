@@ -91,6 +91,7 @@ t.test('a settings file is read, and refused where it is none', async (t) => {
     'saved.json': '{"package": "0.1.0", "config": {"epochs": 7}, "modelId": "x"}',
     'list.yaml': '- 1\n',
     'broken.yaml': 'epochs: [5\n',
+    'tagged.yaml': 'epochs: !minutes 5\n',
     'empty.yaml': '',
   });
   t.same(await readConfigFile(join(root, 'good.yaml')), { epochs: 5, learningRate: 1e-3 });
@@ -102,6 +103,7 @@ t.test('a settings file is read, and refused where it is none', async (t) => {
     ['list.yaml', 'INVALID_ARGUMENT', /it holds a list/],
     ['empty.yaml', 'INVALID_ARGUMENT', /it holds null/],
     ['broken.yaml', 'INVALID_ARGUMENT', /broken\.yaml is not YAML: .*line 2/],
+    ['tagged.yaml', 'INVALID_ARGUMENT', /cannot be read as it is written: .*!minutes/],
     ['broken.json', 'INVALID_ARGUMENT', /is not JSON/],
     ['absent.json', 'FILE_NOT_FOUND', /absent\.json/],
   ];

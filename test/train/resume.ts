@@ -5,18 +5,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { train } from '../../lib/train/loop.js';
 import { sameBits } from '../helpers/close.js';
-import { runCommand, startCommand } from '../helpers/command-line.js';
-import {
-  asFlags,
-  readMetrics,
-  readPosition,
-  readTensors,
-  tinySettings,
-  untilPosition,
-} from '../helpers/tiny-run.js';
+import { endHeld, runCommand } from '../helpers/command-line.js';
+import { asFlags, readMetrics, readPosition, readTensors, tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
-const settings = await tinySettings(root);
+const settings = await tinySettings(root, { train: 6, val: 2 });
 const uninterrupted = join(root, 'uninterrupted');
 await train({ ...settings, out: uninterrupted });
 
@@ -62,12 +55,8 @@ t.test('the same settings give the same run', async (t) => {
 t.test('kill -9 in the middle of an epoch, then --resume', async (t) => {
   const out = join(root, 'killed');
   const flags = asFlags({ ...settings, out, saveEverySeconds: 0 });
-  const { child, ended } = startCommand(['train', ...flags]);
-  await untilPosition(out, ({ epoch, batch }) => epoch === 2 && batch >= 2);
-  child.kill('SIGKILL');
-  t.equal((await ended).signal, 'SIGKILL');
-  const { epoch, batch } = readPosition(out)!;
-  t.ok(epoch === 2 && batch > 0, `killed in epoch ${epoch} after batch ${batch} of 10`);
+  t.equal((await endHeld(['train', ...flags], { epoch: 2, batch: 4 }, 'SIGKILL')).signal, 'SIGKILL');
+  t.match(readPosition(out), { epoch: 2, batch: 4 });
   const resumed = await runCommand(['train', '--out', out, '--resume']);
   t.equal(resumed.code, 0, resumed.stderr);
   sameAsUninterrupted(t, out);
@@ -75,20 +64,16 @@ t.test('kill -9 in the middle of an epoch, then --resume', async (t) => {
 
 t.test('kill -9 before anything was saved, then --resume', async (t) => {
   const out = join(root, 'killed-early');
-  const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out })]);
-  while (!existsSync(join(out, 'config.json'))) await new Promise((resolve) => setTimeout(resolve, 5));
-  child.kill('SIGKILL');
-  await ended;
+  const begun = { file: join(out, 'config.json'), count: 1 };
+  await endHeld(['train', ...asFlags({ ...settings, out })], begun, 'SIGKILL');
   await train({ out }, { resume: true });
   sameAsUninterrupted(t, out);
 });
 
 t.test('Ctrl-C ends with a state to resume from, exit code 130, and says how', async (t) => {
   const out = join(root, 'interrupted');
-  const { child, ended } = startCommand(['train', ...asFlags({ ...settings, out, saveEverySeconds: 0 })]);
-  await untilPosition(out, ({ epoch, batch }) => epoch === 1 && batch >= 2);
-  child.kill('SIGINT');
-  const { code, stderr } = await ended;
+  const flags = asFlags({ ...settings, out, saveEverySeconds: 0 });
+  const { code, stderr } = await endHeld(['train', ...flags], { epoch: 1, batch: 2 }, 'SIGINT');
   t.equal(code, 130);
   t.match(stderr, /ABORTED: Training was stopped.*dinov3-seg train --out .* --resume/);
   const resumed = await runCommand(['train', '--out', out, '--resume']);
@@ -101,7 +86,7 @@ t.test('stopping by signal in training and in evaluation, again and again', asyn
   const stopAt = [
     { phase: 'train', epoch: 1, done: 3 },
     { phase: 'evaluate', epoch: 1, done: 1 },
-    { phase: 'train', epoch: 2, done: 10 },
+    { phase: 'train', epoch: 2, done: 6 },
     { phase: 'evaluate', epoch: 3, done: 2 },
   ];
   for (const [sitting, stop] of stopAt.entries()) {

@@ -1,16 +1,14 @@
 /** scripts/pretrain.mjs as it is run, at the smallest size. */
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import t from 'tap';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { inspect } from '../../lib/model/convert.js';
+import { runScript } from '../helpers/command-line.js';
 
 const script = resolve(import.meta.dirname, '../../scripts/pretrain.mjs');
 
-const run = async (...args: string[]) =>
-  (await promisify(execFile)(process.execPath, [script, '--threads', '1', ...args])).stdout;
+const run = (...args: string[]) => runScript(script, '--threads', '1', ...args);
 
 const settings = (folder: string, ...changes: string[]) => [
   ...['--out', join(folder, 'run'), '--scene-folder', join(folder, 'scenes'), '--arch', 'tiny'],
@@ -38,8 +36,8 @@ t.test('it draws, trains, measures and writes a network with its card; stopped i
 
 t.test('it refuses other settings for a run that is there, and numbers that are none', async (t) => {
   const folder = t.testdir();
-  await run(...settings(folder, '--time-limit', '0'));
-  await t.rejects(run(...settings(folder, '--seed', '9')), { message: /--seed 1, not 9/ });
+  await run(...settings(folder, '--scenes', '3', '--time-limit', '0'));
+  await t.rejects(run(...settings(folder, '--scenes', '3', '--seed', '9')), { message: /--seed 1, not 9/ });
   await t.rejects(run('--out', folder, '--steps', 'many'), { message: /--steps should be a number/ });
   await t.rejects(run(), { message: /--out DIR is missing/ });
 });

@@ -1,6 +1,7 @@
 /** What needs no libtorch: versions, memory, disk. */
 import { readFileSync } from 'node:fs';
-import { freemem, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
+import { freeMemory } from '../free-memory.js';
 import { freeBytesAt } from '../install/disk.js';
 import { cacheFolder } from '../libtorch.js';
 import { gib, type Finding } from './finding.js';
@@ -10,7 +11,7 @@ export async function machineFindings(): Promise<Finding[]> {
     packageFinding(),
     nodeFinding(process.version, process.versions.napi),
     platformFinding(process.platform, process.arch, glibcVersion()),
-    memoryFinding(availableMemory(), totalMemory()),
+    memoryFinding(freeMemory(), totalMemory()),
     diskFinding(cacheFolder(), await freeBytesAt(cacheFolder())),
   ];
 }
@@ -25,12 +26,6 @@ export function glibcVersion(): string | undefined {
 function totalMemory(): number {
   const limit = process.constrainedMemory?.() ?? 0;
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-}
-
-function availableMemory(): number {
-  // Since Node.js 20.13, and aware of a container's limit.
-  const available = (process as { availableMemory?: () => number }).availableMemory?.();
-  return Math.min(available ?? freemem(), freemem(), totalMemory());
 }
 
 function packageFinding(): Finding {

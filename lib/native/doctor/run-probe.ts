@@ -21,11 +21,13 @@ const mostOutput = 4000;
 /**
  * @param seconds how long it may take altogether
  * @param program the child's file; another one for tests
+ * @param expired aborted when that time is over; another one for tests
  */
 export function runProbe(
   arguments_: string[],
   seconds: number,
   program = fileURLToPath(new URL('./probe.js', import.meta.url)),
+  expired = AbortSignal.timeout(1000 * seconds),
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [program, ...arguments_], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -33,10 +35,11 @@ export function runProbe(
     let rest = '';
     let output = '';
     let timedOut = false;
-    const timer = setTimeout(() => {
+    const stop = () => {
       timedOut = true;
       child.kill('SIGKILL');
-    }, 1000 * seconds);
+    };
+    expired.addEventListener('abort', stop);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const parts = (rest + text).split('\n');
       rest = parts.pop()!;
@@ -46,7 +49,7 @@ export function runProbe(
       output = (output + text).slice(-mostOutput);
     });
     const ended = (problem: string, signal?: string) => {
-      clearTimeout(timer);
+      expired.removeEventListener('abort', stop);
       const steps = lines.filter(({ name, state }) => state !== 'started' && name !== 'end');
       if (lines.at(-1)?.name === 'end') return resolve({ steps });
       const last = lines.at(-1);

@@ -1,10 +1,10 @@
 /** The cache of libtorches: what is whole in it, work in progress beside it, and how the one becomes the other. */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { atomicWriteFile, writeError } from '../../files.js';
+import { atomicWriteFile, syncFile, withOpenFile, writeError } from '../../files.js';
 
 /** What was installed: written last, so that a folder with it was whole once. */
 export interface Manifest {
@@ -130,6 +130,5 @@ async function moveIfThere(from: string, to: string): Promise<boolean> {
 }
 
 async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, 'r');
-  await folder.sync();
+  await withOpenFile(path, syncFile);
 }

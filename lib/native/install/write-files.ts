@@ -1,9 +1,9 @@
 /** Unpacking: files are checked while they are written, and synced at the end. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, writeFile as writeWhole } from 'node:fs/promises';
+import { mkdir, writeFile as writeWhole } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DinoSegError } from '../../errors.js';
-import { writeError } from '../../files.js';
+import { syncFile, withOpenFile, writeError } from '../../files.js';
 import type { SourceFile } from './contents.js';
 import { crc32 } from './crc32.js';
 
@@ -107,8 +107,7 @@ async function syncAll(paths: string[], signal: AbortSignal | undefined): Promis
     for (const path of queue) {
       signal?.throwIfAborted();
       try {
-        await using file = await open(path, 'r');
-        await file.sync();
+        await withOpenFile(path, syncFile);
       } catch (cause) {
         throw writeError(path, cause);
       }

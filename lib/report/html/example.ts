@@ -1,4 +1,6 @@
 /** Images and class maps as examples of a report: made small, with a text of what is to be seen. */
+import { checkArgument, kind, objectWith, orNull, text } from '../../arguments.js';
+import { classSetKind, rgbImageKind } from '../../data/argument-kinds.js';
 import type { ClassSet } from '../../data/class-set.js';
 import { encodePreview, type RgbImage } from '../../data/decode.js';
 import { DinoSegError } from '../../errors.js';
@@ -173,6 +175,19 @@ export class Examples {
   }
 }
 
+const headingKind = objectWith<{ title: string; note?: string }>('an object {title, note?}', { title: text });
+const inputKind = objectWith<ExampleInput>('an example {name, image, …}', {
+  name: text,
+  image: rgbImageKind,
+});
+const inputsKind = kind<Iterable<ExampleInput> | AsyncIterable<ExampleInput>>(
+  'an array, or what for await takes, of examples',
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    (Symbol.iterator in value || Symbol.asyncIterator in value),
+);
+
 /**
  * A section of examples.
  *
@@ -185,7 +200,13 @@ export async function examplesSection(
   inputs: Iterable<ExampleInput> | AsyncIterable<ExampleInput>,
   set: ClassSet | null,
 ): Promise<ExamplesSection> {
+  checkArgument(heading, headingKind, 'examplesSection(heading)');
+  checkArgument(inputs, inputsKind, 'examplesSection(inputs)');
+  checkArgument(set, orNull(classSetKind), 'examplesSection(set)');
   const examples = new Examples(set);
-  for await (const input of inputs) await examples.add(input);
+  for await (const input of inputs) {
+    checkArgument(input, inputKind, 'examplesSection(inputs): an input');
+    await examples.add(input);
+  }
   return examples.section(heading);
 }

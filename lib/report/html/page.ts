@@ -1,6 +1,7 @@
 /** A report as one HTML file that asks for nothing from anywhere. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { checkArgument, listOf, objectWith, oneOf, text, type Kind } from '../../arguments.js';
 import { atomicWriteFile } from '../../files.js';
 import { packageVersion } from '../../package-version.js';
 import { confusionMarkup } from './confusion.js';
@@ -13,6 +14,26 @@ import { classesMarkup, figuresMarkup, propertiesMarkup, tableMarkup } from './t
 // Rules for printing override others.
 const styleNames = ['page.css', 'tables.css', 'viewer.css', 'print.css'];
 const scriptNames = ['theme.js', 'tables.js', 'scroll.js', 'matrix.js', 'layers.js', 'viewer.js'];
+
+const sectionKinds: ReportSection['kind'][] = [
+  'figures',
+  'curves',
+  'classes',
+  'confusion',
+  'examples',
+  'properties',
+  'table',
+];
+const sectionKind = objectWith<{ kind: ReportSection['kind']; title: string }>('a section', {
+  kind: oneOf(sectionKinds),
+  title: text,
+});
+const reportKind = objectWith<Report>('a report {title, lead, made, sections}', {
+  title: text,
+  lead: text,
+  made: text,
+  sections: listOf(sectionKind) as Kind<unknown> as Kind<readonly ReportSection[]>,
+});
 
 interface Assets {
   style: string;
@@ -81,7 +102,9 @@ ${all.slice(opening)}`;
 }
 
 /** The page of a report: everything in it, bounded by what the report holds. */
-export function renderReport({ title, lead, made, sections }: Report): string {
+export function renderReport(report: Report): string {
+  checkArgument(report, reportKind, 'renderReport(report)');
+  const { title, lead, made, sections } = report;
   assets ??= readAssets();
   const { style, scripts, policy } = assets;
   const page = markup`<!doctype html>
@@ -109,5 +132,6 @@ ${scripts.map((script) => markup`<script>${trusted(script)}</script>\n`)}</body>
 
 /** Writes a report; what was there before stays where that fails. @throws DinoSegError DISK_FULL, IO */
 export async function writeReport(path: string, report: Report): Promise<void> {
+  checkArgument(path, text, 'writeReport(path)');
   await atomicWriteFile(path, renderReport(report));
 }

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './native-build.mjs';
+import { root } from '../native-build.mjs';
 
 /** Uses classes as types and as values; the expected errors would not be errors if anything were `any`. */
 const body = `
@@ -18,12 +18,21 @@ export async function share(path: string, options: LoadOptions): Promise<number>
   model.dispose();
   return pixels.length;
 }
+export async function percentages(model: string, head: string): Promise<Record<string, number>> {
+  const segmenter: Segmenter = await openSegmenter({ model, head });
+  // @ts-expect-error: there is no such option
+  await segmenter.percentages('street.jpg', { imagesize: 512 });
+  const { classSet }: SegmentedImage = await segmenter.segment('street.jpg');
+  return { classes: classSet.classes.length, ...(await segmenter.percentages('street.jpg')) };
+}
 export const failed = (error: unknown): ErrorCode | undefined =>
   error instanceof DinoSegError ? error.code : undefined;
 // @ts-expect-error: there is no such code
 new DinoSegError('NOTHING', 'message');
 `;
-const names = 'ClassHead, DinoSegError, SegmentationModel, type ClassMap, type ErrorCode, type LoadOptions';
+const names =
+  'ClassHead, DinoSegError, SegmentationModel, openSegmenter, ' +
+  'type ClassMap, type ErrorCode, type LoadOptions, type SegmentedImage, type Segmenter';
 const sources = {
   'types/esm.mts': `import { ${names} } from 'dinov3-seg';\n${body}`,
   'types/commonjs.cts': `import { ${names} } from 'dinov3-seg';\n${body}`,

@@ -1,0 +1,90 @@
+/**
+ * How OpenMP's threads wait: `node bench/wait-policy.mjs [LOOPS] [RUNS]` beside LOOPS busy loops (0), RUNS of each (3). Whole
+ * commands of the shipped small network, in turn with threads that spin for OpenMP's own 3 ms (`spinning`, what libtorch does by
+ * default) and asleep (`sleeping`, the package's default): one photo segmented, a table of 36 features, a sweep of 4 heads from a cache.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { streetSmallCounting, writeStreetSmall, writeStreetSmallDetector } from '../dist/demo/network.js';
+import { writeDemoDataset } from '../dist/demo/write-dataset.js';
+import { startBusyLoops } from './busy-loops.mjs';
+import { median } from './figures.mjs';
+import { setting } from './network.mjs';
+
+const [loops = 0, runs = 3] = process.argv.slice(2).map(Number);
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
+const at = (name) => join(folder, name);
+const environments = { spinning: { GOMP_SPINCOUNT: '300000', KMP_BLOCKTIME: '3' }, sleeping: {} };
+
+function run(args, environment = {}) {
+  const started = performance.now();
+  const { status, stderr } = spawnSync(process.execPath, [cli, ...args, '--quiet', '--device', 'cpu'], {
+    env: { ...process.env, ...environment },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
+  return (performance.now() - started) / 1000;
+}
+
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+await writeStreetSmall(at('model.pt'));
+await writeStreetSmallDetector(at('detector.pt'));
+await writeDemoDataset(at('data'), { train: 24, val: 36, seed: 3 });
+const training = [
+  'train',
+  '--model',
+  at('model.pt'),
+  '--data',
+  at('data'),
+  '--image-size',
+  '256',
+  '--batch-size',
+  '8',
+];
+const cache = ['--cache', at('cache')];
+run([...training, ...cache, '--epochs', '1', '--out', at('run')]);
+const head = ['--head', at('run/best.safetensors')];
+const photos = at('data/leftImg8bit/val');
+const photo = join(photos, 'scene', '000000_leftImg8bit.png');
+const counting = ['--detector-size', String(streetSmallCounting.detectorSize)];
+const jobs = {
+  'segment one photo': (out) => ['predict', '--model', at('model.pt'), ...head, '--output', out, photo],
+  'features of 36 images': (out) => [
+    ...['features', '--model', at('model.pt'), ...head, '--detector', at('detector.pt'), ...counting],
+    ...['--output', `${out}.csv`, photos],
+  ],
+  'sweep of 4 heads': (out) => [
+    ...training,
+    ...cache,
+    '--epochs',
+    '6',
+    '--sweep',
+    'lr=1e-4,1e-3 loss=reference,nll',
+    '--out',
+    out,
+  ],
+};
+
+setting(`${availableParallelism()} processors, ${loops} busy loops beside, ${runs} runs each, seconds`);
+startBusyLoops(loops);
+let count = 0;
+for (const [name, command] of Object.entries(jobs)) {
+  const times = { spinning: [], sleeping: [] };
+  const tables = new Set();
+  for (let i = 0; i < runs; i++)
+    for (const [kind, environment] of Object.entries(environments)) {
+      const out = at(`out-${count++}`);
+      times[kind].push(run(command(out), environment));
+      if (existsSync(`${out}.csv`)) tables.add(readFileSync(`${out}.csv`, 'utf8'));
+    }
+  const [spinning, sleeping] = [median(times.spinning), median(times.sleeping)];
+  const same = tables.size === 1 ? ', the same bytes' : tables.size > 1 ? ', OTHER BYTES' : '';
+  console.log(
+    `${name.padEnd(22)} spinning ${spinning.toFixed(1)}, sleeping ${sleeping.toFixed(1)} (${(spinning / sleeping).toFixed(2)} times)${same}`,
+  );
+}
+process.exit(0);

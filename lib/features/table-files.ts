@@ -1,0 +1,84 @@
+/** The files beside a table. They lie in a folder of their own: no glob for tables or photographs takes them. */
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readJson, writeError } from '../files.js';
+
+/** The files of a table `features.csv`, in `features_csv_files`. */
+export function filesOf(output: string) {
+  const folder = `${output.replace(/\.(csv|parquet)$/, '_$1')}_files`;
+  return {
+    folder,
+    /** What it was made with and of. */
+    description: join(folder, 'description.json'),
+    /** Images without a row. */
+    failures: join(folder, 'failures.tsv'),
+    /** Pictures for people. */
+    overlays: join(folder, 'overlays'),
+    /** A page for people. */
+    report: join(folder, 'report.html'),
+    /** What a later run goes on with. */
+    work: join(folder, 'work'),
+    run: join(folder, 'work/run.json'),
+    journal: join(folder, 'work/journal.jsonl'),
+  };
+}
+
+const inSideFolder = /(^|\/)[^/]*_(csv|parquet)_files\//;
+
+/** Whether a path, with `/` between folders, is of a file beside a table. */
+export function isSideFile(path: string): boolean {
+  return inSideFolder.test(path);
+}
+
+/** Where earlier releases put them: in the table's own folder. */
+function earlierFilesOf(output: string) {
+  return {
+    description: `${output}.json`,
+    failures: `${output}.failures.csv`,
+    overlays: `${output}.overlays`,
+    report: `${output}.report.html`,
+    work: `${output}.work`,
+  };
+}
+
+/** Whether a file is the list of failures that an earlier release wrote beside a table: `part-*.csv` takes it. */
+export function isEarlierFailures(path: string): boolean {
+  const [, table] = /^(.+\.(?:csv|parquet))\.failures\.csv$/.exec(path) ?? [];
+  return table !== undefined && existsSync(table);
+}
+
+/** Where the description of a table is: an earlier release's, if that is all there is. */
+export function descriptionOf(output: string): string {
+  const { description } = filesOf(output);
+  const earlier = earlierFilesOf(output).description;
+  return !existsSync(description) && existsSync(earlier) ? earlier : description;
+}
+
+/**
+ * Moves what an earlier release left beside a table to where this one has it: the run goes on. Its list of failures is removed: the
+ * description has them too, and the run writes a new list.
+ *
+ * @throws DinoSegError TABLE for a damaged description; DISK_FULL, IO
+ */
+export async function adoptEarlierFiles(output: string): Promise<void> {
+  const files = filesOf(output);
+  const earlier = earlierFilesOf(output);
+  if (existsSync(files.run) || existsSync(files.description)) return;
+  const isOurs = existsSync(join(earlier.work, 'run.json')) || (await describesTable(earlier.description));
+  if (!isOurs) return;
+  try {
+    await mkdir(files.folder, { recursive: true });
+    for (const kind of ['report', 'overlays', 'work', 'description'] as const)
+      if (existsSync(earlier[kind])) await rename(earlier[kind], files[kind]);
+    await rm(earlier.failures, { force: true });
+  } catch (cause) {
+    throw writeError(files.folder, cause);
+  }
+}
+
+async function describesTable(path: string): Promise<boolean> {
+  if (!existsSync(path)) return false;
+  const found = (await readJson(path, 'TABLE')) as { identity?: { format?: number } } | null;
+  return found?.identity?.format === 1;
+}

@@ -1,0 +1,78 @@
+/** Shares of classes in whole images, counted where the network is: nothing per pixel comes into JavaScript. */
+import type { ImageInput } from '../data/decode.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { Scoring } from '../native/surface.js';
+import type { ImageSize } from './image-size.js';
+import type { SegmentationHead } from './open-head.js';
+import type { SegmentationModel } from './segmentation-model.js';
+import { withPixels } from './with-pixels.js';
+
+/** Of one image, percent (0…100) of all its pixels. */
+export interface ImagePercentages {
+  /** By column. */
+  values: number[];
+  /**
+   * Of pixels that no column counts. With the values it makes 100 (up to rounding), unless a map counts classes in several
+   * columns.
+   */
+  unassigned: number;
+}
+
+/** A head, and the places at which its classes are counted. @internal */
+export interface CountedLayer {
+  head: SegmentationHead;
+  scoring: Scoring;
+  /** 256 values: class → place, or 255 for none. */
+  table: Uint8Array;
+}
+
+/** How shares are counted. @internal */
+export interface ShareCounting {
+  /** Of the network's input, pixels, multiples of 32. */
+  imageSize: ImageSize;
+  /** Places that are counted, 1 to 255. */
+  places: number;
+  /** By the scores instead of the best class of each pixel. */
+  soft: boolean;
+}
+
+/**
+ * Shares of images, in their order, as a call of the model and of the heads: places and, last, what has none. Layers go over each
+ * other in their order; all score one pass of the network.
+ *
+ * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+ */
+export async function classShares(
+  model: SegmentationModel,
+  layers: readonly CountedLayer[],
+  images: readonly ImageInput[],
+  { imageSize, places, soft }: ShareCounting,
+  options: JobOptions,
+): Promise<Float64Array[]> {
+  const { handle } = model;
+  const handles = layers.map(({ head, scoring, table }) => ({ head: head.handle, scoring, table }));
+  const how = { ...imageSize, columns: places, soft };
+  const call = withPixels(images, options.signal, async (raw) => {
+    const shares = await runJob(options, (job) => engine().classShares(handle, handles, raw, how, job));
+    const length = places + 1;
+    return raw.map((_, i) => shares.subarray(i * length, (i + 1) * length));
+  });
+  for (const { head } of layers) void head.calls.add(call);
+  return model.calls.add(call);
+}
+
+/** @param shares of the places and, last, of no place: pixels, or soft shares. `groups`: places of each column. @internal */
+export function percentagesOf(
+  shares: Float64Array,
+  { places, groups }: { places: number; groups: readonly (readonly number[])[] },
+): ImagePercentages {
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  const percent = (indices: readonly number[]) =>
+    (100 * indices.reduce((sum, index) => sum + shares[index]!, 0)) / total;
+  const counted = new Set(groups.flat());
+  const others = Array.from({ length: places + 1 }, (_, index) => index).filter(
+    (index) => !counted.has(index),
+  );
+  return { values: groups.map(percent), unassigned: percent(others) };
+}

@@ -1,0 +1,4 @@
+export function missingReferences(
+  pages: Map<string, string>,
+  root: string,
+): Promise<{ where: string; message: string }[]>;

@@ -1,0 +1,69 @@
+// All tests, or those below the given paths, in as many processes as there are processors: each loads tap and libtorch once.
+//   node scripts/test.mjs [option of tap…] [test/PATH…]
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { usableCores } from '../dist/native/cores.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+// What changes its process for good, or measures it.
+const alone = ['test/files.ts', 'test/native/lifetime.ts', 'test/native/memory.ts'];
+
+const processBytes = 2 * 1024 ** 3;
+
+function testFiles(paths) {
+  const files = readdirSync(join(root, 'test'), { recursive: true })
+    .map((path) => `test/${path}`)
+    .filter((path) => path.endsWith('.ts') && !/^test\/(helpers|fixtures)\//.test(path));
+  const isWanted = (file) =>
+    paths.length === 0 || paths.some((path) => file === path || file.startsWith(`${path}/`));
+  return files.filter(isWanted).sort();
+}
+
+/** Of this run alone, for several may go on in a clone. */
+const folder = `.tap/shared-${process.pid}`;
+
+/** Writes the list of files that share processes and, for each process, a file for tap; returns those. */
+function writeShared(files, processes) {
+  mkdirSync(join(root, folder), { recursive: true });
+  writeFileSync(join(root, folder, 'files.json'), JSON.stringify(files));
+  const source = `import { runFiles } from '../../test/helpers/shared-process.js';\n\nawait runFiles(import.meta.dirname);\n`;
+  return Array.from({ length: processes }, (_, i) => {
+    const path = `${folder}/process-${i + 1}.ts`;
+    writeFileSync(join(root, path), source);
+    return path;
+  });
+}
+
+const isPath = (argument) => /^(\.\/)?test(\/|$)/.test(argument);
+const args = process.argv.slice(2);
+const paths = args.filter(isPath).map((path) => path.replace(/^\.\//, '').replace(/\/$/, ''));
+const files = testFiles(paths.filter((path) => path !== 'test'));
+if (files.length === 0) {
+  console.error(`no test files in ${paths.join(', ')}`);
+  process.exit(1);
+}
+const shared = files.filter((file) => !alone.includes(file));
+const room = Math.max(1, Math.floor(freemem() / processBytes));
+const jobs = Math.min(usableCores(), room);
+const given = [
+  ...files.filter((file) => alone.includes(file)),
+  ...writeShared(shared, Math.min(jobs, shared.length)),
+];
+const tap = join(root, 'node_modules/tap/dist/esm/run.mjs');
+const options = [`--jobs=${jobs}`, ...args.filter((argument) => !isPath(argument))];
+const env = { ...process.env };
+if (!process.stdout.isTTY) {
+  // Where nothing can be painted over: the failures and the counts, once, instead of each assertion.
+  options.unshift('--reporter=terse');
+  env.CI ??= '1';
+}
+const child = spawn(process.execPath, [tap, ...options, ...given], { cwd: root, env, stdio: 'inherit' });
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+child.on('close', (code) => {
+  rmSync(join(root, folder), { recursive: true, force: true });
+  process.exitCode = code ?? 1;
+});
