@@ -45,11 +45,11 @@ export function meanOf(seeds: readonly JudgedSeed[], way: HeadWay): number {
   return seeds.reduce((sum, { evaluations }) => sum + (evaluations[way].mIoU ?? 0), 0) / seeds.length;
 }
 
-/** Smallest and largest of several seeds, as text. */
+/** Smallest and largest of the seeds as text, where they differ. */
 function rangeOf(seeds: readonly JudgedSeed[], way: HeadWay): { note?: string } {
-  if (seeds.length === 1) return {};
   const all = seeds.map(({ evaluations }) => evaluations[way].mIoU ?? 0);
-  return { note: `${percent(Math.min(...all))} to ${percent(Math.max(...all))}` };
+  const [low, high] = [percent(Math.min(...all)), percent(Math.max(...all))];
+  return low === high ? {} : { note: `${low} to ${high}` };
 }
 
 /** The demo's report. @throws DinoSegError of segmenting the scenes that are shown; the signal's reason */

@@ -14,7 +14,9 @@ import { madeUpExamples } from '../helpers/report.js';
 const file = join(t.testdir(), 'report.html');
 const ious: Record<string, number | null> = { best: 0.9, worst: 0.125, none: null, middling: 0.5 };
 const [made] = madeUpExamples();
-const given = Object.entries(ious).map(([name, iou]): ExampleInput => ({ ...made!, name, iou }));
+const [prediction, truth] = made!.maps!;
+const maps = [prediction!, { ...prediction!, name: 'another prediction with a long name' }, truth!];
+const given = Object.entries(ious).map(([name, iou]): ExampleInput => ({ ...made!, name, iou, maps }));
 const heading = { title: 'Examples', note: 'All of them.', order: 'lowest' } as const;
 const figure = (label: string) => ({ label, value: '52.3 %', note: '50.1 % to 54.9 %' });
 const report: Report = {
@@ -83,6 +85,10 @@ for (const scheme of ['light', 'dark'])
       const { top, bottom } = await edges(page, selector);
       t.ok(top >= 0 && bottom <= 740, `${selector}: ${top} to ${bottom}`);
     }
+    const tops = await page.$$eval('.choices select', (all) =>
+      all.map((each) => each.getBoundingClientRect().top),
+    );
+    t.equal(tops[0], tops[1], 'left and right are chosen on one line');
     const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
     t.ok(Number(overflow) <= 0, `${overflow} pixels too wide`);
     await page.evaluate(axe);
