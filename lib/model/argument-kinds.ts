@@ -25,8 +25,6 @@ import type { OptimizerValues } from './head-file.js';
 import type { HeadMetadata, Precision } from './head-metadata.js';
 import type { ImageSize } from './image-size.js';
 import {
-  architectures,
-  detectorArchitectures,
   type Architecture,
   type DetectorArchitecture,
   type InitModelOptions,
@@ -84,9 +82,10 @@ export const loadOptions: OptionKinds<LoadOptions> = {
   ...jobOptions,
 };
 
-function randomNetworkOptions<A extends string>(names: readonly A[]): OptionKinds<RandomNetworkOptions<A>> {
+function randomNetworkOptions<A extends string>(): OptionKinds<RandomNetworkOptions<A>> {
   return {
-    arch: needed(oneOf(names)),
+    // The engine refuses other names, and lists them.
+    arch: needed(text as unknown as Kind<A>),
     seed: number,
     dtype: oneOf(['float32', 'bfloat16']),
     device: text,
@@ -97,11 +96,11 @@ function randomNetworkOptions<A extends string>(names: readonly A[]): OptionKind
 /** The kinds of what `SegmentationModel.init` takes. */
 export const initOptions: OptionKinds<
   RandomNetworkOptions<Architecture> & Pick<LoadOptions, 'precision' | 'cudaGraphs'>
-> = { ...randomNetworkOptions(architectures), ...waysToRun };
+> = { ...randomNetworkOptions<Architecture>(), ...waysToRun };
 
 /** The kinds of {@link InitModelOptions}. */
 export const initModelOptions: OptionKinds<InitModelOptions> = {
-  ...randomNetworkOptions<Architecture | DetectorArchitecture>([...architectures, ...detectorArchitectures]),
+  ...randomNetworkOptions<Architecture | DetectorArchitecture>(),
   out: needed(text),
 };
 
@@ -132,7 +131,7 @@ export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
 /** The kinds of what `DetectionModel.init` takes. */
 export const detectorInitOptions: OptionKinds<
   RandomNetworkOptions<DetectorArchitecture> & DetectorRunOptions
-> = { ...randomNetworkOptions(detectorArchitectures), ...detectorRunOptions };
+> = { ...randomNetworkOptions<DetectorArchitecture>(), ...detectorRunOptions };
 
 /** The kinds of {@link DetectOptions}. */
 export const detectOptions: OptionKinds<DetectOptions> = {

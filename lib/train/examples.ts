@@ -58,12 +58,12 @@ export async function* examples(
 async function predicted(
   head: SegmentationHead,
   outputs: DecodedImages | Tensor,
-  options: { width: number; height: number; scoring: Scoring },
+  { scoring, ...size }: { width: number; height: number; scoring: Scoring },
 ): Promise<Uint8Array> {
   const map =
     head instanceof LinearProbe
-      ? await head.classMap(outputs as Tensor, options)
-      : await head.classMap(outputs as DecodedImages, options);
+      ? await head.classMap(outputs as Tensor, size)
+      : await head.classMap(outputs as DecodedImages, { ...size, scoring });
   return (await map.take()) as Uint8Array;
 }
 

@@ -26,6 +26,8 @@ function claim(folder: string, index: number): boolean {
 /** `folder` holds `files.json`, a list of paths, and takes the claims. */
 export async function runFiles(folder: string): Promise<void> {
   register('./test-of-file.mjs', import.meta.url);
+  // Each file may have listeners of its own for the end of the process.
+  process.setMaxListeners(0);
   const files = JSON.parse(readFileSync(join(folder, 'files.json'), 'utf8')) as string[];
   for (const [index, file] of files.entries()) {
     if (!claim(folder, index)) continue;
