@@ -18,7 +18,6 @@ import type { EvaluateOptions } from './evaluate.js';
 import type { EvaluationReportOptions } from './evaluate-report.js';
 import type { TrainHooks } from './loop.js';
 import type { PredictOptions } from './predict.js';
-import type { ProgressUpdate } from './progress.js';
 import type { ScheduleOptions } from './schedule.js';
 import type { Evaluation } from './tally.js';
 
@@ -89,9 +88,3 @@ export const scheduleOptions: OptionKinds<ScheduleOptions> = {
   accumulate: needed(number),
   epochs: needed(number),
 };
-
-export const progressKind = objectWith<ProgressUpdate>('an object {label, done, total}', {
-  label: text,
-  done: number,
-  total: number,
-});

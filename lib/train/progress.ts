@@ -1,7 +1,6 @@
 /** Progress on a terminal, or now and then a line where there is none. */
-import { callback, checkArgument, objectWith } from '../arguments.js';
+import { callback, checkArgument, number, objectWith, text } from '../arguments.js';
 import { formatRate, formatSeconds } from '../text.js';
-import { progressKind } from './argument-kinds.js';
 
 /** The part of a stream that {@link ProgressBar} needs; process.stderr is one. */
 export interface ProgressStream {
@@ -27,6 +26,12 @@ export interface ProgressUpdate {
   unit?: string;
 }
 
+// Beside the type, not in argument-kinds.ts: the command line shows progress before it loads networks and images.
+const progressKind = objectWith<ProgressUpdate>('an object {label, done, total}', {
+  label: text,
+  done: number,
+  total: number,
+});
 const streamKind = objectWith<ProgressStream>('a stream with write()', { write: callback() });
 
 const redrawMilliseconds = 100;

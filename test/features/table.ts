@@ -5,6 +5,7 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'h
 import t from 'tap';
 import { extractTable } from '../../lib/features/extract-table.js';
 import type { ImageList } from '../../lib/features/inputs.js';
+import { descriptionOf } from '../../lib/features/table-files.js';
 import { readTable } from '../../lib/features/table-reader.js';
 import { writeTable, type TableRow } from '../../lib/features/table-writer.js';
 import { pixelExtractor } from '../helpers/pixel-extractor.mjs';
@@ -53,7 +54,7 @@ t.test(
       columns: pixelExtractor().columns,
       inputs: { images: 10 },
     });
-    t.match(JSON.parse(readFileSync(`${outputs[0]}.json`, 'utf8')), {
+    t.match(JSON.parse(readFileSync(descriptionOf(outputs[0]!), 'utf8')), {
       identity: { settings: { model: 'pixels' }, passSize: 4, shard: { index: 1, count: 1 } },
       finished: /^\d{4}-\d\d-\d\dT/,
       rows: 10,

@@ -34,7 +34,7 @@ t.test('heads of the other task and unknown tasks are refused', async (t) => {
   });
   await t.rejects(convert({ ...detector, out, task: 'depth' as never }), {
     code: 'INVALID_ARGUMENT',
-    message: /segmentation or detection, not depth/,
+    message: /one of segmentation, detection, not "depth"/,
   });
   await t.rejects(convert({ backbone: detector.head, head: detector.backbone, out, task }), {
     code: 'CHECKPOINT_KEYS',
