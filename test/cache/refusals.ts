@@ -21,7 +21,7 @@ import type { TrainConfig } from '../../lib/train/config.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import { sameBits } from '../helpers/close.js';
-import { runCommand, spawnCommand } from '../helpers/command-line.js';
+import { spawnCommand } from '../helpers/command-line.js';
 import { writeFormulaModel } from '../helpers/network.js';
 import { cacheSource, fill, readRecords, recordName } from '../helpers/tiny-cache.js';
 import { asFlags, readTensors, tinySettings } from '../helpers/tiny-run.js';

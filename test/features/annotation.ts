@@ -100,5 +100,8 @@ t.test('lines stand below the picture and cover nothing of it', async (t) => {
 });
 
 t.test('names are escaped', async (t) => {
-  t.match(boxesSvg({ width: 640, height: 480 }, [object(9, 99, 9, 9, '<b>&')]), 'aria-label="&lt;b>&amp; 0.73"');
+  t.match(
+    boxesSvg({ width: 640, height: 480 }, [object(9, 99, 9, 9, '<b>&')]),
+    'aria-label="&lt;b>&amp; 0.73"',
+  );
 });
