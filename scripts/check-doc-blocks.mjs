@@ -27,12 +27,15 @@ const pages = new Map(
   (asked.length > 0 ? asked : all).map((page) => [page, readFileSync(join(root, page), 'utf8')]),
 );
 
+// The command line's modules, from which the table of commands is read, take the console for themselves.
+const print = (line) => process.stdout.write(`${line}\n`);
+
 const counts = { ok: 0, failed: 0, text: 0 };
 const notRun = [];
 
 function fail(where, message) {
   counts.failed++;
-  console.log(`FAILED ${where}\n${message.replace(/^/gm, '    ')}`);
+  print(`FAILED ${where}\n${message.replace(/^/gm, '    ')}`);
 }
 
 for (const { where, message } of await missingReferences(pages, root)) fail(where, message);
@@ -54,7 +57,7 @@ try {
         try {
           runBlock(block, folder);
           counts.ok++;
-          console.log(`ok ${where} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+          print(`ok ${where} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
         } catch (error) {
           fail(where, error instanceof Error ? error.message : String(error));
         }
@@ -65,8 +68,8 @@ try {
   rmSync(scratch, { recursive: true });
 }
 
-if (notRun.length > 0) console.log(['Not run:', ...notRun.map((line) => `  ${line}`)].join('\n'));
-console.log(
+if (notRun.length > 0) print(['Not run:', ...notRun.map((line) => `  ${line}`)].join('\n'));
+print(
   `${pages.size} pages: ${counts.ok} blocks ran, ${notRun.length} not run, ${counts.text} of text, ${counts.failed} failures`,
 );
 if (counts.failed > 0) process.exitCode = 1;
