@@ -4,7 +4,7 @@
  * default) and asleep (`sleeping`, the package's default): one photo segmented, a table of 36 features, a sweep of 4 heads from a cache.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,7 +49,7 @@ const cache = ['--cache', at('cache')];
 run([...training, ...cache, '--epochs', '1', '--out', at('run')]);
 const head = ['--head', at('run/best.safetensors')];
 const photos = at('data/leftImg8bit/val');
-const photo = join(photos, 'scene', '000000_leftImg8bit.png');
+const photo = join(photos, 'scene', readdirSync(join(photos, 'scene')).sort()[0]);
 const counting = ['--detector-size', String(streetSmallCounting.detectorSize)];
 const jobs = {
   'segment one photo': (out) => ['predict', '--model', at('model.pt'), ...head, '--output', out, photo],
