@@ -13,17 +13,18 @@ const statusOf = { IMAGE: 422, SHAPE: 422, OUT_OF_MEMORY: 503 };
  * @param {number} [options.maxBytes] of an upload; larger ones get 413. Default 10 MB.
  * @param {number} [options.maxPixels] of its image; larger ones get 422. Default 12 million.
  * @param {number} [options.maxWaiting] requests at a time, from upload to answer; further ones get 503. Default 32.
+ * @param {number} [options.uploadSeconds] that a request may take to arrive; slower ones get 408. Default 30.
  * @param {AbortSignal} [options.stop] abandons everything that is not done.
  */
 export async function buildApp(segmenter, options = {}) {
-  const { maxBytes = 10e6, maxPixels = 12e6, maxWaiting = 32, stop } = options;
+  const { maxBytes = 10e6, maxPixels = 12e6, maxWaiting = 32, uploadSeconds = 30, stop } = options;
   const { model, classSet } = segmenter;
   const counts = { running: 0, done: 0, cancelled: 0, refused: 0 };
   const active = new Set();
   stop?.addEventListener('abort', () => active.forEach((job) => job.abort()), { once: true });
 
   // Uploads that trickle in would hold their places for ever.
-  const app = Fastify({ requestTimeout: 30_000, forceCloseConnections: 'idle' });
+  const app = Fastify({ requestTimeout: 1000 * uploadSeconds, forceCloseConnections: 'idle' });
   await app.register(multipart, { limits: { fileSize: maxBytes, files: 1, parts: 2, fieldSize: 100 } });
 
   // A client that keeps its connection would hold up the end until the connection's own time limit.

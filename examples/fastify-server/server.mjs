@@ -3,7 +3,8 @@
  *
  *     node server.mjs MODEL HEAD
  *
- * in the environment PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 DEVICE=auto GRACE_SECONDS=10
+ * in the environment PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 UPLOAD_SECONDS=30 GRACE_SECONDS=10
+ * DEVICE=auto
  *
  *     curl -F file=@street.jpg http://127.0.0.1:3000/segment                  class percentages as JSON
  *     curl -F file=@street.jpg http://127.0.0.1:3000/segment?output=png       a coloured PNG
@@ -24,6 +25,7 @@ const {
   HOST = '127.0.0.1',
   MAX_BYTES,
   MAX_WAITING,
+  UPLOAD_SECONDS,
   DEVICE = 'auto',
   GRACE_SECONDS = '10',
 } = process.env;
@@ -35,6 +37,7 @@ const app = await buildApp(segmenter, {
   stop: stop.signal,
   ...(MAX_BYTES && { maxBytes: Number(MAX_BYTES) }),
   ...(MAX_WAITING && { maxWaiting: Number(MAX_WAITING) }),
+  ...(UPLOAD_SECONDS && { uploadSeconds: Number(UPLOAD_SECONDS) }),
 });
 
 for (const name of ['SIGTERM', 'SIGINT'])

@@ -26,7 +26,8 @@ export function controlGroupFolders(controller: string, read: ReadText = readTex
     if (path !== undefined) for (const name of controllers.split(',')) own.set(name, path);
   }
   return mounts(read).flatMap(({ type, options, root, point }) => {
-    const path = type === 'cgroup2' ? own.get('') : options.includes(controller) ? own.get(controller) : undefined;
+    const path =
+      type === 'cgroup2' ? own.get('') : options.includes(controller) ? own.get(controller) : undefined;
     return path === undefined ? [] : upwards(point, below(root, path));
   });
 }
@@ -62,5 +63,7 @@ function below(root: string, path: string): string {
 
 function upwards(point: string, path: string): string[] {
   const parts = path.split('/').filter((part) => part !== '' && part !== '..');
-  return Array.from({ length: parts.length + 1 }, (_, up) => join(point, ...parts.slice(0, parts.length - up)));
+  return Array.from({ length: parts.length + 1 }, (_, up) =>
+    join(point, ...parts.slice(0, parts.length - up)),
+  );
 }

@@ -65,7 +65,11 @@ function lookForLibtorch(explicit: string | undefined, findings: Finding[]): Lib
 function libtorchFinding(libtorch: Libtorch): Finding {
   const { version, root, cuda, source } = libtorch;
   const build = cuda ? `CUDA ${cudaVersion(libtorch) ?? ''}`.trimEnd() : 'CPU';
-  return { name: 'libtorch', status: 'ok', detail: `${version} (${build} build) in ${root}, found by: ${source}` };
+  return {
+    name: 'libtorch',
+    status: 'ok',
+    detail: `${version} (${build} build) in ${root}, found by: ${source}`,
+  };
 }
 
 function probeFindings({ steps, broken }: ProbeResult): Finding[] {

@@ -13,7 +13,8 @@ export function isCutShort(file: string): boolean {
   try {
     const header = Buffer.alloc(headerSize);
     const length = readSync(descriptor, header, 0, headerSize, 0);
-    if (length < 6 || header.readUInt32BE(0) !== 0x7f454c46 || header[4] !== 2 || header[5] !== 1) return false;
+    if (length < 6 || header.readUInt32BE(0) !== 0x7f454c46 || header[4] !== 2 || header[5] !== 1)
+      return false;
     if (length < headerSize) return true;
     // The table of sections stands at the end: e_shoff + e_shnum × e_shentsize.
     const end = header.readBigUInt64LE(40) + BigInt(header.readUInt16LE(60) * header.readUInt16LE(58));

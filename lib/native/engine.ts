@@ -79,7 +79,10 @@ export function init(options: InitOptions): void {
 
 function checkThreads(count: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= 1024) return;
-  throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1 to 1024; ${count} was given.`);
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    `threads should be a whole number from 1 to 1024; ${count} was given.`,
+  );
 }
 
 /** What {@link init} named. */

@@ -30,6 +30,7 @@ function deviceRows(device: string): [name: string, value: string][] {
   const libtorch = loadedLibtorch();
   const build = libtorch.cuda ? `CUDA ${cudaVersion(libtorch) ?? ''}`.trimEnd() : 'CPU';
   const rows: [string, string][] = [['Device', device]];
-  if (found && device !== 'cpu') rows.push(['Graphics card', `${found.description}, ${gib(found.totalBytes)}`]);
+  if (found && device !== 'cpu')
+    rows.push(['Graphics card', `${found.description}, ${gib(found.totalBytes)}`]);
   return [...rows, ['libtorch', `${libtorch.version} (${build} build)`]];
 }

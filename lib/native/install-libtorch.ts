@@ -15,13 +15,7 @@ import {
   wholeInstalls,
   writeManifest,
 } from './install/cache.js';
-import {
-  expectedBy,
-  expectedByNeighbour,
-  expectedByUrl,
-  verify,
-  type Expected,
-} from './install/checksum.js';
+import { expectedBy, expectedByNeighbour, expectedByUrl, verify, type Expected } from './install/checksum.js';
 import type { Contents, SourceFile } from './install/contents.js';
 import { requireSpace } from './install/disk.js';
 import { download } from './install/download.js';
@@ -141,7 +135,10 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Ins
 
 function statedSums({ version, from, sha256 }: InstallOptions): Expected[] {
   if (version !== undefined && from !== undefined)
-    throw new DinoSegError('INVALID_ARGUMENT', 'A version is for pip; what is given with "from" has one already.');
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      'A version is for pip; what is given with "from" has one already.',
+    );
   if (version !== undefined && !/^\d+\.\d+\.\d+(\+\w+)?$/.test(version))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
@@ -163,7 +160,8 @@ async function alreadyThere(
   const [plain, build] = version.split('+');
   for (const [folder, manifest] of await wholeInstalls(cache)) {
     const fits = url === undefined && manifest.version === plain && (!build || manifest.build === build);
-    if ((fits || url) && sums.every((sum) => sum === manifest.sha256)) return resultOf(folder, manifest, true);
+    if ((fits || url) && sums.every((sum) => sum === manifest.sha256))
+      return resultOf(folder, manifest, true);
   }
   return undefined;
 }
@@ -188,7 +186,8 @@ async function install(job: Job, stated: Expected[]): Promise<InstallResult> {
   const { version, series, build = 'cpu' } = selection;
   const target = join(cache, `${version}-${build}`);
   if (!options.force && (await wholeInstall(target))) return resultOf(target, { version, build }, true);
-  for (const [name, file] of await besides(job, contents.origin, selection, folder)) selection.files.set(name, file);
+  for (const [name, file] of await besides(job, contents.origin, selection, folder))
+    selection.files.set(name, file);
 
   await requireSpace(target, totalSize(selection.files));
   const unpacked = join(scratch, 'unpacked');
@@ -203,7 +202,10 @@ async function install(job: Job, stated: Expected[]): Promise<InstallResult> {
   const nested = join(unpacked, 'torch');
   const found = examine(existsSync(nested) ? nested : unpacked, contents.origin);
   if (typeof found === 'string')
-    throw new DinoSegError('LIBTORCH_UNSUPPORTED', `${contents.origin} (libtorch ${series}) cannot be used: ${found}.`);
+    throw new DinoSegError(
+      'LIBTORCH_UNSUPPORTED',
+      `${contents.origin} (libtorch ${series}) cannot be used: ${found}.`,
+    );
   const sizes = [...selection.files].map(([name, { sizeBytes }]) => [name, sizeBytes] as const);
   const files = Object.fromEntries(sizes);
   await writeManifest(unpacked, { version, build, ...(sha256 !== undefined && { sha256 }), files });

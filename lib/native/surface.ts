@@ -337,11 +337,7 @@ export interface Engine
   /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
   decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;
   /** `decode` and `features` of one pass. MODEL_FORMAT as for `features`. */
-  decodeWithFeatures(
-    model: ModelHandle,
-    images: TensorHandle,
-    job?: JobHandle,
-  ): Promise<DecodedWithFeatures>;
+  decodeWithFeatures(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<DecodedWithFeatures>;
   /**
    * Patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer; neither adapter nor decoder run.
    * MODEL_FORMAT for files without that method: converted by an earlier release, or made elsewhere.

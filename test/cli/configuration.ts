@@ -7,7 +7,7 @@ import { parse, stringify } from 'yaml';
 import { readConfiguration } from '../../lib/cli/configuration.js';
 import { runCommand } from '../helpers/command-line.js';
 import { writeTree } from '../helpers/temporary.js';
-import { asFlags, readTensors, tinySettings } from '../helpers/tiny-run.js';
+import { asFlags, tensorDigests, tinySettings } from '../helpers/tiny-run.js';
 
 const syntax = {
   name: 'paint',
@@ -71,7 +71,7 @@ t.test('configured by file, by the saved file and by flags: the same bits', asyn
   const train = async (name: string, ...argv: string[]) => {
     const { code, stderr } = await runCommand(['train', '--out', at(name), ...argv]);
     t.equal(code, 0, stderr);
-    return [readTensors(at(name), 'best'), readTensors(at(name), 'last')];
+    return [tensorDigests(at(name), 'best'), tensorDigests(at(name), 'last')];
   };
   const byFile = await train('by-file', '--config', at('run.yaml'), '--save-config', at('saved.yaml'));
   const saved = parse(readFileSync(at('saved.yaml'), 'utf8')) as object;

@@ -34,6 +34,9 @@ async function startServer(t: Test, env: Record<string, string> = {}): Promise<S
   const { child, ended } = startProgram(process.execPath, [script, files.model, files.head], {
     PORT: '0',
     DEVICE: 'cpu',
+    // No request may fail because the machine is slow.
+    UPLOAD_SECONDS: '86400',
+    GRACE_SECONDS: '86400',
     ...env,
   });
   t.teardown(() => child.kill('SIGKILL'));

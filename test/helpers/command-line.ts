@@ -22,7 +22,7 @@ export interface Started {
 
 /**
  * Starts any program, its output gathered. By NODE_OPTIONS the test runner would load itself into every Node.js process that a test
- * starts, which takes longer than most of the commands; `env` starts the program with what is in its own environment.
+ * starts, and into threads, which takes longer than most of the commands; `env` starts the program with what is in its own environment.
  */
 export function startProgram(program: string, args: string[], env: Record<string, string> = {}): Started {
   const { NODE_OPTIONS: options } = env;
@@ -61,7 +61,10 @@ export async function runScript(script: string, ...args: string[]): Promise<stri
  */
 export async function runCommand(args: string[], env: Record<string, string> = {}): Promise<Ended> {
   if (Object.keys(env).length > 0) return spawnCommand(args, env);
-  const thread = new Worker(entry, { argv: args, execArgv: [], stdout: true, stderr: true });
+  const thread = new Worker(entry, {
+    ...{ argv: args, execArgv: [], stdout: true, stderr: true },
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
   const [[code], stdout, stderr] = await Promise.all([
     once(thread, 'exit') as Promise<[number]>,
     text(thread.stdout),

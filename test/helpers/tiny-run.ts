@@ -1,4 +1,5 @@
 /** A network and a data set small enough to train on in a second. */
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
@@ -50,6 +51,14 @@ export function readMetrics(run: string): Record<string, unknown>[] {
 
 export function readTensors(run: string, name: 'best' | 'last'): Record<string, Stored> {
   return readSafetensors(join(run, `${name}.safetensors`)).tensors;
+}
+
+/** The tensors as digests, for what is compared as a whole: an assertion on many numbers takes seconds. */
+export function tensorDigests(run: string, name: 'best' | 'last'): Record<string, string> {
+  const tensors = Object.entries(readTensors(run, name));
+  return Object.fromEntries(
+    tensors.map(([key, { data }]) => [key, createHash('sha256').update(data).digest('hex')]),
+  );
 }
 
 /** Where the run's saved state stands; undefined before the first. */

@@ -26,7 +26,11 @@ const cases: [title: string, read: (path: string) => string, cores: number][] = 
   ['one and a half round up', ofVersion2('/a', { '/a': '150000 100000' }), 2],
   ['half a processor is one', ofVersion2('/a', { '/a': '5000 10000' }), 1],
   ['a quota above the affinity mask', ofVersion2('/a', { '/a': '6400000 100000' }), 8],
-  ['a quota of a group further up', ofVersion2('/a/b/c', { '/a': '300000 100000', '/a/b/c': 'max 100000' }), 3],
+  [
+    'a quota of a group further up',
+    ofVersion2('/a/b/c', { '/a': '300000 100000', '/a/b/c': 'max 100000' }),
+    3,
+  ],
   ['the least of several', ofVersion2('/a/b', { '/a': '300000 100000', '/a/b': '400000 100000' }), 3],
   ['a container with a name space of its own', ofVersion2('/', { '': '200000 100000' }), 2],
   [
@@ -51,7 +55,8 @@ const cases: [title: string, read: (path: string) => string, cores: number][] = 
     'version 1 with its controllers together',
     reader({
       '/proc/self/cgroup': '5:cpu,cpuacct:/docker/1f\n0::/\n',
-      '/proc/self/mountinfo': disk + version1('cpu,cpuacct', '/docker/1f') + version2('/sys/fs/cgroup/unified'),
+      '/proc/self/mountinfo':
+        disk + version1('cpu,cpuacct', '/docker/1f') + version2('/sys/fs/cgroup/unified'),
       '/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us': '300000\n',
       '/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us': '100000\n',
     }),
@@ -77,7 +82,11 @@ t.test('the usable cores are those of the affinity mask within the quotas of con
 
 t.test('a group and those above it are looked at, and nothing outside of the mount', async (t) => {
   const files = { '/proc/self/cgroup': '0::/../a/b\n', '/proc/self/mountinfo': version2() };
-  t.same(controlGroupFolders('cpu', reader(files)), ['/sys/fs/cgroup/a/b', '/sys/fs/cgroup/a', '/sys/fs/cgroup']);
+  t.same(controlGroupFolders('cpu', reader(files)), [
+    '/sys/fs/cgroup/a/b',
+    '/sys/fs/cgroup/a',
+    '/sys/fs/cgroup',
+  ]);
 });
 
 t.test('of this process: no more than its affinity mask', async (t) => {

@@ -76,7 +76,8 @@ t.test('no engine for this libtorch, and an image codec that does not load', asy
   const package_ = join(import.meta.dirname, '../..');
   const copy = await writeTree(t, {
     'node_modules/sharp/package.json': '{"name": "sharp", "main": "index.js"}',
-    'node_modules/sharp/index.js': 'throw new Error("Could not load the sharp module\\n\\nPossible solutions");',
+    'node_modules/sharp/index.js':
+      'throw new Error("Could not load the sharp module\\n\\nPossible solutions");',
   });
   for (const path of ['package.json', 'dist', 'native/loader'])
     cpSync(join(package_, path), join(copy, path), { recursive: true });
@@ -156,12 +157,17 @@ t.test('CUDA: build, driver, device', (t) => {
     status: 'fault',
     detail: /needs driver 580 or newer; 535\.104\.05 is too old/,
   });
-  t.match(last({ cuda: true, build: 'cu128' }, { driver: '535.104.05', hardware: true }, 1), { status: 'ok' });
+  t.match(last({ cuda: true, build: 'cu128' }, { driver: '535.104.05', hardware: true }, 1), {
+    status: 'ok',
+  });
   t.match(last({ cuda: true, build: 'cu128' }, { driver: '525.59', hardware: true }, 0), { status: 'fault' });
   t.match(last(cuda, { hardware: true }, 0), { status: 'fault', detail: /GPU is there, but no driver/ });
   t.match(last(cuda, { hardware: false }, 0), { status: 'note', detail: /no NVIDIA GPU: the CPU is used/ });
   t.match(last(cpu, { hardware: false }, 0), { status: 'note', detail: 'this libtorch is a CPU build' });
-  t.match(last(cpu, { driver: '580.65', hardware: true }, 0), { status: 'note', detail: /though an NVIDIA GPU/ });
+  t.match(last(cpu, { driver: '580.65', hardware: true }, 0), {
+    status: 'note',
+    detail: /though an NVIDIA GPU/,
+  });
   t.match(cudaFindings(cuda, { driver: '580.65', hardware: true }, 1)[0], {
     name: 'driver',
     detail: 'NVIDIA 580.65',

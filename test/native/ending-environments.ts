@@ -10,17 +10,28 @@ const script = join(import.meta.dirname, '../helpers/ending-workers.mjs');
 async function endWorkers(cases: string[]): Promise<Record<string, string>> {
   const { stdout, stderr, code, signal } = await startProgram(process.execPath, [script, ...cases], {}).ended;
   t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' }, 'the process lives');
-  return Object.fromEntries(stdout.trimEnd().split('\n').map((line) => line.split(' ') as [string, string]));
+  return Object.fromEntries(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]),
+  );
 }
 
-t.test('every function of the engine survives an environment that ends as it reads its arguments', async (t) => {
-  const names = Object.keys(engine()).filter((name) => name !== 'stopJobs');
-  const ended = await endWorkers(['calls']);
-  t.equal(Object.keys(ended).length, names.length, `${names.length} functions`);
-  const untouched = Object.entries(ended).filter(([, code]) => code !== '7' && code !== '8');
-  t.same(untouched, [], 'each worker ended, or was refused its arguments');
-  t.ok(Object.values(ended).filter((code) => code === '7').length > 10, 'many ended in the middle of a call');
-});
+t.test(
+  'every function of the engine survives an environment that ends as it reads its arguments',
+  async (t) => {
+    const names = Object.keys(engine()).filter((name) => name !== 'stopJobs');
+    const ended = await endWorkers(['calls']);
+    t.equal(Object.keys(ended).length, names.length, `${names.length} functions`);
+    const untouched = Object.entries(ended).filter(([, code]) => code !== '7' && code !== '8');
+    t.same(untouched, [], 'each worker ended, or was refused its arguments');
+    t.ok(
+      Object.values(ended).filter((code) => code === '7').length > 10,
+      'many ended in the middle of a call',
+    );
+  },
+);
 
 t.test('so do errors, results, reports, initialisers and what was never disposed of', async (t) => {
   const progress = `progress:${join(t.testdir(), 'a.safetensors')}`;

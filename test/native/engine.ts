@@ -1,5 +1,13 @@
 /** What cannot be loaded is refused, in processes of their own: a libtorch stays loaded until its process ends. */
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { findLibtorch } from '../../lib/native/libtorch.js';
@@ -33,7 +41,8 @@ async function load(t: Test, folder: string, env: Record<string, string>, before
     }`;
   const none = { LIBTORCH: '', LIBTORCH_USE_PYTORCH: '', VIRTUAL_ENV: '', CONDA_PREFIX: '' };
   const args = ['--input-type=module', '-e', program];
-  const { stdout, stderr, code, signal } = await startProgram(process.execPath, args, { ...none, ...env }).ended;
+  const { stdout, stderr, code, signal } = await startProgram(process.execPath, args, { ...none, ...env })
+    .ended;
   t.same([code, signal, stderr], [0, null, ''], 'the process ends well');
   return JSON.parse(stdout) as Outcome;
 }
@@ -41,7 +50,9 @@ async function load(t: Test, folder: string, env: Record<string, string>, before
 /** A copy of the package whose native folder holds only these files (path → binary to copy, or contents). */
 function packageWith(t: Test, native: Record<string, string | Buffer>): string {
   const folder = t.testdir();
-  for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(folder, name), { recursive: true });
+  const isNeeded = (path: string) => !/\.(d\.c?ts|map)$/.test(path);
+  for (const name of ['dist', 'package.json'])
+    cpSync(join(root, name), join(folder, name), { recursive: true, filter: isNeeded });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   for (const [path, content] of Object.entries(native)) {
     const file = join(folder, 'native', path);
@@ -69,29 +80,39 @@ const lookalike = (version: string) => ({
 });
 const given = { DINOV3_SEG_LIBTORCH: libtorch.root };
 
-t.test('a named folder that cannot be used is an error with its reason, whatever else there is', async (t) => {
-  const cases: [string, Record<string, string>, RegExp][] = [
-    ['a folder that is no libtorch', { 'readme.txt': '' }, /cannot be used: lib\/libtorch\.so is missing/],
-    ['an unsupported version', lookalike('2.4.1'), /cannot be used: version 2\.4\.1; supported are 2\.11\.x, /],
-    ['libraries that do not load', lookalike('2.13.0'), /libtorch\.so does not load: .*doctor/],
-  ];
-  for (const [name, files, message] of cases)
-    await t.test(name, async (t) => {
-      const folder = folderOf(t, files);
-      const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: folder });
-      t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message, own: true });
-      t.ok(outcome.message!.includes(folder), 'names the folder');
-    });
-});
+t.test(
+  'a named folder that cannot be used is an error with its reason, whatever else there is',
+  async (t) => {
+    const cases: [string, Record<string, string>, RegExp][] = [
+      ['a folder that is no libtorch', { 'readme.txt': '' }, /cannot be used: lib\/libtorch\.so is missing/],
+      [
+        'an unsupported version',
+        lookalike('2.4.1'),
+        /cannot be used: version 2\.4\.1; supported are 2\.11\.x, /,
+      ],
+      ['libraries that do not load', lookalike('2.13.0'), /libtorch\.so does not load: .*doctor/],
+    ];
+    for (const [name, files, message] of cases)
+      await t.test(name, async (t) => {
+        const folder = folderOf(t, files);
+        const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: folder });
+        t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message, own: true });
+        t.ok(outcome.message!.includes(folder), 'names the folder');
+      });
+  },
+);
 
-t.test('a libtorch that was not copied to its end is refused; opening it would end the process', async (t) => {
-  const folder = folderOf(t, lookalike(libtorch.version));
-  // A library's first half: its header, and not its sections.
-  const whole = readFileSync(binaries.engine);
-  writeFileSync(join(folder, 'lib/libtorch_cpu.so'), whole.subarray(0, whole.length / 2));
-  const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: folder });
-  t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message: /libtorch_cpu\.so is cut short/, own: true });
-});
+t.test(
+  'a libtorch that was not copied to its end is refused; opening it would end the process',
+  async (t) => {
+    const folder = folderOf(t, lookalike(libtorch.version));
+    // A library's first half: its header, and not its sections.
+    const whole = readFileSync(binaries.engine);
+    writeFileSync(join(folder, 'lib/libtorch_cpu.so'), whole.subarray(0, whole.length / 2));
+    const outcome = await load(t, root, { DINOV3_SEG_LIBTORCH: folder });
+    t.match(outcome, { code: 'LIBTORCH_UNSUPPORTED', message: /libtorch_cpu\.so is cut short/, own: true });
+  },
+);
 
 t.test('without any libtorch the places and the command to run are listed', async (t) => {
   const cache = join(t.testdir(), 'cache');
@@ -135,7 +156,10 @@ t.test('a damaged or missing binary is an ADDON error that names it', async (t) 
     ['cut', { ...good, [`${engineName}/build/Release/engine.node`]: whole.subarray(0, whole.length - 1) }],
     ['a header', { ...good, [`${engineName}/build/Release/engine.node`]: whole.subarray(0, 40) }],
     ['empty', { ...good, [`${engineName}/build/Release/engine.node`]: Buffer.alloc(0) }],
-    ['of another platform', { ...good, [`${engineName}/prebuilds/sunos-sparc/engine.node`]: binaries.engine }],
+    [
+      'of another platform',
+      { ...good, [`${engineName}/prebuilds/sunos-sparc/engine.node`]: binaries.engine },
+    ],
     ['loader', { 'loader/build/Release/loader.node': Buffer.from('no library') }],
     ['nothing', {}],
   ];
@@ -159,31 +183,36 @@ function claimingCuda(t: Test): string {
   return folder;
 }
 
-t.test('kernels for CUDA are opened where libtorch has CUDA, and damaged ones are an ADDON error', async (t) => {
-  const withKernels = (kernels: string | Buffer) => ({
-    'loader/build/Release/loader.node': binaries.loader,
-    [`${engineName}/build/Release/engine.node`]: binaries.engine,
-    [`${engineName}/build/Release/cuda_ops.so`]: kernels,
-  });
-  const cuda = libtorch.cuda ? libtorch.root : claimingCuda(t);
-  const onCuda = { DINOV3_SEG_LIBTORCH: cuda };
-  const whole = readFileSync(binaries.loader);
-  for (const [name, kernels] of [
-    ['text', Buffer.from('no library')],
-    ['cut', whole.subarray(0, whole.length / 2)],
-  ] as const)
-    await t.test(name, async (t) => {
-      const outcome = await load(t, packageWith(t, withKernels(kernels)), onCuda);
-      t.match(outcome, { code: 'ADDON', own: true, message: /CUDA kernels in .*cuda_ops\.so do not load/ });
+t.test(
+  'kernels for CUDA are opened where libtorch has CUDA, and damaged ones are an ADDON error',
+  async (t) => {
+    const withKernels = (kernels: string | Buffer) => ({
+      'loader/build/Release/loader.node': binaries.loader,
+      [`${engineName}/build/Release/engine.node`]: binaries.engine,
+      [`${engineName}/build/Release/cuda_ops.so`]: kernels,
     });
-  await t.test('any library that loads', async (t) => {
-    t.same(await load(t, packageWith(t, withKernels(binaries.loader)), onCuda), { loaded: libtorch.series });
-  });
-  await t.test('a libtorch without CUDA does not open them', { skip: libtorch.cuda }, async (t) => {
-    const folder = packageWith(t, withKernels(Buffer.from('no library')));
-    t.same(await load(t, folder, given), { loaded: libtorch.series });
-  });
-});
+    const cuda = libtorch.cuda ? libtorch.root : claimingCuda(t);
+    const onCuda = { DINOV3_SEG_LIBTORCH: cuda };
+    const whole = readFileSync(binaries.loader);
+    for (const [name, kernels] of [
+      ['text', Buffer.from('no library')],
+      ['cut', whole.subarray(0, whole.length / 2)],
+    ] as const)
+      await t.test(name, async (t) => {
+        const outcome = await load(t, packageWith(t, withKernels(kernels)), onCuda);
+        t.match(outcome, { code: 'ADDON', own: true, message: /CUDA kernels in .*cuda_ops\.so do not load/ });
+      });
+    await t.test('any library that loads', async (t) => {
+      t.same(await load(t, packageWith(t, withKernels(binaries.loader)), onCuda), {
+        loaded: libtorch.series,
+      });
+    });
+    await t.test('a libtorch without CUDA does not open them', { skip: libtorch.cuda }, async (t) => {
+      const folder = packageWith(t, withKernels(Buffer.from('no library')));
+      t.same(await load(t, folder, given), { loaded: libtorch.series });
+    });
+  },
+);
 
 t.test('a prebuilt binary loads, and a build from source goes before it', async (t) => {
   const loader = { 'loader/prebuilds/linux-x64/loader.glibc.node': binaries.loader };

@@ -18,7 +18,11 @@ t.test('free memory is what the host has, within the limits of control groups', 
     'memory.current': '900',
     'memory.stat': 'anon 500\ninactive_file 300\nactive_file 50\nslab 10',
   });
-  t.equal(freeMemory(reader({ ...own, ...none, ...outer }), 4000), 450, 'a limit further up, cached files being free');
+  t.equal(
+    freeMemory(reader({ ...own, ...none, ...outer }), 4000),
+    450,
+    'a limit further up, cached files being free',
+  );
   t.equal(freeMemory(reader({ ...own, ...none, ...outer }), 200), 200, 'a host that has less');
   const over = group('/sys/fs/cgroup/a', { 'memory.max': '1000', 'memory.current': '1001' });
   t.equal(freeMemory(reader({ ...own, ...over }), 4000), 0, 'a limit that is reached');

@@ -21,14 +21,19 @@ t.test('a path, a buffer, a sharp instance and pixels give the same map', async 
   writeFileSync(path, png);
   const instance = sharp(png);
   const inputs = { path, buffer: png, bytes: new Uint8Array(png), instance, again: instance };
-  for (const [name, input] of Object.entries(inputs)) t.same(await model.segment(input, options), expected, name);
+  for (const [name, input] of Object.entries(inputs))
+    t.same(await model.segment(input, options), expected, name);
   const resized = await model.segment(sharp(png).resize(45, 35), options);
   t.match(resized, { width: 45, height: 35 }, 'a pipeline is run');
 });
 
 t.test('grey is taken for all three channels, alpha is dropped', async (t) => {
   const grey = picture(90, 70, 1);
-  const tripled = { ...grey, channels: 3 as const, data: Uint8Array.from(rgb.data, (_, i) => grey.data[(i / 3) | 0]!) };
+  const tripled = {
+    ...grey,
+    channels: 3 as const,
+    data: Uint8Array.from(rgb.data, (_, i) => grey.data[(i / 3) | 0]!),
+  };
   t.same(await model.segment(grey, options), await model.segment(tripled, options));
   const alpha = Uint8Array.from({ length: 90 * 70 * 4 }, (_, i) =>
     i % 4 === 3 ? i & 255 : rgb.data[((i / 4) | 0) * 3 + (i % 4)]!,
@@ -40,9 +45,15 @@ t.test('grey is taken for all three channels, alpha is dropped', async (t) => {
 });
 
 t.test('what is no image, or of another size than it says, is refused', async (t) => {
-  await t.rejects(model.segment({ ...rgb, width: 91 }, options), { code: 'SHAPE', message: /height × width/ });
+  await t.rejects(model.segment({ ...rgb, width: 91 }, options), {
+    code: 'SHAPE',
+    message: /height × width/,
+  });
   await t.rejects(model.segment({ ...rgb, channels: 2 } as never, options), { code: 'SHAPE' });
-  await t.rejects(model.segment({} as never, options), { code: 'INVALID_ARGUMENT', message: /a sharp instance/ });
+  await t.rejects(model.segment({} as never, options), {
+    code: 'INVALID_ARGUMENT',
+    message: /a sharp instance/,
+  });
   await t.rejects(model.segment(Buffer.from('no image'), options), { code: 'IMAGE' });
 });
 
@@ -57,7 +68,11 @@ t.test('the best of the scores is the class map', async (t) => {
     return k;
   });
   t.same(best, map.data);
-  const small = await model.scores(rgb, { ...options, outputSize: { width: 20, height: 10 }, scoring: 'recipe' });
+  const small = await model.scores(rgb, {
+    ...options,
+    outputSize: { width: 20, height: 10 },
+    scoring: 'recipe',
+  });
   t.match({ ...small, data: small.data.length }, { data: 151 * 200, classes: 151, width: 20, height: 10 });
   await t.rejects(model.scores(rgb, { ...options, outputSize: 4096 }), { code: 'SHAPE', message: /2 GiB/ });
 });

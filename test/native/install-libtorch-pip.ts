@@ -14,7 +14,9 @@ const requires = [
   'cuda-toolkit[cublas]==13.0.2; platform_system == "Linux"',
   'nvidia-absent==1.0; extra == "optional"',
 ];
-const cudaWheel = wheelOf('torch', '2.13.0+cu130', below('torch', torchFiles('2.13.0', 'cu130')), { requires });
+const cudaWheel = wheelOf('torch', '2.13.0+cu130', below('torch', torchFiles('2.13.0', 'cu130')), {
+  requires,
+});
 /** As NVIDIA's packages are: libraries below nvidia/, and a package that only names others by extras. */
 const besides = {
   'nvidia_fake_cudnn-9.1.0-py3-none-any.whl': wheelOf('nvidia-fake-cudnn', '9.1.0', {
@@ -76,7 +78,10 @@ t.test("pip's wheel is installed; another time nothing is asked", async (t) => {
       if (output !== undefined) outputs.push(output);
     },
   });
-  t.same(held(), installed.map((name) => `2.13.0-cpu/${name}`));
+  t.same(
+    held(),
+    installed.map((name) => `2.13.0-cpu/${name}`),
+  );
   t.equal(result.root, join(cache, '2.13.0-cpu'));
   t.ok(messages.includes('downloading torch 2.13.0 with pip'));
   t.ok(outputs.includes('Downloading torch'));
@@ -91,7 +96,10 @@ t.test('no python3, no pip, no wheel, an abort: said, and nothing is left', asyn
   setEnvironment(t, { PATH: at('nowhere') });
   await t.rejects(installLibtorch(), { code: 'DOWNLOAD', message: /ENOENT.*\n.*\nInstall python3 with pip/ });
   usePython(t, at('bin'), 'echo "No module named pip" >&2; exit 1');
-  await t.rejects(installLibtorch(), { code: 'DOWNLOAD', message: /torch==2\.13\.0 \(exit code 1\).\nNo module named pip/ });
+  await t.rejects(installLibtorch(), {
+    code: 'DOWNLOAD',
+    message: /torch==2\.13\.0 \(exit code 1\).\nNo module named pip/,
+  });
   usePython(t, at('bin'), 'exit 0');
   await t.rejects(installLibtorch(), { code: 'DOWNLOAD', message: /no wheel of torch 2\.13\.0/ });
   usePython(t, at('bin'), 'echo waiting; exec /bin/sleep 86400');
@@ -121,7 +129,8 @@ t.test("a CUDA wheel takes NVIDIA's wheels along, at the places of its run paths
   const result = await installLibtorch({ from: at('w/torch.whl'), onProgress });
   t.equal(result.root, join(cache, '2.13.0-cu130/torch'));
   t.same(held(), nested);
-  const needed = 'is built for CUDA and needs nvidia-fake-cudnn==9.1.0, cuda-toolkit[cublas]==13.0.2: fetching them';
+  const needed =
+    'is built for CUDA and needs nvidia-fake-cudnn==9.1.0, cuda-toolkit[cublas]==13.0.2: fetching them';
   t.ok(messages.some((message) => message.includes(needed)));
   t.match(findLibtorch(), { root: result.root, cuda: true, build: 'cu130', version: '2.13.0' });
   t.match(await installLibtorch({ from: at('w/torch.whl') }), { alreadyThere: true });

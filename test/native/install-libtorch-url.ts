@@ -102,7 +102,10 @@ t.test('what is wrong with a download is said, and nothing is left', async (t) =
   await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve));
   const from = `http://127.0.0.1:${(gone.address() as AddressInfo).port}/torch.whl`;
   await new Promise((resolve) => gone.close(resolve));
-  await t.rejects(installLibtorch({ from }), { code: 'DOWNLOAD', message: /ECONNREFUSED.*Check the address/ });
+  await t.rejects(installLibtorch({ from }), {
+    code: 'DOWNLOAD',
+    message: /ECONNREFUSED.*Check the address/,
+  });
   await installLibtorch({ from: `${base}/torch.whl` });
   await t.rejects(installLibtorch({ from: `${base}/cut`, force: true }), { code: 'DOWNLOAD' });
   t.same(held(), whole, 'what was there stays');
@@ -118,31 +121,34 @@ t.test('an abort in the middle of a download', async (t) => {
   t.same(readdirSync(cache), []);
 });
 
-t.test('the command: progress on stderr, folder on stdout, Ctrl-C leaves nothing, a kill is swept', async (t) => {
-  const base = await serve(t);
-  const { cache, held } = useCache(t);
-  const interrupted = async (signal: NodeJS.Signals) => {
-    const { child, ended } = startCommand(['libtorch', 'install', '--from', `${base}/hangs`]);
-    const said = new Promise<void>((resolve) =>
-      child.stderr!.on('data', (text: string) => /downloading/.test(text) && resolve()),
-    );
-    await said;
-    child.kill(signal);
-    return ended;
-  };
-  const stopped = await interrupted('SIGINT');
-  t.equal(stopped.code, 130, stopped.stderr);
-  t.same(readdirSync(cache), []);
-  t.equal((await interrupted('SIGKILL')).signal, 'SIGKILL');
-  t.equal(readdirSync(cache).length, 1);
-  const { code, stdout, stderr } = await runCommand(['libtorch', 'install', '--from', `${base}/torch.whl`]);
-  t.equal(code, 0, stderr);
-  t.equal(stdout.trim(), join(cache, '2.13.0-cpu'));
-  t.match(stderr, /downloading 127\.0\.0\.1.*\n(.*\n)*unpacking libtorch 2\.13\.0 \(cpu\)/);
-  t.same(held(), whole);
-  const again = await runCommand(['libtorch', 'install', '--from', `${base}/torch.whl`, '--json']);
-  t.match(JSON.parse(again.stdout), { alreadyThere: true, version: '2.13.0', build: 'cpu' });
-  t.match(again.stderr, /is there already and whole/);
-  t.equal((await runCommand(['libtorch', 'where'])).stdout.trim(), join(cache, '2.13.0-cpu'));
-  t.equal((await runCommand(['libtorch', 'where', '--force'])).code, 2);
-});
+t.test(
+  'the command: progress on stderr, folder on stdout, Ctrl-C leaves nothing, a kill is swept',
+  async (t) => {
+    const base = await serve(t);
+    const { cache, held } = useCache(t);
+    const interrupted = async (signal: NodeJS.Signals) => {
+      const { child, ended } = startCommand(['libtorch', 'install', '--from', `${base}/hangs`]);
+      const said = new Promise<void>((resolve) =>
+        child.stderr!.on('data', (text: string) => /downloading/.test(text) && resolve()),
+      );
+      await said;
+      child.kill(signal);
+      return ended;
+    };
+    const stopped = await interrupted('SIGINT');
+    t.equal(stopped.code, 130, stopped.stderr);
+    t.same(readdirSync(cache), []);
+    t.equal((await interrupted('SIGKILL')).signal, 'SIGKILL');
+    t.equal(readdirSync(cache).length, 1);
+    const { code, stdout, stderr } = await runCommand(['libtorch', 'install', '--from', `${base}/torch.whl`]);
+    t.equal(code, 0, stderr);
+    t.equal(stdout.trim(), join(cache, '2.13.0-cpu'));
+    t.match(stderr, /downloading 127\.0\.0\.1.*\n(.*\n)*unpacking libtorch 2\.13\.0 \(cpu\)/);
+    t.same(held(), whole);
+    const again = await runCommand(['libtorch', 'install', '--from', `${base}/torch.whl`, '--json']);
+    t.match(JSON.parse(again.stdout), { alreadyThere: true, version: '2.13.0', build: 'cpu' });
+    t.match(again.stderr, /is there already and whole/);
+    t.equal((await runCommand(['libtorch', 'where'])).stdout.trim(), join(cache, '2.13.0-cpu'));
+    t.equal((await runCommand(['libtorch', 'where', '--force'])).code, 2);
+  },
+);

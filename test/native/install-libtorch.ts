@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DinoSegError } from '../../lib/errors.js';
@@ -21,7 +30,11 @@ const libtorchZip = (change = (entries: ZipEntry[]) => entries) => {
 /** A test's own cache, the files given, and what the cache holds. */
 async function prepare(t: Test, files: Record<string, string | Uint8Array>) {
   const root = await writeTree(t, { 'home/.keep': '', ...files });
-  const environment = { XDG_CACHE_HOME: join(root, 'home'), DINOV3_SEG_LIBTORCH: undefined, LIBTORCH: undefined };
+  const environment = {
+    XDG_CACHE_HOME: join(root, 'home'),
+    DINOV3_SEG_LIBTORCH: undefined,
+    LIBTORCH: undefined,
+  };
   setEnvironment(t, environment);
   const cache = join(root, 'home/dinov3-seg/libtorch');
   return { cache, at: (name: string) => join(root, name), held: () => filesBelow(cache) };
@@ -40,7 +53,13 @@ t.test('a wheel: only libraries, headers and version are unpacked, and found', a
   t.same(result, { root: join(cache, '2.13.0-cpu'), version: '2.13.0', build: 'cpu', alreadyThere: false });
   t.same(held(), whole);
   t.same(readFileSync(join(result.root, 'lib/libtorch_cpu.so')), torchFiles()['lib/libtorch_cpu.so']);
-  t.match(findLibtorch(), { root: result.root, version: '2.13.0', build: 'cpu', cuda: false, source: 'cache' });
+  t.match(findLibtorch(), {
+    root: result.root,
+    version: '2.13.0',
+    build: 'cpu',
+    cuda: false,
+    source: 'cache',
+  });
 });
 
 t.test('a zip, and folders of every kind', async (t) => {
@@ -132,7 +151,12 @@ t.test('damaged and hostile archives are refused, and the cache holds nothing of
       'ARCHIVE',
       /no SHA-256 of torch\/lib\/libevil\.so in its RECORD/,
     ],
-    ['too large for the disk', libtorchZip(edit('libc10.so', { statedSize: 2n ** 52n })), 'DISK_FULL', /needs.*MiB/],
+    [
+      'too large for the disk',
+      libtorchZip(edit('libc10.so', { statedSize: 2n ** 52n })),
+      'DISK_FULL',
+      /needs.*MiB/,
+    ],
     ['a size that is not so', libtorchZip(edit('libc10.so', { statedSize: 100n })), 'ARCHIVE', /libc10\.so/],
     ['no libtorch', zipOf([{ name: 'readme', data: 'x' }]), 'LIBTORCH_UNSUPPORTED', /holds no libtorch/],
     [
@@ -218,7 +242,10 @@ t.test('progress counts every byte', async (t) => {
   });
   t.ok(total > 3 << 20);
   t.equal(counted.at(-1), total);
-  t.same(counted, [...counted].sort((a, b) => a - b));
+  t.same(
+    counted,
+    [...counted].sort((a, b) => a - b),
+  );
 });
 
 t.test('several at the same time, in this process and in others: one whole libtorch', async (t) => {

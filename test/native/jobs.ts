@@ -99,7 +99,10 @@ t.test('abort stops sliding windows, and progress counts them', async (t) => {
   await model.segment(image, { ...options, onProgress: (done, total) => heard.push([done, total]) });
   const total = heard[0]![1];
   t.same(heard.at(-1), [total, total]);
-  t.ok(heard.every(([done], i) => i === 0 || done >= heard[i - 1]![0]), 'never backward');
+  t.ok(
+    heard.every(([done], i) => i === 0 || done >= heard[i - 1]![0]),
+    'never backward',
+  );
   const controller = new AbortController();
   const stopped = model.segment(image, {
     ...options,
@@ -179,7 +182,10 @@ t.test('calls of a thread are served in order, many at a time', async (t) => {
     order.push(i);
   });
   await Promise.all(calls);
-  t.same(order, Array.from({ length: 40 }, (_, i) => i));
+  t.same(
+    order,
+    Array.from({ length: 40 }, (_, i) => i),
+  );
 });
 
 t.test('admission bounds calls and bytes, in order, and an aborted wait gives its turn away', async (t) => {

@@ -28,8 +28,16 @@ async function prepare(t: Test, files: Record<string, string | Uint8Array>) {
 
 t.test('the version of every kind of folder', (t) => {
   const cases: [string, Record<string, string>, object | undefined][] = [
-    ['libtorch zip', { 'build-version': '2.13.0+cpu\n' }, { version: '2.13.0', series: '2.13', build: 'cpu' }],
-    ['its CUDA build', { 'build-version': '2.12.1+cu128' }, { version: '2.12.1', series: '2.12', build: 'cu128' }],
+    [
+      'libtorch zip',
+      { 'build-version': '2.13.0+cpu\n' },
+      { version: '2.13.0', series: '2.13', build: 'cpu' },
+    ],
+    [
+      'its CUDA build',
+      { 'build-version': '2.12.1+cu128' },
+      { version: '2.12.1', series: '2.12', build: 'cu128' },
+    ],
     [
       'wheel',
       { 'version.py': "__version__ = '2.11.0+cu130'\ncuda: Optional[str] = '13.0'\n" },
@@ -40,7 +48,11 @@ t.test('the version of every kind of folder', (t) => {
       { 'version.py': "__version__ = '2.11.0'\ncuda: Optional[str] = '12.8'\n" },
       { version: '2.11.0', series: '2.11', build: 'cu128' },
     ],
-    ['nightly', { 'version.py': "__version__ = '2.14.0a0+git12ab'\n" }, { version: '2.14.0', build: 'git12ab' }],
+    [
+      'nightly',
+      { 'version.py': "__version__ = '2.14.0a0+git12ab'\n" },
+      { version: '2.14.0', build: 'git12ab' },
+    ],
     [
       'headers only',
       {
@@ -98,7 +110,12 @@ t.test('the places in their order', async (t) => {
   chmodSync(at('bin/python3'), 0o755);
   const cache = 'home/dinov3-seg/libtorch';
   // Each row leaves out what the row before found.
-  const steps: [explicit: string | undefined, environment: Record<string, string | undefined>, string, string][] = [
+  const steps: [
+    explicit: string | undefined,
+    environment: Record<string, string | undefined>,
+    string,
+    string,
+  ][] = [
     [
       at('explicit'),
       {
@@ -139,7 +156,10 @@ t.test('one that is named and cannot be used is an error; the search does not go
   });
   for (const name of ['DINOV3_SEG_LIBTORCH', 'LIBTORCH']) {
     setEnvironment(t, { [name]: at('absent') });
-    t.throws(() => findLibtorch(), { code: 'LIBTORCH_UNSUPPORTED', message: `${name} names ${at('absent')}` });
+    t.throws(() => findLibtorch(), {
+      code: 'LIBTORCH_UNSUPPORTED',
+      message: `${name} names ${at('absent')}`,
+    });
     setEnvironment(t, { [name]: undefined });
   }
   setEnvironment(t, { LIBTORCH_USE_PYTORCH: '1', PATH: at('bin') });

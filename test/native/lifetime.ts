@@ -13,7 +13,10 @@ import { picture, writeTinyNetwork } from '../helpers/tiny-network.js';
 
 const root = t.testdir();
 const paths = await writeTinyNetwork(root);
-const images = Tensor.from(Float32Array.from({ length: 3 * 256 * 256 }, (_, i) => Math.sin(i)), [1, 3, 256, 256]);
+const images = Tensor.from(
+  Float32Array.from({ length: 3 * 256 * 256 }, (_, i) => Math.sin(i)),
+  [1, 3, 256, 256],
+);
 
 t.test('everything refuses its use after dispose()', async (t) => {
   const model = await SegmentationModel.load(paths.model);
@@ -75,7 +78,8 @@ t.test('await using waits for the calls under way', async (t) => {
   {
     await using model = await SegmentationModel.load(paths.model);
     await using head = ClassHead.create({ hidden: model.hidden, classes: 5 });
-    for (let i = 0; i < 3; i++) void model.segment(picture(64, 64), { head, imageSize: 128 }).then(() => done++);
+    for (let i = 0; i < 3; i++)
+      void model.segment(picture(64, 64), { head, imageSize: 128 }).then(() => done++);
   }
   t.equal(done, 3);
   {
@@ -148,7 +152,10 @@ t.test('workers terminated in the middle leave the others at work', async (t) =>
 });
 
 /** Runs test/helpers/busy-process.mjs to its end. */
-async function endBusyProcess(way: string, delay: number): Promise<{ code: number | null; signal: string | null }> {
+async function endBusyProcess(
+  way: string,
+  delay: number,
+): Promise<{ code: number | null; signal: string | null }> {
   const script = join(import.meta.dirname, '../helpers/busy-process.mjs');
   const child = spawn(process.execPath, [script, way, paths.model, String(delay)], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -167,5 +174,6 @@ t.test('a process with jobs in flight ends with the code that it should', async 
     terminate: { code: 4, signal: null },
   };
   for (const [way, end] of Object.entries(expected))
-    for (const delay of way === "exit" ? [0, 20] : [20]) t.same(await endBusyProcess(way, delay), end, `${way} after ${delay} ms`);
+    for (const delay of way === 'exit' ? [0, 20] : [20])
+      t.same(await endBusyProcess(way, delay), end, `${way} after ${delay} ms`);
 });

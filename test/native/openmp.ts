@@ -24,8 +24,12 @@ t.test('threads wait asleep, and follow a quota that is below the processors', a
 });
 
 t.test('a value that OpenMP would refuse is named', async (t) => {
-  const refused = (environment: Record<string, string>) => Object.keys(openMpSettings(environment, 2, 2).refused);
-  t.same(refused({ OMP_NUM_THREADS: 'many', OMP_WAIT_POLICY: 'lazy' }), ['OMP_NUM_THREADS', 'OMP_WAIT_POLICY']);
+  const refused = (environment: Record<string, string>) =>
+    Object.keys(openMpSettings(environment, 2, 2).refused);
+  t.same(refused({ OMP_NUM_THREADS: 'many', OMP_WAIT_POLICY: 'lazy' }), [
+    'OMP_NUM_THREADS',
+    'OMP_WAIT_POLICY',
+  ]);
   t.same(refused({ OMP_NUM_THREADS: '0' }), ['OMP_NUM_THREADS']);
   t.same(refused({ OMP_NUM_THREADS: ' 4,2 ', OMP_WAIT_POLICY: 'active' }), []);
 });
@@ -48,11 +52,19 @@ t.test('init({ threads }) wins over the environment, before loading and after it
     console.log(JSON.stringify([before, engine().info().threads]));`;
   t.same(run(source, { OMP_NUM_THREADS: '1' }), { result: [2, 5], stderr: '' });
   for (const threads of [0, 1.5, 2000, NaN])
-    t.throws(() => init({ threads }), new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1 to 1024; ${threads} was given.`));
+    t.throws(
+      () => init({ threads }),
+      new DinoSegError(
+        'INVALID_ARGUMENT',
+        `threads should be a whole number from 1 to 1024; ${threads} was given.`,
+      ),
+    );
 });
 
 t.test('a wrong variable gets a warning of ours, and OpenMP never sees it', async (t) => {
-  const { result, stderr } = run('console.log(JSON.stringify(engine().info().threads > 0));', { OMP_NUM_THREADS: 'many' });
+  const { result, stderr } = run('console.log(JSON.stringify(engine().info().threads > 0));', {
+    OMP_NUM_THREADS: 'many',
+  });
   t.equal(result, true);
   t.match(stderr, /^\(node:\d+\) DinoSegWarning: OMP_NUM_THREADS=many is not a value that OpenMP takes/);
   t.notMatch(stderr, /libgomp/);

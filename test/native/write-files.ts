@@ -12,9 +12,12 @@ t.test('a source that fails before it is read is an error of the call, not of th
     setImmediate(() => source.emit('error', new Error('invalid block type')));
     return source;
   };
-  await t.rejects(writeFiles(folder, new Map([['lib/a.so', { sizeBytes: 4, open }]]), { origin: 'torch.whl' }), {
-    code: 'ARCHIVE',
-    message: /^lib\/a\.so in torch\.whl cannot be unpacked: invalid block type\. The file is damaged/,
-  });
+  await t.rejects(
+    writeFiles(folder, new Map([['lib/a.so', { sizeBytes: 4, open }]]), { origin: 'torch.whl' }),
+    {
+      code: 'ARCHIVE',
+      message: /^lib\/a\.so in torch\.whl cannot be unpacked: invalid block type\. The file is damaged/,
+    },
+  );
   t.ok(existsSync(join(folder, 'lib')));
 });

@@ -38,7 +38,8 @@ export function adviceFor(message: string, glibc: string | undefined): string | 
 function missingLibrary(name: string): string {
   const debian = packages.find(([pattern]) => pattern.test(name))?.[1];
   if (debian) return `${name} is missing. On Debian or Ubuntu: apt-get install ${debian}.`;
-  if (driverLibrary.test(name)) return `${name} is missing: it comes with NVIDIA's driver. Install the driver.`;
+  if (driverLibrary.test(name))
+    return `${name} is missing: it comes with NVIDIA's driver. Install the driver.`;
   if (cudaLibrary.test(name))
     return (
       `${name} of CUDA is missing. \`npx dinov3-seg libtorch install\` puts NVIDIA's libraries beside libtorch; or name ` +
@@ -49,7 +50,8 @@ function missingLibrary(name: string): string {
 
 /** What to do when the process that tried ended by a signal. */
 export function adviceForSignal(signal: string): string {
-  if (signal === 'SIGILL') return 'The processor lacks instructions that this libtorch needs (AVX2 and the like).';
+  if (signal === 'SIGILL')
+    return 'The processor lacks instructions that this libtorch needs (AVX2 and the like).';
   if (signal === 'SIGKILL') return 'Perhaps memory ran out: see the system log (dmesg), and give it more.';
   return `${again} If it crashes again, please report it with the output of doctor --json.`;
 }

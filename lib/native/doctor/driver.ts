@@ -68,8 +68,10 @@ function isOlder(version: string, than: string): boolean {
 export function kernelsFinding({ cuda }: Pick<Libtorch, 'cuda'>, built: boolean): Finding[] {
   const name = 'CUDA kernels';
   if (!cuda) return [];
-  if (built) return [{ name, status: 'ok', detail: 'fused kernels for training on cached outputs are there' }];
-  const detail = 'there are no fused kernels: on CUDA, training on cached outputs takes libtorch\'s own operators, and longer';
+  if (built)
+    return [{ name, status: 'ok', detail: 'fused kernels for training on cached outputs are there' }];
+  const detail =
+    "there are no fused kernels: on CUDA, training on cached outputs takes libtorch's own operators, and longer";
   const advice = 'Install the CUDA toolkit (nvcc) and run `npm run build:native` in the package folder.';
   return [{ name, status: 'note', detail, advice }];
 }
@@ -90,7 +92,8 @@ export function cudaFindings(
   const version = cudaVersion(libtorch);
   if (!libtorch.cuda) {
     const detail = `this libtorch is a CPU build${driver || hardware ? ', though an NVIDIA GPU is there' : ''}`;
-    const advice = 'For an NVIDIA GPU, name a CUDA build of libtorch with DINOV3_SEG_LIBTORCH, or install one.';
+    const advice =
+      'For an NVIDIA GPU, name a CUDA build of libtorch with DINOV3_SEG_LIBTORCH, or install one.';
     return [...findings, { name, status: 'note', detail, advice }];
   }
   const built = `this libtorch is built for CUDA ${version ?? '(version unknown)'}`;
@@ -103,7 +106,10 @@ export function cudaFindings(
   if (cudaDevices !== 0) return [...findings, { name, status: 'ok', detail: built }];
   if (driver === undefined && !hardware) {
     const detail = `${built}, but this machine has no NVIDIA GPU: the CPU is used`;
-    return [...findings, { name, status: 'note', detail, advice: 'A CPU build of libtorch is much smaller.' }];
+    return [
+      ...findings,
+      { name, status: 'note', detail, advice: 'A CPU build of libtorch is much smaller.' },
+    ];
   }
   const detail = driver
     ? `${built} and driver ${driver} is there, but no device answers`

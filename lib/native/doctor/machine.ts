@@ -65,6 +65,7 @@ export function memoryFinding(freeBytes: number, totalBytes: number): Finding {
 export function diskFinding(folder: string, freeBytes: number): Finding {
   const detail = `${gib(freeBytes)} free for the cache ${folder}`;
   if (freeBytes >= 2 * gibibyte) return { name: 'disk', status: 'ok', detail };
-  const advice = 'Installing libtorch needs more: free some, or set XDG_CACHE_HOME to a folder on another disk.';
+  const advice =
+    'Installing libtorch needs more: free some, or set XDG_CACHE_HOME to a folder on another disk.';
   return { name: 'disk', status: 'note', detail, advice };
 }

@@ -15,7 +15,10 @@ function say(line: ProbeLine): void {
   writeSync(1, `${JSON.stringify(line)}\n`);
 }
 
-async function step<T>(name: string, work: () => Promise<[result: T, detail: string]>): Promise<T | undefined> {
+async function step<T>(
+  name: string,
+  work: () => Promise<[result: T, detail: string]>,
+): Promise<T | undefined> {
   say({ name, state: 'started' });
   try {
     const [result, detail] = await work();
@@ -35,7 +38,9 @@ async function trySharp(): Promise<void> {
     // The codec has one importer; here it is only tried.
     const { default: sharp } = await import('sharp');
     const raw = { width: 2, height: 1, channels: 3 as const };
-    const png = await sharp(Buffer.from([0, 1, 2, 3, 4, 5]), { raw }).png().toBuffer();
+    const png = await sharp(Buffer.from([0, 1, 2, 3, 4, 5]), { raw })
+      .png()
+      .toBuffer();
     const back = await sharp(png).raw().toBuffer();
     if (!back.equals(Buffer.from([0, 1, 2, 3, 4, 5]))) throw new Error('a PNG came back with other pixels');
     return [undefined, `${sharp.versions.sharp}, libvips ${sharp.versions.vips}`];

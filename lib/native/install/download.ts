@@ -48,12 +48,18 @@ async function follow(start: URL, signal: AbortSignal | undefined): Promise<Resp
     if (response.status < 300 || response.status >= 400 || location === null) {
       if (response.status === 200 && response.body !== null) return response;
       await response.body?.cancel();
-      throw downloadError(url, `the server answered ${response.status} ${response.statusText}`.trimEnd() + '.');
+      throw downloadError(
+        url,
+        `the server answered ${response.status} ${response.statusText}`.trimEnd() + '.',
+      );
     }
     await response.body?.cancel();
     const next = new URL(location, url);
     if (url.protocol === 'https:' && next.protocol !== 'https:')
-      throw downloadError(url, `it leads from https to ${next.protocol.slice(0, -1)}, which is not followed.`);
+      throw downloadError(
+        url,
+        `it leads from https to ${next.protocol.slice(0, -1)}, which is not followed.`,
+      );
     url = next;
   }
   throw downloadError(start, `it leads on more than ${mostRedirects} times.`);
@@ -104,5 +110,7 @@ function isFileError(cause: unknown): boolean {
 /** fetch says "fetch failed" and keeps the reason in its cause. */
 function reasonOf(cause: unknown): string {
   const inner = (cause as Error).cause;
-  return inner instanceof Error ? inner.message || String((inner as { code?: string }).code) : (cause as Error).message;
+  return inner instanceof Error
+    ? inner.message || String((inner as { code?: string }).code)
+    : (cause as Error).message;
 }

@@ -38,8 +38,7 @@ async function list(path: string, name: string, files: Map<string, SourceFile>, 
   if (!existsSync(path)) return;
   try {
     const found = await stat(path);
-    if (found.isFile())
-      files.set(name, { sizeBytes: found.size, open: async () => createReadStream(path) });
+    if (found.isFile()) files.set(name, { sizeBytes: found.size, open: async () => createReadStream(path) });
     if (!found.isDirectory()) return;
     for (const entry of await readdir(path))
       await list(join(path, entry), `${name}/${entry}`, files, depth + 1);

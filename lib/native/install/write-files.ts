@@ -78,7 +78,10 @@ async function writeFile(
   // Not pipeline(): streams out of archives do not say when they are destroyed, for which it would wait for ever.
   await writeWhole(path, checked(), { flag: 'wx', ...(signal && { signal }) });
   if (sizeBytes !== file.sizeBytes)
-    throw new DinoSegError('ARCHIVE', `${name} in ${origin} has ${sizeBytes} bytes instead of ${file.sizeBytes}.`);
+    throw new DinoSegError(
+      'ARCHIVE',
+      `${name} in ${origin} has ${sizeBytes} bytes instead of ${file.sizeBytes}.`,
+    );
   const wrong = sha256 ? sha256.digest('base64url') !== file.sha256 : (file.crc32 ?? crc) !== crc;
   if (wrong)
     throw new DinoSegError(

@@ -25,7 +25,11 @@ export async function openZip(path: string, origin: string): Promise<Contents> {
   try {
     zip = await yauzl.openPromise(path, { autoClose: false, strictFileNames: true });
   } catch (cause) {
-    throw archiveError(origin, `is cut off or damaged: ${(cause as Error).message.replace(/\.$/, '')}.`, cause);
+    throw archiveError(
+      origin,
+      `is cut off or damaged: ${(cause as Error).message.replace(/\.$/, '')}.`,
+      cause,
+    );
   }
   try {
     const files = await listFiles(zip, origin);
