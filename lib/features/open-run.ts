@@ -61,7 +61,7 @@ async function refuseOthers(output: string, identity: TableIdentity): Promise<vo
   refuse(output, files.description, (await readDescription(output)).identity, identity);
   throw new DinoSegError(
     'TABLE',
-    `${output} is finished, and ${files.work}, with which a run would go on, is gone. Remove the table to make it anew.`,
+    `${output} is finished, and ${files.resume}, with which a run would go on, is gone. Remove the table to make it anew.`,
   );
 }
 

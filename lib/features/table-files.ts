@@ -18,9 +18,9 @@ export function filesOf(output: string) {
     /** A page for people. */
     report: join(folder, 'report.html'),
     /** What a later run goes on with. */
-    work: join(folder, 'work'),
-    run: join(folder, 'work/run.json'),
-    journal: join(folder, 'work/journal.jsonl'),
+    resume: join(folder, 'resume'),
+    run: join(folder, 'resume/run.json'),
+    journal: join(folder, 'resume/journal.jsonl'),
   };
 }
 
@@ -38,7 +38,7 @@ function earlierFilesOf(output: string) {
     failures: `${output}.failures.csv`,
     overlays: `${output}.overlays`,
     report: `${output}.report.html`,
-    work: `${output}.work`,
+    resume: `${output}.work`,
   };
 }
 
@@ -65,11 +65,11 @@ export async function adoptEarlierFiles(output: string): Promise<void> {
   const files = filesOf(output);
   const earlier = earlierFilesOf(output);
   if (existsSync(files.run) || existsSync(files.description)) return;
-  const isOurs = existsSync(join(earlier.work, 'run.json')) || (await describesTable(earlier.description));
+  const isOurs = existsSync(join(earlier.resume, 'run.json')) || (await describesTable(earlier.description));
   if (!isOurs) return;
   try {
     await mkdir(files.folder, { recursive: true });
-    for (const kind of ['report', 'overlays', 'work', 'description'] as const)
+    for (const kind of ['report', 'overlays', 'resume', 'description'] as const)
       if (existsSync(earlier[kind])) await rename(earlier[kind], files[kind]);
     await rm(earlier.failures, { force: true });
   } catch (cause) {

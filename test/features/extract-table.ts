@@ -160,9 +160,9 @@ t.test('settings or images of another run are refused, and the difference is nam
     code: 'TABLE',
     message: /shard\.count: 1 → 2/,
   });
-  rmSync(at('own_csv_files/work'), { recursive: true });
+  rmSync(at('own_csv_files/resume'), { recursive: true });
   await refused(/own\.csv was begun otherwise/, { passSize: 3 });
-  await refused(/is finished, and .*own_csv_files\/work.* is gone/, {});
+  await refused(/is finished, and .*own_csv_files\/resume.* is gone/, {});
   rmSync(at('own_csv_files/description.json'));
   await refused(/nothing beside it says that an extraction made it/, {});
 });
@@ -189,7 +189,7 @@ t.test('a stop leaves what was made; going on gives the bytes of one run', async
 t.test('a torn or damaged journal costs the passes it concerns', async (t) => {
   await extract('torn.csv');
   const whole = text('torn.csv');
-  const journal = at('torn_csv_files/work/journal.jsonl');
+  const journal = at('torn_csv_files/resume/journal.jsonl');
   truncateSync(journal, readFileSync(journal).length - 3);
   t.equal((await extract('torn.csv')).extracted, 2);
   const bytes = readFileSync(journal);

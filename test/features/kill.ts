@@ -36,7 +36,10 @@ for (const moment of [0, 3, 12, 27])
     t.equal(code, 0, stderr);
     t.equal(Number(stdout.split('\n')[0]), moment, 'what was made is there');
     t.ok(readFileSync(output).equals(readFileSync(expected)));
-    t.same(readdirSync(join(root, `killed-${moment}_csv_files/work`)).sort(), ['journal.jsonl', 'run.json']);
+    t.same(readdirSync(join(root, `killed-${moment}_csv_files/resume`)).sort(), [
+      'journal.jsonl',
+      'run.json',
+    ]);
   });
 
 t.test('a full disk is an error that says so; what was written stays, and a run goes on', async (t) => {

@@ -136,10 +136,10 @@ t.test('what is no table is refused by what it is', async (t) => {
 
 /** Puts what lies beside a table where earlier releases had it. */
 function asEarlier(table: string): void {
-  const { folder, description, report, work } = filesOf(table);
+  const { folder, description, report, resume } = filesOf(table);
   renameSync(description, `${table}.json`);
   renameSync(report, `${table}.report.html`);
-  renameSync(work, `${table}.work`);
+  renameSync(resume, `${table}.work`);
   writeFileSync(`${table}.failures.csv`, 'id,image,code,message\r\n');
   rmSync(folder, { recursive: true });
 }
