@@ -1,7 +1,8 @@
 /**
- * How OpenMP's threads wait: `node bench/wait-policy.mjs [LOOPS] [RUNS]` beside LOOPS busy loops (0), RUNS of each (3). Whole
- * commands of the shipped small network, in turn with threads that spin for OpenMP's own 3 ms (`spinning`, what libtorch does by
- * default) and asleep (`sleeping`, the package's default): one photo segmented, a table of 36 features, a sweep of 4 heads from a cache.
+ * How OpenMP's threads wait: `node bench/wait-policy.mjs [LOOPS] [RUNS] [JOB]` beside LOOPS busy loops (0), RUNS of each (3), of
+ * one JOB or all: photo, features, sweep. Whole commands of the shipped small network, in turn asleep (`sleeping`, the package's
+ * default) and with threads that spin for OpenMP's own 3 ms (`spinning`, libtorch's default): one photo segmented, a table of 36
+ * features of 36 images, a sweep of 4 heads from a cache.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -14,11 +15,12 @@ import { startBusyLoops } from './busy-loops.mjs';
 import { median } from './figures.mjs';
 import { setting } from './network.mjs';
 
-const [loops = 0, runs = 3] = process.argv.slice(2).map(Number);
+const [loops = 0, runs = 3] = process.argv.slice(2, 4).map(Number);
+const [only] = process.argv.slice(4);
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
 const at = (name) => join(folder, name);
-const environments = { spinning: { GOMP_SPINCOUNT: '300000', KMP_BLOCKTIME: '3' }, sleeping: {} };
+const environments = { sleeping: {}, spinning: { GOMP_SPINCOUNT: '300000', KMP_BLOCKTIME: '3' } };
 
 function run(args, environment = {}) {
   const started = performance.now();
@@ -52,12 +54,12 @@ const photos = at('data/leftImg8bit/val');
 const photo = join(photos, 'scene', readdirSync(join(photos, 'scene')).sort()[0]);
 const counting = ['--detector-size', String(streetSmallCounting.detectorSize)];
 const jobs = {
-  'segment one photo': (out) => ['predict', '--model', at('model.pt'), ...head, '--output', out, photo],
-  'features of 36 images': (out) => [
+  photo: (out) => ['predict', '--model', at('model.pt'), ...head, '--output', out, photo],
+  features: (out) => [
     ...['features', '--model', at('model.pt'), ...head, '--detector', at('detector.pt'), ...counting],
     ...['--output', `${out}.csv`, photos],
   ],
-  'sweep of 4 heads': (out) => [
+  sweep: (out) => [
     ...training,
     ...cache,
     '--epochs',
@@ -73,18 +75,21 @@ setting(`${availableParallelism()} processors, ${loops} busy loops beside, ${run
 startBusyLoops(loops);
 let count = 0;
 for (const [name, command] of Object.entries(jobs)) {
+  if (only !== undefined && name !== only) continue;
   const times = { spinning: [], sleeping: [] };
   const tables = new Set();
   for (let i = 0; i < runs; i++)
     for (const [kind, environment] of Object.entries(environments)) {
       const out = at(`out-${count++}`);
-      times[kind].push(run(command(out), environment));
+      const seconds = run(command(out), environment);
+      times[kind].push(seconds);
+      console.error(`${name}, ${kind}: ${seconds.toFixed(1)}`);
       if (existsSync(`${out}.csv`)) tables.add(readFileSync(`${out}.csv`, 'utf8'));
     }
   const [spinning, sleeping] = [median(times.spinning), median(times.sleeping)];
   const same = tables.size === 1 ? ', the same bytes' : tables.size > 1 ? ', OTHER BYTES' : '';
   console.log(
-    `${name.padEnd(22)} spinning ${spinning.toFixed(1)}, sleeping ${sleeping.toFixed(1)} (${(spinning / sleeping).toFixed(2)} times)${same}`,
+    `${name.padEnd(9)} spinning ${spinning.toFixed(1)}, sleeping ${sleeping.toFixed(1)} (${(spinning / sleeping).toFixed(2)} times)${same}`,
   );
 }
 process.exit(0);
