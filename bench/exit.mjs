@@ -1,6 +1,7 @@
 /**
- * Processes that end with jobs in flight in the main thread and a worker_thread: `node bench/exit.mjs [RUNS] [LOOPS]`, 200 of
- * process.exit, an uncaught error, SIGTERM (default and handled) and terminate() of the worker, beside LOOPS busy loops (0).
+ * Processes that end with jobs in flight in the main thread and a worker_thread: `node bench/exit.mjs [RUNS] [LOOPS] [WAY…]`, 200
+ * of each way, by default of all: process.exit (`exit`), an uncaught error (`throw`), SIGTERM (default and `handled`) and
+ * terminate() of the worker, beside LOOPS busy loops (0).
  * Nothing may crash or hang, and codes must be as expected.
  */
 import { spawn } from 'node:child_process';
@@ -8,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { startBusyLoops } from './busy-loops.mjs';
 import { setting, summary, writeNetwork } from './network.mjs';
 
-const [runs = 200, loops = 0] = process.argv.slice(2).map(Number);
+const [runs = 200, loops = 0] = process.argv.slice(2, 4).map(Number);
+const ways = process.argv.slice(4);
 const script = fileURLToPath(new URL('../test/helpers/busy-process.mjs', import.meta.url));
 const { model } = await writeNetwork();
 setting(`${runs} runs each, two at a time, ${loops} busy loops beside; jobs of 256 × 256`);
@@ -37,6 +39,7 @@ function end(way, delay) {
 
 let wrong = 0;
 for (const [way, code] of Object.entries(expected)) {
+  if (ways.length > 0 && !ways.includes(way)) continue;
   const outcomes = {};
   const times = [];
   let next = 0;

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { encodePng } from '../../lib/data/decode.js';
+import { engine } from '../../lib/native/engine.js';
 import { findLibtorch } from '../../lib/native/libtorch.js';
 import { spawnCommand, startCommand } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
@@ -27,6 +28,28 @@ const predict = (...flags: string[]) => {
   const images = [at('bad.png'), at('good.png')];
   return ['predict', '--model', at('m.pt'), '--output', at('out'), '--image-size', '64', ...flags, ...images];
 };
+
+const cudaAnswers = engine().info().cudaAvailable && 'a CUDA device answers';
+
+t.test(
+  'without --device a command takes a CUDA device that answers, as the library does',
+  { skip: cudaAnswers },
+  async (t) => {
+    const feign = at('cuda.mjs');
+    const { href } = new URL('../../dist/native/engine.js', import.meta.url);
+    await writeFile(
+      feign,
+      `const native = (await import('${href}')).engine();
+      const { info } = native;
+      native.info = () => ({ ...info(), cudaAvailable: true });`,
+    );
+    const init = ['init', '--arch', 'tiny', '--out', at('new.pt')];
+    for (const command of [predict(), init]) {
+      const { stderr } = await spawnCommand(command, { NODE_OPTIONS: `--import=${feign}` });
+      t.match(stderr, /^DEVICE: /m, command[0]!);
+    }
+  },
+);
 
 t.test('quiet leaves results, warnings and errors', async (t) => {
   const { code, stdout, stderr } = await spawnCommand(predict('--quiet'));

@@ -25,6 +25,18 @@ t.test(
       'features_csv_files/report.html',
     ])
       t.ok(existsSync(join(out, name)), name);
+    const page = readFileSync(join(out, 'report.html'), 'utf8');
+    const kinds = [...page.matchAll(/<section id="s\d+" class="(\w+)-section"/g)].map(([, kind]) => kind);
+    t.same(kinds.slice(0, 2), ['figures', 'examples'], 'pictures come first');
+    const ious = [...page.matchAll(/<article data-name="[^"]+" data-iou="([^"]+)"/g)].map(([, iou]) =>
+      Number(iou),
+    );
+    t.equal(ious.length, 8);
+    t.same(
+      ious,
+      [...ious].sort((a, b) => b - a),
+      'the highest IoU first',
+    );
     const table = readFileSync(join(out, 'features.csv'), 'utf8').trimEnd().split('\r\n');
     const rows = table.map((line) => line.split(','));
     t.equal(rows.length, 1 + 8);

@@ -234,3 +234,11 @@ t.teardown(() => {
   head.dispose();
   model.dispose();
 });
+
+t.test('without imageSize, images are seen at the size of the head’s training', async (t) => {
+  const trained = join(root, 'trained.safetensors');
+  await head.save(trained, { metadata: { imageSize } });
+  using features = await SegmentationFeatures.open({ model, head: trained, flavour: 'idd26-head' });
+  using given = await SegmentationFeatures.open({ model, head: trained, flavour: 'idd26-head', imageSize });
+  t.same(features.settings, given.settings);
+});

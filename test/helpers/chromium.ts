@@ -76,3 +76,10 @@ export async function openFile(
   await page.goto(`file://${file}`);
   return { page, messages, requests };
 }
+
+/** Waits until scripts that follow sizes and scrolling have done so: they do it when a frame is drawn. */
+export async function untilDrawn(page: Page): Promise<void> {
+  await page.evaluate(
+    'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))',
+  );
+}

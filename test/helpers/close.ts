@@ -61,3 +61,15 @@ export function sameBits(a: ArrayBufferView, b: ArrayBufferView): boolean {
   const bytes = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength);
   return bytes(a).equals(bytes(b));
 }
+
+/** Asserts that two class maps are the same, bit by bit. */
+export function sameMap<Map extends { data: ArrayBufferView }>(
+  t: Test,
+  actual: Map,
+  expected: Map,
+  name = 'the same map',
+): void {
+  const [{ data, ...rest }, { data: expectedData, ...expectedRest }] = [actual, expected];
+  t.same(rest, expectedRest, name);
+  t.ok(sameBits(data, expectedData), name);
+}

@@ -93,3 +93,13 @@ t.test('of this process: no more than its affinity mask', async (t) => {
   const cores = usableCores();
   t.ok(Number.isInteger(cores) && cores >= 1 && cores <= availableParallelism(), String(cores));
 });
+
+t.test('the files are those of the machine', async (t) => {
+  const mocked = await t.mockImport<{ usableCores: typeof usableCores }>('../../lib/native/cores.js', {
+    '../../lib/native/control-group.js': {
+      controlGroupFolders,
+      readTextOrNone: ofVersion2('/a', { '/a': '300000 100000' }),
+    },
+  });
+  t.equal(mocked.usableCores(undefined, 8), 3);
+});

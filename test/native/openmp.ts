@@ -23,6 +23,21 @@ t.test('threads wait asleep, and follow a quota that is below the processors', a
   t.same(openMpSettings({}, 3, 64).defaults, { OMP_WAIT_POLICY: 'PASSIVE', OMP_NUM_THREADS: '3' });
 });
 
+t.test("the quota is this process's own", async (t) => {
+  const mocked = await t.mockImport<{ openMpSettings: typeof openMpSettings }>('../../lib/native/openmp.js', {
+    '../../lib/native/cores.js': { usableCores: () => 3 },
+  });
+  t.match(mocked.openMpSettings({}, undefined, 64).defaults, { OMP_NUM_THREADS: '3' });
+});
+
+t.test('OpenMP itself is told, by the first call and by preload()', async (t) => {
+  for (const first of ['', `await (await import('${dist}/native/engine.js')).preload();`]) {
+    const { stderr } = run(`${first} engine(); console.log('null');`, { OMP_DISPLAY_ENV: 'verbose' });
+    // OMP_WAIT_POLICY itself is shown as PASSIVE either way.
+    t.match(stderr, "GOMP_SPINCOUNT = '0'", first);
+  }
+});
+
 t.test('a value that OpenMP would refuse is named', async (t) => {
   const refused = (environment: Record<string, string>) =>
     Object.keys(openMpSettings(environment, 2, 2).refused);

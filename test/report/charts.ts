@@ -33,6 +33,10 @@ const charts = [
     [1, 0.1],
     [99_999, 0.2],
   ]),
+  chart('a tick at the right edge', 'number', [
+    [0, 0.1],
+    [100_000, 0.2],
+  ]),
   chart('steps', 'number', [
     [1_000_000, 0.1],
     [123_456_789, 0.2],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import t from 'tap';
 import { writeReport } from '../../lib/report/html/page.js';
-import { launchChromium, openFile, skipWithoutChromium } from '../helpers/chromium.js';
+import { launchChromium, openFile, skipWithoutChromium, untilDrawn } from '../helpers/chromium.js';
 import { madeUpReport } from '../helpers/report.js';
 
 const root = t.testdir();
@@ -14,10 +14,6 @@ await writeReport(many, await madeUpReport('ade150'));
 const options = { skip: skipWithoutChromium };
 const browser = skipWithoutChromium === false ? await launchChromium() : undefined;
 t.teardown(() => browser?.close());
-
-/** Waits until the sign is there, which follows the table's size after a frame. */
-const untilSigned = (page: Page) =>
-  page.waitForFunction("document.querySelector('.classes-section .scroll').dataset.more !== undefined");
 
 /** Rows of the table of classes that lie in its box, and what is said of the others. */
 async function tableOf(page: Page) {
@@ -35,7 +31,7 @@ async function tableOf(page: Page) {
 t.test('a table of 26 classes shows all of them', options, async (t) => {
   for (const script of [true, false]) {
     const { page, messages } = await openFile(browser!, file, { script });
-    if (script) await untilSigned(page);
+    if (script) await untilDrawn(page);
     t.same(await tableOf(page), { rows: 26, seen: 26, sign: null }, script ? 'with scripts' : 'without');
     t.same(messages, []);
     await page.close();
@@ -44,31 +40,32 @@ t.test('a table of 26 classes shows all of them', options, async (t) => {
 
 t.test('columns beyond the edge of a phone are told, until they are scrolled to', options, async (t) => {
   const { page } = await openFile(browser!, file, { width: 360, height: 740 });
-  await untilSigned(page);
+  await untilDrawn(page);
   const before = await tableOf(page);
   t.same([before.rows, before.seen], [26, 26]);
   t.match(before.sign, /^Scroll the table: \d more columns? to the right →$/);
   await page.$eval('.classes-section .scroll', (box) => {
     box.scrollLeft = box.scrollWidth;
   });
-  await page.waitForFunction("document.querySelector('.classes-section .scroll').dataset.more === ''");
+  await untilDrawn(page);
   t.equal((await tableOf(page)).sign, '\u00a0');
   await page.close();
 });
 
 t.test('a table of 150 classes scrolls and says how many rows are not seen', options, async (t) => {
   const { page, messages } = await openFile(browser!, many);
-  await untilSigned(page);
+  await untilDrawn(page);
   const { rows, seen, sign } = await tableOf(page);
   t.ok(rows === 150 && seen > 10 && seen < 40, `${seen} of ${rows}`);
   t.equal(sign, `Scroll the table: ${rows - seen} more rows below ↓`);
   await page.$eval('.classes-section .scroll', (box) => {
     box.scrollTop = box.scrollHeight;
   });
-  await page.waitForFunction("document.querySelector('.classes-section .scroll').dataset.more === 'above'");
+  await untilDrawn(page);
   t.match((await tableOf(page)).sign, /^Scroll the table: 1\d\d more rows above ↑$/);
   await page.type('.classes-section .filter input', 'door');
-  await page.waitForFunction("document.querySelector('.classes-section .more').hidden");
+  await untilDrawn(page);
+  t.equal((await tableOf(page)).sign, null);
   t.same(messages, []);
   await page.close();
 });

@@ -1,4 +1,5 @@
 /** What the check of the pages finds in Markdown: blocks, links, code, and what they name. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { blocksOf } from '../../scripts/docs/blocks.mjs';
@@ -131,4 +132,12 @@ t.test('what a page names and is not there is found', async (t) => {
     'docs/a.md:8 dinov3-seg exports no drawScene',
     'docs/a.md:12 dinov3-seg eval has no flag --jsno',
   ]);
+});
+
+t.test('the pages name nothing that is not there', async (t) => {
+  const root = join(import.meta.dirname, '../..');
+  const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  const pages = ['README.md', 'examples/README.md', ...docs.map((name) => `docs/${name}`)];
+  const texts = new Map(pages.map((name) => [name, readFileSync(join(root, name), 'utf8')] as const));
+  t.same(await missingReferences(texts, root), []);
 });

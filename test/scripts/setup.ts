@@ -23,7 +23,7 @@ if (existsSync('fails/tsc')) console.log("lib/index.ts(1,7): error TS2322: Type 
 const out = process.argv.at(-1);
 write(out + '/index.js', '');
 write(out + '/native/cores.js', 'export const usableCores = () => 3;');
-write(out + '/native/free-memory.js', 'export const freeMemory = () => 2 ** 40;');
+write(out + '/native/free-memory.js', 'import { existsSync } from "node:fs"; export const freeMemory = () => existsSync("fails/memory") ? 3 * 2 ** 30 : 2 ** 40;');
 write(out + '/native/libtorch.js', \`
 import { existsSync } from 'node:fs';
 export const findLibtorch = () => {
@@ -204,9 +204,11 @@ t.test(
 t.test(
   'a folder that was configured for another libtorch, or in another place, is configured anew',
   async (t) => {
-    const { at, run } = await prepare(t);
+    const { at, run, fail, log } = await prepare(t);
     await run();
+    fail('memory');
     writeFileSync(at('build/CMakeCache.txt'), 'LIBTORCH:PATH=/other\n');
     t.same((await run('addon')).calls, ['cmake-js reconfigure', 'cmake-js build']);
+    t.ok(log().split('\n').includes('jobs: 2'), 'of three processors as many as there is memory for');
   },
 );

@@ -54,6 +54,10 @@ t.test('the report of an evaluation has its figures and what the head makes of i
   );
   const ious = evaluation.imageIou.map((iou) => iou ?? Infinity);
   t.equal(ious.length, 5);
+  const every = await evaluationReport(model, head, dataset, evaluation, { imageSize: 64, examples: 5 });
+  const sorted = [...ious].sort((a, b) => a - b);
+  t.notSame(ious, sorted, 'the data set is in another order');
+  t.match(every.sections[1], { examples: sorted.map((iou) => ({ iou })) }, 'the lowest IoU first');
   const lowest = ious.indexOf(Math.min(...ious));
   const shown = [lowest, lowest === 0 ? 1 : 0].sort((a, b) => ious[a]! - ious[b]!);
   t.match(page, new RegExp(`<article data-name="${dataset.pairs[lowest]!.name}" data-iou="${ious[lowest]}"`));
