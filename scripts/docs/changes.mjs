@@ -32,9 +32,11 @@ export const given = {
   'docs/extraction.md': ['7b.pt', 'detector.pt', 'head.safetensors'],
   'docs/features.md': ['7b.pt', 'head.safetensors'],
   'docs/idd.md': ['7b.pt', 'polygons'],
+  'docs/library.md': ['7b.pt', 'head.safetensors'],
   'docs/networks.md': ['7b.pt'],
   'docs/recipe.md': ['7b.pt'],
   'docs/reports.md': ['7b.pt', 'head.safetensors', 'other-head.safetensors'],
+  'docs/training.md': ['7b.pt'],
 };
 
 /** A block's text with the replacements and flags above. */

@@ -1,4 +1,4 @@
-// A build from source of an installed package, as README says, up to where the long part begins.
+// A build from source of an installed package, as docs/install.md says, up to where the long part begins.
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { attempt, bareEnv, expect, fail, findProgram, makeProject, scratch, use } from './sandbox.mjs';
