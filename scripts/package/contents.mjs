@@ -8,6 +8,7 @@ const needed = [
   ...['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/index.d.cts'],
   ...['report/page.css', 'report/print.css', 'report/viewer.js'],
   ...['LICENSE', 'NOTICE', 'README.md', 'CHANGELOG.md', 'CMakeLists.txt', 'scripts/setup.mjs'],
+  'docs/comparison.png', // shown by README.md
 ];
 const ballast = /(^|\/)(test|bench|lib|build|\.\w+)(\/|$)|\.map$|\.o$/;
 
