@@ -1,4 +1,4 @@
-/** The API reference: `npm run docs` writes docs/api, `npm run docs:check` refuses what is undocumented or out of date. */
+/** The API reference: `npm run docs` writes docs/api, `npm run docs:check` refuses exports that are not documented. */
 import { readFileSync } from 'node:fs';
 
 const errors = readFileSync(new URL('lib/errors.ts', import.meta.url), 'utf8');

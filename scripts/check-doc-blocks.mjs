@@ -14,6 +14,8 @@ import { isRun, runBlock } from './docs/run-block.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const all = [
   'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   ...readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .sort()

@@ -35,6 +35,8 @@ interface Addon extends Engine {
 
 const require = createRequire(import.meta.url);
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+/** The folder with the addons; a build for debugging, say, is named by the environment (CONTRIBUTING.md). */
+const addonsFolder = process.env['DINOV3_SEG_NATIVE'] ?? join(packageRoot, 'native');
 
 let chosen: string | undefined;
 let threads: number | undefined;
@@ -225,14 +227,12 @@ function openKernels(loader: Loader, file: string): void {
 }
 
 const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };
-const addonFile = (name: string) => nodeGypBuild.path(join(packageRoot, 'native', name));
+const addonFile = (name: string) => nodeGypBuild.path(join(addonsFolder, name));
 
 function loadAddon<T>(name: string): T {
-  const folder = join(packageRoot, 'native', name);
+  const folder = join(addonsFolder, name);
   if (!existsSync(folder)) {
-    const built = supportedSeries.filter((series) =>
-      existsSync(join(packageRoot, 'native', `torch-${series}`)),
-    );
+    const built = supportedSeries.filter((series) => existsSync(join(addonsFolder, `torch-${series}`)));
     throw new DinoSegError(
       'ADDON',
       `There is no ${folder}: the addon was not built for this libtorch (built: ${built.join(', ') || 'none'}). ` +

@@ -137,7 +137,13 @@ t.test('what a page names and is not there is found', async (t) => {
 t.test('the pages name nothing that is not there', async (t) => {
   const root = join(import.meta.dirname, '../..');
   const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-  const pages = ['README.md', 'examples/README.md', ...docs.map((name) => `docs/${name}`)];
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'examples/README.md',
+    ...docs.map((name) => `docs/${name}`),
+  ];
   const texts = new Map(pages.map((name) => [name, readFileSync(join(root, name), 'utf8')] as const));
   t.same(await missingReferences(texts, root), []);
 });

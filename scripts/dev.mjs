@@ -1,0 +1,73 @@
+// Compiles what changes and runs tests again, until Ctrl-C:
+//   npm run dev [-- test/PATH…]     the tests named, or else test files that are changed themselves
+// TypeScript is compiled incrementally, C++ file by file in build/dev (CMakePresets.json), whose first build takes minutes.
+import { spawn } from 'node:child_process';
+import { existsSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { findLibtorchOrNone, root } from './native-build.mjs';
+
+const named = process.argv.slice(2);
+const settleMilliseconds = 100;
+const watched = ['lib', 'cpp', 'test', 'report', 'CMakeLists.txt', 'tsconfig.json'];
+const isCpp = (path) => /^(cpp\/|CMakeLists\.txt$)/.test(path);
+const isLib = (path) => /^(lib\/|tsconfig\.json$)/.test(path);
+const isTest = (path) => /^test\/(?!helpers\/|fixtures\/).*\.ts$/.test(path);
+
+/** Runs a program; whether it ended well. */
+async function run(command, ...args) {
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+  return new Promise((resolve) => {
+    child.on('error', (error) => (console.error(error.message), resolve(false)));
+    child.on('close', (code) => resolve(code === 0));
+  });
+}
+
+const compileTypeScript = () =>
+  run(
+    process.execPath,
+    ...['node_modules/typescript/bin/tsc', '-p', '.', '--incremental'],
+    ...['--tsBuildInfoFile', '.tmp/dev.tsbuildinfo'],
+  );
+
+async function compileAddon() {
+  if (!existsSync(join(root, 'build/dev/CMakeCache.txt'))) {
+    console.log('The first build, file by file, takes minutes.');
+    const { root: libtorch } = await findLibtorchOrNone();
+    if (!(await run('cmake', '--preset', 'dev', `-DLIBTORCH=${libtorch}`))) return false;
+  }
+  return run('cmake', '--build', '--preset', 'dev');
+}
+
+async function update(changed) {
+  const started = performance.now();
+  if (changed.some(isLib) && !(await compileTypeScript())) return;
+  if (changed.some(isCpp) && !(await compileAddon())) return;
+  const tests =
+    named.length > 0 ? named : changed.filter((path) => isTest(path) && existsSync(join(root, path)));
+  if (tests.length > 0) await run(process.execPath, 'scripts/test.mjs', ...tests);
+  console.log(`done in ${((performance.now() - started) / 1000).toFixed(1)} s; waiting for changes`);
+}
+
+// What setup.mjs, which ran before, does not do: the first incremental compilation.
+const changed = new Set(['lib/']);
+let isBusy = false;
+
+async function updateAll() {
+  if (isBusy) return;
+  isBusy = true;
+  while (changed.size > 0) {
+    const now = [...changed];
+    changed.clear();
+    await update(now);
+  }
+  isBusy = false;
+}
+
+let timer;
+for (const path of watched)
+  watch(join(root, path), { recursive: true }, (_, name) => {
+    changed.add(path.includes('.') ? path : `${path}/${name}`);
+    clearTimeout(timer);
+    timer = setTimeout(updateAll, settleMilliseconds);
+  });
+await updateAll();
