@@ -1,22 +1,15 @@
 /** Caches of network outputs, as the engine has them; legend and rules in surface.ts. */
-import type { HeadsEvaluation, HeadsHandle } from './surface-heads.js';
-import type { DType, JobHandle, StepOptions, TensorHandle } from './surface.js';
-
-declare const kind: unique symbol;
-
-/** Appends records to a cache; it holds the cache's lock while it lives. */
-export interface CacheWriterHandle {
-  readonly [kind]: 'cache writer';
-}
-/** Records of a cache, for reading. */
-export interface RecordStoreHandle {
-  readonly [kind]: 'record store';
-}
-
-/** Copies under way to the host's memory. */
-export interface HostCopiesHandle {
-  readonly [kind]: 'host copies';
-}
+import type {
+  CacheWriterHandle,
+  HeadsHandle,
+  HostCopiesHandle,
+  JobHandle,
+  RecordStoreHandle,
+  TensorHandle,
+} from './surface-handles.js';
+import type { StepOptions } from './surface-head.js';
+import type { HeadsEvaluation } from './surface-heads.js';
+import type { DType } from './surface-tensor.js';
 
 /** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */
 export interface RecordPart {

@@ -1,21 +1,8 @@
 /** Detectors, as the engine has them; legend and rules in surface.ts. */
-import type {
-  ConvertOptions,
-  DType,
-  JobHandle,
-  ModelHandle,
-  NetworkPlacement,
-  RawImage,
-  ShapeTable,
-  TensorHandle,
-} from './surface.js';
-
-declare const kind: unique symbol;
-
-/** A loaded detector. */
-export interface DetectorHandle {
-  readonly [kind]: 'detector';
-}
+import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './surface-handles.js';
+import type { RawImage } from './surface-images.js';
+import type { ConvertOptions, NetworkPlacement, ShapeTable } from './surface-model.js';
+import type { DType } from './surface-tensor.js';
 
 /** What the detector of two checkpoints is made of. */
 export interface DetectorPlan {

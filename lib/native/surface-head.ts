@@ -1,16 +1,6 @@
 /** Single heads and probes, as the engine has them; legend and rules in surface.ts. */
-import type { Decoded, JobHandle, ModelHandle, TensorHandle } from './surface.js';
-
-declare const kind: unique symbol;
-
-/** A class_embed head with its gradients and optimiser state. */
-export interface HeadHandle {
-  readonly [kind]: 'head';
-}
-/** A trained linear probe. */
-export interface ProbeHandle {
-  readonly [kind]: 'linear probe';
-}
+import type { HeadHandle, JobHandle, ModelHandle, ProbeHandle, TensorHandle } from './surface-handles.js';
+import type { Decoded } from './surface-model.js';
 
 export interface HeadOptions {
   hidden: number;

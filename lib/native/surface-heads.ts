@@ -1,12 +1,6 @@
 /** Heads that are trained side by side, as the engine has them; legend and rules in surface.ts. */
-import type { JobHandle, StepOptions, TensorHandle } from './surface.js';
-
-declare const kind: unique symbol;
-
-/** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
-export interface HeadsHandle {
-  readonly [kind]: 'trained heads';
-}
+import type { HeadsHandle, JobHandle, TensorHandle } from './surface-handles.js';
+import type { StepOptions } from './surface-head.js';
 
 /** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
 export interface HeadsOptions {

@@ -1,14 +1,7 @@
 /** Networks with random weights; legend and rules in surface.ts. */
-import type {
-  DetectorHandle,
-  DetectorPlacement,
-  DetectorPlan,
-  JobHandle,
-  ModelHandle,
-  NetworkPrecision,
-  SegmentorPlan,
-  TensorHandle,
-} from './surface.js';
+import type { DetectorPlacement, DetectorPlan } from './surface-detector.js';
+import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './surface-handles.js';
+import type { NetworkPrecision, SegmentorPlan } from './surface-model.js';
 
 /** Which network, and what its weights are drawn from. */
 export interface RandomNetwork {

@@ -1,6 +1,6 @@
 /** The network's operators alone, for tests and benches; they are defined in cpp/ops/network_ops.h. */
+import type { TensorHandle } from './surface-handles.js';
 import type { OpOptions } from './surface-ops.js';
-import type { TensorHandle } from './surface.js';
 
 export type ComputedDType = 'float32' | 'bfloat16' | 'float64';
 

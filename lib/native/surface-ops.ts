@@ -1,5 +1,5 @@
 /** Single operators of the engine, for tests and benches; legend and rules in surface.ts. */
-import type { TensorHandle } from './surface.js';
+import type { TensorHandle } from './surface-handles.js';
 
 /** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares (cpp/ops/ops.h). */
 export type ScoreLoss = 'cross-entropy' | 'nll';

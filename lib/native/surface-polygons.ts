@@ -1,5 +1,5 @@
 /** Polygons to label images, as the engine has it; rules in surface.ts. */
-import type { JobHandle } from './surface.js';
+import type { JobHandle } from './surface-handles.js';
 
 /** Polygons in the order in which they are drawn. */
 export interface Polygons {

@@ -1,6 +1,7 @@
 /** Shares of classes in whole images, as the engine has them; legend and rules in surface.ts. */
-import type { RawImage, RawLabel, Scoring, ModelHandle, JobHandle } from './surface.js';
-import type { HeadHandle, ProbeHandle } from './surface-head.js';
+import type { HeadHandle, JobHandle, ModelHandle, ProbeHandle } from './surface-handles.js';
+import type { RawImage, RawLabel } from './surface-images.js';
+import type { Scoring } from './surface-model.js';
 
 /** A head and the columns that its classes count for. */
 export interface ShareLayer {

@@ -1,12 +1,5 @@
 /** Training of a whole network, as the engine has it; legend and rules in surface.ts. */
-import type { TensorHandle } from './surface.js';
-
-declare const kind: unique symbol;
-
-/** A network in training with its optimiser state and its scenes. */
-export interface TrainingHandle {
-  readonly [kind]: 'training';
-}
+import type { TensorHandle, TrainingHandle } from './surface-handles.js';
 
 /** What is trained, on what. */
 export interface TrainingOptions {
