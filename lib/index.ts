@@ -103,7 +103,8 @@ export {
   type LabelKind,
   type LabelMapping,
 } from './data/class-set.js';
-export { SegmentationDataset, type MappedLabel, type Sample } from './data/dataset.js';
+export { SegmentationDataset, type Sample } from './data/dataset.js';
+export type { MappedLabel } from './data/map-label.js';
 export { layoutNames, type LayoutName, type LayoutOptions, type Pair, type Unpaired } from './data/layout.js';
 export {
   checkData,

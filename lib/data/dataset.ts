@@ -1,4 +1,5 @@
-import { checkArgument, checkOptions, text } from '../arguments.js';
+/** A split of labelled images: what is trained on and evaluated on. */
+import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
 import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
@@ -6,17 +7,8 @@ import { decodeImage, decodeLabel } from './decode.js';
 import type { LabelImage, RgbImage } from './decode.js';
 import type { Layout, LayoutOptions, Pair, Unpaired } from './layout.js';
 import { findSplit, openLayout } from './layouts/open-layout.js';
+import { mapLabel, type MappedLabel } from './map-label.js';
 import { decodePolygons } from './polygons.js';
-
-/** The class of every pixel of a labelled image. */
-export interface MappedLabel {
-  /** Class indices H×W, row by row; 255 where a pixel has none. */
-  readonly data: Uint8Array;
-  /** Pixels. */
-  readonly width: number;
-  /** Pixels. */
-  readonly height: number;
-}
 
 /** An image with its mapped label, both at the image's own size. */
 export interface Sample {
@@ -28,62 +20,6 @@ export interface Sample {
   readonly name: string;
   /** The image file. */
   readonly path: string;
-}
-
-const shownValues = 8;
-
-function listKnown({ known }: LabelMapping): string {
-  const ranges: string[] = [];
-  for (let from = 0; from < 256; from++) {
-    if (!known[from]) continue;
-    let to = from;
-    while (known[to + 1]) to++;
-    ranges.push(from === to ? `${from}` : `${from}…${to}`);
-    from = to;
-  }
-  return ranges.join(', ');
-}
-
-function refuseValues(raw: LabelImage, mapping: LabelMapping, source: string, setName: string): never {
-  const counts = new Map<number, number>();
-  let first = -1;
-  raw.data.forEach((value, i) => {
-    if (mapping.known[value]) return;
-    if (first < 0) first = i;
-    counts.set(value, (counts.get(value) ?? 0) + 1);
-  });
-  const sorted = [...counts].sort(([a], [b]) => a - b);
-  const listed = sorted.slice(0, shownValues).map(([value, count]) => `${value} (${count} pixels)`);
-  const more = sorted.length > shownValues ? ` and ${sorted.length - shownValues} more values` : '';
-  throw new DinoSegError(
-    'LABEL_VALUE',
-    `${source} holds values outside the class set "${setName}": ${listed.join(', ')}${more}; the first, ` +
-      `${raw.data[first]}, at x ${first % raw.width}, y ${Math.floor(first / raw.width)}. ` +
-      `In ${mapping.kind} files it knows ${listKnown(mapping)}. Choose the class set or kind of label file that ` +
-      'fits, or give a class file whose "mapping" or "ignore" names these values.',
-  );
-}
-
-/**
- * Raw label values to class indices.
- * @param source what messages call the label
- * @throws LABEL_VALUE where a value is unknown to the mapping
- */
-export function mapLabel(
-  raw: LabelImage,
-  mapping: LabelMapping,
-  source: string,
-  setName: string,
-): MappedLabel {
-  const { data: values, width, height } = raw;
-  const { toIndex, known } = mapping;
-  const data = new Uint8Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (!known[value]) refuseValues(raw, mapping, source, setName);
-    data[i] = toIndex[value]!;
-  }
-  return { data, width, height };
 }
 
 /** The raw values of a label file. @throws DinoSegError as {@link SegmentationDataset.load} */
@@ -163,3 +99,5 @@ export class SegmentationDataset {
     return { image, label, name: pair.name, path: pair.image };
   }
 }
+
+export const datasetKind = instanceOf('a SegmentationDataset', () => SegmentationDataset);

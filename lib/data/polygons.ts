@@ -8,7 +8,7 @@ import { runJob, type JobOptions } from '../native/job.js';
 import type { Polygons } from '../native/surface.js';
 import { didYouMean } from '../nearest.js';
 import { ignoreIndex } from './class-set.js';
-import type { MappedLabel } from './dataset.js';
+import type { MappedLabel } from './map-label.js';
 import { idd26Ignored, idd26RawToLevel3 } from './sets/idd26.js';
 
 /** What is done with objects whose label is no name of IDD's. */

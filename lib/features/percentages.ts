@@ -1,7 +1,7 @@
 /** From counts of classes to percentages of an image. */
 import { checkArgument, checkOptions } from '../arguments.js';
 import type { LabelKind } from '../data/class-set.js';
-import { mapLabel } from '../data/dataset.js';
+import { mapLabel } from '../data/map-label.js';
 import type { LabelImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { percentagesOf, type ImagePercentages } from '../model/class-shares.js';
