@@ -46,6 +46,9 @@ export const signal = kind<AbortSignal>(
     typeof value['addEventListener'] === 'function',
 );
 
+/** The kinds of options that are a signal alone. */
+export const signalOption: OptionKinds<{ signal?: AbortSignal }> = { signal };
+
 /** A function of any signature. */
 export function callback<F>(): Kind<F> {
   return kind('a function', (value) => typeof value === 'function');

@@ -40,15 +40,14 @@ export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';
 export {
   SegmentationModel,
-  type ClassMap,
   type ForwardResult,
-  type LoadOptions,
   type ScoreImageOptions,
   type ScoreMap,
   type ScoringOptions,
   type SegmentImageOptions,
-  type Stride,
 } from './model/segmentation-model.js';
+export type { LoadOptions } from './model/load-options.js';
+export type { ClassMap, SegmentWithProbeOptions, Stride } from './model/segment-options.js';
 export {
   DetectionModel,
   type Detection,
@@ -58,15 +57,9 @@ export {
   type DetectorRunOptions,
 } from './model/detection-model.js';
 export { coco91Names } from './data/sets/coco91.js';
-export {
-  ClassHead,
-  defaultStepOptions,
-  type ClassHeadState,
-  type CreateHeadOptions,
-  type HeadPlacement,
-  type StepResult,
-} from './model/class-head.js';
-export { LinearProbe, type ProbePlacement, type SegmentWithProbeOptions } from './model/linear-probe.js';
+export { ClassHead, defaultStepOptions, type StepResult } from './model/class-head.js';
+export type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './model/class-head-options.js';
+export { LinearProbe, type ProbePlacement } from './model/linear-probe.js';
 export type { ProbeValues } from './model/probe-file.js';
 export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
@@ -152,7 +145,6 @@ export {
   type TrainConfig,
 } from './train/config.js';
 export { makeCache, type MadeCache } from './train/make-cache.js';
-export type { SweepRow } from './train/sweep.js';
 export type { SweepSettings } from './train/sweep-settings.js';
 export { checkCache, listCaches, removeCache, type CacheCheck, type CacheSummary } from './cache/manage.js';
 export { cacheDtypes, type CacheContent, type CacheDtype, type CacheKey } from './cache/key.js';
@@ -160,9 +152,12 @@ export type { ViewSettings } from './cache/views.js';
 export type { Damage } from './cache/cache-folder.js';
 export type { FillSummary } from './cache/fill-cache.js';
 export type { PassForecast } from './cache/forecast.js';
-export { train, type TrainHooks, type TrainProgress, type TrainResult } from './train/loop.js';
+export { train } from './train/loop.js';
+export type { TrainHooks, TrainProgress } from './train/train-hooks.js';
+export type { SweepRow, TrainResult } from './train/train-result.js';
 export type { BestEpoch } from './train/early-stopping.js';
-export type { EpochMetrics, RunPosition } from './train/run-folder.js';
+export type { EpochMetrics } from './train/epoch-metrics.js';
+export type { RunPosition } from './train/run-position.js';
 export { evaluate, evaluateHeads, type EvaluateOptions } from './train/evaluate.js';
 export type { ClassResult, Evaluation } from './train/tally.js';
 export { imageIou, metricsOf, type Metrics } from './train/metrics.js';

@@ -2,7 +2,7 @@
 import type { FeatureMean } from '../features/write-outputs.js';
 import type { Inspection } from '../native/surface.js';
 import type { DoctorReport } from '../native/doctor.js';
-import type { SweepRow } from '../train/sweep.js';
+import type { SweepRow } from '../train/train-result.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../train/tally.js';
 import { resultStyle } from './output.js';

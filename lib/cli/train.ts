@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { headKinds, lossNames } from '../train/config.js';
-import { train, type TrainProgress } from '../train/loop.js';
+import { train } from '../train/loop.js';
+import type { TrainProgress } from '../train/train-hooks.js';
 import type { ProgressUpdate } from '../train/progress.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command } from './command.js';

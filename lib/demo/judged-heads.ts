@@ -6,7 +6,8 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { headKinds, trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
 import { evaluateHeads } from '../train/evaluate.js';
 import { newHead } from '../train/initial-head.js';
-import { train, type TrainHooks } from '../train/loop.js';
+import { train } from '../train/loop.js';
+import type { TrainHooks } from '../train/train-hooks.js';
 import type { Evaluation } from '../train/tally.js';
 
 /** Ways to get a head, in the order of the demo's table. */

@@ -1,16 +1,26 @@
 /** Features of many images as a table, in a run that can be stopped, killed and gone on with. */
-import { checkArgument, checkOptions } from '../arguments.js';
+import {
+  callback,
+  checkArgument,
+  checkOptions,
+  flag,
+  needed,
+  number,
+  objectWith,
+  signal,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { spread } from '../data/preview.js';
-import { extractorKind, imageListKind, tableOptions } from './argument-kinds.js';
 import { writeCoco } from './coco.js';
 import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
-import type { FeatureExtractor } from './extractor.js';
+import { extractorKind, type FeatureExtractor } from './extractor.js';
 import { tableIdentity } from './identity.js';
-import type { ImageList } from './inputs.js';
+import { imageListKind, type ImageList } from './inputs.js';
 import type { Journal, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
@@ -42,6 +52,18 @@ export interface ExtractTableOptions {
   /** Lines for people. */
   onLog?: (line: string) => void;
 }
+
+const tableOptions: OptionKinds<ExtractTableOptions> = {
+  output: needed(text),
+  shard: objectWith<Shard>('{index, count}', { index: number, count: number }),
+  threads: number,
+  strict: flag,
+  coco: text,
+  visualize: number,
+  signal,
+  onProgress: callback(),
+  onLog: callback(),
+};
 
 /** What a run did; `report`: the page beside the table. */
 export interface ExtractionSummary extends ReportOutcome {

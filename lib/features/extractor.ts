@@ -1,4 +1,5 @@
 /** What makes features of images; tables are made with any of them. */
+import { callback, kind, number, objectWith } from '../arguments.js';
 import type { RgbImage } from '../data/decode.js';
 import type { Detection } from '../model/detection-model.js';
 
@@ -40,3 +41,9 @@ export interface FeatureExtractor extends AsyncDisposable {
    */
   overlay?(image: RgbImage, features: ImageFeatures): Promise<RgbImage>;
 }
+
+export const extractorKind = objectWith<FeatureExtractor>('a feature extractor {columns, settings, …}', {
+  columns: kind('a list', Array.isArray),
+  passSize: number,
+  extract: callback(),
+});

@@ -1,12 +1,21 @@
 /** Which features a table has, and how the percentages among them come from class maps. */
-import { checkArgument, checkOptions, flag, text } from '../arguments.js';
+import {
+  checkArgument,
+  checkOptions,
+  flag,
+  kind,
+  number,
+  objectWith,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import { loadClassSet, type ClassSet } from '../data/class-sets.js';
 import { ade150Names } from '../data/sets/ade150.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { featureMapPath, readFeatureMap, type FeatureMap } from './aggregation.js';
-import { choiceOptions } from './argument-kinds.js';
 import { countColumn, percentageColumn } from './columns.js';
 
 /** `36`: 26 percentages and 10 counts (or a map's percentages and 10 counts); `230`: 150 and 80. */
@@ -60,6 +69,12 @@ export interface PercentagePlan {
   readonly map?: FeatureMap;
 }
 
+export const planKind = objectWith<PercentagePlan>('a plan, as percentagePlan() gives it', {
+  places: number,
+  groups: kind('a list', Array.isArray),
+  labelSet: classSetKind,
+});
+
 /** What is wanted. */
 export interface FeatureChoice {
   /** Default `36`. */
@@ -69,6 +84,13 @@ export interface FeatureChoice {
   /** A map file of one's own (docs/features.md) in place of the 26 of a flavour. */
   aggregation?: string;
 }
+
+/** The kinds of {@link FeatureChoice}; their values are checked with the nearest that is known. */
+export const choiceOptions: OptionKinds<FeatureChoice> = {
+  set: kind('a string', text.is),
+  flavour: kind('a string', text.is),
+  aggregation: text,
+};
 
 /** The 10 of set `36`, in their order. */
 const tenCounted = [

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import picomatch from 'picomatch';
-import { checkArgument } from '../arguments.js';
+import { checkArgument, kind, objectWith } from '../arguments.js';
 import { paths as pathsKind } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { filesBelow } from '../files-below.js';
@@ -25,6 +25,11 @@ export interface ImageList {
   /** In the table's order. */
   readonly entries: readonly ImageEntry[];
 }
+
+export const imageListKind = objectWith<ImageList>('a list of images, as imagesOfPaths() gives it', {
+  carried: kind('a list', Array.isArray),
+  entries: kind('a list', Array.isArray),
+});
 
 const imagePattern = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
 const isImage = (name: string) => imagePattern.test(name);

@@ -1,9 +1,8 @@
 /** A manifest: a CSV file that lists images and what is known about them. */
 import { dirname, resolve } from 'node:path';
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import { checkArgument, checkOptions, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
-import { manifestColumns } from './argument-kinds.js';
 import { readCsv } from './csv.js';
 import type { ImageEntry, ImageList } from './inputs.js';
 
@@ -14,6 +13,8 @@ export interface ManifestColumns {
   /** What tells the image. Default `id`; without such a column the image's path. */
   idColumn?: string;
 }
+
+const manifestColumns: OptionKinds<ManifestColumns> = { imageColumn: text, idColumn: text };
 
 /**
  * The images of a manifest in its order. All other columns are taken over.

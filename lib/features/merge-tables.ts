@@ -1,12 +1,11 @@
 /** Shards of a table put together. */
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import { checkArgument, checkOptions, signalOption, text } from '../arguments.js';
 import { paths } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
-import { signalOption } from './argument-kinds.js';
 import { Claim } from './claim.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';

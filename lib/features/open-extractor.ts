@@ -1,5 +1,18 @@
 /** Percentages and counts of an image as the features of a table: a segmentor and, where counts are wanted, a detector. */
-import { checkArgument, checkOptions, listOf, optionsFor } from '../arguments.js';
+import {
+  callback,
+  checkArgument,
+  checkOptions,
+  flag,
+  listOf,
+  needed,
+  number,
+  optionsFor,
+  signalOption,
+  text,
+  without,
+  type OptionKinds,
+} from '../arguments.js';
 import { rgbImageKind } from '../data/argument-kinds.js';
 import type { RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
@@ -11,10 +24,13 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { drawBoxes } from './annotation.js';
-import { extractorOptions, segmentationOptions, signalOption } from './argument-kinds.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
-import { SegmentationFeatures, type SegmentationFeaturesOptions } from './segmentation-features.js';
+import {
+  SegmentationFeatures,
+  segmentationOptions,
+  type SegmentationFeaturesOptions,
+} from './segmentation-features.js';
 
 /** Which features, of which networks. */
 export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'> {
@@ -39,6 +55,17 @@ export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOption
   /** Hears, for people, why values may be wrong although everything fits. */
   onLog?: (line: string) => void;
 }
+
+const extractorOptions: OptionKinds<FeatureExtractorOptions> = {
+  model: needed(text),
+  ...without(segmentationOptions, 'model', 'onProgress'),
+  detector: text,
+  threshold: number,
+  detectorSize: number,
+  sharedBackbone: flag,
+  passSize: number,
+  onLog: callback(),
+};
 
 /** How objects are counted. */
 interface Counting {

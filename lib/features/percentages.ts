@@ -1,16 +1,34 @@
 /** From counts of classes to percentages of an image. */
-import { checkArgument, checkOptions } from '../arguments.js';
-import type { LabelKind } from '../data/class-set.js';
+import {
+  checkArgument,
+  checkOptions,
+  kind,
+  number,
+  objectWith,
+  oneOf,
+  type OptionKinds,
+} from '../arguments.js';
+import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { mapLabel } from '../data/map-label.js';
 import type { LabelImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { percentagesOf, type ImagePercentages } from '../model/class-shares.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
-import { labelImageKind, labelOptions, planKind } from './argument-kinds.js';
-import type { PercentagePlan } from './feature-set.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
+import { planKind, type PercentagePlan } from './feature-set.js';
 
 export type { ImagePercentages } from '../model/class-shares.js';
+
+const labelImageKind = objectWith<LabelImage>('a label image, as decodeLabel() gives it', {
+  data: kind('values', (value) => value instanceof Uint8Array || value instanceof Uint16Array),
+  width: number,
+  height: number,
+});
+
+const labelOptions: OptionKinds<JobOptions & { labelKind?: LabelKind }> = {
+  labelKind: oneOf(labelKinds),
+  ...jobOptions,
+};
 
 /**
  * Percentages of a label map by the same code as those of class maps. Pixels without a class are unassigned.

@@ -1,19 +1,25 @@
 /** Percentages of classes in images, by one pass of the network for one or two heads. */
-import { checkOptions, optionsFor } from '../arguments.js';
+import { checkOptions, either, flag, needed, optionsFor, text, type OptionKinds } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
-import { loadOptions } from '../model/argument-kinds.js';
+import { imageSize } from '../model/argument-kinds.js';
 import { classShares, percentagesOf, type ImagePercentages } from '../model/class-shares.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
+import { loadOptions, type LoadOptions } from '../model/load-options.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
-import { SegmentationModel, type LoadOptions } from '../model/segmentation-model.js';
+import { modelKind, SegmentationModel } from '../model/segmentation-model.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/surface.js';
-import { choiceOptions, segmentationOptions } from './argument-kinds.js';
-import { percentagePlan, type FeatureChoice, type PercentagePlan, type PlanLayer } from './feature-set.js';
+import {
+  choiceOptions,
+  percentagePlan,
+  type FeatureChoice,
+  type PercentagePlan,
+  type PlanLayer,
+} from './feature-set.js';
 import { mapSettings, type SegmentationSettings } from './segmentation-settings.js';
 
 /** Which percentages, of which network and head. `onProgress` hears bytes of the network read. */
@@ -30,6 +36,16 @@ export interface SegmentationFeaturesOptions extends LoadOptions, FeatureChoice 
   /** Width and height of the network's input, pixels. Default: what the head was trained at, else 512. */
   imageSize?: number | ImageSize;
 }
+
+/** The kinds of {@link SegmentationFeaturesOptions}. */
+export const segmentationOptions: OptionKinds<SegmentationFeaturesOptions> = {
+  model: needed(either(text, modelKind)),
+  head: text,
+  ...choiceOptions,
+  soft: flag,
+  imageSize,
+  ...loadOptions,
+};
 
 /** A layer of the plan with the head that it asks for. */
 interface OpenLayer {

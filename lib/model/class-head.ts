@@ -1,60 +1,20 @@
 /** The trained layer: class_embed, a Linear(hidden → classes) on the queries of the frozen network. */
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
-import * as kinds from './argument-kinds.js';
-import type { DecodedImages } from './decoded-images.js';
+import * as kinds from './class-head-options.js';
+import type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './class-head-options.js';
+import { decodedKind, type DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
-import {
-  readForeignHead,
-  readHeadFile,
-  writeHeadFile,
-  type HeadValues,
-  type OptimizerValues,
-} from './head-file.js';
+import { readForeignHead, readHeadFile, writeHeadFile, type HeadValues } from './head-file.js';
 import { isHeadFile, type HeadMetadata, type Precision } from './head-metadata.js';
+import { networkKind, type HeadNetwork } from './head-network.js';
 import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
-import type { SegmentationModel } from './segmentation-model.js';
-import { Tensor } from './tensor.js';
-
-/** Where a head computes, and in which precision. */
-export interface HeadPlacement {
-  /**
-   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
-   * for a model: a CUDA device where there is one, else the CPU.
-   */
-  device?: string;
-  /** Of the linear layer: `bfloat16` (autocast) or `float32`. The weights are float32 always. */
-  precision?: Precision;
-}
-
-/** What a new head is like. */
-export interface CreateHeadOptions extends HeadPlacement {
-  /** Input width: {@link SegmentationModel.hidden}. */
-  hidden: number;
-  /** A class set, or the number of outputs. */
-  classes: ClassSet | number;
-  /** Of the xavier-uniform weights. Default 0. */
-  seed?: number;
-}
-
-/** The whole state of a head: weights, AdamW's moments and the steps taken. */
-export interface ClassHeadState {
-  /** K×C row by row. */
-  weight: Float32Array;
-  /** K. */
-  bias: Float32Array;
-  /** Gradient K×C, accumulated and not yet used in a step. */
-  dWeight: Float32Array;
-  /** Gradient K. */
-  dBias: Float32Array;
-  /** AdamW's moments and the steps taken. */
-  optimizer: OptimizerValues;
-}
+import { Tensor, tensorKind } from './tensor.js';
 
 /** What a step tells. */
 export interface StepResult {
@@ -120,9 +80,14 @@ export class ClassHead implements Disposable, AsyncDisposable {
     return new ClassHead(handle, { hidden, classes, device, metadata: { classSet, precision } });
   }
 
-  /** A copy of the model's own class_embed, on the model's device. @throws DinoSegError DISPOSED, OUT_OF_MEMORY */
-  static ofModel(model: SegmentationModel, options: { precision?: Precision } = {}): ClassHead {
-    checkArgument(model, kinds.modelKind, 'ClassHead.ofModel(model)');
+  /**
+   * A copy of the model's own class_embed, on the model's device.
+   *
+   * @param model a {@link SegmentationModel}.
+   * @throws DinoSegError DISPOSED, OUT_OF_MEMORY
+   */
+  static ofModel(model: HeadNetwork, options: { precision?: Precision } = {}): ClassHead {
+    checkArgument(model, networkKind, 'ClassHead.ofModel(model)');
     checkOptions(options, kinds.ofModelOptions, 'ClassHead.ofModel()');
     const precision = options.precision ?? (model.dtype === 'float32' ? 'float32' : 'bfloat16');
     const { hidden, classes, device, id: modelId } = model;
@@ -216,10 +181,11 @@ export class ClassHead implements Disposable, AsyncDisposable {
   /**
    * Refuses a model whose queries are of another width, or that is on another device.
    *
+   * @param model a {@link SegmentationModel}.
    * @throws DinoSegError HEAD_MISMATCH, DEVICE.
    */
-  assertFits(model: SegmentationModel): void {
-    checkArgument(model, kinds.modelKind, 'assertFits(model)');
+  assertFits(model: HeadNetwork): void {
+    checkArgument(model, networkKind, 'assertFits(model)');
     if (model.hidden !== this.hidden)
       throw new DinoSegError(
         'HEAD_MISMATCH',
@@ -236,7 +202,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
   async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
-    checkArgument(queries, kinds.tensorKind, 'forward(queries)');
+    checkArgument(queries, tensorKind, 'forward(queries)');
     checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
     return Tensor.wrap(await this.#run(options, (job) => engine().headForward(handle, queries.handle, job)));
@@ -244,8 +210,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
-    checkArgument(queries, kinds.tensorKind, 'backward(queries)');
-    checkArgument(dLogits, kinds.tensorKind, 'backward(dLogits)');
+    checkArgument(queries, tensorKind, 'backward(queries)');
+    checkArgument(dLogits, tensorKind, 'backward(dLogits)');
     await this.calls.add(engine().headBackward(this.handle, queries.handle, dLogits.handle));
   }
 
@@ -255,8 +221,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */
   async loss(decoded: DecodedImages, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
-    checkArgument(decoded, kinds.decodedKind, 'loss(decoded)');
-    checkArgument(labels, kinds.tensorKind, 'loss(labels)');
+    checkArgument(decoded, decodedKind, 'loss(decoded)');
+    checkArgument(labels, tensorKind, 'loss(labels)');
     checkOptions(options, jobOptions, 'loss()');
     const { handle } = this;
     return this.#run(options, (job) => engine().headLoss(handle, decoded.handles, labels.handle, job));
@@ -264,8 +230,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
 
   /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
-    checkArgument(decoded, kinds.decodedKind, 'accumulate(decoded)');
-    checkArgument(labels, kinds.tensorKind, 'accumulate(labels)');
+    checkArgument(decoded, decodedKind, 'accumulate(decoded)');
+    checkArgument(labels, tensorKind, 'accumulate(labels)');
     return this.calls.add(engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale));
   }
 
@@ -288,7 +254,7 @@ export class ClassHead implements Disposable, AsyncDisposable {
     decoded: DecodedImages,
     options: JobOptions & { width: number; height: number; scoring?: Scoring },
   ): Promise<Tensor> {
-    checkArgument(decoded, kinds.decodedKind, 'classMap(decoded)');
+    checkArgument(decoded, decodedKind, 'classMap(decoded)');
     checkOptions(options, kinds.classMapOptions, 'classMap()');
     const { width, height, scoring = 'recipe' } = options;
     const { handle } = this;
@@ -388,6 +354,8 @@ export class ClassHead implements Disposable, AsyncDisposable {
     await this.#owned.disposeAfter(this.calls);
   }
 }
+
+export const classHeadKind = instanceOf('a ClassHead', () => ClassHead);
 
 function emptyState(classes: number, hidden: number): { dWeight: Float32Array; dBias: Float32Array } {
   return { dWeight: new Float32Array(classes * hidden), dBias: new Float32Array(classes) };

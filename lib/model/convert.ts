@@ -1,14 +1,13 @@
 /** From DINOv3 checkpoints to a network file, and back to a file with the trained head inside. */
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import { checkArgument, checkOptions, needed, oneOf, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/surface.js';
-import { classHeadKind, convertOptions, modelKind } from './argument-kinds.js';
-import type { ClassHead } from './class-head.js';
-import type { SegmentationModel } from './segmentation-model.js';
+import { classHeadKind, type ClassHead } from './class-head.js';
+import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
 /** From which checkpoints, and to which file. */
 export interface ConvertModelOptions extends JobOptions {
@@ -23,6 +22,15 @@ export interface ConvertModelOptions extends JobOptions {
   /** What the head is for. Default `segmentation`. */
   task?: 'segmentation' | 'detection';
 }
+
+const convertOptions: OptionKinds<ConvertModelOptions> = {
+  backbone: needed(text),
+  head: needed(text),
+  out: needed(text),
+  dtype: oneOf(['float32', 'bfloat16']),
+  task: oneOf(['segmentation', 'detection']),
+  ...jobOptions,
+};
 
 /**
  * Builds the network of two checkpoints and writes it as a TorchScript file. Dimensions come from the shapes.

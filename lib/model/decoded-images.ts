@@ -1,4 +1,5 @@
 /** What the frozen network makes of a batch; every head function takes it. */
+import { instanceOf } from '../arguments.js';
 import { engine } from '../native/engine.js';
 import type { Decoded } from '../native/surface.js';
 import { Tensor } from './tensor.js';
@@ -42,3 +43,5 @@ export class DecodedImages implements Disposable {
     this.dispose();
   }
 }
+
+export const decodedKind = instanceOf('DecodedImages', () => DecodedImages);

@@ -1,19 +1,25 @@
 /** The frozen detector: backbone and Plain-DETR head of one TorchScript file. */
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import { checkArgument, checkOptions, flag, number, oneOf, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { DetectorHandle, DetectorInfo, DType, JobHandle } from '../native/surface.js';
-import { detectOptions, detectorInitOptions, detectorLoadOptions, tensorKind } from './argument-kinds.js';
+import { imageSize } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
+import {
+  randomNetwork,
+  randomNetworkOptions,
+  type DetectorArchitecture,
+  type RandomNetworkOptions,
+} from './init-model.js';
+import type { LoadOptions } from './load-options.js';
 import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
-import { randomNetwork, type DetectorArchitecture, type RandomNetworkOptions } from './init-model.js';
-import type { LoadOptions, SegmentationModel } from './segmentation-model.js';
-import { Tensor } from './tensor.js';
+import { modelKind, type SegmentationModel } from './segmentation-model.js';
+import { Tensor, tensorKind } from './tensor.js';
 import { withPixels } from './with-pixels.js';
 
 /** How a detector runs, and what it shares. */
@@ -75,6 +81,28 @@ export interface Detection {
   /** COCO's name of it; `class 7` for a detector of other than 91 classes. */
   name: string;
 }
+
+const detectorRunOptions: OptionKinds<DetectorRunOptions> = { shareWith: modelKind, cudaGraphs: flag };
+
+/** The kinds of {@link DetectorLoadOptions}. */
+export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
+  device: text,
+  dtype: oneOf(['stored', 'float32', 'bfloat16']),
+  ...detectorRunOptions,
+  ...jobOptions,
+};
+
+const detectorInitOptions: OptionKinds<RandomNetworkOptions<DetectorArchitecture> & DetectorRunOptions> = {
+  ...randomNetworkOptions<DetectorArchitecture>(),
+  ...detectorRunOptions,
+};
+
+const detectOptions: OptionKinds<DetectOptions> = {
+  threshold: number,
+  top: number,
+  imageSize,
+  ...jobOptions,
+};
 
 /**
  * A detector written by `convert` with task `detection`, or another TorchScript file with the methods

@@ -1,11 +1,11 @@
 /** The network's outputs for images in a safetensors file: for checks against other implementations. */
-import { checkOptions, optionsFor } from '../arguments.js';
+import { checkOptions, needed, optionsFor, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { detectorLoadOptions, forwardFileOptions, loadOptions } from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
-import { DetectionModel } from './detection-model.js';
-import { SegmentationModel, type LoadOptions } from './segmentation-model.js';
+import { DetectionModel, detectorLoadOptions } from './detection-model.js';
+import { loadOptions, type LoadOptions } from './load-options.js';
+import { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 
 /** Which files to read and write. */
@@ -23,6 +23,14 @@ export interface ForwardFileOptions extends LoadOptions {
   /** Scores with this head in place of the model's own class_embed. A detector takes none. */
   head?: string;
 }
+
+const forwardFileOptions: OptionKinds<ForwardFileOptions> = {
+  model: needed(text),
+  input: needed(text),
+  output: needed(text),
+  head: text,
+  ...loadOptions,
+};
 
 /** Outputs by name, to be disposed of. */
 type Outputs = Record<string, Tensor>;

@@ -1,11 +1,10 @@
 /** Networks with random weights: any of the family's shapes, for benches, tests and trying things out. */
-import { checkOptions } from '../arguments.js';
+import { checkOptions, needed, number, oneOf, text, type Kind, type OptionKinds } from '../arguments.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
-import { runJob, type JobOptions } from '../native/job.js';
+import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { DetectorPlan, SegmentorPlan } from '../native/surface.js';
 import type { RandomNetwork } from '../native/surface-init.js';
-import { initModelOptions } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 
 /**
@@ -65,6 +64,23 @@ export interface InitModelOptions<
   /** The TorchScript file to write. */
   out: string;
 }
+
+/** The kinds of {@link RandomNetworkOptions}. */
+export function randomNetworkOptions<A extends string>(): OptionKinds<RandomNetworkOptions<A>> {
+  return {
+    // The engine refuses other names, and lists them.
+    arch: needed(text as unknown as Kind<A>),
+    seed: number,
+    dtype: oneOf(['float32', 'bfloat16']),
+    device: text,
+    ...jobOptions,
+  } as OptionKinds<RandomNetworkOptions<A>>;
+}
+
+const initModelOptions: OptionKinds<InitModelOptions> = {
+  ...randomNetworkOptions<Architecture | DetectorArchitecture>(),
+  out: needed(text),
+};
 
 /** As the engine takes it. @internal */
 export function randomNetwork({

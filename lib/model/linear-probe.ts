@@ -1,28 +1,29 @@
 /** The simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import {
+  checkArgument,
+  checkOptions,
+  instanceOf,
+  needed,
+  number,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type { JobHandle, LossResult, ProbeHandle, ProbeOptions } from '../native/surface.js';
-import {
-  fromValuesOptions,
-  modelKind,
-  probeMapOptions,
-  probePlacement,
-  probeValuesKind,
-  saveProbeOptions,
-  segmentWithProbeOptions,
-  tensorKind,
-} from './argument-kinds.js';
+import { metadata } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { withTensors } from './float-file.js';
 import type { HeadMetadata } from './head-metadata.js';
-import { readProbeFile, writeProbeFile, type ProbeValues } from './probe-file.js';
+import { networkKind, type HeadNetwork } from './head-network.js';
+import type { ImageSize } from './image-size.js';
+import { probeValuesKind, readProbeFile, writeProbeFile, type ProbeValues } from './probe-file.js';
 import { RunningCalls } from './running-calls.js';
-import type { ClassMap, SegmentationModel, SegmentImageOptions } from './segmentation-model.js';
-import { Tensor } from './tensor.js';
+import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } from './segment-options.js';
+import { Tensor, tensorKind } from './tensor.js';
 
 /** Where a probe computes. */
 export interface ProbePlacement {
@@ -33,8 +34,27 @@ export interface ProbePlacement {
   device?: string;
 }
 
-/** How {@link LinearProbe.segment} covers an image. */
-export type SegmentWithProbeOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
+/** A {@link SegmentationModel}, as a probe sees it. */
+interface ProbeNetwork extends HeadNetwork {
+  /** {@link SegmentationModel.segment} */
+  segment(image: ImageInput, options: SegmentWithProbeOptions & { head: LinearProbe }): Promise<ClassMap>;
+}
+
+const probeMapOptions: OptionKinds<JobOptions & ImageSize> = {
+  width: needed(number),
+  height: needed(number),
+  ...jobOptions,
+};
+
+const fromValuesOptions: OptionKinds<ProbePlacement & { metadata?: Partial<HeadMetadata> }> = {
+  device: text,
+  metadata,
+};
+
+const saveProbeOptions: OptionKinds<{ metadata?: Partial<HeadMetadata> }> = { metadata };
+
+/** The kinds of {@link ProbePlacement}. */
+export const probePlacement: OptionKinds<ProbePlacement> = { device: text };
 
 /**
  * A trained linear probe, its batch norm with the running statistics, in float32: what the backbone gives without adapter,
@@ -127,10 +147,11 @@ export class LinearProbe implements Disposable, AsyncDisposable {
   /**
    * Refuses a model on another device. Features of another width are refused when they come.
    *
+   * @param model a {@link SegmentationModel}.
    * @throws DinoSegError DEVICE.
    */
-  assertFits(model: SegmentationModel): void {
-    checkArgument(model, modelKind, 'assertFits(model)');
+  assertFits(model: HeadNetwork): void {
+    checkArgument(model, networkKind, 'assertFits(model)');
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
@@ -187,15 +208,16 @@ export class LinearProbe implements Disposable, AsyncDisposable {
    * Class map of one image at its own size, of the model's backbone alone: {@link SegmentationModel.segment} with this
    * probe.
    *
+   * @param model a {@link SegmentationModel}.
    * @throws DinoSegError MODEL_FORMAT for a network without a method `features(images)`, and what
    *   {@link SegmentationModel.segment} throws.
    */
   async segment(
-    model: SegmentationModel,
+    model: ProbeNetwork,
     image: ImageInput,
     options: SegmentWithProbeOptions = {},
   ): Promise<ClassMap> {
-    checkArgument(model, modelKind, 'LinearProbe.segment(model)');
+    checkArgument(model, networkKind, 'LinearProbe.segment(model)');
     checkOptions(options, segmentWithProbeOptions, 'LinearProbe.segment()');
     return model.segment(image, { ...options, head: this });
   }
@@ -240,3 +262,5 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     if (handle !== undefined) engine().dispose(handle);
   }
 }
+
+export const probeKind = instanceOf('a LinearProbe', () => LinearProbe);

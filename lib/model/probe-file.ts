@@ -1,5 +1,7 @@
 /** Files that hold a linear probe. */
+import { number, objectWith } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
+import { floats } from './argument-kinds.js';
 import { readFloats, writeFloats, type ShapedFloats } from './float-file.js';
 import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata.js';
 
@@ -22,6 +24,11 @@ export interface ProbeValues {
   /** Of the batch norm, C. */
   runningVar: Float32Array;
 }
+
+export const probeValuesKind = objectWith<ProbeValues>('the values of a linear probe', {
+  ...{ classes: number, width: number, weight: floats, bias: floats },
+  ...{ gamma: floats, beta: floats, runningMean: floats, runningVar: floats },
+});
 
 /** Names of the tensors, as PyTorch heads with the modules `batchnorm_layer` and `conv_seg` have them. */
 const keys = {

@@ -5,9 +5,9 @@ import type { ClassSet } from '../data/class-set.js';
 import { loadClassSet } from '../data/class-sets.js';
 import { DinoSegError } from '../errors.js';
 import type { Scoring } from '../native/surface.js';
-import { headKind, scoring } from './argument-kinds.js';
+import { scoring } from './argument-kinds.js';
 import { LinearProbe } from './linear-probe.js';
-import type { SegmentationHead } from './open-head.js';
+import { headKind, type SegmentationHead } from './open-head.js';
 
 /** Outputs of the released ADE20K head: 150 classes and "no object". */
 const ade20kOutputs = 151;

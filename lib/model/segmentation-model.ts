@@ -1,5 +1,5 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
-import { checkArgument, checkOptions, text } from '../arguments.js';
+import { checkArgument, checkOptions, instanceOf, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
@@ -13,46 +13,26 @@ import type {
   RawImage,
   Scoring,
 } from '../native/surface.js';
-import {
-  initOptions,
-  loadOptions,
-  scoreImageOptions,
-  segmentImageOptions,
-  tensorKind,
-} from './argument-kinds.js';
+import { imageSize, scoring } from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
-import type { SegmentationHead } from './open-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
-import { randomNetwork, type RandomNetworkOptions } from './init-model.js';
+import { networkMark } from './head-network.js';
+import {
+  randomNetwork,
+  randomNetworkOptions,
+  type Architecture,
+  type RandomNetworkOptions,
+} from './init-model.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
+import { loadOptions, waysToRunOptions, type LoadOptions } from './load-options.js';
+import { headKind, type SegmentationHead } from './open-head.js';
 import { OwnedHandle } from './owned-handle.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
-import { Tensor } from './tensor.js';
+import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } from './segment-options.js';
+import { Tensor, tensorKind } from './tensor.js';
 import { withPixels } from './with-pixels.js';
-
-/** Where a network runs, and in which precision. */
-export interface LoadOptions extends JobOptions {
-  /**
-   * `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU. A CUDA device that is named and
-   * not there is an error.
-   */
-  device?: string;
-  /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
-  dtype?: 'stored' | 'float32' | 'bfloat16';
-  /**
-   * What a network with a bfloat16 backbone computes its pixel decoder in: `tf32` (default) in TF32 where the device has
-   * it (CUDA) and else in float32, `reference` in float32 as the reference does, `fast` in bfloat16, a tenth faster and less
-   * exact. A float32 network is float32 throughout.
-   */
-  precision?: NetworkPrecision;
-  /**
-   * Whether passes are recorded as CUDA graphs and repeated without gaps between kernels, from the second of an image size
-   * on (default true; needs the CUDA kernels). Recordings of the last four sizes are kept; each holds the memory of a pass.
-   */
-  cudaGraphs?: boolean;
-}
 
 /** How an image is scored. */
 export interface ScoringOptions extends JobOptions {
@@ -66,33 +46,8 @@ export interface ScoringOptions extends JobOptions {
   imageSize?: number | ImageSize;
 }
 
-/** Pixels between one window and the next. */
-export interface Stride {
-  /** To the right. */
-  x: number;
-  /** Down. */
-  y: number;
-}
-
 /** How {@link SegmentationModel.segment} covers an image. */
-export interface SegmentImageOptions extends ScoringOptions {
-  /** `whole` (default) resizes the image to imageSize; `slide` moves a window of imageSize over it. */
-  mode?: 'whole' | 'slide';
-  /** Step between windows in pixels, for `slide`. Default: two thirds of the window. */
-  stride?: number | Stride;
-  /** Windows that go through the network together, for `slide`. Results differ by rounding. Default 1. */
-  passSize?: number;
-}
-
-/** The class of every pixel of an image. */
-export interface ClassMap {
-  /** Class indices H×W, row by row. */
-  data: Uint8Array;
-  /** Pixels: the image's own. */
-  width: number;
-  /** Pixels: the image's own. */
-  height: number;
-}
+export interface SegmentImageOptions extends ScoringOptions, SegmentWithProbeOptions {}
 
 /** How {@link SegmentationModel.scores} scores an image. */
 export interface ScoreImageOptions extends ScoringOptions {
@@ -121,6 +76,21 @@ export interface ForwardResult {
   /** Mask logits B×Q×h×w, h = H/4, w = W/4. */
   predMasks: Tensor;
 }
+
+const initOptions: OptionKinds<
+  RandomNetworkOptions<Architecture> & Pick<LoadOptions, 'precision' | 'cudaGraphs'>
+> = { ...randomNetworkOptions<Architecture>(), ...waysToRunOptions };
+
+const scoringOptions: OptionKinds<ScoringOptions> = { head: headKind, scoring, imageSize, ...jobOptions };
+
+/** The kinds of {@link SegmentImageOptions}. */
+export const segmentImageOptions: OptionKinds<SegmentImageOptions> = {
+  ...scoringOptions,
+  ...segmentWithProbeOptions,
+};
+
+/** The kinds of {@link ScoreImageOptions}. */
+export const scoreImageOptions: OptionKinds<ScoreImageOptions> = { ...scoringOptions, outputSize: imageSize };
 
 /**
  * A network written by `convert`, `exportModel` or any other TorchScript file with the methods
@@ -195,6 +165,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel(handle, engine().modelInfo(handle), network.precision);
+  }
+
+  /** @internal */
+  get [networkMark](): true {
+    return true;
   }
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
@@ -353,6 +328,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     await this.#ownHead?.[Symbol.asyncDispose]();
   }
 }
+
+export const modelKind = instanceOf('a SegmentationModel', () => SegmentationModel);
 
 /** How a network runs, whatever file or seed it is of. */
 function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {

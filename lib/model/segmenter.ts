@@ -4,25 +4,21 @@ import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/surface.js';
-import {
-  imageSize as sizeKind,
-  loadOptions,
-  scoreImageOptions,
-  scoring as scoringKind,
-  segmentImageOptions,
-} from './argument-kinds.js';
+import { imageSize as sizeKind, scoring as scoringKind } from './argument-kinds.js';
 import { classShares, percentagesOf } from './class-shares.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
+import { loadOptions, type LoadOptions } from './load-options.js';
 import { openHead, type SegmentationHead } from './open-head.js';
 import { classSetOf, scoringOf } from './scoring.js';
 import {
+  scoreImageOptions,
+  segmentImageOptions,
   SegmentationModel,
-  type ClassMap,
-  type LoadOptions,
   type ScoreImageOptions,
   type ScoreMap,
   type SegmentImageOptions,
 } from './segmentation-model.js';
+import type { ClassMap } from './segment-options.js';
 
 /** Which files belong together. `signal` and `onProgress` are for loading; `onProgress` hears bytes of the network read. */
 export interface SegmenterOptions extends LoadOptions {

@@ -1,5 +1,5 @@
 /** A tensor of the engine, on any device, as an object with a shape. */
-import { checkArgument, kind, listOf, number } from '../arguments.js';
+import { checkArgument, instanceOf, kind, listOf, number } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { DType, TensorArray, TensorHandle } from '../native/surface.js';
@@ -100,3 +100,5 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 }
+
+export const tensorKind = instanceOf('a Tensor', () => Tensor);

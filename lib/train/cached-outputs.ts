@@ -9,8 +9,8 @@ import { readRecord } from '../cache/read-record.js';
 import { chooseView, viewCount, viewSettings } from '../cache/views.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { shuffle } from '../data/random.js';
-import { loadOptions } from '../model/argument-kinds.js';
 import type { DecodedImages } from '../model/decoded-images.js';
+import { loadOptions } from '../model/load-options.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
@@ -18,7 +18,7 @@ import { runJob } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
 import { formatBytes, formatSeconds } from '../text.js';
 import type { TrainConfig } from './config.js';
-import type { TrainHooks } from './loop.js';
+import type { TrainHooks } from './train-hooks.js';
 
 /** The two splits of a run. */
 export interface Datasets {

@@ -7,10 +7,10 @@ import { classWeights } from './class-weights.js';
 import type { TrainConfig } from './config.js';
 import type { GroupState, HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
-import type { TrainHooks } from './loop.js';
 import { scheduleOf } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
+import type { TrainHooks } from './train-hooks.js';
 import type { HeadTrainer, Preparation, SavableHead, TrainedBatches } from './trainer.js';
 
 /** A head and the cache that it learns from. */

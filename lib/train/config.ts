@@ -2,15 +2,15 @@
 import { cacheDtypes, type CacheDtype } from '../cache/key.js';
 import { labelKinds, type LabelKind } from '../data/class-set.js';
 import { layoutNames, type LayoutName } from '../data/layout.js';
-import { checkArgument, text as textKind } from '../arguments.js';
+import { checkArgument, kind, text as textKind } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { checkImageSize } from '../model/image-size.js';
 import { networkPrecisions } from '../model/network-precision.js';
 import type { NetworkPrecision } from '../native/surface.js';
+import { isObject } from '../json.js';
 import { didYouMean } from '../nearest.js';
 import { readSettingsFile } from '../settings-file.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { settingsKind } from './argument-kinds.js';
 
 /** What a head learns from (docs/recipe.md). */
 export const lossNames = ['reference', 'nll', 'mask2former'] as const;
@@ -121,6 +121,9 @@ export interface TrainConfig {
   /** Batches that are decoded and resized ahead of the network. */
   prefetch: number;
 }
+
+/** Settings by name; which ones there are is for `resolveConfig` to say. */
+export const settingsKind = kind<object>('an object of settings', isObject);
 
 /** The recipe. `model`, `data` and `out` have no default. */
 export const trainDefaults: Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>> = {

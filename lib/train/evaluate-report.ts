@@ -1,22 +1,22 @@
 /** The report of an evaluation. */
-import { checkArgument, checkOptions } from '../arguments.js';
-import type { SegmentationDataset } from '../data/dataset.js';
-import { headKind, modelKind } from '../model/argument-kinds.js';
+import { checkArgument, checkOptions, kind, number, signal, text, type OptionKinds } from '../arguments.js';
+import { datasetKind, type SegmentationDataset } from '../data/dataset.js';
+import { isObject } from '../json.js';
+import { scoring } from '../model/argument-kinds.js';
 import { imageSizeOf } from '../model/image-size.js';
-import type { SegmentationHead } from '../model/open-head.js';
+import { headKind, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
-import type { SegmentationModel } from '../model/segmentation-model.js';
+import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
 import { hardwareRows } from '../native/hardware.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import { now } from '../report/html/format.js';
 import type { Report, ReportSection } from '../report/html/report.js';
-import { datasetKind, evaluationKind, evaluationReportOptions } from './argument-kinds.js';
 import type { EvaluateOptions } from './evaluate.js';
 import { evaluationSections, evaluationTiming } from './evaluation-report.js';
 import { counted } from '../text.js';
 import { segmenterRows } from './segmenter-settings.js';
 import { imagesTable, shownImages } from './shown-images.js';
-import type { Evaluation } from './tally.js';
+import { evaluationKind, type Evaluation } from './tally.js';
 
 /** What {@link evaluationReport} shows beside figures. */
 export interface EvaluationReportOptions extends Pick<EvaluateOptions, 'imageSize' | 'scoring' | 'signal'> {
@@ -30,6 +30,15 @@ export interface EvaluationReportOptions extends Pick<EvaluateOptions, 'imageSiz
   /** Settings that are listed beside those of network and head. */
   settings?: Readonly<Record<string, string | number | undefined>>;
 }
+
+const evaluationReportOptions: OptionKinds<EvaluationReportOptions> = {
+  imageSize: number,
+  scoring,
+  signal,
+  examples: number,
+  lead: text,
+  settings: kind('an object of names and values', isObject),
+};
 
 /**
  * A report of an evaluation for {@link writeReport}: its figures, the classes, the confusion matrix, and images with prediction,

@@ -1,18 +1,25 @@
 /** How well a head segments a data set. */
-import { checkArgument, checkOptions, listOf } from '../arguments.js';
-import type { SegmentationDataset } from '../data/dataset.js';
-import { headKind, modelKind } from '../model/argument-kinds.js';
+import {
+  callback,
+  checkArgument,
+  checkOptions,
+  listOf,
+  number,
+  signal,
+  type OptionKinds,
+} from '../arguments.js';
+import { datasetKind, type SegmentationDataset } from '../data/dataset.js';
+import { scoring } from '../model/argument-kinds.js';
 import type { DecodedImages } from '../model/decoded-images.js';
 import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { LinearProbe } from '../model/linear-probe.js';
-import type { SegmentationHead } from '../model/open-head.js';
+import { headKind, type SegmentationHead } from '../model/open-head.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
-import type { SegmentationModel } from '../model/segmentation-model.js';
+import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/surface.js';
-import { datasetKind, evaluateOptions } from './argument-kinds.js';
 import { evaluationBatches } from './batches.js';
 import { Tally, type Evaluation } from './tally.js';
 
@@ -39,6 +46,16 @@ export interface EvaluateOptions {
   /** Lines for people: that passes get smaller. */
   onLog?: (line: string) => void;
 }
+
+const evaluateOptions: OptionKinds<EvaluateOptions> = {
+  imageSize: number,
+  scoring,
+  prefetch: number,
+  passSize: number,
+  signal,
+  onProgress: callback(),
+  onLog: callback(),
+};
 
 /**
  * Evaluates a head on a data set, images and labels resized as in training (docs/recipe.md).

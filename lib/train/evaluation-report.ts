@@ -11,9 +11,8 @@ import type {
   PropertiesSection,
   ReportSection,
 } from '../report/html/report.js';
-import { evaluationKind } from './argument-kinds.js';
 import { counted } from '../text.js';
-import type { Evaluation } from './tally.js';
+import { evaluationKind, type Evaluation } from './tally.js';
 
 /** An evaluation among others. */
 export interface NamedEvaluation {

@@ -1,8 +1,8 @@
 /** Live training: every image goes through the network in every epoch. */
 import { optionsFor } from '../arguments.js';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { loadOptions } from '../model/argument-kinds.js';
 import { ClassHead } from '../model/class-head.js';
+import { loadOptions } from '../model/load-options.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { evaluationBatch, trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';

@@ -1,58 +1,17 @@
 /** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
 import { checkArgument, checkOptions } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import type { ReportOutcome } from '../report/html/attempt.js';
-import { settingsKind, trainHooks } from './argument-kinds.js';
-import type { TrainConfig } from './config.js';
+import { settingsKind, type TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
+import { epochMetrics, type EpochMetrics } from './epoch-metrics.js';
 import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
 import { RunReporter } from './run-report.js';
-import { epochMetrics, type EpochMetrics, type RunPosition } from './run-folder.js';
+import type { RunPosition } from './run-position.js';
 import { scheduleOf } from './schedule.js';
-import { trainSweep, type SweepRow } from './sweep.js';
+import { trainSweep } from './sweep.js';
 import type { Evaluation } from './tally.js';
-
-/** Where training is; comes after every batch and every evaluated image. */
-export interface TrainProgress {
-  /** `check` and `cache` come before the first epoch: reading a cache's records, and making those that are missing. */
-  phase: 'check' | 'cache' | 'train' | 'evaluate';
-  /** From 1; 0 before the first. */
-  epoch: number;
-  /** Of the whole run. */
-  epochs: number;
-  /** Images of this phase that are done; records before the first epoch. */
-  done: number;
-  /** All of them. */
-  total: number;
-  /** Mean of the epoch's batches so far; null while evaluating. */
-  loss: number | null;
-}
-
-/** What a run tells while it works, and how it is stopped. */
-export interface TrainHooks {
-  /** Stops at the next optimiser step, with a state to resume from. */
-  signal?: AbortSignal;
-  /** After every batch and every evaluated image. */
-  onProgress?: (progress: TrainProgress) => void;
-  /** After every epoch: the line of metrics.jsonl. */
-  onEpoch?: (metrics: EpochMetrics) => void;
-  /** Lines of training.log. */
-  onLog?: (line: string) => void;
-}
-
-/** What a run came to; `report`: its report.html. */
-export interface TrainResult extends ReportOutcome {
-  /** The run folder. */
-  out: string;
-  /** null when no epoch had a mIoU that could be measured. */
-  best: BestEpoch | null;
-  /** Epochs that were done, in this and earlier sittings. */
-  epochs: number;
-  /** Whether `patience` ended it before its last epoch. */
-  stoppedEarly: boolean;
-  /** Of a sweep or folds: every head's settings and result. */
-  heads?: SweepRow[];
-}
+import { stopped, trainHooks, type TrainHooks } from './train-hooks.js';
+import type { TrainResult } from './train-result.js';
 
 /**
  * Trains a head and leaves a run folder behind.
@@ -185,14 +144,6 @@ function assertFinite(loss: number, { epoch, batch }: RunPosition): void {
     'RUN',
     `The loss became ${loss} in epoch ${epoch}, batch ${batch + 1}. Nothing was saved from then on; start again ` +
       'with a lower learning rate, or with headPrecision float32.',
-  );
-}
-
-/** What a stopped run rejects with. */
-export function stopped(config: TrainConfig): DinoSegError {
-  return new DinoSegError(
-    'ABORTED',
-    `Training was stopped; its state is saved. Go on with: dinov3-seg train --out ${config.out} --resume`,
   );
 }
 

@@ -2,11 +2,10 @@
 import { checkArgument, checkOptions } from '../arguments.js';
 import { CacheFolder } from '../cache/cache-folder.js';
 import type { FillSummary } from '../cache/fill-cache.js';
-import { cacheHooks, settingsKind } from './argument-kinds.js';
 import { cachePath, fillRunCache, runCacheKey } from './cached-outputs.js';
-import type { TrainConfig } from './config.js';
-import type { TrainHooks } from './loop.js';
+import { settingsKind, type TrainConfig } from './config.js';
 import { completeConfig, openDatasets } from './open-run.js';
+import { cacheHooks, type TrainHooks } from './train-hooks.js';
 
 /** What was made, and where. */
 export interface MadeCache extends FillSummary {

@@ -11,17 +11,11 @@ import type { Datasets } from './cached-outputs.js';
 import { CachedTrainer } from './cached-trainer.js';
 import { resolveConfig, type TrainConfig } from './config.js';
 import { LiveTrainer } from './live-trainer.js';
-import { stopped, type TrainHooks } from './loop.js';
-import {
-  readDescription,
-  readPosition,
-  RunFolder,
-  startPosition,
-  type RunDescription,
-  type RunPosition,
-} from './run-folder.js';
 import { RunEvents } from './run-events.js';
+import { readDescription, readPosition, RunFolder, type RunDescription } from './run-folder.js';
+import { startPosition, type RunPosition } from './run-position.js';
 import { headsOfRun } from './sweep-settings.js';
+import { stopped, type TrainHooks } from './train-hooks.js';
 import type { HeadTrainer } from './trainer.js';
 
 /** An opened run; whoever opens it disposes of it. */

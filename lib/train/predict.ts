@@ -1,19 +1,32 @@
 /** Segmented pictures of many images. */
-import { checkArgument, checkOptions, optionsFor } from '../arguments.js';
-import { paths as pathsKind } from '../data/argument-kinds.js';
+import {
+  callback,
+  checkArgument,
+  checkOptions,
+  needed,
+  optionsFor,
+  signal,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
+import { classSetKind, paths as pathsKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { gathered, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { modelKind, segmentImageOptions } from '../model/argument-kinds.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
 import { Passes } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
-import type { ClassMap, SegmentationModel, SegmentImageOptions } from '../model/segmentation-model.js';
+import {
+  modelKind,
+  segmentImageOptions,
+  type SegmentationModel,
+  type SegmentImageOptions,
+} from '../model/segmentation-model.js';
+import type { ClassMap } from '../model/segment-options.js';
 import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
-import { predictOptions } from './argument-kinds.js';
 import { PredictionReport } from './predict-report.js';
 import { listImages, outputNames } from './image-list.js';
 
@@ -37,6 +50,16 @@ export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress' |
   /** Lines for people: that passes get smaller. */
   onLog?: (line: string) => void;
 }
+
+const predictOptions: OptionKinds<PredictOptions> = {
+  ...segmentImageOptions,
+  classSet: needed(classSetKind),
+  output: needed(text),
+  report: text,
+  signal,
+  onProgress: callback(),
+  onLog: callback(),
+};
 
 /** One written prediction. */
 export interface WrittenPrediction {

@@ -26,7 +26,6 @@ export interface ProgressUpdate {
   unit?: string;
 }
 
-// Beside the type, not in argument-kinds.ts: the command line shows progress before it loads networks and images.
 const progressKind = objectWith<ProgressUpdate>('an object {label, done, total}', {
   label: text,
   done: number,

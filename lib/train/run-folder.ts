@@ -7,53 +7,10 @@ import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { configDifferences, configKeys, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
-import { cosineLearningRate } from './schedule.js';
+import type { EpochMetrics } from './epoch-metrics.js';
+import type { RunPosition } from './run-position.js';
 import type { Evaluation } from './tally.js';
 import type { SavableHead } from './trainer.js';
-
-/** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
-export interface EpochMetrics {
-  /** From 1. */
-  epoch: number;
-  /** Mean loss of the epoch's images while they were trained on. */
-  trainLoss: number;
-  /** Mean of the validation images' losses. */
-  valLoss: number | null;
-  /** Of the validation set: one confusion matrix, mean over the classes that occur in its labels. */
-  mIoU: number | null;
-  /** Mean of the images' own mIoU; higher or lower than mIoU, and no substitute for it. */
-  perImageIoU: number | null;
-  /** Right pixels among all that have a class. */
-  pixelAccuracy: number | null;
-  /** IoU of each class over the validation set, by index; null where it occurs in neither labels nor predictions. */
-  classIoU: (number | null)[];
-  /** Learning rate of the epoch's last step. */
-  lr: number;
-  /** Training and evaluation together. */
-  seconds: number;
-  /** Of training. */
-  imagesPerSecond: number;
-}
-
-/** Where a run stands. */
-export interface RunPosition {
-  /** Epoch being worked on, from 1. */
-  epoch: number;
-  /** Batches of it that are done; a multiple of `accumulate`, or all of them. */
-  batch: number;
-  /** Sum over those batches of loss times images. */
-  lossSum: number;
-  /** Of those batches. */
-  images: number;
-  /** That those batches took. */
-  seconds: number;
-  /** Best epoch so far. */
-  best: BestEpoch | null;
-  /** The random state: every random choice follows from it, the epoch and the image's index. */
-  seed: number;
-  /** All epochs are done, or the run stopped early. */
-  finished: boolean;
-}
 
 /** What a run was made with: the content of config.json. */
 export interface RunDescription {
@@ -73,32 +30,6 @@ function epochOf(line: string): number {
   } catch {
     return Infinity;
   }
-}
-
-/** The line of an epoch that is done; `rate`: what its learning rates follow from. */
-export function epochMetrics(
-  position: Pick<RunPosition, 'epoch' | 'lossSum' | 'images' | 'seconds'>,
-  evaluation: Evaluation,
-  rate: { initial: number; stepsPerEpoch: number; totalSteps: number },
-): EpochMetrics {
-  const { epoch, lossSum, images, seconds } = position;
-  return {
-    epoch,
-    trainLoss: lossSum / images,
-    valLoss: evaluation.loss,
-    mIoU: evaluation.mIoU,
-    perImageIoU: evaluation.perImageIoU,
-    pixelAccuracy: evaluation.pixelAccuracy,
-    classIoU: evaluation.classes.map(({ iou }) => iou),
-    lr: cosineLearningRate(rate.initial, epoch * rate.stepsPerEpoch - 1, rate.totalSteps),
-    seconds: seconds + evaluation.seconds,
-    imagesPerSecond: images / seconds,
-  };
-}
-
-/** The position of a run that has done nothing yet. */
-export function startPosition(seed: number): RunPosition {
-  return { epoch: 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best: null, seed, finished: false };
 }
 
 const runFiles = ['config.json', 'metrics.jsonl', 'best.safetensors', 'last.safetensors'];

@@ -11,8 +11,8 @@ import type {
 import { counted } from '../text.js';
 import { configKeys, trainDefaults, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
-import type { EpochMetrics } from './run-folder.js';
-import type { SweepRow } from './sweep.js';
+import type { EpochMetrics } from './epoch-metrics.js';
+import type { SweepRow } from './train-result.js';
 import type { Preparation } from './trainer.js';
 
 /** Lines that can still be told apart. */

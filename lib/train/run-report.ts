@@ -25,8 +25,8 @@ import {
 } from './run-report-sections.js';
 import { counted } from '../text.js';
 import { imagesTable, shownImages } from './shown-images.js';
-import type { SweepRow } from './sweep.js';
 import type { Evaluation } from './tally.js';
+import type { SweepRow } from './train-result.js';
 import type { Preparation } from './trainer.js';
 
 /** Validation images that are shown. */

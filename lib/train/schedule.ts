@@ -1,6 +1,5 @@
 /** Learning rates and steps of a run. */
-import { checkArgument, checkOptions, number } from '../arguments.js';
-import { scheduleOptions } from './argument-kinds.js';
+import { checkArgument, checkOptions, needed, number, type OptionKinds } from '../arguments.js';
 
 /** Counts of a run's batches and steps. */
 export interface Schedule {
@@ -23,6 +22,13 @@ export interface ScheduleOptions {
   /** Passes over the images. */
   epochs: number;
 }
+
+const scheduleOptions: OptionKinds<ScheduleOptions> = {
+  images: needed(number),
+  batchSize: needed(number),
+  accumulate: needed(number),
+  epochs: needed(number),
+};
 
 /** How many batches and steps a data set gives. */
 export function schedule(options: ScheduleOptions): Schedule {

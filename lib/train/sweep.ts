@@ -5,29 +5,19 @@ import { CachedOutputs, type Datasets } from './cached-outputs.js';
 import { classWeights } from './class-weights.js';
 import type { TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
+import { epochMetrics } from './epoch-metrics.js';
 import type { HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
-import { stopped, type TrainHooks, type TrainResult } from './loop.js';
 import { RunEvents } from './run-events.js';
 import { RunReporter } from './run-report.js';
-import { epochMetrics, type RunFolder } from './run-folder.js';
+import type { RunFolder } from './run-folder.js';
 import { scheduleOf } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
 import { readStates, writeStates } from './state-file.js';
 import type { Evaluation } from './tally.js';
+import { stopped, type TrainHooks } from './train-hooks.js';
+import type { SweepRow, TrainResult } from './train-result.js';
 import type { SavableHead } from './trainer.js';
-
-/** One head of a sweep and what it came to. */
-export interface SweepRow extends SweepSettings {
-  /** Its number, from 0; with folds the fold that it left out. */
-  head: number;
-  /** Its best epoch; null when none could be measured. */
-  best: BestEpoch | null;
-  /** mIoU after the last epoch that counted for it. */
-  lastMIoU: number | null;
-  /** `trained`; `stopped`: its patience ran out; `lost`: its loss or gradient was not finite any more. */
-  outcome: 'trained' | 'stopped' | 'lost';
-}
 
 /** Where a sweep stands, besides the heads' states. */
 interface SweepPosition {

@@ -1,4 +1,5 @@
 /** Evaluation results, image by image. */
+import { kind, number, objectWith } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import { imageIou, meanOf, metricsOf } from './metrics.js';
 
@@ -37,6 +38,13 @@ export interface Evaluation {
   /** Images by seconds. */
   imagesPerSecond: number;
 }
+
+export const evaluationKind = objectWith<Evaluation>('an evaluation, as evaluate() gives it', {
+  images: number,
+  classes: kind('a list', Array.isArray),
+  confusion: kind('a list', Array.isArray),
+  seconds: number,
+});
 
 /** Gathers images until they make an {@link Evaluation}. */
 export class Tally {

@@ -2,8 +2,8 @@
 import type { DecodedImages } from '../model/decoded-images.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
 import type { Tensor } from '../model/tensor.js';
-import type { TrainHooks } from './loop.js';
 import type { Evaluation } from './tally.js';
+import type { TrainHooks } from './train-hooks.js';
 
 /** A head that a run folder can save. */
 export interface SavableHead {

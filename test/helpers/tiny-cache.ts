@@ -7,7 +7,7 @@ import { fillCache, type FillResult } from '../../lib/cache/fill-cache.js';
 import type { FillOptions } from '../../lib/cache/fill-pass.js';
 import type { IndexEntry } from '../../lib/cache/index-file.js';
 import type { CacheKey } from '../../lib/cache/key.js';
-import { loadOptions } from '../../lib/model/argument-kinds.js';
+import { loadOptions } from '../../lib/model/load-options.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { runCacheKey, type Datasets } from '../../lib/train/cached-outputs.js';
 import { resolveConfig, type TrainConfig } from '../../lib/train/config.js';

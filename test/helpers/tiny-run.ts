@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
 import type { TrainConfig } from '../../lib/train/config.js';
-import type { RunPosition } from '../../lib/train/run-folder.js';
+import type { RunPosition } from '../../lib/train/run-position.js';
 import { madeOnce } from './made-once.js';
 import { writeFormulaModel } from './network.js';
 import { readSafetensors, type Stored } from './safetensors.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { idd26Classes } from '../../lib/data/sets/idd26.js';
 import { train } from '../../lib/train/loop.js';
-import type { EpochMetrics } from '../../lib/train/run-folder.js';
+import type { EpochMetrics } from '../../lib/train/epoch-metrics.js';
 import { readEvents, type ReadEvent } from '../helpers/event-file.js';
 import { tinySettings } from '../helpers/tiny-run.js';
 

@@ -1,0 +1,97 @@
+/** What the functions of a class head take, and the state that it has. */
+import { either, flag, needed, number, objectWith, text, type OptionKinds } from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
+import type { ClassSet } from '../data/class-set.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
+import type { Scoring, StepOptions } from '../native/surface.js';
+import { floats, metadata, precision, scoring } from './argument-kinds.js';
+import type { OptimizerValues } from './head-file.js';
+import type { HeadMetadata, Precision } from './head-metadata.js';
+import type { ImageSize } from './image-size.js';
+
+/** Where a head computes, and in which precision. */
+export interface HeadPlacement {
+  /**
+   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
+   * for a model: a CUDA device where there is one, else the CPU.
+   */
+  device?: string;
+  /** Of the linear layer: `bfloat16` (autocast) or `float32`. The weights are float32 always. */
+  precision?: Precision;
+}
+
+/** What a new head is like. */
+export interface CreateHeadOptions extends HeadPlacement {
+  /** Input width: {@link SegmentationModel.hidden}. */
+  hidden: number;
+  /** A class set, or the number of outputs. */
+  classes: ClassSet | number;
+  /** Of the xavier-uniform weights. Default 0. */
+  seed?: number;
+}
+
+/** The whole state of a head: weights, AdamW's moments and the steps taken. */
+export interface ClassHeadState {
+  /** K×C row by row. */
+  weight: Float32Array;
+  /** K. */
+  bias: Float32Array;
+  /** Gradient K×C, accumulated and not yet used in a step. */
+  dWeight: Float32Array;
+  /** Gradient K. */
+  dBias: Float32Array;
+  /** AdamW's moments and the steps taken. */
+  optimizer: OptimizerValues;
+}
+
+export const stateKind = objectWith<ClassHeadState>('a state, as state() gives it', {
+  ...{ weight: floats, bias: floats, dWeight: floats, dBias: floats },
+  optimizer: objectWith<OptimizerValues>('the state of AdamW', {
+    ...{ expAvgWeight: floats, expAvgBias: floats, expAvgSqWeight: floats, expAvgSqBias: floats },
+    steps: number,
+  }),
+});
+
+/** The kinds of {@link HeadPlacement}. */
+export const headPlacement: OptionKinds<HeadPlacement> = { device: text, precision };
+
+/** The kinds of {@link CreateHeadOptions}. */
+export const createHeadOptions: OptionKinds<CreateHeadOptions> = {
+  ...headPlacement,
+  hidden: needed(number),
+  classes: needed(either(classSetKind, number)),
+  seed: number,
+};
+
+/** The kinds of what `ClassHead.ofModel` takes. */
+export const ofModelOptions: OptionKinds<{ precision?: Precision }> = { precision };
+
+/** The kinds of what `ClassHead.import` takes. */
+export const importHeadOptions: OptionKinds<HeadPlacement & { classes?: ClassSet }> = {
+  ...headPlacement,
+  classes: classSetKind,
+};
+
+/** The kinds of what `ClassHead.save` takes. */
+export const saveHeadOptions: OptionKinds<{ metadata?: Partial<HeadMetadata>; optimizer?: boolean }> = {
+  metadata,
+  optimizer: flag,
+};
+
+/** The kinds of what `ClassHead.step` takes. */
+export const stepOptions: OptionKinds<Partial<StepOptions>> = {
+  learningRate: number,
+  weightDecay: number,
+  beta1: number,
+  beta2: number,
+  epsilon: number,
+  maxNorm: number,
+};
+
+/** The kinds of what `ClassHead.classMap` takes. */
+export const classMapOptions: OptionKinds<JobOptions & ImageSize & { scoring?: Scoring }> = {
+  width: needed(number),
+  height: needed(number),
+  scoring,
+  ...jobOptions,
+};
