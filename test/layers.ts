@@ -1,4 +1,4 @@
-/** The direction of imports (docs/architecture.md). */
+/** The direction of imports, and that none go in a circle (docs/architecture.md). */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import t from 'tap';
@@ -7,11 +7,11 @@ const root = resolve(import.meta.dirname, '..');
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|cpp|h|cu|cuh)$/.test(name))
+    .filter((name) => /\.(ts|cts|cpp|h|cu|cuh)$/.test(name))
     .map((name) => join(folder, name));
 }
 
-/** Folder below lib/ or cpp/ → folders that it may import from. Leaves are files of lib/ itself. */
+/** Folder below lib/ or cpp/ → folders that it may import from. */
 const libMayImport: Record<string, string[]> = {
   native: [],
   data: ['native'],
@@ -34,19 +34,67 @@ const cppMayImport: Record<string, string[]> = {
   loader: [],
 };
 
+/** The only files of lib/ itself that may import from folders, and that nobody imports. The others are leaves. */
+const entries = ['index.ts', 'index.cts'];
+
+/** File below lib/ → files of lib/ that it imports: for values or types, at once or when they are needed. */
+const libImports = new Map(
+  sources('lib').map((file) => {
+    const text = readFileSync(join(root, file), 'utf8');
+    const targets = [...text.matchAll(/(?:from|import|require)\s*\(?\s*'(\.[^']+)'/g)].map(([, path]) =>
+      relative(join(root, 'lib'), resolve(root, file, '..', path!.replace(/js$/, 'ts'))),
+    );
+    return [relative('lib', file), [...new Set(targets)]] as const;
+  }),
+);
+
+/** The first folder of a path below lib/; undefined for a file of lib/ itself. */
+function folderOf(file: string): string | undefined {
+  return file.includes('/') ? file.split('/')[0] : undefined;
+}
+
+function mayImport(file: string, target: string): boolean {
+  const [from, to] = [folderOf(file), folderOf(target)];
+  if (entries.includes(target)) return entries.includes(file);
+  if (entries.includes(file) || to === undefined) return true;
+  return from !== undefined && (from === to || Boolean(libMayImport[from]?.includes(to)));
+}
+
+/** Each circle that a walk along the imports closes: its files in order, the first once more at the end. */
+function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const circles: string[] = [];
+  const path: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string) => {
+    const start = path.indexOf(file);
+    if (start >= 0) circles.push([...path.slice(start), file].join(' → '));
+    if (start >= 0 || done.has(file)) return;
+    path.push(file);
+    for (const target of imports.get(file) ?? []) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file);
+  return circles;
+}
+
 t.test('TypeScript imports go downward only', async (t) => {
-  let edges = 0;
-  for (const file of sources('lib')) {
-    const [folder, nested] = relative('lib', file).split('/');
-    if (nested === undefined) continue;
-    for (const [, path] of readFileSync(join(root, file), 'utf8').matchAll(/from '(\.[^']+)'/g)) {
-      const [target, below] = relative(join(root, 'lib'), resolve(root, file, '..', path!)).split('/');
-      if (below === undefined || target === folder) continue;
-      edges++;
-      t.ok(libMayImport[folder!]?.includes(target!), `${file} imports ${target}`);
-    }
-  }
-  t.ok(edges > 20, 'imports were found');
+  const folders = new Set([...libImports.keys()].flatMap((file) => folderOf(file) ?? []));
+  t.same([...folders].sort(), Object.keys(libMayImport).sort(), 'every folder has its place');
+  const edges = [...libImports].flatMap(([file, targets]) =>
+    targets.map((target) => [file, target] as const),
+  );
+  t.ok(edges.length > 500, 'imports were found');
+  const unknown = edges.filter(([, target]) => !libImports.has(target));
+  t.same(unknown, [], 'of files of lib/');
+  const upward = edges.filter(([file, target]) => !mayImport(file, target));
+  t.same(upward, [], 'downward');
+});
+
+t.test('no file of lib/ imports itself by way of others, types included', async (t) => {
+  const made = { 'a.ts': ['b.ts'], 'b.ts': ['c.ts', 'd.ts'], 'c.ts': ['b.ts'], 'd.ts': [] };
+  t.same(circlesOf(new Map(Object.entries(made))), ['b.ts → c.ts → b.ts'], 'a circle is found');
+  t.same(circlesOf(libImports), []);
 });
 
 t.test('C++ includes go downward only, and only the bindings know N-API', async (t) => {
