@@ -38,14 +38,13 @@ async function compileAddon() {
   return run('cmake', '--build', '--preset', 'dev');
 }
 
+/** Compiles what changed and runs the tests; whether all went well. */
 async function update(changed) {
-  const started = performance.now();
-  if (changed.some(isLib) && !(await compileTypeScript())) return;
-  if (changed.some(isCpp) && !(await compileAddon())) return;
-  const tests =
-    named.length > 0 ? named : changed.filter((path) => isTest(path) && existsSync(join(root, path)));
-  if (tests.length > 0) await run(process.execPath, 'scripts/test.mjs', ...tests);
-  console.log(`done in ${((performance.now() - started) / 1000).toFixed(1)} s; waiting for changes`);
+  if (changed.some(isLib) && !(await compileTypeScript())) return false;
+  if (changed.some(isCpp) && !(await compileAddon())) return false;
+  const isThere = (path) => existsSync(join(root, path));
+  const tests = named.length > 0 ? named : changed.filter((path) => isTest(path) && isThere(path));
+  return tests.length === 0 || run(process.execPath, 'scripts/test.mjs', ...tests);
 }
 
 // What setup.mjs, which ran before, does not do: the first incremental compilation.
@@ -58,7 +57,10 @@ async function updateAll() {
   while (changed.size > 0) {
     const now = [...changed];
     changed.clear();
-    await update(now);
+    const started = performance.now();
+    const outcome = (await update(now)) ? 'done' : 'failed';
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${outcome} in ${seconds} s; waiting for changes`);
   }
   isBusy = false;
 }
