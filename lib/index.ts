@@ -13,14 +13,14 @@
  */
 export { DinoSegError, errorCodes, type ErrorCode } from './errors.js';
 export { init, preload, type InitOptions } from './native/engine.js';
-export { doctor, type DoctorOptions, type DoctorReport, type Finding } from './native/doctor.js';
+export { doctor, type DoctorOptions, type DoctorReport, type Finding } from './native/doctor/doctor.js';
 export {
   installLibtorch,
   type InstallOptions,
   type InstallProgress,
   type InstallResult,
-} from './native/install-libtorch.js';
-export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch.js';
+} from './native/libtorch/install-libtorch.js';
+export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch/find-libtorch.js';
 export type { JobOptions } from './native/job.js';
 export type {
   CheckpointEntry,
@@ -34,7 +34,7 @@ export type {
   SegmentorPlan,
   StepOptions,
   TensorArray,
-} from './native/surface.js';
+} from './native/bindings/engine.js';
 
 export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';

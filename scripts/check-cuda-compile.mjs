@@ -35,7 +35,7 @@ function findNvcc() {
 
 async function libtorchFolder() {
   if (process.argv[2]) return process.argv[2];
-  const { findLibtorch } = await import('../dist/native/libtorch.js');
+  const { findLibtorch } = await import('../dist/native/libtorch/find-libtorch.js');
   return findLibtorch().root;
 }
 

@@ -136,7 +136,7 @@ function isForAnother(libtorch) {
 
 /** The libtorch that the package finds; undefined where there is none. */
 export async function findLibtorchOrNone() {
-  const { findLibtorch } = await import('../dist/native/libtorch.js');
+  const { findLibtorch } = await import('../dist/native/libtorch/find-libtorch.js');
   try {
     return findLibtorch();
   } catch (error) {
@@ -147,7 +147,7 @@ export async function findLibtorchOrNone() {
 
 /** The libtorch that the package finds; where there is none, one is fetched first. */
 export async function findOrInstallLibtorch() {
-  const { installLibtorch } = await import('../dist/native/install-libtorch.js');
+  const { installLibtorch } = await import('../dist/native/libtorch/install-libtorch.js');
   const found = await findLibtorchOrNone();
   if (found) return found;
   let said = '';

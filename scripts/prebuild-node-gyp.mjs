@@ -9,7 +9,7 @@ import { basename, join } from 'node:path';
 import { buildAddon, builtFile, root } from './native-build.mjs';
 
 const { PREBUILD_BINARY: name, PREBUILD_LIBTORCH: folder, PREBUILD_FRESH } = process.env;
-const { examine } = await import('../dist/native/libtorch.js');
+const { examine } = await import('../dist/native/libtorch/find-libtorch.js');
 await buildAddon(examine(folder, 'PREBUILD_LIBTORCH'), { fresh: PREBUILD_FRESH === '1' });
 const release = join(root, 'build/Release');
 rmSync(release, { recursive: true, force: true });

@@ -29,9 +29,9 @@ try {
   const { values } = parseArgs({
     options: { libtorch: { type: 'string', multiple: true }, fresh: { type: 'boolean', default: false } },
   });
-  if (!existsSync(join(root, 'dist/native/libtorch.js')))
+  if (!existsSync(join(root, 'dist/native/libtorch/find-libtorch.js')))
     throw new Error('dist/ is missing. Run `npm run setup` first.');
-  const { findLibtorch } = await import('../dist/native/libtorch.js');
+  const { findLibtorch } = await import('../dist/native/libtorch/find-libtorch.js');
   const libtorches = values.libtorch?.map((folder) => findLibtorch(folder)) ?? [
     await findOrInstallLibtorch(),
   ];

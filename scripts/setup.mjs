@@ -50,7 +50,7 @@ async function typeScript(number) {
 async function installLibtorch(number) {
   libtorch = await findLibtorchOrNone();
   if (libtorch) return;
-  const { installLibtorch: install } = await import('../dist/native/install-libtorch.js');
+  const { installLibtorch: install } = await import('../dist/native/libtorch/install-libtorch.js');
   await step(number, 'libtorch', 'looking for it', async (update) => {
     const result = await install({
       signal,

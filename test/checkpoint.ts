@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t, { type Test } from 'tap';
 import { engine } from '../lib/native/engine.js';
-import type { TensorHandle } from '../lib/native/surface.js';
+import type { TensorHandle } from '../lib/native/bindings/engine.js';
 
 interface Readable {
   format: string;

@@ -9,7 +9,7 @@ import type { LoadOptions } from '../lib/model/load-options.js';
 import { SegmentationModel } from '../lib/model/segmentation-model.js';
 import { Tensor } from '../lib/model/tensor.js';
 import { engine } from '../lib/native/engine.js';
-import type { NetworkPrecision } from '../lib/native/surface.js';
+import type { NetworkPrecision } from '../lib/native/bindings/engine.js';
 import { close, relativeError } from './helpers/close.js';
 import { formulaOutputs, formulaTensor } from './helpers/formula.js';
 import { writeFormulaModel } from './helpers/network.js';

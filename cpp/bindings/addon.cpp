@@ -1,4 +1,4 @@
-// engine.node: everything that lib/native/surface.ts lists.
+// engine.node: everything that lib/native/bindings/engine.ts lists.
 #include <napi.h>
 
 #include <mutex>

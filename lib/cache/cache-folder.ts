@@ -6,7 +6,7 @@ import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
+import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
 import {
   indexStamp,
   lastOffsetsOf,

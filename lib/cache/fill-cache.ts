@@ -2,7 +2,7 @@
 import type { SegmentationDataset } from '../data/dataset.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { CacheWriterHandle } from '../native/surface.js';
+import type { CacheWriterHandle } from '../native/bindings/engine.js';
 import type { CacheFolder, Damage } from './cache-folder.js';
 import { FillPass, takeLock, type FillOptions, type Wanted } from './fill-pass.js';
 import type { PassForecast } from './forecast.js';

@@ -11,7 +11,12 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
-import type { CacheWriterHandle, HostCopiesHandle, RecordPart, TensorHandle } from '../native/surface.js';
+import type {
+  CacheWriterHandle,
+  HostCopiesHandle,
+  RecordPart,
+  TensorHandle,
+} from '../native/bindings/engine.js';
 import { formatBytes } from '../text.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';

@@ -4,7 +4,7 @@
  */
 import { appendFile, readFile, stat } from 'node:fs/promises';
 import { atomicWriteFile, readError, writeError } from '../files.js';
-import type { RecordPart } from '../native/surface.js';
+import type { RecordPart } from '../native/bindings/engine.js';
 import { sha256 } from './key.js';
 
 /** Which version of which image a record holds. */

@@ -4,7 +4,7 @@ import { readError, withOpenFile } from '../files.js';
 import { DecodedImages } from '../model/decoded-images.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
-import type { RecordPart, TensorHandle } from '../native/surface.js';
+import type { RecordPart, TensorHandle } from '../native/bindings/engine.js';
 import type { IndexEntry } from './index-file.js';
 
 /** Parts begin at multiples of this (cpp/cache/record_layout.h). */

@@ -1,4 +1,4 @@
-import { doctor } from '../native/doctor.js';
+import { doctor } from '../native/doctor/doctor.js';
 import { command } from './command.js';
 import { print, printJson } from './output.js';
 import { jsonFlag } from './shared-flags.js';

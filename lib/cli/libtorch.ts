@@ -1,5 +1,5 @@
-import { installLibtorch, type InstallProgress } from '../native/install-libtorch.js';
-import { findLibtorch } from '../native/libtorch.js';
+import { installLibtorch, type InstallProgress } from '../native/libtorch/install-libtorch.js';
+import { findLibtorch } from '../native/libtorch/find-libtorch.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { detail, next, note, print, printJson, progressBar } from './output.js';

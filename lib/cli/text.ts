@@ -1,7 +1,7 @@
 /** Results as text for people. */
 import type { FeatureMean } from '../features/write-outputs.js';
-import type { Inspection } from '../native/surface.js';
-import type { DoctorReport } from '../native/doctor.js';
+import type { Inspection } from '../native/bindings/engine.js';
+import type { DoctorReport } from '../native/doctor/doctor.js';
 import type { SweepRow } from '../train/train-result.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../train/tally.js';

@@ -2,7 +2,7 @@ import sharp, { type Sharp } from 'sharp';
 import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
-import type { RawImage } from '../native/surface.js';
+import type { RawImage } from '../native/bindings/engine.js';
 import { plainPng } from './png-label.js';
 
 /** An 8-bit RGB image of H×W pixels. */

@@ -5,7 +5,7 @@ import { parseJson, readBytes } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { Polygons } from '../native/surface.js';
+import type { Polygons } from '../native/bindings/engine.js';
 import { didYouMean } from '../nearest.js';
 import { ignoreIndex } from './class-set.js';
 import type { MappedLabel } from './map-label.js';

@@ -12,7 +12,7 @@ import { openHead, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import { modelKind, SegmentationModel } from '../model/segmentation-model.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
-import type { Scoring } from '../native/surface.js';
+import type { Scoring } from '../native/bindings/engine.js';
 import {
   choiceOptions,
   percentagePlan,

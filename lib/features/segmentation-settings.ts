@@ -2,7 +2,7 @@
 import type { ClassSet } from '../data/class-set.js';
 import type { Precision } from '../model/head-metadata.js';
 import type { ImageSize } from '../model/image-size.js';
-import type { DType, NetworkPrecision, Scoring } from '../native/surface.js';
+import type { DType, NetworkPrecision, Scoring } from '../native/bindings/engine.js';
 import type { FeatureMap } from './aggregation.js';
 
 /** What decides the values of the percentages, as JSON; where they are computed changes them by rounding only. */

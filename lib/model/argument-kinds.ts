@@ -1,6 +1,6 @@
 /** Kinds of values that several of the functions on networks and heads take. */
 import { either, instanceOf, number, objectWith, oneOf } from '../arguments.js';
-import type { Scoring } from '../native/surface.js';
+import type { Scoring } from '../native/bindings/engine.js';
 import type { HeadMetadata, Precision } from './head-metadata.js';
 import type { ImageSize } from './image-size.js';
 

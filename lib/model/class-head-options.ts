@@ -3,7 +3,7 @@ import { either, flag, needed, number, objectWith, text, type OptionKinds } from
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
-import type { Scoring, StepOptions } from '../native/surface.js';
+import type { Scoring, StepOptions } from '../native/bindings/engine.js';
 import { floats, metadata, precision, scoring } from './argument-kinds.js';
 import type { OptimizerValues } from './head-file.js';
 import type { HeadMetadata, Precision } from './head-metadata.js';

@@ -4,7 +4,7 @@ import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/surface.js';
+import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/bindings/engine.js';
 import * as kinds from './class-head-options.js';
 import type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './class-head-options.js';
 import { decodedKind, type DecodedImages } from './decoded-images.js';

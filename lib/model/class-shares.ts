@@ -2,7 +2,7 @@
 import type { ImageInput } from '../data/decode.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { Scoring } from '../native/surface.js';
+import type { Scoring } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
 import type { SegmentationHead } from './open-head.js';
 import type { SegmentationModel } from './segmentation-model.js';

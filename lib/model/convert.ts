@@ -5,7 +5,7 @@ import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/surface.js';
+import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/bindings/engine.js';
 import { classHeadKind, type ClassHead } from './class-head.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 

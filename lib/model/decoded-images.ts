@@ -1,7 +1,7 @@
 /** What the frozen network makes of a batch; every head function takes it. */
 import { instanceOf } from '../arguments.js';
 import { engine } from '../native/engine.js';
-import type { Decoded } from '../native/surface.js';
+import type { Decoded } from '../native/bindings/engine.js';
 import { Tensor } from './tensor.js';
 
 /** Queries B×Q×C (input of class_embed) and mask logits B×Q×h×w (h = H/4, w = W/4) of a batch of images. */

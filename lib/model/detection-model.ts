@@ -5,7 +5,7 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorHandle, DetectorInfo, DType, JobHandle } from '../native/surface.js';
+import type { DetectorHandle, DetectorInfo, DType, JobHandle } from '../native/bindings/engine.js';
 import { imageSize } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';

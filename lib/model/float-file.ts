@@ -1,6 +1,6 @@
 /** float32 arrays in safetensors files. */
 import { engine } from '../native/engine.js';
-import type { TensorHandle } from '../native/surface.js';
+import type { TensorHandle } from '../native/bindings/engine.js';
 import { Tensor } from './tensor.js';
 
 /** An array with its sizes, outermost first. */

@@ -1,7 +1,7 @@
 /** Files that hold a class_embed head: this package's own, and those of others. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { CheckpointEntry } from '../native/surface.js';
+import type { CheckpointEntry } from '../native/bindings/engine.js';
 import { readFloats, writeFloats, type ShapedFloats } from './float-file.js';
 import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata.js';
 

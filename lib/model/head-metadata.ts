@@ -2,7 +2,7 @@
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { Inspection } from '../native/surface.js';
+import type { Inspection } from '../native/bindings/engine.js';
 import { parseClassSet, stringifyClassSet } from './class-set-json.js';
 
 const formatName = 'dinov3-seg head';

@@ -1,7 +1,7 @@
 /** What heads need of the network that they score for. */
 import { kind } from '../arguments.js';
 import { isObject } from '../json.js';
-import type { DType, ModelHandle } from '../native/surface.js';
+import type { DType, ModelHandle } from '../native/bindings/engine.js';
 
 /** Marks a {@link SegmentationModel}, which heads cannot import: it imports them. @internal */
 export const networkMark = Symbol('SegmentationModel');

@@ -3,8 +3,8 @@ import { checkOptions, needed, number, oneOf, text, type Kind, type OptionKinds 
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorPlan, SegmentorPlan } from '../native/surface.js';
-import type { RandomNetwork } from '../native/surface-init.js';
+import type { DetectorPlan, SegmentorPlan } from '../native/bindings/engine.js';
+import type { RandomNetwork } from '../native/bindings/init.js';
 import { resolveDevice } from './device.js';
 
 /**

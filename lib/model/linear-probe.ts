@@ -13,7 +13,7 @@ import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { JobHandle, LossResult, ProbeHandle, ProbeOptions } from '../native/surface.js';
+import type { JobHandle, LossResult, ProbeHandle, ProbeOptions } from '../native/bindings/engine.js';
 import { metadata } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { withTensors } from './float-file.js';

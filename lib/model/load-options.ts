@@ -1,7 +1,7 @@
 /** Where a network runs, and in which precision. */
 import { flag, oneOf, text, type OptionKinds } from '../arguments.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
-import type { NetworkPrecision } from '../native/surface.js';
+import type { NetworkPrecision } from '../native/bindings/engine.js';
 import { networkPrecisions } from './network-precision.js';
 
 /** Where a network runs, and in which precision. */

@@ -1,5 +1,5 @@
 /** What a network with a bfloat16 backbone computes its pixel decoder in. */
-import type { NetworkPrecision } from '../native/surface.js';
+import type { NetworkPrecision } from '../native/bindings/engine.js';
 
 /** Values of `LoadOptions.precision`. */
 export const networkPrecisions = ['tf32', 'reference', 'fast'] as const satisfies readonly NetworkPrecision[];

@@ -1,7 +1,7 @@
 /** A handle of the engine that one object owns, until it is disposed of. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { DetectorHandle, HeadHandle, ModelHandle, TensorHandle } from '../native/surface.js';
+import type { DetectorHandle, HeadHandle, ModelHandle, TensorHandle } from '../native/bindings/engine.js';
 import type { RunningCalls } from './running-calls.js';
 
 export class OwnedHandle<T extends TensorHandle | ModelHandle | DetectorHandle | HeadHandle> {

@@ -1,7 +1,7 @@
 /** How many images go through the network together, in one pass. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { DType } from '../native/surface.js';
+import type { DType } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
 
 /** Sizes that are chosen by themselves, the largest first; beyond 8 an image takes no less time. */

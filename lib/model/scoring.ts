@@ -4,7 +4,7 @@ import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { loadClassSet } from '../data/class-sets.js';
 import { DinoSegError } from '../errors.js';
-import type { Scoring } from '../native/surface.js';
+import type { Scoring } from '../native/bindings/engine.js';
 import { scoring } from './argument-kinds.js';
 import { LinearProbe } from './linear-probe.js';
 import { headKind, type SegmentationHead } from './open-head.js';

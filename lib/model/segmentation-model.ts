@@ -12,7 +12,7 @@ import type {
   NetworkPrecision,
   RawImage,
   Scoring,
-} from '../native/surface.js';
+} from '../native/bindings/engine.js';
 import { imageSize, scoring } from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
 import { DecodedImages } from './decoded-images.js';

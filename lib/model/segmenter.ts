@@ -3,7 +3,7 @@ import { checkOptions, flag, needed, number, text, without, type OptionKinds } f
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
-import type { Scoring } from '../native/surface.js';
+import type { Scoring } from '../native/bindings/engine.js';
 import { imageSize as sizeKind, scoring as scoringKind } from './argument-kinds.js';
 import { classShares, percentagesOf } from './class-shares.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';

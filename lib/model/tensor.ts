@@ -2,7 +2,7 @@
 import { checkArgument, instanceOf, kind, listOf, number } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { DType, TensorArray, TensorHandle } from '../native/surface.js';
+import type { DType, TensorArray, TensorHandle } from '../native/bindings/engine.js';
 import { OwnedHandle } from './owned-handle.js';
 
 const arrays = [Float64Array, Float32Array, BigInt64Array, Int32Array, Int16Array, Int8Array, Uint8Array];

@@ -1,6 +1,6 @@
 /** Images to pixels for a call, within the bounds of what may be decoded at a time. */
 import { pixelsOf, type ImageInput } from '../data/decode.js';
-import type { RawImage } from '../native/surface.js';
+import type { RawImage } from '../native/bindings/engine.js';
 import { imageAdmission } from './admission.js';
 
 /**

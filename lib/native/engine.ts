@@ -7,9 +7,9 @@ import { isMainThread } from 'node:worker_threads';
 import { checkOptions, number, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
 import { isCutShort } from './elf.js';
-import { findLibtorch, supportedSeries, type Libtorch } from './libtorch.js';
+import { findLibtorch, supportedSeries, type Libtorch } from './libtorch/find-libtorch.js';
 import { openMpSettings } from './openmp.js';
-import type { Engine } from './surface.js';
+import type { Engine } from './bindings/engine.js';
 
 interface Loader {
   mappedLibtorch(): string[];

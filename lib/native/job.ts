@@ -2,7 +2,7 @@
 import { callback, signal as signalKind, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from './engine.js';
-import type { JobHandle } from './surface.js';
+import type { JobHandle } from './bindings/engine.js';
 
 /** What every long call takes. */
 export interface JobOptions {

@@ -3,7 +3,7 @@ import type { ClassSet } from '../data/class-set.js';
 import { writeHeadFile, type HeadValues } from '../model/head-file.js';
 import type { HeadMetadata, Precision } from '../model/head-metadata.js';
 import { probeValuesOf, writeProbeFile } from '../model/probe-file.js';
-import type { TrainingPlanResult } from '../native/surface.js';
+import type { TrainingPlanResult } from '../native/bindings/engine.js';
 import type { CachedOutputs } from './cached-outputs.js';
 import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from './head-group.js';
 import { cosineLearningRate, scheduleOf } from './schedule.js';

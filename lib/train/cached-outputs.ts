@@ -15,7 +15,7 @@ import { SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
-import type { RecordPart, RecordStoreHandle } from '../native/surface.js';
+import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
 import { formatBytes, formatSeconds } from '../text.js';
 import type { TrainConfig } from './config.js';
 import type { TrainHooks } from './train-hooks.js';

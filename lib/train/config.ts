@@ -6,7 +6,7 @@ import { checkArgument, kind, text as textKind } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { checkImageSize } from '../model/image-size.js';
 import { networkPrecisions } from '../model/network-precision.js';
-import type { NetworkPrecision } from '../native/surface.js';
+import type { NetworkPrecision } from '../native/bindings/engine.js';
 import { isObject } from '../json.js';
 import { didYouMean } from '../nearest.js';
 import { readSettingsFile } from '../settings-file.js';

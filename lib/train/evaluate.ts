@@ -19,7 +19,7 @@ import { scoringOf } from '../model/scoring.js';
 import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
-import type { LossResult, Scoring } from '../native/surface.js';
+import type { LossResult, Scoring } from '../native/bindings/engine.js';
 import { evaluationBatches } from './batches.js';
 import { Tally, type Evaluation } from './tally.js';
 

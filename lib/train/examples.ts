@@ -7,7 +7,7 @@ import { LinearProbe } from '../model/linear-probe.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import type { Tensor } from '../model/tensor.js';
-import type { Scoring } from '../native/surface.js';
+import type { Scoring } from '../native/bindings/engine.js';
 import { colorize, sideBySide } from '../report/colorize.js';
 import type { HeadTrainer } from './trainer.js';
 

@@ -8,7 +8,7 @@ import type {
   RecordStoreHandle,
   StepOptions,
   TrainingPlanResult,
-} from '../native/surface.js';
+} from '../native/bindings/engine.js';
 import type { LossName } from './config.js';
 
 /** What may differ between heads that are trained together. */

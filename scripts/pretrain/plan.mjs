@@ -18,7 +18,7 @@ export function scenesOf(step, { seed, batchSize, scenes, steps }) {
   return Int32Array.from({ length: batchSize }, () => stream.below(most));
 }
 
-/** What is seen of a batch's scenes, B×9 (lib/native/surface-training.ts): half of them whole, the others a part. */
+/** What is seen of a batch's scenes, B×9 (lib/native/bindings/training.ts): half of them whole, the others a part. */
 export function viewsOf(seed, step, batchSize) {
   const views = new Float32Array(9 * batchSize);
   for (let i = 0; i < batchSize; i++) {

@@ -9,7 +9,7 @@ import {
   rewriteIndex,
   type IndexEntry,
 } from '../../lib/cache/index-file.js';
-import type { RecordPart } from '../../lib/native/surface.js';
+import type { RecordPart } from '../../lib/native/bindings/engine.js';
 
 const cacheId = '0123456789abcdef0123456789abcdef';
 const layout: RecordPart[] = [

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { HeadGroup } from '../../lib/train/head-group.js';
 import { train } from '../../lib/train/loop.js';
 import { engine } from '../../lib/native/engine.js';
-import type { RecordPart, WrittenRecord } from '../../lib/native/surface.js';
+import type { RecordPart, WrittenRecord } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { randomBatch } from '../helpers/heads.js';
 import { readMetrics, tinySettings } from '../helpers/tiny-run.js';

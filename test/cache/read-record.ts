@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readRecord } from '../../lib/cache/read-record.js';
 import { DecodedImages } from '../../lib/model/decoded-images.js';
-import type { RecordPart } from '../../lib/native/surface.js';
+import type { RecordPart } from '../../lib/native/bindings/engine.js';
 
 const layout: RecordPart[] = [
   { name: 'queries', shape: [3, 1], dtype: 'bfloat16' },

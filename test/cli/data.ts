@@ -6,7 +6,7 @@ import t from 'tap';
 import type { DataCheck } from '../../lib/data/check.js';
 import { decodeImage } from '../../lib/data/decode.js';
 import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
-import { findLibtorch } from '../../lib/native/libtorch.js';
+import { findLibtorch } from '../../lib/native/libtorch/find-libtorch.js';
 import { runCommand } from '../helpers/command-line.js';
 import { expectedFaults, writeFaultyData } from '../helpers/faulty-data.js';
 

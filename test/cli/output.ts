@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { encodePng } from '../../lib/data/decode.js';
 import { engine } from '../../lib/native/engine.js';
-import { findLibtorch } from '../../lib/native/libtorch.js';
+import { findLibtorch } from '../../lib/native/libtorch/find-libtorch.js';
 import { spawnCommand, startCommand } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
 import { writeTree } from '../helpers/temporary.js';

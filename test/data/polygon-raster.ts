@@ -2,7 +2,7 @@
 import t from 'tap';
 import { runJob } from '../../lib/native/job.js';
 import { engine } from '../../lib/native/engine.js';
-import type { LabelCanvas } from '../../lib/native/surface.js';
+import type { LabelCanvas } from '../../lib/native/bindings/engine.js';
 import { referenceRaster, type Drawn, type Point, type Size } from '../helpers/polygons.js';
 
 function fill(drawn: readonly Drawn[], canvas: Size & Partial<LabelCanvas>): Promise<Uint8Array> {

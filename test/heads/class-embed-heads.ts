@@ -1,6 +1,6 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { HeadHandle, HeadsHandle } from '../../lib/native/surface.js';
+import type { HeadHandle, HeadsHandle } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { denseLoss } from '../helpers/dense-loss.js';
 import { floats, normals, randomBatch, stepOptions } from '../helpers/heads.js';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { HeadsHandle, HeadsState, TensorHandle } from '../../lib/native/surface.js';
+import type { HeadsHandle, HeadsState, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { close, sameBits } from '../helpers/close.js';
 import { floats, normals, stepOptions } from '../helpers/heads.js';
 import {

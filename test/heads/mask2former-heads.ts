@@ -1,6 +1,6 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { HeadBatch, HeadsHandle } from '../../lib/native/surface.js';
+import type { HeadBatch, HeadsHandle } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { floats, normals, randomBatch, stepOptions, type BatchSizes } from '../helpers/heads.js';
 import { maskCostOf, mask2formerLoss } from '../helpers/mask2former.js';

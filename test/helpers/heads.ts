@@ -1,6 +1,6 @@
 /** Random outputs of a frozen network, and heads on them. */
 import { engine } from '../../lib/native/engine.js';
-import type { HeadBatch, StepOptions, TensorHandle } from '../../lib/native/surface.js';
+import type { HeadBatch, StepOptions, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { createRandom } from './random-values.js';
 
 export interface BatchSizes {

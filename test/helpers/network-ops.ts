@@ -1,6 +1,6 @@
 /** Tensors of the dtypes that the network's operators take, and what they are compared by. */
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType, TensorHandle } from '../../lib/native/surface.js';
+import type { ComputedDType, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { valuesOf } from './op-devices.js';
 import { createRandom } from './random-values.js';
 

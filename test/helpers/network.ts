@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { convert } from '../../lib/model/convert.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import type { ShapeTable } from '../../lib/native/surface.js';
+import type { ShapeTable } from '../../lib/native/bindings/engine.js';
 import { formulaKeys, formulaTensor, type FormulaKeys } from './formula.js';
 import { madeOnce } from './made-once.js';
 

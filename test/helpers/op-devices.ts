@@ -1,6 +1,6 @@
 /** Where the operators' tests run, and whose kernels they compare. */
 import { engine } from '../../lib/native/engine.js';
-import type { TensorArray, TensorHandle } from '../../lib/native/surface.js';
+import type { TensorArray, TensorHandle } from '../../lib/native/bindings/engine.js';
 
 const { cudaAvailable, cudaKernels } = engine().info();
 const withoutKernels = cudaKernels ? false : 'the CUDA kernels were not built';

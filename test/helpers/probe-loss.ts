@@ -1,6 +1,6 @@
 /** The linear probe by its definition, in float64: batch norm, 1×1 convolution, resize, cross entropy. */
 import { engine } from '../../lib/native/engine.js';
-import type { FeatureBatch } from '../../lib/native/surface.js';
+import type { FeatureBatch } from '../../lib/native/bindings/engine.js';
 import { resize } from './dense-loss.js';
 import { normals } from './heads.js';
 import { createRandom } from './random-values.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { TensorArray } from '../../lib/native/surface.js';
+import type { TensorArray } from '../../lib/native/bindings/engine.js';
 
 export interface Stored {
   shape: number[];

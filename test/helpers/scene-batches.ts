@@ -1,6 +1,6 @@
 /** Batches of scenes for networks in training. */
 import { engine } from '../../lib/native/engine.js';
-import type { TensorHandle, TrainingHandle } from '../../lib/native/surface.js';
+import type { TensorHandle, TrainingHandle } from '../../lib/native/bindings/engine.js';
 
 /** A view of a scene as it is. */
 export const wholeView = [0, 1, 0, 1, 1, 1, 1, 1, 1];

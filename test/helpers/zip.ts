@@ -1,7 +1,7 @@
 /** A zip writer small enough to make archives that are wrong in one chosen place. */
 import { createHash } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
-import { crc32 } from '../../lib/native/install/crc32.js';
+import { crc32 } from '../../lib/native/libtorch/install/crc32.js';
 
 export interface ZipEntry {
   name: string;

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { Decoded, HeadHandle, TensorHandle } from '../../lib/native/surface.js';
+import type { Decoded, HeadHandle, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { createRandom } from '../helpers/random-values.js';
 
 const e = engine();

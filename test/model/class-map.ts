@@ -5,7 +5,7 @@ import { DecodedImages } from '../../lib/model/decoded-images.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import type { Scoring } from '../../lib/native/surface.js';
+import type { Scoring } from '../../lib/native/bindings/engine.js';
 import { writeFormulaModel } from '../helpers/network.js';
 import { createRandom } from '../helpers/random-values.js';
 

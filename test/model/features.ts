@@ -5,7 +5,7 @@ import { convert, exportModel } from '../../lib/model/convert.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import type { TensorHandle } from '../../lib/native/surface.js';
+import type { TensorHandle } from '../../lib/native/bindings/engine.js';
 import { close, sameBits } from '../helpers/close.js';
 import { formulaOutputs, formulaTensor } from '../helpers/formula.js';
 import { writeFormulaModel } from '../helpers/network.js';

@@ -6,7 +6,7 @@ import { architectures, initModel } from '../../lib/model/init-model.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import type { RandomNetwork } from '../../lib/native/surface.js';
+import type { RandomNetwork } from '../../lib/native/bindings/engine.js';
 import { runCommand } from '../helpers/command-line.js';
 import { picture, writeTinyNetwork } from '../helpers/tiny-network.js';
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ShapeTable } from '../../lib/native/surface.js';
+import type { ShapeTable } from '../../lib/native/bindings/engine.js';
 import { formulaTables } from '../helpers/network.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 

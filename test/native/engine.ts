@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import t, { type Test } from 'tap';
-import { findLibtorch } from '../../lib/native/libtorch.js';
+import { findLibtorch } from '../../lib/native/libtorch/find-libtorch.js';
 import { startProgram } from '../helpers/command-line.js';
 
 const root = resolve(import.meta.dirname, '../..');

@@ -1,7 +1,7 @@
 /** add_scaled_norm: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType } from '../../lib/native/surface.js';
+import type { ComputedDType } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { place, product, randomValues, rounded, tolerances } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';

@@ -1,7 +1,7 @@
 /** score_loss: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t, { type Test } from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ScoreLoss } from '../../lib/native/surface.js';
+import type { ScoreLoss } from '../../lib/native/bindings/engine.js';
 import { close, sameBits } from '../helpers/close.js';
 import { onDevice, opDevices, valuesOf } from '../helpers/op-devices.js';
 import { createRandom } from '../helpers/random-values.js';

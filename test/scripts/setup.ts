@@ -24,13 +24,13 @@ const out = process.argv.at(-1);
 write(out + '/index.js', '');
 write(out + '/native/cores.js', 'export const usableCores = () => 3;');
 write(out + '/native/free-memory.js', 'import { existsSync } from "node:fs"; export const freeMemory = () => existsSync("fails/memory") ? 3 * 2 ** 30 : 2 ** 40;');
-write(out + '/native/libtorch.js', \`
+write(out + '/native/libtorch/find-libtorch.js', \`
 import { existsSync } from 'node:fs';
 export const findLibtorch = () => {
   if (!existsSync('libtorch')) throw Object.assign(new Error('none'), { code: 'LIBTORCH_NOT_FOUND' });
   return { root: '/libtorch', version: '2.13.0', series: '2.13', cuda: false };
 };\`);
-write(out + '/native/install-libtorch.js', \`
+write(out + '/native/libtorch/install-libtorch.js', \`
 import { writeFileSync } from 'node:fs';
 export const installLibtorch = async ({ onProgress }) => {
   const message = 'unpacking libtorch 2.13.0';

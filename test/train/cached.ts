@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { RecordPart } from '../../lib/native/surface.js';
+import type { RecordPart } from '../../lib/native/bindings/engine.js';
 import type { TrainConfig } from '../../lib/train/config.js';
 import { HeadGroup } from '../../lib/train/head-group.js';
 import { train } from '../../lib/train/loop.js';

@@ -5,7 +5,7 @@ import { drawScene } from '../../lib/demo/scenes.js';
 import { convert } from '../../lib/model/convert.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { engine } from '../../lib/native/engine.js';
-import type { TrainingHandle } from '../../lib/native/surface.js';
+import type { TrainingHandle } from '../../lib/native/bindings/engine.js';
 import { close, sameBits } from '../helpers/close.js';
 import { batchOf, stepOptions, takeSteps, valuesOf, wholeView } from '../helpers/scene-batches.js';
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Libtorch } from '../libtorch.js';
+import type { Libtorch } from '../libtorch/find-libtorch.js';
 import type { Finding } from './finding.js';
 
 const nvidiaVendor = '0x10de';

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { freeMemory } from '../free-memory.js';
-import { freeBytesAt } from '../install/disk.js';
-import { cacheFolder } from '../libtorch.js';
+import { freeBytesAt } from '../libtorch/install/disk.js';
+import { cacheFolder } from '../libtorch/find-libtorch.js';
 import { gib, type Finding } from './finding.js';
 
 export async function machineFindings(): Promise<Finding[]> {

@@ -7,7 +7,7 @@
 import { writeSync } from 'node:fs';
 import { DinoSegError } from '../../errors.js';
 import { engine, init } from '../engine.js';
-import type { Engine } from '../surface.js';
+import type { Engine } from '../bindings/engine.js';
 import { gib } from './finding.js';
 import type { ProbeLine } from './run-probe.js';
 

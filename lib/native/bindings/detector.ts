@@ -1,0 +1,82 @@
+/** Detectors, as the engine has them; legend and rules in engine.ts. */
+import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
+import type { RawImage } from './images.js';
+import type { ConvertOptions, NetworkPlacement, ShapeTable } from './model.js';
+import type { DType } from './tensor.js';
+
+/** What the detector of two checkpoints is made of. */
+export interface DetectorPlan {
+  /** Width of the backbone, depth, heads, hidden width of the head, queries, classes and the like. */
+  dims: Record<string, number | string | boolean>;
+  /** Keys used of the backbone, each once; checkpoints with other keys are refused. */
+  backboneKeys: number;
+  /** Keys used of the head file, each once. */
+  headKeys: number;
+  /** Further keys of the head file, whose values others hold as well; those are used. */
+  repeatedKeys: number;
+  /** Elements of the network's weights. */
+  parameters: number;
+}
+
+export interface DetectorInfo {
+  path: string;
+  /** SHA-256 over names, sizes and checksums of the archive's records. */
+  id: string;
+  device: string;
+  /** Dtype of most weights. */
+  dtype: DType;
+  /** Of the backbone's tokens; this and the next two are 0 where the file does not tell. */
+  width: number;
+  /** Boxes that an image gives. */
+  queries: number;
+  classes: number;
+  parameters: number;
+  /** Bytes of its weights that are a segmentor's. */
+  sharedBytes: number;
+}
+
+/** Where and how a detector runs, and the segmentor whose backbone it takes in place of its own. */
+export interface DetectorPlacement extends NetworkPlacement {
+  shareWith?: ModelHandle;
+}
+
+/** Size of the network's input in pixels, and how many detections are wanted at most. */
+export interface DetectSettings {
+  width: number;
+  height: number;
+  top: number;
+}
+
+/** The engine's functions for detectors. K classes, N detections. */
+export interface DetectorEngine {
+  /** Checks the key lists of a detector and says what it is made of. */
+  planDetector(backbone: ShapeTable, head: ShapeTable): DetectorPlan;
+  convertDetector(options: ConvertOptions, job?: JobHandle): Promise<DetectorPlan>;
+  /** MODEL_FORMAT for a segmentor, BACKBONE_MISMATCH where a backbone that is to be shared is not the file's. */
+  loadDetector(path: string, options: DetectorPlacement, job?: JobHandle): Promise<DetectorHandle>;
+  detectorInfo(detector: DetectorHandle): DetectorInfo;
+  /**
+   * Class logits B×Q×K and boxes B×Q×4 (centre x, centre y, width, height in pixels) of images B×3×H×W (float32, normalised,
+   * H and W multiples of 16 from 80). SHAPE also for images with fewer places for boxes than there are queries.
+   */
+  detectorForward(
+    detector: DetectorHandle,
+    images: TensorHandle,
+    job?: JobHandle,
+  ): Promise<{ predLogits: TensorHandle; predBoxes: TensorHandle }>;
+  /** The backbone's tapped layers of the whole image and of its windows, B×8C×H/16×W/16. */
+  detectorFeatures(detector: DetectorHandle, images: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
+  /** Best first: scores B×N, labels B×N (int64), boxes B×N×4 (x0, y0, x1, y1) within the images' pixels. */
+  bestDetections(
+    predLogits: TensorHandle,
+    predBoxes: TensorHandle,
+    options: DetectSettings,
+  ): Promise<{ scores: TensorHandle; labels: TensorHandle; boxes: TensorHandle }>;
+  /** The same of one image seen at width × height, boxes in its own pixels: N, N and N×4 values. */
+  detect(
+    detector: DetectorHandle,
+    image: RawImage,
+    options: DetectSettings,
+    job?: JobHandle,
+  ): Promise<{ scores: Float32Array; labels: Int32Array; boxes: Float32Array }>;
+}

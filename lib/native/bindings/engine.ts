@@ -1,0 +1,185 @@
+/**
+ * The engine's typed interface: what cpp/bindings exports, one member a function.
+ *
+ * Only tagged handles, typed arrays and plain objects cross. A call handles a batch or a step, never an element.
+ * Promises are fulfilled by the engine's own threads, never by the libuv pool; jobs on models and heads run one at a
+ * time, those of one thread (main thread or worker_thread) in the order in which they were asked for; threads take
+ * turns. Every rejection is a `DinoSegError`. A `job` as the last argument stops the call and tells how far it is:
+ * see job.ts.
+ *
+ * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
+ */
+import type { CacheEngine } from './cache.js';
+import type { DetectorEngine } from './detector.js';
+import type {
+  CacheWriterHandle,
+  DetectorHandle,
+  HeadHandle,
+  HeadsHandle,
+  JobHandle,
+  ModelHandle,
+  ProbeHandle,
+  RecordStoreHandle,
+  TensorHandle,
+  TrainingHandle,
+} from './handles.js';
+import type { HeadEngine } from './head.js';
+import type { HeadsEngine } from './heads.js';
+import type { ImageEngine } from './images.js';
+import type { InitEngine } from './init.js';
+import type { Decoded, ModelEngine, Scoring } from './model.js';
+import type { NetworkOpsEngine } from './network-ops.js';
+import type { OpsEngine } from './ops.js';
+import type { PolygonEngine } from './polygons.js';
+import type { SharesEngine } from './shares.js';
+import type { DType, TensorEngine } from './tensor.js';
+import type { TrainingEngine } from './training.js';
+
+export type * from './cache.js';
+export type * from './detector.js';
+export type * from './handles.js';
+export type * from './head.js';
+export type * from './heads.js';
+export type * from './images.js';
+export type * from './init.js';
+export type * from './model.js';
+export type * from './network-ops.js';
+export type * from './ops.js';
+export type * from './polygons.js';
+export type * from './shares.js';
+export type * from './tensor.js';
+export type * from './training.js';
+
+export interface EngineInfo {
+  /** libtorch's version, such as `2.13.0`. */
+  torch: string;
+  /** Whether this libtorch was built for CUDA, and whether a CUDA device answers. */
+  cudaBuilt: boolean;
+  cudaAvailable: boolean;
+  /** Whether fused kernels for CUDA are loaded; libtorch's own operators serve otherwise. */
+  cudaKernels: boolean;
+  /** Threads an operator uses on the CPU. */
+  threads: number;
+}
+
+export interface DeviceInfo {
+  /** `cpu`, `cuda:0`, … */
+  name: string;
+  description: string;
+  totalBytes: number;
+  freeBytes: number;
+}
+
+/** Memory of a CUDA device. */
+export interface MemoryStats {
+  /** In tensors. */
+  allocatedBytes: number;
+  peakAllocatedBytes: number;
+  /** Taken from the device: tensors and what is kept for the next ones. */
+  reservedBytes: number;
+  peakReservedBytes: number;
+}
+
+/** One tensor of a checkpoint file. */
+export interface CheckpointEntry {
+  /** Its key. */
+  name: string;
+  /** Sizes, outermost first; empty for a scalar. */
+  shape: number[];
+  /** As stored. */
+  dtype: DType;
+  /** Of its values. */
+  sizeBytes: number;
+}
+
+/** What a checkpoint file holds. */
+export interface Inspection {
+  /** What kind of file it is. */
+  format: 'pth' | 'safetensors' | 'torchscript';
+  /** In the file's order. */
+  tensors: CheckpointEntry[];
+  /** Elements of all tensors together. */
+  parameters: number;
+  /** Of all values together. */
+  totalBytes: number;
+  /** Texts of a safetensors header; empty for other files. */
+  metadata: Record<string, string>;
+}
+
+/** Everything that the engine exports. */
+export interface Engine
+  extends
+    TensorEngine,
+    ImageEngine,
+    ModelEngine,
+    HeadEngine,
+    HeadsEngine,
+    CacheEngine,
+    DetectorEngine,
+    InitEngine,
+    OpsEngine,
+    NetworkOpsEngine,
+    PolygonEngine,
+    SharesEngine,
+    TrainingEngine {
+  info(): EngineInfo;
+  devices(): DeviceInfo[];
+  /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
+  memoryStats(device: string): MemoryStats;
+  /** Begins the peaks of memoryStats anew. */
+  resetPeakMemory(device: string): void;
+  /** Bytes of the memory that networks hold for their weights; what they share counts once. */
+  storageBytes(networks: readonly (ModelHandle | DetectorHandle)[]): number;
+  /** Waits for the work of the calls before it. */
+  synchronize(device: string): Promise<void>;
+  /** Texts of libtorch's warnings since the last call, each once a process. */
+  takeWarnings(): string[];
+  /** Threads an operator uses on the CPU, from the next job on. */
+  setThreads(threads: number): void;
+
+  /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
+  dispose(
+    handle:
+      | TensorHandle
+      | ModelHandle
+      | DetectorHandle
+      | HeadHandle
+      | HeadsHandle
+      | ProbeHandle
+      | CacheWriterHandle
+      | RecordStoreHandle
+      | TrainingHandle,
+  ): void;
+
+  /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
+  createJob(onProgress?: (done: number, total: number) => void): JobHandle;
+  /** Stops the call (ABORTED): at once where it waits, at its next operator or file block where it runs. */
+  cancelJob(job: JobHandle): void;
+  /** Forgets the listener. */
+  releaseJob(job: JobHandle): void;
+  /** The process ends: nothing is run any more, and what runs is stopped and waited for (at most a second). */
+  stopJobs(): void;
+
+  inspect(path: string, job?: JobHandle): Promise<Inspection>;
+  /** Tensors of a checkpoint (all, or those named; an unknown name is an error), mapped from the file. */
+  readTensors(
+    path: string,
+    names?: string[],
+  ): Promise<{ tensors: Record<string, TensorHandle>; metadata: Record<string, string> }>;
+  /** Written to a temporary file, synced, renamed. */
+  writeSafetensors(
+    path: string,
+    tensors: Record<string, TensorHandle>,
+    metadata: Record<string, string>,
+  ): Promise<void>;
+
+  /** Best class of each pixel, B×H×W uint8, at any size. */
+  classMap(
+    head: HeadHandle,
+    decoded: Decoded,
+    options: { width: number; height: number; scoring: Scoring },
+    job?: JobHandle,
+  ): Promise<TensorHandle>;
+  /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
+  confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
+}

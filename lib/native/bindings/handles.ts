@@ -1,0 +1,47 @@
+/** What crosses for an object of the engine: a handle with the object's kind as its tag; rules in engine.ts. */
+declare const kind: unique symbol;
+
+/** A tensor owned by the engine, on any device. */
+export interface TensorHandle {
+  readonly [kind]: 'tensor';
+}
+/** A loaded TorchScript network. */
+export interface ModelHandle {
+  readonly [kind]: 'model';
+}
+/** Steers one call: made by `createJob`. */
+export interface JobHandle {
+  readonly [kind]: 'job';
+}
+/** A class_embed head with its gradients and optimiser state. */
+export interface HeadHandle {
+  readonly [kind]: 'head';
+}
+/** A trained linear probe. */
+export interface ProbeHandle {
+  readonly [kind]: 'linear probe';
+}
+/** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
+export interface HeadsHandle {
+  readonly [kind]: 'trained heads';
+}
+/** A loaded detector. */
+export interface DetectorHandle {
+  readonly [kind]: 'detector';
+}
+/** Appends records to a cache; it holds the cache's lock while it lives. */
+export interface CacheWriterHandle {
+  readonly [kind]: 'cache writer';
+}
+/** Records of a cache, for reading. */
+export interface RecordStoreHandle {
+  readonly [kind]: 'record store';
+}
+/** Copies under way to the host's memory. */
+export interface HostCopiesHandle {
+  readonly [kind]: 'host copies';
+}
+/** A network in training with its optimiser state and its scenes. */
+export interface TrainingHandle {
+  readonly [kind]: 'training';
+}

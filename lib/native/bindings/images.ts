@@ -1,0 +1,53 @@
+/** Images and labels on their way into a network, as the engine takes them; legend and rules in engine.ts. */
+import type { TensorHandle } from './handles.js';
+
+/** Pixels of one decoded image, 8 bit, row by row. */
+export interface RawImage {
+  /** H×W×channels. */
+  readonly data: Uint8Array;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** 3 (default) RGB; 1 grey, taken for all three; 4 RGBA, the alpha dropped. */
+  readonly channels?: 1 | 3 | 4;
+}
+
+/** Class indices of one label image: H×W. */
+export interface RawLabel {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/** Colour jitter with torchvision's meaning; `order` permutes 0 brightness, 1 contrast, 2 saturation, 3 hue. */
+export interface Jitter {
+  order: readonly number[];
+  brightness: number;
+  contrast: number;
+  saturation: number;
+  /** In turns, −0.5 … 0.5. */
+  hue: number;
+}
+
+/** Chosen changes of one image. */
+export interface Augmentation {
+  flip: boolean;
+  jitter: Jitter | null;
+}
+
+export interface PrepareOptions {
+  width: number;
+  height: number;
+  device: string;
+  /** One an image; absent: none. */
+  augmentations?: Augmentation[];
+}
+
+/** The engine's functions on pixels. */
+export interface ImageEngine {
+  /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
+  prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;
+  /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
+  prepareLabels(labels: RawLabel[], options: PrepareOptions): Promise<TensorHandle>;
+}

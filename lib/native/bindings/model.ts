@@ -1,0 +1,152 @@
+/** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
+import type { HeadHandle, JobHandle, ModelHandle, ProbeHandle, TensorHandle } from './handles.js';
+import type { RawImage } from './images.js';
+import type { DType } from './tensor.js';
+
+/** What a network with a bfloat16 backbone computes its pixel decoder in: TF32, float32 or bfloat16. */
+export type NetworkPrecision = 'tf32' | 'reference' | 'fast';
+
+/** Names and shapes of a checkpoint, without its values. */
+export type ShapeTable = Record<string, { shape: number[]; dtype: string }>;
+
+/** What the network of two checkpoints is made of. */
+export interface SegmentorPlan {
+  /** Width of the backbone, depth, heads, hidden width of the decoder, queries, classes and the like. */
+  dims: Record<string, number | string | boolean>;
+  /** Keys used of the backbone, each once; checkpoints with other keys are refused. */
+  backboneKeys: number;
+  /** Keys used of the head file, each once. */
+  headKeys: number;
+  /** Elements of all that is not trained. */
+  frozenParameters: number;
+  /** Parameters of `class_embed` with `classes` outputs. */
+  trainedParameters: number;
+}
+
+export interface ConvertOptions {
+  backbone: string;
+  head: string;
+  out: string;
+  dtype: 'float32' | 'bfloat16';
+}
+
+/** Where and how a network runs. */
+export interface NetworkPlacement {
+  device: string;
+  dtype: 'stored' | 'float32' | 'bfloat16';
+  precision: NetworkPrecision;
+  cudaGraphs: boolean;
+}
+
+export interface ModelInfo {
+  path: string;
+  /** SHA-256 over names, sizes and checksums of the archive's records. */
+  id: string;
+  device: string;
+  /** Dtype of the backbone's weights. */
+  dtype: DType;
+  /** Of the backbone's tokens; `hidden` where the file does not tell. */
+  width: number;
+  /** Input width of class_embed. */
+  hidden: number;
+  /** Outputs of the model's own class_embed. */
+  classes: number;
+  parameters: number;
+}
+
+/** What `decode` gives and every head function takes: queries B×Q×C and mask logits B×Q×h×w. */
+export interface Decoded {
+  queries: TensorHandle;
+  masks: TensorHandle;
+}
+
+/** The same, and the patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer. */
+export interface DecodedWithFeatures extends Decoded {
+  features: TensorHandle;
+}
+
+/**
+ * How dense scores come from queries and masks (docs/recipe.md):
+ * `recipe` keeps all K columns and scores at mask resolution before the resize;
+ * `ade20k` drops the last column (no object) and resizes the mask logits first.
+ */
+export type Scoring = 'recipe' | 'ade20k';
+
+export interface SegmentOptions {
+  /** Height and width of the network's input, multiples of 32. */
+  width: number;
+  height: number;
+  scoring: Scoring;
+  /** `slide`: windows of height × width over the image at its own size (short side at least the window), scores averaged. */
+  mode: 'whole' | 'slide';
+  /** Step between windows in pixels. */
+  strideX: number;
+  strideY: number;
+  /** Windows that go through the network together. */
+  passSize: number;
+}
+
+/** `scores` of the whole image: width and height of the network's input, and of what is given. */
+export interface ScoreOptions {
+  width: number;
+  height: number;
+  scoring: Scoring;
+  outputWidth: number;
+  outputHeight: number;
+}
+
+/** The engine's functions on segmentation networks. */
+export interface ModelEngine {
+  /** Checks the key lists of a segmentor and says what it is made of. `classes`: outputs of the trained head. */
+  planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
+  convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
+  /** `dtype` `stored` keeps the file's precision. */
+  loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
+  /** Milliseconds of the network's parts alone, means over `repeat` passes. */
+  partTimes(
+    model: ModelHandle,
+    images: TensorHandle,
+    options: { repeat: number },
+  ): Promise<Record<'backbone' | 'adapter' | 'pixel_decoder' | 'predictor', number>>;
+  /** `loadModel` by the way that GPUs are loaded, on any device; null for files it does not take. For tests. */
+  loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
+  /** {@link ModelInfo.id} of a file, without loading the network. */
+  modelId(path: string): Promise<string>;
+  modelInfo(model: ModelHandle): ModelInfo;
+  /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
+  decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;
+  /** `decode` and `features` of one pass. MODEL_FORMAT as for `features`. */
+  decodeWithFeatures(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<DecodedWithFeatures>;
+  /**
+   * Patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer; neither adapter nor decoder run.
+   * MODEL_FORMAT for files without that method: converted by an earlier release, or made elsewhere.
+   */
+  features(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
+  /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
+  forward(
+    model: ModelHandle,
+    images: TensorHandle,
+    job?: JobHandle,
+  ): Promise<{ queries: TensorHandle; predLogits: TensorHandle; predMasks: TensorHandle }>;
+  /** Intermediate arrays by name, for checking a network part by part. */
+  taps(model: ModelHandle, images: TensorHandle): Promise<Record<string, TensorHandle>>;
+  /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
+  exportModel(model: ModelHandle, head: HeadHandle, path: string, job?: JobHandle): Promise<void>;
+
+  /** Class maps of images, each at its own size; whole images go through the network together. A probe takes `recipe` scoring, and runs the backbone alone. */
+  segment(
+    model: ModelHandle,
+    head: HeadHandle | ProbeHandle,
+    images: readonly RawImage[],
+    options: SegmentOptions,
+    job?: JobHandle,
+  ): Promise<Uint8Array[]>;
+  /** Scores K×H×W (K − 1 for ade20k scoring) of one image, row by row; at most 2 GiB. */
+  scores(
+    model: ModelHandle,
+    head: HeadHandle | ProbeHandle,
+    image: RawImage,
+    options: ScoreOptions,
+    job?: JobHandle,
+  ): Promise<Float32Array>;
+}
