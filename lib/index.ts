@@ -158,16 +158,16 @@ export type { SweepRow, TrainResult } from './train/train-result.js';
 export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics } from './train/epoch-metrics.js';
 export type { RunPosition } from './train/run-position.js';
-export { evaluate, evaluateHeads, type EvaluateOptions } from './train/evaluate.js';
-export type { ClassResult, Evaluation } from './train/tally.js';
-export { imageIou, metricsOf, type Metrics } from './train/metrics.js';
+export { evaluate, evaluateHeads, type EvaluateOptions } from './evaluate/evaluate.js';
+export type { ClassResult, Evaluation } from './evaluate/tally.js';
+export { imageIou, metricsOf, type Metrics } from './evaluate/metrics.js';
 export {
   predict,
   type FailedPrediction,
   type PredictOptions,
   type PredictResult,
   type WrittenPrediction,
-} from './train/predict.js';
+} from './predict/predict.js';
 export { cosineLearningRate, schedule, type Schedule, type ScheduleOptions } from './train/schedule.js';
 export { ProgressBar, type ProgressStream, type ProgressUpdate } from './train/progress.js';
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
@@ -200,8 +200,8 @@ export type {
   Series,
   TableSection,
 } from './report/html/report.js';
-export { evaluationSections, type NamedEvaluation } from './train/evaluation-report.js';
-export { evaluationReport, type EvaluationReportOptions } from './train/evaluate-report.js';
+export { evaluationSections, type NamedEvaluation } from './evaluate/evaluation-report.js';
+export { evaluationReport, type EvaluationReportOptions } from './evaluate/evaluate-report.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
 export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
 export { imagesOfPaths, type ImageEntry, type ImageList } from './features/inputs.js';

@@ -18,10 +18,12 @@ const libMayImport: Record<string, string[]> = {
   model: ['native', 'data'],
   report: ['data'],
   cache: ['native', 'data', 'model'],
-  train: ['native', 'data', 'model', 'cache', 'report'],
+  evaluate: ['native', 'data', 'model', 'report'],
+  predict: ['native', 'data', 'model', 'report'],
+  train: ['native', 'data', 'model', 'cache', 'report', 'evaluate'],
   features: ['native', 'data', 'model', 'cache', 'report'],
-  demo: ['native', 'data', 'model', 'report', 'train', 'features'],
-  cli: ['native', 'data', 'model', 'cache', 'report', 'train', 'features', 'demo'],
+  demo: ['native', 'data', 'model', 'report', 'evaluate', 'predict', 'train', 'features'],
+  cli: ['native', 'data', 'model', 'cache', 'report', 'evaluate', 'predict', 'train', 'features', 'demo'],
 };
 const cppMayImport: Record<string, string[]> = {
   core: [],

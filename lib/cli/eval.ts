@@ -1,7 +1,7 @@
 import { SegmentationDataset } from '../data/dataset.js';
 import { attemptReport } from '../report/html/attempt.js';
-import { evaluate } from '../train/evaluate.js';
-import { evaluationReport } from '../train/evaluate-report.js';
+import { evaluate } from '../evaluate/evaluate.js';
+import { evaluationReport } from '../evaluate/evaluate-report.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { openFromFlags, segmenterFlags } from './open-segmenter.js';

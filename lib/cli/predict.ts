@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { predict } from '../train/predict.js';
+import { predict } from '../predict/predict.js';
 import { counted } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';

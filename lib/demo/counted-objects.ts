@@ -4,7 +4,7 @@ import type { CountedClass } from '../features/feature-set.js';
 import { readTable } from '../features/table-reader.js';
 import type { TableColumn, TableRow } from '../features/table-writer.js';
 import { readJson } from '../files.js';
-import { meanOf } from '../train/metrics.js';
+import { meanOf } from '../evaluate/metrics.js';
 
 /** Of a class, over the scenes. */
 export interface CountedObjects {

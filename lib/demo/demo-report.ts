@@ -8,9 +8,9 @@ import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import { now, percent } from '../report/html/format.js';
 import type { Report, ReportSection } from '../report/html/report.js';
 import { counted } from '../text.js';
-import { classSections } from '../train/evaluation-report.js';
-import { imagesTable, shownImages } from '../train/shown-images.js';
-import type { Evaluation } from '../train/tally.js';
+import { classSections } from '../evaluate/evaluation-report.js';
+import { imagesTable, shownImages } from '../evaluate/shown-images.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import { meanErrors, type CountedObjects } from './counted-objects.js';
 import { headWays, wayTexts, type HeadWay, type JudgedSeed } from './judged-heads.js';
 

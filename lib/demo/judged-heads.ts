@@ -4,11 +4,11 @@ import type { SegmentationDataset } from '../data/dataset.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { headKinds, trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
-import { evaluateHeads } from '../train/evaluate.js';
+import { evaluateHeads } from '../evaluate/evaluate.js';
 import { newHead } from '../train/initial-head.js';
 import { train } from '../train/loop.js';
 import type { TrainHooks } from '../train/train-hooks.js';
-import type { Evaluation } from '../train/tally.js';
+import type { Evaluation } from '../evaluate/tally.js';
 
 /** Ways to get a head, in the order of the demo's table. */
 export const headWays = ['xavier', 'mapped', 'trained', 'probe'] as const;

@@ -7,7 +7,7 @@ import type { TrainingPlanResult } from '../native/bindings/engine.js';
 import type { CachedOutputs } from './cached-outputs.js';
 import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from './head-group.js';
 import { cosineLearningRate, scheduleOf } from './schedule.js';
-import { Tally, type Evaluation } from './tally.js';
+import { Tally, type Evaluation } from '../evaluate/tally.js';
 
 /** How long the engine trains before the caller looks at its signal, and shows how far it is. */
 export const sliceSeconds = 0.5;

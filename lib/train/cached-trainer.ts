@@ -9,7 +9,7 @@ import type { GroupState, HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { scheduleOf } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
-import type { Evaluation } from './tally.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import type { TrainHooks } from './train-hooks.js';
 import type { HeadTrainer, Preparation, SavableHead, TrainedBatches } from './trainer.js';
 

@@ -4,12 +4,13 @@ import type { SegmentationDataset } from '../data/dataset.js';
 import { ClassHead } from '../model/class-head.js';
 import { loadOptions } from '../model/load-options.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
-import { evaluationBatch, trainingBatches } from './batches.js';
+import { evaluationBatch } from '../evaluate/batches.js';
+import { trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
-import { evaluate } from './evaluate.js';
+import { evaluate } from '../evaluate/evaluate.js';
 import { newHead } from './initial-head.js';
 import { cosineLearningRate, scheduleOf } from './schedule.js';
-import type { Evaluation } from './tally.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import type { HeadTrainer, TrainedBatches } from './trainer.js';
 
 /** A network and a head that learns from it. */

@@ -9,7 +9,7 @@ import { RunReporter } from './run-report.js';
 import type { RunPosition } from './run-position.js';
 import { scheduleOf } from './schedule.js';
 import { trainSweep } from './sweep.js';
-import type { Evaluation } from './tally.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import { stopped, trainHooks, type TrainHooks } from './train-hooks.js';
 import type { TrainResult } from './train-result.js';
 

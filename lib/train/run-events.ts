@@ -7,7 +7,7 @@ import type { SummaryValue } from '../report/tensorboard/event.js';
 import { EventFile } from '../report/tensorboard/event-file.js';
 import type { TrainConfig } from './config.js';
 import type { EpochMetrics } from './epoch-metrics.js';
-import { examplePng, examples } from './examples.js';
+import { examplePng, examples } from '../evaluate/examples.js';
 import type { HeadTrainer } from './trainer.js';
 
 const exampleOptions = { most: 4, longSide: 512 };

@@ -13,7 +13,7 @@ import { now } from '../report/html/format.js';
 import type { ExamplesSection, Report, ReportSection } from '../report/html/report.js';
 import type { TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
-import { classSections } from './evaluation-report.js';
+import { classSections } from '../evaluate/evaluation-report.js';
 import type { RunFolder } from './run-folder.js';
 import {
   circumstances,
@@ -24,8 +24,8 @@ import {
   type MetricsLine,
 } from './run-report-sections.js';
 import { counted } from '../text.js';
-import { imagesTable, shownImages } from './shown-images.js';
-import type { Evaluation } from './tally.js';
+import { imagesTable, shownImages } from '../evaluate/shown-images.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import type { SweepRow } from './train-result.js';
 import type { Preparation } from './trainer.js';
 

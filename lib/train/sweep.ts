@@ -14,7 +14,7 @@ import type { RunFolder } from './run-folder.js';
 import { scheduleOf } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
 import { readStates, writeStates } from './state-file.js';
-import type { Evaluation } from './tally.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import { stopped, type TrainHooks } from './train-hooks.js';
 import type { SweepRow, TrainResult } from './train-result.js';
 import type { SavableHead } from './trainer.js';

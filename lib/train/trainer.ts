@@ -2,7 +2,7 @@
 import type { DecodedImages } from '../model/decoded-images.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
 import type { Tensor } from '../model/tensor.js';
-import type { Evaluation } from './tally.js';
+import type { Evaluation } from '../evaluate/tally.js';
 import type { TrainHooks } from './train-hooks.js';
 
 /** A head that a run folder can save. */

@@ -14,7 +14,7 @@ import { LinearProbe } from '../../dist/model/linear-probe.js';
 import { SegmentationModel } from '../../dist/model/segmentation-model.js';
 import { engine } from '../../dist/native/engine.js';
 import { trainDefaults } from '../../dist/train/config.js';
-import { evaluate } from '../../dist/train/evaluate.js';
+import { evaluate } from '../../dist/evaluate/evaluate.js';
 import { newHead } from '../../dist/train/initial-head.js';
 import { train } from '../../dist/train/loop.js';
 

@@ -1,10 +1,11 @@
 /** Reports with everything in them, of made-up results. */
 import type { ClassSet } from '../../lib/data/class-set.js';
 import { loadClassSet } from '../../lib/data/class-sets.js';
+import { decodeLabel } from '../../lib/data/decode.js';
 import { examplesSection, type ExampleInput } from '../../lib/report/html/example.js';
 import type { Report } from '../../lib/report/html/report.js';
-import { classSections } from '../../lib/train/evaluation-report.js';
-import { Tally, type Evaluation } from '../../lib/train/tally.js';
+import { classSections } from '../../lib/evaluate/evaluation-report.js';
+import { Tally, type Evaluation } from '../../lib/evaluate/tally.js';
 import { createRandom } from './random-values.js';
 
 /** Width and height of the examples. */
@@ -93,3 +94,11 @@ export async function madeUpReport(setName = 'idd26'): Promise<Report> {
     ],
   };
 }
+
+/** Class indices of the pictures of a kind (`prediction`, `truth`) in a page. */
+export const indicesIn = (page: string, role: string) =>
+  Promise.all(
+    [
+      ...page.matchAll(new RegExp(`data-role="${role}"[^>]*><img src="data:image/png;base64,([^"]+)"`, 'g')),
+    ].map(async ([, base64]) => [...(await decodeLabel(Buffer.from(base64!, 'base64'))).data]),
+  );

@@ -7,7 +7,7 @@ import type { DecodedImages } from '../../lib/model/decoded-images.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import { imageIou, meanOf, metricsOf } from '../../lib/train/metrics.js';
+import { imageIou, meanOf, metricsOf } from '../../lib/evaluate/metrics.js';
 import { cosineLearningRate } from '../../lib/train/schedule.js';
 import { close } from '../helpers/close.js';
 import {

@@ -7,7 +7,7 @@ import { SegmentationDataset } from '../../lib/data/dataset.js';
 import { openHead } from '../../lib/model/open-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import type { TrainConfig } from '../../lib/train/config.js';
-import { evaluate } from '../../lib/train/evaluate.js';
+import { evaluate } from '../../lib/evaluate/evaluate.js';
 import { train } from '../../lib/train/loop.js';
 import { foldsOf } from '../../lib/train/sweep-settings.js';
 import { sameBits } from '../helpers/close.js';

@@ -8,7 +8,7 @@ import { attemptReport } from '../../../lib/report/html/attempt.js';
 import { examplesSection } from '../../../lib/report/html/example.js';
 import { renderReport, writeReport } from '../../../lib/report/html/page.js';
 import type { Report } from '../../../lib/report/html/report.js';
-import { classSections, evaluationSections } from '../../../lib/train/evaluation-report.js';
+import { classSections, evaluationSections } from '../../../lib/evaluate/evaluation-report.js';
 import { madeUpEvaluation, madeUpExamples, madeUpReport } from '../../helpers/report.js';
 
 const page = renderReport(await madeUpReport());

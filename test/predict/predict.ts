@@ -9,7 +9,7 @@ import { encodePng } from '../../lib/data/decode.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { predictionFiles } from '../../lib/report/prediction-files.js';
-import { predict } from '../../lib/train/predict.js';
+import { predict } from '../../lib/predict/predict.js';
 import { writeFormulaModel } from '../helpers/network.js';
 import { agreement, chooseSize, watchSegment } from '../helpers/passes.js';
 import { picture } from '../helpers/tiny-network.js';

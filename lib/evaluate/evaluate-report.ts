@@ -14,7 +14,7 @@ import type { Report, ReportSection } from '../report/html/report.js';
 import type { EvaluateOptions } from './evaluate.js';
 import { evaluationSections, evaluationTiming } from './evaluation-report.js';
 import { counted } from '../text.js';
-import { segmenterRows } from './segmenter-settings.js';
+import { segmenterRows } from '../model/segmenter-settings.js';
 import { imagesTable, shownImages } from './shown-images.js';
 import { evaluationKind, type Evaluation } from './tally.js';
 

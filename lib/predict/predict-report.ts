@@ -12,7 +12,7 @@ import { Examples } from '../report/html/example.js';
 import { count, duration, now, percent } from '../report/html/format.js';
 import type { PropertiesSection, Report, ReportSection, TableSection } from '../report/html/report.js';
 import { counted } from '../text.js';
-import { segmenterRows } from './segmenter-settings.js';
+import { segmenterRows } from '../model/segmenter-settings.js';
 
 /** Images that are shown. */
 const shownImages = 16;

@@ -1,6 +1,6 @@
 /** Which images reports of evaluations show. */
 import t from 'tap';
-import { imagesTable, shownImages } from '../../lib/train/shown-images.js';
+import { imagesTable, shownImages } from '../../lib/evaluate/shown-images.js';
 
 t.test('half of the images that are shown have the lowest IoU, the others are spread evenly', async (t) => {
   const ious = Array.from({ length: 20 }, (_, i) =>

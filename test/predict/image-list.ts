@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { listImages, outputNames } from '../../lib/train/image-list.js';
+import { listImages, outputNames } from '../../lib/predict/image-list.js';
 import { writeTree } from '../helpers/temporary.js';
 
 t.test('folders stand for the images in them, and a file that is named twice counts once', async (t) => {

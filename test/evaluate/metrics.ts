@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { imageIou, meanOf, metricsOf } from '../../lib/train/metrics.js';
+import { imageIou, meanOf, metricsOf } from '../../lib/evaluate/metrics.js';
 import { readSafetensors } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 

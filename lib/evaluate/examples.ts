@@ -9,7 +9,6 @@ import { scoringOf } from '../model/scoring.js';
 import type { Tensor } from '../model/tensor.js';
 import type { Scoring } from '../native/bindings/engine.js';
 import { colorize, sideBySide } from '../report/colorize.js';
-import type { HeadTrainer } from './trainer.js';
 
 /** An image, its label and what a head makes of it, all at one size. */
 export interface Example {
@@ -32,7 +31,7 @@ export interface Example {
 export async function* examples(
   dataset: SegmentationDataset,
   head: string,
-  outputsOf: HeadTrainer['outputsOf'],
+  outputsOf: (index: number) => Promise<DecodedImages | Tensor>,
   options: { most: number; longSide: number },
 ): AsyncGenerator<Example, void, void> {
   const { classSet } = dataset;

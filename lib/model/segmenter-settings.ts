@@ -1,6 +1,6 @@
 /** What a network and a head are and how they are run, for reports. */
-import type { SegmentationHead } from '../model/open-head.js';
-import type { SegmentationModel } from '../model/segmentation-model.js';
+import type { SegmentationHead } from './open-head.js';
+import type { SegmentationModel } from './segmentation-model.js';
 
 /** Names and values; `given`: what else was chosen, undefined values left out. */
 export function segmenterRows(

@@ -1,0 +1,59 @@
+/** A batch of a data set as a network takes it: images and labels decoded, changed, resized and on its device. */
+import type { Augmentation } from '../data/augment.js';
+import type { SegmentationDataset } from '../data/dataset.js';
+import { usableCores } from '../native/cores.js';
+import { engine } from '../native/engine.js';
+import { Tensor } from './tensor.js';
+
+/** Images B×3×H×W (float32, normalised) and labels B×H×W (uint8), on the network's device. */
+export class Batch implements Disposable {
+  constructor(
+    readonly images: Tensor,
+    readonly labels: Tensor,
+  ) {}
+
+  /** Images in the batch. */
+  get count(): number {
+    return this.images.shape[0]!;
+  }
+
+  [Symbol.dispose](): void {
+    this.images.dispose();
+    this.labels.dispose();
+  }
+}
+
+/** Where batches are for, and how many at a time. */
+export interface Place {
+  imageSize: number;
+  device: string;
+  /** Batches prepared ahead. */
+  prefetch: number;
+}
+
+/** Options of {@link prefetch}. */
+export function ahead(place: Pick<Place, 'prefetch'>): { ahead: number; concurrency: number } {
+  return { ahead: place.prefetch, concurrency: Math.min(place.prefetch, usableCores()) };
+}
+
+/** Some images of a data set, each with its augmentation. */
+export async function loadBatch(
+  dataset: SegmentationDataset,
+  indices: number[],
+  augmentations: Augmentation[],
+  place: Pick<Place, 'imageSize' | 'device'>,
+): Promise<Batch> {
+  const samples = await Promise.all(indices.map((index) => dataset.load(index)));
+  const options = { width: place.imageSize, height: place.imageSize, device: place.device, augmentations };
+  const [images, labels] = await Promise.all([
+    engine().prepareImages(
+      samples.map(({ image }) => image),
+      options,
+    ),
+    engine().prepareLabels(
+      samples.map(({ label }) => label),
+      options,
+    ),
+  ]);
+  return new Batch(Tensor.wrap(images), Tensor.wrap(labels));
+}
