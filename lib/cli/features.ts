@@ -1,7 +1,7 @@
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
 import { filesOf } from '../features/table-files.js';
-import { imagesOfPaths, type ImageList } from '../features/inputs.js';
+import { imagesOfPaths, type ImageList } from '../images/images-of-paths.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
 import { parseShard } from '../features/shard.js';

@@ -41,9 +41,6 @@ export const rgbImageKind = objectWith<RgbImage>(
   },
 );
 
-/** Paths of files or folders. */
-export const paths = listOf(text, 'an array of paths');
-
 /** The kinds of {@link LayoutOptions}. */
 export const layoutOptions: OptionKinds<LayoutOptions> = {
   labelKind: oneOf(labelKinds),

@@ -14,7 +14,7 @@ import {
 } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
-import { filesBelow } from '../files-below.js';
+import { filesBelow } from '../images/files-below.js';
 import { usableCores } from '../native/cores.js';
 import { AnnotationReaders } from './annotation-readers.js';
 import { encodeLabelFile } from './label-file.js';

@@ -17,7 +17,7 @@ import { SegmentationDataset } from '../data/dataset.js';
 import { DinoSegError } from '../errors.js';
 import { extractTable } from '../features/extract-table.js';
 import { countedClasses } from '../features/feature-set.js';
-import { imagesOfPaths } from '../features/inputs.js';
+import { imagesOfPaths } from '../images/images-of-paths.js';
 import { openFeatureExtractor } from '../features/open-extractor.js';
 import type { FeatureMean } from '../features/write-outputs.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';

@@ -1,7 +1,7 @@
 /** Boxes as COCO has them. */
 import type { FileHandle } from 'node:fs/promises';
 import { atomicWriteWith } from '../files.js';
-import type { ImageEntry } from './inputs.js';
+import type { ImageEntry } from '../images/images-of-paths.js';
 import type { JournalRow } from './journal.js';
 
 /**

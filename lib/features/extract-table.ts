@@ -20,7 +20,7 @@ import { writeCoco } from './coco.js';
 import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import { extractorKind, type FeatureExtractor } from './extractor.js';
 import { tableIdentity } from './identity.js';
-import { imageListKind, type ImageList } from './inputs.js';
+import { imageListKind, type ImageList } from '../images/images-of-paths.js';
 import type { Journal, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { keyDifferences, sha256 } from '../cache/key.js';
 import { DinoSegError } from '../errors.js';
 import type { FeatureColumn, FeatureExtractor } from './extractor.js';
-import type { ImageList } from './inputs.js';
+import type { ImageList } from '../images/images-of-paths.js';
 import type { Shard } from './shard.js';
 
 /** Everything that a table's values and their order depend on, besides the images' contents. */

@@ -4,7 +4,7 @@ import { checkArgument, checkOptions, text, type OptionKinds } from '../argument
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { readCsv } from './csv.js';
-import type { ImageEntry, ImageList } from './inputs.js';
+import type { ImageEntry, ImageList } from '../images/images-of-paths.js';
 
 /** Which columns of a manifest say what. */
 export interface ManifestColumns {

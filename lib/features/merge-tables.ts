@@ -2,7 +2,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkArgument, checkOptions, signalOption, text } from '../arguments.js';
-import { paths } from '../data/argument-kinds.js';
+import { paths } from '../images/argument-kinds.js';
+import { isSideFile } from '../images/side-folder.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
@@ -10,7 +11,7 @@ import { Claim } from './claim.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf, wholeTable } from './shard.js';
-import { adoptEarlierFiles, descriptionOf, filesOf, isEarlierFailures, isSideFile } from './table-files.js';
+import { adoptEarlierFiles, descriptionOf, filesOf, isEarlierFailures } from './table-files.js';
 import { readTable } from './table-reader.js';
 import { writeTableReport } from './table-report.js';
 import { formatOf, type TableRow } from './table-writer.js';

@@ -6,7 +6,7 @@ import { DinoSegError } from '../errors.js';
 import { atomicWriteFile } from '../files.js';
 import { withLines } from './annotation.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
-import type { ImageEntry } from './inputs.js';
+import type { ImageEntry } from '../images/images-of-paths.js';
 import { filesOf } from './table-files.js';
 
 /** Percentages that are named. */

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, writeError } from '../files.js';
+import { sideFolderOf } from '../images/side-folder.js';
 
 /** The files of a table `features.csv`, in `features_csv_files`. */
 export function filesOf(output: string) {
-  const folder = `${output.replace(/\.(csv|parquet)$/, '_$1')}_files`;
+  const folder = sideFolderOf(output);
   return {
     folder,
     /** What it was made with and of. */
@@ -22,13 +23,6 @@ export function filesOf(output: string) {
     run: join(folder, 'resume/run.json'),
     journal: join(folder, 'resume/journal.jsonl'),
   };
-}
-
-const inSideFolder = /(^|\/)[^/]*_(csv|parquet)_files\//;
-
-/** Whether a path, with `/` between folders, is of a file beside a table. */
-export function isSideFile(path: string): boolean {
-  return inSideFolder.test(path);
 }
 
 /** Where earlier releases put them: in the table's own folder. */

@@ -9,7 +9,7 @@ import {
   text,
   type OptionKinds,
 } from '../arguments.js';
-import { classSetKind, paths as pathsKind } from '../data/argument-kinds.js';
+import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { gathered, prefetch } from '../data/prefetch.js';
@@ -28,7 +28,9 @@ import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
 import { PredictionReport } from './predict-report.js';
-import { listImages, outputNames } from './image-list.js';
+import { paths as pathsKind } from '../images/argument-kinds.js';
+import { listImages } from '../images/list-images.js';
+import { outputNames } from './output-names.js';
 
 /** How to segment, and where to write. `onProgress` hears images, not windows. */
 export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress' | 'passSize'> {

@@ -14,7 +14,7 @@ import sharp from 'sharp';
 import t from 'tap';
 import { DinoSegError } from '../../lib/errors.js';
 import { extractTable, type ExtractTableOptions } from '../../lib/features/extract-table.js';
-import { imagesOfPaths } from '../../lib/features/inputs.js';
+import { imagesOfPaths } from '../../lib/images/images-of-paths.js';
 import { pixelExtractor, type PixelExtractorOptions } from '../helpers/pixel-extractor.mjs';
 import { writePictures } from '../helpers/pictures.js';
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { extractTable } from '../../lib/features/extract-table.js';
-import { imagesOfPaths } from '../../lib/features/inputs.js';
+import { imagesOfPaths } from '../../lib/images/images-of-paths.js';
 import { startProgram, type Started } from '../helpers/command-line.js';
 import { pixelExtractor } from '../helpers/pixel-extractor.mjs';
 import { writePictures } from '../helpers/pictures.js';

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { extractTable } from '../../lib/features/extract-table.js';
-import { imagesOfPaths } from '../../lib/features/inputs.js';
+import { imagesOfPaths } from '../../lib/images/images-of-paths.js';
 import { mergeTables } from '../../lib/features/merge-tables.js';
 import { parseShard } from '../../lib/features/shard.js';
 import { filesOf } from '../../lib/features/table-files.js';

@@ -5,7 +5,7 @@ import t from 'tap';
 import { decodeImage, type RgbImage } from '../../lib/data/decode.js';
 import { Distributions } from '../../lib/features/distributions.js';
 import { extractTable } from '../../lib/features/extract-table.js';
-import { imagesOfPaths } from '../../lib/features/inputs.js';
+import { imagesOfPaths } from '../../lib/images/images-of-paths.js';
 import { mergeTables } from '../../lib/features/merge-tables.js';
 import { pixelExtractor } from '../helpers/pixel-extractor.mjs';
 import { writePictures } from '../helpers/pictures.js';

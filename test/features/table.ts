@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import t from 'tap';
 import { extractTable } from '../../lib/features/extract-table.js';
-import type { ImageList } from '../../lib/features/inputs.js';
+import type { ImageList } from '../../lib/images/images-of-paths.js';
 import { descriptionOf } from '../../lib/features/table-files.js';
 import { readTable } from '../../lib/features/table-reader.js';
 import { writeTable, type TableRow } from '../../lib/features/table-writer.js';

@@ -3,7 +3,7 @@
  * it prints `held` when so many images are done, and waits for its end.
  */
 import { extractTable } from '../../dist/features/extract-table.js';
-import { imagesOfPaths } from '../../dist/features/inputs.js';
+import { imagesOfPaths } from '../../dist/images/images-of-paths.js';
 import { pixelExtractor } from './pixel-extractor.mjs';
 
 const { paths, extractor, options, holdAt = Infinity } = JSON.parse(process.argv[2]);

@@ -1,25 +1,6 @@
-import { join } from 'node:path';
+/** What the folders of predictions are called. */
 import t from 'tap';
-import { listImages, outputNames } from '../../lib/predict/image-list.js';
-import { writeTree } from '../helpers/temporary.js';
-
-t.test('folders stand for the images in them, and a file that is named twice counts once', async (t) => {
-  const root = await writeTree(t, {
-    'a/2.png': '',
-    'a/1.JPG': '',
-    'a/notes.txt': '',
-    'b.png': '',
-    'c/x.txt': '',
-  });
-  const at = (name: string) => join(root, name);
-  t.same(await listImages([at('b.png'), at('a'), at('a/2.png')]), [
-    at('b.png'),
-    at('a/1.JPG'),
-    at('a/2.png'),
-  ]);
-  t.same(await listImages([at('absent.png')]), [at('absent.png')], 'absent files are reported when opened');
-  await t.rejects(listImages([at('c')]), { code: 'DATASET', message: /holds no image/ });
-});
+import { outputNames } from '../../lib/predict/output-names.js';
 
 t.test('images of one name get names of their own', async (t) => {
   const cases: [string[], string[]][] = [

@@ -3,10 +3,11 @@ import { stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import picomatch from 'picomatch';
 import { checkArgument, kind, objectWith } from '../arguments.js';
-import { paths as pathsKind } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
-import { filesBelow } from '../files-below.js';
-import { isSideFile } from './table-files.js';
+import { paths as pathsKind } from './argument-kinds.js';
+import { filesBelow } from './files-below.js';
+import { imageFileKinds, isImageFile } from './image-files.js';
+import { isSideFile } from './side-folder.js';
 
 /** An image of a table. */
 export interface ImageEntry {
@@ -31,10 +32,6 @@ export const imageListKind = objectWith<ImageList>('a list of images, as imagesO
   entries: kind('a list', Array.isArray),
 });
 
-const imagePattern = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
-const isImage = (name: string) => imagePattern.test(name);
-const kinds = 'png, jpg, webp, tiff, gif, avif';
-
 /**
  * Images by paths, in the order given: a file as it is (whether it can be read shows later), a folder as all images in it and
  * its sub-folders, a glob (`photos/2024-*.jpg`, `**` for any folders) as the images that match; the latter two sorted by the bytes of
@@ -57,7 +54,7 @@ export async function imagesOfPaths(inputs: readonly string[]): Promise<ImageLis
 
 /** Pictures beside a table (`--visualize`) are none of the photographs. */
 async function imagesBelow(folder: string, depth: number): Promise<string[]> {
-  return (await filesBelow(folder, isImage, depth)).filter((name) => !isSideFile(name));
+  return (await filesBelow(folder, isImageFile, depth)).filter((name) => !isSideFile(name));
 }
 
 async function expand(input: string): Promise<string[]> {
@@ -65,7 +62,10 @@ async function expand(input: string): Promise<string[]> {
   if (found?.isDirectory()) {
     const below = await imagesBelow(input, Infinity);
     if (below.length === 0)
-      throw new DinoSegError('DATASET', `The folder ${input} and those in it hold no image (${kinds}).`);
+      throw new DinoSegError(
+        'DATASET',
+        `The folder ${input} and those in it hold no image (${imageFileKinds}).`,
+      );
     return below.map((name) => join(input, name));
   }
   const { isGlob, base, glob } = picomatch.scan(input, { nonegate: true });
@@ -76,7 +76,7 @@ async function expand(input: string): Promise<string[]> {
   if (names.length === 0)
     throw new DinoSegError(
       'DATASET',
-      `No image (${kinds}) matches ${input}. Check the pattern, and quote it.`,
+      `No image (${imageFileKinds}) matches ${input}. Check the pattern, and quote it.`,
     );
   return names.map((name) => (base ? join(base, name) : name));
 }

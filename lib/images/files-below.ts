@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readError } from './files.js';
+import { readError } from '../files.js';
 
 /**
  * Paths of files from the folder on, with `/`, sorted by their bytes, without what begins with a dot. Links to folders are
