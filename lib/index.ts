@@ -159,7 +159,7 @@ export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics } from './train/epoch-metrics.js';
 export type { RunPosition } from './train/run-position.js';
 export { evaluate, evaluateHeads, type EvaluateOptions } from './evaluate/evaluate.js';
-export type { ClassResult, Evaluation } from './evaluate/tally.js';
+export type { ClassResult, Evaluation } from './evaluate/evaluation.js';
 export { imageIou, metricsOf, type Metrics } from './evaluate/metrics.js';
 export {
   predict,

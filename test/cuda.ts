@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { ClassHead } from '../lib/model/class-head.js';
 import { DetectionModel } from '../lib/model/detection-model.js';
 import { initModel } from '../lib/model/init-model.js';
-import { Passes } from '../lib/model/pass-size.js';
+import { BatchRunner } from '../lib/model/pass-size.js';
 import type { LoadOptions } from '../lib/model/load-options.js';
 import { SegmentationModel } from '../lib/model/segmentation-model.js';
 import { Tensor } from '../lib/model/tensor.js';
@@ -171,9 +171,9 @@ t.test(
   { skip },
   async (t) => {
     using model = await SegmentationModel.load(await writeFormulaModel(t.testdir()), { device });
-    t.equal(Passes.of(model, { width: 64, height: 64 }, {}).size, 8, 'a small network');
+    t.equal(BatchRunner.of(model, { width: 64, height: 64 }, {}).size, 8, 'a small network');
     const vast = { ...model, device: model.device, width: 1e6 };
-    t.equal(Passes.of(vast, { width: 4096, height: 4096 }, {}).size, 1, 'a vast one');
+    t.equal(BatchRunner.of(vast, { width: 4096, height: 4096 }, {}).size, 1, 'a vast one');
     const images = [picture(90, 70), picture(64, 64), picture(40, 130)];
     for (const mode of ['whole', 'slide'] as const) {
       const together = await model.segmentBatch(images, { mode, imageSize: 64, passSize: 3 });

@@ -6,7 +6,7 @@ import type { Pair } from '../data/layout.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { writeError } from '../files.js';
-import { Passes } from '../model/pass-size.js';
+import { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { usableCores } from '../native/cores.js';
@@ -99,7 +99,7 @@ export class FillPass {
   readonly made: IndexEntry[] = [];
   bytes = 0;
   readonly forecast: Forecast;
-  readonly #passes: Passes;
+  readonly #runner: BatchRunner;
   #writer: CacheWriterHandle | undefined;
   #file = -1;
   #fileEnd = 0;
@@ -115,17 +115,17 @@ export class FillPass {
     this.forecast = new Forecast(missing.size);
     const { imageSize } = folder.key;
     const passSize = folder.form?.passSize ?? options.passSize;
-    this.#passes = Passes.of(model, { width: imageSize, height: imageSize }, { ...options, passSize });
+    this.#runner = BatchRunner.of(model, { width: imageSize, height: imageSize }, { ...options, passSize });
     if (folder.form) this.#keepPassSize();
   }
 
   /** Images that go through the network together. */
   get passSize(): number {
-    return this.#passes.size;
+    return this.#runner.size;
   }
 
   #keepPassSize(): void {
-    this.#passes.keep(
+    this.#runner.keep(
       `The records of the cache in ${this.folder.path} come from passes of ${this.passSize} images: for smaller ones ` +
         'remove it, or give another folder by --cache.',
     );
@@ -159,7 +159,7 @@ export class FillPass {
     const { prefetch: images, signal } = this.options;
     const { missing } = this;
     // Halves of such a group are the groups of half the size.
-    const { size } = this.#passes;
+    const { size } = this.#runner;
     const groups = groupsOf(this.wanted, size).filter((group) => group.some((each) => missing.has(each)));
     const ahead = Math.ceil(images / size);
     const concurrency = Math.min(ahead, usableCores());
@@ -169,7 +169,7 @@ export class FillPass {
       for await (using prepared of prefetch(groups, load, { ahead, concurrency, signal }))
         for (let first = 0, count = 0; first < prepared.records.length; first += count) {
           signal?.throwIfAborted();
-          const made = await this.#passes.take((most) => {
+          const made = await this.#runner.run((most) => {
             count = Math.min(most, prepared.records.length - first);
             return this.#make(prepared, first, count);
           });

@@ -4,7 +4,7 @@ import type { Inspection } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
 import type { SweepRow } from '../train/train-result.js';
 import { formatBytes } from '../text.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import { resultStyle } from './output.js';
 
 const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);

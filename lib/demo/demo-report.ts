@@ -10,7 +10,7 @@ import type { Report, ReportSection } from '../report/html/report.js';
 import { counted } from '../text.js';
 import { classSections } from '../evaluate/evaluation-report.js';
 import { imagesTable, shownImages } from '../evaluate/shown-images.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import { meanErrors, type CountedObjects } from './counted-objects.js';
 import { headWays, wayTexts, type HeadWay, type JudgedSeed } from './judged-heads.js';
 

@@ -8,7 +8,7 @@ import { evaluateHeads } from '../evaluate/evaluate.js';
 import { newHead } from '../train/initial-head.js';
 import { train } from '../train/loop.js';
 import type { TrainHooks } from '../train/train-hooks.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 
 /** Ways to get a head, in the order of the demo's table. */
 export const headWays = ['xavier', 'mapped', 'trained', 'probe'] as const;

@@ -16,7 +16,7 @@ import { evaluationSections, evaluationTiming } from './evaluation-report.js';
 import { counted } from '../text.js';
 import { segmenterRows } from '../model/segmenter-settings.js';
 import { imagesTable, shownImages } from './shown-images.js';
-import { evaluationKind, type Evaluation } from './tally.js';
+import { evaluationKind, type Evaluation } from './evaluation.js';
 
 /** What {@link evaluationReport} shows beside figures. */
 export interface EvaluationReportOptions extends Pick<EvaluateOptions, 'imageSize' | 'scoring' | 'signal'> {

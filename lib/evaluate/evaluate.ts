@@ -14,14 +14,15 @@ import type { DecodedImages } from '../model/decoded-images.js';
 import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { LinearProbe } from '../model/linear-probe.js';
 import { headKind, type SegmentationHead } from '../model/open-head.js';
-import { Passes } from '../model/pass-size.js';
+import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/bindings/engine.js';
 import { evaluationBatches } from './batches.js';
-import { Tally, type Evaluation } from './tally.js';
+import type { Evaluation } from './evaluation.js';
+import { EvaluationAccumulator } from './evaluation-accumulator.js';
 
 /** How to evaluate. */
 export interface EvaluateOptions {
@@ -98,15 +99,15 @@ export async function evaluateHeads(
   const { classSet } = dataset;
   const scorings = heads.map((head) => scoringOf(head, classSet, options.scoring));
   const size = { width: imageSize, height: imageSize };
-  const passes = Passes.of(model, size, options);
+  const runner = BatchRunner.of(model, size, options);
   const place = { imageSize, device: model.device, prefetch };
 
   const started = performance.now();
-  const tallies = heads.map(() => new Tally(classSet));
+  const accumulators = heads.map(() => new EvaluationAccumulator(classSet));
   let done = 0;
-  for await (using batch of evaluationBatches(dataset, passes.size, place, signal))
+  for await (using batch of evaluationBatches(dataset, runner.size, place, signal))
     for (let first = 0, count = 0; first < batch.count; first += count) {
-      using outputs = await passes.take((most) => {
+      using outputs = await runner.run((most) => {
         count = Math.min(most, batch.count - first);
         return Outputs.of(model, heads, batch.images, first, count);
       });
@@ -117,13 +118,13 @@ export async function evaluateHeads(
           const measured = await outputs.measure(head, i, labels, { ...size, scoring: scorings[k]! });
           using map = measured.map;
           const counts = await engine().confusion(map.handle, labels.handle, classSet.classes.length);
-          tallies[k]!.add(counts, measured.loss);
+          accumulators[k]!.add(counts, measured.loss);
         }
         onProgress?.(++done, dataset.length);
       }
     }
   const seconds = (performance.now() - started) / 1000;
-  return tallies.map((tally) => tally.result(seconds));
+  return accumulators.map((accumulator) => accumulator.result(seconds));
 }
 
 /** What heads take of some images of a batch: of each kind what a head of it is there for. */

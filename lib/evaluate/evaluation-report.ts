@@ -12,7 +12,7 @@ import type {
   ReportSection,
 } from '../report/html/report.js';
 import { counted } from '../text.js';
-import { evaluationKind, type Evaluation } from './tally.js';
+import { evaluationKind, type Evaluation } from './evaluation.js';
 
 /** An evaluation among others. */
 export interface NamedEvaluation {

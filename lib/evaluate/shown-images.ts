@@ -4,7 +4,7 @@ import { spread } from '../data/preview.js';
 import { percent } from '../report/html/format.js';
 import type { TableSection } from '../report/html/report.js';
 import { counted } from '../text.js';
-import type { Evaluation } from './tally.js';
+import type { Evaluation } from './evaluation.js';
 
 /** Images that are listed. */
 const listed = 100;

@@ -7,7 +7,7 @@ import { isSideFile } from '../images/side-folder.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
-import { Claim } from './claim.js';
+import { TableLock } from './table-lock.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf, wholeTable } from './shard.js';
@@ -70,7 +70,7 @@ export async function mergeTables(
   await adoptEarlierFiles(output);
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
-  await using _claim = await Claim.take(filesOf(output).folder, output);
+  await using _lock = await TableLock.take(filesOf(output).folder, output);
   const { rows, failures, means, distributions } = await writeOutputs(
     output,
     identity,

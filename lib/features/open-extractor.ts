@@ -19,7 +19,7 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { DetectionModel } from '../model/detection-model.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
-import { checkPassSize, choosePassSize, imageBytes, Passes } from '../model/pass-size.js';
+import { checkPassSize, choosePassSize, imageBytes, BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
@@ -178,7 +178,7 @@ class NetworkExtractor implements FeatureExtractor {
   readonly columns: readonly FeatureColumn[];
   readonly settings: Record<string, unknown>;
   readonly device: string;
-  readonly #passes: Passes;
+  readonly #runner: BatchRunner;
 
   constructor(
     private readonly features: SegmentationFeatures,
@@ -204,8 +204,8 @@ class NetworkExtractor implements FeatureExtractor {
           }
         : null,
     };
-    this.#passes = new Passes(passSize, { mayHalve: true });
-    this.#passes.keep(
+    this.#runner = new BatchRunner(passSize, { mayHalve: true });
+    this.#runner.keep(
       'All passes of a table are of one size: begin it with a smaller one (--pass-size), and another output.',
     );
   }
@@ -217,7 +217,7 @@ class NetworkExtractor implements FeatureExtractor {
     checkArgument(images, rgbImagesKind, 'extract(images)');
     checkOptions(options, signalOption, 'extract()');
     const { signal } = options;
-    return this.#passes.take(async () => {
+    return this.#runner.run(async () => {
       const percentages = await this.features.of(images, { signal });
       const found: ImageFeatures[] = [];
       for (const [i, { values }] of percentages.entries())

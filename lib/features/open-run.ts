@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, readJson } from '../files.js';
-import { Claim } from './claim.js';
+import { TableLock } from './table-lock.js';
 import { identityDifferences, identityId, type TableIdentity } from './identity.js';
 import { Journal } from './journal.js';
 import { adoptEarlierFiles, filesOf } from './table-files.js';
@@ -27,7 +27,7 @@ export async function openRun(output: string, identity: TableIdentity): Promise<
   const files = filesOf(output);
   await adoptEarlierFiles(output);
   await refuseOthers(output, identity);
-  const claim = await Claim.take(files.folder, output);
+  const lock = await TableLock.take(files.folder, output);
   try {
     // Another process may have begun one in between.
     await refuseOthers(output, identity);
@@ -37,11 +37,11 @@ export async function openRun(output: string, identity: TableIdentity): Promise<
     const journal = await Journal.open(files.journal, identityId(identity));
     const close = async () => {
       await journal.close();
-      await claim[Symbol.asyncDispose]();
+      await lock[Symbol.asyncDispose]();
     };
     return { journal, [Symbol.asyncDispose]: close };
   } catch (error) {
-    await claim[Symbol.asyncDispose]();
+    await lock[Symbol.asyncDispose]();
     throw error;
   }
 }

@@ -64,8 +64,8 @@ export function checkPassSize(passSize: number | null | undefined): void {
     throw new DinoSegError('INVALID_ARGUMENT', `passSize should be a whole number from 1, not ${passSize}.`);
 }
 
-/** Sizes the passes of a job: one that was chosen by itself is halved where memory runs out. */
-export class Passes {
+/** Runs the passes of a job and chooses their size: one that was chosen by itself is halved where memory runs out. */
+export class BatchRunner {
   /** Why the size stays, for the error where memory runs out; null while it may be halved. */
   #kept: string | null;
 
@@ -87,12 +87,12 @@ export class Passes {
     model: NetworkWidths & { device: string },
     size: ImageSize,
     { passSize, onLog }: PassOptions,
-  ): Passes {
+  ): BatchRunner {
     checkPassSize(passSize);
-    if (typeof passSize === 'number') return new Passes(passSize, { mayHalve: false });
+    if (typeof passSize === 'number') return new BatchRunner(passSize, { mayHalve: false });
     const chosen =
       model.device === 'cpu' ? 1 : choosePassSize(freeBytesOf(model.device), imageBytes(model, size));
-    return new Passes(chosen, { mayHalve: true, onLog });
+    return new BatchRunner(chosen, { mayHalve: true, onLog });
   }
 
   /** From here on the size stays: results are kept that depend on it. `why` is added to OUT_OF_MEMORY. */
@@ -105,7 +105,7 @@ export class Passes {
    *
    * @throws DinoSegError OUT_OF_MEMORY, and what `pass` throws.
    */
-  async take<T>(pass: (most: number) => Promise<T>): Promise<T> {
+  async run<T>(pass: (most: number) => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await pass(this.size);

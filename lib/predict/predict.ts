@@ -15,7 +15,7 @@ import { decodeImage, type RgbImage } from '../data/decode.js';
 import { gathered, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
-import { Passes } from '../model/pass-size.js';
+import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import {
   modelKind,
@@ -111,16 +111,16 @@ export async function predict(
   const result: PredictResult = { written: [], failed: [], report: null };
   const report = options.report === undefined ? undefined : new PredictionReport(classSet, paths.length);
   const imageSize = imageSizeOf(options.imageSize, [head]);
-  const passes = Passes.of(model, asSize(imageSize), options);
+  const runner = BatchRunner.of(model, asSize(imageSize), options);
   // Windows of one image fill passes by themselves.
-  const together = mode === 'slide' ? 1 : passes.size;
+  const together = mode === 'slide' ? 1 : runner.size;
   const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, usableCores()), signal };
   const decoded = prefetch(paths, decodeOrError, ahead);
   const { onProgress: _, ...how } = optionsFor(segmentImageOptions, options);
   let done = 0;
   for await (const group of gathered(decoded, together)) {
     const images = group.flatMap(({ image }) => (image instanceof DinoSegError ? [] : [image]));
-    const maps = mapsOf(model, images, passes, { ...how, head, scoring, imageSize });
+    const maps = mapsOf(model, images, runner, { ...how, head, scoring, imageSize });
     for (const { path, image } of group) {
       signal?.throwIfAborted();
       if (image instanceof DinoSegError) result.failed.push({ image: path, error: image });
@@ -150,11 +150,11 @@ export async function predict(
 async function* mapsOf(
   model: SegmentationModel,
   images: RgbImage[],
-  passes: Passes,
+  runner: BatchRunner,
   options: SegmentImageOptions,
 ): AsyncGenerator<ClassMap, void, void> {
   for (let first = 0; first < images.length;) {
-    const maps = await passes.take((passSize) =>
+    const maps = await runner.run((passSize) =>
       model.segmentBatch(images.slice(first, first + passSize), {
         ...options,
         passSize,

@@ -7,7 +7,8 @@ import type { TrainingPlanResult } from '../native/bindings/engine.js';
 import type { CachedOutputs } from './cached-outputs.js';
 import { HeadGroup, type GroupOptions, type GroupState, type HeadSettings } from './head-group.js';
 import { cosineLearningRate, scheduleOf } from './schedule.js';
-import { Tally, type Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
+import { EvaluationAccumulator } from '../evaluate/evaluation-accumulator.js';
 
 /** How long the engine trains before the caller looks at its signal, and shows how far it is. */
 export const sliceSeconds = 0.5;
@@ -182,7 +183,7 @@ export class CachedHeads implements Disposable {
     const { signal, onProgress } = options;
     const { leftOutBy, classSet } = this.options;
     const started = performance.now();
-    const tallies = this.settings.map(() => new Tally(classSet));
+    const accumulators = this.settings.map(() => new EvaluationAccumulator(classSet));
     const records = leftOutBy
       ? Int32Array.from(leftOutBy, (_, index) => this.outputs.trainRecord(index, 0))
       : this.outputs.valRecords;
@@ -193,13 +194,13 @@ export class CachedHeads implements Disposable {
         const heads = this.#headsOf(group);
         await group.evaluate(this.outputs.store, slice, (index, slot, loss, confusion) => {
           const head = heads[slot]!;
-          if (!leftOutBy || leftOutBy[first + index] === head) tallies[head]!.add(confusion, loss);
+          if (!leftOutBy || leftOutBy[first + index] === head) accumulators[head]!.add(confusion, loss);
         });
       }
       onProgress?.(Math.min(first + evaluationSlice, records.length), records.length);
     }
     const seconds = (performance.now() - started) / 1000;
-    return tallies.map((tally) => tally.result(seconds));
+    return accumulators.map((accumulator) => accumulator.result(seconds));
   }
 
   /** Writes one head's file, without its optimiser state. */

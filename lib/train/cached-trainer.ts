@@ -9,9 +9,9 @@ import type { GroupState, HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { scheduleOf } from './schedule.js';
 import { readStates, writeStates } from './state-file.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import type { TrainHooks } from './train-hooks.js';
-import type { HeadTrainer, Preparation, SavableHead, TrainedBatches } from './trainer.js';
+import type { HeadTrainer, CacheFillStats, SavableHead, TrainedBatches } from './trainer.js';
 
 /** A head and the cache that it learns from. */
 export class CachedTrainer implements HeadTrainer {
@@ -52,7 +52,7 @@ export class CachedTrainer implements HeadTrainer {
     return this.config.device;
   }
 
-  get preparation(): Preparation {
+  get cacheFill(): CacheFillStats {
     return this.cached.filled;
   }
 

@@ -1,7 +1,7 @@
 /** The figures of an epoch: a line of metrics.jsonl. */
 import type { RunPosition } from './run-position.js';
 import { cosineLearningRate } from './schedule.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 
 /** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
 export interface EpochMetrics {

@@ -10,12 +10,12 @@ import type { TrainConfig } from './config.js';
 import { evaluate } from '../evaluate/evaluate.js';
 import { newHead } from './initial-head.js';
 import { cosineLearningRate, scheduleOf } from './schedule.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import type { HeadTrainer, TrainedBatches } from './trainer.js';
 
 /** A network and a head that learns from it. */
 export class LiveTrainer implements HeadTrainer {
-  readonly preparation = undefined;
+  readonly cacheFill = undefined;
 
   private constructor(
     private readonly config: TrainConfig,

@@ -9,7 +9,7 @@ import { RunReporter } from './run-report.js';
 import type { RunPosition } from './run-position.js';
 import { scheduleOf } from './schedule.js';
 import { trainSweep } from './sweep.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import { stopped, trainHooks, type TrainHooks } from './train-hooks.js';
 import type { TrainResult } from './train-result.js';
 
@@ -43,9 +43,9 @@ export async function train(
     hooks.onLog?.(line);
     await folder.log(line);
   };
-  const { device, preparation } = trainer;
+  const { device, cacheFill } = trainer;
   const outputsOf = (index: number) => trainer.outputsOf(index);
-  const reporter = new RunReporter({ ...run, device, preparation, outputsOf }, log);
+  const reporter = new RunReporter({ ...run, device, cacheFill, outputsOf }, log);
   await log(describeStart(run));
   const wasFinished = position.finished;
   while (!position.finished) {

@@ -9,7 +9,7 @@ import { configDifferences, configKeys, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import type { RunPosition } from './run-position.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import type { SavableHead } from './trainer.js';
 
 /** What a run was made with: the content of config.json. */

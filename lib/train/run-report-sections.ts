@@ -13,7 +13,7 @@ import { configKeys, trainDefaults, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import type { SweepRow } from './train-result.js';
-import type { Preparation } from './trainer.js';
+import type { CacheFillStats } from './trainer.js';
 
 /** Lines that can still be told apart. */
 const mostLines = 8;
@@ -157,7 +157,7 @@ export function settingsSection(config: TrainConfig): PropertiesSection {
 }
 
 /** What became of the records of a cache; those of earlier runs are told apart where there are some. */
-function cacheText({ made, kept, seconds }: Preparation): string {
+function cacheText({ made, kept, seconds }: CacheFillStats): string {
   const fresh = `${counted(made, 'record')} made in ${duration(seconds)}`;
   if (kept === 0) return fresh;
   const found = `${counted(kept, 'record')} from earlier runs`;
@@ -168,14 +168,14 @@ function cacheText({ made, kept, seconds }: Preparation): string {
 export function circumstances(
   lines: readonly MetricsLine[],
   device: string,
-  preparation: Preparation | undefined,
+  cacheFill: CacheFillStats | undefined,
 ): PropertiesSection {
   // The heads of a sweep share their epochs.
   const epochs = [...new Map(lines.map((line) => [line.epoch, line])).values()];
   const seconds = epochs.reduce((sum, line) => sum + line.seconds, 0);
   const rows: [string, string][] = [];
-  if (preparation) {
-    rows.push(['Cache', cacheText(preparation)]);
+  if (cacheFill) {
+    rows.push(['Cache', cacheText(cacheFill)]);
   }
   rows.push(['Training and evaluation', `${duration(seconds)} for ${counted(epochs.length, 'epoch')}`]);
   if (epochs.length > 0) {

@@ -25,9 +25,9 @@ import {
 } from './run-report-sections.js';
 import { counted } from '../text.js';
 import { imagesTable, shownImages } from '../evaluate/shown-images.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import type { SweepRow } from './train-result.js';
-import type { Preparation } from './trainer.js';
+import type { CacheFillStats } from './trainer.js';
 
 /** Validation images that are shown. */
 const mostShown = 8;
@@ -44,7 +44,7 @@ export interface ReportedRun {
   /** Of a validation image, by its index; see HeadTrainer. */
   outputsOf(index: number): Promise<DecodedImages | Tensor>;
   /** What was made before the first epoch, in this sitting. */
-  preparation: Preparation | undefined;
+  cacheFill: CacheFillStats | undefined;
 }
 
 /** Writes a run's report, not too often while it goes on. */
@@ -77,7 +77,7 @@ export class RunReporter {
   }
 
   async #report(best: BestEpoch | null, rows?: readonly SweepRow[]): Promise<Report> {
-    const { config, folder, train, val, device, preparation } = this.run;
+    const { config, folder, train, val, device, cacheFill } = this.run;
     const lines = await readLines(folder.file('metrics.jsonl'));
     const evaluation = await bestEvaluation(folder, best);
     const sections: ReportSection[] = [
@@ -95,7 +95,7 @@ export class RunReporter {
       const images = imagesTable(val, evaluation);
       if (images) sections.push({ ...images, note: `${of} ${images.note ?? ''}` });
     }
-    sections.push(settingsSection(config), circumstances(lines, device, preparation));
+    sections.push(settingsSection(config), circumstances(lines, device, cacheFill));
     return {
       title: `Training of ${config.headKind} on ${config.classes}`,
       lead: `${config.out}: ${counted(train.length, 'training image')} and ${counted(val.length, 'validation image')}.`,

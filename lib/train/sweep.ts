@@ -14,7 +14,7 @@ import type { RunFolder } from './run-folder.js';
 import { scheduleOf } from './schedule.js';
 import { foldsOf, headsOfRun, type SweepSettings } from './sweep-settings.js';
 import { readStates, writeStates } from './state-file.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import { stopped, type TrainHooks } from './train-hooks.js';
 import type { SweepRow, TrainResult } from './train-result.js';
 import type { SavableHead } from './trainer.js';
@@ -129,7 +129,7 @@ class Sweep {
     const { config, folder, datasets, outputs } = this;
     const outputsOf = (index: number) => outputs.validationOutputs(index);
     const { device } = config;
-    const run = { config, folder, ...datasets, device, preparation: outputs.filled, outputsOf };
+    const run = { config, folder, ...datasets, device, cacheFill: outputs.filled, outputsOf };
     return new RunReporter(run, (line) => this.#log(line));
   }
 

@@ -2,7 +2,7 @@
 import type { DecodedImages } from '../model/decoded-images.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
 import type { Tensor } from '../model/tensor.js';
-import type { Evaluation } from '../evaluate/tally.js';
+import type { Evaluation } from '../evaluate/evaluation.js';
 import type { TrainHooks } from './train-hooks.js';
 
 /** A head that a run folder can save. */
@@ -22,7 +22,7 @@ export interface TrainedBatches {
 }
 
 /** Records of a cache: those that were there, those that were made, and how long that took. */
-export interface Preparation {
+export interface CacheFillStats {
   kept: number;
   made: number;
   seconds: number;
@@ -35,7 +35,7 @@ export interface HeadTrainer extends Disposable {
   /** Outputs of the head. */
   readonly outputs: number;
   /** What was made before the first epoch, in this sitting; undefined where nothing is. */
-  readonly preparation: Preparation | undefined;
+  readonly cacheFill: CacheFillStats | undefined;
   /** The epoch's batches from `firstBatch` (from 0) on. */
   train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void>;
   /** What the network gives for a validation image, by its index, with a batch of one: for pictures of what a head makes of it. */

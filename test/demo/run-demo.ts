@@ -5,7 +5,7 @@ import { meanErrors, type CountedObjects } from '../../lib/demo/counted-objects.
 import type { HeadWay } from '../../lib/demo/judged-heads.js';
 import { runDemo } from '../../lib/demo/run-demo.js';
 import { drawScene } from '../../lib/demo/scenes.js';
-import type { Evaluation } from '../../lib/evaluate/tally.js';
+import type { Evaluation } from '../../lib/evaluate/evaluation.js';
 import { writeTree } from '../helpers/temporary.js';
 
 t.test(

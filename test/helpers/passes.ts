@@ -1,7 +1,7 @@
 /** Passes of a network that are watched, and run out of memory. */
 import type { Test } from 'tap';
 import { DinoSegError } from '../../lib/errors.js';
-import { Passes } from '../../lib/model/pass-size.js';
+import { BatchRunner } from '../../lib/model/pass-size.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import type { Tensor } from '../../lib/model/tensor.js';
 
@@ -13,12 +13,12 @@ const segmentBatch = methodOf('segmentBatch') as SegmentationModel['segmentBatch
 
 /** Lets a size be chosen as on a GPU that has memory for it. */
 export function chooseSize(t: Test, size: number): void {
-  const { of } = Passes;
-  t.intercept(Passes, 'of', {
-    value: (...[model, input, options]: Parameters<typeof Passes.of>) =>
+  const { of } = BatchRunner;
+  t.intercept(BatchRunner, 'of', {
+    value: (...[model, input, options]: Parameters<typeof BatchRunner.of>) =>
       typeof options.passSize === 'number'
-        ? of.call(Passes, model, input, options)
-        : new Passes(size, { mayHalve: true, onLog: options.onLog }),
+        ? of.call(BatchRunner, model, input, options)
+        : new BatchRunner(size, { mayHalve: true, onLog: options.onLog }),
   });
 }
 

@@ -5,7 +5,8 @@ import { decodeLabel } from '../../lib/data/decode.js';
 import { examplesSection, type ExampleInput } from '../../lib/report/html/example.js';
 import type { Report } from '../../lib/report/html/report.js';
 import { classSections } from '../../lib/evaluate/evaluation-report.js';
-import { Tally, type Evaluation } from '../../lib/evaluate/tally.js';
+import type { Evaluation } from '../../lib/evaluate/evaluation.js';
+import { EvaluationAccumulator } from '../../lib/evaluate/evaluation-accumulator.js';
 import { createRandom } from './random-values.js';
 
 /** Width and height of the examples. */
@@ -21,9 +22,9 @@ export function madeUpEvaluation(set: ClassSet, seed = 1): Evaluation {
     for (let i = 0; i < 4; i++)
       confusion[k * length + Math.floor(random() * (length - 2))]! += Math.round(400 * random());
   }
-  const tally = new Tally(set);
-  tally.add(confusion, 0.5);
-  return tally.result(2);
+  const accumulator = new EvaluationAccumulator(set);
+  accumulator.add(confusion, 0.5);
+  return accumulator.result(2);
 }
 
 /** Grey photos; of the first, the prediction is class 0 left and 1 right, the truth 0 with a border without label at the top. */

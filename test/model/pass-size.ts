@@ -1,6 +1,6 @@
 import t from 'tap';
 import { DinoSegError } from '../../lib/errors.js';
-import { checkPassSize, choosePassSize, imageBytes, Passes } from '../../lib/model/pass-size.js';
+import { checkPassSize, choosePassSize, imageBytes, BatchRunner } from '../../lib/model/pass-size.js';
 
 const size = { width: 512, height: 512 };
 const sevenBillion = { width: 4096, hidden: 2048, dtype: 'bfloat16' } as const;
@@ -38,9 +38,9 @@ t.test('the 7B at 512×512 takes 8 images on a GPU of 80 GB and 4 on one of 24 G
 
 t.test('on the CPU a pass takes one image unless a size is given', async (t) => {
   const model = { ...sevenBillion, device: 'cpu' };
-  t.equal(Passes.of(model, size, {}).size, 1);
-  t.equal(Passes.of(model, size, { passSize: null }).size, 1);
-  t.equal(Passes.of(model, size, { passSize: 100 }).size, 100);
+  t.equal(BatchRunner.of(model, size, {}).size, 1);
+  t.equal(BatchRunner.of(model, size, { passSize: null }).size, 1);
+  t.equal(BatchRunner.of(model, size, { passSize: 100 }).size, 100);
 });
 
 t.test('a size that is no whole number from 1 is refused', async (t) => {
@@ -63,40 +63,40 @@ function passFor(room: number, asked: number[]): (most: number) => Promise<numbe
 
 t.test('a size that was chosen is halved where memory runs out, and stays so', async (t) => {
   const log: string[] = [];
-  const passes = new Passes(8, { mayHalve: true, onLog: (line) => log.push(line) });
+  const runner = new BatchRunner(8, { mayHalve: true, onLog: (line) => log.push(line) });
   const asked: number[] = [];
-  t.equal(await passes.take(passFor(2, asked)), 2);
-  t.equal(await passes.take(passFor(2, asked)), 2);
+  t.equal(await runner.run(passFor(2, asked)), 2);
+  t.equal(await runner.run(passFor(2, asked)), 2);
   t.same(asked, [8, 4, 2, 2]);
   t.match(log, [/^Memory ran out with 8 images in a pass; it goes on with 4/, /with 4 images .* with 2/]);
-  await t.rejects(passes.take(passFor(0, asked)), { code: 'OUT_OF_MEMORY', message: /more memory$/ });
-  t.equal(passes.size, 1);
+  await t.rejects(runner.run(passFor(0, asked)), { code: 'OUT_OF_MEMORY', message: /more memory$/ });
+  t.equal(runner.size, 1);
 });
 
 t.test('a size that was given is never changed', async (t) => {
-  const passes = Passes.of({ ...sevenBillion, device: 'cpu' }, size, { passSize: 8 });
+  const runner = BatchRunner.of({ ...sevenBillion, device: 'cpu' }, size, { passSize: 8 });
   const asked: number[] = [];
-  await t.rejects(passes.take(passFor(4, asked)), { code: 'OUT_OF_MEMORY' });
+  await t.rejects(runner.run(passFor(4, asked)), { code: 'OUT_OF_MEMORY' });
   t.same(asked, [8]);
 });
 
 t.test('a size that results depend on stays, and the error says why', async (t) => {
-  const passes = new Passes(8, { mayHalve: true });
-  await passes.take(passFor(4, []));
-  passes.keep('It is recorded.');
-  await t.rejects(passes.take(passFor(2, [])), {
+  const runner = new BatchRunner(8, { mayHalve: true });
+  await runner.run(passFor(4, []));
+  runner.keep('It is recorded.');
+  await t.rejects(runner.run(passFor(2, [])), {
     code: 'OUT_OF_MEMORY',
     message: 'Running the network took more memory. It is recorded.',
   });
-  t.equal(passes.size, 4);
+  t.equal(runner.size, 4);
 });
 
 t.test('other errors are passed on at once', async (t) => {
-  const passes = new Passes(8, { mayHalve: true });
+  const runner = new BatchRunner(8, { mayHalve: true });
   const error = new Error('no');
   await t.rejects(
-    passes.take(() => Promise.reject(error)),
+    runner.run(() => Promise.reject(error)),
     error,
   );
-  t.equal(passes.size, 8);
+  t.equal(runner.size, 8);
 });

@@ -13,7 +13,7 @@ import { scoringOf } from '../../lib/model/scoring.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import type { TrainConfig } from '../../lib/train/config.js';
 import { train } from '../../lib/train/loop.js';
-import type { Evaluation } from '../../lib/evaluate/tally.js';
+import type { Evaluation } from '../../lib/evaluate/evaluation.js';
 import { asFlags, readMetrics, tinySettings } from '../helpers/tiny-run.js';
 import { agreement } from '../helpers/passes.js';
 import { runCommand } from '../helpers/command-line.js';

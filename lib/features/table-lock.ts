@@ -45,7 +45,7 @@ function isRunning({ pid, began }: Holder): boolean {
 }
 
 /** The right to write to a folder, until it is given back. */
-export class Claim implements AsyncDisposable {
+export class TableLock implements AsyncDisposable {
   readonly #renewal: NodeJS.Timeout;
 
   private constructor(private readonly path: string) {
@@ -54,7 +54,7 @@ export class Claim implements AsyncDisposable {
   }
 
   /** @throws DinoSegError TABLE while another process has it; DISK_FULL, IO */
-  static async take(folder: string, what: string): Promise<Claim> {
+  static async take(folder: string, what: string): Promise<TableLock> {
     try {
       await mkdir(folder, { recursive: true });
     } catch (cause) {
@@ -63,12 +63,12 @@ export class Claim implements AsyncDisposable {
     const path = join(folder, `claim-${randomBytes(8).toString('hex')}`);
     const holder: Holder = { host: hostname(), pid: process.pid, began: beganOf(process.pid) };
     await atomicWriteFile(path, JSON.stringify(holder));
-    const claim = new Claim(path);
+    const lock = new TableLock(path);
     try {
       await refuseOthers(folder, path, holder.host, what);
-      return claim;
+      return lock;
     } catch (error) {
-      await claim[Symbol.asyncDispose]();
+      await lock[Symbol.asyncDispose]();
       throw error;
     }
   }
