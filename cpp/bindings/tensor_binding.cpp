@@ -13,9 +13,9 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
-#include "core/own_pages.h"
+#include "core/page_allocator.h"
 #include "core/threads.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -109,12 +109,12 @@ bool is_sole_owner(const at::Tensor& tensor) {
 
 /// Values of a tensor on the CPU; a copy, since the array can be written to, unless `tensor` was its only
 /// owner.
-Finish values_of(at::Tensor tensor, bool take) {
+ToJs values_of(at::Tensor tensor, bool take) {
   const auto dtype = tensor.scalar_type();
   const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
   const at::Tensor values = take && !widened && is_sole_owner(tensor)
                                 ? tensor
-                                : copy_to_own_pages(tensor, widened ? at::kFloat : dtype);
+                                : copy_page_allocated(tensor, widened ? at::kFloat : dtype);
   return [values, dtype](Napi::Env env) -> Napi::Value {
     Napi::Object result = Napi::Object::New(env);
     result.Set("data", typed_array(env, values));

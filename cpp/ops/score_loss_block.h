@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "ops/checks.h"
-#include "ops/ops.h"
 #include "ops/score_cells.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 

@@ -11,7 +11,7 @@
 
 #include "ops/checks.h"
 #include "ops/cuda/kernels.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {
