@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "models/convert.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {

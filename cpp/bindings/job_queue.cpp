@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "bindings/lanes.h"
+#include "core/available_memory.h"
 #include "core/error.h"
-#include "core/memory_room.h"
-#include "core/threads.h"
-#include "core/torch_messages.h"
+#include "core/intraop_threads.h"
+#include "core/torch_logging.h"
 
 namespace dinov3_seg {
 namespace {
@@ -112,7 +112,7 @@ void Job::run() noexcept {
   try {
     const CurrentJob current(*control);
     check_cancelled();
-    use_operator_threads();
+    use_intraop_threads();
     keep_warnings_of_this_thread();
     to_js = work();
   } catch (...) {

@@ -13,8 +13,8 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "core/intraop_threads.h"
 #include "core/page_allocator.h"
-#include "core/threads.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
@@ -22,7 +22,7 @@ namespace {
 
 /// info(): EngineInfo
 Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
-  use_operator_threads();
+  use_intraop_threads();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("torch", TORCH_VERSION);
   result.Set("cudaBuilt", at::hasCUDA());
@@ -36,7 +36,7 @@ Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
 Napi::Value set_threads(const Napi::CallbackInfo& info) {
   const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   if (threads < 1 || threads > 1024) fail("INVALID_ARGUMENT", "threads must be 1 to 1024");
-  set_operator_threads(static_cast<int>(threads));
+  set_intraop_threads(static_cast<int>(threads));
   return info.Env().Undefined();
 }
 

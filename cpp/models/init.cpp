@@ -10,8 +10,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/available_memory.h"
 #include "core/job_control.h"
-#include "core/memory_room.h"
 #include "models/builder.h"
 #include "models/deferred_tensors.h"
 #include "models/streamed_archive.h"

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/checks.h"
 #include "ops/cpu_variants.h"
+#include "ops/score_checks.h"
 #include "ops/score_ops.h"
 #include "ops/simd.h"
 

@@ -28,7 +28,7 @@ at::Tensor deformable_attend_reference(const at::Tensor& value, at::IntArrayRef 
                                        const at::Tensor& reference, const at::Tensor& offsets,
                                        const at::Tensor& logits) {
   const DeformableSizes size = check_deformable(value, sizes, reference, offsets, logits);
-  const at::ScalarType type = computed_in(value.scalar_type());
+  const at::ScalarType type = to_op_math_type(value.scalar_type());
   const int64_t planes = size.batch * size.heads;
   const at::Tensor weights = at::softmax(logits.to(type), -1);  // B×Q×M×(L·P)
   const at::Tensor places = reference.to(type).reshape({1, size.queries, 1, 1, 2});
@@ -89,7 +89,7 @@ at::Tensor swiglu_reference(const at::Tensor& gate, const at::Tensor& up) {
 at::Tensor argmax_resized_reference(const at::Tensor& scores, int64_t height, int64_t width) {
   check_argmax(scores, height, width);
   const int64_t batch = scores.size(0), classes = scores.size(1);
-  const at::Tensor maps = scores.to(computed_in(scores.scalar_type()));
+  const at::Tensor maps = scores.to(to_op_math_type(scores.scalar_type()));
   const at::Tensor best = at::empty({batch, height, width}, scores.options().dtype(at::kByte));
   // Score values of a band of rows, as DenseScores has them.
   const int64_t elements = scores.is_cpu() ? 1 << 18 : 16 << 20;
@@ -118,7 +118,7 @@ at::Tensor add_resized_reference(const at::Tensor& x, const at::Tensor& y,
                                  const std::optional<at::Tensor>& scale,
                                  const std::optional<at::Tensor>& shift) {
   check_add_resized(x, y, scale, shift);
-  const at::ScalarType type = computed_in(x.scalar_type());
+  const at::ScalarType type = to_op_math_type(x.scalar_type());
   at::Tensor added = y.to(type);
   if (x.size(1) != y.size(1) || x.size(2) != y.size(2))
     added = at::upsample_bilinear2d(added.permute({0, 3, 1, 2}), {x.size(1), x.size(2)}, false)
@@ -131,7 +131,7 @@ at::Tensor add_resized_reference(const at::Tensor& x, const at::Tensor& y,
 at::Tensor group_norm_tokens_reference(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
                                        const at::Tensor& bias, double eps, bool relu) {
   check_group_norm(x, groups, weight, bias);
-  const at::ScalarType type = computed_in(x.scalar_type());
+  const at::ScalarType type = to_op_math_type(x.scalar_type());
   at::Tensor normed =
       at::group_norm(x.to(type).transpose(1, 2), groups, weight.to(type), bias.to(type), eps).transpose(1, 2);
   if (relu) normed = at::relu(normed);

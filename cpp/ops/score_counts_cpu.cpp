@@ -4,9 +4,9 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include "ops/checks.h"
 #include "ops/cpu_variants.h"
 #include "ops/score_cells.h"
+#include "ops/score_checks.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {

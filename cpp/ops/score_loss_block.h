@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/checks.h"
 #include "ops/score_cells.h"
+#include "ops/score_checks.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {

@@ -6,7 +6,7 @@
 #include <torch/library.h>
 
 #include "core/error.h"
-#include "ops/checks.h"
+#include "ops/score_checks.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {

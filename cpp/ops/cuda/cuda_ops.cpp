@@ -9,8 +9,8 @@
 
 #include <limits>
 
-#include "ops/checks.h"
 #include "ops/cuda/kernels.h"
+#include "ops/score_checks.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
