@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(threads) add_kernel(AddResizedArguments in, in
     const auto below = load_pack<count>(far + column * in.y.column);
 #pragma unroll
     for (int i = 0; i < count; ++i)
-      values[i] = blend<Real>(widen(above.values[i]), widen(below.values[i]), vertical.share);
+      values[i] = interpolate<Real>(widen(above.values[i]), widen(below.values[i]), vertical.share);
   };
   Pack<Real, count> scale, shift;
   if (in.scale) {
