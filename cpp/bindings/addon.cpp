@@ -6,7 +6,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
-#include "core/torch_messages.h"
+#include "core/torch_logging.h"
 
 namespace dinov3_seg {
 namespace {

@@ -74,7 +74,7 @@ Napi::Value open_shard(const Napi::CallbackInfo& info) {
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "sizeBytes must be a number");
   return run_job(info, Lane::prepare,
                  [writer = unwrap<ShardWriter>(info[0]), path = string_argument(info[1], "path"),
-                  size = info[2].As<Napi::Number>().Int64Value()]() -> Finish {
+                  size = info[2].As<Napi::Number>().Int64Value()]() -> ToJs {
                    writer->open(path, size);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });
@@ -96,7 +96,7 @@ Napi::Value copy_records(const Napi::CallbackInfo& info) {
   std::map<std::string, at::ScalarType> targets;
   for (const auto& [name, tensor] : parts) targets[name] = dtype_of(string_field(dtypes, name.c_str()));
   // In the model's lane: what the network computes next comes after the copies.
-  return run_job(info, Lane::model, [parts, targets]() -> Finish {
+  return run_job(info, Lane::model, [parts, targets]() -> ToJs {
     std::vector<at::Tensor> values;
     for (const auto& [name, tensor] : parts) values.push_back(stored_values(name, targets.at(name), tensor));
     const auto copies = std::make_shared<HostCopies>(values);
@@ -113,7 +113,7 @@ Napi::Value copy_records(const Napi::CallbackInfo& info) {
 
 /// copiesDone(copies): Promise<void>
 Napi::Value copies_done(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare, [copies = unwrap<HostCopies>(info[0])]() -> Finish {
+  return run_job(info, Lane::prepare, [copies = unwrap<HostCopies>(info[0])]() -> ToJs {
     copies->wait();
     return [](Napi::Env env) { return env.Undefined(); };
   });
@@ -125,7 +125,7 @@ Napi::Value append_records(const Napi::CallbackInfo& info) {
   const auto parts = parts_argument(info[1]);
   return run_job(info, Lane::prepare,
                  [writer = unwrap<ShardWriter>(info[0]), parts,
-                  classes = info[2].As<Napi::Number>().Int64Value()]() -> Finish {
+                  classes = info[2].As<Napi::Number>().Int64Value()]() -> ToJs {
                    return [written = writer->append(parts, classes)](Napi::Env env) -> Napi::Value {
                      Napi::Array result = Napi::Array::New(env, written.size());
                      for (size_t i = 0; i < written.size(); ++i) {
@@ -142,7 +142,7 @@ Napi::Value append_records(const Napi::CallbackInfo& info) {
 
 /// syncShard(writer): Promise<void>
 Napi::Value sync_shard(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare, [writer = unwrap<ShardWriter>(info[0])]() -> Finish {
+  return run_job(info, Lane::prepare, [writer = unwrap<ShardWriter>(info[0])]() -> ToJs {
     writer->sync();
     return [](Napi::Env env) { return env.Undefined(); };
   });
@@ -150,7 +150,7 @@ Napi::Value sync_shard(const Napi::CallbackInfo& info) {
 
 /// contentDigest(path): Promise<string>
 Napi::Value content_digest(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> Finish {
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> ToJs {
     const auto file = MappedFile::open(path);
     return [digest = hex(xxh64(file->bytes().data(), file->size()))](Napi::Env env) -> Napi::Value {
       return Napi::String::New(env, digest);
@@ -182,7 +182,7 @@ Napi::Value create_store(const Napi::CallbackInfo& info) {
 
 /// verifyRecords(store): Promise<{record, reason}[]>
 Napi::Value verify_records(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare, [store = unwrap<RecordStore>(info[0])]() -> Finish {
+  return run_job(info, Lane::prepare, [store = unwrap<RecordStore>(info[0])]() -> ToJs {
     return [damaged = store->verify()](Napi::Env env) -> Napi::Value {
       Napi::Array result = Napi::Array::New(env, damaged.size());
       for (size_t i = 0; i < damaged.size(); ++i) {
@@ -205,7 +205,7 @@ Napi::Value load_records(const Napi::CallbackInfo& info) {
     const Napi::Object object = info[1].As<Napi::Object>();
     budget = {integer_field(object, "deviceBytes"), integer_field(object, "pinnedBytes")};
   }
-  return run_job(info, Lane::model, [store, budget, given]() -> Finish {
+  return run_job(info, Lane::model, [store, budget, given]() -> ToJs {
     store->load(given ? budget : free_budget(store->device()));
     return [store](Napi::Env env) -> Napi::Value {
       Napi::Object result = Napi::Object::New(env);
@@ -251,7 +251,7 @@ Napi::Value train_on_cache(const Napi::CallbackInfo& info) {
   if (!info[3].IsNumber()) fail("INVALID_ARGUMENT", "seconds must be a number");
   return run_job(info, Lane::model,
                  [heads, store = unwrap<RecordStore>(info[1]), plan = plan_argument(info[2], heads->heads()),
-                  seconds = info[3].As<Napi::Number>().DoubleValue()]() -> Finish {
+                  seconds = info[3].As<Napi::Number>().DoubleValue()]() -> ToJs {
                    say_doing("Training on cached outputs");
                    return
                        [result = train_cached(*heads, store, plan, seconds)](Napi::Env env) -> Napi::Value {
@@ -269,7 +269,7 @@ Napi::Value train_on_cache(const Napi::CallbackInfo& info) {
 Napi::Value evaluate_on_cache(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [heads = unwrap<TrainedHeads>(info[0]), store = unwrap<RecordStore>(info[1]),
-                  records = records_argument(info[2], "records")]() -> Finish {
+                  records = records_argument(info[2], "records")]() -> ToJs {
                    return [counts = evaluate_cached(*heads, store, records)](Napi::Env env) -> Napi::Value {
                      Napi::Object result = Napi::Object::New(env);
                      result.Set("losses", typed_array(env, counts.losses));

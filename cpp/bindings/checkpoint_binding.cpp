@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "models/convert.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {
@@ -23,7 +23,7 @@ Napi::Object metadata_object(Napi::Env env, const std::map<std::string, std::str
 
 /// inspect(path): Promise<Inspection>
 Napi::Value inspect(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> Finish {
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> ToJs {
     return [summary = inspect_checkpoint(path)](Napi::Env env) -> Napi::Value {
       Napi::Array tensors = Napi::Array::New(env, summary.rows.size());
       for (size_t i = 0; i < summary.rows.size(); ++i) {
@@ -68,7 +68,7 @@ Napi::Value read_tensors(const Napi::CallbackInfo& info) {
     for (uint32_t i = 0; i < array.Length(); ++i)
       names.push_back(string_argument(array.Get(i), "a tensor's name"));
   }
-  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path"), all, names]() -> Finish {
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path"), all, names]() -> ToJs {
     Checkpoint checkpoint = read_checkpoint(path);
     const auto chosen = all ? std::move(checkpoint.tensors) : select_tensors(checkpoint, names, path);
     return [chosen, metadata = checkpoint.metadata](Napi::Env env) -> Napi::Value {
@@ -93,7 +93,7 @@ Napi::Value write_tensors(const Napi::CallbackInfo& info) {
     tensors.push_back({name, tensor_field(object, name.c_str())});
   }
   auto metadata = string_map(object_argument(info[2], "metadata"));
-  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), tensors, metadata]() -> Finish {
+  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), tensors, metadata]() -> ToJs {
     write_safetensors(path, tensors, metadata);
     return [](Napi::Env env) { return env.Undefined(); };
   });
@@ -177,7 +177,7 @@ Napi::Value plan_segmentor(const Napi::CallbackInfo& info) {
 /// convertSegmentor(options): Promise<SegmentorPlan>
 Napi::Value convert(const Napi::CallbackInfo& info) {
   const auto [paths, dtype] = convert_options(info[0]);
-  return run_job(info, Lane::prepare, [paths = paths, dtype = dtype]() -> Finish {
+  return run_job(info, Lane::prepare, [paths = paths, dtype = dtype]() -> ToJs {
     const SegmentorDims dims = convert_segmentor(paths, dtype);
     return [dims](Napi::Env env) { return plan_object(env, dims, dims.classes); };
   });

@@ -48,24 +48,23 @@ Napi::Value head_of_model(const Napi::CallbackInfo& info) {
 
 /// headForward(head, queries): Promise<TensorHandle>
 Napi::Value head_forward(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model,
-                 [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1])]() -> Finish {
-                   return
-                       [logits = head->forward(queries)](Napi::Env env) { return wrap_tensor(env, logits); };
-                 });
+  return run_job(
+      info, Lane::model, [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1])]() -> ToJs {
+        return [logits = head->forward(queries)](Napi::Env env) { return wrap_tensor(env, logits); };
+      });
 }
 
 /// headBackward(head, queries, dLogits): Promise<void>
 Napi::Value head_backward(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), queries = tensor_argument(info[1]),
-                  d_logits = tensor_argument(info[2])]() -> Finish {
+                  d_logits = tensor_argument(info[2])]() -> ToJs {
                    head->backward(queries, d_logits);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });
 }
 
-Finish loss_result(const LossResult& result) {
+ToJs loss_result(const LossResult& result) {
   return [result](Napi::Env env) { return loss_object(env, result); };
 }
 
@@ -96,7 +95,7 @@ Napi::Value head_autograd(const Napi::CallbackInfo& info) {
   const auto precision = parse_precision(string_argument(info[3], "precision"));
   return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]),
-                  labels = tensor_argument(info[2]), precision]() -> Finish {
+                  labels = tensor_argument(info[2]), precision]() -> ToJs {
                    const auto gradients =
                        autograd_gradients(*head, decoded.queries, decoded.masks, labels, precision);
                    return [gradients](Napi::Env env) -> Napi::Value {
@@ -111,7 +110,7 @@ Napi::Value head_autograd(const Napi::CallbackInfo& info) {
 /// headStep(head, options: StepOptions): Promise<{gradNorm}>
 Napi::Value head_step(const Napi::CallbackInfo& info) {
   const StepOptions options = step_options(info[1]);
-  return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0]), options]() -> Finish {
+  return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0]), options]() -> ToJs {
     return [norm = head->step(options)](Napi::Env env) -> Napi::Value {
       Napi::Object result = Napi::Object::New(env);
       result.Set("gradNorm", norm);
@@ -135,7 +134,7 @@ std::vector<std::pair<const char*, at::Tensor>> state_tensors(const ClassEmbed& 
 
 /// headState(head): Promise<HeadState>
 Napi::Value head_state(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0])]() -> Finish {
+  return run_job(info, Lane::model, [head = unwrap<ClassEmbed>(info[0])]() -> ToJs {
     auto tensors = state_tensors(*head);
     for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kCPU, at::kFloat, false, true);
     return [tensors, steps = head->steps](Napi::Env env) -> Napi::Value {
@@ -157,7 +156,7 @@ Napi::Value head_restore(const Napi::CallbackInfo& info) {
     if (given.back().sizes() != own.sizes())
       fail("HEAD_MISMATCH", name, " must be ", own.sizes(), ", got ", given.back().sizes());
   }
-  return run_job(info, Lane::model, [head, given, steps = integer_field(state, "steps")]() -> Finish {
+  return run_job(info, Lane::model, [head, given, steps = integer_field(state, "steps")]() -> ToJs {
     const auto own = state_tensors(*head);
     for (size_t i = 0; i < own.size(); ++i) own[i].second.copy_(given[i]);
     head->steps = steps;
@@ -174,7 +173,7 @@ Napi::Value class_map_of(const Napi::CallbackInfo& info) {
   const Scoring scoring = parse_scoring(string_field(options, "scoring"));
   return run_job(info, Lane::model,
                  [head = unwrap<ClassEmbed>(info[0]), decoded = decoded_argument(info[1]), width, height,
-                  scoring]() -> Finish {
+                  scoring]() -> ToJs {
                    const DenseScores scores(head->forward(decoded.queries), decoded.masks.to(head->device()),
                                             scoring);
                    const at::Tensor map = class_map(scores, height, width);
@@ -188,7 +187,7 @@ Napi::Value confusion(const Napi::CallbackInfo& info) {
   const int64_t classes = info[2].As<Napi::Number>().Int64Value();
   return run_job(
       info, Lane::model,
-      [prediction = tensor_argument(info[0]), labels = tensor_argument(info[1]), classes]() -> Finish {
+      [prediction = tensor_argument(info[0]), labels = tensor_argument(info[1]), classes]() -> ToJs {
         const at::Tensor counts = confusion_matrix(prediction, labels, classes).to(at::kDouble);
         return [counts](Napi::Env env) -> Napi::Value {
           auto array = Napi::Float64Array::New(env, static_cast<size_t>(counts.numel()));

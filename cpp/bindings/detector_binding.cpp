@@ -7,7 +7,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/error.h"
-#include "core/own_pages.h"
+#include "core/page_allocator.h"
 #include "models/convert.h"
 #include "models/detection_model.h"
 #include "models/detector_plan.h"
@@ -63,7 +63,7 @@ Napi::Value plan_detector(const Napi::CallbackInfo& info) {
 /// convertDetector(options): Promise<DetectorPlan>
 Napi::Value convert(const Napi::CallbackInfo& info) {
   const auto [paths, dtype] = convert_options(info[0]);
-  return run_job(info, Lane::prepare, [paths = paths, dtype = dtype]() -> Finish {
+  return run_job(info, Lane::prepare, [paths = paths, dtype = dtype]() -> ToJs {
     const DetectorDims dims = convert_detector(paths, dtype);
     return [dims](Napi::Env env) { return detector_plan_object(env, dims); };
   });
@@ -73,13 +73,13 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
 Napi::Value load_detector(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
   const ModelPlacement placement = placement_of(options);
-  return run_job(info, Lane::model,
-                 [path = string_argument(info[0], "path"), placement,
-                  segmentor = share_with_field(options)]() -> Finish {
-                   auto model = segmentor ? std::make_shared<DetectionModel>(path, placement, *segmentor)
-                                          : std::make_shared<DetectionModel>(path, placement);
-                   return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
-                 });
+  return run_job(
+      info, Lane::model,
+      [path = string_argument(info[0], "path"), placement, segmentor = share_with_field(options)]() -> ToJs {
+        auto model = segmentor ? std::make_shared<DetectionModel>(path, placement, *segmentor)
+                               : std::make_shared<DetectionModel>(path, placement);
+        return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
+      });
 }
 
 /// detectorInfo(detector): DetectorInfo
@@ -96,7 +96,7 @@ Napi::Value detector_info(const Napi::CallbackInfo& info) {
 /// detectorForward(detector, images): Promise<{predLogits, predBoxes}>
 Napi::Value detector_forward(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<DetectionModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<DetectionModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    return [result = model->forward(images)](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
                      object.Set("predLogits", wrap_tensor(env, result.logits));
@@ -109,7 +109,7 @@ Napi::Value detector_forward(const Napi::CallbackInfo& info) {
 /// detectorFeatures(detector, images): Promise<TensorHandle>
 Napi::Value detector_features(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<DetectionModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<DetectionModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    return
                        [result = model->features(images)](Napi::Env env) { return wrap_tensor(env, result); };
                  });
@@ -132,7 +132,7 @@ DetectOptions detect_options(const Napi::Value& value) {
 Napi::Value best_of(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [logits = tensor_argument(info[0]), boxes = tensor_argument(info[1]),
-                  options = detect_options(info[2])]() -> Finish {
+                  options = detect_options(info[2])]() -> ToJs {
                    const Detections best =
                        best_detections(logits, boxes, options.height, options.width, options.top);
                    return [best](Napi::Env env) -> Napi::Value {
@@ -149,17 +149,18 @@ Napi::Value best_of(const Napi::CallbackInfo& info) {
 Napi::Value detect_image(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [model = unwrap<DetectionModel>(info[0]), pixels = pixels_argument(info[1]),
-                  options = detect_options(info[2])]() -> Finish {
+                  options = detect_options(info[2])]() -> ToJs {
                    const Detections best = detect(*model, pixels, options.height, options.width, options.top);
-                   return [scores = copy_to_own_pages(best.scores, at::kFloat),
-                           labels = copy_to_own_pages(best.labels, at::kInt),
-                           boxes = copy_to_own_pages(best.boxes, at::kFloat)](Napi::Env env) -> Napi::Value {
-                     Napi::Object object = Napi::Object::New(env);
-                     object.Set("scores", typed_array(env, scores));
-                     object.Set("labels", typed_array(env, labels));
-                     object.Set("boxes", typed_array(env, boxes));
-                     return object;
-                   };
+                   return
+                       [scores = copy_page_allocated(best.scores, at::kFloat),
+                        labels = copy_page_allocated(best.labels, at::kInt),
+                        boxes = copy_page_allocated(best.boxes, at::kFloat)](Napi::Env env) -> Napi::Value {
+                         Napi::Object object = Napi::Object::New(env);
+                         object.Set("scores", typed_array(env, scores));
+                         object.Set("labels", typed_array(env, labels));
+                         object.Set("boxes", typed_array(env, boxes));
+                         return object;
+                       };
                  });
 }
 

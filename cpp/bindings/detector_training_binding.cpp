@@ -24,7 +24,7 @@ Napi::Value training_add_boxes(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [training = detector_argument(info[0]), images = tensor_field(scenes, "images"),
                   boxes = tensor_field(scenes, "boxes"), classes = tensor_field(scenes, "classes"),
-                  counts = tensor_field(scenes, "counts")]() -> Finish {
+                  counts = tensor_field(scenes, "counts")]() -> ToJs {
                    training->boxes().add(images, boxes, classes, counts);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });
@@ -33,7 +33,7 @@ Napi::Value training_add_boxes(const Napi::CallbackInfo& info) {
 /// trainingDetections(training, images): Promise<{logits, boxes}>
 Napi::Value training_detections(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [training = detector_argument(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [training = detector_argument(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    const auto [logits, boxes] = training->predictions(images);
                    return [logits = logits, boxes = boxes](Napi::Env env) -> Napi::Value {
                      return tensor_object(env, {{"logits", logits}, {"boxes", boxes}});
@@ -44,18 +44,17 @@ Napi::Value training_detections(const Napi::CallbackInfo& info) {
 /// trainingBoxViews(training, batch, {height, width}): Promise<{images, boxes, classes}>
 Napi::Value training_box_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
-  return run_job(
-      info, Lane::model,
-      [training = detector_argument(info[0]), batch = training_batch_argument(info[1]),
-       height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
-        const BoxViews views = training->boxes().views(batch.scenes, batch.views, height, width);
-        return [views](Napi::Env env) -> Napi::Value {
-          Napi::Object result =
-              tensor_object(env, {{"images", views.images}, {"boxes", views.targets.boxes}});
-          result.Set("classes", class_lists_array(env, views.targets.classes));
-          return result;
-        };
-      });
+  return run_job(info, Lane::model,
+                 [training = detector_argument(info[0]), batch = training_batch_argument(info[1]),
+                  height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> ToJs {
+                   const BoxViews views = training->boxes().views(batch.scenes, batch.views, height, width);
+                   return [views](Napi::Env env) -> Napi::Value {
+                     Napi::Object result =
+                         tensor_object(env, {{"images", views.images}, {"boxes", views.targets.boxes}});
+                     result.Set("classes", class_lists_array(env, views.targets.classes));
+                     return result;
+                   };
+                 });
 }
 
 /// boxLoss({logits, boxes, targets, classes, height, width, repeats}): Promise<{losses, dLogits, dBoxes}>
@@ -66,7 +65,7 @@ Napi::Value box_loss_of(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::model,
       [targets, logits = tensor_field(object, "logits"), boxes = tensor_field(object, "boxes"),
-       repeats = integer_field(object, "repeats")]() -> Finish {
+       repeats = integer_field(object, "repeats")]() -> ToJs {
         const at::Tensor x = logits.detach().clone().requires_grad_(true);
         const at::Tensor y = boxes.detach().clone().requires_grad_(true);
         const c10::AutoGradMode with_grad(true);

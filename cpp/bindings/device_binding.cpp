@@ -5,7 +5,7 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
-#include "core/torch_messages.h"
+#include "core/torch_logging.h"
 
 namespace dinov3_seg {
 namespace {
@@ -52,7 +52,7 @@ Napi::Value reset_peak_memory(const Napi::CallbackInfo& info) {
 
 /// synchronize(device): Promise<void>
 Napi::Value synchronize(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model, [device = parse_device(string_argument(info[0], "device"))]() -> Finish {
+  return run_job(info, Lane::model, [device = parse_device(string_argument(info[0], "device"))]() -> ToJs {
     if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
     return [](Napi::Env env) { return env.Undefined(); };
   });

@@ -95,7 +95,7 @@ Napi::Value create_heads(const Napi::CallbackInfo& info) {
   return wrap(info.Env(), heads, 4 * static_cast<int64_t>(heads->value().nbytes()));
 }
 
-Finish float64_result(const at::Tensor& values) {
+ToJs float64_result(const at::Tensor& values) {
   return [host = values.to(at::kCPU).contiguous()](Napi::Env env) { return typed_array(env, host); };
 }
 
@@ -138,7 +138,7 @@ Napi::Value heads_step(const Napi::CallbackInfo& info) {
   if (options.size() != count || steps.size() != count || active.size() != count)
     fail("INVALID_ARGUMENT", "expected options, steps and active of ", count, " heads, got ", options.size(),
          ", ", steps.size(), " and ", active.size());
-  return run_job(info, Lane::model, [heads, options, steps, active]() -> Finish {
+  return run_job(info, Lane::model, [heads, options, steps, active]() -> ToJs {
     const at::Tensor table = TrainedHeads::coefficients(options, steps, active).to(heads->device());
     return [norms = heads->step(table).to(at::kCPU)](Napi::Env env) { return typed_array(env, norms); };
   });
@@ -147,7 +147,7 @@ Napi::Value heads_step(const Napi::CallbackInfo& info) {
 /// headsEvaluate(heads, batch): Promise<{losses: Float64Array, confusion: Float64Array}>
 Napi::Value heads_evaluate(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [heads = unwrap<TrainedHeads>(info[0]), batch = head_batch_argument(info[1])]() -> Finish {
+                 [heads = unwrap<TrainedHeads>(info[0]), batch = head_batch_argument(info[1])]() -> ToJs {
                    const HeadCounts counts = heads->evaluate(moved(batch, heads->device()));
                    const at::Tensor losses = counts.losses.to(at::kCPU).contiguous();
                    const at::Tensor confusion = counts.confusion.to(at::kCPU, at::kDouble).contiguous();
@@ -172,7 +172,7 @@ std::vector<std::pair<const char*, at::Tensor>> state_tensors(const TrainedHeads
 
 /// headsState(heads): Promise<HeadsState>
 Napi::Value heads_state(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model, [heads = unwrap<TrainedHeads>(info[0])]() -> Finish {
+  return run_job(info, Lane::model, [heads = unwrap<TrainedHeads>(info[0])]() -> ToJs {
     auto tensors = state_tensors(*heads);
     for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kCPU, at::kFloat, false, true);
     return [tensors](Napi::Env env) -> Napi::Value {
@@ -193,7 +193,7 @@ Napi::Value heads_restore(const Napi::CallbackInfo& info) {
     if (given.back().sizes() != own.sizes())
       fail("HEAD_MISMATCH", name, " must be ", own.sizes(), ", got ", given.back().sizes());
   }
-  return run_job(info, Lane::model, [heads, given]() -> Finish {
+  return run_job(info, Lane::model, [heads, given]() -> ToJs {
     const auto own = state_tensors(*heads);
     for (size_t i = 0; i < own.size(); ++i) own[i].second.copy_(given[i]);
     return [](Napi::Env env) { return env.Undefined(); };
@@ -204,7 +204,7 @@ Napi::Value heads_restore(const Napi::CallbackInfo& info) {
 Napi::Value least_cost_assignment(const Napi::CallbackInfo& info) {
   const at::Tensor costs = tensor_argument(info[0]).to(at::kCPU, at::kDouble).contiguous();
   if (costs.dim() != 2) fail("SHAPE", "expected costs rows×columns, got ", costs.sizes());
-  return run_job(info, Lane::model, [costs]() -> Finish {
+  return run_job(info, Lane::model, [costs]() -> ToJs {
     const c10::ArrayRef<double> values(costs.const_data_ptr<double>(), static_cast<size_t>(costs.numel()));
     const at::Tensor columns =
         at::tensor(assign_least_cost(values, costs.size(0), costs.size(1))).to(at::kInt);

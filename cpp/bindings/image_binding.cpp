@@ -9,7 +9,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/image_ops.h"
-#include "core/own_pages.h"
+#include "core/page_allocator.h"
 #include "core/transfer.h"
 #include "models/segment.h"
 
@@ -24,7 +24,7 @@ at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height,
   if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
     fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
          array.ElementLength());
-  at::Tensor pixels = empty_in_own_pages({height, width, channels}, at::kByte);
+  at::Tensor pixels = empty_page_allocated({height, width, channels}, at::kByte);
   std::memcpy(pixels.mutable_data_ptr(), array.Data(), array.ByteLength());
   return pixels;
 }
@@ -105,7 +105,7 @@ PrepareOptions prepare_options(const Napi::Value& value, size_t images) {
 Napi::Value prepare_images(const Napi::CallbackInfo& info) {
   auto images = images_argument(info[0], pixels_argument);
   auto options = prepare_options(info[1], images.size());
-  return run_job(info, Lane::prepare, [images = std::move(images), options = std::move(options)]() -> Finish {
+  return run_job(info, Lane::prepare, [images = std::move(images), options = std::move(options)]() -> ToJs {
     std::vector<at::Tensor> prepared;
     for (size_t i = 0; i < images.size(); ++i)
       prepared.push_back(
@@ -120,7 +120,7 @@ Napi::Value prepare_images(const Napi::CallbackInfo& info) {
 Napi::Value prepare_labels(const Napi::CallbackInfo& info) {
   auto labels = images_argument(info[0], label_argument);
   auto options = prepare_options(info[1], labels.size());
-  return run_job(info, Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> Finish {
+  return run_job(info, Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> ToJs {
     std::vector<at::Tensor> prepared;
     for (size_t i = 0; i < labels.size(); ++i)
       prepared.push_back(
@@ -160,9 +160,9 @@ Napi::Value segment_images(const Napi::CallbackInfo& info) {
   const auto options = segment_options(object);
   return run_job(info, Lane::model,
                  [scorer = scorer_argument(info, object), pixels = images_argument(info[2], pixels_argument),
-                  options]() -> Finish {
+                  options]() -> ToJs {
                    auto maps = segment(scorer(), pixels, options);
-                   for (at::Tensor& map : maps) map = copy_to_own_pages(map, at::kByte);
+                   for (at::Tensor& map : maps) map = copy_page_allocated(map, at::kByte);
                    return [maps = std::move(maps)](Napi::Env env) -> Napi::Value {
                      Napi::Array arrays = Napi::Array::New(env, maps.size());
                      for (size_t i = 0; i < maps.size(); ++i)
@@ -180,7 +180,7 @@ Napi::Value score_image(const Napi::CallbackInfo& info) {
   const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width")};
   return run_job(info, Lane::model,
                  [scorer = scorer_argument(info, object), pixels = pixels_argument(info[2]), options, height,
-                  width]() -> Finish {
+                  width]() -> ToJs {
                    const at::Tensor scores = segment_scores(scorer(), pixels, options, height, width);
                    return [scores](Napi::Env env) { return typed_array(env, scores); };
                  });

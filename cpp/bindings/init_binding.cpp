@@ -71,7 +71,7 @@ std::string random_id(const InitSettings& settings, const std::string& backbone 
 Napi::Value init_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [settings = init_settings(info[0]),
-                  placement = placement_of(object_argument(info[0], "options"))]() -> Finish {
+                  placement = placement_of(object_argument(info[0], "options"))]() -> ToJs {
                    const NetworkShape shape = network_shape(preset(settings.architecture));
                    auto model = std::make_shared<SegmentationModel>(
                        settings.name(), random_id(settings),
@@ -101,7 +101,7 @@ Napi::Value init_detector(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::model,
       [settings = init_settings(info[0]), segmentor = share_with_field(object_argument(info[0], "options")),
-       placement = placement_of(object_argument(info[0], "options"))]() -> Finish {
+       placement = placement_of(object_argument(info[0], "options"))]() -> ToJs {
         const auto model = make_detector(settings, placement, segmentor.get());
         return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
       });
@@ -110,7 +110,7 @@ Napi::Value init_detector(const Napi::CallbackInfo& info) {
 /// writeRandomModel(options, path): Promise<SegmentorPlan | DetectorPlan>
 Napi::Value write_random_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::prepare,
-                 [settings = init_settings(info[0]), path = string_argument(info[1], "path")]() -> Finish {
+                 [settings = init_settings(info[0]), path = string_argument(info[1], "path")]() -> ToJs {
                    write_random_network(shape_named(settings.architecture), settings.dtype, settings.random,
                                         path);
                    return [name = settings.architecture](Napi::Env env) { return plan_named(env, name); };
@@ -133,21 +133,20 @@ Napi::Value plan_detector_architecture(const Napi::CallbackInfo& info) {
 Napi::Value random_values_of(const Napi::CallbackInfo& info) {
   const auto path = boolean_field(object_argument(info[0], "options"), "operators") ? RandomPath::operators
                                                                                     : RandomPath::by_device;
-  return run_job(
-      info, Lane::prepare,
-      [settings = init_settings(info[0]), name = string_argument(info[1], "key"), path]() -> Finish {
-        const NetworkShape shape = shape_named(settings.architecture);
-        for (const auto& keys : {shape.backbone, shape.head}) {
-          for (const KeyShape& key : keys) {
-            if (key.name != name) continue;
-            const at::Tensor drawn = draw_tensor(key, settings.random, path);
-            return [cast = apply_dtype(key, drawn, settings.dtype)](Napi::Env env) {
-              return wrap_tensor(env, cast);
-            };
-          }
-        }
-        fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
-      });
+  return run_job(info, Lane::prepare,
+                 [settings = init_settings(info[0]), name = string_argument(info[1], "key"), path]() -> ToJs {
+                   const NetworkShape shape = shape_named(settings.architecture);
+                   for (const auto& keys : {shape.backbone, shape.head}) {
+                     for (const KeyShape& key : keys) {
+                       if (key.name != name) continue;
+                       const at::Tensor drawn = draw_tensor(key, settings.random, path);
+                       return [cast = apply_dtype(key, drawn, settings.dtype)](Napi::Env env) {
+                         return wrap_tensor(env, cast);
+                       };
+                     }
+                   }
+                   fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
+                 });
 }
 
 /// initCheckpoint(options): Promise<void>
@@ -156,7 +155,7 @@ Napi::Value init_files(const Napi::CallbackInfo& info) {
   return run_job(
       info, Lane::prepare,
       [architecture = string_field(options, "architecture"), seed = seed_field(options),
-       backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> Finish {
+       backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> ToJs {
         const auto checkpoint = init_checkpoint(shape_named(architecture), seed);
         const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
                                                           {"architecture", architecture},

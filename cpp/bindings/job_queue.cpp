@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "bindings/lanes.h"
+#include "core/available_memory.h"
 #include "core/error.h"
-#include "core/memory_room.h"
-#include "core/threads.h"
-#include "core/torch_messages.h"
+#include "core/intraop_threads.h"
+#include "core/torch_logging.h"
 
 namespace dinov3_seg {
 namespace {
@@ -80,7 +80,7 @@ struct Job : LaneJob {
   std::shared_ptr<Environment> environment;
   Napi::Promise::Deferred deferred;
   Work work;
-  Finish finish;
+  ToJs to_js;
   Failure failure;
 };
 
@@ -94,12 +94,12 @@ void settle(Napi::Env env, Job& job) {
   if (job.control->cancelled() && !job.control->shielded())
     job.failure = {"ABORTED", "the job was stopped on request"};
   if (!job.failure.code.empty()) {
-    job.finish = nullptr;
+    job.to_js = nullptr;
     job.deferred.Reject(to_js_error(env, job.failure).Value());
     return;
   }
   try {
-    job.deferred.Resolve(job.finish(env));
+    job.deferred.Resolve(job.to_js(env));
   } catch (const Napi::Error& error) {
     job.deferred.Reject(error.Value());
   } catch (...) {
@@ -112,9 +112,9 @@ void Job::run() noexcept {
   try {
     const CurrentJob current(*control);
     check_cancelled();
-    use_operator_threads();
+    use_intraop_threads();
     keep_warnings_of_this_thread();
-    finish = work();
+    to_js = work();
   } catch (...) {
     failure = describe_current_exception();
   }

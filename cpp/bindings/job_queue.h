@@ -19,10 +19,10 @@ struct HandleKind<JobControl> {
 };
 
 /// Makes a job's value on the JavaScript thread.
-using Finish = std::function<Napi::Value(Napi::Env)>;
+using ToJs = std::function<Napi::Value(Napi::Env)>;
 
 /// A job's work, on one of the queue's threads. No N-API in it: what it needs is unpacked before.
-using Work = std::function<Finish()>;
+using Work = std::function<ToJs()>;
 
 /// `model`: one thread, since networks and heads change state. `prepare`: pixels and files, two threads, so
 /// that the next batch is made while the model works. Environments (main thread, worker_threads) take turns

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/linear_probe.h"
 #include "ops/class_map.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -27,7 +27,7 @@ Napi::Value create_probe(const Napi::CallbackInfo& info) {
 /// probeForward(probe, features): Promise<TensorHandle>
 Napi::Value probe_forward(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1])]() -> Finish {
+                 [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1])]() -> ToJs {
                    const at::Tensor scores = probe->scores(features);
                    return [scores](Napi::Env env) { return wrap_tensor(env, scores); };
                  });
@@ -37,7 +37,7 @@ Napi::Value probe_forward(const Napi::CallbackInfo& info) {
 Napi::Value probe_loss(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]),
-                  labels = tensor_argument(info[2])]() -> Finish {
+                  labels = tensor_argument(info[2])]() -> ToJs {
                    const at::Tensor scores = probe->scores(features).unsqueeze(1);  // B×1×K×h×w
                    const int64_t losses[] = {static_cast<int64_t>(ScoreLoss::cross_entropy)};
                    const at::Tensor sums =
@@ -58,7 +58,7 @@ Napi::Value probe_class_map(const Napi::CallbackInfo& info) {
     fail("INVALID_ARGUMENT", "width and height must be at least 1, got ", width, "×", height);
   return run_job(
       info, Lane::model,
-      [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]), width, height]() -> Finish {
+      [probe = unwrap<LinearProbe>(info[0]), features = tensor_argument(info[1]), width, height]() -> ToJs {
         const at::Tensor map = class_map(DenseScores(probe->scores(features)), height, width);
         return [map](Napi::Env env) { return wrap_tensor(env, map); };
       });

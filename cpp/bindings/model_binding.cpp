@@ -31,7 +31,7 @@ namespace {
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[1], "options");
   const ModelPlacement placement = placement_of(options);
-  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> Finish {
+  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), placement]() -> ToJs {
     auto model = std::make_shared<SegmentationModel>(path, placement);
     return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
   });
@@ -40,7 +40,7 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
 /// loadStaged(path, device): Promise<ModelHandle | null>
 Napi::Value load_staged_model(const Napi::CallbackInfo& info) {
   const auto device = parse_device(string_argument(info[1], "device"));
-  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), device]() -> Finish {
+  return run_job(info, Lane::model, [path = string_argument(info[0], "path"), device]() -> ToJs {
     const auto module = load_staged(path, device);
     std::shared_ptr<SegmentationModel> model;
     if (module)
@@ -52,7 +52,7 @@ Napi::Value load_staged_model(const Napi::CallbackInfo& info) {
 
 /// modelId(path): Promise<string>
 Napi::Value model_id(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> Finish {
+  return run_job(info, Lane::prepare, [path = string_argument(info[0], "path")]() -> ToJs {
     return [id = zip_content_id(path)](Napi::Env env) -> Napi::Value { return Napi::String::New(env, id); };
   });
 }
@@ -77,7 +77,7 @@ Napi::Object decoded_object(Napi::Env env, const Decoded& decoded) {
 /// decode(model, images): Promise<Decoded>
 Napi::Value decode(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    return [decoded = model->decode(images)](Napi::Env env) -> Napi::Value {
                      return decoded_object(env, decoded);
                    };
@@ -87,7 +87,7 @@ Napi::Value decode(const Napi::CallbackInfo& info) {
 /// decodeWithFeatures(model, images): Promise<DecodedWithFeatures>
 Napi::Value decode_with_features(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    return [result = model->decode_with_features(images)](Napi::Env env) -> Napi::Value {
                      Napi::Object object = decoded_object(env, result.decoded);
                      object.Set("features", wrap_tensor(env, result.features));
@@ -99,7 +99,7 @@ Napi::Value decode_with_features(const Napi::CallbackInfo& info) {
 /// features(model, images): Promise<TensorHandle>
 Napi::Value features(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    return
                        [result = model->features(images)](Napi::Env env) { return wrap_tensor(env, result); };
                  });
@@ -108,7 +108,7 @@ Napi::Value features(const Napi::CallbackInfo& info) {
 /// forward(model, images): Promise<{queries, predLogits, predMasks}>
 Napi::Value forward(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    const Decoded decoded = model->decode(images);
                    return [decoded,
                            logits = model->class_logits(decoded.queries)](Napi::Env env) -> Napi::Value {
@@ -124,7 +124,7 @@ Napi::Value forward(const Napi::CallbackInfo& info) {
 /// taps(model, images): Promise<Record<string, TensorHandle>>
 Napi::Value taps(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    return [result = model->taps(images)](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
                      for (const auto& entry : result)
@@ -138,7 +138,7 @@ Napi::Value taps(const Napi::CallbackInfo& info) {
 Napi::Value part_times_of(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1]),
-                  repeat = integer_field(object_argument(info[2], "options"), "repeat")]() -> Finish {
+                  repeat = integer_field(object_argument(info[2], "options"), "repeat")]() -> ToJs {
                    return [times = model->times(images, repeat)](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
                      for (const auto& [part, milliseconds] : times) object.Set(part, milliseconds);
@@ -165,7 +165,7 @@ Napi::Value storage_bytes_of(const Napi::CallbackInfo& info) {
 Napi::Value export_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
-                  path = string_argument(info[2], "path")]() -> Finish {
+                  path = string_argument(info[2], "path")]() -> ToJs {
                    model->save_with_head(*head, path);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });

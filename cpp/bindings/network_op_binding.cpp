@@ -7,7 +7,7 @@
 #include "bindings/values.h"
 #include "core/error.h"
 #include "ops/network_ops.h"
-#include "ops/network_plain.h"
+#include "ops/network_ops_reference.h"
 
 namespace dinov3_seg {
 namespace {
@@ -40,7 +40,7 @@ std::optional<at::Tensor> optional_tensor(const Napi::Object& in, const char* na
 /// Runs `call(plain)` as often as asked and wraps the last result.
 Napi::Value run_operator(const Napi::CallbackInfo& info, const Napi::Value& options,
                          std::function<at::Tensor(bool)> call) {
-  return run_job(info, Lane::model, [call = std::move(call), how = call_options(options)]() -> Finish {
+  return run_job(info, Lane::model, [call = std::move(call), how = call_options(options)]() -> ToJs {
     at::Tensor result;
     for (int64_t i = 0; i < how.repeat; ++i) result = call(how.plain);
     return [result](Napi::Env env) { return wrap_tensor(env, result); };
@@ -49,11 +49,11 @@ Napi::Value run_operator(const Napi::CallbackInfo& info, const Napi::Value& opti
 
 /// toDtype(tensor, dtype): Promise<TensorHandle>
 Napi::Value to_dtype(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model,
-                 [tensor = tensor_argument(info[0]),
-                  dtype = float_dtype(string_argument(info[1], "dtype"))]() -> Finish {
-                   return [moved = tensor.to(dtype)](Napi::Env env) { return wrap_tensor(env, moved); };
-                 });
+  return run_job(
+      info, Lane::model,
+      [tensor = tensor_argument(info[0]), dtype = float_dtype(string_argument(info[1], "dtype"))]() -> ToJs {
+        return [moved = tensor.to(dtype)](Napi::Env env) { return wrap_tensor(env, moved); };
+      });
 }
 
 /// tensorColumns(tensor, first, count): TensorHandle, a view of columns of the last dimension.
@@ -78,8 +78,8 @@ Napi::Value deformable_attend_of(const Napi::CallbackInfo& info) {
       info, info[1],
       [value, sizes = shape_argument(in.Get("sizes")), offsets, reference = tensor_field(in, "reference"),
        logits = tensor_field(in, "logits")](bool plain) {
-        return (plain ? plain_deformable_attend : deformable_attend)(value, sizes, reference, offsets,
-                                                                     logits);
+        return (plain ? deformable_attend_reference : deformable_attend)(value, sizes, reference, offsets,
+                                                                         logits);
       });
 }
 
@@ -88,7 +88,7 @@ Napi::Value rotate_qkv_of(const Napi::CallbackInfo& info) {
   return run_operator(info, info[3],
                       [qkv = tensor_argument(info[0]), sin = tensor_argument(info[1]),
                        cos = tensor_argument(info[2])](bool plain) mutable -> at::Tensor {
-                        return (plain ? plain_rotate_qkv : rotate_qkv)(qkv, sin, cos);
+                        return (plain ? rotate_qkv_reference : rotate_qkv)(qkv, sin, cos);
                       });
 }
 
@@ -102,11 +102,11 @@ Napi::Value add_scaled_norm_of(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [x = tensor_field(in, "x"), y = tensor_field(in, "y"), gamma,
                   weight = tensor_field(in, "weight"), bias = tensor_field(in, "bias"),
-                  eps = number_field(options, "eps"), dtype, how = call_options(options)]() -> Finish {
+                  eps = number_field(options, "eps"), dtype, how = call_options(options)]() -> ToJs {
                    std::tuple<at::Tensor, at::Tensor> result;
                    for (int64_t i = 0; i < how.repeat; ++i)
-                     result = (how.plain ? plain_add_scaled_norm : add_scaled_norm)(x, y, gamma, weight, bias,
-                                                                                    eps, dtype);
+                     result = (how.plain ? add_scaled_norm_reference : add_scaled_norm)(x, y, gamma, weight,
+                                                                                        bias, eps, dtype);
                    return [result](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
                      object.Set("sum", wrap_tensor(env, std::get<0>(result)));
@@ -120,7 +120,7 @@ Napi::Value add_scaled_norm_of(const Napi::CallbackInfo& info) {
 Napi::Value swiglu_of(const Napi::CallbackInfo& info) {
   return run_operator(info, info[2],
                       [gate = tensor_argument(info[0]), up = tensor_argument(info[1])](bool plain) {
-                        return (plain ? plain_swiglu : swiglu)(gate, up);
+                        return (plain ? swiglu_reference : swiglu)(gate, up);
                       });
 }
 
@@ -130,7 +130,7 @@ Napi::Value argmax_resized_of(const Napi::CallbackInfo& info) {
   return run_operator(info, options,
                       [scores = tensor_argument(info[0]), height = integer_field(options, "height"),
                        width = integer_field(options, "width")](bool plain) {
-                        return (plain ? plain_argmax_resized : argmax_resized)(scores, height, width);
+                        return (plain ? argmax_resized_reference : argmax_resized)(scores, height, width);
                       });
 }
 
@@ -147,7 +147,7 @@ Napi::Value prepare_pixels_of(const Napi::CallbackInfo& info) {
       info, options,
       [pixels = tensor_argument(info[0]), height = integer_field(options, "height"),
        width = integer_field(options, "width"), mean = numbers("mean"), std = numbers("std")](bool plain) {
-        return (plain ? plain_prepare_pixels : prepare_pixels)(pixels, height, width, mean, std);
+        return (plain ? prepare_pixels_reference : prepare_pixels)(pixels, height, width, mean, std);
       });
 }
 
@@ -158,7 +158,7 @@ Napi::Value add_resized_of(const Napi::CallbackInfo& info) {
       info, info[1],
       [x = tensor_field(in, "x"), y = tensor_field(in, "y"), scale = optional_tensor(in, "scale"),
        shift = optional_tensor(in, "shift")](bool plain) {
-        return (plain ? plain_add_resized : add_resized)(x, y, scale, shift);
+        return (plain ? add_resized_reference : add_resized)(x, y, scale, shift);
       });
 }
 
@@ -171,7 +171,7 @@ Napi::Value group_norm_tokens_of(const Napi::CallbackInfo& info) {
       [x = tensor_field(in, "x"), weight = tensor_field(in, "weight"), bias = tensor_field(in, "bias"),
        groups = integer_field(options, "groups"), eps = number_field(options, "eps"),
        relu = boolean_field(options, "relu")](bool plain) {
-        return (plain ? plain_group_norm_tokens : group_norm_tokens)(x, groups, weight, bias, eps, relu);
+        return (plain ? group_norm_tokens_reference : group_norm_tokens)(x, groups, weight, bias, eps, relu);
       });
 }
 
@@ -181,7 +181,7 @@ Napi::Value depthwise_gelu_of(const Napi::CallbackInfo& info) {
   return run_operator(info, info[1],
                       [x = tensor_field(in, "x"), sizes = shape_argument(in.Get("sizes")),
                        weight = tensor_field(in, "weight"), bias = tensor_field(in, "bias")](bool plain) {
-                        return (plain ? plain_depthwise_gelu : depthwise_gelu)(x, sizes, weight, bias);
+                        return (plain ? depthwise_gelu_reference : depthwise_gelu)(x, sizes, weight, bias);
                       });
 }
 

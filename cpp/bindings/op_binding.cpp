@@ -7,8 +7,8 @@
 #include "bindings/values.h"
 #include "core/device.h"
 #include "core/error.h"
-#include "ops/ops.h"
-#include "ops/plain.h"
+#include "ops/score_ops.h"
+#include "ops/score_ops_reference.h"
 
 namespace dinov3_seg {
 namespace {
@@ -39,7 +39,7 @@ std::vector<int64_t> losses_field(const Napi::Object& object) {
 /// toDevice(tensor, device): Promise<TensorHandle>
 Napi::Value to_device(const Napi::CallbackInfo& info) {
   const c10::Device device = parse_device(string_argument(info[1], "device"));
-  return run_job(info, Lane::model, [tensor = tensor_argument(info[0]), device]() -> Finish {
+  return run_job(info, Lane::model, [tensor = tensor_argument(info[0]), device]() -> ToJs {
     return [moved = tensor.to(device)](Napi::Env env) { return wrap_tensor(env, moved); };
   });
 }
@@ -52,8 +52,8 @@ Napi::Value score_loss_of(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [scores = tensor_argument(info[0]), labels = tensor_argument(info[1]), class_weights,
                   losses = losses_field(options), gradient = flag_field(options, "gradient"),
-                  function = flag_field(options, "plain") ? plain_score_loss : score_loss,
-                  repeat = repeat_field(options)]() -> Finish {
+                  function = flag_field(options, "plain") ? score_loss_reference : score_loss,
+                  repeat = repeat_field(options)]() -> ToJs {
                    std::tuple<at::Tensor, at::Tensor> result;
                    for (int64_t i = 0; i < repeat; ++i)
                      result = function(scores, labels, class_weights, losses, gradient);
@@ -72,8 +72,8 @@ Napi::Value score_counts_of(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[2], "options");
   return run_job(info, Lane::model,
                  [scores = tensor_argument(info[0]), labels = tensor_argument(info[1]),
-                  function = flag_field(options, "plain") ? plain_score_counts : score_counts,
-                  repeat = repeat_field(options)]() -> Finish {
+                  function = flag_field(options, "plain") ? score_counts_reference : score_counts,
+                  repeat = repeat_field(options)]() -> ToJs {
                    at::Tensor counts;
                    for (int64_t i = 0; i < repeat; ++i) counts = function(scores, labels);
                    return [counts](Napi::Env env) { return wrap_tensor(env, counts); };
@@ -91,8 +91,8 @@ Napi::Value adamw_step_of(const Napi::CallbackInfo& info) {
       info, Lane::model,
       [tensors, coefficients = tensor_field(state, "coefficients"), beta1 = number_field(options, "beta1"),
        beta2 = number_field(options, "beta2"), epsilon = number_field(options, "epsilon"),
-       function = flag_field(options, "plain") ? plain_adamw_step : adamw_step,
-       repeat = repeat_field(options)]() mutable -> Finish {
+       function = flag_field(options, "plain") ? adamw_step_reference : adamw_step,
+       repeat = repeat_field(options)]() mutable -> ToJs {
         at::Tensor norms;
         for (int64_t i = 0; i < repeat; ++i)
           norms =

@@ -41,7 +41,7 @@ LabelCanvas canvas_argument(const Napi::Value& value) {
 Napi::Value fill_polygons_of(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::prepare,
                  [polygons = polygons_argument(object_argument(info[0], "polygons")),
-                  canvas = canvas_argument(info[1])]() -> Finish {
+                  canvas = canvas_argument(info[1])]() -> ToJs {
                    const at::Tensor label = fill_polygons(polygons, canvas);
                    return [label](Napi::Env env) { return typed_array(env, label); };
                  });

@@ -52,7 +52,7 @@ Napi::Value class_shares_of(const Napi::CallbackInfo& info) {
     fail("INVALID_ARGUMENT", "width and height must be at least 1");
   return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), layers = std::move(layers),
-                  pixels = std::move(pixels), options]() -> Finish {
+                  pixels = std::move(pixels), options]() -> ToJs {
                    const at::Tensor shares = class_shares(*model, layers, pixels, options);
                    return [shares](Napi::Env env) { return typed_array(env, shares); };
                  });
@@ -64,7 +64,7 @@ Napi::Value label_shares_of(const Napi::CallbackInfo& info) {
   if (pixels.size(2) != 1) fail("SHAPE", "expected a label of 1 channel, got ", pixels.size(2));
   if (!info[1].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
   const int64_t classes = info[1].As<Napi::Number>().Int64Value();
-  return run_job(info, Lane::prepare, [pixels, classes]() -> Finish {
+  return run_job(info, Lane::prepare, [pixels, classes]() -> ToJs {
     const at::Tensor counts = count_columns(pixels, classes).to(at::kDouble);
     return [counts](Napi::Env env) { return typed_array(env, counts); };
   });

@@ -13,16 +13,16 @@
 #include "core/device.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
-#include "core/own_pages.h"
-#include "core/threads.h"
-#include "ops/ops.h"
+#include "core/intraop_threads.h"
+#include "core/page_allocator.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {
 
 /// info(): EngineInfo
 Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
-  use_operator_threads();
+  use_intraop_threads();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("torch", TORCH_VERSION);
   result.Set("cudaBuilt", at::hasCUDA());
@@ -36,7 +36,7 @@ Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
 Napi::Value set_threads(const Napi::CallbackInfo& info) {
   const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   if (threads < 1 || threads > 1024) fail("INVALID_ARGUMENT", "threads must be 1 to 1024");
-  set_operator_threads(static_cast<int>(threads));
+  set_intraop_threads(static_cast<int>(threads));
   return info.Env().Undefined();
 }
 
@@ -109,12 +109,12 @@ bool is_sole_owner(const at::Tensor& tensor) {
 
 /// Values of a tensor on the CPU; a copy, since the array can be written to, unless `tensor` was its only
 /// owner.
-Finish values_of(at::Tensor tensor, bool take) {
+ToJs values_of(at::Tensor tensor, bool take) {
   const auto dtype = tensor.scalar_type();
   const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
   const at::Tensor values = take && !widened && is_sole_owner(tensor)
                                 ? tensor
-                                : copy_to_own_pages(tensor, widened ? at::kFloat : dtype);
+                                : copy_page_allocated(tensor, widened ? at::kFloat : dtype);
   return [values, dtype](Napi::Env env) -> Napi::Value {
     Napi::Object result = Napi::Object::New(env);
     result.Set("data", typed_array(env, values));

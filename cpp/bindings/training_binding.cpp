@@ -47,7 +47,7 @@ Napi::Object tensor_object(Napi::Env env, std::initializer_list<std::pair<const 
 
 namespace {
 
-Finish nothing() {
+ToJs nothing() {
   return [](Napi::Env env) { return env.Undefined(); };
 }
 
@@ -81,7 +81,7 @@ std::shared_ptr<NetworkTraining> new_training(const TrainingSettings& settings) 
 
 /// createTraining(options): Promise<TrainingHandle>
 Napi::Value create_training(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model, [settings = settings_argument(info[0])]() -> Finish {
+  return run_job(info, Lane::model, [settings = settings_argument(info[0])]() -> ToJs {
     auto training = new_training(settings);
     return [training](Napi::Env env) { return wrap(env, training, 20 * training->parameters()); };
   });
@@ -123,7 +123,7 @@ Napi::Value training_step(const Napi::CallbackInfo& info) {
 
 /// trainingLosses(training): Promise<TrainingLosses>
 Napi::Value training_losses(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model, [training = unwrap<NetworkTraining>(info[0])]() -> Finish {
+  return run_job(info, Lane::model, [training = unwrap<NetworkTraining>(info[0])]() -> ToJs {
     return [losses = training->take_losses()](Napi::Env env) -> Napi::Value {
       Napi::Object result = Napi::Object::New(env);
       for (const auto& [name, value] : losses) result.Set(name, value);
@@ -144,7 +144,7 @@ Napi::Value training_calibrate(const Napi::CallbackInfo& info) {
 /// trainingPredictions(training, images): Promise<{logits, masks}>
 Napi::Value training_predictions(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [training = segmentor_argument(info[0]), images = tensor_argument(info[1])]() -> Finish {
+                 [training = segmentor_argument(info[0]), images = tensor_argument(info[1])]() -> ToJs {
                    const auto [logits, masks] = training->predictions(images);
                    return [logits = logits, masks = masks](Napi::Env env) -> Napi::Value {
                      return tensor_object(env, {{"logits", logits}, {"masks", masks}});
@@ -187,19 +187,19 @@ Napi::Value training_restore_state(const Napi::CallbackInfo& info) {
 /// trainingViews(training, batch): Promise<{images, shares, counted, classes}>
 Napi::Value training_views(const Napi::CallbackInfo& info) {
   const Napi::Object sizes = object_argument(info[2], "sizes");
-  return run_job(
-      info, Lane::model,
-      [training = segmentor_argument(info[0]), batch = training_batch_argument(info[1]),
-       height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> Finish {
-        const TrainingViews views = training->segments().views(batch.scenes, batch.views, height, width);
-        return [views](Napi::Env env) -> Napi::Value {
-          Napi::Object result = tensor_object(env, {{"images", views.images},
-                                                    {"shares", views.targets.shares},
-                                                    {"counted", views.targets.counted}});
-          result.Set("classes", class_lists_array(env, views.targets.classes));
-          return result;
-        };
-      });
+  return run_job(info, Lane::model,
+                 [training = segmentor_argument(info[0]), batch = training_batch_argument(info[1]),
+                  height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> ToJs {
+                   const TrainingViews views =
+                       training->segments().views(batch.scenes, batch.views, height, width);
+                   return [views](Napi::Env env) -> Napi::Value {
+                     Napi::Object result = tensor_object(env, {{"images", views.images},
+                                                               {"shares", views.targets.shares},
+                                                               {"counted", views.targets.counted}});
+                     result.Set("classes", class_lists_array(env, views.targets.classes));
+                     return result;
+                   };
+                 });
 }
 
 /// setLoss({logits, masks, shares, counted, classes}): Promise<{losses, dLogits, dMasks}>
@@ -209,7 +209,7 @@ Napi::Value set_loss_of(const Napi::CallbackInfo& info) {
                                class_lists(object.Get("classes"))};
   return run_job(
       info, Lane::model,
-      [targets, logits = tensor_field(object, "logits"), masks = tensor_field(object, "masks")]() -> Finish {
+      [targets, logits = tensor_field(object, "logits"), masks = tensor_field(object, "masks")]() -> ToJs {
         const at::Tensor x = logits.detach().clone().requires_grad_(true);
         const at::Tensor y = masks.detach().clone().requires_grad_(true);
         const c10::AutoGradMode with_grad(true);

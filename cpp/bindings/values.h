@@ -18,8 +18,8 @@
 #include "heads/trained_heads.h"
 #include "models/convert.h"
 #include "models/detection_model.h"
-#include "models/plan.h"
 #include "models/segmentation_model.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 

@@ -15,8 +15,8 @@
 #include "mapped_file.h"
 #include "safetensors.h"
 #include "state_dict.h"
-#include "text.h"
 #include "torch_archive.h"
+#include "utf8.h"
 #include "zip_reader.h"
 
 namespace dinov3_seg {

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/job_control.h"
-#include "core/own_pages.h"
+#include "core/page_allocator.h"
 
 namespace dinov3_seg {
 namespace {
@@ -163,7 +163,7 @@ void check(const Polygons& polygons, const LabelCanvas& canvas) {
 at::Tensor fill_polygons(const Polygons& polygons, const LabelCanvas& canvas) {
   check(polygons, canvas);
   const int64_t row_bytes = canvas.margin + canvas.width;
-  at::Tensor label = empty_in_own_pages({canvas.height, row_bytes}, at::kByte);
+  at::Tensor label = empty_page_allocated({canvas.height, row_bytes}, at::kByte);
   auto* data = static_cast<uint8_t*>(label.mutable_data_ptr());
   std::memset(data, canvas.background, label.nbytes());
   for (int64_t y = 0; y < canvas.height; ++y)

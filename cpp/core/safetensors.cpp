@@ -13,7 +13,7 @@
 #include "error.h"
 #include "file_storage.h"
 #include "safetensors_header.h"
-#include "text.h"
+#include "utf8.h"
 
 namespace dinov3_seg {
 namespace {

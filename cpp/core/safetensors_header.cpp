@@ -5,7 +5,7 @@
 
 #include "byte_reader.h"
 #include "error.h"
-#include "text.h"
+#include "utf8.h"
 
 namespace dinov3_seg {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "error.h"
-#include "text.h"
+#include "utf8.h"
 
 namespace dinov3_seg {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "error.h"
 #include "file_storage.h"
-#include "text.h"
 #include "torch_globals.h"
+#include "utf8.h"
 #include "zip_reader.h"
 
 namespace dinov3_seg {

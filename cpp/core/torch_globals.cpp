@@ -10,7 +10,7 @@
 #include "byte_reader.h"
 #include "dtype_names.h"
 #include "error.h"
-#include "text.h"
+#include "utf8.h"
 
 namespace dinov3_seg {
 namespace {

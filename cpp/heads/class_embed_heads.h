@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "heads/linear_heads.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/hungarian.h"
 #include "core/job_control.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {

@@ -10,9 +10,9 @@
 #include <set>
 
 #include "core/atomic_file.h"
+#include "core/available_memory.h"
 #include "core/error.h"
 #include "core/job_control.h"
-#include "core/memory_room.h"
 #include "models/file_source.h"
 #include "models/staged_archive.h"
 

@@ -11,7 +11,7 @@
 
 #include "core/named_tensor.h"
 #include "models/detector_plan.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 
@@ -49,7 +49,7 @@ std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims);
 ///   decode_with_features(images) -> (queries, pred_masks, features)     of one pass
 ///   taps(images) -> every intermediate array by name
 /// images: B×3×H×W floating, H and W multiples of 32. Outputs are at least float32.
-/// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (plan.h), INVALID_ARGUMENT (dtype).
+/// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (segmentor_plan.h), INVALID_ARGUMENT (dtype).
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype,
                                    const CastTensor& cast = cast_now);

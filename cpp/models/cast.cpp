@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "models/builder.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {

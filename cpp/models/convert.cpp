@@ -2,7 +2,7 @@
 
 #include "core/checkpoint.h"
 #include "models/builder.h"
-#include "models/late_tensors.h"
+#include "models/deferred_tensors.h"
 #include "models/streamed_archive.h"
 
 namespace dinov3_seg {
@@ -12,13 +12,13 @@ namespace {
 template <typename Build, typename Read>
 auto convert_network(const ConvertPaths& paths, at::ScalarType dtype, Build build, Read read) {
   const Checkpoint backbone = read_checkpoint(paths.backbone), head = read_checkpoint(paths.head);
-  LateTensors late;
+  DeferredTensors deferred;
   const auto cast_when_written = [&](const at::Tensor& tensor, at::ScalarType stored) {
     if (tensor.scalar_type() == stored) return tensor;
-    return late.add(meta_of_cast(tensor, stored), [tensor, stored] { return tensor.to(stored); });
+    return deferred.add(meta_of_cast(tensor, stored), [tensor, stored] { return tensor.to(stored); });
   };
   const torch::jit::Module module = build(backbone.tensors, head.tensors, dtype, cast_when_written);
-  save_streamed(module, late, paths.out);
+  save_streamed(module, deferred, paths.out);
   return read(shapes_of(backbone.tensors), shapes_of(head.tensors));
 }
 

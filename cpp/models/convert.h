@@ -5,7 +5,7 @@
 #include <string>
 
 #include "models/detector_plan.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 

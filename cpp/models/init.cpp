@@ -10,10 +10,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/available_memory.h"
 #include "core/job_control.h"
-#include "core/memory_room.h"
 #include "models/builder.h"
-#include "models/late_tensors.h"
+#include "models/deferred_tensors.h"
 #include "models/streamed_archive.h"
 
 namespace dinov3_seg {
@@ -193,15 +193,15 @@ torch::jit::Module init_network(const NetworkShape& shape, at::ScalarType dtype,
 
 void write_random_network(const NetworkShape& shape, at::ScalarType dtype, const Randomness& random,
                           const std::string& path) {
-  LateTensors late;
+  DeferredTensors deferred;
   const auto place = [&](const KeyShape& key) {
     const auto options = at::TensorOptions().dtype(stored_dtype(key, dtype)).device(at::kMeta);
-    return late.add(at::empty(key.shape, options),
-                    [key, dtype, random] { return apply_dtype(key, draw_tensor(key, random), dtype); });
+    return deferred.add(at::empty(key.shape, options),
+                        [key, dtype, random] { return apply_dtype(key, draw_tensor(key, random), dtype); });
   };
   const auto module =
       shape.build(place_all(shape.backbone, place), place_all(shape.head, place), dtype, cast_now);
-  save_streamed(module, late, path);
+  save_streamed(module, deferred, path);
 }
 
 }  // namespace dinov3_seg

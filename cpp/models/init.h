@@ -11,8 +11,8 @@
 #include "core/named_tensor.h"
 #include "models/builder.h"
 #include "models/detector_plan.h"
-#include "models/plan.h"
 #include "models/random_values.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/job_control.h"
-#include "models/run_graph.h"
+#include "models/graph_passes.h"
 
 namespace dinov3_seg {
 
@@ -40,7 +40,7 @@ NetworkModule::NetworkModule(std::string path, std::string id, torch::jit::Modul
       id_(std::move(id)),
       device_(placement.device),
       module_(std::move(module)),
-      runner_(placement.graphs && device_.is_cuda() && has_graphs()) {
+      runner_(placement.graphs && device_.is_cuda() && has_cuda_graphs()) {
   for (const char* method : required)
     if (!module_.find_method(method))
       fail("MODEL_FORMAT", path_, " has no method ", method, "(images): expected ", expected,
@@ -57,7 +57,7 @@ NetworkModule::NetworkModule(std::string path, std::string id, torch::jit::Modul
     if (device_.is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  for (const char* method : methods) prepare_to_run(module_, method);
+  for (const char* method : methods) run_graph_passes(module_, method);
 }
 
 void NetworkModule::say_running(const char* method, const at::Tensor& images) {
@@ -68,11 +68,11 @@ c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
   return in_run(method, images, [&](const at::Tensor& input) { return module_.get_method(method)({input}); });
 }
 
-GraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
-  const auto results = [&](const GraphRunner::Tensors& inputs) {
+CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
+  const auto results = [&](const CudaGraphRunner::Tensors& inputs) {
     const c10::IValue result = module_.get_method(method)({inputs[0]});
-    if (result.isTensor()) return GraphRunner::Tensors{result.toTensor().to(at::kFloat)};
-    GraphRunner::Tensors tensors;
+    if (result.isTensor()) return CudaGraphRunner::Tensors{result.toTensor().to(at::kFloat)};
+    CudaGraphRunner::Tensors tensors;
     for (const c10::IValue& item : result.toTupleRef().elements())
       tensors.push_back(item.toTensor().to(at::kFloat));
     return tensors;

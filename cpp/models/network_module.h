@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/graph_runner.h"
+#include "models/cuda_graph_runner.h"
 #include "models/precision.h"
 
 namespace dinov3_seg {
@@ -52,7 +52,7 @@ class NetworkModule {
                 const char* expected);
 
   const torch::jit::Module& module() const { return module_; }
-  GraphRunner& runner() { return runner_; }
+  CudaGraphRunner& runner() { return runner_; }
 
   /// A size of the one parameter whose name is or ends in `key`; 0 where there is none.
   int64_t parameter_size(const std::string& key, int64_t dimension) const;
@@ -70,7 +70,7 @@ class NetworkModule {
   }
   c10::IValue call(const char* method, const at::Tensor& images);
   /// The float32 results of a method that gives a tensor, or a tuple of them.
-  GraphRunner::Tensors run(const char* method, const at::Tensor& images);
+  CudaGraphRunner::Tensors run(const char* method, const at::Tensor& images);
 
  private:
   static void say_running(const char* method, const at::Tensor& images);
@@ -80,7 +80,7 @@ class NetworkModule {
   c10::Device device_;
   torch::jit::Module module_;
   bool tf32_ = false;
-  GraphRunner runner_;
+  CudaGraphRunner runner_;
 };
 
 }  // namespace dinov3_seg

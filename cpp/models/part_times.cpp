@@ -6,13 +6,13 @@
 #include <chrono>
 
 #include "core/error.h"
-#include "models/plan.h"
-#include "models/run_graph.h"
+#include "models/graph_passes.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {
 
-using Tensors = GraphRunner::Tensors;
+using Tensors = CudaGraphRunner::Tensors;
 using torch::jit::Module;
 
 Module child(const Module& module, const char* name) {
@@ -33,13 +33,13 @@ c10::List<at::Tensor> list_of(const Tensors& tensors, size_t first) {
 
 }  // namespace
 
-std::vector<PartTime> part_times(const Module& module, const at::Tensor& images, GraphRunner& runner,
+std::vector<PartTime> part_times(const Module& module, const at::Tensor& images, CudaGraphRunner& runner,
                                  int64_t repeat) {
   const Module adapter = child(child(module, "segmentation_model"), "0");
   const Module head = child(child(module, "segmentation_model"), "1");
   const Module backbone = child(adapter, "backbone");
   const Module pixel_decoder = child(head, "pixel_decoder"), predictor = child(head, "predictor");
-  for (const Module& part : {adapter, backbone, pixel_decoder, predictor}) prepare_to_run(part, "forward");
+  for (const Module& part : {adapter, backbone, pixel_decoder, predictor}) run_graph_passes(part, "forward");
 
   std::vector<PartTime> times;
   const auto measure = [&](const char* name, const Tensors& inputs,

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/graph_runner.h"
+#include "models/cuda_graph_runner.h"
 
 namespace dinov3_seg {
 
@@ -20,6 +20,6 @@ struct PartTime {
 /// `runner` repeats recordings, copying a part's inputs into them is part of its time. Throws MODEL_FORMAT
 /// for a network that convert did not make.
 std::vector<PartTime> part_times(const torch::jit::Module& module, const at::Tensor& images,
-                                 GraphRunner& runner, int64_t repeat);
+                                 CudaGraphRunner& runner, int64_t repeat);
 
 }  // namespace dinov3_seg

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "models/detector_plan.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 

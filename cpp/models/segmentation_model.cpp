@@ -52,7 +52,7 @@ SegmentationModel::SegmentationModel(std::string path, std::string id, torch::ji
       class_embed_(find_class_embed(this->module(), this->path())) {}
 
 /// A method's results for images of a size that the network takes.
-GraphRunner::Tensors SegmentationModel::run_checked(const char* method, const at::Tensor& images) {
+CudaGraphRunner::Tensors SegmentationModel::run_checked(const char* method, const at::Tensor& images) {
   check_images(images);
   return run(method, images);
 }

@@ -65,7 +65,7 @@ class SegmentationModel : public NetworkModule {
 
  private:
   at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
-  GraphRunner::Tensors run_checked(const char* method, const at::Tensor& images);
+  CudaGraphRunner::Tensors run_checked(const char* method, const at::Tensor& images);
   void require_features(const char* method) const;
 
   torch::jit::Module class_embed_;

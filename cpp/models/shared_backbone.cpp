@@ -19,7 +19,7 @@
 #include "models/backbone_plan.h"
 #include "models/builder.h"
 #include "models/detector_plan.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {

@@ -13,9 +13,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/available_memory.h"
 #include "core/error.h"
 #include "core/job_control.h"
-#include "core/memory_room.h"
 #include "core/zip_reader.h"
 #include "models/file_source.h"
 

@@ -117,7 +117,7 @@ std::shared_ptr<Skeleton> write_skeleton(const torch::jit::Module& module) {
   return skeleton;
 }
 
-void write_tensor(PyTorchStreamWriter& writer, const std::string& name, const LateTensors::Make& make,
+void write_tensor(PyTorchStreamWriter& writer, const std::string& name, const DeferredTensors::Make& make,
                   std::size_t bytes) {
   const at::Tensor made = make().cpu();
   if (made.storage().nbytes() != bytes || made.storage_offset() != 0) {
@@ -137,7 +137,7 @@ void copy_record(PyTorchStreamReader& reader, const Skeleton& skeleton, PyTorchS
 }
 
 void write_records(PyTorchStreamWriter& writer, const std::shared_ptr<Skeleton>& skeleton,
-                   const LateTensors& late) {
+                   const DeferredTensors& deferred) {
   PyTorchStreamReader reader(skeleton);
   writer.setMinVersion(reader.version());
   for (const std::string& name : reader.getAllRecords()) {
@@ -146,7 +146,7 @@ void write_records(PyTorchStreamWriter& writer, const std::shared_ptr<Skeleton>&
     const void* tensor = skeleton->hole_at(reader.getRecordOffset(name));
     if (!tensor)
       copy_record(reader, *skeleton, writer, name);
-    else if (const auto* make = late.find(tensor))
+    else if (const auto* make = deferred.find(tensor))
       write_tensor(writer, name, *make, skeleton->bytes_of(tensor));
     else
       writer.writeRecord(name, tensor, skeleton->bytes_of(tensor));
@@ -156,10 +156,11 @@ void write_records(PyTorchStreamWriter& writer, const std::shared_ptr<Skeleton>&
 
 }  // namespace
 
-void save_streamed(const torch::jit::Module& module, const LateTensors& late, const std::string& path) {
+void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred,
+                   const std::string& path) {
   const auto skeleton = write_skeleton(module);
   write_archive(path, skeleton->size(),
-                [&](PyTorchStreamWriter& writer) { write_records(writer, skeleton, late); });
+                [&](PyTorchStreamWriter& writer) { write_records(writer, skeleton, deferred); });
 }
 
 }  // namespace dinov3_seg

@@ -7,9 +7,9 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/checks.h"
 #include "ops/cpu_variants.h"
-#include "ops/ops.h"
+#include "ops/score_checks.h"
+#include "ops/score_ops.h"
 #include "ops/simd.h"
 
 namespace dinov3_seg {

@@ -13,9 +13,9 @@
 #include "ops/cpu_variants.h"
 #include "ops/network_checks.h"
 #include "ops/network_ops.h"
+#include "ops/op_math_type.h"
 #include "ops/sample_point.h"
 #include "ops/simd.h"
-#include "ops/wide.h"
 
 namespace dinov3_seg {
 namespace {
@@ -80,7 +80,7 @@ template <typename T, typename Add>
 void attend(const DeformableSizes& size, const at::Tensor& value, at::IntArrayRef sizes,
             const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits,
             const at::Tensor& out, Add add) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   const int64_t count = size.levels * size.points, width = size.heads * size.channels;
   const std::vector<T> nothing(static_cast<size_t>(size.channels), T(0));
   const T* values = value.const_data_ptr<T>();
@@ -126,7 +126,7 @@ at::Tensor deformable_attend_cpu(const at::Tensor& given_value, at::IntArrayRef 
   static const auto doubles = best_add_doubles();
   const DeformableSizes size =
       check_deformable(given_value, sizes, given_reference, given_offsets, given_logits);
-  const at::ScalarType type = given_value.scalar_type(), wide = computed_in(type);
+  const at::ScalarType type = given_value.scalar_type(), wide = to_op_math_type(type);
   const bool is_dense = (size.channels == 1 || given_value.stride(3) == 1) &&
                         (size.heads == 1 || given_value.stride(2) == size.channels);
   const at::Tensor value = is_dense ? given_value : given_value.contiguous();

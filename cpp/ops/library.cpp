@@ -4,7 +4,7 @@
 
 #include "ops/find_operator.h"
 #include "ops/network_ops.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 

@@ -15,7 +15,7 @@ inline bool is_computed(at::ScalarType type) {
 }
 
 /// The dtype that values of `type` are computed in.
-inline at::ScalarType computed_in(at::ScalarType type) { return type == at::kDouble ? type : at::kFloat; }
+inline at::ScalarType to_op_math_type(at::ScalarType type) { return type == at::kDouble ? type : at::kFloat; }
 
 /// Throws SHAPE unless a tensor has this shape, is floating point and on this device.
 inline void check_values(const char* name, const at::Tensor& tensor, at::IntArrayRef shape,
@@ -75,8 +75,8 @@ inline RotateSizes check_rotate(const at::Tensor& qkv, const at::Tensor& sin, co
                          sin.dim() == 2 ? sin.size(0) : 0};
   for (const at::Tensor& table : {sin, cos})
     if (table.sizes() != at::IntArrayRef{size.rotated, size.channels} || size.rotated > size.tokens ||
-        table.scalar_type() != computed_in(qkv.scalar_type()) || table.device() != qkv.device())
-      fail("SHAPE", "expected sines and cosines P×", size.channels, " ", computed_in(qkv.scalar_type()),
+        table.scalar_type() != to_op_math_type(qkv.scalar_type()) || table.device() != qkv.device())
+      fail("SHAPE", "expected sines and cosines P×", size.channels, " ", to_op_math_type(qkv.scalar_type()),
            " on ", qkv.device(), " of at most ", size.tokens, " tokens, got ", table.sizes(), " ",
            table.scalar_type(), " on ", table.device());
   return size;

@@ -4,10 +4,10 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include "ops/checks.h"
 #include "ops/cpu_variants.h"
-#include "ops/ops.h"
 #include "ops/score_cells.h"
+#include "ops/score_checks.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {

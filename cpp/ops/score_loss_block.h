@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/checks.h"
-#include "ops/ops.h"
 #include "ops/score_cells.h"
+#include "ops/score_checks.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 

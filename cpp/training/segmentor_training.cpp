@@ -7,8 +7,8 @@
 #include "core/safetensors.h"
 #include "models/builder.h"
 #include "models/module_tree.h"
-#include "models/plan.h"
 #include "models/presets.h"
+#include "models/segmentor_plan.h"
 #include "training/set_loss.h"
 
 namespace dinov3_seg {

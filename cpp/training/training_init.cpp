@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "models/init.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {

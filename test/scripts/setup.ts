@@ -52,7 +52,7 @@ if (command === 'configure') {
 if (command === 'build') {
   console.log('jobs: ' + process.env.CMAKE_BUILD_PARALLEL_LEVEL);
   console.log('[3/14] Building CXX object engine.cpp.o');
-  if (existsSync('fails/cmake-js')) console.log('cpp/core/text.cpp:7:3: error: expected primary-expression');
+  if (existsSync('fails/cmake-js')) console.log('cpp/core/utf8.cpp:7:3: error: expected primary-expression');
   write('native/loader/build/Release/loader.node', '');
   write('native/torch-2.13/build/Release/engine.node', '');
   if (existsSync('fails/for ever')) setInterval(() => {}, 1000);
@@ -68,7 +68,7 @@ else write('node_modules/.package-lock.json', '{"packages":{"a":{},"b":{}}}');`,
 async function prepare(t: Test) {
   const root = await writeTree(t, {
     ...{ 'package.json': '{"type":"module"}', 'package-lock.json': '{}', 'tsconfig.json': '{}' },
-    ...{ 'lib/index.ts': '', 'cpp/core/text.cpp': '', 'CMakeLists.txt': '', 'fails/.keep': '' },
+    ...{ 'lib/index.ts': '', 'cpp/core/utf8.cpp': '', 'CMakeLists.txt': '', 'fails/.keep': '' },
     'node_modules/typescript/bin/tsc': tsc,
     'node_modules/typescript/package.json': '{"type":"module"}',
     'node_modules/cmake-js/bin/cmake-js': cmakeJs,
@@ -142,7 +142,7 @@ t.test(
     t.same(second, { code: 0, stderr: '', calls: [] });
     // A file that is newer, but nothing of what is built.
     const later = new Date(Date.now() + 5000);
-    utimesSync(at('cpp/core/text.cpp'), later, later);
+    utimesSync(at('cpp/core/utf8.cpp'), later, later);
     t.same((await run()).calls, ['cmake-js build']);
   },
 );
@@ -152,7 +152,7 @@ t.test('what fails names the log and says why; the next run goes on there', asyn
   for (const [name, number, why] of [
     ['npm', '1', 'npm error code E404'],
     ['tsc', '2', "lib/index.ts(1,7): error TS2322: Type 'a' is not assignable to type 'b'."],
-    ['cmake-js', '4', 'cpp/core/text.cpp:7:3: error: expected primary-expression'],
+    ['cmake-js', '4', 'cpp/core/utf8.cpp:7:3: error: expected primary-expression'],
   ] as const) {
     fail(name);
     const { code, stderr, calls } = await run();

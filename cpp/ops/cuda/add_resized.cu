@@ -1,6 +1,6 @@
 // x + a resized map: a thread takes a pack of channels of a few pixels side by side, and reads a column of
 // the map's grid once for all of them that lie beside it.
-#include "ops/cuda/between.cuh"
+#include "ops/cuda/linear_interpolation.cuh"
 #include "ops/cuda/values.cuh"
 
 namespace dinov3_seg::cuda {
@@ -22,7 +22,7 @@ __device__ __forceinline__ const T* row_of(const MapPlace& map, int64_t image, i
 
 template <typename X, typename Y, int count>
 __global__ void __launch_bounds__(threads) add_kernel(AddResizedArguments in, int blocks, int runs) {
-  using Real = Wide<X>;
+  using Real = OpMathType<X>;
   unsigned place = blockIdx.x;
   const int channel = static_cast<int>(place % blocks * threads + threadIdx.x) * count;
   place /= blocks;
@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(threads) add_kernel(AddResizedArguments in, in
   const int64_t image = place / in.height;
   if (channel >= in.channels) return;
 
-  const auto vertical = between<Real>(row, in.grid_height, in.height);
+  const auto vertical = linear_interpolation<Real>(row, in.grid_height, in.height);
   const Y* near = row_of<Y>(in.y, image, vertical.near, channel);
   const Y* far = row_of<Y>(in.y, image, vertical.far, channel);
   const auto read_column = [&](int column, Real(&values)[count]) {
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(threads) add_kernel(AddResizedArguments in, in
     const auto below = load_pack<count>(far + column * in.y.column);
 #pragma unroll
     for (int i = 0; i < count; ++i)
-      values[i] = blend<Real>(widen(above.values[i]), widen(below.values[i]), vertical.share);
+      values[i] = interpolate<Real>(widen(above.values[i]), widen(below.values[i]), vertical.share);
   };
   Pack<Real, count> scale, shift;
   if (in.scale) {
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(threads) add_kernel(AddResizedArguments in, in
   const int end = min(first + run, in.width);
   for (int column = first; column < end; ++column) {
     const auto own = load_pack<count>(x + column * in.x.column);
-    const auto across = between<Real>(column, in.grid_width, in.width);
+    const auto across = linear_interpolation<Real>(column, in.grid_width, in.width);
     if (across.near != left_column) {
       if (across.near == right_column) {
 #pragma unroll
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(threads) add_kernel(AddResizedArguments in, in
     Pack<Real, count> sum;
 #pragma unroll
     for (int i = 0; i < count; ++i) {
-      sum.values[i] = widen(own.values[i]) + blend(left[i], right[i], across.share);
+      sum.values[i] = widen(own.values[i]) + interpolate(left[i], right[i], across.share);
       if (in.scale) sum.values[i] = sum.values[i] * scale.values[i] + shift.values[i];
     }
     store_pack(out + static_cast<int64_t>(column) * in.channels, sum);

@@ -1,5 +1,5 @@
 // The best class of each pixel: a thread mixes its pixel's four grid values class by class.
-#include "ops/cuda/between.cuh"
+#include "ops/cuda/linear_interpolation.cuh"
 #include "ops/cuda/values.cuh"
 
 namespace dinov3_seg::cuda {
@@ -9,13 +9,13 @@ constexpr int threads = 256;
 
 template <typename T>
 __global__ void __launch_bounds__(threads) argmax_kernel(ArgmaxArguments in, int64_t blocks) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   const int64_t image = blockIdx.x / blocks;
   const int64_t pixel = blockIdx.x % blocks * threads + threadIdx.x;
   const int64_t size = static_cast<int64_t>(in.height) * in.width;
   if (pixel >= size) return;
-  const auto row = between<Real>(pixel / in.width, in.grid_height, in.height);
-  const auto column = between<Real>(pixel % in.width, in.grid_width, in.width);
+  const auto row = linear_interpolation<Real>(pixel / in.width, in.grid_height, in.height);
+  const auto column = linear_interpolation<Real>(pixel % in.width, in.grid_width, in.width);
   const int64_t step = static_cast<int64_t>(in.grid_height) * in.grid_width;
   const T* grid = static_cast<const T*>(in.scores) + image * in.classes * step;
   const T* near = grid + static_cast<int64_t>(row.near) * in.grid_width;
@@ -25,9 +25,11 @@ __global__ void __launch_bounds__(threads) argmax_kernel(ArgmaxArguments in, int
 #pragma unroll 4
   for (int k = 0; k < in.classes; ++k) {
     const int64_t plane = k * step;
-    const Real left = blend(widen(near[plane + column.near]), widen(far[plane + column.near]), row.share);
-    const Real right = blend(widen(near[plane + column.far]), widen(far[plane + column.far]), row.share);
-    const Real score = blend(left, right, column.share);
+    const Real left =
+        interpolate(widen(near[plane + column.near]), widen(far[plane + column.near]), row.share);
+    const Real right =
+        interpolate(widen(near[plane + column.far]), widen(far[plane + column.far]), row.share);
+    const Real score = interpolate(left, right, column.share);
     // NaN is above all, as libtorch has it.
     if (k == 0 || (!(score <= most) && most == most)) {
       most = score;

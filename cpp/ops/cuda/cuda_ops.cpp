@@ -9,9 +9,9 @@
 
 #include <limits>
 
-#include "ops/checks.h"
 #include "ops/cuda/kernels.h"
-#include "ops/ops.h"
+#include "ops/score_checks.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {

@@ -71,7 +71,7 @@ __device__ __forceinline__ void add_samples(const T* value, int token_stride, co
 /// T: dtype of the values, P: of offsets and logits; `pack` values are read at once.
 template <typename T, typename P, int pack>
 __global__ void __launch_bounds__(threads) attend_kernel(DeformableArguments in, int group, int64_t blocks) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   __shared__ SamplePoint<Real> shared[threads / smallest_group * points_at_once];
   const int lane = static_cast<int>(threadIdx.x) % group, own = static_cast<int>(threadIdx.x) / group;
   SamplePoint<Real>* points = shared + own * points_at_once;

@@ -29,7 +29,7 @@ __device__ __forceinline__ double gelu(double x) { return 0.5 * x * (1.0 + erf(x
 template <typename T, int count>
 __global__ void __launch_bounds__(threads)
     depthwise_kernel(DepthwiseArguments in, unsigned runs, unsigned blocks) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   const int channel = static_cast<int>(blockIdx.x % blocks * threads + threadIdx.x) * count;
   auto place = static_cast<int>(blockIdx.x / blocks % runs);
   const int64_t image = blockIdx.x / blocks / runs;

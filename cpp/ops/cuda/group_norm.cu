@@ -19,7 +19,7 @@ using Count = std::integral_constant<int, count>;
 /// A block takes a group's values of a chunk: their mean, and the sum of squares about it.
 template <typename T, int count>
 __global__ void __launch_bounds__(threads) moments_kernel(GroupNormArguments in, unsigned chunks) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   __shared__ Real parts[threads / 32];
   const unsigned part = blockIdx.x % chunks, group = blockIdx.x / chunks % in.groups;
   const int64_t image = blockIdx.x / chunks / in.groups;
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(32) statistics_kernel(GroupNormArguments in, u
 
 template <typename T, int count>
 __global__ void __launch_bounds__(threads) norm_kernel(GroupNormArguments in, unsigned blocks) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   const unsigned stretches = static_cast<unsigned>((in.tokens + tokens_a_block - 1) / tokens_a_block);
   const int channel = static_cast<int>(blockIdx.x % blocks * threads + threadIdx.x) * count;
   const unsigned stretch = blockIdx.x / blocks % stretches;
@@ -127,7 +127,7 @@ void group_norm_tokens(const GroupNormArguments& in, cudaStream_t stream) {
     using T = typename decltype(type)::Value;
     const auto run = [&](auto count) {
       moments_kernel<T, count.value><<<groups * chunks, threads, 0, stream>>>(in, chunks);
-      statistics_kernel<Wide<T>><<<groups, 32, 0, stream>>>(in, chunks);
+      statistics_kernel<OpMathType<T>><<<groups, 32, 0, stream>>>(in, chunks);
       norm_kernel<T, count.value><<<grid, threads, 0, stream>>>(in, blocks);
     };
     if (in.vectors)

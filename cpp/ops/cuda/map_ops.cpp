@@ -34,7 +34,7 @@ at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y
                             const std::optional<at::Tensor>& given_shift) {
   check_add_resized(given_x, given_y, given_scale, given_shift);
   const c10::cuda::CUDAGuard guard(given_x.device());
-  const at::ScalarType type = computed_in(given_x.scalar_type());
+  const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const at::Tensor x = dense_from(given_x, 3);
   const bool narrow_y = type == at::kFloat && given_y.scalar_type() == at::kBFloat16;
   const at::Tensor y = dense_from(narrow_y ? given_y : given_y.to(type), 3);
@@ -68,7 +68,7 @@ at::Tensor group_norm_tokens_cuda(const at::Tensor& given_x, int64_t groups, con
                                   const at::Tensor& given_bias, double eps, bool relu) {
   check_group_norm(given_x, groups, given_weight, given_bias);
   const c10::cuda::CUDAGuard guard(given_x.device());
-  const at::ScalarType type = computed_in(given_x.scalar_type());
+  const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const at::Tensor x = dense_from(given_x, 2);
   const at::Tensor weight = given_weight.to(type).contiguous(), bias = given_bias.to(type).contiguous();
   const auto computed = x.options().dtype(type);

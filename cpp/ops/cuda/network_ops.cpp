@@ -27,7 +27,7 @@ at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef
   const DeformableSizes size =
       check_deformable(given_value, sizes, given_reference, given_offsets, given_logits);
   const c10::cuda::CUDAGuard guard(given_value.device());
-  const at::ScalarType type = computed_in(given_value.scalar_type());
+  const at::ScalarType type = to_op_math_type(given_value.scalar_type());
   const bool all_narrow =
       given_offsets.scalar_type() == at::kBFloat16 && given_logits.scalar_type() == at::kBFloat16;
   const at::ScalarType parameters = type == at::kDouble || !all_narrow ? type : at::kBFloat16;

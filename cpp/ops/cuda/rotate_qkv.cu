@@ -9,7 +9,7 @@ constexpr int threads = 128, heads_at_once = 4;
 
 template <typename T, int count>
 __global__ void __launch_bounds__(threads) rotate_kernel(RotateArguments in) {
-  using Real = Wide<T>;
+  using Real = OpMathType<T>;
   const int half = in.channels / 2, packs = half / count;
   const int columns = packs < threads ? packs : threads, lanes = threads / columns;
   const int lane = static_cast<int>(threadIdx.x) / columns;

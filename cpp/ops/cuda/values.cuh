@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "ops/cuda/network_kernels.h"
-#include "ops/wide.h"
+#include "ops/op_math_type.h"
 
 namespace dinov3_seg::cuda {
 

@@ -1,7 +1,7 @@
 /** Single operators of the engine, for tests and benches; legend and rules in engine.ts. */
 import type { TensorHandle } from './handles.js';
 
-/** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares (cpp/ops/ops.h). */
+/** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares (cpp/ops/score_ops.h). */
 export type ScoreLoss = 'cross-entropy' | 'nll';
 
 /** How an operator is called; for tests and benches. */
@@ -20,7 +20,7 @@ export interface ScoreLossOptions extends OpOptions {
   gradient?: boolean;
 }
 
-/** Tensors that an AdamW step changes, N×P, and its coefficients, N×5 (cpp/ops/ops.h). */
+/** Tensors that an AdamW step changes, N×P, and its coefficients, N×5 (cpp/ops/score_ops.h). */
 export interface AdamwTensors {
   value: TensorHandle;
   gradient: TensorHandle;

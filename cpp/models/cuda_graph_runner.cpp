@@ -1,16 +1,16 @@
-#include "models/graph_runner.h"
+#include "models/cuda_graph_runner.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <memory>
 
-#include "core/memory_room.h"
+#include "core/available_memory.h"
 
 namespace dinov3_seg {
 namespace {
 
-using Tensors = GraphRunner::Tensors;
+using Tensors = CudaGraphRunner::Tensors;
 
 bool same_form(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() && a.device() == b.device();
@@ -24,7 +24,7 @@ Tensors copies_of(const Tensors& tensors) {
 
 }  // namespace
 
-GraphRunner::Recording* GraphRunner::find(const std::string& name, const Tensors& inputs) {
+CudaGraphRunner::Recording* CudaGraphRunner::find(const std::string& name, const Tensors& inputs) {
   const auto found = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& each) {
     return each.name == name &&
            std::equal(inputs.begin(), inputs.end(), each.inputs.begin(), each.inputs.end(), same_form);
@@ -35,7 +35,7 @@ GraphRunner::Recording* GraphRunner::find(const std::string& name, const Tensors
 }
 
 /// Puts what was seen, with the form of its inputs alone, before the others.
-void GraphRunner::remember(const std::string& name, const Tensors& inputs, bool refused) {
+void CudaGraphRunner::remember(const std::string& name, const Tensors& inputs, bool refused) {
   Tensors forms;
   for (const at::Tensor& input : inputs)
     forms.push_back(at::empty({}, input.options()).expand(input.sizes()));
@@ -43,8 +43,8 @@ void GraphRunner::remember(const std::string& name, const Tensors& inputs, bool 
   if (recordings_.size() > most) recordings_.pop_back();
 }
 
-Tensors GraphRunner::run(const std::string& name, const Tensors& inputs,
-                         const std::function<Tensors(const Tensors&)>& function) {
+Tensors CudaGraphRunner::run(const std::string& name, const Tensors& inputs,
+                             const std::function<Tensors(const Tensors&)>& function) {
   bool refused = false;
   try {
     return attempt(name, inputs, function);
@@ -62,8 +62,8 @@ Tensors GraphRunner::run(const std::string& name, const Tensors& inputs,
   return outputs;
 }
 
-Tensors GraphRunner::attempt(const std::string& name, const Tensors& inputs,
-                             const std::function<Tensors(const Tensors&)>& function) {
+Tensors CudaGraphRunner::attempt(const std::string& name, const Tensors& inputs,
+                                 const std::function<Tensors(const Tensors&)>& function) {
   if (!enabled_) return function(inputs);
   Recording* recording = find(name, inputs);
   if (!recording) {
@@ -75,7 +75,7 @@ Tensors GraphRunner::attempt(const std::string& name, const Tensors& inputs,
   if (recording->refused) return function(inputs);
   if (!recording->graph) {
     Recording made{name, copies_of(inputs), {}, nullptr, false};
-    made.graph = std::make_unique<DeviceGraph>(inputs.front().device());
+    made.graph = std::make_unique<CudaGraph>(inputs.front().device());
     try {
       made.outputs = function(made.inputs);
     } catch (...) {

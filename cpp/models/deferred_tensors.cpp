@@ -1,4 +1,4 @@
-#include "models/late_tensors.h"
+#include "models/deferred_tensors.h"
 
 #include <ATen/ATen.h>
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 
 namespace dinov3_seg {
 
-at::Tensor LateTensors::add(const at::Tensor& like, Make make) {
+at::Tensor DeferredTensors::add(const at::Tensor& like, Make make) {
   const std::size_t bytes = like.storage().nbytes();
   if (bytes == 0) fail("INTERNAL", "a placeholder for a tensor without values");
   // Readable, since libtorch's writer looks at the first bytes of what it writes: pages that are only read
@@ -29,7 +29,7 @@ at::Tensor LateTensors::add(const at::Tensor& like, Make make) {
   return placeholder;
 }
 
-const LateTensors::Make* LateTensors::find(const void* data) const {
+const DeferredTensors::Make* DeferredTensors::find(const void* data) const {
   const auto found = makers_.find(data);
   return found == makers_.end() ? nullptr : &found->second;
 }

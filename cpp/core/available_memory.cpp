@@ -1,4 +1,4 @@
-#include "core/memory_room.h"
+#include "core/available_memory.h"
 
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>

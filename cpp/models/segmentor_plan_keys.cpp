@@ -1,7 +1,7 @@
 // The key list of a segmentation head, in the order of the released file.
 
 #include "models/key_list.h"
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {

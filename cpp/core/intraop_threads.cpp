@@ -1,4 +1,4 @@
-#include "core/threads.h"
+#include "core/intraop_threads.h"
 
 #include <ATen/Parallel.h>
 
@@ -12,12 +12,12 @@ thread_local int used = 0;
 
 }  // namespace
 
-void set_operator_threads(int threads) {
+void set_intraop_threads(int threads) {
   wanted = threads;
-  use_operator_threads();
+  use_intraop_threads();
 }
 
-void use_operator_threads() {
+void use_intraop_threads() {
   const int threads = wanted;
   if (threads == used) return;
   at::set_num_threads(threads);

@@ -1,6 +1,6 @@
 // The network's operators by libtorch's own, as the networks' sources (cpp/models/*.py) write them: for
 // devices without a fused kernel, and the truth that those are tested against.
-#include "ops/network_plain.h"
+#include "ops/network_ops_reference.h"
 
 #include <ATen/ATen.h>
 #include <torch/library.h>
@@ -24,11 +24,11 @@ at::Tensor rotate_half(const at::Tensor& x) {
 
 }  // namespace
 
-at::Tensor plain_deformable_attend(const at::Tensor& value, at::IntArrayRef sizes,
-                                   const at::Tensor& reference, const at::Tensor& offsets,
-                                   const at::Tensor& logits) {
+at::Tensor deformable_attend_reference(const at::Tensor& value, at::IntArrayRef sizes,
+                                       const at::Tensor& reference, const at::Tensor& offsets,
+                                       const at::Tensor& logits) {
   const DeformableSizes size = check_deformable(value, sizes, reference, offsets, logits);
-  const at::ScalarType type = computed_in(value.scalar_type());
+  const at::ScalarType type = to_op_math_type(value.scalar_type());
   const int64_t planes = size.batch * size.heads;
   const at::Tensor weights = at::softmax(logits.to(type), -1);  // B×Q×M×(L·P)
   const at::Tensor places = reference.to(type).reshape({1, size.queries, 1, 1, 2});
@@ -59,7 +59,7 @@ at::Tensor plain_deformable_attend(const at::Tensor& value, at::IntArrayRef size
       .to(value.scalar_type());
 }
 
-at::Tensor& plain_rotate_qkv(at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
+at::Tensor& rotate_qkv_reference(at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
   const RotateSizes size = check_rotate(qkv, sin, cos);
   // B×P×2×M×D
   const at::Tensor rotated = qkv.slice(1, size.tokens - size.rotated).slice(2, 0, 2);
@@ -69,10 +69,11 @@ at::Tensor& plain_rotate_qkv(at::Tensor& qkv, const at::Tensor& sin, const at::T
   return qkv;
 }
 
-std::tuple<at::Tensor, at::Tensor> plain_add_scaled_norm(const at::Tensor& x, const at::Tensor& y,
-                                                         const std::optional<at::Tensor>& gamma,
-                                                         const at::Tensor& weight, const at::Tensor& bias,
-                                                         double eps, std::optional<at::ScalarType> dtype) {
+std::tuple<at::Tensor, at::Tensor> add_scaled_norm_reference(const at::Tensor& x, const at::Tensor& y,
+                                                             const std::optional<at::Tensor>& gamma,
+                                                             const at::Tensor& weight, const at::Tensor& bias,
+                                                             double eps,
+                                                             std::optional<at::ScalarType> dtype) {
   const at::ScalarType to = check_add_scaled_norm(x, y, gamma, weight, bias, dtype);
   const at::ScalarType type = x.scalar_type();
   const at::Tensor sum = x + (gamma ? y.to(type) * gamma->to(type) : y.to(type));
@@ -80,15 +81,15 @@ std::tuple<at::Tensor, at::Tensor> plain_add_scaled_norm(const at::Tensor& x, co
   return {sum.contiguous(), normed.to(to)};
 }
 
-at::Tensor plain_swiglu(const at::Tensor& gate, const at::Tensor& up) {
+at::Tensor swiglu_reference(const at::Tensor& gate, const at::Tensor& up) {
   check_swiglu(gate, up);
   return (at::silu(gate) * up).contiguous();
 }
 
-at::Tensor plain_argmax_resized(const at::Tensor& scores, int64_t height, int64_t width) {
+at::Tensor argmax_resized_reference(const at::Tensor& scores, int64_t height, int64_t width) {
   check_argmax(scores, height, width);
   const int64_t batch = scores.size(0), classes = scores.size(1);
-  const at::Tensor maps = scores.to(computed_in(scores.scalar_type()));
+  const at::Tensor maps = scores.to(to_op_math_type(scores.scalar_type()));
   const at::Tensor best = at::empty({batch, height, width}, scores.options().dtype(at::kByte));
   // Score values of a band of rows, as DenseScores has them.
   const int64_t elements = scores.is_cpu() ? 1 << 18 : 16 << 20;
@@ -101,8 +102,8 @@ at::Tensor plain_argmax_resized(const at::Tensor& scores, int64_t height, int64_
   return best;
 }
 
-at::Tensor plain_prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width,
-                                at::ArrayRef<double> mean, at::ArrayRef<double> std) {
+at::Tensor prepare_pixels_reference(const at::Tensor& pixels, int64_t height, int64_t width,
+                                    at::ArrayRef<double> mean, at::ArrayRef<double> std) {
   check_pixels(pixels, height, width, mean, std);
   at::Tensor image = pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat).div_(255);  // 1×3×H×W
   if (image.size(2) != height || image.size(3) != width)
@@ -113,10 +114,11 @@ at::Tensor plain_prepare_pixels(const at::Tensor& pixels, int64_t height, int64_
   return image;
 }
 
-at::Tensor plain_add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,
-                             const std::optional<at::Tensor>& shift) {
+at::Tensor add_resized_reference(const at::Tensor& x, const at::Tensor& y,
+                                 const std::optional<at::Tensor>& scale,
+                                 const std::optional<at::Tensor>& shift) {
   check_add_resized(x, y, scale, shift);
-  const at::ScalarType type = computed_in(x.scalar_type());
+  const at::ScalarType type = to_op_math_type(x.scalar_type());
   at::Tensor added = y.to(type);
   if (x.size(1) != y.size(1) || x.size(2) != y.size(2))
     added = at::upsample_bilinear2d(added.permute({0, 3, 1, 2}), {x.size(1), x.size(2)}, false)
@@ -126,18 +128,18 @@ at::Tensor plain_add_resized(const at::Tensor& x, const at::Tensor& y, const std
   return sum.contiguous();
 }
 
-at::Tensor plain_group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
-                                   const at::Tensor& bias, double eps, bool relu) {
+at::Tensor group_norm_tokens_reference(const at::Tensor& x, int64_t groups, const at::Tensor& weight,
+                                       const at::Tensor& bias, double eps, bool relu) {
   check_group_norm(x, groups, weight, bias);
-  const at::ScalarType type = computed_in(x.scalar_type());
+  const at::ScalarType type = to_op_math_type(x.scalar_type());
   at::Tensor normed =
       at::group_norm(x.to(type).transpose(1, 2), groups, weight.to(type), bias.to(type), eps).transpose(1, 2);
   if (relu) normed = at::relu(normed);
   return normed.contiguous();
 }
 
-at::Tensor plain_depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
-                                const at::Tensor& bias) {
+at::Tensor depthwise_gelu_reference(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
+                                    const at::Tensor& bias) {
   check_depthwise(x, sizes, weight, bias);
   const at::ScalarType type = x.scalar_type();
   std::vector<at::Tensor> parts;
@@ -153,15 +155,15 @@ at::Tensor plain_depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, cons
 }
 
 TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
-  library.impl("deformable_attend", plain_deformable_attend);
-  library.impl("rotate_qkv", plain_rotate_qkv);
-  library.impl("add_scaled_norm", plain_add_scaled_norm);
-  library.impl("swiglu", plain_swiglu);
-  library.impl("argmax_resized", plain_argmax_resized);
-  library.impl("prepare_pixels", plain_prepare_pixels);
-  library.impl("add_resized", plain_add_resized);
-  library.impl("group_norm_tokens", plain_group_norm_tokens);
-  library.impl("depthwise_gelu", plain_depthwise_gelu);
+  library.impl("deformable_attend", deformable_attend_reference);
+  library.impl("rotate_qkv", rotate_qkv_reference);
+  library.impl("add_scaled_norm", add_scaled_norm_reference);
+  library.impl("swiglu", swiglu_reference);
+  library.impl("argmax_resized", argmax_resized_reference);
+  library.impl("prepare_pixels", prepare_pixels_reference);
+  library.impl("add_resized", add_resized_reference);
+  library.impl("group_norm_tokens", group_norm_tokens_reference);
+  library.impl("depthwise_gelu", depthwise_gelu_reference);
 }
 
 }  // namespace dinov3_seg

@@ -10,7 +10,7 @@ namespace dinov3_seg {
 
 /// Stands in a module for tensors that are too large to be all in memory. A placeholder takes addresses and
 /// no memory; its values read as zeros, and writing to them ends the process. For one thread.
-class LateTensors {
+class DeferredTensors {
  public:
   using Make = std::function<at::Tensor()>;
 

@@ -4,9 +4,9 @@
 namespace dinov3_seg {
 
 /// For every thread that runs jobs, from its next one on, and for the calling one now.
-void set_operator_threads(int threads);
+void set_intraop_threads(int threads);
 
 /// Takes over what was set last. OpenMP keeps a number for each thread that calls operators.
-void use_operator_threads();
+void use_intraop_threads();
 
 }  // namespace dinov3_seg

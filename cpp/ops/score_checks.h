@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "core/error.h"
-#include "ops/ops.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 

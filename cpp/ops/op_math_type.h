@@ -7,6 +7,6 @@ namespace dinov3_seg {
 
 /// float64 for float64, float32 for all narrower ones.
 template <typename T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+using OpMathType = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 }  // namespace dinov3_seg

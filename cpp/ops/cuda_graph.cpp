@@ -1,4 +1,4 @@
-#include "ops/graphs.h"
+#include "ops/cuda_graph.h"
 
 #include "ops/find_operator.h"
 
@@ -9,14 +9,14 @@ void call(const char* name, int64_t handle) { find_operator<void(int64_t)>(name)
 
 }  // namespace
 
-bool has_graphs() {
+bool has_cuda_graphs() {
   return c10::Dispatcher::singleton().findSchema({"dinov3_seg::graph_begin", ""}).has_value();
 }
 
-DeviceGraph::DeviceGraph(c10::Device device)
+CudaGraph::CudaGraph(c10::Device device)
     : handle_(find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
 
-DeviceGraph::~DeviceGraph() {
+CudaGraph::~CudaGraph() {
   try {
     call("dinov3_seg::graph_free", handle_);
   } catch (const std::exception&) {
@@ -24,8 +24,8 @@ DeviceGraph::~DeviceGraph() {
   }
 }
 
-void DeviceGraph::end() { call("dinov3_seg::graph_end", handle_); }
+void CudaGraph::end() { call("dinov3_seg::graph_end", handle_); }
 
-void DeviceGraph::replay() { call("dinov3_seg::graph_replay", handle_); }
+void CudaGraph::replay() { call("dinov3_seg::graph_replay", handle_); }
 
 }  // namespace dinov3_seg

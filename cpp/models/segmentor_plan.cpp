@@ -1,4 +1,4 @@
-#include "models/plan.h"
+#include "models/segmentor_plan.h"
 
 #include <string>
 

@@ -8,17 +8,17 @@
 
 namespace dinov3_seg {
 
-bool has_graphs();
+bool has_cuda_graphs();
 
 /// A recorded stretch of work and the device memory that it uses, which is its own until it is freed.
-class DeviceGraph {
+class CudaGraph {
  public:
   /// Begins to record what this thread launches on the device, on a stream of its own; waits for what runs
   /// there. Nothing is computed meanwhile, and nothing may wait for the device.
-  explicit DeviceGraph(c10::Device device);
-  ~DeviceGraph();
-  DeviceGraph(const DeviceGraph&) = delete;
-  DeviceGraph& operator=(const DeviceGraph&) = delete;
+  explicit CudaGraph(c10::Device device);
+  ~CudaGraph();
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
 
   /// Ends the recording; it has to be ended before anything else is launched. Throws where that failed.
   void end();

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "ops/graphs.h"
+#include "ops/cuda_graph.h"
 
 namespace dinov3_seg {
 
@@ -19,12 +19,12 @@ namespace dinov3_seg {
 /// memory runs out, all recordings go, and what libtorch keeps for reuse, before the function is tried once
 /// more. What it ran out for while it was recorded is not recorded again as long as it is among the `most`.
 /// One thread.
-class GraphRunner {
+class CudaGraphRunner {
  public:
   using Tensors = std::vector<at::Tensor>;
   static constexpr size_t most = 4;
 
-  explicit GraphRunner(bool enabled) : enabled_(enabled) {}
+  explicit CudaGraphRunner(bool enabled) : enabled_(enabled) {}
 
   /// `function` of `inputs` (on one device). Results are the caller's own. What a recording is to hold must
   /// not wait for the device. Throws what the function throws; where memory runs out, at its second attempt.
@@ -38,8 +38,8 @@ class GraphRunner {
   struct Recording {
     std::string name;
     Tensors inputs, outputs;
-    std::unique_ptr<DeviceGraph> graph;  // null: seen once
-    bool refused = false;                // there was no memory to record it
+    std::unique_ptr<CudaGraph> graph;  // null: seen once
+    bool refused = false;              // there was no memory to record it
   };
 
   Tensors attempt(const std::string& name, const Tensors& inputs,

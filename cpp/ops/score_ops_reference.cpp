@@ -1,13 +1,13 @@
 // The operators by libtorch's own: for devices without a fused kernel, and the truth that those are tested
 // against.
-#include "ops/plain.h"
+#include "ops/score_ops_reference.h"
 
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
 #include "core/error.h"
-#include "ops/checks.h"
-#include "ops/ops.h"
+#include "ops/score_checks.h"
+#include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -40,9 +40,9 @@ PixelLoss nll(const at::Tensor& resized, const at::Tensor& index, bool gradient)
 
 }  // namespace
 
-std::tuple<at::Tensor, at::Tensor> plain_score_loss(const at::Tensor& scores, const at::Tensor& labels,
-                                                    const std::optional<at::Tensor>& class_weights,
-                                                    at::IntArrayRef losses, bool gradient) {
+std::tuple<at::Tensor, at::Tensor> score_loss_reference(const at::Tensor& scores, const at::Tensor& labels,
+                                                        const std::optional<at::Tensor>& class_weights,
+                                                        at::IntArrayRef losses, bool gradient) {
   const ScoreSizes size = check_scores(scores, labels, class_weights, losses);
   const at::Tensor targets = labels.to(at::kLong);
   const at::Tensor counted = targets.ne(ignored);
@@ -65,7 +65,7 @@ std::tuple<at::Tensor, at::Tensor> plain_score_loss(const at::Tensor& scores, co
   return {at::stack(sums, 1), gradient ? at::stack(gradients, 1) : at::Tensor()};
 }
 
-at::Tensor plain_score_counts(const at::Tensor& scores, const at::Tensor& labels) {
+at::Tensor score_counts_reference(const at::Tensor& scores, const at::Tensor& labels) {
   const ScoreSizes size = check_scores(scores, labels, {}, {});
   const at::Tensor targets = labels.to(at::kLong);  // B×H×W
   const at::Tensor counted = targets.ne(ignored);
@@ -81,9 +81,9 @@ at::Tensor plain_score_counts(const at::Tensor& scores, const at::Tensor& labels
   return counts.slice(2, 0, pairs).reshape({size.batch, size.heads, size.classes, size.classes});
 }
 
-at::Tensor plain_adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_avg,
-                            at::Tensor& exp_avg_sq, const at::Tensor& coefficients, double beta1,
-                            double beta2, double epsilon) {
+at::Tensor adamw_step_reference(at::Tensor& value, at::Tensor& gradient, at::Tensor& exp_avg,
+                                at::Tensor& exp_avg_sq, const at::Tensor& coefficients, double beta1,
+                                double beta2, double epsilon) {
   check_adamw(value, gradient, exp_avg, exp_avg_sq, coefficients);
   const auto column = [&](int64_t index) { return coefficients.slice(1, index, index + 1); };  // N×1
   const at::Tensor norm = gradient.norm(2, {1}, true);                                         // N×1
@@ -101,9 +101,9 @@ at::Tensor plain_adamw_step(at::Tensor& value, at::Tensor& gradient, at::Tensor&
 }
 
 TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
-  library.impl("score_loss", plain_score_loss);
-  library.impl("score_counts", plain_score_counts);
-  library.impl("adamw_step", plain_adamw_step);
+  library.impl("score_loss", score_loss_reference);
+  library.impl("score_counts", score_counts_reference);
+  library.impl("adamw_step", adamw_step_reference);
 }
 
 }  // namespace dinov3_seg

@@ -1,4 +1,4 @@
-#include "core/torch_messages.h"
+#include "core/torch_logging.h"
 
 #include <c10/util/Exception.h>
 #include <c10/util/Logging.h>

@@ -1,4 +1,4 @@
-#include "core/own_pages.h"
+#include "core/page_allocator.h"
 
 #include <ATen/ATen.h>
 #include <c10/util/accumulate.h>
@@ -18,7 +18,7 @@ void unmap(void* pages) { munmap(pages, *static_cast<std::size_t*>(pages)); }
 
 }  // namespace
 
-at::Tensor empty_in_own_pages(c10::IntArrayRef sizes, at::ScalarType dtype) {
+at::Tensor empty_page_allocated(c10::IntArrayRef sizes, at::ScalarType dtype) {
   const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * c10::elementSize(dtype);
   if (bytes < least_bytes) return at::empty(sizes, dtype);
   const std::size_t mapped = header_bytes + bytes;
@@ -33,8 +33,8 @@ at::Tensor empty_in_own_pages(c10::IntArrayRef sizes, at::ScalarType dtype) {
   return at::empty({0}, dtype).set_(storage, 0, sizes);
 }
 
-at::Tensor copy_to_own_pages(const at::Tensor& tensor, at::ScalarType dtype) {
-  return empty_in_own_pages(tensor.sizes(), dtype).copy_(tensor);
+at::Tensor copy_page_allocated(const at::Tensor& tensor, at::ScalarType dtype) {
+  return empty_page_allocated(tensor.sizes(), dtype).copy_(tensor);
 }
 
 }  // namespace dinov3_seg

@@ -1,4 +1,4 @@
-#include "models/run_graph.h"
+#include "models/graph_passes.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/ir.h>
@@ -48,7 +48,7 @@ bool calls_functions(Block& block) {
 
 }  // namespace
 
-void prepare_to_run(const Module& module, const char* name) {
+void run_graph_passes(const Module& module, const char* name) {
   const auto method = module.find_method(name);
   if (!method) return;
   GraphFunction* function = tryToGraphFunction(method->function());
