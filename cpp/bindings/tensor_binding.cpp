@@ -27,6 +27,7 @@ Napi::Value info_of_engine(const Napi::CallbackInfo& info) {
   result.Set("torch", TORCH_VERSION);
   result.Set("cudaBuilt", at::hasCUDA());
   result.Set("cudaAvailable", list_devices().size() > 1);
+  result.Set("nnpack", at::globalContext().userEnabledNNPACK());
   result.Set("cudaKernels", has_fused_kernels(c10::DispatchKey::CUDA));
   result.Set("threads", at::get_num_threads());
   return result;

@@ -58,6 +58,8 @@ export interface EngineInfo {
   cudaAvailable: boolean;
   /** Whether fused kernels for CUDA are loaded; libtorch's own operators serve otherwise. */
   cudaKernels: boolean;
+  /** Whether NNPACK may be used, which prints a warning per thread on processors that it does not know. */
+  nnpack: boolean;
   /** Threads an operator uses on the CPU. */
   threads: number;
 }
