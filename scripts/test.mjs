@@ -58,12 +58,18 @@ const given = [
 const tap = join(root, 'node_modules/tap/dist/esm/run.mjs');
 const options = [`--jobs=${jobs}`, ...args.filter((argument) => !isPath(argument))];
 const env = { ...process.env };
-if (!process.stdout.isTTY) {
+const isTerminal = process.stdout.isTTY === true;
+if (!isTerminal) {
   // Where nothing can be painted over: the failures and the counts, once, instead of each assertion.
   options.unshift('--reporter=terse');
   env.CI ??= '1';
 }
-const child = spawn(process.execPath, [tap, ...options, ...given], { cwd: root, env, stdio: 'inherit' });
+const stdio = ['inherit', isTerminal ? 'inherit' : 'pipe', 'inherit'];
+const child = spawn(process.execPath, [tap, ...options, ...given], { cwd: root, env, stdio });
+// The reporter shows the cursor again at its end, whatever it writes to.
+child.stdout
+  ?.setEncoding('utf8')
+  .on('data', (text) => process.stdout.write(text.replaceAll('\x1b[?25h', '')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
 child.on('close', (code) => {
   rmSync(join(root, folder), { recursive: true, force: true });
