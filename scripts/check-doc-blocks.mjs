@@ -2,26 +2,18 @@
 //   node scripts/check-doc-blocks.mjs [PAGE…]        needs the built package
 // scripts/docs/changes.mjs has everything that is changed in a block before it runs. Blocks in `text` show output and folders. A block that cannot
 // run says why in a comment above it: <!-- not run: REASON -->. Links, commands, flags, files and exports that pages name are checked too.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { blocksOf } from './docs/blocks.mjs';
+import { pagesOf } from './docs/pages.mjs';
 import { makeStore, projectOf } from './docs/project.mjs';
 import { missingReferences } from './docs/references.mjs';
 import { isRun, runBlock } from './docs/run-block.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const all = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'SECURITY.md',
-  ...readdirSync(join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .sort()
-    .map((name) => `docs/${name}`),
-  'examples/README.md',
-];
+const all = pagesOf(root);
 const asked = process.argv.slice(2);
 const unknown = asked.filter((page) => !all.includes(page));
 if (unknown.length > 0) throw new Error(`no such page: ${unknown.join(', ')}; there are ${all.join(', ')}`);

@@ -2,26 +2,16 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { loadClassSet } from '../../lib/data/class-sets.js';
-import { SegmentationDataset } from '../../lib/data/dataset.js';
-import { ClassHead } from '../../lib/model/class-head.js';
-import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { renderReport } from '../../lib/report/html/page.js';
 import { evaluate } from '../../lib/evaluate/evaluate.js';
 import { evaluationReport } from '../../lib/evaluate/evaluate-report.js';
 import { runCommand } from '../helpers/command-line.js';
 import { indicesIn } from '../helpers/report.js';
-import { tinySettings } from '../helpers/tiny-run.js';
+import { scenesAndHead } from '../helpers/scenes-and-head.js';
 
 const root = t.testdir();
 const at = (...parts: string[]) => join(root, ...parts);
-const settings = await tinySettings(root, { train: 1, val: 5 });
-const classSet = await loadClassSet('idd26');
-const dataset = await SegmentationDataset.open(settings.data, 'val', classSet);
-const model = await SegmentationModel.load(settings.model);
-const head = ClassHead.create({ hidden: model.hidden, classes: classSet, precision: 'float32', seed: 4 });
-await head.save(at('head.safetensors'), { metadata: { imageSize: 64 } });
-const flags = ['--model', settings.model, '--head', at('head.safetensors'), '--device', 'cpu'];
+const { settings, dataset, model, head, flags } = await scenesAndHead(root);
 
 t.test('the report of an evaluation has its figures and what the head makes of images', async (t) => {
   const evaluation = await evaluate(model, head, dataset, { imageSize: 64 });

@@ -3,24 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { loadClassSet } from '../../lib/data/class-sets.js';
-import { SegmentationDataset } from '../../lib/data/dataset.js';
-import { ClassHead } from '../../lib/model/class-head.js';
-import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { predict } from '../../lib/predict/predict.js';
 import { runCommand } from '../helpers/command-line.js';
 import { indicesIn } from '../helpers/report.js';
-import { tinySettings } from '../helpers/tiny-run.js';
+import { scenesAndHead } from '../helpers/scenes-and-head.js';
 
 const root = t.testdir();
 const at = (...parts: string[]) => join(root, ...parts);
-const settings = await tinySettings(root, { train: 1, val: 5 });
-const classSet = await loadClassSet('idd26');
-const dataset = await SegmentationDataset.open(settings.data, 'val', classSet);
-const model = await SegmentationModel.load(settings.model);
-const head = ClassHead.create({ hidden: model.hidden, classes: classSet, precision: 'float32', seed: 4 });
-await head.save(at('head.safetensors'), { metadata: { imageSize: 64 } });
-const flags = ['--model', settings.model, '--head', at('head.safetensors'), '--device', 'cpu'];
+const { classSet, dataset, model, head, flags } = await scenesAndHead(root);
 
 t.test('predict writes a report of some of the images, and none where it is not to', async (t) => {
   const images = dataset.pairs.map(({ image }) => image);

@@ -1,9 +1,10 @@
 /** What the check of the pages finds in Markdown: blocks, links, code, and what they name. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { blocksOf } from '../../scripts/docs/blocks.mjs';
 import { changed } from '../../scripts/docs/changes.mjs';
+import { pagesOf } from '../../scripts/docs/pages.mjs';
 import { headingIds, inlineCode, linksOf, proseOf } from '../../scripts/docs/prose.mjs';
 import { missingReferences } from '../../scripts/docs/references.mjs';
 
@@ -136,14 +137,6 @@ t.test('what a page names and is not there is found', async (t) => {
 
 t.test('the pages name nothing that is not there', async (t) => {
   const root = join(import.meta.dirname, '../..');
-  const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-  const pages = [
-    'README.md',
-    'CONTRIBUTING.md',
-    'SECURITY.md',
-    'examples/README.md',
-    ...docs.map((name) => `docs/${name}`),
-  ];
-  const texts = new Map(pages.map((name) => [name, readFileSync(join(root, name), 'utf8')] as const));
+  const texts = new Map(pagesOf(root).map((name) => [name, readFileSync(join(root, name), 'utf8')] as const));
   t.same(await missingReferences(texts, root), []);
 });
