@@ -8,7 +8,7 @@
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ClassHead, SegmentationModel, Tensor, train } from '../dist/index.js';
+import { ClassHead, DecodedImages, SegmentationModel, Tensor, train } from '../dist/index.js';
 import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
 import { median } from './figures.mjs';
@@ -126,30 +126,18 @@ console.log(
   `\nhead of the 7B's size: ${records} records of ${(bytes / 1e6).toFixed(2)} MB, ${held.onDevice} on the device`,
 );
 
-async function makeHeads(count) {
-  const head = ClassHead.create({ hidden: size.hidden, classes: size.classes, seed: 1 });
-  const { weight, bias } = await head.state();
-  head.dispose();
-  const repeated = (values) => {
-    const all = new Float32Array(count * values.length);
-    for (let i = 0; i < count; i++) all.set(values, i * values.length);
-    return all;
-  };
-  const w = Tensor.from(repeated(weight), [count, size.classes, size.hidden]);
-  const b = Tensor.from(repeated(bias), [count, size.classes]);
-  const heads = e.createHeads({
-    ...{ kind: 'class_embed', hidden: size.hidden, classes: size.classes, device, precision: 'bfloat16' },
-    ...{ losses: new Array(count).fill('reference'), weight: w.handle, bias: b.handle },
+function makeHeads(count) {
+  return e.createHeads({
+    ...{ kind: 'class_embed', width: size.hidden, classes: size.classes, device, precision: 'bfloat16' },
+    ...{ losses: new Array(count).fill('reference'), seeds: new Array(count).fill(1) },
   });
-  [w, b].forEach((tensor) => tensor.dispose());
-  return heads;
 }
 
 const adamw = { learningRate: 1e-4, weightDecay: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxNorm: 1 };
 
 /** Milliseconds an image: the median over rounds of all records. */
 async function cachedTime(count, batchSize) {
-  const heads = await makeHeads(count);
+  const heads = makeHeads(count);
   const order = Int32Array.from({ length: records }, (_, i) => (i * 7919) % records);
   const steps = Math.ceil(records / batchSize);
   const plan = {
@@ -171,13 +159,11 @@ async function cachedTime(count, batchSize) {
 async function liveTime() {
   const head = ClassHead.create({ hidden: size.hidden, classes: size.classes, device, seed: 1 });
   const place = async ({ queries, masks, labels }) => ({
-    decoded: {
-      handles: {
-        queries: await e.toDevice(queries.handle, device),
-        masks: await e.toDevice(masks.handle, device),
-      },
-    },
-    labels: { handle: await e.toDevice(labels.handle, device) },
+    decoded: new DecodedImages({
+      queries: await e.toDevice(queries.handle, device),
+      masks: await e.toDevice(masks.handle, device),
+    }),
+    labels: Tensor.wrap(await e.toDevice(labels.handle, device)),
   });
   const placed = await Promise.all(samples.map(place));
   const times = [];

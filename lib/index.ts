@@ -63,7 +63,8 @@ export { LinearProbe, type ProbePlacement } from './model/linear-probe.js';
 export type { ProbeValues } from './model/probe-file.js';
 export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
-export { openHead, type SegmentationHead } from './model/open-head.js';
+export { openHead } from './model/open-head.js';
+export type { SegmentationHead } from './model/segmentation-head.js';
 export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
 export {
   architectures,

@@ -33,10 +33,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_init(env, exports);
   export_models(env, exports);
   export_detectors(env, exports);
-  export_heads(env, exports);
   export_trained_heads(env, exports);
   export_cache(env, exports);
-  export_probes(env, exports);
   export_images(env, exports);
   export_polygons(env, exports);
   export_shares(env, exports);

@@ -1,34 +1,53 @@
-// TrainedHeads: heads side by side on the frozen network's outputs.
+// Heads, one or several side by side, on the frozen network's outputs: creation, gradients, steps, state,
+// class maps.
 #include <ATen/ATen.h>
+
+#include <memory>
 
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
+#include "core/confusion.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/hungarian.h"
 #include "heads/class_embed_heads.h"
 #include "heads/linear_probe_heads.h"
 #include "heads/mask2former_heads.h"
+#include "ops/class_map.h"
 
 namespace dinov3_seg {
+
+std::shared_ptr<LinearHeads> linear_heads_argument(const Napi::Value& value) {
+  const auto heads = std::dynamic_pointer_cast<LinearHeads>(unwrap<TrainedHeads>(value));
+  if (!heads) fail("HEAD_MISMATCH", "expected a class_embed head, got a linear probe");
+  return heads;
+}
+
 namespace {
 
 at::Tensor tensor_or_none(const Napi::Object& object, const char* name) {
   return object.Get(name).IsUndefined() ? at::Tensor() : tensor_field(object, name);
 }
 
-/// Records, and the tensors on the CPU or the heads' device.
+/// {queries?, masks?, features?}, on the CPU or the heads' device.
+NetworkOutputs outputs_argument(const Napi::Value& value) {
+  const Napi::Object object = object_argument(value, "outputs");
+  return {tensor_or_none(object, "queries"), tensor_or_none(object, "masks"),
+          tensor_or_none(object, "features")};
+}
+
+/// The same with labels and, where matching is to be stored, records.
 HeadBatch head_batch_argument(const Napi::Value& value) {
   const Napi::Object object = object_argument(value, "batch");
-  HeadBatch batch;
+  HeadBatch batch{outputs_argument(value), {}, tensor_field(object, "labels")};
+  if (object.Get("records").IsUndefined()) {
+    batch.records.assign(batch.labels.dim() > 0 ? static_cast<size_t>(batch.labels.size(0)) : 0, -1);
+    return batch;
+  }
   for (const Napi::Value& record : array_argument(object.Get("records"), "records")) {
     if (!record.IsNumber()) fail("INVALID_ARGUMENT", "records must hold numbers");
     batch.records.push_back(record.As<Napi::Number>().Int64Value());
   }
-  batch.queries = tensor_or_none(object, "queries");
-  batch.masks = tensor_or_none(object, "masks");
-  batch.features = tensor_or_none(object, "features");
-  batch.labels = tensor_field(object, "labels");
   return batch;
 }
 
@@ -38,68 +57,116 @@ HeadBatch moved(HeadBatch batch, c10::Device device) {
   return batch;
 }
 
-/// Throws HEAD_MISMATCH unless the weights are those of `outputs` outputs for queries of the named width.
-void check_sizes(const Napi::Object& options, const LinearHeads& heads, int64_t outputs) {
-  const int64_t hidden = integer_field(options, "hidden");
-  if (heads.hidden() != hidden || heads.outputs() != outputs)
-    fail("HEAD_MISMATCH", "expected heads of ", outputs, " outputs for queries of width ", hidden, ", got ",
-         heads.outputs(), " and ", heads.hidden());
-}
-
-std::shared_ptr<TrainedHeads> class_embed_heads(const Napi::Object& options) {
-  std::vector<ScoreLoss> losses;
-  for (const Napi::Value& loss : array_argument(options.Get("losses"), "losses"))
-    losses.push_back(parse_score_loss(string_argument(loss, "a loss")));
-  auto heads = std::make_shared<ClassEmbedHeads>(
-      tensor_field(options, "weight"), tensor_field(options, "bias"),
-      parse_device(string_field(options, "device")), parse_precision(string_field(options, "precision")),
-      losses, tensor_or_none(options, "classWeights"));
-  check_sizes(options, *heads, integer_field(options, "classes"));
-  return heads;
-}
-
-std::shared_ptr<TrainedHeads> mask2former_heads(const Napi::Object& options) {
-  auto heads = std::make_shared<Mask2FormerHeads>(
-      tensor_field(options, "weight"), tensor_field(options, "bias"),
-      parse_device(string_field(options, "device")), parse_precision(string_field(options, "precision")),
-      tensor_or_none(options, "classWeights"));
-  check_sizes(options, *heads, integer_field(options, "classes") + 1);
-  return heads;
-}
-
-std::shared_ptr<TrainedHeads> linear_probe_heads(const Napi::Object& options) {
+std::vector<uint64_t> seeds_field(const Napi::Object& options) {
   std::vector<uint64_t> seeds;
   for (const Napi::Value& seed : array_argument(options.Get("seeds"), "seeds")) {
     if (!seed.IsNumber()) fail("INVALID_ARGUMENT", "seeds must hold numbers");
     seeds.push_back(static_cast<uint64_t>(seed.As<Napi::Number>().Int64Value()));
   }
-  return std::make_shared<LinearProbeHeads>(
-      integer_field(options, "width"), integer_field(options, "classes"),
-      parse_device(string_field(options, "device")), seeds, tensor_or_none(options, "classWeights"));
+  return seeds;
 }
 
-/// createHeads(options: HeadsOptions | ProbeHeadsOptions): HeadsHandle
+/// The heads of class_embed or mask2former, with weight N×R×C and bias N×R that are given or follow from
+/// seeds.
+std::shared_ptr<TrainedHeads> linear_heads(const Napi::Object& options, bool is_matched) {
+  const int64_t width = integer_field(options, "width");
+  const int64_t outputs = integer_field(options, "classes") + (is_matched ? 1 : 0);
+  at::Tensor weight = tensor_or_none(options, "weight"), bias;
+  if (weight.defined()) {
+    bias = tensor_field(options, "bias");
+    if (weight.dim() == 3 && (weight.size(1) != outputs || weight.size(2) != width))
+      fail("HEAD_MISMATCH", "expected heads of ", outputs, " outputs for queries of width ", width, ", got ",
+           weight.size(1), " and ", weight.size(2));
+  } else {
+    weight = xavier_uniform(width, outputs, seeds_field(options));
+    bias = at::zeros({weight.size(0), outputs});
+  }
+  const auto device = parse_device(string_field(options, "device"));
+  const auto precision = parse_precision(string_field(options, "precision"));
+  const at::Tensor class_weights = tensor_or_none(options, "classWeights");
+  if (is_matched) return std::make_shared<Mask2FormerHeads>(weight, bias, device, precision, class_weights);
+  std::vector<ScoreLoss> losses;
+  for (const Napi::Value& loss : array_argument(options.Get("losses"), "losses"))
+    losses.push_back(parse_score_loss(string_argument(loss, "a loss")));
+  return std::make_shared<ClassEmbedHeads>(weight, bias, device, precision, losses, class_weights);
+}
+
+Napi::Value wrap_heads(Napi::Env env, std::shared_ptr<TrainedHeads> heads) {
+  const auto bytes = 4 * static_cast<int64_t>(heads->value().nbytes());
+  return wrap(env, std::move(heads), bytes);
+}
+
+/// createHeads(options: HeadsOptions): HeadsHandle
 Napi::Value create_heads(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_argument(info[0], "options");
   const std::string kind = string_field(options, "kind");
-  std::shared_ptr<TrainedHeads> heads;
-  if (kind == "class_embed")
-    heads = class_embed_heads(options);
-  else if (kind == "mask2former")
-    heads = mask2former_heads(options);
-  else if (kind == "linear_probe")
-    heads = linear_probe_heads(options);
-  else
-    fail("INVALID_ARGUMENT", "unknown kind of heads '", kind,
-         "': expected class_embed, mask2former or linear_probe");
-  return wrap(info.Env(), heads, 4 * static_cast<int64_t>(heads->value().nbytes()));
+  if (kind == "class_embed" || kind == "mask2former")
+    return wrap_heads(info.Env(), linear_heads(options, kind == "mask2former"));
+  if (kind == "linear_probe")
+    return wrap_heads(info.Env(), std::make_shared<LinearProbeHeads>(
+                                      integer_field(options, "width"), integer_field(options, "classes"),
+                                      parse_device(string_field(options, "device")), seeds_field(options),
+                                      tensor_or_none(options, "classWeights")));
+  fail("INVALID_ARGUMENT", "unknown kind of heads '", kind,
+       "': expected class_embed, mask2former or linear_probe");
 }
 
-ToJs float64_result(const at::Tensor& values) {
-  return [host = values.to(at::kCPU).contiguous()](Napi::Env env) { return typed_array(env, host); };
+/// headOfModel(model, precision): HeadsHandle
+Napi::Value head_of_model(const Napi::CallbackInfo& info) {
+  const auto precision = parse_precision(string_argument(info[1], "precision"));
+  const auto model = unwrap<SegmentationModel>(info[0]);
+  const std::vector<ScoreLoss> losses{ScoreLoss::cross_entropy};
+  return wrap_heads(info.Env(),
+                    std::make_shared<ClassEmbedHeads>(model->class_embed_weight().unsqueeze(0),
+                                                      model->class_embed_bias().unsqueeze(0), model->device(),
+                                                      precision, losses, at::Tensor()));
 }
 
-/// headsAccumulate(heads, batch: HeadBatch, scale, include?): Promise<Float64Array>
+/// headsForward(heads, outputs): Promise<TensorHandle>
+Napi::Value heads_forward(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [heads = unwrap<TrainedHeads>(info[0]), outputs = outputs_argument(info[1])]() -> ToJs {
+                   at::Tensor result = heads->forward(outputs);
+                   if (heads->heads() == 1) result = result.squeeze(heads->needs_features() ? 1 : 2);
+                   return [result](Napi::Env env) { return wrap_tensor(env, result); };
+                 });
+}
+
+/// headsBackward(heads, queries, dLogits): Promise<void>
+Napi::Value heads_backward(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [heads = linear_heads_argument(info[0]), queries = tensor_argument(info[1]),
+                  d_logits = tensor_argument(info[2])]() -> ToJs {
+                   heads->backward(queries, d_logits.dim() == 3 ? d_logits.unsqueeze(2) : d_logits);
+                   return [](Napi::Env env) { return env.Undefined(); };
+                 });
+}
+
+/// headsAutograd(heads, batch, precision): Promise<{dWeight, dBias}>
+Napi::Value heads_autograd(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [head = linear_heads_argument(info[0]), batch = head_batch_argument(info[1]),
+                  precision = parse_precision(string_argument(info[2], "precision"))]() -> ToJs {
+                   const auto gradients = autograd_gradients(*head, moved(batch, head->device()), precision);
+                   return [gradients](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = Napi::Object::New(env);
+                     object.Set("dWeight", wrap_tensor(env, gradients.first));
+                     object.Set("dBias", wrap_tensor(env, gradients.second));
+                     return object;
+                   };
+                 });
+}
+
+/// headsLosses(heads, batch): Promise<Float64Array>
+Napi::Value heads_losses(const Napi::CallbackInfo& info) {
+  return run_job(info, Lane::model,
+                 [heads = unwrap<TrainedHeads>(info[0]), batch = head_batch_argument(info[1])]() -> ToJs {
+                   const at::Tensor losses = heads->losses(moved(batch, heads->device())).cpu().contiguous();
+                   return [losses](Napi::Env env) { return typed_array(env, losses); };
+                 });
+}
+
+/// headsAccumulate(heads, batch: HeadBatch, scale, include?): Promise<{loss, weight}>
 Napi::Value heads_accumulate(const Napi::CallbackInfo& info) {
   if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "scale must be a number");
   const at::Tensor include = info[3].IsUndefined() ? at::Tensor() : tensor_argument(info[3]);
@@ -110,15 +177,24 @@ Napi::Value heads_accumulate(const Napi::CallbackInfo& info) {
       (include.sizes() != at::IntArrayRef{images, heads->heads()} || include.scalar_type() != at::kFloat))
     fail("SHAPE", "include must be ", images, "×", heads->heads(), " float32, got ", include.sizes());
   return run_job(
-      info, Lane::model, [heads, batch, include, scale = info[2].As<Napi::Number>().DoubleValue()] {
+      info, Lane::model, [heads, batch, include, scale = info[2].As<Napi::Number>().DoubleValue()]() -> ToJs {
         const c10::Device device = heads->device();
         say_doing("Training heads");
-        return float64_result(
-            heads->accumulate(moved(batch, device), include.defined() ? include.to(device) : include, scale));
+        const HeadLosses result =
+            heads->accumulate(moved(batch, device), include.defined() ? include.to(device) : include, scale);
+        const at::Tensor loss = result.loss.to(at::kCPU).contiguous();
+        const at::Tensor weight = result.weight.to(at::kCPU).contiguous();
+        return [loss, weight](Napi::Env env) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("loss", typed_array(env, loss));
+          object.Set("weight", typed_array(env, weight));
+          return object;
+        };
       });
 }
 
-/// headsStep(heads, options: StepOptions[], steps: number[], active: boolean[]): Promise<Float32Array>
+/// headsStep(heads, options: StepOptions[], steps: number[], active: boolean[], isStrict?):
+/// Promise<Float32Array>
 Napi::Value heads_step(const Napi::CallbackInfo& info) {
   const auto heads = unwrap<TrainedHeads>(info[0]);
   std::vector<StepOptions> options;
@@ -138,9 +214,13 @@ Napi::Value heads_step(const Napi::CallbackInfo& info) {
   if (options.size() != count || steps.size() != count || active.size() != count)
     fail("INVALID_ARGUMENT", "expected options, steps and active of ", count, " heads, got ", options.size(),
          ", ", steps.size(), " and ", active.size());
-  return run_job(info, Lane::model, [heads, options, steps, active]() -> ToJs {
+  const bool is_strict = info[4].IsBoolean() && info[4].As<Napi::Boolean>().Value();
+  return run_job(info, Lane::model, [heads, options, steps, active, is_strict]() -> ToJs {
+    if (is_strict) heads->require_finite_gradients();
     const at::Tensor table = TrainedHeads::coefficients(options, steps, active).to(heads->device());
-    return [norms = heads->step(table).to(at::kCPU)](Napi::Env env) { return typed_array(env, norms); };
+    return [norms = heads->step(table, options[0]).to(at::kCPU)](Napi::Env env) {
+      return typed_array(env, norms);
+    };
   });
 }
 
@@ -212,10 +292,43 @@ Napi::Value least_cost_assignment(const Napi::CallbackInfo& info) {
   });
 }
 
+/// classMap(heads, outputs, {width, height, scoring}): Promise<TensorHandle>
+Napi::Value class_map_of(const Napi::CallbackInfo& info) {
+  const Napi::Object options = object_argument(info[2], "options");
+  const int64_t width = integer_field(options, "width"), height = integer_field(options, "height");
+  if (width < 1 || height < 1)
+    fail("INVALID_ARGUMENT", "width and height must be at least 1, got ", width, "×", height);
+  return run_job(info, Lane::model,
+                 [head = unwrap<TrainedHeads>(info[0]), outputs = outputs_argument(info[1]), width, height,
+                  scoring = parse_scoring(string_field(options, "scoring"))]() -> ToJs {
+                   const at::Tensor map = class_map(head->dense_scores(outputs, scoring), height, width);
+                   return [map](Napi::Env env) { return wrap_tensor(env, map); };
+                 });
+}
+
+/// confusion(prediction, labels, classes): Promise<Float64Array>
+Napi::Value confusion(const Napi::CallbackInfo& info) {
+  if (!info[2].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
+  const int64_t classes = info[2].As<Napi::Number>().Int64Value();
+  return run_job(
+      info, Lane::model,
+      [prediction = tensor_argument(info[0]), labels = tensor_argument(info[1]), classes]() -> ToJs {
+        const at::Tensor counts = confusion_matrix(prediction, labels, classes).to(at::kDouble);
+        return [counts](Napi::Env env) { return typed_array(env, counts); };
+      });
+}
+
 }  // namespace
 
 void export_trained_heads(Napi::Env env, Napi::Object exports) {
   export_function<synchronous<create_heads>>(env, exports, "createHeads");
+  export_function<synchronous<head_of_model>>(env, exports, "headOfModel");
+  export_function<asynchronous<heads_forward>>(env, exports, "headsForward");
+  export_function<asynchronous<heads_backward>>(env, exports, "headsBackward");
+  export_function<asynchronous<heads_autograd>>(env, exports, "headsAutograd");
+  export_function<asynchronous<heads_losses>>(env, exports, "headsLosses");
+  export_function<asynchronous<class_map_of>>(env, exports, "classMap");
+  export_function<asynchronous<confusion>>(env, exports, "confusion");
   export_function<asynchronous<heads_accumulate>>(env, exports, "headsAccumulate");
   export_function<asynchronous<heads_step>>(env, exports, "headsStep");
   export_function<asynchronous<heads_evaluate>>(env, exports, "headsEvaluate");

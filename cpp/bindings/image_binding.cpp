@@ -145,13 +145,9 @@ SegmentOptions segment_options(const Napi::Object& object) {
 
 /// What scores the images: made by the job, since models may change until then.
 std::function<ImageScorer()> scorer_argument(const Napi::CallbackInfo& info, const Napi::Object& options) {
-  auto model = unwrap<SegmentationModel>(info[0]);
-  const Scoring scoring = parse_scoring(string_field(options, "scoring"));
-  if (!is_handle<LinearProbe>(info[1]))
-    return [model, head = unwrap<ClassEmbed>(info[1]), scoring] { return scorer_of(model, head, scoring); };
-  if (scoring != Scoring::recipe)
-    fail("INVALID_ARGUMENT", "a linear probe has no output for \"no object\": expected recipe scoring");
-  return [model, probe = unwrap<LinearProbe>(info[1])] { return scorer_of(model, probe); };
+  return
+      [model = unwrap<SegmentationModel>(info[0]), head = unwrap<TrainedHeads>(info[1]),
+       scoring = parse_scoring(string_field(options, "scoring"))] { return scorer_of(model, head, scoring); };
 }
 
 /// segment(model, head, images, options): Promise<Uint8Array[]>

@@ -67,41 +67,20 @@ Napi::Value model_info(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Object decoded_object(Napi::Env env, const Decoded& decoded) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("queries", wrap_tensor(env, decoded.queries));
-  object.Set("masks", wrap_tensor(env, decoded.masks));
-  return object;
-}
-
-/// decode(model, images): Promise<Decoded>
-Napi::Value decode(const Napi::CallbackInfo& info) {
+/// outputs(model, images, {decoded, features}): Promise<NetworkOutputs>
+Napi::Value outputs_of(const Napi::CallbackInfo& info) {
+  const Napi::Object options = object_argument(info[2], "options");
+  const bool decoded = boolean_field(options, "decoded"), features = boolean_field(options, "features");
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
-                   return [decoded = model->decode(images)](Napi::Env env) -> Napi::Value {
-                     return decoded_object(env, decoded);
-                   };
-                 });
-}
-
-/// decodeWithFeatures(model, images): Promise<DecodedWithFeatures>
-Napi::Value decode_with_features(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
-                   return [result = model->decode_with_features(images)](Napi::Env env) -> Napi::Value {
-                     Napi::Object object = decoded_object(env, result.decoded);
-                     object.Set("features", wrap_tensor(env, result.features));
+                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1]), decoded,
+                  features]() -> ToJs {
+                   return [result = model->outputs(images, decoded, features)](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = Napi::Object::New(env);
+                     if (result.queries.defined()) object.Set("queries", wrap_tensor(env, result.queries));
+                     if (result.masks.defined()) object.Set("masks", wrap_tensor(env, result.masks));
+                     if (result.features.defined()) object.Set("features", wrap_tensor(env, result.features));
                      return object;
                    };
-                 });
-}
-
-/// features(model, images): Promise<TensorHandle>
-Napi::Value features(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
-                   return
-                       [result = model->features(images)](Napi::Env env) { return wrap_tensor(env, result); };
                  });
 }
 
@@ -109,7 +88,7 @@ Napi::Value features(const Napi::CallbackInfo& info) {
 Napi::Value forward(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
                  [model = unwrap<SegmentationModel>(info[0]), images = tensor_argument(info[1])]() -> ToJs {
-                   const Decoded decoded = model->decode(images);
+                   const NetworkOutputs decoded = model->outputs(images, true, false);
                    return [decoded,
                            logits = model->class_logits(decoded.queries)](Napi::Env env) -> Napi::Value {
                      Napi::Object object = Napi::Object::New(env);
@@ -164,9 +143,9 @@ Napi::Value storage_bytes_of(const Napi::CallbackInfo& info) {
 /// exportModel(model, head, path): Promise<void>
 Napi::Value export_model(const Napi::CallbackInfo& info) {
   return run_job(info, Lane::model,
-                 [model = unwrap<SegmentationModel>(info[0]), head = unwrap<ClassEmbed>(info[1]),
+                 [model = unwrap<SegmentationModel>(info[0]), head = linear_heads_argument(info[1]),
                   path = string_argument(info[2], "path")]() -> ToJs {
-                   model->save_with_head(*head, path);
+                   model->save_with_class_embed(head->weight()[0], head->bias()[0], path);
                    return [](Napi::Env env) { return env.Undefined(); };
                  });
 }
@@ -178,9 +157,7 @@ void export_models(Napi::Env env, Napi::Object exports) {
   export_function<asynchronous<load_staged_model>>(env, exports, "loadStaged");
   export_function<asynchronous<model_id>>(env, exports, "modelId");
   export_function<synchronous<model_info>>(env, exports, "modelInfo");
-  export_function<asynchronous<decode>>(env, exports, "decode");
-  export_function<asynchronous<decode_with_features>>(env, exports, "decodeWithFeatures");
-  export_function<asynchronous<features>>(env, exports, "features");
+  export_function<asynchronous<outputs_of>>(env, exports, "outputs");
   export_function<asynchronous<forward>>(env, exports, "forward");
   export_function<asynchronous<taps>>(env, exports, "taps");
   export_function<asynchronous<part_times_of>>(env, exports, "partTimes");

@@ -27,14 +27,7 @@ ShareLayer layer_argument(const Napi::Value& value) {
   ShareLayer layer;
   layer.table = table_field(object);
   layer.scoring = parse_scoring(string_field(object, "scoring"));
-  const Napi::Value head = object.Get("head");
-  if (!is_handle<LinearProbe>(head)) {
-    layer.head = unwrap<ClassEmbed>(head);
-    return layer;
-  }
-  if (layer.scoring != Scoring::recipe)
-    fail("INVALID_ARGUMENT", "a linear probe has no output for \"no object\": expected recipe scoring");
-  layer.probe = unwrap<LinearProbe>(head);
+  layer.head = unwrap<TrainedHeads>(object.Get("head"));
   return layer;
 }
 

@@ -146,8 +146,7 @@ Napi::Value take_data(const Napi::CallbackInfo& info) {
 Napi::Value dispose(const Napi::CallbackInfo& info) {
   const Napi::Value handle = info[0];
   if (!dispose_handle<at::Tensor>(handle) && !dispose_handle<SegmentationModel>(handle) &&
-      !dispose_handle<DetectionModel>(handle) && !dispose_handle<ClassEmbed>(handle) &&
-      !dispose_handle<TrainedHeads>(handle) && !dispose_handle<LinearProbe>(handle) &&
+      !dispose_handle<DetectionModel>(handle) && !dispose_handle<TrainedHeads>(handle) &&
       !dispose_handle<ShardWriter>(handle) && !dispose_handle<RecordStore>(handle) &&
       !dispose_handle<NetworkTraining>(handle))
     fail("INVALID_ARGUMENT", "expected a tensor, model or head handle");

@@ -159,13 +159,6 @@ ModelPlacement placement_of(const Napi::Object& options) {
           parse_network_precision(string_field(options, "precision")), boolean_field(options, "cudaGraphs")};
 }
 
-Napi::Object loss_object(Napi::Env env, const LossResult& result) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("loss", result.loss);
-  object.Set("pixels", static_cast<double>(result.pixels));
-  return object;
-}
-
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes) {
   Napi::Array shape = Napi::Array::New(env, sizes.size());
   for (size_t i = 0; i < sizes.size(); ++i)

@@ -12,10 +12,8 @@
 #include "bindings/handles.h"
 #include "cache/record_store.h"
 #include "cache/shard_writer.h"
-#include "core/class_embed.h"
-#include "core/linear_probe.h"
 #include "core/transfer.h"
-#include "heads/trained_heads.h"
+#include "heads/linear_heads.h"
 #include "models/convert.h"
 #include "models/detection_model.h"
 #include "models/segmentation_model.h"
@@ -39,19 +37,9 @@ struct HandleKind<DetectionModel> {
   static constexpr const char* name = "detector";
 };
 template <>
-struct HandleKind<ClassEmbed> {
-  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b23, 0x9d2f3a7c81e64f03};
-  static constexpr const char* name = "head";
-};
-template <>
 struct HandleKind<TrainedHeads> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b25, 0x9d2f3a7c81e64f05};
-  static constexpr const char* name = "trained heads";
-};
-template <>
-struct HandleKind<LinearProbe> {
-  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b26, 0x9d2f3a7c81e64f06};
-  static constexpr const char* name = "linear probe";
+  static constexpr const char* name = "head";
 };
 
 template <>
@@ -83,6 +71,8 @@ at::Tensor tensor_field(const Napi::Object& object, const char* name);
 std::string string_argument(const Napi::Value& value, const char* what);
 std::map<std::string, std::string> string_map(const Napi::Object& object);
 StepOptions step_options(const Napi::Value& value);
+/// Heads of a linear layer on queries. Throws HEAD_MISMATCH for linear probes.
+std::shared_ptr<LinearHeads> linear_heads_argument(const Napi::Value& value);
 /// {device, dtype, precision, cudaGraphs}
 ModelPlacement placement_of(const Napi::Object& options);
 /// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
@@ -110,7 +100,6 @@ std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* wh
 /// A typed array over a contiguous CPU tensor's own memory, which lives as long as the array. The tensor is
 /// not to be used any more.
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
-Napi::Object loss_object(Napi::Env env, const LossResult& result);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
 /// Numbers of a backbone, a plan's `dims` begins with them.
@@ -129,10 +118,8 @@ void export_checkpoints(Napi::Env env, Napi::Object exports);
 void export_init(Napi::Env env, Napi::Object exports);
 void export_detectors(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
-void export_heads(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_cache(Napi::Env env, Napi::Object exports);
-void export_probes(Napi::Env env, Napi::Object exports);
 void export_images(Napi::Env env, Napi::Object exports);
 void export_polygons(Napi::Env env, Napi::Object exports);
 void export_shares(Napi::Env env, Napi::Object exports);

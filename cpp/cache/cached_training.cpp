@@ -104,9 +104,10 @@ TrainingResult train_cached(TrainedHeads& heads, const std::shared_ptr<const Rec
       check_cancelled();
       const at::Tensor include =
           schedule.include.empty() ? at::Tensor() : schedule.include[static_cast<size_t>(result.batches)];
-      losses.push_back(heads.accumulate(loader.next(), include, 1.0 / static_cast<double>(plan.accumulate)));
+      const double scale = 1.0 / static_cast<double>(plan.accumulate);
+      losses.push_back(heads.accumulate(loader.next(), include, scale).loss);
     }
-    norms.push_back(heads.step(schedule.coefficients[step]));
+    norms.push_back(heads.step(schedule.coefficients[step], plan.options[0]));
     result.steps = schedule.steps[static_cast<size_t>(step)];
     if (std::chrono::steady_clock::now() >= end) break;
   }

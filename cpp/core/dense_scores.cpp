@@ -69,7 +69,7 @@ DenseScores::DenseScores(const at::Tensor& logits, const at::Tensor& masks, Scor
   }
 }
 
-DenseScores::DenseScores(const at::Tensor& scores) : source_(scores) {
+DenseScores::DenseScores(const at::Tensor& scores) : source_(scores), logits_(true) {
   if (scores.dim() != 4 || scores.scalar_type() != at::kFloat)
     fail("SHAPE", "expected scores B×K×h×w float32, got ", scores.sizes(), " ", scores.scalar_type());
 }
@@ -84,6 +84,8 @@ DenseScores DenseScores::image(int64_t index) const {
 at::Tensor DenseScores::finish(const at::Tensor& resized) const {
   return query_classes_.defined() ? combine(query_classes_, resized.sigmoid()) : resized;
 }
+
+at::Tensor DenseScores::shares_on_grid() const { return logits_ ? source_.softmax(1) : finish(source_); }
 
 at::Tensor DenseScores::resized(int64_t height, int64_t width) const {
   return finish(at::upsample_bilinear2d(source_, {height, width}, false));

@@ -57,8 +57,9 @@ class DenseScores {
   /// B×K'×h×w where resizing is all that is left to do; undefined where it is not.
   at::Tensor grid_scores() const { return query_classes_.defined() ? at::Tensor() : source_; }
 
-  /// B×K'×h×w float32: resized() to the grid's own size, where nothing is resized.
-  at::Tensor on_grid() const { return finish(source_); }
+  /// B×K'×h×w float32 that are not negative: resized() to the grid's own size, where nothing is resized; of a
+  /// linear probe the softmax of its logits.
+  at::Tensor shares_on_grid() const;
 
   /// resized() on the CPU, made in bands of rows. Throws SHAPE where it would take more than 2 GiB.
   at::Tensor on_host(int64_t height, int64_t width) const;
@@ -68,6 +69,7 @@ class DenseScores {
 
   at::Tensor source_;         // B×K'×h×w scores, or B×Q×h×w mask logits
   at::Tensor query_classes_;  // B×Q×K' where source_ are mask logits
+  bool logits_ = false;       // whether source_ are a linear probe's
 };
 
 }  // namespace dinov3_seg

@@ -1,6 +1,7 @@
 #include "heads/class_embed_heads.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <optional>
@@ -51,9 +52,9 @@ ClassEmbedHeads::ClassEmbedHeads(const at::Tensor& weight, const at::Tensor& bia
   for (const ScoreLoss loss : losses) losses_.push_back(static_cast<int64_t>(loss));
 }
 
-at::Tensor ClassEmbedHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
+HeadLosses ClassEmbedHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
   check_batch(batch);
-  const at::Tensor classes = at::softmax(forward(batch.queries), -1);  // B×Q×N×K
+  const at::Tensor classes = at::softmax(forward(batch), -1);  // B×Q×N×K
   std::vector<at::Tensor> sums, gradients;
   each_scores(
       classes, batch.masks, [&](int64_t first, int64_t end, const at::Tensor& masks, const auto& scores) {
@@ -67,12 +68,23 @@ at::Tensor ClassEmbedHeads::accumulate(const HeadBatch& batch, const at::Tensor&
   const at::Tensor d_classes =
       at::cat(gradients).view(classes.sizes()) * means.factor.unsqueeze(1).unsqueeze(3);
   backward(batch.queries, at::_softmax_backward_data(d_classes, classes, -1, at::kFloat));
-  return means.loss;
+  return means;
+}
+
+at::Tensor ClassEmbedHeads::losses(const HeadBatch& batch) {
+  check_batch(batch);
+  std::vector<at::Tensor> losses;
+  each_scores(at::softmax(forward(batch), -1), batch.masks,
+              [&](int64_t first, int64_t end, const at::Tensor&, const auto& scores) {
+                losses.push_back(
+                    std::get<0>(score_loss(scores, batch.labels.slice(0, first, end), {}, losses_, false)));
+              });
+  return at::cat(losses);
 }
 
 HeadCounts ClassEmbedHeads::evaluate(const HeadBatch& batch) {
   check_batch(batch);
-  const at::Tensor classes = at::softmax(forward(batch.queries), -1);  // B×Q×N×K
+  const at::Tensor classes = at::softmax(forward(batch), -1);  // B×Q×N×K
   std::vector<at::Tensor> losses, confusion;
   each_scores(classes, batch.masks, [&](int64_t first, int64_t end, const at::Tensor&, const auto& scores) {
     const at::Tensor labels = batch.labels.slice(0, first, end);
@@ -80,6 +92,24 @@ HeadCounts ClassEmbedHeads::evaluate(const HeadBatch& batch) {
     confusion.push_back(score_counts(scores, labels));
   });
   return {at::cat(losses), at::cat(confusion)};
+}
+
+std::pair<at::Tensor, at::Tensor> autograd_gradients(const LinearHeads& head, const HeadBatch& batch,
+                                                     Precision precision) {
+  const c10::AutoGradMode enabled(true);
+  const auto dtype = precision == Precision::float32 ? at::kFloat : at::kBFloat16;
+  const at::Tensor weight = head.weight()[0].detach().clone().requires_grad_();
+  const at::Tensor bias = head.bias()[0].detach().clone().requires_grad_();
+  // clone(): inference tensors cannot be saved for backward.
+  const at::Tensor logits =
+      at::linear(batch.queries.clone().to(dtype), weight.to(dtype), bias.to(dtype)).to(at::kFloat);
+  const at::Tensor masks = batch.masks.clone().to(at::kFloat).sigmoid();
+  const at::Tensor scores = at::einsum("bqk,bqhw->bkhw", {at::softmax(logits, -1), masks});
+  const at::Tensor& labels = batch.labels;
+  const at::Tensor resized = at::upsample_bilinear2d(scores, {labels.size(1), labels.size(2)}, false);
+  at::cross_entropy_loss(resized, labels.to(resized.device(), at::kLong), {}, at::Reduction::Mean, 255)
+      .backward();
+  return {weight.grad(), bias.grad()};
 }
 
 }  // namespace dinov3_seg

@@ -12,9 +12,7 @@ namespace dinov3_seg {
 /// `reference` (cross entropy with the scores as logits) or `nll`. Throws INVALID_ARGUMENT.
 ScoreLoss parse_score_loss(const std::string& name);
 
-/// What ClassEmbed::accumulate and step do, for N heads: softmax of the logits, Σ_q probability · mask at
-/// mask resolution, resized to the labels. One of them alone has ClassEmbed's numbers up to the order of
-/// sums.
+/// Softmax of the logits, Σ_q probability · mask at mask resolution, resized bilinearly to the labels.
 class ClassEmbedHeads : public LinearHeads {
  public:
   /// weight N×K×C and bias N×K; `losses` one a head; class weights N×K or undefined (all 1).
@@ -23,14 +21,20 @@ class ClassEmbedHeads : public LinearHeads {
                   const std::vector<ScoreLoss>& losses, const at::Tensor& class_weights);
 
   /// Pixels weigh what their classes do: Σ w·loss / Σ w, as PyTorch's weighted cross_entropy has it.
-  at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
+  HeadLosses accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
 
-  /// Losses without class weights, so that heads with different ones compare.
+  /// Without class weights, so that heads with different ones compare.
+  at::Tensor losses(const HeadBatch& batch) override;
   HeadCounts evaluate(const HeadBatch& batch) override;
 
  private:
   std::vector<int64_t> losses_;
   at::Tensor class_weights_;  // N×K, or undefined
 };
+
+/// d_weight K×C and d_bias K of the mean cross entropy under one head of weight K×C and bias K, by libtorch's
+/// autograd instead of the formulas of accumulate(): the truth that tests and benchmarks compare with.
+std::pair<at::Tensor, at::Tensor> autograd_gradients(const LinearHeads& head, const HeadBatch& batch,
+                                                     Precision precision);
 
 }  // namespace dinov3_seg

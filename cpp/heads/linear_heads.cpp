@@ -1,6 +1,9 @@
 #include "heads/linear_heads.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
 
 #include "core/dense_scores.h"
 #include "core/error.h"
@@ -19,39 +22,80 @@ int64_t parameters_of(const at::Tensor& weight, const at::Tensor& bias) {
 
 }  // namespace
 
+Precision parse_precision(const std::string& name) {
+  if (name == "bfloat16") return Precision::bfloat16;
+  if (name == "float32") return Precision::float32;
+  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected bfloat16 or float32");
+}
+
+at::Tensor xavier_uniform(int64_t width, int64_t outputs, const std::vector<uint64_t>& seeds) {
+  if (width < 1 || outputs < 1)
+    fail("INVALID_ARGUMENT", "a head needs at least one input and one class, got ", width, " and ", outputs);
+  const double bound = std::sqrt(6.0 / static_cast<double>(width + outputs));
+  std::vector<at::Tensor> weights;
+  for (const uint64_t seed : seeds)
+    weights.push_back(at::empty({outputs, width}, at::kFloat)
+                          .uniform_(-bound, bound, at::detail::createCPUGenerator(seed)));
+  return at::stack(weights);
+}
+
 LinearHeads::LinearHeads(const at::Tensor& weight, const at::Tensor& bias, c10::Device device,
                          Precision precision)
     : TrainedHeads(heads_of(weight), parameters_of(weight, bias), device),
-      hidden_(weight.size(2)),
+      width_(weight.size(2)),
       outputs_(weight.size(1)),
       dtype_(precision == Precision::float32 ? at::kFloat : at::kBFloat16) {
   value_.copy_(at::cat({weight.flatten(1).to(at::kFloat), bias.to(at::kFloat)}, 1));
 }
 
-at::Tensor LinearHeads::forward(const at::Tensor& queries) const {
-  const int64_t weights = outputs_ * hidden_;
+at::Tensor LinearHeads::weight() const {
+  return value_.slice(1, 0, outputs_ * width_).view({heads(), outputs_, width_});
+}
+
+at::Tensor LinearHeads::bias() const { return value_.slice(1, outputs_ * width_); }
+
+int64_t LinearHeads::scored_classes(Scoring scoring) const {
+  return scoring == Scoring::ade20k ? outputs_ - 1 : outputs_;
+}
+
+DenseScores LinearHeads::dense_scores(const NetworkOutputs& outputs, Scoring scoring) const {
+  return {forward(outputs).select(2, 0), outputs.masks.to(device()), scoring};
+}
+
+at::Tensor LinearHeads::forward(const NetworkOutputs& outputs) const {
+  const at::Tensor& queries = outputs.queries;
+  check_queries(queries);
   const at::Tensor value = value_.to(dtype_);
-  const at::Tensor weight = value.slice(1, 0, weights).reshape({heads() * outputs_, hidden_});
-  const at::Tensor bias = value.slice(1, weights).reshape(-1);
-  return at::linear(queries.to(dtype_), weight, bias)
+  const int64_t weights = outputs_ * width_;
+  const at::Tensor all_weights = value.slice(1, 0, weights).reshape({heads() * outputs_, width_});
+  const at::Tensor biases = value.slice(1, weights).reshape(-1);
+  return at::linear(queries.to(device(), dtype_), all_weights, biases)
       .to(at::kFloat)
       .view({queries.size(0), queries.size(1), heads(), outputs_});
 }
 
 void LinearHeads::backward(const at::Tensor& queries, const at::Tensor& d_logits) {
-  const int64_t weights = outputs_ * hidden_;
-  const at::Tensor rows = queries.to(dtype_).flatten(0, 1);                // BQ×C
-  const at::Tensor d_rows = d_logits.to(dtype_).flatten(0, 1).flatten(1);  // BQ×NR
+  if (queries.dim() != 3 || queries.size(2) != width_ ||
+      d_logits.sizes() != at::IntArrayRef{queries.size(0), queries.size(1), heads(), outputs_})
+    fail("SHAPE", "expected queries B×Q×", width_, " and d_logits B×Q×", heads(), "×", outputs_, ", got ",
+         queries.sizes(), " and ", d_logits.sizes());
+  const int64_t weights = outputs_ * width_;
+  const at::Tensor rows = queries.to(device(), dtype_).flatten(0, 1);                // BQ×C
+  const at::Tensor d_rows = d_logits.to(device(), dtype_).flatten(0, 1).flatten(1);  // BQ×NR
   gradient_.slice(1, 0, weights).add_(at::mm(d_rows.t(), rows).view({heads(), weights}));
   gradient_.slice(1, weights).add_(d_rows.sum(0).view({heads(), outputs_}));
+}
+
+void LinearHeads::check_queries(const at::Tensor& queries) const {
+  if (!queries.defined() || queries.dim() != 3 || queries.size(2) != width_)
+    fail("HEAD_MISMATCH", "class_embed takes queries B×Q×", width_, ", got ", queries.sizes(),
+         "; use a head made for this network's hidden width");
 }
 
 void LinearHeads::check_batch(const HeadBatch& batch) const {
   if (!batch.queries.defined() || !batch.masks.defined() || !batch.labels.defined())
     fail("INVALID_ARGUMENT", "these heads learn from queries, masks and labels; one of them is not there");
-  if (batch.queries.dim() != 3 || batch.queries.size(2) != hidden_)
-    fail("HEAD_MISMATCH", "class_embed takes queries B×Q×", hidden_, ", got ", batch.queries.sizes(),
-         "; use heads made for this network's hidden width");
+  check_queries(batch.queries);
   check_decoded(batch.queries, batch.masks);
   if (static_cast<int64_t>(batch.records.size()) != batch.masks.size(0))
     fail("SHAPE", "expected a record number for each of ", batch.masks.size(0), " images, got ",

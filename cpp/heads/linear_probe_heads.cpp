@@ -11,8 +11,43 @@
 namespace dinov3_seg {
 namespace {
 
+constexpr double batch_norm_epsilon = 1e-5;
 constexpr double momentum = 0.1;
 constexpr double initial_deviation = 0.01;
+
+/// Batch norm with fixed statistics and the convolution behind it, as one convolution.
+struct FoldedProbe {
+  at::Tensor weight;  // N×K×C
+  at::Tensor bias;    // N×K
+};
+
+/// For features that the mean N×C and the (biased) variance N×C belong to.
+FoldedProbe fold_probe(const ProbeParameters& parameters, const at::Tensor& mean,
+                       const at::Tensor& variance) {
+  const at::Tensor scale = parameters.gamma * (variance + batch_norm_epsilon).rsqrt();  // N×C
+  const at::Tensor offset = parameters.beta - scale * mean;                             // N×C
+  return {parameters.weight * scale.unsqueeze(-2),
+          parameters.bias + (parameters.weight * offset.unsqueeze(-2)).sum(-1)};
+}
+
+/// Features B×C×h×w less `shift` C, float32. Means that are large against the deviations would cost digits in
+/// the products; the statistics given to fold_probe are then those of the shifted features.
+at::Tensor shifted_features(const at::Tensor& features, const at::Tensor& shift) {
+  return features.to(at::kFloat) - shift.view({1, -1, 1, 1});
+}
+
+/// Scores B×R×h×w of features B×C×h×w float32 by weight R×C and bias R.
+at::Tensor pointwise_scores(const at::Tensor& features, const at::Tensor& weight, const at::Tensor& bias) {
+  const int64_t batch = features.size(0), h = features.size(2), w = features.size(3);
+  const at::Tensor columns = features.flatten(2);  // B×C×hw
+  at::Tensor scores = at::empty({batch, weight.size(0), h * w}, features.options());
+  // An image at a time: one product of all would copy the weight for each image, or the features.
+  for (int64_t b = 0; b < batch; ++b) {
+    at::Tensor own = scores.select(0, b);  // R×hw
+    at::addmm_out(own, bias.unsqueeze(1), weight, columns.select(0, b));
+  }
+  return scores.view({batch, weight.size(0), h, w});
+}
 
 int64_t parameters_for(int64_t width, int64_t classes) {
   if (width < 1 || classes < 1)
@@ -69,16 +104,43 @@ std::vector<std::pair<const char*, at::Tensor>> LinearProbeHeads::buffers() cons
   return {{"runningMean", running_mean_}, {"runningVar", running_var_}};
 }
 
+int64_t LinearProbeHeads::scored_classes(Scoring scoring) const {
+  if (scoring != Scoring::recipe)
+    fail("INVALID_ARGUMENT", "a linear probe has no output for \"no object\": expected recipe scoring");
+  return classes_;
+}
+
+DenseScores LinearProbeHeads::dense_scores(const NetworkOutputs& outputs, Scoring scoring) const {
+  scored_classes(scoring);
+  return DenseScores(forward(outputs).select(1, 0));
+}
+
+at::Tensor LinearProbeHeads::forward(const NetworkOutputs& outputs) const {
+  const at::Tensor& features = outputs.features;
+  check_features(features);
+  const at::Tensor shift = running_mean_.mean(0);
+  const FoldedProbe folded = fold_probe(parameters_of(value_), running_mean_ - shift, running_var_);
+  return pointwise_scores(shifted_features(features.to(device()), shift), folded.weight.flatten(0, 1),
+                          folded.bias.flatten())
+      .view({features.size(0), heads(), classes_, features.size(2), features.size(3)});
+}
+
+void LinearProbeHeads::check_features(const at::Tensor& features) const {
+  if (!features.defined() || features.dim() != 4 || features.size(1) != width_ || features.numel() == 0)
+    fail("HEAD_MISMATCH", "the linear probe takes features B×", width_, "×h×w, got ", features.sizes(),
+         "; use a probe that was trained on this network's backbone");
+}
+
 void LinearProbeHeads::check_batch(const HeadBatch& batch) const {
   if (!batch.features.defined() || !batch.labels.defined())
     fail("INVALID_ARGUMENT", "linear probes learn from features and labels; one of them is not there");
-  check_features(batch.features, width_);
+  check_features(batch.features);
   if (static_cast<int64_t>(batch.records.size()) != batch.features.size(0))
     fail("SHAPE", "expected a record number for each of ", batch.features.size(0), " images, got ",
          batch.records.size());
 }
 
-at::Tensor LinearProbeHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
+HeadLosses LinearProbeHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
   check_batch(batch);
   const int64_t images = batch.features.size(0), h = batch.features.size(2), w = batch.features.size(3);
   if (h * w < 2) fail("SHAPE", "batch norm needs more than one position an image, got features 1×1");
@@ -96,7 +158,7 @@ at::Tensor LinearProbeHeads::accumulate(const HeadBatch& batch, const at::Tensor
   const HeadMeans mean = mean_of(sums, include, scale);
   d_scores.mul_(mean.factor.view({images, heads(), 1, 1, 1}));
   backward(features, d_scores, statistics);
-  return mean.loss;
+  return mean;
 }
 
 void LinearProbeHeads::move_running(const Statistics& statistics, const at::Tensor& shift,
@@ -132,14 +194,14 @@ void LinearProbeHeads::backward(const at::Tensor& features, const at::Tensor& d_
   gradient.weight.addcmul_(normalised, value.gamma.unsqueeze(1)).addcmul_(d_sum, value.beta.unsqueeze(1));
 }
 
+at::Tensor LinearProbeHeads::losses(const HeadBatch& batch) {
+  check_batch(batch);
+  return std::get<0>(score_loss(forward(batch), batch.labels, {}, losses_, false));
+}
+
 HeadCounts LinearProbeHeads::evaluate(const HeadBatch& batch) {
   check_batch(batch);
-  const int64_t images = batch.features.size(0), h = batch.features.size(2), w = batch.features.size(3);
-  const at::Tensor shift = running_mean_.mean(0);
-  const FoldedProbe folded = fold_probe(parameters_of(value_), running_mean_ - shift, running_var_);
-  const at::Tensor scores = pointwise_scores(shifted_features(batch.features, shift),
-                                             folded.weight.flatten(0, 1), folded.bias.flatten())
-                                .view({images, heads(), classes_, h, w});
+  const at::Tensor scores = forward(batch);
   return {std::get<0>(score_loss(scores, batch.labels, {}, losses_, false)),
           score_counts(scores, batch.labels)};
 }

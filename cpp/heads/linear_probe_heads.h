@@ -4,10 +4,16 @@
 
 #include <vector>
 
-#include "core/linear_probe.h"
 #include "heads/trained_heads.h"
 
 namespace dinov3_seg {
+
+struct ProbeParameters {
+  at::Tensor weight;  // N×K×C of the convolution
+  at::Tensor bias;    // N×K
+  at::Tensor gamma;   // N×C of the batch norm
+  at::Tensor beta;    // N×C
+};
 
 /// The head of DINOv3's linear segmentation protocol (Siméoni et al. 2025), without dropout; scores are
 /// resized bilinearly to the labels, the loss is cross entropy, all in float32. A head's parameters stand as
@@ -25,15 +31,26 @@ class LinearProbeHeads : public TrainedHeads {
   LinearProbeHeads(int64_t width, int64_t classes, c10::Device device, const std::vector<uint64_t>& seeds,
                    const at::Tensor& class_weights);
 
-  int64_t width() const { return width_; }
-  int64_t classes() const { return classes_; }
+  bool needs_features() const override { return true; }
+  int64_t width() const override { return width_; }
+  int64_t outputs() const override { return classes_; }
+
+  /// K. Throws INVALID_ARGUMENT for ade20k: there is no output for "no object".
+  int64_t scored_classes(Scoring scoring) const override;
+
+  /// Of the only head, with the running statistics.
+  DenseScores dense_scores(const NetworkOutputs& outputs, Scoring scoring) const override;
+
+  /// With the running statistics.
+  at::Tensor forward(const NetworkOutputs& outputs) const override;
 
   /// Also moves the running statistics of the heads that learn from an image of the batch. Pixels weigh what
   /// their classes do, as with ClassEmbedHeads. Throws SHAPE for a grid of one position, which has no
   /// variance.
-  at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
+  HeadLosses accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
 
-  /// With the running statistics. Losses without class weights, so that heads with different ones compare.
+  /// With the running statistics, without class weights, so that heads with different ones compare.
+  at::Tensor losses(const HeadBatch& batch) override;
   HeadCounts evaluate(const HeadBatch& batch) override;
 
   std::vector<std::pair<const char*, at::Tensor>> buffers() const override;
@@ -41,6 +58,7 @@ class LinearProbeHeads : public TrainedHeads {
  private:
   struct Statistics;
   ProbeParameters parameters_of(const at::Tensor& rows) const;
+  void check_features(const at::Tensor& features) const;
   void check_batch(const HeadBatch& batch) const;
   void move_running(const Statistics& statistics, const at::Tensor& shift, int64_t positions);
   void backward(const at::Tensor& features, const at::Tensor& d_scores, const Statistics& statistics);

@@ -89,7 +89,7 @@ at::Tensor Mask2FormerHeads::match(const HeadBatch& batch, const at::Tensor& pro
 Mask2FormerHeads::Loss Mask2FormerHeads::loss_of(const HeadBatch& batch, const at::Tensor& target_weights) {
   check_batch(batch);
   Loss loss;
-  loss.log_probs = at::log_softmax(forward(batch.queries), -1);  // B×Q×N×R
+  loss.log_probs = at::log_softmax(forward(batch), -1);  // B×Q×N×R
   const at::Tensor matched = match(batch, loss.log_probs.exp().to(at::kCPU)).to(device(), true);
   loss.targets = matched.clamp_max(classes());
   loss.weights = target_weights.t().gather(0, matched.flatten(0, 1)).view(matched.sizes());
@@ -99,15 +99,17 @@ Mask2FormerHeads::Loss Mask2FormerHeads::loss_of(const HeadBatch& batch, const a
   return loss;
 }
 
-at::Tensor Mask2FormerHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
+HeadLosses Mask2FormerHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
   const Loss loss = loss_of(batch, weights_);
   const HeadMeans means = mean_of(loss.sums, include, scale);
   const at::Tensor index = loss.targets.unsqueeze(3);  // B×Q×N×1
   const at::Tensor difference =
       loss.log_probs.exp().scatter_add_(3, index, at::full_like(index, -1, at::kFloat));
   backward(batch.queries, difference * (loss.weights * means.factor.unsqueeze(1)).unsqueeze(3));
-  return means.loss;
+  return means;
 }
+
+at::Tensor Mask2FormerHeads::losses(const HeadBatch& batch) { return loss_of(batch, plain_weights_).sums; }
 
 /// Confusion counts 1×N×K×K of one image: classes Q×N×K, masks Q×h×w, labels H×W.
 at::Tensor Mask2FormerHeads::confusion_of(const at::Tensor& classes, const at::Tensor& masks,

@@ -21,9 +21,11 @@ class Mask2FormerHeads : public LinearHeads {
                    const at::Tensor& class_weights);
 
   /// Matching is done on the CPU: waits once for the probabilities, and once for each record that is new.
-  at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
+  HeadLosses accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) override;
 
-  /// Losses without class weights, so that heads with different ones compare. Counts with `ade20k` scoring,
+  /// Without class weights, so that heads with different ones compare.
+  at::Tensor losses(const HeadBatch& batch) override;
+  /// Losses as losses() gives them. Counts with `ade20k` scoring,
   /// some rows of an image at a time.
   HeadCounts evaluate(const HeadBatch& batch) override;
 

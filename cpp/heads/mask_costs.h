@@ -25,8 +25,9 @@ struct MaskCosts {
 /// the masks, this one all cells, so that the matching is the same each time.
 MaskCosts mask_costs(const at::Tensor& logits, const at::Tensor& labels, int64_t classes);
 
-/// Costs by record number. When it is full, costs of further records are computed at each visit: an epoch
-/// visits records in turn, where replacing the oldest would never find one.
+/// Costs by record number; those of negative numbers are not stored. When it is full, costs of further
+/// records are computed at each visit: an epoch visits records in turn, where replacing the oldest would
+/// never find one.
 class MaskCostStore {
  public:
   /// Of a record, by `make` where they are not there yet; valid until the next call.
@@ -36,7 +37,7 @@ class MaskCostStore {
     if (found != stored_.end()) return found->second;
     last_ = make();
     const size_t bytes = sizeof(MaskCosts) + last_.costs.size() * 4 + last_.classes.size() * 8;
-    if (bytes_ + bytes > most_bytes) return last_;
+    if (record < 0 || bytes_ + bytes > most_bytes) return last_;
     bytes_ += bytes;
     return stored_[record] = std::move(last_);
   }

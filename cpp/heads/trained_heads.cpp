@@ -26,7 +26,7 @@ HeadMeans mean_of(const at::Tensor& sums, const at::Tensor& include, double scal
   const at::Tensor total = own.sum(0);  // N×2
   const at::Tensor weight = total.select(1, 1), counted = weight.gt(0);
   const at::Tensor each = at::where(counted, scale / weight, 0.0).to(at::kFloat);  // N
-  return {at::where(counted, total.select(1, 0) / weight, 0.0),
+  return {{at::where(counted, total.select(1, 0) / weight, 0.0), weight},
           include.defined() ? each * include : each.expand({sums.size(0), sums.size(1)})};
 }
 
@@ -52,19 +52,18 @@ at::Tensor TrainedHeads::checked_class_weights(const at::Tensor& class_weights, 
   return copy;
 }
 
-at::Tensor TrainedHeads::step(const at::Tensor& coefficients) {
-  const StepOptions defaults;
-  return adamw_step(value_, gradient_, exp_avg_, exp_avg_sq_, coefficients, defaults.beta1, defaults.beta2,
-                    defaults.epsilon);
+at::Tensor TrainedHeads::step(const at::Tensor& coefficients, const StepOptions& options) {
+  return adamw_step(value_, gradient_, exp_avg_, exp_avg_sq_, coefficients, options.beta1, options.beta2,
+                    options.epsilon);
+}
+
+void TrainedHeads::require_finite_gradients() const {
+  if (gradient_.isfinite().all().item<bool>()) return;
+  fail("INVALID_ARGUMENT", "the gradient's norm is ", gradient_.norm().item<double>(),
+       ": lower the learning rate, or look for damaged inputs");
 }
 
 void TrainedHeads::fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active) {
-  const StepOptions defaults;
-  if (options.beta1 != defaults.beta1 || options.beta2 != defaults.beta2 ||
-      options.epsilon != defaults.epsilon)
-    fail("INVALID_ARGUMENT", "heads side by side take AdamW's default betas and epsilon (", defaults.beta1,
-         ", ", defaults.beta2, ", ", defaults.epsilon, "), got ", options.beta1, ", ", options.beta2, ", ",
-         options.epsilon);
   const auto taken = static_cast<double>(steps);
   row[decay] = static_cast<float>(1 - options.learning_rate * options.weight_decay);
   row[step_size] = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, taken)));
@@ -78,6 +77,9 @@ at::Tensor TrainedHeads::coefficients(const std::vector<StepOptions>& options,
                                       const std::vector<int64_t>& steps, const std::vector<bool>& is_active) {
   at::Tensor table = at::empty({static_cast<int64_t>(options.size()), adamw_coefficients}, at::kFloat);
   auto* row = table.mutable_data_ptr<float>();
+  for (const StepOptions& own : options)
+    if (own.beta1 != options[0].beta1 || own.beta2 != options[0].beta2 || own.epsilon != options[0].epsilon)
+      fail("INVALID_ARGUMENT", "heads side by side have the same betas and epsilon");
   for (size_t n = 0; n < options.size(); ++n, row += adamw_coefficients)
     fill_coefficients(row, options[n], steps[n], is_active[n]);
   return table;

@@ -8,17 +8,25 @@
 #include <utility>
 #include <vector>
 
-#include "core/class_embed.h"
+#include "core/segmentation_head.h"
 
 namespace dinov3_seg {
 
-/// What the frozen network made of some images, on the heads' device. A kind of head uses what it needs.
-struct HeadBatch {
-  std::vector<int64_t> records;  // B; names the images: equal numbers hold equal arrays
-  at::Tensor queries;            // B×Q×C float32 or bfloat16
-  at::Tensor masks;              // B×Q×h×w logits float32 or bfloat16, or their sigmoid as uint8 (255: 1)
-  at::Tensor features;           // B×C×h×w of the backbone's last layer
-  at::Tensor labels;             // B×H×W uint8, below K or 255
+/// Of AdamW (Loshchilov & Hutter 2019) with decoupled weight decay, as torch.optim.AdamW defines it.
+struct StepOptions {
+  double learning_rate = 1e-4;
+  double weight_decay = 1e-4;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double max_norm = 1.0;  // global gradient norm to clip to; 0: no clipping
+};
+
+/// What heads learn from, on their device.
+struct HeadBatch : NetworkOutputs {
+  /// B; names the images: equal numbers hold equal arrays. Negative: arrays that do not come again.
+  std::vector<int64_t> records;
+  at::Tensor labels;  // B×H×W uint8, below K or 255
 };
 
 /// Sigmoid of a batch's masks, B×Q×h×w float32.
@@ -34,9 +42,14 @@ struct HeadCounts {
   at::Tensor confusion;  // B×N×K'×K' int64, rows truth; K' classes without "no object"
 };
 
+/// What a batch came to under each head.
+struct HeadLosses {
+  at::Tensor loss;    // N float64: Σ w·loss / Σ w over the images it learns from, 0 where nothing counts
+  at::Tensor weight;  // N float64: Σ w, of scores without class weights the counted pixels
+};
+
 /// What the sums of a batch give each head.
-struct HeadMeans {
-  at::Tensor loss;  // N float64: Σ w·loss / Σ w over the images it learns from, 0 where nothing counts
+struct HeadMeans : HeadLosses {
   at::Tensor
       factor;  // B×N float32, what makes gradients of Σ w·loss those of scale · mean; 0: nothing to learn
 };
@@ -46,29 +59,42 @@ struct HeadMeans {
 HeadMeans mean_of(const at::Tensor& sums, const at::Tensor& include, double scale);
 
 /// N heads of one kind with their gradients and AdamW moments. Not thread-safe: one job at a time.
-class TrainedHeads {
+class TrainedHeads : public SegmentationHead {
  public:
   TrainedHeads(int64_t heads, int64_t parameters, c10::Device device);
-  virtual ~TrainedHeads() = default;
 
   int64_t heads() const { return value_.size(0); }
-  c10::Device device() const { return value_.device(); }
+  c10::Device device() const override { return value_.device(); }
 
-  /// Mean loss over the counted pixels of the batch, N float64 on the device; `scale` times its gradient is
-  /// added to the gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from
-  /// (undefined: all). A head without a counted pixel gets loss 0 and no gradient.
-  virtual at::Tensor accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) = 0;
+  /// Outputs R of a head, "no object" included.
+  virtual int64_t outputs() const = 0;
+
+  /// What the heads make of the network's outputs, float32: class logits B×Q×N×R of queries, or scores
+  /// B×N×R×h×w of features. Throws HEAD_MISMATCH for another width.
+  virtual at::Tensor forward(const NetworkOutputs& outputs) const = 0;
+
+  /// Mean losses over the counted pixels of the batch; `scale` times their gradients are added to the
+  /// gradients. `include` B×N float32 on the device, 0 or 1: which images a head learns from (undefined:
+  /// all). A head without a counted pixel gets loss 0 and no gradient.
+  virtual HeadLosses accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) = 0;
+
+  /// Losses B×N×2 of each image under each head, as in HeadCounts.
+  virtual at::Tensor losses(const HeadBatch& batch) = 0;
 
   /// Losses and confusion counts of each image under each head.
   virtual HeadCounts evaluate(const HeadBatch& batch) = 0;
 
   /// Takes a step of all heads and clears the gradients. Coefficients: see coefficients(). Gives the
   /// gradients' norms before clipping, N float32 on the device; a head whose norm is not finite is lost.
-  at::Tensor step(const at::Tensor& coefficients);
+  /// Betas and epsilon are those of `options`, for all heads.
+  at::Tensor step(const at::Tensor& coefficients, const StepOptions& options);
+
+  /// Throws INVALID_ARGUMENT unless all gradients are finite. Waits for the device.
+  void require_finite_gradients() const;
 
   /// What step() takes, N×adamw_coefficients float32 on the CPU, for heads that have taken `steps` steps,
-  /// this one included. `options` and `is_active` one a head. Throws INVALID_ARGUMENT for other betas and
-  /// epsilon than the defaults, which step() has for all.
+  /// this one included. `options` and `is_active` one a head. Throws INVALID_ARGUMENT where heads differ in
+  /// betas or epsilon.
   static at::Tensor coefficients(const std::vector<StepOptions>& options, const std::vector<int64_t>& steps,
                                  const std::vector<bool>& is_active);
 

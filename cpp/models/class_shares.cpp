@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/job_control.h"
 #include "models/network_input.h"
+#include "models/segment.h"
 #include "ops/class_map.h"
 
 namespace dinov3_seg {
@@ -17,33 +18,20 @@ void check_layers(const SegmentationModel& model, const std::vector<ShareLayer>&
   if (layers.empty()) fail("INVALID_ARGUMENT", "expected at least one head");
   for (const ShareLayer& layer : layers) {
     check_column_table(layer.table, columns);
-    if (layer.head && layer.head->hidden() != model.hidden())
-      fail("HEAD_MISMATCH", "the head takes queries of width ", layer.head->hidden(), ", the network gives ",
-           model.hidden());
+    check_fits(model, *layer.head);
+    layer.head->scored_classes(layer.scoring);
   }
 }
 
-/// Scores of the images by each layer, of one pass: the backbone alone where only probes look.
+/// Scores of the images by each layer, of one pass.
 std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vector<ShareLayer>& layers,
                                       const at::Tensor& images) {
-  const bool all_probes =
-      std::all_of(layers.begin(), layers.end(), [](const ShareLayer& layer) { return layer.probe; });
-  const bool no_probe =
-      std::none_of(layers.begin(), layers.end(), [](const ShareLayer& layer) { return layer.probe; });
-  DecodedWithFeatures pass;
-  if (no_probe)
-    pass.decoded = model.decode(images);
-  else if (all_probes)
-    pass.features = model.features(images);
-  else
-    pass = model.decode_with_features(images);
+  const auto reads_features = [](const ShareLayer& layer) { return layer.head->needs_features(); };
+  const NetworkOutputs outputs =
+      model.outputs(images, !std::all_of(layers.begin(), layers.end(), reads_features),
+                    std::any_of(layers.begin(), layers.end(), reads_features));
   std::vector<DenseScores> scores;
-  for (const ShareLayer& layer : layers) {
-    if (layer.probe)
-      scores.emplace_back(layer.probe->scores(pass.features));
-    else
-      scores.emplace_back(layer.head->forward(pass.decoded.queries), pass.decoded.masks, layer.scoring);
-  }
+  for (const ShareLayer& layer : layers) scores.push_back(layer.head->dense_scores(outputs, layer.scoring));
   return scores;
 }
 
@@ -63,9 +51,8 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
     for (size_t n = 0; n < layers.size(); ++n) {
       const DenseScores own = scores[n].image(static_cast<int64_t>(i));
       if (options.soft) {
-        const at::Tensor grid = own.on_grid()[0].flatten(1);  // K×N
-        columns =
-            column_shares(layers[n].probe ? grid.softmax(0) : grid, tables[n], options.columns, columns);
+        const at::Tensor grid = own.shares_on_grid()[0].flatten(1);  // K×N
+        columns = column_shares(grid, tables[n], options.columns, columns);
       } else {
         columns = columns_of(class_map(own, height, width)[0], tables[n], columns);
       }

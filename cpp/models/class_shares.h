@@ -7,17 +7,14 @@
 #include <memory>
 #include <vector>
 
-#include "core/class_embed.h"
-#include "core/dense_scores.h"
-#include "core/linear_probe.h"
+#include "core/segmentation_head.h"
 #include "models/segmentation_model.h"
 
 namespace dinov3_seg {
 
-/// A head and what its classes count for: a class_embed with its scoring, or a linear probe.
+/// A head and what its classes count for.
 struct ShareLayer {
-  std::shared_ptr<ClassEmbed> head;
-  std::shared_ptr<LinearProbe> probe;
+  std::shared_ptr<const SegmentationHead> head;
   Scoring scoring = Scoring::recipe;
   at::Tensor table;  // class to column, see core/class_columns.h
 };

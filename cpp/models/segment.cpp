@@ -122,21 +122,18 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
 
 }  // namespace
 
-ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<ClassEmbed> head,
-                      Scoring scoring) {
-  if (head->hidden() != model->hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head->hidden(), ", the network gives ",
-         model->hidden());
-  const int64_t classes = head->classes() - (scoring == Scoring::ade20k ? 1 : 0);
-  return {model->device(), classes, [model, head, scoring](const at::Tensor& images) {
-            const Decoded decoded = model->decode(images);
-            return DenseScores(head->forward(decoded.queries), decoded.masks, scoring);
-          }};
+void check_fits(const SegmentationModel& model, const SegmentationHead& head) {
+  if (!head.needs_features() && head.width() != model.hidden())
+    fail("HEAD_MISMATCH", "the head takes queries of width ", head.width(), ", the network gives ",
+         model.hidden());
 }
 
-ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<LinearProbe> probe) {
-  return {model->device(), probe->classes(), [model, probe](const at::Tensor& images) {
-            return DenseScores(probe->scores(model->features(images)));
+ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<const SegmentationHead> head,
+                      Scoring scoring) {
+  check_fits(*model, *head);
+  return {model->device(), head->scored_classes(scoring), [model, head, scoring](const at::Tensor& images) {
+            const bool features = head->needs_features();
+            return head->dense_scores(model->outputs(images, !features, features), scoring);
           }};
 }
 

@@ -8,9 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/class_embed.h"
-#include "core/dense_scores.h"
-#include "core/linear_probe.h"
+#include "core/segmentation_head.h"
 #include "models/segmentation_model.h"
 
 namespace dinov3_seg {
@@ -31,11 +29,13 @@ struct ImageScorer {
   std::function<DenseScores(const at::Tensor& images)> scores;
 };
 
-/// Both hold on to what they are given. Throws HEAD_MISMATCH.
-ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<ClassEmbed> head,
+/// Throws HEAD_MISMATCH for a head on queries of another width; one on features tells by itself.
+void check_fits(const SegmentationModel& model, const SegmentationHead& head);
+
+/// Holds on to both. Runs what the head needs of the network. Throws HEAD_MISMATCH, INVALID_ARGUMENT
+/// (scoring).
+ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<const SegmentationHead> head,
                       Scoring scoring);
-/// Runs the network's backbone alone.
-ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<LinearProbe> probe);
 
 /// Class maps H×W uint8 (CPU) of pixels H×W×(1, 3 or 4) uint8 (see to_rgb), each of its own size. Reports
 /// windows done.

@@ -57,9 +57,12 @@ CudaGraphRunner::Tensors SegmentationModel::run_checked(const char* method, cons
   return run(method, images);
 }
 
-Decoded SegmentationModel::decode(const at::Tensor& images) {
-  const auto result = run_checked("decode", images);
-  return {result.at(0), result.at(1)};
+NetworkOutputs SegmentationModel::outputs(const at::Tensor& images, bool decoded, bool features) {
+  const char* method = !features ? "decode" : decoded ? "decode_with_features" : "features";
+  if (features) require_features(method);
+  const auto result = run_checked(method, images);
+  if (!decoded) return {{}, {}, result.at(0)};
+  return {result.at(0), result.at(1), features ? result.at(2) : at::Tensor()};
 }
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
@@ -76,21 +79,9 @@ void SegmentationModel::require_features(const char* method) const {
          "Convert it again from the checkpoints");
 }
 
-DecodedWithFeatures SegmentationModel::decode_with_features(const at::Tensor& images) {
-  require_features("decode_with_features");
-  const auto result = run_checked("decode_with_features", images);
-  return {{result.at(0), result.at(1)}, result.at(2)};
-}
-
-at::Tensor SegmentationModel::features(const at::Tensor& images) {
-  require_features("features");
-  return run_checked("features", images).at(0);
-}
-
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
   const at::Tensor weight = class_embed_weight();
-  return at::linear(queries.to(weight.device(), weight.scalar_type()), weight,
-                    class_embed_.attr("bias").toTensor())
+  return at::linear(queries.to(weight.device(), weight.scalar_type()), weight, class_embed_bias())
       .to(at::kFloat);
 }
 
@@ -100,31 +91,28 @@ c10::Dict<std::string, at::Tensor> SegmentationModel::taps(const at::Tensor& ima
   return c10::impl::toTypedDict<std::string, at::Tensor>(call("taps", images).toGenericDict());
 }
 
-ClassEmbed SegmentationModel::class_embed(Precision precision) const {
-  return {class_embed_weight(), class_embed_.attr("bias").toTensor(), device(), precision};
-}
-
-void SegmentationModel::save_with_head(const ClassEmbed& head, const std::string& path) const {
-  if (head.hidden() != hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head.hidden(), ", the network gives ",
+void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at::Tensor& bias,
+                                              const std::string& path) const {
+  if (weight.size(1) != hidden())
+    fail("HEAD_MISMATCH", "the head takes queries of width ", weight.size(1), ", the network gives ",
          hidden());
   torch::jit::Module target = class_embed_;
-  const at::Tensor weight = target.attr("weight").toTensor(), bias = target.attr("bias").toTensor();
+  const at::Tensor own_weight = class_embed_weight(), own_bias = class_embed_bias();
   const auto set = [&](const at::Tensor& w, const at::Tensor& b) {
     target.setattr("weight", w);
     target.setattr("bias", b);
   };
-  const auto like_own = [](const at::Tensor& value, const at::Tensor& own) {
+  const auto like = [](const at::Tensor& value, const at::Tensor& own) {
     return value.to(own.device(), own.scalar_type(), false, true);
   };
-  set(like_own(head.weight().value, weight), like_own(head.bias().value, bias));
+  set(like(weight, own_weight), like(bias, own_bias));
   try {
     save_archive(module(), path);
   } catch (...) {
-    set(weight, bias);
+    set(own_weight, own_bias);
     throw;
   }
-  set(weight, bias);
+  set(own_weight, own_bias);
 }
 
 int64_t SegmentationModel::width() const {

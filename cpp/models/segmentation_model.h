@@ -5,24 +5,11 @@
 
 #include <string>
 
-#include "core/class_embed.h"
+#include "core/segmentation_head.h"
 #include "models/network_module.h"
 #include "models/part_times.h"
 
 namespace dinov3_seg {
-
-/// What decode() gives: queries B×Q×C (input of class_embed) and mask logits B×Q×h×w, float32, on the model's
-/// device.
-struct Decoded {
-  at::Tensor queries;
-  at::Tensor masks;
-};
-
-/// The same, and the patch features B×C×H/16×W/16 of the backbone's last tapped layer, float32.
-struct DecodedWithFeatures {
-  Decoded decoded;
-  at::Tensor features;
-};
 
 /// A loaded network in eval mode, without gradients. Not thread-safe: one job at a time.
 class SegmentationModel : public NetworkModule {
@@ -37,13 +24,11 @@ class SegmentationModel : public NetworkModule {
   SegmentationModel(std::string path, std::string id, torch::jit::Module module,
                     const ModelPlacement& placement);
 
-  /// Images B×3×H×W, H and W multiples of 32. Throws SHAPE otherwise.
-  Decoded decode(const at::Tensor& images);
-  /// Throws MODEL_FORMAT as features() does.
-  DecodedWithFeatures decode_with_features(const at::Tensor& images);
-  /// Runs the backbone alone. Throws MODEL_FORMAT where the file has no method of that name (it was converted
-  /// by an earlier release, or made elsewhere).
-  at::Tensor features(const at::Tensor& images);
+  /// Queries and masks (`decoded`), `features` or all of one pass, float32, of images B×3×H×W, H and W
+  /// multiples of 32. For features alone neither adapter nor decoder run. Throws SHAPE, and MODEL_FORMAT
+  /// where the file has no method that gives features (it was converted by an earlier release, or made
+  /// elsewhere).
+  NetworkOutputs outputs(const at::Tensor& images, bool decoded, bool features);
   /// Logits B×Q×K float32 of decoded queries by the model's own class_embed, in its stored precision.
   at::Tensor class_logits(const at::Tensor& queries) const;
   /// Intermediate arrays by name. Throws MODEL_FORMAT where the file has no method `taps`.
@@ -52,11 +37,12 @@ class SegmentationModel : public NetworkModule {
   /// See part_times.h. Images as in decode.
   std::vector<PartTime> times(const at::Tensor& images, int64_t repeat);
 
-  /// The model's own class_embed.
-  ClassEmbed class_embed(Precision precision) const;
+  /// Of the model's own class_embed: K×C and K, in its stored precision.
+  at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
+  at::Tensor class_embed_bias() const { return class_embed_.attr("bias").toTensor(); }
 
-  /// Writes the network with the head's weights in place of its own class_embed.
-  void save_with_head(const ClassEmbed& head, const std::string& path) const;
+  /// Writes the network with weight K×C and bias K in place of its own class_embed. Throws HEAD_MISMATCH.
+  void save_with_class_embed(const at::Tensor& weight, const at::Tensor& bias, const std::string& path) const;
 
   /// Width of the backbone's tokens; hidden() where the file does not tell (it was made elsewhere).
   int64_t width() const;
@@ -64,7 +50,6 @@ class SegmentationModel : public NetworkModule {
   int64_t classes() const { return class_embed_weight().size(0); }
 
  private:
-  at::Tensor class_embed_weight() const { return class_embed_.attr("weight").toTensor(); }
   CudaGraphRunner::Tensors run_checked(const char* method, const at::Tensor& images);
   void require_features(const char* method) const;
 

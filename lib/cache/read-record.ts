@@ -2,6 +2,7 @@
 import { DinoSegError } from '../errors.js';
 import { readError, withOpenFile } from '../files.js';
 import { DecodedImages } from '../model/decoded-images.js';
+import { NetworkOutputs } from '../model/network-outputs.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { RecordPart, TensorHandle } from '../native/bindings/engine.js';
@@ -52,7 +53,7 @@ export async function readRecord(
   path: string,
   { offset }: Pick<IndexEntry, 'offset'>,
   layout: readonly RecordPart[],
-): Promise<DecodedImages | Tensor> {
+): Promise<NetworkOutputs> {
   const read = async (name: string): Promise<TensorHandle | null> => {
     const place = placeOf(layout, name);
     if (!place) return null;
@@ -63,9 +64,9 @@ export async function readRecord(
     return engine().tensor(asFloats(bytes, part.dtype), [1, ...part.shape]);
   };
   const features = await read('features');
-  if (features) return Tensor.wrap(features);
+  if (features) return new NetworkOutputs(undefined, Tensor.wrap(features));
   const [queries, masks] = [await read('queries'), await read('masks')];
-  return new DecodedImages({ queries: queries!, masks: masks! });
+  return new NetworkOutputs(new DecodedImages({ queries: queries!, masks: masks! }), undefined);
 }
 
 async function readInto(bytes: Buffer, path: string, position: number): Promise<void> {

@@ -1,7 +1,8 @@
 /** The page that shows what the demo did. */
 import type { SegmentationDataset } from '../data/dataset.js';
 import type { FeatureMean } from '../features/write-outputs.js';
-import { openHead, type SegmentationHead } from '../model/open-head.js';
+import { openHead } from '../model/open-head.js';
+import type { SegmentationHead } from '../model/segmentation-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { hardwareRows } from '../native/hardware.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';

@@ -1,7 +1,8 @@
 /** Heads for IDD's 26 classes on the shipped network, from several seeds: before training, after it, and a linear probe. */
 import { dirname, join } from 'node:path';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { openHead, type SegmentationHead } from '../model/open-head.js';
+import { openHead } from '../model/open-head.js';
+import type { SegmentationHead } from '../model/segmentation-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { headKinds, trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
 import { evaluateHeads } from '../evaluate/evaluate.js';

@@ -10,14 +10,12 @@ import {
 } from '../arguments.js';
 import { datasetKind, type SegmentationDataset } from '../data/dataset.js';
 import { scoring } from '../model/argument-kinds.js';
-import type { DecodedImages } from '../model/decoded-images.js';
 import { checkImageSize, imageSizeOf } from '../model/image-size.js';
-import { LinearProbe } from '../model/linear-probe.js';
-import { headKind, type SegmentationHead } from '../model/open-head.js';
+import { headKind } from '../model/open-head.js';
+import type { SegmentationHead } from '../model/segmentation-head.js';
 import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
-import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/bindings/engine.js';
 import { evaluationBatches } from './batches.js';
@@ -107,74 +105,28 @@ export async function evaluateHeads(
   let done = 0;
   for await (using batch of evaluationBatches(dataset, runner.size, place, signal))
     for (let first = 0, count = 0; first < batch.count; first += count) {
-      using outputs = await runner.run((most) => {
+      using outputs = await runner.run(async (most) => {
         count = Math.min(most, batch.count - first);
-        return Outputs.of(model, heads, batch.images, first, count);
+        using images = batch.images.slice(first, count);
+        return model.outputs(images, heads);
       });
       for (let i = 0; i < count; i++) {
         signal?.throwIfAborted();
         using labels = batch.labels.slice(first + i, 1);
+        using own = outputs.slice(i, 1);
         for (const [k, head] of heads.entries()) {
-          const measured = await outputs.measure(head, i, labels, { ...size, scoring: scorings[k]! });
-          using map = measured.map;
+          const scoring = scorings[k]!;
+          // The loss of `ade20k` scoring needs matched queries.
+          const loss = scoring === 'recipe' ? meanOfPixels(await head.lossOf(own, labels)) : null;
+          using map = await head.mapOf(own, { ...size, scoring });
           const counts = await engine().confusion(map.handle, labels.handle, classSet.classes.length);
-          accumulators[k]!.add(counts, measured.loss);
+          accumulators[k]!.add(counts, loss);
         }
         onProgress?.(++done, dataset.length);
       }
     }
   const seconds = (performance.now() - started) / 1000;
   return accumulators.map((accumulator) => accumulator.result(seconds));
-}
-
-/** What heads take of some images of a batch: of each kind what a head of it is there for. */
-class Outputs implements Disposable {
-  private constructor(
-    private readonly decoded: DecodedImages | undefined,
-    private readonly features: Tensor | undefined,
-  ) {}
-
-  static async of(
-    model: SegmentationModel,
-    heads: readonly SegmentationHead[],
-    batch: Tensor,
-    first: number,
-    count: number,
-  ): Promise<Outputs> {
-    using images = batch.slice(first, count);
-    const isProbe = (head: SegmentationHead) => head instanceof LinearProbe;
-    const decoded = heads.every(isProbe) ? undefined : await model.decode(images);
-    try {
-      return new Outputs(decoded, heads.some(isProbe) ? await model.features(images) : undefined);
-    } catch (error) {
-      decoded?.dispose();
-      throw error;
-    }
-  }
-
-  /** Loss (null where there is none) and class map of an image. */
-  async measure(
-    head: SegmentationHead,
-    image: number,
-    labels: Tensor,
-    options: { width: number; height: number; scoring: Scoring },
-  ): Promise<{ loss: number | null; map: Tensor }> {
-    const { width, height } = options;
-    if (head instanceof LinearProbe) {
-      using features = this.features!.slice(image, 1);
-      const loss = meanOfPixels(await head.loss(features, labels));
-      return { loss, map: await head.classMap(features, { width, height }) };
-    }
-    using decoded = this.decoded!.slice(image, 1);
-    const isRecipe = options.scoring === 'recipe';
-    const loss = isRecipe ? meanOfPixels(await head.loss(decoded, labels)) : null;
-    return { loss, map: await head.classMap(decoded, options) };
-  }
-
-  [Symbol.dispose](): void {
-    this.decoded?.dispose();
-    this.features?.dispose();
-  }
 }
 
 function meanOfPixels({ loss, pixels }: LossResult): number | null {

@@ -2,12 +2,9 @@
 import type { SegmentationDataset } from '../data/dataset.js';
 import { encodePng, type RgbImage } from '../data/decode.js';
 import { previewOf, spread } from '../data/preview.js';
-import type { DecodedImages } from '../model/decoded-images.js';
-import { LinearProbe } from '../model/linear-probe.js';
-import { openHead, type SegmentationHead } from '../model/open-head.js';
+import type { NetworkOutputs } from '../model/network-outputs.js';
+import { openHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
-import type { Tensor } from '../model/tensor.js';
-import type { Scoring } from '../native/bindings/engine.js';
 import { colorize, sideBySide } from '../report/colorize.js';
 
 /** An image, its label and what a head makes of it, all at one size. */
@@ -31,7 +28,7 @@ export interface Example {
 export async function* examples(
   dataset: SegmentationDataset,
   head: string,
-  outputsOf: (index: number) => Promise<DecodedImages | Tensor>,
+  outputsOf: (index: number) => Promise<NetworkOutputs>,
   options: { most: number; longSide: number },
 ): AsyncGenerator<Example, void, void> {
   const { classSet } = dataset;
@@ -43,27 +40,15 @@ export async function* examples(
     });
     const { width, height } = image;
     using outputs = await outputsOf(index);
-    const { device } = 'masks' in outputs ? outputs.masks : outputs;
-    using opened = await openHead(head, { device });
+    using opened = await openHead(head, { device: outputs.device });
+    const map = await opened.mapOf(outputs, { width, height, scoring: scoringOf(opened, classSet) });
     yield {
       name: sample.name,
       image,
       truth,
-      prediction: await predicted(opened, outputs, { width, height, scoring: scoringOf(opened, classSet) }),
+      prediction: (await map.take()) as Uint8Array,
     };
   }
-}
-
-async function predicted(
-  head: SegmentationHead,
-  outputs: DecodedImages | Tensor,
-  { scoring, ...size }: { width: number; height: number; scoring: Scoring },
-): Promise<Uint8Array> {
-  const map =
-    head instanceof LinearProbe
-      ? await head.classMap(outputs as Tensor, size)
-      : await head.classMap(outputs as DecodedImages, { ...size, scoring });
-  return (await map.take()) as Uint8Array;
 }
 
 /** Photo, label and prediction side by side. @returns a PNG of height × 3 width, and its size */

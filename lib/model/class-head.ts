@@ -3,17 +3,18 @@ import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { HeadHandle, JobHandle, LossResult, Scoring, StepOptions } from '../native/bindings/engine.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
+import type { HeadsHandle, LossResult, Scoring, StepOptions } from '../native/bindings/engine.js';
 import * as kinds from './class-head-options.js';
 import type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './class-head-options.js';
 import { decodedKind, type DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
+import { joined, layerOf, readArrays, writeArrays } from './head-arrays.js';
 import { readForeignHead, readHeadFile, writeHeadFile, type HeadValues } from './head-file.js';
 import { isHeadFile, type HeadMetadata, type Precision } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
-import { OwnedHandle } from './owned-handle.js';
-import { RunningCalls } from './running-calls.js';
+import { NetworkOutputs } from './network-outputs.js';
+import { SegmentationHead } from './segmentation-head.js';
 import { Tensor, tensorKind } from './tensor.js';
 
 /** What a step tells. */
@@ -32,6 +33,9 @@ export const defaultStepOptions: Readonly<StepOptions> = {
   maxNorm: 1,
 };
 
+/** What the engine makes every class head as. */
+const layer = { kind: 'class_embed', losses: ['reference'] } as const;
+
 interface HeadDescription {
   hidden: number;
   classes: number;
@@ -44,25 +48,18 @@ interface HeadDescription {
  * Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first. Calls that change it
  * (`backward`, `accumulate`, `step`, `restore`) cannot be stopped.
  */
-export class ClassHead implements Disposable, AsyncDisposable {
+export class ClassHead extends SegmentationHead {
   /** Input width C. */
   readonly hidden: number;
-  /** Outputs K. */
-  readonly classes: number;
-  /** `cpu`, `cuda:0`, … */
-  readonly device: string;
-  /** Classes, precision, epoch, mIoU and model of the file it came from. */
-  readonly metadata: Readonly<HeadMetadata>;
-  /** Its calls under way. @internal */
-  readonly calls = new RunningCalls();
-  readonly #owned: OwnedHandle<HeadHandle>;
+  /** @internal */
+  readonly reads = 'decoded';
+  /** @internal */
+  readonly scorings = ['recipe', 'ade20k'] as const;
+  #steps = 0;
 
-  private constructor(handle: HeadHandle, description: HeadDescription) {
-    this.#owned = new OwnedHandle(handle, () => 'A class head');
+  private constructor(handle: HeadsHandle, description: HeadDescription) {
+    super(handle, 'A class head', description);
     this.hidden = description.hidden;
-    this.classes = description.classes;
-    this.device = description.device;
-    this.metadata = description.metadata;
   }
 
   /**
@@ -76,7 +73,14 @@ export class ClassHead implements Disposable, AsyncDisposable {
     const device = resolveDevice(options.device);
     const classSet = typeof options.classes === 'number' ? null : options.classes;
     const classes = typeof options.classes === 'number' ? options.classes : options.classes.classes.length;
-    const handle = engine().createHead({ hidden, classes, device, precision, seed });
+    const handle = engine().createHeads({
+      ...layer,
+      width: hidden,
+      classes,
+      device,
+      precision,
+      seeds: [seed],
+    });
     return new ClassHead(handle, { hidden, classes, device, metadata: { classSet, precision } });
   }
 
@@ -148,34 +152,23 @@ export class ClassHead implements Disposable, AsyncDisposable {
     const { classes, hidden, optimizer } = values;
     const precision = options.precision ?? metadata.precision;
     const device = resolveDevice(options.device);
-    using weight = Tensor.from(values.weight, [classes, hidden]);
-    using bias = Tensor.from(values.bias, [classes]);
-    const handle = engine().createHead({
-      hidden,
-      classes,
-      device,
-      precision,
-      weight: weight.handle,
-      bias: bias.handle,
-    });
+    using weight = Tensor.from(values.weight, [1, classes, hidden]);
+    using bias = Tensor.from(values.bias, [1, classes]);
+    const given = { weight: weight.handle, bias: bias.handle };
+    const handle = engine().createHeads({ ...layer, width: hidden, classes, device, precision, ...given });
     const head = new ClassHead(handle, { hidden, classes, device, metadata: { ...metadata, precision } });
-    if (optimizer) await head.restore({ ...emptyState(classes, hidden), ...values, optimizer });
-    return head;
-  }
-
-  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
-  get handle(): HeadHandle {
-    return this.#owned.get();
+    try {
+      if (optimizer) await head.restore({ ...emptyState(classes, hidden), ...values, optimizer });
+      return head;
+    } catch (error) {
+      head.dispose();
+      throw error;
+    }
   }
 
   /** Of the linear layer. */
   get precision(): Precision {
     return this.metadata.precision;
-  }
-
-  /** Names and colours of the outputs; null where the file did not say. */
-  get classSet(): ClassSet | null {
-    return this.metadata.classSet;
   }
 
   /**
@@ -205,14 +198,15 @@ export class ClassHead implements Disposable, AsyncDisposable {
     checkArgument(queries, tensorKind, 'forward(queries)');
     checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
-    return Tensor.wrap(await this.#run(options, (job) => engine().headForward(handle, queries.handle, job)));
+    const outputs = { queries: queries.handle };
+    return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs, job)));
   }
 
   /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
     checkArgument(queries, tensorKind, 'backward(queries)');
     checkArgument(dLogits, tensorKind, 'backward(dLogits)');
-    await this.calls.add(engine().headBackward(this.handle, queries.handle, dLogits.handle));
+    await this.calls.add(engine().headsBackward(this.handle, queries.handle, dLogits.handle));
   }
 
   /**
@@ -224,15 +218,16 @@ export class ClassHead implements Disposable, AsyncDisposable {
     checkArgument(decoded, decodedKind, 'loss(decoded)');
     checkArgument(labels, tensorKind, 'loss(labels)');
     checkOptions(options, jobOptions, 'loss()');
-    const { handle } = this;
-    return this.#run(options, (job) => engine().headLoss(handle, decoded.handles, labels.handle, job));
+    return this.lossOf(new NetworkOutputs(decoded, undefined), labels, options);
   }
 
   /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
     checkArgument(decoded, decodedKind, 'accumulate(decoded)');
     checkArgument(labels, tensorKind, 'accumulate(labels)');
-    return this.calls.add(engine().headAccumulate(this.handle, decoded.handles, labels.handle, scale));
+    const batch = { ...decoded.handles, labels: labels.handle };
+    const { loss, weight } = await this.calls.add(engine().headsAccumulate(this.handle, batch, scale));
+    return { loss: loss[0]!, pixels: weight[0]! };
   }
 
   /**
@@ -242,7 +237,11 @@ export class ClassHead implements Disposable, AsyncDisposable {
    */
   async step(options: Partial<StepOptions> = {}): Promise<StepResult> {
     checkOptions(options, kinds.stepOptions, 'step()');
-    return this.calls.add(engine().headStep(this.handle, { ...defaultStepOptions, ...options }));
+    const steps = this.#steps + 1;
+    const all = [{ ...defaultStepOptions, ...options }];
+    const norms = await this.calls.add(engine().headsStep(this.handle, all, [steps], [true], true));
+    this.#steps = steps;
+    return { gradNorm: norms[0]! };
   }
 
   /**
@@ -256,30 +255,22 @@ export class ClassHead implements Disposable, AsyncDisposable {
   ): Promise<Tensor> {
     checkArgument(decoded, decodedKind, 'classMap(decoded)');
     checkOptions(options, kinds.classMapOptions, 'classMap()');
-    const { width, height, scoring = 'recipe' } = options;
-    const { handle } = this;
-    const size = { width, height, scoring };
-    return Tensor.wrap(
-      await this.#run(options, (job) => engine().classMap(handle, decoded.handles, size, job)),
-    );
+    return this.mapOf(new NetworkOutputs(decoded, undefined), { scoring: 'recipe', ...options });
   }
 
   /** A copy of weights, gradients and optimiser state. @throws DinoSegError DISPOSED */
   async state(): Promise<ClassHeadState> {
-    const { steps, ...handles } = await this.calls.add(engine().headState(this.handle));
-    const read = async (key: keyof typeof handles): Promise<Float32Array> =>
-      (await Tensor.wrap(handles[key]).take()) as Float32Array;
+    const arrays = await this.calls.add(readArrays(this.handle));
+    const layer = (row: Float32Array) => layerOf(row, { classes: this.classes, width: this.hidden });
+    const [value, gradient] = [layer(arrays.value), layer(arrays.gradient)];
+    const [first, second] = [layer(arrays.expAvg), layer(arrays.expAvgSq)];
     return {
-      weight: await read('weight'),
-      bias: await read('bias'),
-      dWeight: await read('dWeight'),
-      dBias: await read('dBias'),
+      ...value,
+      ...{ dWeight: gradient.weight, dBias: gradient.bias },
       optimizer: {
-        expAvgWeight: await read('expAvgWeight'),
-        expAvgBias: await read('expAvgBias'),
-        expAvgSqWeight: await read('expAvgSqWeight'),
-        expAvgSqBias: await read('expAvgSqBias'),
-        steps,
+        ...{ expAvgWeight: first.weight, expAvgBias: first.bias },
+        ...{ expAvgSqWeight: second.weight, expAvgSqBias: second.bias },
+        steps: this.#steps,
       },
     };
   }
@@ -287,31 +278,24 @@ export class ClassHead implements Disposable, AsyncDisposable {
   /** Replaces weights, gradients and optimiser state. @throws DinoSegError SHAPE, DISPOSED */
   async restore(state: ClassHeadState): Promise<void> {
     checkArgument(state, kinds.stateKind, 'restore(state)');
-    const owned: Tensor[] = [];
-    const put = (data: Float32Array, shape: number[]) => {
-      const tensor = Tensor.from(data, shape);
-      owned.push(tensor);
-      return tensor.handle;
+    const row = (weight: Float32Array, bias: Float32Array) => {
+      if (weight.length !== this.classes * this.hidden || bias.length !== this.classes)
+        throw new DinoSegError(
+          'SHAPE',
+          `The state of this head has weights of ${this.classes}×${this.hidden} and biases of ${this.classes}; got ` +
+            `${weight.length} and ${bias.length} values.`,
+        );
+      return joined(weight, bias);
     };
-    const matrix = [this.classes, this.hidden];
-    const row = [this.classes];
     const { optimizer } = state;
-    try {
-      const values = {
-        weight: put(state.weight, matrix),
-        bias: put(state.bias, row),
-        dWeight: put(state.dWeight, matrix),
-        dBias: put(state.dBias, row),
-        expAvgWeight: put(optimizer.expAvgWeight, matrix),
-        expAvgBias: put(optimizer.expAvgBias, row),
-        expAvgSqWeight: put(optimizer.expAvgSqWeight, matrix),
-        expAvgSqBias: put(optimizer.expAvgSqBias, row),
-        steps: optimizer.steps,
-      };
-      await this.calls.add(engine().headRestore(this.handle, values));
-    } finally {
-      for (const tensor of owned) tensor.dispose();
-    }
+    const arrays = {
+      value: row(state.weight, state.bias),
+      gradient: row(state.dWeight, state.dBias),
+      expAvg: row(optimizer.expAvgWeight, optimizer.expAvgBias),
+      expAvgSq: row(optimizer.expAvgSqWeight, optimizer.expAvgSqBias),
+    };
+    await this.calls.add(writeArrays(this.handle, 1, arrays));
+    this.#steps = optimizer.steps;
   }
 
   /**
@@ -333,25 +317,6 @@ export class ClassHead implements Disposable, AsyncDisposable {
       ...this.metadata,
       ...options.metadata,
     });
-  }
-
-  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
-    return this.calls.add(runJob(options, start));
-  }
-
-  /** Frees the head's memory: now, or when the calls under way end. Calling it again does nothing. */
-  dispose(): void {
-    this.#owned.dispose();
-  }
-
-  /** {@link dispose}, for `using`. */
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** Takes no further calls, waits for those under way, frees the memory. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#owned.disposeAfter(this.calls);
   }
 }
 

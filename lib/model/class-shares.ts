@@ -4,7 +4,7 @@ import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
-import type { SegmentationHead } from './open-head.js';
+import type { SegmentationHead } from './segmentation-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 import { withPixels } from './with-pixels.js';
 

@@ -1,8 +1,10 @@
 /** What the frozen network makes of a batch; every head function takes it. */
 import { instanceOf } from '../arguments.js';
 import { engine } from '../native/engine.js';
-import type { Decoded } from '../native/bindings/engine.js';
+import type { OutputHandles } from '../native/bindings/engine.js';
 import { Tensor } from './tensor.js';
+
+type DecodedHandles = Required<Pick<OutputHandles, 'queries' | 'masks'>>;
 
 /** Queries B×Q×C (input of class_embed) and mask logits B×Q×h×w (h = H/4, w = W/4) of a batch of images. */
 export class DecodedImages implements Disposable {
@@ -12,13 +14,13 @@ export class DecodedImages implements Disposable {
   readonly masks: Tensor;
 
   /** @internal */
-  constructor(decoded: Decoded) {
+  constructor(decoded: DecodedHandles) {
     this.queries = Tensor.wrap(decoded.queries);
     this.masks = Tensor.wrap(decoded.masks);
   }
 
   /** The engine's own handles. @throws DinoSegError DISPOSED @internal */
-  get handles(): Decoded {
+  get handles(): DecodedHandles {
     return { queries: this.queries.handle, masks: this.masks.handle };
   }
 

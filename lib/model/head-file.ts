@@ -6,7 +6,7 @@ import { readFloats, writeFloats, type ShapedFloats } from './float-file.js';
 import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata.js';
 
 /** The checkpoint's own name of the trained layer. */
-const prefix = 'segmentation_model.1.predictor.class_embed';
+export const classEmbedPrefix = 'segmentation_model.1.predictor.class_embed';
 /** Weight K×C row by row, bias K, and AdamW's moments where the file holds them. */
 export interface HeadValues {
   classes: number;
@@ -46,8 +46,8 @@ export async function writeHeadFile(path: string, values: HeadValues, metadata: 
   const { classes, hidden, optimizer } = values;
   const arrays: Record<string, ShapedFloats> = {};
   const put = (key: string, data: Float32Array, shape: number[]) => (arrays[key] = { data, shape });
-  put(`${prefix}.weight`, values.weight, [classes, hidden]);
-  put(`${prefix}.bias`, values.bias, [classes]);
+  put(`${classEmbedPrefix}.weight`, values.weight, [classes, hidden]);
+  put(`${classEmbedPrefix}.bias`, values.bias, [classes]);
   if (optimizer) {
     put(optimizerKeys.expAvgWeight, optimizer.expAvgWeight, [classes, hidden]);
     put(optimizerKeys.expAvgBias, optimizer.expAvgBias, [classes]);

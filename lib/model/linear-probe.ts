@@ -1,27 +1,19 @@
 /** The simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
-import {
-  checkArgument,
-  checkOptions,
-  instanceOf,
-  needed,
-  number,
-  text,
-  type OptionKinds,
-} from '../arguments.js';
-import type { ClassSet } from '../data/class-set.js';
+import { checkArgument, checkOptions, needed, number, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { JobHandle, LossResult, ProbeHandle, ProbeOptions } from '../native/bindings/engine.js';
+import { jobOptions, type JobOptions } from '../native/job.js';
+import type { HeadsHandle, LossResult } from '../native/bindings/engine.js';
 import { metadata } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
-import { withTensors } from './float-file.js';
+import { joined, writeArrays } from './head-arrays.js';
 import type { HeadMetadata } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
 import type { ImageSize } from './image-size.js';
 import { probeValuesKind, readProbeFile, writeProbeFile, type ProbeValues } from './probe-file.js';
-import { RunningCalls } from './running-calls.js';
+import { NetworkOutputs } from './network-outputs.js';
+import { SegmentationHead } from './segmentation-head.js';
 import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } from './segment-options.js';
 import { Tensor, tensorKind } from './tensor.js';
 
@@ -61,28 +53,20 @@ export const probePlacement: OptionKinds<ProbePlacement> = { device: text };
  * decoder and queries. Legend of the shapes: B batch, C width, K classes, h×w patches (H/16 × W/16).
  * Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
  */
-export class LinearProbe implements Disposable, AsyncDisposable {
+export class LinearProbe extends SegmentationHead {
   /** Channels C of the features. */
   readonly width: number;
-  /** Outputs K. */
-  readonly classes: number;
-  /** `cpu`, `cuda:0`, … */
-  readonly device: string;
   /** Weights and running statistics. */
   readonly values: Readonly<ProbeValues>;
-  /** Classes, epoch, mIoU, model and image size of the file it came from. */
-  readonly metadata: Readonly<HeadMetadata>;
-  /** Its calls under way. @internal */
-  readonly calls = new RunningCalls();
-  #handle: ProbeHandle | undefined;
+  /** @internal */
+  readonly reads = 'features';
+  /** There is no output for "no object". @internal */
+  readonly scorings = ['recipe'] as const;
 
-  private constructor(handle: ProbeHandle, device: string, values: ProbeValues, metadata: HeadMetadata) {
-    this.#handle = handle;
+  private constructor(handle: HeadsHandle, device: string, values: ProbeValues, metadata: HeadMetadata) {
+    super(handle, 'A linear probe', { classes: values.classes, device, metadata });
     this.width = values.width;
-    this.classes = values.classes;
-    this.device = device;
     this.values = values;
-    this.metadata = metadata;
   }
 
   /**
@@ -105,18 +89,14 @@ export class LinearProbe implements Disposable, AsyncDisposable {
         `The probe has ${classes} outputs, the class set "${classSet.name}" has ${classSet.classes.length} classes.`,
       );
     const device = resolveDevice(options.device);
-    const of = (data: Float32Array, ...shape: number[]) => ({ data, shape });
-    const arrays = {
-      weight: of(values.weight, classes, width),
-      bias: of(values.bias, classes),
-      gamma: of(values.gamma, width),
-      beta: of(values.beta, width),
-      runningMean: of(values.runningMean, width),
-      runningVar: of(values.runningVar, width),
-    };
-    const handle = await withTensors(arrays, (tensors) =>
-      engine().createProbe({ device, ...tensors } as ProbeOptions),
-    );
+    checkLengths(values);
+    const handle = engine().createHeads({ kind: 'linear_probe', width, classes, device, seeds: [0] });
+    const { weight, bias, gamma, beta, runningMean, runningVar } = values;
+    const value = joined(weight, bias, gamma, beta);
+    const zeros = new Float32Array(value.length);
+    await writeArrays(handle, 1, {
+      ...{ value, gradient: zeros, expAvg: zeros, expAvgSq: zeros, runningMean, runningVar },
+    });
     return new LinearProbe(handle, device, values, { ...options.metadata, classSet, precision: 'float32' });
   }
 
@@ -130,18 +110,6 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     checkOptions(options, probePlacement, 'LinearProbe.load()');
     const { values, metadata } = await readProbeFile(path);
     return LinearProbe.from(values, { ...options, metadata });
-  }
-
-  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
-  get handle(): ProbeHandle {
-    if (this.#handle === undefined)
-      throw new DinoSegError('DISPOSED', 'A linear probe was used after dispose().');
-    return this.#handle;
-  }
-
-  /** Names and colours of the outputs; null where the file did not say. */
-  get classSet(): ClassSet | null {
-    return this.metadata.classSet;
   }
 
   /**
@@ -169,9 +137,8 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     checkArgument(features, tensorKind, 'forward(features)');
     checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
-    return Tensor.wrap(
-      await this.#run(options, (job) => engine().probeForward(handle, features.handle, job)),
-    );
+    const outputs = { features: features.handle };
+    return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs, job)));
   }
 
   /**
@@ -183,8 +150,7 @@ export class LinearProbe implements Disposable, AsyncDisposable {
     checkArgument(features, tensorKind, 'loss(features)');
     checkArgument(labels, tensorKind, 'loss(labels)');
     checkOptions(options, jobOptions, 'loss()');
-    const { handle } = this;
-    return this.#run(options, (job) => engine().probeLoss(handle, features.handle, labels.handle, job));
+    return this.lossOf(new NetworkOutputs(undefined, features), labels, options);
   }
 
   /**
@@ -195,13 +161,7 @@ export class LinearProbe implements Disposable, AsyncDisposable {
   async classMap(features: Tensor, options: JobOptions & { width: number; height: number }): Promise<Tensor> {
     checkArgument(features, tensorKind, 'classMap(features)');
     checkOptions(options, probeMapOptions, 'classMap()');
-    const { width, height } = options;
-    const { handle } = this;
-    return Tensor.wrap(
-      await this.#run(options, (job) =>
-        engine().probeClassMap(handle, features.handle, { width, height }, job),
-      ),
-    );
+    return this.mapOf(new NetworkOutputs(undefined, features), { ...options, scoring: 'recipe' });
   }
 
   /**
@@ -237,30 +197,15 @@ export class LinearProbe implements Disposable, AsyncDisposable {
       precision: 'float32',
     });
   }
-
-  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
-    return this.calls.add(runJob(options, start));
-  }
-
-  /** Frees the probe's memory: now, or when the calls under way end. Calling it again does nothing. */
-  dispose(): void {
-    if (this.#handle === undefined) return;
-    engine().dispose(this.#handle);
-    this.#handle = undefined;
-  }
-
-  /** {@link dispose}, for `using`. */
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** Takes no further calls, waits for those under way, frees the memory. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await this.calls.settled();
-    if (handle !== undefined) engine().dispose(handle);
-  }
 }
 
-export const probeKind = instanceOf('a LinearProbe', () => LinearProbe);
+function checkLengths({ classes, width, ...arrays }: ProbeValues): void {
+  for (const [name, { length }] of Object.entries(arrays)) {
+    const expected = name === 'weight' ? classes * width : name === 'bias' ? classes : width;
+    if (length === expected) continue;
+    throw new DinoSegError(
+      'SHAPE',
+      `"${name}" of a linear probe of ${classes} classes and width ${width} has ${expected} elements; the array has ${length}.`,
+    );
+  }
+}

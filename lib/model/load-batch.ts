@@ -1,6 +1,6 @@
 /** A batch of a data set as a network takes it: images and labels decoded, changed, resized and on its device. */
 import type { Augmentation } from '../data/augment.js';
-import type { SegmentationDataset } from '../data/dataset.js';
+import type { Sample, SegmentationDataset } from '../data/dataset.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import { Tensor } from './tensor.js';
@@ -44,16 +44,25 @@ export async function loadBatch(
   place: Pick<Place, 'imageSize' | 'device'>,
 ): Promise<Batch> {
   const samples = await Promise.all(indices.map((index) => dataset.load(index)));
-  const options = { width: place.imageSize, height: place.imageSize, device: place.device, augmentations };
+  const { imageSize, device } = place;
+  const options = { width: imageSize, height: imageSize, device, augmentations };
   const [images, labels] = await Promise.all([
     engine().prepareImages(
       samples.map(({ image }) => image),
       options,
     ),
-    engine().prepareLabels(
-      samples.map(({ label }) => label),
-      options,
-    ),
+    loadLabels(samples, augmentations, place),
   ]);
-  return new Batch(Tensor.wrap(images), Tensor.wrap(labels));
+  return new Batch(Tensor.wrap(images), labels);
+}
+
+/** Labels B×H×W (uint8) alone. */
+export async function loadLabels(
+  samples: readonly Pick<Sample, 'label'>[],
+  augmentations: Augmentation[],
+  { imageSize, device }: Pick<Place, 'imageSize' | 'device'>,
+): Promise<Tensor> {
+  const options = { width: imageSize, height: imageSize, device, augmentations };
+  const labels = samples.map(({ label }) => label);
+  return Tensor.wrap(await engine().prepareLabels(labels, options));
 }

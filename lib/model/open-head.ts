@@ -1,14 +1,15 @@
 /** Heads of any kind. */
-import { checkArgument, checkOptions, either, text, type Kind } from '../arguments.js';
+import { checkArgument, checkOptions, instanceOf, text, type Kind } from '../arguments.js';
 import { engine } from '../native/engine.js';
-import { ClassHead, classHeadKind } from './class-head.js';
+import { ClassHead } from './class-head.js';
 import { headKindOf, isHeadFile } from './head-metadata.js';
-import { LinearProbe, probeKind, probePlacement, type ProbePlacement } from './linear-probe.js';
+import { LinearProbe, probePlacement, type ProbePlacement } from './linear-probe.js';
+import { SegmentationHead } from './segmentation-head.js';
 
-/** What scores an image: on the queries of the whole network, or on the features of its backbone. */
-export type SegmentationHead = ClassHead | LinearProbe;
-
-export const headKind: Kind<SegmentationHead> = either(classHeadKind, probeKind);
+export const headKind: Kind<SegmentationHead> = instanceOf(
+  'a ClassHead or a LinearProbe',
+  () => SegmentationHead,
+);
 
 /**
  * {@link LinearProbe.load} for files with a linear probe, {@link ClassHead.open} for all others.

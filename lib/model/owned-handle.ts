@@ -1,10 +1,10 @@
 /** A handle of the engine that one object owns, until it is disposed of. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { DetectorHandle, HeadHandle, ModelHandle, TensorHandle } from '../native/bindings/engine.js';
+import type { DetectorHandle, HeadsHandle, ModelHandle, TensorHandle } from '../native/bindings/engine.js';
 import type { RunningCalls } from './running-calls.js';
 
-export class OwnedHandle<T extends TensorHandle | ModelHandle | DetectorHandle | HeadHandle> {
+export class OwnedHandle<T extends TensorHandle | ModelHandle | DetectorHandle | HeadsHandle> {
   #handle: T | undefined;
   readonly #what: () => string;
 

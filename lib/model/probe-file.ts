@@ -31,7 +31,7 @@ export const probeValuesKind = objectWith<ProbeValues>('the values of a linear p
 });
 
 /** Names of the tensors, as PyTorch heads with the modules `batchnorm_layer` and `conv_seg` have them. */
-const keys = {
+export const probeKeys = {
   weight: 'conv_seg.weight',
   bias: 'conv_seg.bias',
   gamma: 'batchnorm_layer.weight',
@@ -39,8 +39,8 @@ const keys = {
   runningMean: 'batchnorm_layer.running_mean',
   runningVar: 'batchnorm_layer.running_var',
 } as const;
-type Part = keyof typeof keys;
-const parts = Object.keys(keys) as Part[];
+type Part = keyof typeof probeKeys;
+const parts = Object.keys(probeKeys) as Part[];
 
 function shapeOf(part: Part, classes: number, width: number): number[] {
   if (part === 'weight') return [classes, width, 1, 1];
@@ -85,7 +85,8 @@ export async function writeProbeFile(
 ): Promise<void> {
   const { classes, width } = values;
   const arrays: Record<string, ShapedFloats> = {};
-  for (const part of parts) arrays[keys[part]] = { data: values[part], shape: shapeOf(part, classes, width) };
+  for (const part of parts)
+    arrays[probeKeys[part]] = { data: values[part], shape: shapeOf(part, classes, width) };
   await writeFloats(path, arrays, headStrings('linear_probe', metadata));
 }
 
@@ -98,22 +99,22 @@ export async function writeProbeFile(
 export async function readProbeFile(path: string): Promise<{ values: ProbeValues; metadata: HeadMetadata }> {
   const { inspection, metadata } = await inspectHeadFile(path, 'linear_probe');
   const shapes = new Map(inspection.tensors.map(({ name, shape }) => [name, shape]));
-  const missing = Object.values(keys).filter((key) => !shapes.has(key));
+  const missing = Object.values(probeKeys).filter((key) => !shapes.has(key));
   if (missing.length > 0)
     throw new DinoSegError('CHECKPOINT_KEYS', `${path} has no tensor ${missing.join(', ')}.`);
-  const [classes, width] = shapes.get(keys.weight)!;
+  const [classes, width] = shapes.get(probeKeys.weight)!;
   for (const part of parts) {
     const expected = shapeOf(part, classes ?? 0, width ?? 0).join('×');
-    const found = shapes.get(keys[part])!.join('×');
+    const found = shapes.get(probeKeys[part])!.join('×');
     if (found !== expected || !classes || !width)
       throw new DinoSegError(
         'HEAD_MISMATCH',
-        `${keys[part]} of ${path} is ${found || 'a scalar'}; a linear probe has a weight of classes × width × 1 × 1 ` +
-          `(${shapes.get(keys.weight)!.join('×')} here), a bias of classes, and a batch norm of width.`,
+        `${probeKeys[part]} of ${path} is ${found || 'a scalar'}; a linear probe has a weight of classes × width × 1 × 1 ` +
+          `(${shapes.get(probeKeys.weight)!.join('×')} here), a bias of classes, and a batch norm of width.`,
       );
   }
-  const read = await readFloats(path, Object.values(keys));
-  const values = Object.fromEntries(parts.map((part) => [part, read[keys[part]]!])) as Record<
+  const read = await readFloats(path, Object.values(probeKeys));
+  const values = Object.fromEntries(parts.map((part) => [part, read[probeKeys[part]]!])) as Record<
     Part,
     Float32Array
   >;

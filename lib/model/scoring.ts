@@ -6,8 +6,8 @@ import { loadClassSet } from '../data/class-sets.js';
 import { DinoSegError } from '../errors.js';
 import type { Scoring } from '../native/bindings/engine.js';
 import { scoring } from './argument-kinds.js';
-import { LinearProbe } from './linear-probe.js';
-import { headKind, type SegmentationHead } from './open-head.js';
+import { headKind } from './open-head.js';
+import type { SegmentationHead } from './segmentation-head.js';
 
 /** Outputs of the released ADE20K head: 150 classes and "no object". */
 const ade20kOutputs = 151;
@@ -25,14 +25,14 @@ export function scoringOf(head: SegmentationHead, classSet: ClassSet, wanted?: S
   if (wanted !== undefined) checkArgument(wanted, scoring, 'scoringOf(wanted)');
   const { length } = classSet.classes;
   const { classes } = head;
-  const isProbe = head instanceof LinearProbe;
+  const hasNoObject = head.scorings.includes('ade20k');
   const fitting: Scoring | undefined =
-    classes === length ? 'recipe' : classes === length + 1 && !isProbe ? 'ade20k' : undefined;
+    classes === length ? 'recipe' : classes === length + 1 && hasNoObject ? 'ade20k' : undefined;
   if (fitting !== undefined && (wanted === undefined || wanted === fitting)) return fitting;
   throw new DinoSegError(
     'HEAD_MISMATCH',
     `The head has ${classes} outputs, the class set "${classSet.name}" has ${length} classes. Expected ` +
-      (wanted === 'recipe' || isProbe
+      (wanted === 'recipe' || !hasNoObject
         ? `${length} outputs for recipe scoring.`
         : wanted === 'ade20k'
           ? `${length + 1} outputs for ade20k scoring (one more: no object).`

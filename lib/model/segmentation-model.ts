@@ -26,7 +26,9 @@ import {
 } from './init-model.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { loadOptions, waysToRunOptions, type LoadOptions } from './load-options.js';
-import { headKind, type SegmentationHead } from './open-head.js';
+import { headKind } from './open-head.js';
+import type { SegmentationHead } from './segmentation-head.js';
+import { NetworkOutputs, type OutputPart } from './network-outputs.js';
 import { OwnedHandle } from './owned-handle.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
@@ -201,7 +203,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   async decode(images: Tensor, options: JobOptions = {}): Promise<DecodedImages> {
     const { handle } = this;
     checkImages(images, options, 'decode');
-    return new DecodedImages(await this.#run(options, (job) => engine().decode(handle, images.handle, job)));
+    const { decoded } = await this.#outputs(handle, images, ['decoded'], options);
+    return decoded!;
   }
 
   /**
@@ -214,7 +217,34 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
     const { handle } = this;
     checkImages(images, options, 'features');
-    return Tensor.wrap(await this.#run(options, (job) => engine().features(handle, images.handle, job)));
+    const { features } = await this.#outputs(handle, images, ['features'], options);
+    return features!;
+  }
+
+  /** What heads read, of one pass over images as {@link forward} takes them. @internal */
+  async outputs(images: Tensor, heads: readonly Pick<SegmentationHead, 'reads'>[]): Promise<NetworkOutputs> {
+    return this.#outputs(
+      this.handle,
+      images,
+      heads.map(({ reads }) => reads),
+      {},
+    );
+  }
+
+  async #outputs(
+    handle: ModelHandle,
+    images: Tensor,
+    parts: readonly OutputPart[],
+    options: JobOptions,
+  ): Promise<NetworkOutputs> {
+    const wanted = { decoded: parts.includes('decoded'), features: parts.includes('features') };
+    const { queries, masks, features } = await this.#run(options, (job) =>
+      engine().outputs(handle, images.handle, wanted, job),
+    );
+    return new NetworkOutputs(
+      queries && masks && new DecodedImages({ queries, masks }),
+      features && Tensor.wrap(features),
+    );
   }
 
   /**

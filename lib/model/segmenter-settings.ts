@@ -1,5 +1,5 @@
 /** What a network and a head are and how they are run, for reports. */
-import type { SegmentationHead } from './open-head.js';
+import type { SegmentationHead } from './segmentation-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
 /** Names and values; `given`: what else was chosen, undefined values left out. */

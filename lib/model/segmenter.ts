@@ -8,7 +8,8 @@ import { imageSize as sizeKind, scoring as scoringKind } from './argument-kinds.
 import { classShares, percentagesOf } from './class-shares.js';
 import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
 import { loadOptions, type LoadOptions } from './load-options.js';
-import { openHead, type SegmentationHead } from './open-head.js';
+import { openHead } from './open-head.js';
+import type { SegmentationHead } from './segmentation-head.js';
 import { classSetOf, scoringOf } from './scoring.js';
 import {
   scoreImageOptions,

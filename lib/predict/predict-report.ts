@@ -3,7 +3,7 @@ import type { ClassSet } from '../data/class-set.js';
 import type { RgbImage } from '../data/decode.js';
 import { spread } from '../data/preview.js';
 import type { DinoSegError } from '../errors.js';
-import type { SegmentationHead } from '../model/open-head.js';
+import type { SegmentationHead } from '../model/segmentation-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { hardwareRows } from '../native/hardware.js';
 import { countPixels } from '../report/class-statistics.js';

@@ -293,7 +293,7 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
 
 /** What only training on cached outputs can do is refused of live training, not left out. */
 function refuseCachedOnly(config: TrainConfig): void {
-  for (const key of ['passSize', 'headKind', 'loss', 'classWeights', 'views', 'sweep', 'folds'] as const)
+  for (const key of ['passSize', 'views'] as const)
     if (config[key] !== trainDefaults[key])
       throw new DinoSegError(
         'INVALID_ARGUMENT',

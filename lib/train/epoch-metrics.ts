@@ -29,7 +29,7 @@ export interface EpochMetrics {
 
 /** The line of an epoch that is done; `rate`: what its learning rates follow from. */
 export function epochMetrics(
-  position: Pick<RunPosition, 'epoch' | 'lossSum' | 'images' | 'seconds'>,
+  position: Pick<RunPosition, 'epoch' | 'images' | 'seconds'> & { lossSum: number },
   evaluation: Evaluation,
   rate: { initial: number; stepsPerEpoch: number; totalSteps: number },
 ): EpochMetrics {

@@ -1,12 +1,14 @@
-/** Heads of one kind that are trained side by side on a cache's records. */
-import { withTensors, type ShapedFloats } from '../model/float-file.js';
+/** Heads of one kind that are trained side by side. */
+import { readArrays, writeArrays, type HeadArrays } from '../model/head-arrays.js';
+import type { NetworkOutputs } from '../model/network-outputs.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type {
+  HeadsEvaluation,
   HeadsHandle,
-  HeadsState,
   RecordStoreHandle,
   StepOptions,
+  TrainingPlan,
   TrainingPlanResult,
 } from '../native/bindings/engine.js';
 import type { LossName } from './config.js';
@@ -23,6 +25,7 @@ export interface HeadSettings {
 
 /** What all heads of a group have in common. Legend: R outputs, C width of queries or features. */
 export interface GroupOptions {
+  kind: 'class_embed' | 'mask2former' | 'linear_probe';
   /** C. */
   width: number;
   /** Classes, without "no object". */
@@ -30,19 +33,18 @@ export interface GroupOptions {
   device: string;
   /** Of class_embed's linear layer; a linear probe is float32. */
   precision: 'bfloat16' | 'float32';
-  /** R×C and R that all heads begin with; or the seed of linear probes. */
+  /** R×C and R that all heads begin with; or the seed of random ones. */
   initial: { weight: Float32Array; bias: Float32Array } | { seed: number };
 }
 
-/** Arrays of a group that a state holds; running statistics are those of linear probes. */
-const stateNames = ['value', 'expAvg', 'expAvgSq', 'runningMean', 'runningVar'] as const;
-type StateName = (typeof stateNames)[number];
-
 /** All that N heads are between two steps, when their gradients are zero: arrays of N rows, and steps N. */
 export interface GroupState {
-  arrays: Partial<Record<StateName, Float32Array>>;
+  arrays: Omit<HeadArrays, 'gradient'>;
   steps: number[];
 }
+
+/** Hears of each image and head: its loss (null where nothing counts) and K×K counts. */
+export type EachResult = (image: number, head: number, loss: number | null, confusion: Float64Array) => void;
 
 /** N heads with their optimiser state. */
 export class HeadGroup implements Disposable {
@@ -58,52 +60,68 @@ export class HeadGroup implements Disposable {
     this.#handle = createHandle(settings, options);
   }
 
-  /** Outputs of a head. */
-  get outputs(): number {
-    const { initial, classes } = this.options;
-    return 'seed' in initial ? classes : initial.bias.length;
+  /** What the heads read of the network's outputs. */
+  get reads(): 'decoded' | 'features' {
+    return this.options.kind === 'linear_probe' ? 'features' : 'decoded';
   }
 
-  /** As `trainCached`; learning rates S×N. */
-  async train(
+  /** Outputs of a head. */
+  get outputs(): number {
+    const { kind, classes } = this.options;
+    return kind === 'mask2former' ? classes + 1 : classes;
+  }
+
+  /** Trains on a cache's records: as `trainCached`. */
+  async trainCached(
     store: RecordStoreHandle,
-    plan: {
-      records: Int32Array;
-      batchSize: number;
-      accumulate: number;
-      learningRates: Float64Array;
-      folds?: Int32Array;
-    },
+    plan: Omit<TrainingPlan, 'options' | 'steps'>,
     seconds: number,
   ): Promise<TrainingPlanResult> {
-    const options = this.settings.map(({ learningRate, weightDecay, maxNorm }): StepOptions => ({
-      learningRate,
-      weightDecay,
-      maxNorm,
-      beta1: 0.9,
-      beta2: 0.999,
-      epsilon: 1e-8,
-    }));
-    const result = await engine().trainCached(
-      this.#handle,
-      store,
-      { ...plan, options, steps: this.steps },
-      seconds,
-    );
+    const options = this.#stepOptions();
+    const all = { ...plan, options, steps: this.steps };
+    const result = await engine().trainCached(this.#handle, store, all, seconds);
     this.steps = result.steps;
     return result;
   }
 
-  /** Loss (null where nothing counts) and K×K counts of each record under each head: `each(record, head, …)`. */
-  async evaluate(
-    store: RecordStoreHandle,
-    records: Int32Array,
-    each: (index: number, head: number, loss: number | null, confusion: Float64Array) => void,
-  ): Promise<void> {
-    const { losses, confusion } = await engine().evaluateCached(this.#handle, store, records);
+  /** Adds `scale` times the gradient of each head's mean loss. @returns the losses, N */
+  async accumulate(
+    outputs: NetworkOutputs,
+    labels: Tensor,
+    scale: number,
+    include?: Tensor,
+  ): Promise<Float64Array> {
+    const batch = { ...outputs.handles, labels: labels.handle };
+    const { loss } = await engine().headsAccumulate(this.#handle, batch, scale, include?.handle);
+    return loss;
+  }
+
+  /** Takes a step of the active heads. @returns the gradients' norms before clipping, N */
+  async step(learningRates: Float64Array, active: readonly boolean[]): Promise<Float32Array> {
+    const options = this.#stepOptions().map((each, i) => ({ ...each, learningRate: learningRates[i]! }));
+    const steps = this.steps.map((taken, i) => taken + (active[i] ? 1 : 0));
+    // The engine corrects the moments by steps from 1; heads that take none have no use for them.
+    const counted = steps.map((taken) => Math.max(1, taken));
+    const norms = await engine().headsStep(this.#handle, options, counted, active);
+    this.steps = steps;
+    return norms;
+  }
+
+  /** Evaluates the heads on records of a cache. */
+  async evaluateCached(store: RecordStoreHandle, records: Int32Array, each: EachResult): Promise<void> {
+    this.#tell(await engine().evaluateCached(this.#handle, store, records), each);
+  }
+
+  /** Evaluates the heads on what the network gave for some images. */
+  async evaluate(outputs: NetworkOutputs, labels: Tensor, each: EachResult): Promise<void> {
+    const batch = { ...outputs.handles, labels: labels.handle };
+    this.#tell(await engine().headsEvaluate(this.#handle, batch), each);
+  }
+
+  #tell({ losses, confusion }: HeadsEvaluation, each: EachResult): void {
     const heads = this.settings.length;
     const cells = this.options.classes ** 2;
-    for (let i = 0; i < records.length * heads; i++) {
+    for (let i = 0; i < losses.length / 2; i++) {
       const [sum, weight] = [losses[2 * i]!, losses[2 * i + 1]!];
       const counts = confusion.subarray(i * cells, (i + 1) * cells);
       each(Math.floor(i / heads), i % heads, weight > 0 ? sum / weight : null, counts);
@@ -112,36 +130,22 @@ export class HeadGroup implements Disposable {
 
   /** A copy. */
   async state(): Promise<GroupState> {
-    const handles = await engine().headsState(this.#handle);
-    engine().dispose(handles.gradient);
-    const state: GroupState = { arrays: {}, steps: [...this.steps] };
-    for (const name of stateNames) {
-      const handle = handles[name];
-      if (handle) state.arrays[name] = (await Tensor.wrap(handle).take()) as Float32Array;
-    }
-    return state;
+    const { gradient: _, ...arrays } = await readArrays(this.#handle);
+    return { arrays, steps: [...this.steps] };
   }
 
-  /** The row of one head in the arrays of a state. */
-  row(state: GroupState, slot: number): Partial<Record<StateName, Float32Array>> {
-    const rows = Object.entries(state.arrays).map(([name, array]) => {
-      const length = array.length / this.settings.length;
-      return [name, array.slice(slot * length, (slot + 1) * length)] as const;
-    });
-    return Object.fromEntries(rows);
+  /** @throws DinoSegError HEAD_MISMATCH */
+  async restore({ arrays, steps }: GroupState): Promise<void> {
+    const gradient = new Float32Array(arrays.value.length);
+    await writeArrays(this.#handle, this.settings.length, { ...arrays, gradient });
+    this.steps = [...steps];
   }
 
-  async restore(state: GroupState): Promise<void> {
-    const heads = this.settings.length;
-    const value = state.arrays.value!;
-    const all = { ...state.arrays, gradient: new Float32Array(value.length) };
-    const arrays: Record<string, ShapedFloats> = {};
-    for (const [name, data] of Object.entries(all))
-      arrays[name] = { data, shape: [heads, data.length / heads] };
-    await withTensors(arrays, (tensors) =>
-      engine().headsRestore(this.#handle, tensors as unknown as HeadsState),
-    );
-    this.steps = [...state.steps];
+  #stepOptions(): StepOptions[] {
+    return this.settings.map(({ learningRate, weightDecay, maxNorm }) => ({
+      ...{ learningRate, weightDecay, maxNorm },
+      ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    }));
   }
 
   [Symbol.dispose](): void {
@@ -150,29 +154,26 @@ export class HeadGroup implements Disposable {
 }
 
 function createHandle(settings: readonly HeadSettings[], options: GroupOptions): HeadsHandle {
-  const { width, classes, device, precision, initial } = options;
+  const { kind, width, classes, device, precision, initial } = options;
   const heads = settings.length;
-  const weighted = settings.some(({ classWeights }) => classWeights !== null);
-  const ones = new Array<number>(classes).fill(1);
-  using classWeights = weighted
-    ? Tensor.from(Float32Array.from(settings.flatMap((each) => [...(each.classWeights ?? ones)])), [
-        heads,
-        classes,
-      ])
-    : undefined;
-  const common = { classes, device, ...(classWeights && { classWeights: classWeights.handle }) };
-  if ('seed' in initial) {
-    const seeds = settings.map(() => initial.seed);
-    return engine().createHeads({ ...common, kind: 'linear_probe', width, seeds });
-  }
-  const outputs = initial.bias.length;
-  using weight = Tensor.from(repeated(initial.weight, heads), [heads, outputs, width]);
-  using bias = Tensor.from(repeated(initial.bias, heads), [heads, outputs]);
-  const linear = { ...common, hidden: width, precision, weight: weight.handle, bias: bias.handle };
+  using classWeights = classWeightsOf(settings, classes);
+  const common = { width, classes, device, ...(classWeights && { classWeights: classWeights.handle }) };
+  const seeds = 'seed' in initial ? settings.map(() => initial.seed) : [];
+  if (kind === 'linear_probe') return engine().createHeads({ ...common, kind, seeds });
   const losses = settings.map(({ loss }) => loss).filter((loss) => loss !== 'mask2former');
-  return losses.length > 0
-    ? engine().createHeads({ ...linear, kind: 'class_embed', losses })
-    : engine().createHeads({ ...linear, kind: 'mask2former' });
+  const linear = { ...common, kind, precision, ...(losses.length > 0 && { losses }) };
+  if ('seed' in initial) return engine().createHeads({ ...linear, seeds });
+  using weight = Tensor.from(repeated(initial.weight, heads), [heads, initial.bias.length, width]);
+  using bias = Tensor.from(repeated(initial.bias, heads), [heads, initial.bias.length]);
+  return engine().createHeads({ ...linear, weight: weight.handle, bias: bias.handle });
+}
+
+/** N×K; undefined where all are 1. */
+function classWeightsOf(settings: readonly HeadSettings[], classes: number): Tensor | undefined {
+  if (settings.every(({ classWeights }) => classWeights === null)) return undefined;
+  const ones = new Array<number>(classes).fill(1);
+  const all = settings.flatMap((each) => [...(each.classWeights ?? ones)]);
+  return Tensor.from(Float32Array.from(all), [settings.length, classes]);
 }
 
 function repeated(values: Float32Array, times: number): Float32Array {

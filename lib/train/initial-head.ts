@@ -4,38 +4,33 @@ import { loadSourceClasses } from '../data/source-classes.js';
 import { ClassHead } from '../model/class-head.js';
 import { readForeignHead } from '../model/head-file.js';
 import { initialHead } from '../model/init-head.js';
-import type { InitialWeights } from './cached-heads.js';
 import type { TrainConfig } from './config.js';
+import type { GroupOptions } from './head-group.js';
 
 /**
- * First weights for a head with an output a class, or with one more for "no object": xavier by the seed, or rows of the
- * network's own head; for linear probes, the seed.
+ * First weights for heads with an output a class, or with one more for "no object": random ones by the seed, or rows of the
+ * network's own head.
  *
- * @throws DinoSegError (when called) HEAD_MISMATCH for `map` on a network without the released head, CLASSES, FILE_NOT_FOUND,
- *   IO.
+ * @throws DinoSegError HEAD_MISMATCH for `map` on a network without the released head, CLASSES, FILE_NOT_FOUND, IO.
  */
-export function initialWeights(config: TrainConfig, classSet: ClassSet, hidden: number): InitialWeights {
-  return async (outputs) => {
-    if (config.headKind === 'linear_probe') return { seed: config.seed };
-    if (config.initHead === 'map') {
-      const sources = await loadSourceClasses(classSet, config.classMap ?? undefined);
-      const source = await readForeignHead(config.model);
-      return initialHead(source, sources, { noObject: outputs > classSet.classes.length });
-    }
-    using head = ClassHead.create({ hidden, classes: outputs, seed: config.seed, device: 'cpu' });
-    const { weight, bias } = await head.state();
-    return { weight, bias };
-  };
+export async function initialWeights(
+  config: TrainConfig,
+  classSet: ClassSet,
+  outputs: number,
+): Promise<GroupOptions['initial']> {
+  if (config.initHead !== 'map' || config.headKind === 'linear_probe') return { seed: config.seed };
+  const sources = await loadSourceClasses(classSet, config.classMap ?? undefined);
+  const source = await readForeignHead(config.model);
+  return initialHead(source, sources, { noObject: outputs > classSet.classes.length });
 }
 
 /** A new head of the recipe on the run's device, with these weights. */
 export async function newHead(config: TrainConfig, classSet: ClassSet, hidden: number): Promise<ClassHead> {
   const { device, headPrecision: precision, seed } = config;
   const head = ClassHead.create({ hidden, classes: classSet, device, precision, seed });
-  if (config.initHead === 'xavier') return head;
   try {
-    const weights = await initialWeights(config, classSet, hidden)(head.classes);
-    await head.restore({ ...(await head.state()), ...weights });
+    const weights = await initialWeights(config, classSet, head.classes);
+    if ('weight' in weights) await head.restore({ ...(await head.state()), ...weights });
     return head;
   } catch (error) {
     head.dispose();

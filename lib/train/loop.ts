@@ -1,20 +1,21 @@
-/** Training of class_embed on a frozen network: the recipe, epoch by epoch. */
+/** Training of heads on a frozen network: the recipe, epoch by epoch. A run has one head, or those of a sweep or of folds. */
 import { checkArgument, checkOptions } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { settingsKind, type TrainConfig } from './config.js';
-import { betterEpoch, outOfPatience, type BestEpoch } from './early-stopping.js';
-import { epochMetrics, type EpochMetrics } from './epoch-metrics.js';
-import { openRun, prepareRun, startRun, type OpenRun } from './open-run.js';
-import { RunReporter } from './run-report.js';
-import type { RunPosition } from './run-position.js';
-import { scheduleOf } from './schedule.js';
-import { trainSweep } from './sweep.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
+import { atomicWriteFile } from '../files.js';
+import { settingsKind, type TrainConfig } from './config.js';
+import { betterEpoch, outOfPatience } from './early-stopping.js';
+import { epochMetrics, type EpochMetrics } from './epoch-metrics.js';
+import { openRun, prepareRun, type OpenRun } from './open-run.js';
+import { RunReporter } from './run-report.js';
+import { bestHead } from './run-position.js';
+import { describeEpoch, describeStart } from './run-log.js';
+import { scheduleOf } from './schedule.js';
 import { stopped, trainHooks, type TrainHooks } from './train-hooks.js';
-import type { TrainResult } from './train-result.js';
+import type { SweepRow, TrainResult } from './train-result.js';
 
 /**
- * Trains a head and leaves a run folder behind.
+ * Trains a head, or several side by side, and leaves a run folder behind.
  *
  * Gradients of `accumulate` batches, each divided by `accumulate`, make a step; what is left of an epoch's end makes a
  * step of its own, with as much less weight. Going on with `resume` gives the weights of a run that never stopped.
@@ -33,48 +34,43 @@ export async function train(
   checkArgument(given, settingsKind, 'train(given)');
   checkOptions(hooks, trainHooks, 'train()');
   const prepared = await prepareRun(given, hooks.resume ?? false);
-  if (prepared.config.sweep !== null || prepared.config.folds > 0)
-    return startRun(prepared, hooks, () =>
-      trainSweep(prepared.config, prepared.datasets, prepared.folder, hooks),
-    );
   using run = await openRun(prepared, hooks);
   const { config, position, folder, trainer } = run;
   const log = async (line: string) => {
     hooks.onLog?.(line);
     await folder.log(line);
   };
-  const { device, cacheFill } = trainer;
-  const outputsOf = (index: number) => trainer.outputsOf(index);
+  const { device, cacheFill } = trainer.feed;
+  const outputsOf = (index: number) => trainer.feed.outputsOf(index);
   const reporter = new RunReporter({ ...run, device, cacheFill, outputsOf }, log);
   await log(describeStart(run));
   const wasFinished = position.finished;
   while (!position.finished) {
     await trainEpoch(run, hooks);
-    const evaluation = await evaluateEpoch(run, hooks);
-    const metrics = epochMetrics(position, evaluation, {
-      initial: config.learningRate,
-      ...scheduleOf({ ...config, images: run.train.length }),
-    });
-    await finishEpoch(run, metrics, evaluation);
-    await log(describeEpoch(metrics, position.best));
-    hooks.onEpoch?.(metrics);
-    if (!position.finished) await reporter.epoch(position.best);
+    const { line, metrics } = await finishEpoch(run, await evaluateEpoch(run, hooks));
+    await log(line);
+    if (!run.isSweep) hooks.onEpoch?.(metrics[0]!);
+    if (!position.finished) await reporter.epoch(bestHead(position.heads)?.best ?? null, sweepRows(run));
   }
-  const { best } = position;
-  if (best && !wasFinished) {
-    const { events, val } = run;
-    const head = folder.file('best.safetensors');
-    await events.addExamples(val, { head, epoch: best.epoch }, outputsOf, log);
+  const rows = sweepRows(run);
+  if (rows) await atomicWriteFile(folder.file('sweep.json'), `${JSON.stringify(rows, null, 2)}\n`);
+  const found = bestHead(position.heads);
+  if (found && !wasFinished && config.folds === 0) {
+    const best = { head: folder.file('best.safetensors'), epoch: found.best.epoch };
+    await run.events.addExamples(run.val, best, outputsOf, log, run.partOf(found.head));
   }
+  const best = found?.best ?? null;
   const epochs = position.epoch - 1;
   const stoppedEarly = epochs < config.epochs;
-  await log(`finished after ${epochs} epochs${stoppedEarly ? ' (no better mIoU for a while)' : ''}`);
+  await log(
+    `finished after ${epochs} epochs` +
+      (rows ? `; best: ${found ? `head ${found.head}` : 'none'}` : '') +
+      (stoppedEarly ? ' (no better mIoU for a while)' : ''),
+  );
   return {
-    out: config.out,
-    best,
-    epochs,
-    stoppedEarly,
-    ...(await reporter.write(best)),
+    ...{ out: config.out, best, epochs, stoppedEarly },
+    ...(rows && { heads: rows }),
+    ...(await reporter.write(best, rows)),
   };
 }
 
@@ -86,15 +82,18 @@ async function trainEpoch(run: OpenRun, hooks: TrainHooks): Promise<void> {
   const save = async () => {
     position.seconds += (performance.now() - resumed) / 1000;
     resumed = savedAt = performance.now();
-    await run.folder.saveLast(trainer.head, position);
+    await saveLast(run);
   };
-  for await (const { batches, images, losses, stepped } of trainer.train(position.epoch, position.batch)) {
-    position.batch += batches;
-    for (const loss of losses) position.lossSum += loss;
-    assertFinite(position.lossSum, position);
-    position.images += images;
+  for await (const batch of trainer.train(position.epoch, position.batch)) {
+    position.batch += batch.batches;
+    position.images += batch.images;
+    for (const [i, head] of position.heads.entries()) {
+      for (const loss of batch.losses[i]!) head.lossSum += loss;
+      if (batch.lost[i]) head.outcome = 'lost';
+    }
+    refuseLost(run);
     reportTraining(run, hooks);
-    if (!stepped) continue;
+    if (!batch.stepped) continue;
     const stopping = hooks.signal?.aborted ?? false;
     if (stopping || performance.now() - savedAt >= config.saveEverySeconds * 1000) await save();
     if (stopping) throw stopped(config);
@@ -102,13 +101,17 @@ async function trainEpoch(run: OpenRun, hooks: TrainHooks): Promise<void> {
   await save();
 }
 
-async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluation> {
+function saveLast({ trainer, folder, position }: OpenRun): Promise<void> {
+  return folder.saveLast((path, metadata) => trainer.saveStates(path, metadata), position);
+}
+
+async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluation[]> {
   const { config, trainer, position } = run;
   const { epoch } = position;
   const { epochs } = config;
   try {
     return await trainer.evaluate({
-      ...(hooks.signal && { signal: hooks.signal }),
+      signal: hooks.signal,
       onProgress: (done, total) =>
         hooks.onProgress?.({ phase: 'evaluate', epoch, epochs, done, total, loss: null }),
     });
@@ -117,54 +120,73 @@ async function evaluateEpoch(run: OpenRun, hooks: TrainHooks): Promise<Evaluatio
   }
 }
 
-/** Writes the epoch's line, the best head and the position, in the order that a crash between them forgives. */
-async function finishEpoch(run: OpenRun, metrics: EpochMetrics, evaluation: Evaluation): Promise<void> {
-  const { config, trainer, folder, events, position } = run;
-  const { head } = trainer;
-  const { epoch } = metrics;
-  const best = betterEpoch(position.best, epoch, metrics.mIoU);
-  await folder.appendMetrics(metrics);
-  await events.addEpoch(metrics);
-  if (best?.epoch === epoch) await folder.saveBest(head, best, evaluation);
-  const finished = epoch >= config.epochs || outOfPatience(best, epoch, config.patience);
-  Object.assign(position, { epoch: epoch + 1, batch: 0, lossSum: 0, images: 0, seconds: 0, best, finished });
-  await folder.saveLast(head, position);
+/**
+ * Writes the epoch's lines, the best head and the position, in the order that a crash between them forgives.
+ *
+ * @returns the epoch's line of the log, and the figures of the heads that counted
+ */
+async function finishEpoch(
+  run: OpenRun,
+  evaluations: Evaluation[],
+): Promise<{ line: string; metrics: EpochMetrics[] }> {
+  const { config, trainer, folder, events, position, settings } = run;
+  const { epoch, heads } = position;
+  const before = bestHead(heads)?.best.mIoU ?? -1;
+  const { stepsPerEpoch, totalSteps } = scheduleOf({ ...config, images: run.train.length });
+  const lines: EpochMetrics[] = [];
+  for (const [i, head] of heads.entries()) {
+    if (head.outcome !== 'trained') continue;
+    const evaluation = evaluations[i]!;
+    const rate = { initial: settings[i]!.learningRate, stepsPerEpoch, totalSteps };
+    const metrics = epochMetrics({ ...position, lossSum: head.lossSum }, evaluation, rate);
+    await folder.appendMetrics(run.isSweep ? { head: i, ...metrics } : metrics);
+    await events.addEpoch(metrics, run.partOf(i));
+    head.best = betterEpoch(head.best, epoch, metrics.mIoU);
+    head.lastMIoU = metrics.mIoU;
+    if (outOfPatience(head.best, epoch, config.patience)) head.outcome = 'stopped';
+    lines.push(metrics);
+  }
+  const found = bestHead(heads);
+  // The heads of folds tell how well the settings do; none is for use.
+  if (config.folds === 0 && found?.best.epoch === epoch && found.best.mIoU > before) {
+    const { head, best } = found;
+    await folder.saveBest(
+      (path, metadata) => trainer.saveHead(path, head, metadata),
+      best,
+      evaluations[head]!,
+    );
+  }
+  const line = describeEpoch(run, evaluations);
+  const isOver = heads.every(({ outcome }) => outcome !== 'trained');
+  for (const head of heads) head.lossSum = 0;
+  const finished = epoch >= config.epochs || isOver;
+  Object.assign(position, { epoch: epoch + 1, batch: 0, images: 0, seconds: 0, finished });
+  await saveLast(run);
+  return { line, metrics: lines };
 }
 
-function reportTraining({ config, train, position }: OpenRun, hooks: TrainHooks): void {
-  const { epoch, images, lossSum } = position;
+function reportTraining({ config, train, position, isSweep }: OpenRun, hooks: TrainHooks): void {
+  const { epoch, images, heads } = position;
   const { epochs } = config;
-  const loss = lossSum / images;
+  const loss = isSweep ? null : heads[0]!.lossSum / images;
   hooks.onProgress?.({ phase: 'train', epoch, epochs, done: images, total: train.length, loss });
 }
 
-function assertFinite(loss: number, { epoch, batch }: RunPosition): void {
-  if (Number.isFinite(loss)) return;
+/** A sweep goes on without the heads that it lost; a run of one head has nothing to go on with. */
+function refuseLost({ isSweep, position: { heads, epoch, batch } }: OpenRun): void {
+  if (isSweep || heads[0]!.outcome !== 'lost') return;
   throw new DinoSegError(
     'RUN',
-    `The loss became ${loss} in epoch ${epoch}, batch ${batch + 1}. Nothing was saved from then on; start again ` +
-      'with a lower learning rate, or with headPrecision float32.',
+    `The loss became ${heads[0]!.lossSum} in epoch ${epoch}, batch ${batch + 1}. Nothing was saved from then on; start ` +
+      'again with a lower learning rate, or with headPrecision float32.',
   );
 }
 
-function describeStart({ config, trainer, train, val, position }: OpenRun): string {
-  const { epoch, batch } = position;
-  const fresh = epoch === 1 && batch === 0;
-  return (
-    `${fresh ? 'start' : `resume at epoch ${epoch}, batch ${batch}`}: ${trainer.outputs} outputs ` +
-    `(${config.classes}), ${train.length} training and ${val.length} validation images ` +
-    `(${train.unpaired.count + val.unpaired.count} without label left out), ${config.imageSize}×` +
-    `${config.imageSize}, ${config.mode}, on ${trainer.device}`
-  );
-}
-
-function describeEpoch(metrics: EpochMetrics, best: BestEpoch | null): string {
-  const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(2)} %`);
-  const number = (value: number | null) => value?.toFixed(4) ?? '–';
-  return (
-    `epoch ${metrics.epoch}: train loss ${number(metrics.trainLoss)}, val loss ${number(metrics.valLoss)}, ` +
-    `mIoU ${percent(metrics.mIoU)} (per image ${percent(metrics.perImageIoU)}), pixels ` +
-    `${percent(metrics.pixelAccuracy)}, ${metrics.imagesPerSecond.toFixed(2)} images/s` +
-    (best?.epoch === metrics.epoch ? ', the best so far' : '')
-  );
+/** What the heads of a sweep or of folds came to; undefined for a run of one head. */
+function sweepRows({ isSweep, settings, position }: OpenRun): SweepRow[] | undefined {
+  if (!isSweep) return undefined;
+  return position.heads.map(({ best, lastMIoU, outcome }, head) => ({
+    ...settings[head]!,
+    ...{ head, best, lastMIoU, outcome },
+  }));
 }

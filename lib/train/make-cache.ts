@@ -2,7 +2,7 @@
 import { checkArgument, checkOptions } from '../arguments.js';
 import { CacheFolder } from '../cache/cache-folder.js';
 import type { FillSummary } from '../cache/fill-cache.js';
-import { cachePath, fillRunCache, runCacheKey } from './cached-outputs.js';
+import { cachePath, fillRunCache, runCacheKey } from './run-cache.js';
 import { settingsKind, type TrainConfig } from './config.js';
 import { completeConfig, openDatasets } from './open-run.js';
 import { cacheHooks, type TrainHooks } from './train-hooks.js';

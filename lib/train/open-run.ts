@@ -3,30 +3,33 @@ import { createHash } from 'node:crypto';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import type { LayoutOptions } from '../data/layout.js';
-import { DinoSegError } from '../errors.js';
 import { resolveDevice } from '../model/device.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
-import type { Datasets } from './cached-outputs.js';
-import { CachedTrainer } from './cached-trainer.js';
 import { resolveConfig, type TrainConfig } from './config.js';
-import { LiveTrainer } from './live-trainer.js';
+import { HeadsTrainer } from './heads-trainer.js';
+import type { Datasets } from './output-feed.js';
 import { RunEvents } from './run-events.js';
 import { readDescription, readPosition, RunFolder, type RunDescription } from './run-folder.js';
 import { startPosition, type RunPosition } from './run-position.js';
-import { headsOfRun } from './sweep-settings.js';
+import { headsOfRun, type SweepSettings } from './sweep-settings.js';
 import { stopped, type TrainHooks } from './train-hooks.js';
-import type { HeadTrainer } from './trainer.js';
 
 /** An opened run; whoever opens it disposes of it. */
 export interface OpenRun extends Disposable {
   config: TrainConfig;
   train: SegmentationDataset;
   val: SegmentationDataset;
-  trainer: HeadTrainer;
+  /** Of each head. */
+  settings: readonly SweepSettings[];
+  /** Whether the run has a sweep or folds, whose heads are told apart. */
+  isSweep: boolean;
+  trainer: HeadsTrainer;
   folder: RunFolder;
   events: RunEvents;
   position: RunPosition;
+  /** The folder of a head's events in the run's: '' where there is one head alone. */
+  partOf(head: number): string;
 }
 
 /** What every kind of run begins with. */
@@ -55,44 +58,36 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
   return { config, datasets, folder, resume };
 }
 
-/** Begins a prepared run. One that was stopped on the way can go on; one that could not begin leaves nothing. */
-export async function startRun<T>(
-  { config, folder, resume }: PreparedRun,
-  hooks: TrainHooks,
-  start: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await start();
-  } catch (error) {
-    const begun = folder.last() !== undefined;
-    if (hooks.signal?.aborted) throw begun && error instanceof DinoSegError ? error : stopped(config);
-    if (!resume && !begun) await folder.discard();
-    throw error;
-  }
-}
-
 /**
- * Opens a prepared run of one head. In mode cached the cache is filled on the way.
+ * Opens a prepared run. In mode cached the cache is filled on the way. One that was stopped on the way can go on; one that could not be opened
+ * leaves nothing.
  *
  * @throws DinoSegError DEVICE, CACHE, ABORTED, RUN, and what loading a model throws.
  */
 export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise<OpenRun> {
   const { config, datasets, folder, resume } = prepared;
-  const position = (resume ? await readPosition(config.out) : undefined) ?? startPosition(config.seed);
-  const trainer = await startRun<HeadTrainer>(prepared, hooks, () =>
-    config.mode === 'live'
-      ? LiveTrainer.open(config, datasets, folder.last())
-      : CachedTrainer.open(config, datasets, folder.last(), hooks),
-  );
-  return {
-    config,
-    ...datasets,
-    trainer,
-    folder,
-    events: new RunEvents(config.out, config, datasets.train.classSet.classes),
-    position,
-    [Symbol.dispose]: () => trainer[Symbol.dispose](),
-  };
+  const settings = headsOfRun(config);
+  const last = folder.last();
+  let trainer: HeadsTrainer | undefined;
+  try {
+    const position =
+      (last && (await readPosition(config.out))) || startPosition(config.seed, settings.length);
+    trainer = await HeadsTrainer.open(config, datasets, hooks);
+    if (last) await trainer.restore(last);
+    const opened = trainer;
+    const isSweep = config.sweep !== null || config.folds > 0;
+    return {
+      ...{ config, ...datasets, settings, isSweep, trainer, folder, position },
+      events: new RunEvents(config.out, config, datasets.train.classSet.classes),
+      partOf: (head) => (isSweep ? `${config.folds > 0 ? 'fold' : 'head'}-${head}` : ''),
+      [Symbol.dispose]: () => opened[Symbol.dispose](),
+    };
+  } catch (error) {
+    trainer?.[Symbol.dispose]();
+    if (hooks.signal?.aborted) throw stopped(config);
+    if (!resume && !last) await folder.discard();
+    throw error;
+  }
 }
 
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */

@@ -8,7 +8,7 @@ import { EventFile } from '../report/tensorboard/event-file.js';
 import type { TrainConfig } from './config.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import { examplePng, examples } from '../evaluate/examples.js';
-import type { HeadTrainer } from './trainer.js';
+import type { OutputFeed } from './output-feed.js';
 
 const exampleOptions = { most: 4, longSide: 512 };
 
@@ -58,7 +58,7 @@ export class RunEvents {
   async addExamples(
     dataset: SegmentationDataset,
     best: { head: string; epoch: number },
-    outputsOf: HeadTrainer['outputsOf'],
+    outputsOf: OutputFeed['outputsOf'],
     log: (line: string) => Promise<void>,
     part = '',
   ): Promise<void> {

@@ -4,13 +4,13 @@ import { appendFile, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
+import type { HeadMetadata } from '../model/head-metadata.js';
 import { engine } from '../native/engine.js';
 import { configDifferences, configKeys, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
-import type { RunPosition } from './run-position.js';
+import { bestHead, parsePosition, type RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
-import type { SavableHead } from './trainer.js';
 
 /** What a run was made with: the content of config.json. */
 export interface RunDescription {
@@ -138,24 +138,32 @@ export class RunFolder {
     }
   }
 
-  /** Saves the weights as the best so far, and what was measured of them. */
-  async saveBest(head: SavableHead, best: BestEpoch, evaluation: Evaluation): Promise<void> {
+  /** Saves weights as the best so far, and what was measured of them. @param save writes a head file */
+  async saveBest(
+    save: (path: string, metadata: Partial<HeadMetadata>) => Promise<void>,
+    best: BestEpoch,
+    evaluation: Evaluation,
+  ): Promise<void> {
     const measured = { epoch: best.epoch, ...evaluation };
     await atomicWriteFile(this.file('best-evaluation.json'), `${JSON.stringify(measured)}\n`);
-    await head.save(this.file('best.safetensors'), { metadata: { ...best, ...this.#origin } });
+    await save(this.file('best.safetensors'), { ...best, ...this.#origin });
   }
 
-  /** Saves weights, optimiser state and position, to resume from. Gradients must be zero: after a step. */
-  async saveLast(head: SavableHead, position: RunPosition): Promise<void> {
-    const { best } = position;
-    await head.save(this.file('last.safetensors'), {
-      optimizer: true,
-      metadata: {
-        epoch: position.epoch,
-        ...(best && { mIoU: best.mIoU }),
-        ...this.#origin,
-        run: JSON.stringify(position),
-      },
+  /**
+   * Saves weights, optimiser state and position, to resume from. Gradients must be zero: after a step.
+   *
+   * @param save writes the states of all heads.
+   */
+  async saveLast(
+    save: (path: string, metadata: Partial<HeadMetadata> & { run: string }) => Promise<void>,
+    position: RunPosition,
+  ): Promise<void> {
+    const best = bestHead(position.heads)?.best;
+    await save(this.file('last.safetensors'), {
+      epoch: position.epoch,
+      ...(best && { mIoU: best.mIoU }),
+      ...this.#origin,
+      run: JSON.stringify(position),
     });
   }
 }
@@ -188,7 +196,7 @@ export async function readPosition(folder: string): Promise<RunPosition | undefi
       'RUN',
       `${path} says nothing about where the run stood; it is no file to resume from.`,
     );
-  return JSON.parse(run) as RunPosition;
+  return parsePosition(path, run);
 }
 
 async function readText(path: string): Promise<string> {

@@ -13,7 +13,7 @@ import { configKeys, trainDefaults, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import type { SweepRow } from './train-result.js';
-import type { CacheFillStats } from './trainer.js';
+import type { CacheFillStats } from './output-feed.js';
 
 /** Lines that can still be told apart. */
 const mostLines = 8;

@@ -2,11 +2,10 @@
 import { existsSync } from 'node:fs';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { readBytes, readJson } from '../files.js';
-import type { DecodedImages } from '../model/decoded-images.js';
-import { LinearProbe } from '../model/linear-probe.js';
-import { openHead, type SegmentationHead } from '../model/open-head.js';
+import type { NetworkOutputs } from '../model/network-outputs.js';
+import { openHead } from '../model/open-head.js';
+import type { SegmentationHead } from '../model/segmentation-head.js';
 import { scoringOf } from '../model/scoring.js';
-import { Tensor } from '../model/tensor.js';
 import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import { now } from '../report/html/format.js';
@@ -27,7 +26,7 @@ import { counted } from '../text.js';
 import { imagesTable, shownImages } from '../evaluate/shown-images.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 import type { SweepRow } from './train-result.js';
-import type { CacheFillStats } from './trainer.js';
+import type { CacheFillStats } from './output-feed.js';
 
 /** Validation images that are shown. */
 const mostShown = 8;
@@ -41,8 +40,8 @@ export interface ReportedRun {
   train: SegmentationDataset;
   val: SegmentationDataset;
   device: string;
-  /** Of a validation image, by its index; see HeadTrainer. */
-  outputsOf(index: number): Promise<DecodedImages | Tensor>;
+  /** Of a validation image, by its index; see OutputFeed. */
+  outputsOf(index: number): Promise<NetworkOutputs>;
   /** What was made before the first epoch, in this sitting. */
   cacheFill: CacheFillStats | undefined;
 }
@@ -126,10 +125,9 @@ export class RunReporter {
       for (const index of places) {
         const { image, label, name } = await val.load(index);
         using outputs = await this.run.outputsOf(index);
-        const device = outputs instanceof Tensor ? outputs.device : outputs.queries.device;
-        head ??= await openHead(folder.file('best.safetensors'), { device });
+        head ??= await openHead(folder.file('best.safetensors'), { device: outputs.device });
         const { width, height } = image;
-        using map = await classMap(head, outputs, { width, height, scoring: scoringOf(head, val.classSet) });
+        using map = await head.mapOf(outputs, { width, height, scoring: scoringOf(head, val.classSet) });
         const data = (await map.data()) as Uint8Array;
         const prediction = { role: 'prediction', data, width, height } as const;
         const iou = evaluation?.imageIou[index] ?? null;
@@ -139,15 +137,6 @@ export class RunReporter {
       head?.dispose();
     }
   }
-}
-
-async function classMap(
-  head: SegmentationHead,
-  outputs: DecodedImages | Tensor,
-  { scoring, ...size }: { width: number; height: number; scoring: 'recipe' | 'ade20k' },
-): Promise<Tensor> {
-  if (head instanceof LinearProbe) return head.classMap(outputs as Tensor, size);
-  return head.classMap(outputs as DecodedImages, { ...size, scoring });
 }
 
 async function readLines(path: string): Promise<MetricsLine[]> {

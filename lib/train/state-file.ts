@@ -1,40 +1,185 @@
-/** States of heads that are trained side by side, in one file from which training goes on. */
+/**
+ * The file from which training goes on. Of one head it is a head file that also holds AdamW's moments; of several it holds
+ * the same arrays for each group of heads, named `heads.GROUP.NAME`, with the heads as first dimension.
+ */
 import { DinoSegError } from '../errors.js';
 import { readFloats, writeFloats, type ShapedFloats } from '../model/float-file.js';
+import type { HeadArrays } from '../model/head-arrays.js';
+import { classEmbedPrefix } from '../model/head-file.js';
+import { headStrings, type HeadMetadata } from '../model/head-metadata.js';
+import { probeKeys } from '../model/probe-file.js';
 import { engine } from '../native/engine.js';
-import type { GroupState } from './head-group.js';
+import type { HeadGroup, GroupState } from './head-group.js';
 
 const format = 'dinov3-seg training state';
 
-/**
- * Writes the states of some groups (safetensors): temporary file, synced, renamed.
- *
- * @param run where the run stands, as JSON.
- * @throws DinoSegError DISK_FULL, IO.
- */
-export async function writeStates(path: string, states: readonly GroupState[], run: string): Promise<void> {
-  const arrays: Record<string, ShapedFloats> = {};
-  for (const [i, { arrays: own, steps }] of states.entries())
-    for (const [name, data] of Object.entries(own))
-      arrays[`${i}.${name}`] = { data, shape: [steps.length, data.length / steps.length] };
-  await writeFloats(path, arrays, { format, run, steps: JSON.stringify(states.map(({ steps }) => steps)) });
+/** A piece of a head's row of parameters. */
+interface Piece {
+  key: string;
+  /** Its name in the optimiser state. */
+  moment: string;
+  shape: number[];
 }
 
-/** Reads what {@link writeStates} wrote. @throws DinoSegError RUN for other files, CHECKPOINT_*, IO */
-export async function readStates(path: string): Promise<{ states: GroupState[]; run: string }> {
+/** The pieces of a row, in its order. Legend: R outputs, C width. */
+function piecesOf({ outputs, options: { kind, width } }: HeadGroup): Piece[] {
+  if (kind !== 'linear_probe')
+    return [
+      { key: `${classEmbedPrefix}.weight`, moment: 'weight', shape: [outputs, width] },
+      { key: `${classEmbedPrefix}.bias`, moment: 'bias', shape: [outputs] },
+    ];
+  const { weight, bias, gamma, beta } = probeKeys;
+  return [
+    { key: weight, moment: weight, shape: [outputs, width, 1, 1] },
+    { key: bias, moment: bias, shape: [outputs] },
+    { key: gamma, moment: gamma, shape: [width] },
+    { key: beta, moment: beta, shape: [width] },
+  ];
+}
+
+/** Where each piece of each array of a group stands in a file. */
+function placesOf(group: HeadGroup): { array: keyof GroupState['arrays']; key: string; shape: number[] }[] {
+  const pieces = piecesOf(group);
+  const { kind, width } = group.options;
+  const all = (array: keyof GroupState['arrays'], keyOf: (piece: Piece) => string) =>
+    pieces.map((piece) => ({ array, key: keyOf(piece), shape: piece.shape }));
+  return [
+    ...all('value', ({ key }) => key),
+    ...all('expAvg', ({ moment }) => `optimizer.exp_avg.${moment}`),
+    ...all('expAvgSq', ({ moment }) => `optimizer.exp_avg_sq.${moment}`),
+    ...(kind === 'linear_probe'
+      ? (['runningMean', 'runningVar'] as const).map((array) => ({
+          array,
+          key: probeKeys[array],
+          shape: [width],
+        }))
+      : []),
+  ];
+}
+
+const elementsOf = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+
+/** Cuts the rows of a group's arrays into the pieces of a file; arrays that are not there are left out. */
+function cut(
+  group: HeadGroup,
+  arrays: Partial<HeadArrays>,
+  heads: number,
+  prefix = '',
+): Record<string, ShapedFloats> {
+  const pieces: Record<string, ShapedFloats> = {};
+  const starts = new Map<string, number>();
+  for (const { array, key, shape } of placesOf(group)) {
+    const rows = arrays[array];
+    if (!rows) continue;
+    const start = starts.get(array) ?? 0;
+    const [row, length] = [rows.length / heads, elementsOf(shape)];
+    starts.set(array, start + length);
+    const data = new Float32Array(heads * length);
+    for (let head = 0; head < heads; head++)
+      data.set(rows.subarray(head * row + start, head * row + start + length), head * length);
+    pieces[prefix + key] = { data, shape: prefix === '' ? shape : [heads, ...shape] };
+  }
+  return pieces;
+}
+
+/** Puts the pieces together again. */
+function join(
+  group: HeadGroup,
+  pieces: Record<string, Float32Array>,
+  heads: number,
+  prefix: string,
+): GroupState['arrays'] {
+  const places = placesOf(group);
+  const arrays: Partial<HeadArrays> = {};
+  const starts = new Map<string, number>();
+  for (const { array, key, shape } of places) {
+    const own = places.filter((place) => place.array === array);
+    const row = own.reduce((length, place) => length + elementsOf(place.shape), 0);
+    const rows = (arrays[array] ??= new Float32Array(heads * row));
+    const [start, length] = [starts.get(array) ?? 0, elementsOf(shape)];
+    starts.set(array, start + length);
+    for (let head = 0; head < heads; head++)
+      rows.set(pieces[prefix + key]!.subarray(head * length, (head + 1) * length), head * row + start);
+  }
+  return arrays as GroupState['arrays'];
+}
+
+/**
+ * Writes one head (safetensors): temporary file, synced, renamed.
+ *
+ * @param arrays its rows; with AdamW's moments training can go on from the file, and `steps` says how many were taken.
+ * @throws DinoSegError DISK_FULL, IO.
+ */
+export async function writeState(
+  path: string,
+  group: HeadGroup,
+  arrays: Partial<HeadArrays>,
+  metadata: HeadMetadata,
+  steps?: number,
+): Promise<void> {
+  const kind = group.options.kind === 'linear_probe' ? 'linear_probe' : 'class_embed';
+  const precision = kind === 'linear_probe' ? 'float32' : metadata.precision;
+  await writeFloats(path, cut(group, arrays, 1), {
+    ...headStrings(kind, { ...metadata, precision }),
+    ...(steps !== undefined && { steps: String(steps) }),
+  });
+}
+
+/** Writes the heads of a run, to go on from. @throws DinoSegError DISK_FULL, IO */
+export async function writeStates(
+  path: string,
+  groups: readonly HeadGroup[],
+  states: readonly GroupState[],
+  metadata: HeadMetadata & { run: string },
+): Promise<void> {
+  const [first] = states;
+  if (groups.length === 1 && first!.steps.length === 1)
+    return writeState(path, groups[0]!, first!.arrays, metadata, first!.steps[0]!);
+  const arrays: Record<string, ShapedFloats> = {};
+  for (const [i, { arrays: own, steps }] of states.entries())
+    Object.assign(arrays, cut(groups[i]!, own, steps.length, `heads.${i}.`));
+  const steps = JSON.stringify(states.map((state) => state.steps));
+  await writeFloats(path, arrays, { format, run: metadata.run, steps });
+}
+
+/**
+ * Reads what {@link writeStates} wrote, in this release or an earlier one, for groups of the same heads.
+ *
+ * @throws DinoSegError RUN for other files, CHECKPOINT_*, IO.
+ */
+export async function readStates(path: string, groups: readonly HeadGroup[]): Promise<GroupState[]> {
   const { tensors, metadata } = await engine().inspect(path);
-  const { run, steps } = metadata;
-  if (metadata['format'] !== format || run === undefined || steps === undefined)
+  const names = tensors.map(({ name }) => name);
+  const counts = groups.map(({ settings }) => settings.length);
+  const steps = JSON.parse(metadata['steps'] ?? 'null') as number | number[][] | null;
+  const isSingle = typeof steps === 'number';
+  const fits = isSingle ? counts.join() === '1' : steps?.map(({ length }) => length).join() === counts.join();
+  const isEarlier = !isSingle && names.includes('0.value');
+  const prefixOf = (group: number) => (isSingle ? '' : `heads.${group}.`);
+  const missing = isEarlier
+    ? undefined
+    : groups
+        .flatMap((group, i) => placesOf(group).map(({ key }) => prefixOf(i) + key))
+        .find((key) => !names.includes(key));
+  if (steps === null || !fits || missing !== undefined)
     throw new DinoSegError(
       'RUN',
-      `${path} holds no training state of this kind of run; it is no file to resume from.`,
+      `${path} holds no training state of this run's heads` +
+        `${missing === undefined ? '' : ` (${missing} is missing)`}; it is no file to resume from.`,
     );
-  const names = tensors.map(({ name }) => name);
-  const floats = await readFloats(path, names);
-  const states = (JSON.parse(steps) as number[][]).map((own): GroupState => ({ arrays: {}, steps: own }));
-  for (const name of names) {
-    const [group, key] = name.split('.') as [string, keyof GroupState['arrays']];
-    states[Number(group)]!.arrays[key] = floats[name]!;
-  }
-  return { states, run };
+  const read = await readFloats(path, names);
+  return groups.map((group, i) => ({
+    arrays: isEarlier ? earlierArrays(read, i) : join(group, read, counts[i]!, prefixOf(i)),
+    steps: isSingle ? [steps] : steps[i]!,
+  }));
+}
+
+/** Earlier releases kept the rows of several heads, and of a linear probe, whole. */
+function earlierArrays(read: Record<string, Float32Array>, group: number): GroupState['arrays'] {
+  const names = ['value', 'expAvg', 'expAvgSq', 'runningMean', 'runningVar'] as const;
+  const found = names.flatMap((name) => {
+    const array = read[`${group}.${name}`];
+    return array ? [[name, array] as const] : [];
+  });
+  return Object.fromEntries(found) as GroupState['arrays'];
 }

@@ -78,10 +78,10 @@ function readValue(sweep: string, key: keyof SweepSettings, text: string): numbe
   return value;
 }
 
-/** The settings of a run's heads: those of its sweep, or its own once a fold. */
+/** The settings of a run's heads: those of its sweep, its own once a fold, or its own. */
 export function headsOfRun(config: TrainConfig): SweepSettings[] {
   if (config.sweep !== null) return sweepSettings(config.sweep, config);
-  return Array.from({ length: config.folds }, () => pick(config));
+  return Array.from({ length: Math.max(1, config.folds) }, () => pick(config));
 }
 
 /** The fold of each image: as many in each as can be, by the seed. */

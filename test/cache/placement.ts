@@ -50,7 +50,7 @@ async function trained(
   const weight = Float32Array.from({ length: classes * hidden }, () => random() - 0.5);
   const settings = { loss: 'reference', learningRate: 1e-2, weightDecay: 1e-4, maxNorm: 1 } as const;
   using group = new HeadGroup([{ ...settings, classWeights: null }], {
-    ...{ width: hidden, classes, device, precision: 'float32' },
+    ...{ kind: 'class_embed', width: hidden, classes, device, precision: 'float32' },
     initial: { weight, bias: new Float32Array(classes) },
   });
   const plan = {
@@ -58,9 +58,9 @@ async function trained(
     ...{ batchSize: 5, accumulate: 2 },
     learningRates: new Float64Array(3).fill(1e-2),
   };
-  const { losses } = await group.train(store, plan, Infinity);
+  const { losses } = await group.trainCached(store, plan, Infinity);
   const counts: number[] = [];
-  await group.evaluate(
+  await group.evaluateCached(
     store,
     Int32Array.from({ length: records }, (_, i) => i),
     (_, __, ___, confusion) => counts.push(...confusion),

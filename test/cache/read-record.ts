@@ -3,7 +3,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { readRecord } from '../../lib/cache/read-record.js';
-import { DecodedImages } from '../../lib/model/decoded-images.js';
 import type { RecordPart } from '../../lib/native/bindings/engine.js';
 
 const layout: RecordPart[] = [
@@ -18,7 +17,8 @@ t.test('bfloat16 becomes float32, and bytes of masks the logits of their shares'
   for (const [i, bits] of [0x3fc0, 0xc040, 0x0000].entries()) record.writeUInt16LE(bits, 2 * i);
   record.set([0, 51, 255], 64);
   await writeFile(path, Buffer.concat([Buffer.alloc(7), record]));
-  using decoded = (await readRecord(path, { offset: 7 }, layout)) as DecodedImages;
+  using outputs = await readRecord(path, { offset: 7 }, layout);
+  const decoded = outputs.decoded!;
   t.same([...(await decoded.queries.floats())], [1.5, -3, 0]);
   t.same(
     [decoded.queries.shape, decoded.masks.shape],

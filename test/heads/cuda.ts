@@ -2,7 +2,7 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
-import { floats, normals, randomBatch, stepOptions } from '../helpers/heads.js';
+import { accumulate, floats, normals, randomBatch, stepOptions } from '../helpers/heads.js';
 import { randomFeatures } from '../helpers/probe-loss.js';
 import { createRandom } from '../helpers/random-values.js';
 
@@ -16,7 +16,7 @@ async function trained(kind: 'class_embed' | 'mask2former', device: string) {
   const outputs = kind === 'mask2former' ? classes + 1 : classes;
   const heads = e.createHeads({
     kind,
-    hidden,
+    width: hidden,
     classes,
     device,
     precision: 'float32',
@@ -32,7 +32,7 @@ async function trained(kind: 'class_embed' | 'mask2former', device: string) {
   const [losses, norms]: [number[], number[]] = [[], []];
   for (let step = 1; step <= 10; step++) {
     const { handles } = randomBatch(sizes, { seed: step, ...(step === 4 && { blank: [0] }) });
-    losses.push(...(await e.headsAccumulate(heads, handles, 1, include)));
+    losses.push(...(await accumulate(heads, handles, 1, include)));
     const options = [stepOptions, { ...stepOptions, learningRate: 1e-2 }];
     norms.push(...(await e.headsStep(heads, options, [step, step], [true, true])));
   }
@@ -57,7 +57,7 @@ async function trainedProbes(device: string) {
   const [losses, norms]: [number[], number[]] = [[], []];
   for (let step = 1; step <= 10; step++) {
     const { handles } = randomFeatures(probes, { seed: step, offset: 3, ...(step === 4 && { blank: [0] }) });
-    losses.push(...(await e.headsAccumulate(heads, handles, 1, include)));
+    losses.push(...(await accumulate(heads, handles, 1, include)));
     const options = [stepOptions, { ...stepOptions, learningRate: 1e-2 }];
     norms.push(...(await e.headsStep(heads, options, [step, step], [true, true])));
   }

@@ -5,7 +5,7 @@ import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
 import type { HeadsHandle, HeadsState, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { close, sameBits } from '../helpers/close.js';
-import { floats, normals, stepOptions } from '../helpers/heads.js';
+import { accumulate, floats, normals, stepOptions } from '../helpers/heads.js';
 import {
   probeBatchLoss,
   probeLoss,
@@ -105,7 +105,7 @@ for (const [name, offset, rtol] of [
       [0, 1, 2],
     ];
     const tensor = e.tensor(include, [3, 2]);
-    const losses = await e.headsAccumulate(handle, batch.handles, 0.5, tensor);
+    const losses = await accumulate(handle, batch.handles, 0.5, tensor);
     const { gradient } = await stateOf(handle);
     for (const n of [0, 1]) {
       const own = rowOf(classWeights, n, 2);
@@ -206,11 +206,11 @@ t.test('heads side by side learn what each of them does alone', async (t) => {
   for (let step = 1; step <= 5; step++) {
     const { handles } = randomFeatures(sizes, { seed: step });
     const include = Float32Array.from([0, 1, 2].flatMap((b) => folds.map((fold) => fold[b]!)));
-    const losses = await e.headsAccumulate(together, handles, 1, e.tensor(include, [3, 3]));
+    const losses = await accumulate(together, handles, 1, e.tensor(include, [3, 3]));
     const norms = await e.headsStep(together, options, [step, step, step], [true, true, true]);
     for (const n of [0, 1, 2]) {
       const own = e.tensor(Float32Array.from(folds[n]!), [3, 1]);
-      const [loss] = await e.headsAccumulate(alone[n]!, handles, 1, own);
+      const [loss] = await accumulate(alone[n]!, handles, 1, own);
       const [norm] = await e.headsStep(alone[n]!, [options[n]!], [step], [true]);
       close(t, `step ${step}, head ${n}`, [losses[n]!, norms[n]!], [loss!, norm!], { rtol: 1e-6 });
     }
@@ -232,13 +232,9 @@ t.test('an image that a head does not learn from might as well not be there', as
     features: e.tensor(batch.features.subarray(0, (2 * batch.features.length) / 3), [2, channels, 4, 6]),
     labels: e.tensor(batch.labels.subarray(0, (2 * batch.labels.length) / 3), [2, 16, 24]),
   };
-  close(
-    t,
-    'loss',
-    await e.headsAccumulate(kept, batch.handles, 1, include),
-    await e.headsAccumulate(dropped, two, 1),
-    { rtol: 1e-6 },
-  );
+  close(t, 'loss', await accumulate(kept, batch.handles, 1, include), await accumulate(dropped, two, 1), {
+    rtol: 1e-6,
+  });
   const [a, b] = [await stateOf(kept), await stateOf(dropped)];
   for (const key of ['gradient', 'runningMean', 'runningVar'] as const)
     close(t, key, a[key], b[key], { rtol: 1e-6 });
@@ -294,15 +290,15 @@ t.test('bfloat16 features are taken for what they stand for', async (t) => {
   const stored = await bfloat16(t.testdir(), coarse, shape);
   t.equal(e.tensorInfo(stored).dtype, 'bfloat16');
   const [exact, rounded] = [makeHeads([1]), makeHeads([1])];
-  const losses = await e.headsAccumulate(exact, { ...batch.handles, features: e.tensor(coarse, shape) }, 1);
-  t.same(await e.headsAccumulate(rounded, { ...batch.handles, features: stored }, 1), losses);
+  const losses = await accumulate(exact, { ...batch.handles, features: e.tensor(coarse, shape) }, 1);
+  t.same(await accumulate(rounded, { ...batch.handles, features: stored }, 1), losses);
   t.same(await stateOf(rounded), await stateOf(exact));
 });
 
 t.test('a batch without a counted pixel gives loss 0 and no gradient', async (t) => {
   const { handle } = await makeTrained(2);
   const blank = randomFeatures(sizes, { seed: 41, blank: [0, 1, 2] });
-  t.same([...(await e.headsAccumulate(handle, blank.handles, 1))], [0, 0]);
+  t.same([...(await accumulate(handle, blank.handles, 1))], [0, 0]);
   t.ok((await stateOf(handle)).gradient.every((value) => value === 0));
 });
 
@@ -311,7 +307,7 @@ t.test('a head that has diverged leaves the others alone', async (t) => {
   rows[0]![0] = Infinity;
   const value = e.tensor(Float32Array.from([...rows[0]!, ...rows[1]!]), [2, parameters]);
   await e.headsRestore(handle, { ...(await e.headsState(handle)), value });
-  const losses = await e.headsAccumulate(handle, randomFeatures(sizes, { seed: 51 }).handles, 1);
+  const losses = await accumulate(handle, randomFeatures(sizes, { seed: 51 }).handles, 1);
   t.ok(!Number.isFinite(losses[0]) && Number.isFinite(losses[1]));
   await e.headsStep(handle, [stepOptions, stepOptions], [1, 1], [true, true]);
   t.ok(rowOf((await stateOf(handle)).value, 1, 2).every(Number.isFinite));

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { HeadBatch, HeadsHandle } from '../../lib/native/bindings/engine.js';
+import type { HeadsHandle, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
-import { floats, normals, randomBatch, stepOptions, type BatchSizes } from '../helpers/heads.js';
+import { accumulate, floats, normals, randomBatch, stepOptions, type BatchSizes } from '../helpers/heads.js';
 import { maskCostOf, mask2formerLoss } from '../helpers/mask2former.js';
 import { createRandom } from '../helpers/random-values.js';
 
@@ -28,7 +28,7 @@ function makeHeads(
   const flat = (rows: Float32Array[]) => Float32Array.from(rows.flatMap((row) => [...row]));
   const heads = e.createHeads({
     kind: 'mask2former',
-    hidden,
+    width: hidden,
     classes,
     device: 'cpu',
     precision: options.precision ?? 'float32',
@@ -60,7 +60,7 @@ for (const [what, own] of [
       const classWeights = Float32Array.from({ length: 2 * classes }, () => random() * 3);
       const made = makeHeads(own, 2, { classWeights, seed });
       const batch = randomBatch(own, { seed, ...(seed === 5 && { blank: [1] }) });
-      const losses = await e.headsAccumulate(made.heads, batch.handles, 0.5);
+      const losses = await accumulate(made.heads, batch.handles, 0.5);
       const gradients = await gradientOf(made);
       const { losses: evaluated } = await e.headsEvaluate(made.heads, batch.handles);
       for (const n of [0, 1]) {
@@ -94,7 +94,7 @@ t.test('a query is matched as soon as its probability outweighs what its mask co
       if (p <= 0 || p >= 1) continue;
       const heads = e.createHeads({
         kind: 'mask2former',
-        hidden: 1,
+        width: 1,
         classes: 1,
         device: 'cpu',
         precision: 'float32',
@@ -103,7 +103,7 @@ t.test('a query is matched as soon as its probability outweighs what its mask co
       });
       const queries = e.tensor(Float32Array.of(Math.log(p / (1 - p)), 0), [1, 2, 1]);
       const masks = e.tensor(batch.masks, [1, 2, own.h, own.w]);
-      const [loss] = await e.headsAccumulate(heads, { ...batch.handles, queries, masks }, 1);
+      const [loss] = await accumulate(heads, { ...batch.handles, queries, masks }, 1);
       const first = -(Math.log(p) + 0.1 * Math.log(0.5)) / 1.1;
       const second = -(Math.log(0.5) + 0.1 * Math.log(1 - p)) / 1.1;
       const expected = beyond > 0 ? first : second;
@@ -121,7 +121,7 @@ t.test('the loss falls when a head learns, in both precisions', async (t) => {
     const options = { ...stepOptions, learningRate: 3e-2 };
     const losses: number[] = [];
     for (let step = 1; step <= 60; step++) {
-      losses.push((await e.headsAccumulate(made.heads, handles, 1))[0]!);
+      losses.push((await accumulate(made.heads, handles, 1))[0]!);
       await e.headsStep(made.heads, [options, options], [step, step], [true, true]);
     }
     t.ok(losses.at(-1)! < 0.3 * losses[0]!, `${precision}: from ${losses[0]} to ${losses.at(-1)}`);
@@ -135,13 +135,15 @@ t.test('evaluation counts as ade20k class maps do, in bands as in one piece', as
     const { confusion } = await e.headsEvaluate(heads, handles);
     const { hidden, classes, batch } = own;
     for (const n of [0, 1]) {
-      const head = e.createHead({
-        hidden,
+      const head = e.createHeads({
+        kind: 'class_embed',
+        width: hidden,
         classes: classes + 1,
         device: 'cpu',
         precision: 'float32',
-        weight: e.tensor(weight[n]!, [classes + 1, hidden]),
-        bias: e.tensor(bias[n]!, [classes + 1]),
+        losses: ['reference'],
+        weight: e.tensor(weight[n]!, [1, classes + 1, hidden]),
+        bias: e.tensor(bias[n]!, [1, classes + 1]),
       });
       const map = await e.classMap(head, handles, { ...own, scoring: 'ade20k' });
       const counts = new Float64Array(classes ** 2);
@@ -163,10 +165,10 @@ t.test('masks stored as uint8 are taken for the logits that they stand for', asy
     const p = Math.min(1019 / 1020, Math.max(1 / 1020, byte / 255));
     return Math.log(p / (1 - p));
   });
-  const of = async (masks: HeadBatch['masks']) => {
+  const of = async (masks: TensorHandle) => {
     const { heads } = makeHeads(sizes, 2);
     const handles = { ...batch.handles, masks };
-    const learned = await e.headsAccumulate(heads, handles, 1);
+    const learned = await accumulate(heads, handles, 1);
     return { learned, ...(await e.headsEvaluate(heads, handles)) };
   };
   const [stored, exact] = [await of(e.tensor(bytes, shape)), await of(e.tensor(logits, shape))];
@@ -176,7 +178,7 @@ t.test('masks stored as uint8 are taken for the logits that they stand for', asy
 t.test('what masks cost is kept by record', async (t) => {
   const { heads } = makeHeads(sizes, 1);
   const { handles } = randomBatch(sizes, { seed: 41, records: [7, 8, 9] });
-  const first = await e.headsAccumulate(heads, handles, 1);
+  const first = await accumulate(heads, handles, 1);
   const shape = [sizes.batch, sizes.queries, sizes.h, sizes.w];
   const others = normals(
     createRandom(42),
@@ -184,9 +186,9 @@ t.test('what masks cost is kept by record', async (t) => {
     4,
   );
   const masks = e.tensor(others, shape);
-  t.same(await e.headsAccumulate(heads, { ...handles, masks }, 1), first);
+  t.same(await accumulate(heads, { ...handles, masks }, 1), first);
   const renamed = { ...handles, masks, records: [1, 2, 3] };
-  t.not((await e.headsAccumulate(heads, renamed, 1))[0], first[0]);
+  t.not((await accumulate(heads, renamed, 1))[0], first[0]);
   const fewer = randomBatch({ ...sizes, queries: 3 }, { seed: 41, records: [7, 8, 9] }).handles;
   await t.rejects(e.headsAccumulate(heads, fewer, 1), { code: 'INVALID_ARGUMENT', message: /record 7/ });
 });
@@ -194,7 +196,7 @@ t.test('what masks cost is kept by record', async (t) => {
 t.test('images without a counted pixel teach nothing', async (t) => {
   const made = makeHeads(sizes, 2);
   const { handles } = randomBatch(sizes, { seed: 51, blank: [0, 1, 2] });
-  t.same([...(await e.headsAccumulate(made.heads, handles, 1))], [0, 0]);
+  t.same([...(await accumulate(made.heads, handles, 1))], [0, 0]);
   for (const gradient of await gradientOf(made)) t.ok(gradient.every((value) => value === 0));
   t.same([...(await e.headsEvaluate(made.heads, handles)).losses], new Array(12).fill(0));
 });
@@ -205,7 +207,7 @@ t.test('a head that has diverged leaves the others alone', async (t) => {
   bias[0]![0] = Infinity;
   const heads = e.createHeads({
     kind: 'mask2former',
-    hidden,
+    width: hidden,
     classes,
     device: 'cpu',
     precision: 'float32',
@@ -213,7 +215,7 @@ t.test('a head that has diverged leaves the others alone', async (t) => {
     bias: e.tensor(Float32Array.from([...bias[0]!, ...bias[1]!]), [2, classes + 1]),
   });
   const { handles } = randomBatch(sizes, { seed: 61 });
-  const losses = await e.headsAccumulate(heads, handles, 1);
+  const losses = await accumulate(heads, handles, 1);
   t.ok(Number.isNaN(losses[0]) && Number.isFinite(losses[1]));
   const norms = await e.headsStep(heads, [stepOptions, stepOptions], [1, 1], [true, true]);
   t.ok(Number.isNaN(norms[0]) && Number.isFinite(norms[1]));
@@ -228,7 +230,7 @@ t.test('labels that are no classes, and weights of another size, are refused', a
     () =>
       e.createHeads({
         kind: 'mask2former',
-        hidden,
+        width: hidden,
         classes,
         device: 'cpu',
         precision: 'float32',

@@ -1,6 +1,6 @@
 /** Random outputs of a frozen network, and heads on them. */
 import { engine } from '../../lib/native/engine.js';
-import type { HeadBatch, StepOptions, TensorHandle } from '../../lib/native/bindings/engine.js';
+import type { HeadBatch, HeadsEngine, StepOptions, TensorHandle } from '../../lib/native/bindings/engine.js';
 import { createRandom } from './random-values.js';
 
 export interface BatchSizes {
@@ -15,7 +15,7 @@ export interface BatchSizes {
 }
 
 export interface RandomBatch {
-  handles: HeadBatch;
+  handles: Required<Omit<HeadBatch, 'features'>>;
   /** B×Q×C, B×Q×h×w and B×H×W. */
   queries: Float32Array;
   masks: Float32Array;
@@ -64,6 +64,13 @@ export function randomBatch(
     labels: e.tensor(labels, [batch, height, width]),
   };
   return { handles, queries, masks, labels };
+}
+
+/** Adds gradients; gives the mean loss of each head. */
+export async function accumulate(
+  ...given: Parameters<HeadsEngine['headsAccumulate']>
+): Promise<Float64Array> {
+  return (await engine().headsAccumulate(...given)).loss;
 }
 
 /** Values of a float tensor. */

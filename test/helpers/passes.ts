@@ -6,9 +6,10 @@ import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import type { Tensor } from '../../lib/model/tensor.js';
 
 const { prototype } = SegmentationModel;
-const methodOf = (name: 'decode' | 'segmentBatch') =>
+const methodOf = (name: 'decode' | 'outputs' | 'segmentBatch') =>
   Object.getOwnPropertyDescriptor(prototype, name)!.value as unknown;
-const decode = methodOf('decode') as SegmentationModel['decode'];
+type Pass = (images: Tensor, ...rest: unknown[]) => Promise<unknown>;
+const networkPasses = { decode: methodOf('decode') as Pass, outputs: methodOf('outputs') as Pass };
 const segmentBatch = methodOf('segmentBatch') as SegmentationModel['segmentBatch'];
 
 /** Lets a size be chosen as on a GPU that has memory for it. */
@@ -23,19 +24,22 @@ export function chooseSize(t: Test, size: number): void {
 }
 
 /**
- * Notes the images of every `decode`, which finds memory for so many; `from`: for those from this call on, counted from 0.
+ * Notes the images of every `decode` and `outputs`, which finds memory for so many; `from`: for those from this call on, counted from 0.
  */
 export function watchDecode(t: Test, room = Infinity, from = 0): number[] {
   const seen: number[] = [];
-  t.intercept(prototype, 'decode', {
-    value: async function (this: SegmentationModel, images: Tensor) {
-      const [count] = images.shape;
-      seen.push(count!);
-      if (seen.length > from && count! > room)
-        throw new DinoSegError('OUT_OF_MEMORY', 'Running the network took more memory than there is');
-      return decode.call(this, images);
-    },
-  });
+  for (const name of ['decode', 'outputs'] as const) {
+    const method = networkPasses[name];
+    t.intercept(prototype, name, {
+      value: async function (this: SegmentationModel, images: Tensor, ...rest: unknown[]) {
+        const [count] = images.shape;
+        seen.push(count!);
+        if (seen.length > from && count! > room)
+          throw new DinoSegError('OUT_OF_MEMORY', 'Running the network took more memory than there is');
+        return method.call(this, images, ...rest);
+      },
+    });
+  }
   return seen;
 }
 

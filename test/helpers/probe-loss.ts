@@ -1,6 +1,6 @@
 /** The linear probe by its definition, in float64: batch norm, 1×1 convolution, resize, cross entropy. */
 import { engine } from '../../lib/native/engine.js';
-import type { FeatureBatch } from '../../lib/native/bindings/engine.js';
+import type { HeadBatch } from '../../lib/native/bindings/engine.js';
 import { resize } from './dense-loss.js';
 import { normals } from './heads.js';
 import { createRandom } from './random-values.js';
@@ -16,7 +16,7 @@ export interface ProbeSizes {
 }
 
 export interface ProbeBatch {
-  handles: FeatureBatch;
+  handles: Required<Pick<HeadBatch, 'records' | 'features' | 'labels'>>;
   /** B×C×h×w. */
   features: Float32Array;
   /** B×H×W. */

@@ -9,9 +9,10 @@ import type { IndexEntry } from '../../lib/cache/index-file.js';
 import type { CacheKey } from '../../lib/cache/key.js';
 import { loadOptions } from '../../lib/model/load-options.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
-import { runCacheKey, type Datasets } from '../../lib/train/cached-outputs.js';
 import { resolveConfig, type TrainConfig } from '../../lib/train/config.js';
 import { openDatasets } from '../../lib/train/open-run.js';
+import type { Datasets } from '../../lib/train/output-feed.js';
+import { runCacheKey } from '../../lib/train/run-cache.js';
 
 /** What a cache is filled with. */
 export interface CacheSource {

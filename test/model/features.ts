@@ -12,6 +12,8 @@ import { writeFormulaModel } from '../helpers/network.js';
 import { readSafetensors, type Stored } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 
+const both = { decoded: true, features: true };
+
 const floats = async (handle: TensorHandle) => Tensor.wrap(handle).floats();
 
 /** Tokens B×P×C as a map B×C×P. */
@@ -45,11 +47,11 @@ async function checkFeatures(t: Test, path: string, image: Stored, expected: Rec
     'are the last tapped layer',
   );
 
-  const all = await engine().decodeWithFeatures(model.handle, images.handle);
+  const all = await engine().outputs(model.handle, images.handle, both);
   using decoded = await model.decode(images);
-  t.ok(sameBits(await floats(all.features), values), 'come with decodeWithFeatures');
-  t.ok(sameBits(await floats(all.queries), await decoded.queries.floats()), 'with the queries of decode');
-  t.ok(sameBits(await floats(all.masks), await decoded.masks.floats()), 'and its mask logits');
+  t.ok(sameBits(await floats(all.features!), values), 'come with queries and masks');
+  t.ok(sameBits(await floats(all.queries!), await decoded.queries.floats()), 'with the queries of decode');
+  t.ok(sameBits(await floats(all.masks!), await decoded.masks.floats()), 'and its mask logits');
 }
 
 for (const [name, shape] of [
@@ -101,7 +103,7 @@ t.test('a file without the methods says what to do, and runs otherwise', async (
   using images = Tensor.from(new Float32Array(3 * 32 * 64), [1, 3, 32, 64]);
   const error = { code: 'MODEL_FORMAT', message: /no method features\(images\).*Convert it again/ };
   await t.rejects(model.features(images), error);
-  await t.rejects(engine().decodeWithFeatures(model.handle, images.handle), {
+  await t.rejects(engine().outputs(model.handle, images.handle, both), {
     code: 'MODEL_FORMAT',
     message: /no method decode_with_features/,
   });
@@ -112,7 +114,7 @@ t.test('images of a wrong shape are refused, and a signal stops the backbone', a
   using model = await SegmentationModel.load(await writeFormulaModel(t.testdir()));
   using odd = Tensor.from(new Float32Array(3 * 64 * 100), [1, 3, 64, 100]);
   await t.rejects(model.features(odd), { code: 'SHAPE', message: /96 or 128/ });
-  await t.rejects(engine().decodeWithFeatures(model.handle, odd.handle), { code: 'SHAPE' });
+  await t.rejects(engine().outputs(model.handle, odd.handle, both), { code: 'SHAPE' });
   using images = Tensor.from(new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
   const controller = new AbortController();
   const reason = new Error('enough');

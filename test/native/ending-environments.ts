@@ -35,7 +35,7 @@ t.test(
 
 t.test('so do errors, results, reports, initialisers and what was never disposed of', async (t) => {
   const progress = `progress:${join(t.testdir(), 'a.safetensors')}`;
-  const functions = ['tensor', 'inspect', 'loadModel', 'createHead', 'memoryStats', 'prepareImages'];
+  const functions = ['tensor', 'inspect', 'loadModel', 'createHeads', 'memoryStats', 'prepareImages'];
   const cases = [
     ...functions.map((name) => `error:${name}`),
     ...['initialise:loader', 'initialise:engine', 'settle', 'reject', progress, 'held'],

@@ -1,13 +1,13 @@
 /** adamw_step: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
+import { adamwNames as names, adamwStep, type AdamwState } from '../helpers/adamw.js';
 import { close, sameBits } from '../helpers/close.js';
 import { onDevice, opDevices, valuesOf } from '../helpers/op-devices.js';
 import { createRandom } from '../helpers/random-values.js';
 
 const [beta1, beta2, epsilon] = [0.9, 0.999, 1e-8];
-const names = ['value', 'gradient', 'expAvg', 'expAvgSq'] as const;
-type State = Record<(typeof names)[number], Float32Array>;
+type State = AdamwState<Float32Array>;
 
 interface Head {
   learningRate: number;
@@ -46,27 +46,17 @@ function makeState(parameters: number): State {
 }
 
 function reference(state: State, parameters: number) {
-  const next = Object.fromEntries(names.map((name) => [name, Float64Array.from(state[name])]));
-  const { value, gradient, expAvg, expAvgSq } = next as Record<keyof State, Float64Array>;
-  const norms = heads.map(({ learningRate, weightDecay, steps, maxNorm, isActive }, n) => {
-    const own = (i: number) => n * parameters + i;
-    let squares = 0;
-    for (let i = 0; i < parameters; i++) squares += gradient[own(i)]! ** 2;
-    const norm = Math.sqrt(squares);
-    const clip = Math.min(maxNorm / (norm + 1e-6), 1);
-    for (let i = own(0); i < own(parameters); i++) {
-      const g = gradient[i]! * clip;
-      gradient[i] = 0;
-      if (!isActive) continue;
-      expAvg[i] = beta1 * expAvg[i]! + (1 - beta1) * g;
-      expAvgSq[i] = beta2 * expAvgSq[i]! + (1 - beta2) * g * g;
-      const root = Math.sqrt(expAvgSq[i]! / (1 - beta2 ** steps)) + epsilon;
-      const step = ((learningRate / (1 - beta1 ** steps)) * expAvg[i]!) / root;
-      value[i] = value[i]! * (1 - learningRate * weightDecay) - step;
-    }
+  const all = (copy: (values: Float32Array) => Float64Array) =>
+    Object.fromEntries(names.map((name) => [name, copy(state[name])])) as AdamwState<Float64Array>;
+  const next = all((values) => Float64Array.from(values));
+  const norms = heads.map(({ steps, isActive, ...options }, n) => {
+    const [first, end] = [n * parameters, (n + 1) * parameters];
+    const own = all((values) => Float64Array.from(values.subarray(first, end)));
+    const norm = adamwStep(own, { ...options, beta1, beta2, epsilon }, steps);
+    for (const name of isActive ? names : (['gradient'] as const)) next[name].set(own[name], first);
     return norm;
   });
-  return { norms, state: { value, gradient, expAvg, expAvgSq } };
+  return { norms, state: next };
 }
 
 async function run(state: State, parameters: number, device: string, plain: boolean) {

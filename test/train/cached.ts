@@ -142,13 +142,14 @@ t.test('training on a cache gives the recorded losses and weights', async (t) =>
         order ? Number(order[turn]) : turn % decoded.length,
       );
       using group = new HeadGroup([{ ...rates, loss: 'reference', maxNorm: 1, classWeights: null }], {
+        kind: 'class_embed',
         ...{ width: recordedHidden, classes: recordedClasses, device: 'cpu', precision: 'float32' },
         initial: init,
       });
       const learningRates = Float64Array.from({ length: steps }, (_, step) =>
         cosineLearningRate(rates.learningRate, step, steps),
       );
-      const { losses, norms, batches } = await group.train(
+      const { losses, norms, batches } = await group.trainCached(
         store,
         { records, batchSize: 1, accumulate, learningRates },
         Infinity,

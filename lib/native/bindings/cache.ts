@@ -7,8 +7,7 @@ import type {
   RecordStoreHandle,
   TensorHandle,
 } from './handles.js';
-import type { StepOptions } from './head.js';
-import type { HeadsEvaluation } from './heads.js';
+import type { HeadsEvaluation, StepOptions } from './heads.js';
 import type { DType } from './tensor.js';
 
 /** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */

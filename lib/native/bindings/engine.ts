@@ -14,20 +14,17 @@ import type { DetectorEngine } from './detector.js';
 import type {
   CacheWriterHandle,
   DetectorHandle,
-  HeadHandle,
   HeadsHandle,
   JobHandle,
   ModelHandle,
-  ProbeHandle,
   RecordStoreHandle,
   TensorHandle,
   TrainingHandle,
 } from './handles.js';
-import type { HeadEngine } from './head.js';
 import type { HeadsEngine } from './heads.js';
 import type { ImageEngine } from './images.js';
 import type { InitEngine } from './init.js';
-import type { Decoded, ModelEngine, Scoring } from './model.js';
+import type { ModelEngine } from './model.js';
 import type { NetworkOpsEngine } from './network-ops.js';
 import type { OpsEngine } from './ops.js';
 import type { PolygonEngine } from './polygons.js';
@@ -38,7 +35,6 @@ import type { TrainingEngine } from './training.js';
 export type * from './cache.js';
 export type * from './detector.js';
 export type * from './handles.js';
-export type * from './head.js';
 export type * from './heads.js';
 export type * from './images.js';
 export type * from './init.js';
@@ -114,7 +110,6 @@ export interface Engine
     TensorEngine,
     ImageEngine,
     ModelEngine,
-    HeadEngine,
     HeadsEngine,
     CacheEngine,
     DetectorEngine,
@@ -145,9 +140,7 @@ export interface Engine
       | TensorHandle
       | ModelHandle
       | DetectorHandle
-      | HeadHandle
       | HeadsHandle
-      | ProbeHandle
       | CacheWriterHandle
       | RecordStoreHandle
       | TrainingHandle,
@@ -174,14 +167,4 @@ export interface Engine
     tensors: Record<string, TensorHandle>,
     metadata: Record<string, string>,
   ): Promise<void>;
-
-  /** Best class of each pixel, B×H×W uint8, at any size. */
-  classMap(
-    head: HeadHandle,
-    decoded: Decoded,
-    options: { width: number; height: number; scoring: Scoring },
-    job?: JobHandle,
-  ): Promise<TensorHandle>;
-  /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
-  confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
 }

@@ -13,17 +13,9 @@ export interface ModelHandle {
 export interface JobHandle {
   readonly [kind]: 'job';
 }
-/** A class_embed head with its gradients and optimiser state. */
-export interface HeadHandle {
-  readonly [kind]: 'head';
-}
-/** A trained linear probe. */
-export interface ProbeHandle {
-  readonly [kind]: 'linear probe';
-}
-/** Heads of one kind that are trained side by side, with their gradients and optimiser state. */
+/** Heads of one kind, one or several side by side, with their gradients and optimiser state. */
 export interface HeadsHandle {
-  readonly [kind]: 'trained heads';
+  readonly [kind]: 'head';
 }
 /** A loaded detector. */
 export interface DetectorHandle {

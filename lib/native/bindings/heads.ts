@@ -1,64 +1,75 @@
-/** Heads that are trained side by side, as the engine has them; legend and rules in engine.ts. */
-import type { HeadsHandle, JobHandle, TensorHandle } from './handles.js';
-import type { StepOptions } from './head.js';
+/** Heads, one or several side by side, as the engine has them; legend and rules in engine.ts. */
+import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
+import type { OutputHandles, Scoring } from './model.js';
 
-/** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
-export interface HeadsOptions {
-  /**
-   * `class_embed`: what `HeadOptions` makes, learning from dense scores; R = K, scoring `recipe`. `mask2former`: with an
-   * output for "no object", the last one, learning from queries that are matched with the classes of an image; R = K + 1,
-   * scoring `ade20k`.
-   */
-  kind: 'class_embed' | 'mask2former';
-  hidden: number;
+/** Of one AdamW step (Loshchilov & Hutter 2019); {@link defaultStepOptions} has the defaults. */
+export interface StepOptions {
+  /** Step size. */
+  learningRate: number;
+  /** Decoupled: times the learning rate, off the weights before the step. */
+  weightDecay: number;
+  /** Decay of the first moment. */
+  beta1: number;
+  /** Decay of the second moment. */
+  beta2: number;
+  /** Added to the root of the second moment. */
+  epsilon: number;
+  /** Global norm to clip to; 0: no clipping. */
+  maxNorm: number;
+}
+
+/** Cross entropy of a batch. */
+export interface LossResult {
+  /** Mean cross entropy over the pixels that count; 0 when there are none. */
+  loss: number;
+  /** Pixels that count (label not ignored). */
+  pixels: number;
+}
+
+/** What all kinds of heads are made of. Legend: N heads, R outputs of one, C width of queries or features. */
+interface CommonHeadsOptions {
+  /** C. */
+  width: number;
+  /** K, without "no object". */
   classes: number;
   device: string;
-  /** Of the linear layer, as for one head. */
-  precision: 'bfloat16' | 'float32';
-  /**
-   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
-   * scores.
-   */
-  losses?: readonly ('reference' | 'nll')[];
   /** N×K, not negative; absent: 1. Of mask2former: of the matched queries. */
   classWeights?: TensorHandle;
-  /** N×R×C and N×R. */
-  weight: TensorHandle;
-  bias: TensorHandle;
 }
 
-/** Linear probes side by side: batch norm and a 1×1 convolution on features. Legend: N heads, C width, K classes. */
-export interface ProbeHeadsOptions {
+/** Linear layers on queries, side by side. */
+export interface LinearHeadsOptions extends CommonHeadsOptions {
+  /**
+   * `class_embed`: learns from dense scores; R = K, scoring `recipe`. `mask2former`: with an output for "no object", the
+   * last one, learning from queries that are matched with the classes of an image; R = K + 1, scoring `ade20k`.
+   */
+  kind: 'class_embed' | 'mask2former';
+  /** Of the linear layer: bfloat16 autocast, or float32. */
+  precision: 'bfloat16' | 'float32';
+  /**
+   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's
+   * share of the scores.
+   */
+  losses?: readonly ('reference' | 'nll')[];
+  /** N×R×C and N×R, float32. */
+  weight?: TensorHandle;
+  bias?: TensorHandle;
+  /** In place of weight and bias, one a head: xavier-uniform weights, bias 0. */
+  seeds?: readonly number[];
+}
+
+/** Linear probes side by side: batch norm and a 1×1 convolution on features. */
+export interface ProbeHeadsOptions extends CommonHeadsOptions {
   /** Batch norm is each head's own: over the images that it learns from. R = K, scores are logits. */
   kind: 'linear_probe';
-  /** Channels of the features. */
-  width: number;
-  classes: number;
-  device: string;
   /** One a head, of its normal(0, 0.01) weight; bias 0, gamma 1, beta 0. */
   seeds: readonly number[];
-  /** N×K, not negative; absent: 1. */
-  classWeights?: TensorHandle;
 }
 
-/** What linear probes learn from, on any device. */
-export interface FeatureBatch {
-  /** Names the images: equal numbers stand for equal arrays. */
-  records: readonly number[];
-  /** B×C×h×w, float32 or bfloat16. */
-  features: TensorHandle;
-  /** B×H×W uint8, below K or 255 (not counted). */
-  labels: TensorHandle;
-}
-
-/** Outputs of the frozen network for some images, on any device. */
-export interface HeadBatch {
-  /** Names the images: equal numbers stand for equal arrays. */
-  records: readonly number[];
-  /** B×Q×C, float32 or bfloat16. */
-  queries: TensorHandle;
-  /** Logits B×Q×h×w (float32 or bfloat16), or their sigmoid as uint8 (255: 1). */
-  masks: TensorHandle;
+/** What heads learn from, on any device. */
+export interface HeadBatch extends OutputHandles {
+  /** Names the images: equal numbers stand for equal arrays. Absent: arrays that do not come again. */
+  records?: readonly number[];
   /** B×H×W uint8, below K or 255 (not counted). */
   labels: TensorHandle;
 }
@@ -85,36 +96,59 @@ export interface HeadsEvaluation {
   confusion: Float64Array;
 }
 
-/** The engine's functions on heads side by side. */
+/** The engine's functions on heads. */
 export interface HeadsEngine {
-  createHeads(options: HeadsOptions | ProbeHeadsOptions): HeadsHandle;
+  createHeads(options: LinearHeadsOptions | ProbeHeadsOptions): HeadsHandle;
+  /** The model's own class_embed as a head. */
+  headOfModel(model: ModelHandle, precision: 'bfloat16' | 'float32'): HeadsHandle;
+  /** Float32: class logits B×Q×N×R of queries, or a probe's scores B×N×K×h×w of features; without N for one head. */
+  headsForward(heads: HeadsHandle, outputs: OutputHandles, job?: JobHandle): Promise<TensorHandle>;
+  /** Adds to the gradients, from queries B×Q×C and the gradient of the logits B×Q×N×R, or B×Q×R of one head. */
+  headsBackward(heads: HeadsHandle, queries: TensorHandle, dLogits: TensorHandle): Promise<void>;
+  /** B×N×2: Σ w·loss and Σ w of each image, without class weights. */
+  headsLosses(heads: HeadsHandle, batch: HeadBatch, job?: JobHandle): Promise<Float64Array>;
   /**
-   * Mean loss of each head over the counted pixels of the batch; `scale` times its gradient is added to the gradients.
-   * `include` B×N float32, 0 or 1: which images a head learns from (absent: all). 0 where nothing counts.
+   * Mean loss of each head over the counted pixels of the batch, and Σ w of them; `scale` times the mean's gradient is
+   * added to the gradients. `include` B×N float32, 0 or 1: which images a head learns from (absent: all). 0 where nothing
+   * counts.
    */
   headsAccumulate(
     heads: HeadsHandle,
-    batch: HeadBatch | FeatureBatch,
+    batch: HeadBatch,
     scale: number,
     include?: TensorHandle,
-  ): Promise<Float64Array>;
+  ): Promise<{ loss: Float64Array; weight: Float64Array }>;
+  /** The gradient of one class_embed's mean loss by libtorch's autograd: the truth that tests and benchmarks compare with. */
+  headsAutograd(
+    head: HeadsHandle,
+    batch: HeadBatch,
+    precision: 'bfloat16' | 'float32',
+  ): Promise<{ dWeight: TensorHandle; dBias: TensorHandle }>;
   /**
-   * A step of all heads that are `active`, in which each has taken `steps`, this one included; clears all gradients.
-   * Betas and epsilon are AdamW's defaults. Gives the norms before clipping; a head whose norm is not finite is lost.
+   * A step of all heads that are `active`, in which each has taken `steps`, this one included; clears all gradients. Betas
+   * and epsilon are the same for all. Gives the norms before clipping; a head whose norm is not finite is lost, or with
+   * `isStrict` INVALID_ARGUMENT and nothing is changed.
    */
   headsStep(
     heads: HeadsHandle,
     options: readonly StepOptions[],
     steps: readonly number[],
     active: readonly boolean[],
+    isStrict?: boolean,
   ): Promise<Float32Array>;
-  headsEvaluate(
-    heads: HeadsHandle,
-    batch: HeadBatch | FeatureBatch,
-    job?: JobHandle,
-  ): Promise<HeadsEvaluation>;
+  headsEvaluate(heads: HeadsHandle, batch: HeadBatch, job?: JobHandle): Promise<HeadsEvaluation>;
   headsState(heads: HeadsHandle): Promise<HeadsState>;
+  /** Replaces all of it; HEAD_MISMATCH and no change unless every tensor fits. */
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
+  /** Best class of each pixel under one head, B×H×W uint8, at any size. A probe takes `recipe` scoring. */
+  classMap(
+    head: HeadsHandle,
+    outputs: OutputHandles,
+    options: { width: number; height: number; scoring: Scoring },
+    job?: JobHandle,
+  ): Promise<TensorHandle>;
+  /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
+  confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
   /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
   leastCostAssignment(costs: TensorHandle): Promise<Int32Array>;
 }

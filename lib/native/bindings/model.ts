@@ -1,5 +1,5 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
-import type { HeadHandle, JobHandle, ModelHandle, ProbeHandle, TensorHandle } from './handles.js';
+import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
@@ -54,15 +54,14 @@ export interface ModelInfo {
   parameters: number;
 }
 
-/** What `decode` gives and every head function takes: queries B×Q×C and mask logits B×Q×h×w. */
-export interface Decoded {
-  queries: TensorHandle;
-  masks: TensorHandle;
-}
-
-/** The same, and the patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer. */
-export interface DecodedWithFeatures extends Decoded {
-  features: TensorHandle;
+/** What a network makes of images, as far as it was asked for; float32 but for those of a cache. */
+export interface OutputHandles {
+  /** B×Q×C, the input of class_embed. */
+  queries?: TensorHandle;
+  /** Logits B×Q×h×w; of a cache also their sigmoid as uint8 (255: 1). */
+  masks?: TensorHandle;
+  /** B×C×H/16×W/16 of the backbone's last tapped layer. */
+  features?: TensorHandle;
 }
 
 /**
@@ -113,15 +112,17 @@ export interface ModelEngine {
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;
-  /** Images B×3×H×W (float32, normalised, H and W multiples of 32, on any device). */
-  decode(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<Decoded>;
-  /** `decode` and `features` of one pass. MODEL_FORMAT as for `features`. */
-  decodeWithFeatures(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<DecodedWithFeatures>;
   /**
-   * Patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer; neither adapter nor decoder run.
-   * MODEL_FORMAT for files without that method: converted by an earlier release, or made elsewhere.
+   * Queries and masks (`decoded`), `features` or all of one pass over images B×3×H×W (float32, normalised, H and W multiples
+   * of 32, on any device). For features alone neither adapter nor decoder run. MODEL_FORMAT for files without a method
+   * that gives features: converted by an earlier release, or made elsewhere.
    */
-  features(model: ModelHandle, images: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
+  outputs(
+    model: ModelHandle,
+    images: TensorHandle,
+    options: { decoded: boolean; features: boolean },
+    job?: JobHandle,
+  ): Promise<OutputHandles>;
   /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
   forward(
     model: ModelHandle,
@@ -131,12 +132,12 @@ export interface ModelEngine {
   /** Intermediate arrays by name, for checking a network part by part. */
   taps(model: ModelHandle, images: TensorHandle): Promise<Record<string, TensorHandle>>;
   /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
-  exportModel(model: ModelHandle, head: HeadHandle, path: string, job?: JobHandle): Promise<void>;
+  exportModel(model: ModelHandle, head: HeadsHandle, path: string, job?: JobHandle): Promise<void>;
 
   /** Class maps of images, each at its own size; whole images go through the network together. A probe takes `recipe` scoring, and runs the backbone alone. */
   segment(
     model: ModelHandle,
-    head: HeadHandle | ProbeHandle,
+    head: HeadsHandle,
     images: readonly RawImage[],
     options: SegmentOptions,
     job?: JobHandle,
@@ -144,7 +145,7 @@ export interface ModelEngine {
   /** Scores K×H×W (K − 1 for ade20k scoring) of one image, row by row; at most 2 GiB. */
   scores(
     model: ModelHandle,
-    head: HeadHandle | ProbeHandle,
+    head: HeadsHandle,
     image: RawImage,
     options: ScoreOptions,
     job?: JobHandle,

@@ -1,11 +1,11 @@
 /** Shares of classes in whole images, as the engine has them; legend and rules in engine.ts. */
-import type { HeadHandle, JobHandle, ModelHandle, ProbeHandle } from './handles.js';
+import type { HeadsHandle, JobHandle, ModelHandle } from './handles.js';
 import type { RawImage, RawLabel } from './images.js';
 import type { Scoring } from './model.js';
 
 /** A head and the columns that its classes count for. */
 export interface ShareLayer {
-  head: HeadHandle | ProbeHandle;
+  head: HeadsHandle;
   /** A probe takes `recipe`. */
   scoring: Scoring;
   /** 256 values: class → column, or 255 for none. */

@@ -49,11 +49,12 @@ async function trySharp(): Promise<void> {
 
 /** A small product on a device: scores of 2 queries with 3 channels for 2 classes, exact in float32. */
 async function tryDevice(loaded: Engine, device: string): Promise<void> {
-  const weight = loaded.tensor(Float32Array.of(1, 2, 3, -1, 0, 4), [2, 3]);
-  const bias = loaded.tensor(Float32Array.of(0.5, -0.5), [2]);
+  const weight = loaded.tensor(Float32Array.of(1, 2, 3, -1, 0, 4), [1, 2, 3]);
+  const bias = loaded.tensor(Float32Array.of(0.5, -0.5), [1, 2]);
   const queries = loaded.tensor(Float32Array.of(1, 1, 1, 2, -1, 0.25), [1, 2, 3]);
-  const head = loaded.createHead({ hidden: 3, classes: 2, device, precision: 'float32', weight, bias });
-  const { data } = await loaded.tensorData(await loaded.headForward(head, queries));
+  const layer = { kind: 'class_embed', width: 3, classes: 2, losses: ['reference'] } as const;
+  const head = loaded.createHeads({ ...layer, device, precision: 'float32', weight, bias });
+  const { data } = await loaded.tensorData(await loaded.headsForward(head, { queries }));
   const expected = [6.5, 2.5, 1.25, -1.5];
   if (data.length !== expected.length || expected.some((value, i) => value !== data[i]))
     throw new Error(`a matrix product gave ${data.join(', ')} instead of ${expected.join(', ')}`);

@@ -1,0 +1,41 @@
+// A trained head as inference sees it, whatever kind it is of. Legend: B batch, Q queries, C width of queries or
+// features, h×w mask grid or patches.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "core/dense_scores.h"
+
+namespace dinov3_seg {
+
+/// What the frozen network makes of some images, on its device; a kind of head uses what it needs, and the rest is
+/// undefined.
+struct NetworkOutputs {
+  at::Tensor queries;   // B×Q×C float32, or bfloat16 of a cache
+  at::Tensor masks;     // B×Q×h×w logits float32, or of a cache bfloat16 or their sigmoid as uint8 (255: 1)
+  at::Tensor features;  // B×C×H/16×W/16 of the backbone's last tapped layer
+};
+
+/// Scores images by what the frozen network makes of them. Not thread-safe: one job at a time.
+class SegmentationHead {
+ public:
+  virtual ~SegmentationHead() = default;
+
+  virtual c10::Device device() const = 0;
+
+  /// Whether it reads features, for which the backbone alone is run; otherwise queries and masks.
+  virtual bool needs_features() const = 0;
+
+  /// C.
+  virtual int64_t width() const = 0;
+
+  /// Classes that `scoring` gives scores of. Throws INVALID_ARGUMENT for a scoring that the head does not have.
+  virtual int64_t scored_classes(Scoring scoring) const = 0;
+
+  /// Throws HEAD_MISMATCH for another width, SHAPE, INVALID_ARGUMENT for a scoring that the head does not have.
+  virtual DenseScores dense_scores(const NetworkOutputs& outputs, Scoring scoring) const = 0;
+};
+
+}  // namespace dinov3_seg

@@ -1,0 +1,115 @@
+/** What all kinds of heads have in common. */
+import type { ClassSet } from '../data/class-set.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { HeadsHandle, JobHandle, LossResult, Scoring } from '../native/bindings/engine.js';
+import type { HeadMetadata } from './head-metadata.js';
+import type { HeadNetwork } from './head-network.js';
+import type { ImageSize } from './image-size.js';
+import type { NetworkOutputs, OutputPart } from './network-outputs.js';
+import { OwnedHandle } from './owned-handle.js';
+import { RunningCalls } from './running-calls.js';
+import { Tensor } from './tensor.js';
+
+/**
+ * Scores images by what the frozen network makes of them: a {@link ClassHead} by queries and masks, a {@link LinearProbe} by
+ * the features of the backbone. Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
+ */
+export abstract class SegmentationHead implements Disposable, AsyncDisposable {
+  /** Outputs K. */
+  readonly classes: number;
+  /** `cpu`, `cuda:0`, … */
+  readonly device: string;
+  /** Classes, precision, epoch, mIoU, model and image size of the file it came from. */
+  readonly metadata: Readonly<HeadMetadata>;
+  /** Its calls under way. @internal */
+  readonly calls = new RunningCalls();
+  /** What it reads of the network's outputs. @internal */
+  abstract readonly reads: OutputPart;
+  /** Ways of scoring that it has. @internal */
+  abstract readonly scorings: readonly Scoring[];
+  readonly #owned: OwnedHandle<HeadsHandle>;
+
+  /** @internal */
+  protected constructor(
+    handle: HeadsHandle,
+    name: string,
+    description: { classes: number; device: string; metadata: HeadMetadata },
+  ) {
+    this.#owned = new OwnedHandle(handle, () => name);
+    this.classes = description.classes;
+    this.device = description.device;
+    this.metadata = description.metadata;
+  }
+
+  /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
+  get handle(): HeadsHandle {
+    return this.#owned.get();
+  }
+
+  /** Names and colours of the outputs; null where the file did not say. */
+  get classSet(): ClassSet | null {
+    return this.metadata.classSet;
+  }
+
+  /**
+   * Refuses a model that the head cannot work with.
+   *
+   * @param model a {@link SegmentationModel}.
+   * @throws DinoSegError HEAD_MISMATCH, DEVICE.
+   */
+  abstract assertFits(model: HeadNetwork): void;
+
+  /**
+   * Writes a head file (safetensors): temporary file, synced, renamed.
+   *
+   * @param options.metadata what to say besides the head's own metadata.
+   * @throws DinoSegError DISK_FULL, IO, DISPOSED.
+   */
+  abstract save(path: string, options?: { metadata?: Partial<HeadMetadata> }): Promise<void>;
+
+  /** Mean cross entropy of the scores on labels B×H×W (uint8, 255 ignored). @internal */
+  async lossOf(outputs: NetworkOutputs, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
+    const { handle } = this;
+    const batch = { ...outputs.handles, labels: labels.handle };
+    const sums = await this.run(options, (job) => engine().headsLosses(handle, batch, job));
+    let [loss, pixels] = [0, 0];
+    for (let image = 0; image < sums.length; image += 2) {
+      loss += sums[image]!;
+      pixels += sums[image + 1]!;
+    }
+    return { loss: pixels > 0 ? loss / pixels : 0, pixels };
+  }
+
+  /** Best class of every pixel, B×height×width uint8. @internal */
+  async mapOf(
+    outputs: NetworkOutputs,
+    { width, height, scoring, ...options }: JobOptions & ImageSize & { scoring: Scoring },
+  ): Promise<Tensor> {
+    const { handle } = this;
+    const size = { width, height, scoring };
+    return Tensor.wrap(
+      await this.run(options, (job) => engine().classMap(handle, outputs.handles, size, job)),
+    );
+  }
+
+  /** Counts a call that can be stopped. @internal */
+  protected run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
+    return this.calls.add(runJob(options, start));
+  }
+
+  /** Frees the head's memory: now, or when the calls under way end. Calling it again does nothing. */
+  dispose(): void {
+    this.#owned.dispose();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes no further calls, waits for those under way, frees the memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAfter(this.calls);
+  }
+}

@@ -1,0 +1,71 @@
+/** The cache of a run: its key, its folder, and the pass that fills it. */
+import { dirname, join } from 'node:path';
+import { optionsFor } from '../arguments.js';
+import type { CacheFolder } from '../cache/cache-folder.js';
+import { fillCache, type FillResult } from '../cache/fill-cache.js';
+import { cacheId, cacheKey, type CacheContent, type CacheKey } from '../cache/key.js';
+import { viewSettings } from '../cache/views.js';
+import { loadOptions } from '../model/load-options.js';
+import { SegmentationModel } from '../model/segmentation-model.js';
+import { engine } from '../native/engine.js';
+import { formatBytes, formatSeconds } from '../text.js';
+import type { TrainConfig } from './config.js';
+import type { Datasets } from './output-feed.js';
+import type { TrainHooks } from './train-hooks.js';
+
+/** The key of a run's cache. @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for the network's file */
+export async function runCacheKey(config: TrainConfig, { train }: Datasets): Promise<CacheKey> {
+  const contents: CacheContent = config.headKind === 'linear_probe' ? 'features' : 'decoded';
+  const { classSet, labelKind } = train;
+  const { imageSize, cacheDtype: dtype } = config;
+  const model = {
+    id: await engine().modelId(config.model),
+    dtype: config.dtype,
+    precision: config.precision,
+  };
+  return cacheKey({ model, classSet, labelKind, imageSize, dtype, contents, views: viewSettings(config) });
+}
+
+/** `config.cache`, or a folder beside the run's that is named by its key, so that runs share what they can. */
+export function cachePath(config: TrainConfig, key: CacheKey): string {
+  return config.cache ?? join(dirname(config.out), 'cache', cacheId(key).slice(0, 12));
+}
+
+/** The pass, told as a run's progress and log. */
+export async function fillRunCache(
+  folder: CacheFolder,
+  config: TrainConfig,
+  datasets: Datasets,
+  hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>,
+): Promise<FillResult> {
+  const { signal, onProgress, onLog } = hooks;
+  const { epochs, prefetch, passSize } = config;
+  const filled = await fillCache(folder, {
+    loadModel: () => SegmentationModel.load(config.model, { ...optionsFor(loadOptions, config), signal }),
+    datasets: { ...datasets },
+    prefetch,
+    passSize,
+    signal,
+    onProgress: ({ phase, done, total }) =>
+      onProgress?.({
+        phase: phase === 'check' ? 'check' : 'cache',
+        epoch: 0,
+        epochs,
+        done,
+        total,
+        loss: null,
+      }),
+    onForecast: ({ records, bytes, seconds }) =>
+      onLog?.(
+        `cache ${folder.path}: ${records} records, ${formatBytes(bytes)}, about ${formatSeconds(seconds)}`,
+      ),
+    onLog,
+  });
+  onLog?.(
+    `cache ${folder.path}: ${filled.kept} records were there` +
+      (filled.made > 0
+        ? `, ${filled.made} made in ${formatSeconds(filled.seconds)} (${formatBytes(filled.bytes)})`
+        : ''),
+  );
+  return filled;
+}

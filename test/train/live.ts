@@ -1,0 +1,60 @@
+/** Live training of whatever cached training can, against cached training, in float32. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { TrainConfig } from '../../lib/train/config.js';
+import { train } from '../../lib/train/loop.js';
+import { close } from '../helpers/close.js';
+import { writeTinyNetwork } from '../helpers/tiny-network.js';
+import { readMetrics, readTensors, tinySettings } from '../helpers/tiny-run.js';
+
+const root = t.testdir();
+const weights = join(root, 'weights.json');
+writeFileSync(weights, JSON.stringify({ road: 0.5, person: 3, sky: 0 }));
+const settings: Partial<TrainConfig> = {
+  ...(await tinySettings(root, { train: 10, val: 4 })),
+  ...{ brightness: 0, contrast: 0, saturation: 0, hue: 0 },
+  ...{ headPrecision: 'float32', cacheDtype: 'float32', batchSize: 3, accumulate: 2 },
+  ...{ model: (await writeTinyNetwork(root)).model, epochs: 3, learningRate: 1e-2, patience: 0 },
+};
+
+const cases: Record<string, Partial<TrainConfig>> = {
+  'loss nll': { loss: 'nll' },
+  'loss mask2former': { loss: 'mask2former' },
+  'class weights by frequency': { classWeights: 'frequency' },
+  'class weights of a file': { classWeights: weights, loss: 'nll' },
+  'loss mask2former with class weights': { classWeights: 'frequency', loss: 'mask2former' },
+  'a linear probe': { headKind: 'linear_probe' },
+  'a linear probe with class weights': { headKind: 'linear_probe', classWeights: 'frequency' },
+  'a sweep': { sweep: 'lr=1e-2,3e-3;loss=nll,mask2former' },
+  folds: { folds: 3 },
+  'folds of a linear probe': { folds: 3, headKind: 'linear_probe' },
+};
+
+for (const [name, given] of Object.entries(cases))
+  t.test(`${name}: live training is cached training within 1e-5`, async (t) => {
+    const run = (mode: 'live' | 'cached') => join(t.testdirName, mode);
+    t.testdir();
+    for (const mode of ['live', 'cached'] as const)
+      await train({
+        ...settings,
+        ...given,
+        mode,
+        out: run(mode),
+        cache: mode === 'cached' ? join(root, `cache-${given.headKind}`) : null,
+      });
+    const [actual, expected] = [readMetrics(run('live')), readMetrics(run('cached'))];
+    t.equal(actual.length, expected.length);
+    for (const key of ['trainLoss', 'valLoss', 'lr'])
+      close(
+        t,
+        key,
+        actual.map((line) => line[key] as number),
+        expected.map((line) => line[key] as number),
+        { rtol: 1e-5 },
+      );
+    const [live, cached] = [readTensors(run('live'), 'last'), readTensors(run('cached'), 'last')];
+    t.same(Object.keys(live), Object.keys(cached));
+    for (const [key, { data }] of Object.entries(cached))
+      close(t, key, live[key]!.data as Float32Array, data as Float32Array, { rtol: 1e-5 });
+  });
