@@ -134,9 +134,8 @@ export {
   type RgbImage,
 } from './data/decode.js';
 
+export { headKinds, lossNames } from './train/settings.js';
 export {
-  headKinds,
-  lossNames,
   readConfigFile,
   resolveConfig,
   trainDefaults,

@@ -3,10 +3,11 @@ import { dirname, join } from 'node:path';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { openHead, type SegmentationHead } from '../model/open-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
-import { headKinds, trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
+import { trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
 import { evaluateHeads } from '../evaluate/evaluate.js';
 import { newHead } from '../train/initial-head.js';
 import { train } from '../train/loop.js';
+import { headKinds } from '../train/settings.js';
 import type { TrainHooks } from '../train/train-hooks.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 

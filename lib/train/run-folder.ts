@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
-import { configDifferences, configKeys, type TrainConfig } from './config.js';
+import { configDifferences, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import type { RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
+import { configKeys } from './settings.js';
 import type { SavableHead } from './trainer.js';
 
 /** What a run was made with: the content of config.json. */

@@ -30,11 +30,11 @@ t.test('what cannot be read is refused with what it should be', async (t) => {
     ['lr=1;lr=2', /"lr" is named twice/],
     ['lr=', /"lr" has no values/],
     ['lr', /"lr" has no values/],
-    ['lr=fast', /"fast" is no learningRate/],
-    ['lr=0', /"0" is no learningRate/],
-    ['weight-decay=-1', /"-1" is no weightDecay/],
-    ['weight-decay=Infinity', /"Infinity" is no weightDecay/],
-    ['loss=nil', /there is no loss "nil".*Did you mean "nll"\?/],
+    ['lr=fast', /"lr" should be a number above 0, not "fast"/],
+    ['lr=0', /"lr" should be a number above 0, not "0"/],
+    ['weight-decay=-1', /"weight-decay" should be a number from 0, not "-1"/],
+    ['weight-decay=Infinity', /"weight-decay" should be a number from 0, not "Infinity"/],
+    ['loss=nil', /"loss" should be one of .*, not "nil".*Did you mean "nll"\?/],
     [`lr=${many}`, /it makes 257 heads, at most 256/],
   ];
   for (const [sweep, message] of cases)
