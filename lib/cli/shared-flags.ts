@@ -42,6 +42,13 @@ export const scoringFlags = {
 
 export const passSizeFlag = settingFlags('passSize');
 
+/** Arguments that stand for images. */
+export const images = {
+  name: 'IMAGE…',
+  help: 'images, folders with all below them, quoted globs',
+  most: Infinity,
+} as const;
+
 export const jsonFlag = {
   json: { type: 'boolean', help: 'prints the result as JSON' },
 } as const satisfies Flags;
