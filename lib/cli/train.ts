@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { train } from '../train/loop.js';
 import type { TrainProgress } from '../train/train-hooks.js';
-import type { ProgressUpdate } from '../train/progress.js';
+import type { ProgressUpdate } from './progress-bar.js';
 import { configKeys } from '../train/settings.js';
 import { command } from './command.js';
 import { next, note, print, printResult, progressBar } from './output.js';
