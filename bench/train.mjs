@@ -139,7 +139,7 @@ async function makeHeads(count) {
   const b = Tensor.from(repeated(bias), [count, size.classes]);
   const heads = e.createHeads({
     ...{ kind: 'class_embed', hidden: size.hidden, classes: size.classes, device, precision: 'bfloat16' },
-    ...{ losses: new Array(count).fill('reference'), weight: w.handle, bias: b.handle },
+    ...{ losses: new Array(count).fill('cross-entropy'), weight: w.handle, bias: b.handle },
   });
   [w, b].forEach((tensor) => tensor.dispose());
   return heads;

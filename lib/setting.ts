@@ -4,6 +4,8 @@
 export interface ValueRule {
   readonly type: 'text' | 'integer' | 'number' | 'boolean';
   readonly choices?: readonly string[];
+  /** Earlier names of choices, which stand in stored files and are still taken. */
+  readonly formerly?: Readonly<Record<string, string>>;
   readonly least?: number;
   readonly most?: number;
   /** All values are greater. */
@@ -63,9 +65,15 @@ export function expected({ type, choices, ...range }: ValueRule): string {
   return `a ${type === 'integer' ? 'whole number' : 'number'}${words.join('')}${off}`;
 }
 
+/** A value under the name that it has now. */
+export function renamed<T>({ formerly }: ValueRule, value: T): T | string {
+  const known = typeof value === 'string' && formerly !== undefined && Object.hasOwn(formerly, value);
+  return known ? formerly[value]! : value;
+}
+
 /** The value that a text gives; undefined where it breaks the rule. */
 export function valueOfText(rule: ValueRule, text: string): string | number | undefined {
-  const value = rule.type === 'text' ? text : text.trim() === '' ? NaN : Number(text);
+  const value = rule.type === 'text' ? renamed(rule, text) : text.trim() === '' ? NaN : Number(text);
   return fits(rule, value) ? value : undefined;
 }
 

@@ -1,6 +1,6 @@
 /** The rules of settings: which values keep them, and how they are told. */
 import t from 'tap';
-import { expected, fits, flagOf, valueOfText, type ValueRule } from '../lib/setting.js';
+import { expected, fits, flagOf, renamed, valueOfText, type ValueRule } from '../lib/setting.js';
 
 const rules: [ValueRule, string, right: unknown[], wrong: unknown[]][] = [
   [{ type: 'text' }, 'a text that is not empty', ['a'], ['', 1, null, undefined]],
@@ -27,6 +27,16 @@ t.test('a text gives a number where the rule wants one, and nothing where it bre
   t.equal(valueOfText({ type: 'text' }, '7'), '7');
   for (const text of ['', ' ', 'x', '-1'])
     t.equal(valueOfText({ type: 'number', least: 0 }, text), undefined);
+});
+
+t.test('an earlier name of a value gives the present one', async (t) => {
+  const rule: ValueRule = { type: 'text', choices: ['new', 'other'], formerly: { old: 'new' } };
+  t.equal(valueOfText(rule, 'old'), 'new');
+  t.same(
+    ['old', 'new', 'toString', null].map((value) => renamed(rule, value)),
+    ['new', 'new', 'toString', null],
+  );
+  t.equal(expected(rule), 'one of new, other', 'it is not offered');
 });
 
 t.test('a flag is the setting’s name with hyphens, or its own', async (t) => {

@@ -59,7 +59,7 @@ function configOf({ model, data, epochs, imageSize, passSize }: JudgeOptions, se
 }
 
 /** The likelihood learns rare classes that the recipe's loss leaves at 0 for long; a probe has no other than that. */
-const settingsOf = { class_embed: { loss: 'nll' }, linear_probe: { loss: 'reference' } } as const;
+const settingsOf = { class_embed: { loss: 'nll' }, linear_probe: { loss: 'cross-entropy' } } as const;
 
 function headFile(folder: string, headKind: HeadKind, seed: number): string {
   return join(folder, `${headKind}-${seed}`, 'best.safetensors');

@@ -4,10 +4,10 @@ import { DinoSegError } from '../errors.js';
 import { checkImageSize } from '../model/image-size.js';
 import { isObject } from '../json.js';
 import { didYouMean } from '../nearest.js';
-import { expected, fits, type Setting, type ValueOf } from '../setting.js';
+import { expected, fits, renamed, type Setting, type ValueOf } from '../setting.js';
 import { readSettingsFile } from '../settings-file.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { settingsWith, configKeys, trainSettings } from './settings.js';
+import { configKeys, settingsWith, trainSettings, type TrainSettingName } from './settings.js';
 
 type Settings = typeof trainSettings;
 
@@ -17,9 +17,8 @@ type Settings = typeof trainSettings;
  * @interface
  */
 export type TrainConfig = {
-  -readonly [K in keyof Settings]: Settings[K] extends { default: null }
-    ? ValueOf<Settings[K]> | null
-    : ValueOf<Settings[K]>;
+  -readonly [K in keyof Settings]:
+    ValueOf<Settings[K]> | (Settings[K] extends { default: null } ? null : never);
 };
 
 /** One of {@link lossNames}. */
@@ -50,7 +49,7 @@ const moreCachedOnly = ['headKind', 'loss', 'classWeights', 'sweep', 'folds'] as
 export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
   checkArgument(given, settingsKind, 'resolveConfig(given)');
   refuseUnknown(given, 'the settings');
-  const config = { ...trainDefaults, ...withoutUndefined(given) } as TrainConfig;
+  const config = withPresentNames({ ...trainDefaults, ...withoutUndefined(given) } as TrainConfig);
   for (const name of configKeys) {
     const setting: Setting = trainSettings[name];
     const value = config[name];
@@ -104,9 +103,18 @@ export async function readConfigFile(path: string): Promise<Partial<TrainConfig>
 /** The settings in which a run and its continuation differ and may not, as `epochs: 20 → 30`. */
 export function configDifferences(before: TrainConfig, after: TrainConfig): string[] {
   const free = settingsWith('freeOnResume');
+  const own = withPresentNames(before);
   return configKeys
-    .filter((key) => !free.includes(key) && before[key] !== after[key])
-    .map((key) => `${key}: ${JSON.stringify(before[key])} → ${JSON.stringify(after[key])}`);
+    .filter((key) => !free.includes(key) && own[key] !== after[key])
+    .map((key) => `${key}: ${JSON.stringify(own[key])} → ${JSON.stringify(after[key])}`);
+}
+
+/** Values of earlier releases under the names that they have now. */
+function withPresentNames(config: TrainConfig): TrainConfig {
+  const entries = Object.entries(config) as [TrainSettingName, unknown][];
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, renamed(trainSettings[key], value)]),
+  ) as unknown as TrainConfig;
 }
 
 function refuseUnknown(given: object, where: string): void {

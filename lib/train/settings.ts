@@ -9,7 +9,7 @@ import { networkPrecisions } from '../model/network-precision.js';
 import type { Setting } from '../setting.js';
 
 /** What a head learns from (docs/recipe.md). */
-export const lossNames = ['reference', 'nll', 'mask2former'] as const;
+export const lossNames = ['cross-entropy', 'nll', 'mask2former'] as const;
 
 /** What is trained. */
 export const headKinds = ['class_embed', 'linear_probe'] as const;
@@ -117,7 +117,7 @@ export const trainSettings = {
   },
   /**
    * `class_embed`; `linear_probe`: batch norm and a 1×1 convolution on the backbone's last layer, for comparison (mode
-   * cached, loss reference).
+   * cached, loss cross-entropy).
    */
   headKind: {
     type: 'text',
@@ -126,15 +126,16 @@ export const trainSettings = {
     help: "linear_probe: batch norm and 1×1 convolution on the backbone's last layer, for comparison",
   },
   /**
-   * `reference`: cross entropy with the dense scores as logits; `nll`: negative log of the label's share of the scores;
+   * `cross-entropy`: of the dense scores as logits; `nll`: negative log of the label's share of the scores;
    * `mask2former`: classes of matched queries, with a "no object" output (the last two: mode cached).
    */
   loss: {
     type: 'text',
     choices: lossNames,
-    default: 'reference',
+    formerly: { reference: 'cross-entropy' },
+    default: 'cross-entropy',
     swept: true,
-    help: 'loss of the head (docs/recipe.md); reference: cross entropy of the dense scores',
+    help: 'loss of the head (docs/recipe.md)',
   },
   /**
    * `none`; `frequency`: rarer classes weigh more, by the training labels; or the path of a JSON file with weights by
@@ -163,13 +164,13 @@ export const trainSettings = {
   },
   /**
    * Heads to train side by side: values of `lr`, `weight-decay`, `loss` and `class-weights`, every combination a head, as
-   * `lr=1e-4,3e-4;loss=reference,nll`; null: one head (mode cached).
+   * `lr=1e-4,3e-4;loss=cross-entropy,nll`; null: one head (mode cached).
    */
   sweep: {
     type: 'text',
     value: 'S',
     default: null,
-    help: 'heads side by side, e.g. "lr=1e-4,3e-4;loss=reference,nll;class-weights=none,frequency"',
+    help: 'heads side by side, e.g. "lr=1e-4,3e-4;loss=cross-entropy,nll;class-weights=none,frequency"',
   },
   /** Parts of the training images for a cross-validation, each left out by a head of its own; 0: none (mode cached). */
   folds: {

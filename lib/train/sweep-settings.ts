@@ -26,7 +26,7 @@ const swept = settingsWith('swept') as (keyof SweepSettings)[];
 /** By the names of their flags. */
 const named = new Map(swept.map((key) => [flagOf(key, trainSettings[key]), key]));
 
-const form = 'lr=1e-4,3e-4;weight-decay=0,1e-4;loss=reference,nll;class-weights=none,frequency';
+const form = 'lr=1e-4,3e-4;weight-decay=0,1e-4;loss=cross-entropy,nll;class-weights=none,frequency';
 
 function refuse(sweep: string, what: string): never {
   throw new DinoSegError(

@@ -33,8 +33,8 @@ function tableOf(settings, rules) {
   return lines.join('\n');
 }
 
-function valueSchema({ type, choices, least, most, above, below, off }) {
-  if (choices) return { enum: [...choices, null] };
+function valueSchema({ type, choices, formerly = {}, least, most, above, below, off }) {
+  if (choices) return { enum: [...choices, ...Object.keys(formerly), null] };
   if (type === 'text') return { type: ['string', 'null'], minLength: 1 };
   if (type === 'boolean') return { type: ['boolean', 'null'] };
   const bounds = { minimum: least, maximum: most, exclusiveMinimum: above, exclusiveMaximum: below };

@@ -32,10 +32,22 @@ t.test('the defaults are the recipe', async (t) => {
     headPrecision: 'bfloat16',
     mode: 'cached',
     views: 0,
-    loss: 'reference',
+    loss: 'cross-entropy',
     headKind: 'class_embed',
   });
 });
+
+t.test(
+  'the loss reference is cross-entropy under its earlier name: in settings, and in a run to go on with',
+  async (t) => {
+    const stored = { ...resolveConfig(paths), loss: 'reference' } as unknown as TrainConfig;
+    const config = resolveConfig(stored);
+    t.equal(config.loss, 'cross-entropy');
+    t.same(configDifferences(stored, config), []);
+    t.same(configDifferences(stored, { ...config, loss: 'nll' }), ['loss: "cross-entropy" → "nll"']);
+    t.equal(resolveConfig({ ...stored, headKind: 'linear_probe' }).loss, 'cross-entropy');
+  },
+);
 
 t.test('an undefined setting leaves the default', async (t) => {
   const given = { ...paths, epochs: undefined } as unknown as Partial<TrainConfig>;

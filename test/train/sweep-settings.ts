@@ -5,12 +5,12 @@ import { foldsOf, headsOfRun, sweepSettings, type SweepSettings } from '../../li
 const config: SweepSettings = {
   learningRate: 1e-4,
   weightDecay: 1e-2,
-  loss: 'reference',
+  loss: 'cross-entropy',
   classWeights: 'none',
 };
 
 t.test('every combination is a head; what is not named is as in the settings', async (t) => {
-  t.same(sweepSettings('lr=1e-3,3e-3;loss=reference,nll', config), [
+  t.same(sweepSettings('lr=1e-3,3e-3;loss=cross-entropy,nll', config), [
     { ...config, learningRate: 1e-3 },
     { ...config, learningRate: 1e-3, loss: 'nll' },
     { ...config, learningRate: 3e-3 },
@@ -20,6 +20,7 @@ t.test('every combination is a head; what is not named is as in the settings', a
     { ...config, weightDecay: 0, classWeights: 'frequency' },
     { ...config, weightDecay: 0, classWeights: 'w.json' },
   ]);
+  t.equal(sweepSettings('loss=reference', config)[0]!.loss, 'cross-entropy', 'its earlier name');
   t.same(sweepSettings('', config), [config], 'nothing named: one head');
 });
 

@@ -1,6 +1,7 @@
 /** Heads that are trained side by side, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, TensorHandle } from './handles.js';
 import type { StepOptions } from './head.js';
+import type { ScoreLoss } from './ops.js';
 
 /** Heads side by side on one network's outputs. Legend: N heads, P parameters of one, R outputs of one. */
 export interface HeadsOptions {
@@ -15,11 +16,8 @@ export interface HeadsOptions {
   device: string;
   /** Of the linear layer, as for one head. */
   precision: 'bfloat16' | 'float32';
-  /**
-   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's share of the
-   * scores.
-   */
-  losses?: readonly ('reference' | 'nll')[];
+  /** Of `class_embed`, one a head. */
+  losses?: readonly ScoreLoss[];
   /** N×K, not negative; absent: 1. Of mask2former: of the matched queries. */
   classWeights?: TensorHandle;
   /** N×R×C and N×R. */
