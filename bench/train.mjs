@@ -129,7 +129,7 @@ console.log(
 function makeHeads(count) {
   return e.createHeads({
     ...{ kind: 'class_embed', width: size.hidden, classes: size.classes, device, precision: 'bfloat16' },
-    ...{ losses: new Array(count).fill('reference'), seeds: new Array(count).fill(1) },
+    ...{ losses: new Array(count).fill('cross-entropy'), seeds: new Array(count).fill(1) },
   });
 }
 

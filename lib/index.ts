@@ -135,9 +135,8 @@ export {
   type RgbImage,
 } from './data/decode.js';
 
+export { headKinds, lossNames } from './train/settings.js';
 export {
-  headKinds,
-  lossNames,
   readConfigFile,
   resolveConfig,
   trainDefaults,
@@ -170,7 +169,7 @@ export {
   type WrittenPrediction,
 } from './predict/predict.js';
 export { cosineLearningRate, schedule, type Schedule, type ScheduleOptions } from './train/schedule.js';
-export { ProgressBar, type ProgressStream, type ProgressUpdate } from './train/progress.js';
+export { ProgressBar, type ProgressStream, type ProgressUpdate } from './cli/progress-bar.js';
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
 export { colorize } from './report/colorize.js';
 export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';

@@ -11,9 +11,9 @@
 #include "cache/record_store.h"
 #include "cache/shard_writer.h"
 #include "core/device.h"
+#include "core/device_copies.h"
 #include "core/dtype_names.h"
 #include "core/error.h"
-#include "core/transfer.h"
 #include "core/xxh64.h"
 
 namespace dinov3_seg {

@@ -7,10 +7,10 @@
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/device.h"
+#include "core/device_copies.h"
 #include "core/error.h"
 #include "core/image_ops.h"
 #include "core/page_allocator.h"
-#include "core/transfer.h"
 #include "models/segment.h"
 
 namespace dinov3_seg {

@@ -8,7 +8,7 @@
 
 #include "bindings/handles.h"
 #include "core/job_control.h"
-#include "loader/boundary.h"
+#include "loader/exception_guard.h"
 
 namespace dinov3_seg {
 

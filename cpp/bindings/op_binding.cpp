@@ -28,10 +28,8 @@ std::vector<int64_t> losses_field(const Napi::Object& object) {
   const auto names = value.As<Napi::Array>();
   std::vector<int64_t> losses;
   for (uint32_t i = 0; i < names.Length(); ++i) {
-    const std::string name = string_argument(names.Get(i), "losses");
-    if (name != "cross-entropy" && name != "nll")
-      fail("INVALID_ARGUMENT", "unknown loss '", name, "': expected cross-entropy or nll");
-    losses.push_back(static_cast<int64_t>(name == "nll" ? ScoreLoss::nll : ScoreLoss::cross_entropy));
+    const ScoreLoss loss = parse_score_loss(string_argument(names.Get(i), "losses"));
+    losses.push_back(static_cast<int64_t>(loss));
   }
   return losses;
 }

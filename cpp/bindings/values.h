@@ -12,7 +12,7 @@
 #include "bindings/handles.h"
 #include "cache/record_store.h"
 #include "cache/shard_writer.h"
-#include "core/transfer.h"
+#include "core/device_copies.h"
 #include "heads/linear_heads.h"
 #include "models/convert.h"
 #include "models/detection_model.h"

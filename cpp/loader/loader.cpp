@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "loader/boundary.h"
+#include "loader/exception_guard.h"
 
 namespace dinov3_seg {
 namespace {

@@ -12,8 +12,8 @@
 #include "core/error.h"
 #include "core/job_control.h"
 #include "models/module_tree.h"
-#include "models/script.h"
-#include "models/sources.h"
+#include "models/torchscript_parser.h"
+#include "models/torchscript_sources.h"
 
 namespace dinov3_seg {
 namespace {

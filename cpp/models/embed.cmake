@@ -1,4 +1,4 @@
-# Turns text files into C++: `embed_text_files(out.cpp sources.h function_name file…)` writes at configure time a file that
+# Turns text files into C++: `embed_text_files(out.cpp header.h function_name file…)` writes at configure time a file that
 # defines `const std::vector<dinov3_seg::EmbeddedText>& dinov3_seg::function_name()`; a change of a file configures anew.
 
 function(embed_text_files output header function_name)

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/named_tensor.h"
-#include "models/script.h"
+#include "models/torchscript_parser.h"
 
 namespace dinov3_seg {
 

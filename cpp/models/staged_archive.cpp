@@ -64,9 +64,9 @@ class SparseSource : public caffe2::serialize::ReadAdapterInterface {
 };
 
 /// Two buffers, one of which is filled while the device takes the other.
-class Stage {
+class DoubleBuffer {
  public:
-  Stage(const FileSource& file, c10::Device device) : file_(file), device_(device) {}
+  DoubleBuffer(const FileSource& file, c10::Device device) : file_(file), device_(device) {}
 
   void copy(const Place& place, const at::Tensor& to) {
     for (std::size_t done = 0; done < place.size;) {
@@ -122,21 +122,21 @@ class Stage {
   std::size_t next_ = 0;
 };
 
-/// Moves the tensors of a module to the device; tensors that share memory share it there too.
-class Mover {
+/// Copies the tensors of a module to the device; tensors that share memory share it there too.
+class ModuleUploader {
  public:
-  Mover(const SparseSource& source, c10::Device device, const SharedTensors& shared)
-      : source_(source), device_(device), shared_(shared), stage_(source.file(), device) {}
+  ModuleUploader(const SparseSource& source, c10::Device device, const SharedTensors& shared)
+      : source_(source), device_(device), shared_(shared), buffers_(source.file(), device) {}
 
-  void move(const torch::jit::Module& module) {
+  void upload(const torch::jit::Module& module) {
     for (const torch::jit::Module& each : module.modules()) {
       const auto object = each._ivalue();
       for (std::size_t slot = 0; slot < object->slots().size(); ++slot) {
         const c10::IValue& value = object->getSlot(slot);
-        if (value.isTensor() && value.toTensor().defined()) object->setSlot(slot, moved(value.toTensor()));
+        if (value.isTensor() && value.toTensor().defined()) object->setSlot(slot, uploaded(value.toTensor()));
       }
     }
-    stage_.finish();
+    buffers_.finish();
     if (used_.size() != shared_.size())
       fail("INTERNAL", "a network took ", used_.size(), " of ", shared_.size(), " tensors that it shares");
   }
@@ -154,7 +154,7 @@ class Mover {
     return found->second;
   }
 
-  at::Tensor moved(const at::Tensor& tensor) {
+  at::Tensor uploaded(const at::Tensor& tensor) {
     if (const at::Tensor shared = shared_for(tensor); shared.defined()) return shared;
     const c10::Storage storage = on_device(tensor.storage());
     at::Tensor result = at::empty({0}, tensor.options().device(device_).requires_grad(false));
@@ -170,7 +170,7 @@ class Mover {
     const at::Tensor there = at::empty({bytes}, options.device(device_));
     const auto left_out = source_.left_out().find(storage.data());
     if (left_out != source_.left_out().end())
-      stage_.copy(left_out->second, there);
+      buffers_.copy(left_out->second, there);
     else
       there.copy_(at::empty({0}, options).set_(storage, 0, {bytes}));
     // The first is held so that no other storage comes to lie at its address.
@@ -185,7 +185,7 @@ class Mover {
   c10::Device device_;
   const SharedTensors& shared_;
   std::unordered_set<std::uint64_t> used_;
-  Stage stage_;
+  DoubleBuffer buffers_;
   std::unordered_map<const c10::StorageImpl*, Pair> storages_;
 };
 
@@ -245,7 +245,7 @@ std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Devi
     return std::nullopt;  // torch::jit::load is to say what is wrong, of the file as it is
   }
   if (!can_be_filled(*module, *source)) return std::nullopt;
-  Mover(*source, device, shared).move(*module);
+  ModuleUploader(*source, device, shared).upload(*module);
   report_progress(source->size(), source->size());
   return module;
 }

@@ -40,6 +40,12 @@ PixelLoss nll(const at::Tensor& resized, const at::Tensor& index, bool gradient)
 
 }  // namespace
 
+ScoreLoss parse_score_loss(const std::string& name) {
+  if (name == "cross-entropy") return ScoreLoss::cross_entropy;
+  if (name == "nll") return ScoreLoss::nll;
+  fail("INVALID_ARGUMENT", "unknown loss '", name, "': expected cross-entropy or nll");
+}
+
 std::tuple<at::Tensor, at::Tensor> score_loss_reference(const at::Tensor& scores, const at::Tensor& labels,
                                                         const std::optional<at::Tensor>& class_weights,
                                                         at::IntArrayRef losses, bool gradient) {

@@ -8,7 +8,7 @@
 
 #include "core/job_control.h"
 #include "models/precision.h"
-#include "models/sources.h"
+#include "models/torchscript_sources.h"
 
 namespace dinov3_seg {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/script.h"
+#include "models/torchscript_parser.h"
 #include "training/trained_weights.h"
 
 namespace dinov3_seg {

@@ -1,14 +1,20 @@
 import { checkCache, listCaches, removeCache } from '../cache/manage.js';
-import { headKinds } from '../train/config.js';
 import { makeCache } from '../train/make-cache.js';
 import { formatBytes } from '../text.js';
-import { withoutUndefined } from '../without-undefined.js';
-import { camelCased, command } from './command.js';
+import { command } from './command.js';
 import { note, print, printJson, printResult, progressBar } from './output.js';
 import { UsageError } from './parse.js';
-import { cacheFlags, dataFlags, jsonFlag, placementFlags } from './shared-flags.js';
+import { settingFlags, settingsOf } from './setting-flags.js';
+import { deviceFlag, jsonFlag } from './shared-flags.js';
 import { table } from './text.js';
 import { barUpdate } from './train.js';
+
+/** What decides over the content of a cache, where it is, and how it is filled. */
+const settings = settingFlags(
+  ...(['model', 'data', 'out', 'classes', 'labelKind', 'layout', 'valShare'] as const),
+  ...(['cache', 'passSize', 'cacheDtype', 'views', 'headKind', 'imageSize', 'flip', 'seed'] as const),
+  ...(['device', 'dtype', 'precision', 'prefetch'] as const),
+);
 
 const actions = ['make', 'check', 'list', 'remove'] as const;
 
@@ -22,25 +28,13 @@ export default command({
     most: 2,
   },
   flags: {
-    model: { type: 'text', value: 'FILE', help: 'make: the network' },
-    data: { type: 'text', value: 'DIR', help: 'make: labelled images, or a list of pairs' },
-    out: { type: 'text', value: 'RUN', help: 'make: the run folder beside which the cache goes' },
-    classes: { type: 'text', value: 'C', help: 'make: class set (default idd26)' },
-    ...dataFlags,
-    ...cacheFlags,
-    'image-size': { type: 'integer', least: 1, value: 'N', help: 'make: width and height (default 512)' },
-    'head-kind': {
-      type: 'text',
-      choices: headKinds,
-      help: 'make: for which kind of head (default class_embed)',
-    },
-    flip: { type: 'number', least: 0, most: 1, value: 'X', help: 'make: 0 leaves flipped versions out' },
-    seed: { type: 'integer', least: 0, value: 'N', help: 'make: of the jitter of --views (default 0)' },
-    ...placementFlags,
-    prefetch: { type: 'integer', least: 1, value: 'N', help: 'make: images prepared ahead (default 4)' },
+    ...settings,
+    out: { ...settings.out, help: 'run folder beside which the cache goes' },
+    ...deviceFlag,
     ...jsonFlag,
   },
-  notes: 'What is damaged or older than its image is made again by `make` and by `train`.',
+  notes:
+    'All flags but --json are for `make`. What is damaged or older than its image is made again by `make` and by `train`.',
   stoppable: true,
   goesOn: true,
   async run({ flags: { json, ...flags }, positionals: [action, path], signal }) {
@@ -54,7 +48,7 @@ export default command({
         const cache = path ?? flags.cache;
         if (cache === undefined && flags.out === undefined)
           throw new UsageError('cache make needs a folder: DIR, or --out RUN for the one beside a run.');
-        const made = await makeCache(camelCased(withoutUndefined({ ...flags, cache })), {
+        const made = await makeCache(settingsOf({ ...flags, cache }), {
           signal,
           onProgress: (progress) => bar.update(barUpdate(progress)),
           onLog: note,

@@ -21,7 +21,7 @@ export const configurationFlags = {
 const argumentsKey = 'arguments';
 
 /** Names that a file may call a flag by. */
-function namesOf(name: string, { setting }: Flag): string[] {
+export function namesOf(name: string, { setting }: Flag): string[] {
   return [name, ...Object.keys(camelCased({ [name]: 0 })), ...(setting === undefined ? [] : [setting])];
 }
 

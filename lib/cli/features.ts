@@ -10,7 +10,7 @@ import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command } from './command.js';
 import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
 import { UsageError, type Flags, type FlagValues } from './parse.js';
-import { jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
+import { images, jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
 import { meansText } from './text.js';
 
 const extractorFlags = {
@@ -103,19 +103,14 @@ const flags = { ...tableFlags, ...extractorFlags, ...jsonFlag } as const satisfi
 export default command({
   name: 'features',
   summary: 'A table of features, a row an image: percentages of classes and counts of objects.',
-  positionals: {
-    name: 'IMAGE…',
-    help: 'images, folders with all below them, quoted globs',
-    least: 0,
-    most: Infinity,
-  },
+  positionals: { ...images, least: 0 },
   flags,
   notes:
     'Stopped or killed, it goes on with the same command. Images without a row are in T_csv_files/failures.tsv.',
   stoppable: true,
   goesOn: true,
   async run({ flags, positionals, signal }) {
-    const images = await imagesOf(flags, positionals);
+    const list = await imagesOf(flags, positionals);
     const { output, shard, threads, strict, coco, visualize, json } = flags;
     if (coco !== undefined && flags.detector === undefined)
       throw new UsageError('--coco takes the boxes of a detector: give --detector FILE.');
@@ -123,7 +118,7 @@ export default command({
     const given = withoutUndefined({ threads, strict, coco, visualize });
     const part = shard === undefined ? {} : { shard: parseShard(shard) };
     await using extractor = await openFeatureExtractor(extractorOptions(flags, signal, hooks.onLog));
-    const summary = await extractTable(extractor, images, { output, signal, ...part, ...given, ...hooks });
+    const summary = await extractTable(extractor, list, { output, signal, ...part, ...given, ...hooks });
     report(summary, json);
     if (shard !== undefined) next(`when all parts are there: dinov3-seg merge --output T PART…`);
     // Images that cannot be read are an outcome; a table of nothing is none.

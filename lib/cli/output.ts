@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { isObject } from '../json.js';
 import { formatBytes, formatSeconds } from '../text.js';
-import { ProgressBar, type ProgressUpdate } from '../train/progress.js';
+import { ProgressBar, type ProgressUpdate } from './progress-bar.js';
 import type { Flags } from './parse.js';
 
 /** Of every command. */

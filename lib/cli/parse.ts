@@ -1,21 +1,18 @@
 /** Command lines: flags by table, checked, with the usage text made from the same table. */
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../nearest.js';
+import { expected, valueOfText, type ValueOf, type ValueRule } from '../setting.js';
 
 /** The command line is wrong; nothing was done. Ends with exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export interface Flag {
-  type: 'text' | 'integer' | 'number' | 'boolean';
+export interface Flag extends ValueRule {
   help: string;
   /** What the usage text calls the value, e.g. `FILE`. */
   value?: string;
   required?: boolean;
-  choices?: readonly string[];
-  least?: number;
-  most?: number;
   /** Its name among the library's settings, where that is another. */
   setting?: string;
   /** Taken where neither the command line nor a file gives one. */
@@ -40,19 +37,11 @@ export interface CommandSyntax<F extends Flags = Flags> {
   notes?: string;
 }
 
-type FlagValue<T extends Flag> = T['type'] extends 'boolean'
-  ? boolean
-  : T['type'] extends 'text'
-    ? T extends { choices: readonly (infer C)[] }
-      ? C
-      : string
-    : number;
-
 /** Values by flag name; `undefined` where a flag was not given. */
 export type FlagValues<F extends Flags> = {
   [K in keyof F]: F[K] extends { required: true } | { default: string | number }
-    ? FlagValue<F[K]>
-    : FlagValue<F[K]> | undefined;
+    ? ValueOf<F[K]>
+    : ValueOf<F[K]> | undefined;
 };
 
 /** Values by flag name and arguments, none of them missed yet. */
@@ -145,26 +134,10 @@ function readFlag(flags: Flags, { name, rawName, value, inlineValue }: OptionTok
 
 /** A text or number that a flag may have. `name`: of the flag, as messages call it. @throws UsageError */
 export function checkValue(flag: Flag, name: string, value: string): string | number {
-  return flag.type === 'text' ? checkChoice(flag, name, value) : checkNumber(flag, name, value);
-}
-
-function checkChoice(flag: Flag, rawName: string, value: string): string {
-  if (flag.choices === undefined || flag.choices.includes(value)) return value;
-  throw new UsageError(
-    `${rawName} should be one of ${flag.choices.join(', ')}; "${value}" was given.` +
-      didYouMean(value, flag.choices),
-  );
-}
-
-function checkNumber(flag: Flag, rawName: string, value: string): number {
-  const { type, least = -Infinity, most = Infinity } = flag;
-  const parsed = Number(value);
-  const valid = type === 'integer' ? Number.isSafeInteger(parsed) : Number.isFinite(parsed);
-  if (valid && value.trim() !== '' && parsed >= least && parsed <= most) return parsed;
-  const range = (least > -Infinity ? ` from ${least}` : '') + (most < Infinity ? ` to ${most}` : '');
-  throw new UsageError(
-    `${rawName} should be a ${type === 'integer' ? 'whole number' : 'number'}${range}; "${value}" was given.`,
-  );
+  const read = valueOfText(flag, value);
+  if (read !== undefined) return read;
+  const hint = didYouMean(value, flag.choices ?? []);
+  throw new UsageError(`${name} should be ${expected(flag)}; "${value}" was given.${hint}`);
 }
 
 function checkPositionals({ positionals: expected, name }: CommandSyntax, given: string[]): void {
@@ -181,7 +154,7 @@ function checkPositionals({ positionals: expected, name }: CommandSyntax, given:
 export function usageText(syntax: CommandSyntax): string {
   const { name, summary, flags, positionals, notes } = syntax;
   const shape = (key: string, flag: Flag) =>
-    `--${key}${flag.type === 'boolean' ? '' : ` ${flag.value ?? flag.choices?.join('|') ?? 'N'}`}`;
+    `--${key}${flag.type === 'boolean' ? '' : ` ${flag.value ?? flag.choices?.join('|') ?? (flag.type === 'integer' ? 'N' : 'X')}`}`;
   const required = Object.entries(flags).filter(([, flag]) => flag.required);
   const optional = Object.keys(flags).length > required.length ? ['[flags]'] : [];
   const usage = [

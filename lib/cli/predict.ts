@@ -5,13 +5,13 @@ import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { openFromFlags, segmenterFlags } from './open-segmenter.js';
 import { complain, imageProgress, note, print, printJson, warn } from './output.js';
-import { jsonFlag } from './shared-flags.js';
+import { images, jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'predict',
   summary:
     'Segments images: original, class indices (.npy), coloured, side by side, and class statistics of each.',
-  positionals: { name: 'IMAGE…', help: 'images, or folders of images', least: 1, most: Infinity },
+  positionals: { ...images, least: 1 },
   flags: {
     output: {
       type: 'text',

@@ -1,16 +1,9 @@
 /** Flags that several commands have. */
-import { cacheDtypes } from '../cache/key.js';
-import { labelKinds } from '../data/class-set.js';
-import { layoutNames } from '../data/layout.js';
-import { networkPrecisions } from '../model/network-precision.js';
 import type { Flags } from './parse.js';
+import { settingFlags } from './setting-flags.js';
 
 export const deviceFlag = {
-  device: {
-    type: 'text',
-    value: 'D',
-    help: 'cpu, cuda:0, … (default auto: a CUDA device where there is one, else the CPU)',
-  },
+  ...settingFlags('device'),
   'cpu-threads': {
     type: 'integer',
     least: 1,
@@ -20,19 +13,7 @@ export const deviceFlag = {
   },
 } as const satisfies Flags;
 
-export const placementFlags = {
-  ...deviceFlag,
-  dtype: {
-    type: 'text',
-    choices: ['stored', 'float32', 'bfloat16'],
-    help: "precision of the network's weights (default: as stored)",
-  },
-  precision: {
-    type: 'text',
-    choices: networkPrecisions,
-    help: 'of the pixel decoder beside a bfloat16 backbone (default tf32; reference: float32; fast: bfloat16)',
-  },
-} as const satisfies Flags;
+export const placementFlags = { ...deviceFlag, ...settingFlags('dtype', 'precision') };
 
 export const classesFlag = {
   classes: {
@@ -43,25 +24,7 @@ export const classesFlag = {
 } as const satisfies Flags;
 
 /** How a folder of data is read. */
-export const dataFlags = {
-  'label-kind': {
-    type: 'text',
-    choices: labelKinds,
-    help: 'which label files to take, or what their values mean (default: the first kind of the class set that occurs)',
-  },
-  layout: {
-    type: 'text',
-    choices: layoutNames,
-    help: 'how the data are laid out (default: what fits; docs/data.md)',
-  },
-  'val-share': {
-    type: 'number',
-    least: 0,
-    most: 1,
-    value: 'X',
-    help: 'share of the images for validation, by their names, where there is no split val, e.g. 0.1',
-  },
-} as const satisfies Flags;
+export const dataFlags = settingFlags('labelKind', 'layout', 'valShare');
 
 export const scoringFlags = {
   scoring: {
@@ -77,35 +40,14 @@ export const scoringFlags = {
   },
 } as const satisfies Flags;
 
-export const passSizeFlag = {
-  'pass-size': {
-    type: 'integer',
-    least: 1,
-    value: 'N',
-    help: 'images that go through the network together (default: up to 8 by free GPU memory; on the CPU 1)',
-  },
-} as const satisfies Flags;
+export const passSizeFlag = settingFlags('passSize');
 
-/** Of a cache of network outputs. */
-export const cacheFlags = {
-  ...passSizeFlag,
-  cache: {
-    type: 'text',
-    value: 'DIR',
-    help: "folder of the cache (default: beside the run's, named by what it is made of)",
-  },
-  'cache-dtype': {
-    type: 'text',
-    choices: cacheDtypes,
-    help: 'bfloat16 (default); uint8: masks as 8-bit sigmoid, two fifths smaller; float32',
-  },
-  views: {
-    type: 'integer',
-    least: 0,
-    value: 'N',
-    help: 'colour-jittered versions of each training image (default 0: the unchanged image)',
-  },
-} as const satisfies Flags;
+/** Arguments that stand for images. */
+export const images = {
+  name: 'IMAGE…',
+  help: 'images, folders with all below them, quoted globs',
+  most: Infinity,
+} as const;
 
 export const jsonFlag = {
   json: { type: 'boolean', help: 'prints the result as JSON' },

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
-import { readError } from '../files.js';
+import { compareNames, filesBelow } from '../images/files-below.js';
 import { didYouMean } from '../nearest.js';
 import { labelKinds } from './class-set.js';
 import type { ClassSet, LabelKind } from './class-set.js';
@@ -54,11 +54,6 @@ export interface LayoutOptions {
 const imagePattern = /^(.+)_leftImg8bit\.(?:png|jpg|jpeg)$/i;
 const shownNames = 5;
 
-/** The order of names, byte by byte. */
-export function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
 /** @throws DATASET */
 export function refuse(message: string): never {
   throw new DinoSegError('DATASET', message);
@@ -75,19 +70,9 @@ export async function isFolder(path: string): Promise<boolean> {
 
 /** `<sequence>/<file>` of every file one folder deep, and the files that lie outside of a sequence folder. */
 async function listSequences(folder: string): Promise<{ files: string[]; stray: string[] }> {
-  const files: string[] = [];
-  const stray: string[] = [];
-  try {
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
-      // Data sets are often put together from symbolic links.
-      const linked = entry.isSymbolicLink() && (await isFolder(join(folder, entry.name)));
-      if (!entry.isDirectory() && !linked) stray.push(entry.name);
-      else for (const file of await readdir(join(folder, entry.name))) files.push(`${entry.name}/${file}`);
-    }
-  } catch (cause) {
-    throw readError(folder, cause);
-  }
-  return { files: files.sort(compare), stray };
+  const names = await filesBelow(folder, () => true, 2);
+  const inSequence = (name: string) => name.includes('/');
+  return { files: names.filter(inSequence), stray: names.filter((name) => !inSequence(name)) };
 }
 
 /** How many, and the first of them. */
@@ -97,7 +82,7 @@ export function unpairedOf(alone: readonly string[]): Unpaired {
 
 async function requireFolder(path: string, root: string): Promise<void> {
   if (await isFolder(path)) return;
-  const inside = (await isFolder(root)) ? (await readdir(root)).sort(compare) : undefined;
+  const inside = (await isFolder(root)) ? (await readdir(root)).sort(compareNames) : undefined;
   const found =
     inside === undefined
       ? `${root} is no folder either`
@@ -113,7 +98,7 @@ async function requireSplit(root: string, part: string, split: string): Promise<
   const folder = join(root, part, split);
   if (await isFolder(folder)) return folder;
   await requireFolder(join(root, part), root);
-  const names = (await readdir(join(root, part))).sort(compare);
+  const names = (await readdir(join(root, part))).sort(compareNames);
   return refuse(
     `${join(root, part)} has no split "${split}".${didYouMean(split, names)} ` +
       `It holds ${names.slice(0, 8).join(', ') || 'nothing'}.`,
@@ -199,7 +184,7 @@ export async function findPairs(
   const labelSet = new Set(labels.files);
   for (const labelKind of kinds) {
     const labelOf = (frame: string): string => frame + labelEnding(labelKind);
-    const names = [...frames.keys()].sort(compare);
+    const names = [...frames.keys()].sort(compareNames);
     const paired = names.filter((frame) => labelSet.has(labelOf(frame)));
     if (paired.length === 0) continue;
     if (options.labelKind === undefined && kinds.includes('polygons'))

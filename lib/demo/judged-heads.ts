@@ -4,10 +4,11 @@ import type { SegmentationDataset } from '../data/dataset.js';
 import { openHead } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
-import { headKinds, trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
+import { trainDefaults, type HeadKind, type TrainConfig } from '../train/config.js';
 import { evaluateHeads } from '../evaluate/evaluate.js';
 import { newHead } from '../train/initial-head.js';
 import { train } from '../train/loop.js';
+import { headKinds } from '../train/settings.js';
 import type { TrainHooks } from '../train/train-hooks.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 
@@ -59,7 +60,7 @@ function configOf({ model, data, epochs, imageSize, passSize }: JudgeOptions, se
 }
 
 /** The likelihood learns rare classes that the recipe's loss leaves at 0 for long; a probe has no other than that. */
-const settingsOf = { class_embed: { loss: 'nll' }, linear_probe: { loss: 'reference' } } as const;
+const settingsOf = { class_embed: { loss: 'nll' }, linear_probe: { loss: 'cross-entropy' } } as const;
 
 function headFile(folder: string, headKind: HeadKind, seed: number): string {
   return join(folder, `${headKind}-${seed}`, 'best.safetensors');

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkArgument, checkOptions, signalOption, text } from '../arguments.js';
 import { paths } from '../images/argument-kinds.js';
-import { isSideFile } from '../images/side-folder.js';
+import { isSideFile } from '../images/own-outputs.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, writeError } from '../files.js';
-import { sideFolderOf } from '../images/side-folder.js';
+import { sideFolderOf } from '../images/own-outputs.js';
 
 /** The files of a table `features.csv`, in `features_csv_files`. */
 export function filesOf(output: string) {

@@ -1,10 +1,11 @@
+/** The one walk over folders: of images, label images and annotations. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readError } from '../files.js';
 
 /**
- * Paths of files from the folder on, with `/`, sorted by their bytes, without what begins with a dot. Links to folders are
- * followed, but not in a circle.
+ * Paths of files from the folder on, with `/`, sorted by {@link compareNames}, without what begins with a dot. Links to
+ * folders are followed, but not in a circle.
  *
  * @param wanted asks by a file's name.
  * @param depth 1: the folder's own files.
@@ -22,14 +23,18 @@ export async function filesBelow(
     const key = `${dev} ${ino}`;
     if (open.has(key)) return;
     open.add(key);
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      if (entry.name.startsWith('.')) continue;
-      const below = join(path, entry.name);
+    const entries = await readdir(path, { withFileTypes: true });
+    const visible = entries.filter(({ name }) => !name.startsWith('.'));
+    const targets = await Promise.all(
       // What a dangling link stands for shows when it is read.
-      const target = entry.isSymbolicLink() ? await stat(below).catch(() => entry) : entry;
-      if (!target.isDirectory()) {
-        if (wanted(entry.name)) names.push(prefix + entry.name);
-      } else if (left > 1) await walk(below, `${prefix}${entry.name}/`, left - 1);
+      visible.map((entry) =>
+        entry.isSymbolicLink() ? stat(join(path, entry.name)).catch(() => entry) : entry,
+      ),
+    );
+    for (const [i, { name }] of visible.entries()) {
+      if (!targets[i]!.isDirectory()) {
+        if (wanted(name)) names.push(prefix + name);
+      } else if (left > 1) await walk(join(path, name), `${prefix}${name}/`, left - 1);
     }
     open.delete(key);
   }
@@ -38,12 +43,13 @@ export async function filesBelow(
   } catch (cause) {
     throw readError(folder, cause);
   }
-  return sortedByBytes(names);
+  return names.sort(compareNames);
 }
 
-function sortedByBytes(names: readonly string[]): string[] {
-  return names
-    .map((name) => [name, Buffer.from(name)] as const)
-    .sort(([, a], [, b]) => Buffer.compare(a, b))
-    .map(([name]) => name);
+const surrogate = /[\ud800-\udfff]/;
+
+/** The order of the bytes in UTF-8: the same on every machine. JavaScript's own differs for characters of two units. */
+export function compareNames(a: string, b: string): number {
+  if (surrogate.test(a) || surrogate.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -34,7 +34,7 @@ export const defaultStepOptions: Readonly<StepOptions> = {
 };
 
 /** What the engine makes every class head as. */
-const layer = { kind: 'class_embed', losses: ['reference'] } as const;
+const layer = { kind: 'class_embed', losses: ['cross-entropy'] } as const;
 
 interface HeadDescription {
   hidden: number;

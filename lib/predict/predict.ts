@@ -91,7 +91,7 @@ export interface PredictResult extends ReportOutcome {
  * Segments images, some in a pass of the network while the next ones are decoded, and writes five files for each
  * (see README.md).
  *
- * @param inputs paths of images; folders stand for the images in them.
+ * @param inputs images, folders and globs, as {@link imagesOfPaths} takes them.
  * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
  *   that cannot be read are listed in the result instead.
  */

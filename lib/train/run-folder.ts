@@ -6,11 +6,12 @@ import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
 import { engine } from '../native/engine.js';
-import { configDifferences, configKeys, type TrainConfig } from './config.js';
+import { configDifferences, type TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import { bestHead, parsePosition, type RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
+import { configKeys } from './settings.js';
 
 /** What a run was made with: the content of config.json. */
 export interface RunDescription {

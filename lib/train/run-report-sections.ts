@@ -9,7 +9,8 @@ import type {
   TableSection,
 } from '../report/html/report.js';
 import { counted } from '../text.js';
-import { configKeys, trainDefaults, type TrainConfig } from './config.js';
+import { trainDefaults, type TrainConfig } from './config.js';
+import { configKeys } from './settings.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import type { SweepRow } from './train-result.js';

@@ -2,31 +2,31 @@
 import { permutation, random, streams } from '../data/random.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
-import { lossNames, type LossName, type TrainConfig } from './config.js';
+import { expected, flagOf, valueOfText, type Setting } from '../setting.js';
+import type { TrainConfig } from './config.js';
+import { settingsWith, trainSettings, type TrainSettingName } from './settings.js';
 
-/** What differs between the heads of a sweep. */
-export interface SweepSettings {
-  /** At the start, as in {@link TrainConfig}. */
-  learningRate: number;
-  /** Of AdamW. */
-  weightDecay: number;
-  /** What the head learns from. */
-  loss: LossName;
-  /** As in {@link TrainConfig}. */
-  classWeights: string;
-}
+type Settings = typeof trainSettings;
+
+/**
+ * What differs between the heads of a sweep.
+ *
+ * @interface
+ */
+export type SweepSettings = Pick<
+  TrainConfig,
+  { [K in TrainSettingName]: Settings[K] extends { swept: true } ? K : never }[TrainSettingName]
+>;
 
 /** At most so many heads at a time. */
 const mostHeads = 256;
 
-const names = {
-  lr: 'learningRate',
-  'weight-decay': 'weightDecay',
-  loss: 'loss',
-  'class-weights': 'classWeights',
-} as const satisfies Record<string, keyof SweepSettings>;
+const swept = settingsWith('swept') as (keyof SweepSettings)[];
 
-const form = 'lr=1e-4,3e-4;weight-decay=0,1e-4;loss=reference,nll;class-weights=none,frequency';
+/** By the names of their flags. */
+const named = new Map(swept.map((key) => [flagOf(key, trainSettings[key]), key]));
+
+const form = 'lr=1e-4,3e-4;weight-decay=0,1e-4;loss=cross-entropy,nll;class-weights=none,frequency';
 
 function refuse(sweep: string, what: string): never {
   throw new DinoSegError(
@@ -46,14 +46,13 @@ export function sweepSettings(sweep: string, config: SweepSettings): SweepSettin
   const seen = new Set<string>();
   for (const part of sweep.split(/[;\s]+/).filter(Boolean)) {
     const [name = '', list = ''] = part.split('=', 2);
-    if (!Object.hasOwn(names, name))
-      refuse(sweep, `it has no setting "${name}"${didYouMean(name, Object.keys(names))}`);
+    const key = named.get(name);
+    if (key === undefined) refuse(sweep, `it has no setting "${name}"${didYouMean(name, named.keys())}`);
     if (seen.has(name)) refuse(sweep, `"${name}" is named twice`);
     seen.add(name);
-    const key = names[name as keyof typeof names];
     const values = list.split(',').filter(Boolean);
     if (values.length === 0) refuse(sweep, `"${name}" has no values`);
-    const read = values.map((value) => readValue(sweep, key, value));
+    const read = values.map((value) => readValue(sweep, name, trainSettings[key], value));
     grid = grid.flatMap((settings) => read.map((value) => ({ ...settings, [key]: value })));
   }
   if (grid.length > mostHeads)
@@ -61,21 +60,15 @@ export function sweepSettings(sweep: string, config: SweepSettings): SweepSettin
   return grid;
 }
 
-function pick({ learningRate, weightDecay, loss, classWeights }: SweepSettings): SweepSettings {
-  return { learningRate, weightDecay, loss, classWeights };
+function pick(config: SweepSettings): SweepSettings {
+  return Object.fromEntries(swept.map((key) => [key, config[key]])) as unknown as SweepSettings;
 }
 
-function readValue(sweep: string, key: keyof SweepSettings, text: string): number | string {
-  if (key === 'classWeights') return text;
-  if (key === 'loss') {
-    if (!(lossNames as readonly string[]).includes(text))
-      refuse(sweep, `there is no loss "${text}"${didYouMean(text, lossNames)}`);
-    return text;
-  }
-  const value = Number(text);
-  const least = key === 'learningRate' ? Number.MIN_VALUE : 0;
-  if (!Number.isFinite(value) || value < least) refuse(sweep, `"${text}" is no ${key}`);
-  return value;
+function readValue(sweep: string, name: string, setting: Setting, text: string): number | string {
+  const value = valueOfText(setting, text);
+  if (value !== undefined) return value;
+  const hint = didYouMean(text, setting.choices ?? []);
+  return refuse(sweep, `"${name}" should be ${expected(setting)}, not "${text}"${hint}`);
 }
 
 /** The settings of a run's heads: those of its sweep, its own once a fold, or its own. */

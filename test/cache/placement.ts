@@ -48,7 +48,7 @@ async function trained(
   const held = await e.loadRecords(store, budget);
   const random = createRandom(5);
   const weight = Float32Array.from({ length: classes * hidden }, () => random() - 0.5);
-  const settings = { loss: 'reference', learningRate: 1e-2, weightDecay: 1e-4, maxNorm: 1 } as const;
+  const settings = { loss: 'cross-entropy', learningRate: 1e-2, weightDecay: 1e-4, maxNorm: 1 } as const;
   using group = new HeadGroup([{ ...settings, classWeights: null }], {
     ...{ kind: 'class_embed', width: hidden, classes, device, precision: 'float32' },
     initial: { weight, bias: new Float32Array(classes) },

@@ -256,14 +256,14 @@ t.test('a layout is taken as named where several fit', async (t) => {
 });
 
 t.test(
-  'links to folders are followed, and one that leads back is refused',
+  'links to folders are followed, but not in a circle',
   { skip: process.platform === 'win32' },
   async (t) => {
     const root = await writeTree(t, empty('elsewhere/1.png', 'images/x.txt', 'masks/a/1.png'));
     await symlink(join(root, 'elsewhere'), join(root, 'images/a'));
     t.same((await pairsOf(root, 'all')).pairs, ['a/1: images/a/1.png + masks/a/1.png']);
     await symlink(join(root, 'images'), join(root, 'images/back'));
-    await t.rejects(pairsOf(root, 'all'), { code: 'DATASET', message: /a link may lead back/ });
+    t.same((await pairsOf(root, 'all')).pairs, ['a/1: images/a/1.png + masks/a/1.png']);
   },
 );
 

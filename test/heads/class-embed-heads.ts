@@ -23,7 +23,7 @@ function makeWeights(heads: number, seed = 5) {
 function makeHeads(
   heads: number,
   precision: Precision,
-  options: { loss?: 'reference' | 'nll'; classWeights?: Float32Array; seed?: number } = {},
+  options: { loss?: 'cross-entropy' | 'nll'; classWeights?: Float32Array; seed?: number } = {},
 ): HeadsHandle {
   const { weight, bias } = makeWeights(heads, options.seed);
   return e.createHeads({
@@ -32,7 +32,7 @@ function makeHeads(
     classes,
     device: 'cpu',
     precision,
-    losses: Array<'reference' | 'nll'>(heads).fill(options.loss ?? 'reference'),
+    losses: Array<'cross-entropy' | 'nll'>(heads).fill(options.loss ?? 'cross-entropy'),
     weight: e.tensor(weight, [heads, classes, hidden]),
     bias: e.tensor(bias, [heads, classes]),
     ...(options.classWeights && { classWeights: e.tensor(options.classWeights, [heads, classes]) }),
@@ -51,7 +51,7 @@ function makeAlone(head: number, heads: number, precision: Precision): HeadsHand
     classes,
     device: 'cpu',
     precision,
-    losses: ['reference'],
+    losses: ['cross-entropy'],
     weight: e.tensor(row(weight, head, heads), [1, classes, hidden]),
     bias: e.tensor(row(bias, head, heads), [1, classes]),
   });
@@ -92,7 +92,7 @@ for (const precision of ['float32', 'bfloat16'] as const)
             };
             let [sum, pixels] = [0, 0];
             for (let b = 0; b < batch; b++) {
-              const [loss, weight] = denseLoss(sizes, random, b, head, 'reference');
+              const [loss, weight] = denseLoss(sizes, random, b, head, 'cross-entropy');
               [sum, pixels] = [sum + loss, pixels + weight];
             }
             expected.push(pixels > 0 ? sum / pixels : 0);
@@ -132,7 +132,7 @@ for (const precision of ['float32', 'bfloat16'] as const)
         classes,
         device: 'cpu',
         precision,
-        losses: chosen.map((n) => (n === 1 ? 'nll' : 'reference')),
+        losses: chosen.map((n) => (n === 1 ? 'nll' : 'cross-entropy')),
         weight: e.tensor(pick(weight), [chosen.length, classes, hidden]),
         bias: e.tensor(pick(bias), [chosen.length, classes]),
         classWeights: e.tensor(pick(classWeights), [chosen.length, classes]),
@@ -161,7 +161,7 @@ for (const precision of ['float32', 'bfloat16'] as const)
       close(t, `weights of head ${n}`, row(value, n, 3), (await stateOf(alone[n]!)).value, { rtol: 1e-6 });
   });
 
-for (const loss of ['reference', 'nll'] as const)
+for (const loss of ['cross-entropy', 'nll'] as const)
   t.test(`${loss}: losses, class weights and gradients follow the definition`, async (t) => {
     const random = createRandom(4);
     const classWeights = Float32Array.from({ length: 2 * classes }, () => random() * 3);
@@ -260,7 +260,7 @@ t.test('a head that has diverged leaves the others alone', async (t) => {
   const heads = e.createHeads({
     kind: 'class_embed',
     ...options,
-    losses: ['reference', 'reference'],
+    losses: ['cross-entropy', 'cross-entropy'],
     weight: e.tensor(weight, [2, classes, hidden]),
     bias: e.tensor(bias, [2, classes]),
   });
@@ -306,7 +306,7 @@ t.test('what does not fit is refused', async (t) => {
     classes,
     device: 'cpu',
     precision: 'float32',
-    losses: ['reference'],
+    losses: ['cross-entropy'],
     weight: e.tensor(weight, [1, classes, hidden]),
     bias: e.tensor(bias, [1, classes]),
   } as const;
@@ -314,7 +314,7 @@ t.test('what does not fit is refused', async (t) => {
     [{ width: 25 }, 'HEAD_MISMATCH'],
     [{ classes: 8 }, 'HEAD_MISMATCH'],
     [{ bias: e.tensor(bias, [classes]) }, 'HEAD_MISMATCH'],
-    [{ losses: ['reference', 'nll'] }, 'INVALID_ARGUMENT'],
+    [{ losses: ['cross-entropy', 'nll'] }, 'INVALID_ARGUMENT'],
     [{ losses: ['hinge'] }, 'INVALID_ARGUMENT'],
     [{ kind: 'forest' }, 'INVALID_ARGUMENT'],
     [{ classWeights: e.tensor(new Float32Array(3), [3]) }, 'SHAPE'],

@@ -20,7 +20,7 @@ async function trained(kind: 'class_embed' | 'mask2former', device: string) {
     classes,
     device,
     precision: 'float32',
-    losses: ['reference', 'nll'],
+    losses: ['cross-entropy', 'nll'],
     classWeights: e.tensor(
       Float32Array.from({ length: 2 * classes }, () => random() * 3),
       [2, classes],

@@ -67,7 +67,7 @@ export function denseLoss(
   batch: RandomBatch,
   image: number,
   head: { weight: ArrayLike<number>; bias: ArrayLike<number> },
-  loss: 'reference' | 'nll',
+  loss: 'cross-entropy' | 'nll',
   classWeights?: ArrayLike<number>,
 ): [number, number] {
   const scores = denseScores(sizes, batch, image, head.weight, head.bias);

@@ -40,7 +40,7 @@ function makeCase(seed: number) {
 
 const makeHead = (precision: 'bfloat16' | 'float32') =>
   e.createHeads({
-    ...{ kind: 'class_embed', losses: ['reference'], width: hidden, classes, device: 'cpu', precision },
+    ...{ kind: 'class_embed', losses: ['cross-entropy'], width: hidden, classes, device: 'cpu', precision },
     seeds: [5],
   });
 

@@ -52,6 +52,32 @@ t.test('every image gets its five files; one that cannot be read does not stop t
   t.match(npy.toString('latin1', 0, 128), /'shape': \(70, 33\)/);
 });
 
+t.test(
+  'a folder stands for all images below it, its own results apart, each in a folder of its own',
+  async (t) => {
+    const image = await encodePng(new Uint8Array(8 * 8 * 3).fill(90), 8, 8, 3);
+    const photos = await writeTree(t, { 'x/1.png': image, 'y/1.png': image, '2.png': image });
+    const output = join(photos, 'out');
+    const names = ['2_segmentation', 'x_1_segmentation', 'y_1_segmentation'];
+    for (const again of [false, true]) {
+      const { written } = await predict(model, [photos], { head, classSet, output, imageSize: 64 });
+      const folders = written.map(({ folder }) => folder);
+      t.same(
+        folders,
+        names.map((name) => join(output, name)),
+        again ? 'once more' : 'at first',
+      );
+    }
+    const { written } = await predict(model, [join(photos, '*/1.png')], {
+      head,
+      classSet,
+      output,
+      imageSize: 64,
+    });
+    t.equal(written.length, 2, 'a glob');
+  },
+);
+
 t.test("without a head the network's own class_embed scores, as ADE20K", async (t) => {
   const output = join(root, 'ade');
   const ade = await loadClassSet('ade150');

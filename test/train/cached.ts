@@ -141,7 +141,7 @@ t.test('training on a cache gives the recorded losses and weights', async (t) =>
       const records = Int32Array.from({ length: steps * accumulate }, (_, turn) =>
         order ? Number(order[turn]) : turn % decoded.length,
       );
-      using group = new HeadGroup([{ ...rates, loss: 'reference', maxNorm: 1, classWeights: null }], {
+      using group = new HeadGroup([{ ...rates, loss: 'cross-entropy', maxNorm: 1, classWeights: null }], {
         kind: 'class_embed',
         ...{ width: recordedHidden, classes: recordedClasses, device: 'cpu', precision: 'float32' },
         initial: init,

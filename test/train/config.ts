@@ -32,10 +32,22 @@ t.test('the defaults are the recipe', async (t) => {
     headPrecision: 'bfloat16',
     mode: 'cached',
     views: 0,
-    loss: 'reference',
+    loss: 'cross-entropy',
     headKind: 'class_embed',
   });
 });
+
+t.test(
+  'the loss reference is cross-entropy under its earlier name: in settings, and in a run to go on with',
+  async (t) => {
+    const stored = { ...resolveConfig(paths), loss: 'reference' } as unknown as TrainConfig;
+    const config = resolveConfig(stored);
+    t.equal(config.loss, 'cross-entropy');
+    t.same(configDifferences(stored, config), []);
+    t.same(configDifferences(stored, { ...config, loss: 'nll' }), ['loss: "cross-entropy" → "nll"']);
+    t.equal(resolveConfig({ ...stored, headKind: 'linear_probe' }).loss, 'cross-entropy');
+  },
+);
 
 t.test('an undefined setting leaves the default', async (t) => {
   const given = { ...paths, epochs: undefined } as unknown as Partial<TrainConfig>;
@@ -55,13 +67,13 @@ t.test('a setting that is wrong is named with what was expected and what came', 
     [{ mode: 'fast' }, /"mode" should be one of cached, live; "fast" was given/],
     [{ mode: 'live', views: 3 }, /"views" is 3, which live training does not know; use mode cached/],
     [{ headKind: 'linear_probe', loss: 'nll' }, /"loss" is "nll", which a linear probe does not know/],
-    [{ passSize: 0 }, /"passSize" should be a whole number from 1; 0 was given/],
-    [{ passSize: 2.5 }, /"passSize" should be a whole number from 1; 2.5/],
+    [{ passSize: 0 }, /"passSize" should be a whole number from 1, or null; 0 was given/],
+    [{ passSize: 2.5 }, /"passSize" should be a whole number from 1, or null; 2.5/],
     [{ mode: 'live', passSize: 4 }, /"passSize" is 4, which live training does not know/],
     [{ folds: 1 }, /"folds" should be a whole number from 2, or 0; 1 was given/],
     [{ folds: 3, sweep: 'lr=1,2' }, /either a sweep or folds/],
     [{ cacheDtype: 'int8' }, /"cacheDtype" should be one of bfloat16, uint8, float32/],
-    [{ labelKind: 'ids' }, /"labelKind" should be one of null, labelIds/],
+    [{ labelKind: 'ids' }, /"labelKind" should be one of labelIds, .*, or null/],
     [{ model: undefined }, /"model" should be a text that is not empty; it is missing/],
     [{ learnRate: 1 }, /no setting "learnRate".*Did you mean "learningRate"\?/],
   ];

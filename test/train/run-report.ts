@@ -124,7 +124,7 @@ t.test('the report of a sweep has a row and a line for each head', async (t) => 
     ...settings,
     mode: 'cached',
     out: at('sweep'),
-    sweep: 'lr=1e-3,1e-2;loss=reference,mask2former',
+    sweep: 'lr=1e-3,1e-2;loss=cross-entropy,mask2former',
   });
   const page = reportOf('sweep');
   for (const { head, best } of result.heads!) {

@@ -5,12 +5,12 @@ import { foldsOf, headsOfRun, sweepSettings, type SweepSettings } from '../../li
 const config: SweepSettings = {
   learningRate: 1e-4,
   weightDecay: 1e-2,
-  loss: 'reference',
+  loss: 'cross-entropy',
   classWeights: 'none',
 };
 
 t.test('every combination is a head; what is not named is as in the settings', async (t) => {
-  t.same(sweepSettings('lr=1e-3,3e-3;loss=reference,nll', config), [
+  t.same(sweepSettings('lr=1e-3,3e-3;loss=cross-entropy,nll', config), [
     { ...config, learningRate: 1e-3 },
     { ...config, learningRate: 1e-3, loss: 'nll' },
     { ...config, learningRate: 3e-3 },
@@ -20,6 +20,7 @@ t.test('every combination is a head; what is not named is as in the settings', a
     { ...config, weightDecay: 0, classWeights: 'frequency' },
     { ...config, weightDecay: 0, classWeights: 'w.json' },
   ]);
+  t.equal(sweepSettings('loss=reference', config)[0]!.loss, 'cross-entropy', 'its earlier name');
   t.same(sweepSettings('', config), [config], 'nothing named: one head');
 });
 
@@ -30,11 +31,11 @@ t.test('what cannot be read is refused with what it should be', async (t) => {
     ['lr=1;lr=2', /"lr" is named twice/],
     ['lr=', /"lr" has no values/],
     ['lr', /"lr" has no values/],
-    ['lr=fast', /"fast" is no learningRate/],
-    ['lr=0', /"0" is no learningRate/],
-    ['weight-decay=-1', /"-1" is no weightDecay/],
-    ['weight-decay=Infinity', /"Infinity" is no weightDecay/],
-    ['loss=nil', /there is no loss "nil".*Did you mean "nll"\?/],
+    ['lr=fast', /"lr" should be a number above 0, not "fast"/],
+    ['lr=0', /"lr" should be a number above 0, not "0"/],
+    ['weight-decay=-1', /"weight-decay" should be a number from 0, not "-1"/],
+    ['weight-decay=Infinity', /"weight-decay" should be a number from 0, not "Infinity"/],
+    ['loss=nil', /"loss" should be one of .*, not "nil".*Did you mean "nll"\?/],
     [`lr=${many}`, /it makes 257 heads, at most 256/],
   ];
   for (const [sweep, message] of cases)

@@ -38,7 +38,7 @@ function checkMetrics(t: Test, actual: Record<string, unknown>[], expected: Reco
 
 t.test('each head of a sweep is what it is alone', async (t) => {
   const out = join(root, 'sweep');
-  const sweep = 'lr=1e-3,4e-3;loss=reference,nll,mask2former;class-weights=none,frequency';
+  const sweep = 'lr=1e-3,4e-3;loss=cross-entropy,nll,mask2former;class-weights=none,frequency';
   const { heads, best } = await train({ ...settings, sweep, out });
   t.equal(heads!.length, 12);
   t.same(JSON.parse(readFileSync(join(out, 'sweep.json'), 'utf8')), heads);
@@ -111,7 +111,7 @@ t.test('a head whose patience runs out stops, and the sweep when all have', asyn
 
 const weights = 'heads.0.segmentation_model.1.predictor.class_embed.weight';
 
-for (const loss of ['reference', 'mask2former'] as const)
+for (const loss of ['cross-entropy', 'mask2former'] as const)
   t.test(`no head of a cross-validation with ${loss} learns from its fold`, async (t) => {
     const changed = join(root, `changed-${loss}`);
     cpSync(settings.data, changed, { recursive: true });

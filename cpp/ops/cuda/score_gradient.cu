@@ -22,14 +22,14 @@ struct LossSums {
 /// Cross entropy of a cell whose scores' range is narrow.
 template <int T>
 __device__ __forceinline__ LossSums cross_entropy(const ScoreArguments& in, int64_t head, const float* grid,
-                                                  int64_t step, const Corners& at, const Tops& tops,
+                                                  int64_t step, const Corners& at, const CornerMaxima& maxima,
                                                   const Span<T>& rows, const Span<T>& columns,
                                                   const Pixels<T>& pixels, const Emitter& emit) {
   float sum[T][T] = {};
   const float* plane = grid;
 #pragma unroll 2
   for (int k = 0; k < in.classes; ++k, plane += step)
-    add_powers<T>(Slopes(plane, at, tops, rows, columns), sum);
+    add_powers<T>(BilinearScore(plane, at, maxima, rows, columns), sum);
   LossSums sums;
   float (&factor)[T][T] = sum;
 #pragma unroll
@@ -41,7 +41,7 @@ __device__ __forceinline__ LossSums cross_entropy(const ScoreArguments& in, int6
         factor[t][u] = 0;
         continue;
       }
-      const float own = Slopes(grid + label * step, at, tops, rows, columns).at(t, u);
+      const float own = BilinearScore(grid + label * step, at, maxima, rows, columns).at(t, u);
       const float weight = weight_of(in, head, label);
       sums.loss = fmaf(weight, (log2f(sum[t][u]) - own) * ln_2, sums.loss);
       sums.weight += weight;
@@ -49,7 +49,7 @@ __device__ __forceinline__ LossSums cross_entropy(const ScoreArguments& in, int6
     }
 #pragma unroll 2
   for (int k = 0; k < in.classes; ++k, grid += step) {
-    Moments moments = moments_of<T>(Slopes(grid, at, tops, rows, columns), factor);
+    PixelMoments moments = moments_of<T>(BilinearScore(grid, at, maxima, rows, columns), factor);
     if (k >= pixels.lowest && k <= pixels.highest) take_label<T>(moments, pixels, k, weight_of(in, head, k));
     emit(k, in.classes, moments.corners(rows, columns));
   }
@@ -114,7 +114,7 @@ __device__ __forceinline__ LossSums wide_cross_entropy(const ScoreArguments& in,
   }
 #pragma unroll 1
   for (int k = 0; k < in.classes; ++k, grid += step) {
-    Moments moments;
+    PixelMoments moments;
 #pragma unroll
     for (int t = 0; t < T; ++t) {
       const RowScores row(grid, at, rows.far_of(t));
@@ -219,10 +219,10 @@ __global__ void __launch_bounds__(threads, 5)  // 96 registers
   } else if constexpr (is_nll) {
     sums = nll<T>(in, plane % in.heads, grid, step, at, rows, columns, pixels, emit);
   } else {
-    const Tops tops(grid, step, in.classes, at);
+    const CornerMaxima maxima(grid, step, in.classes, at);
     // emit() is for a whole warp.
-    if (__all_sync(whole_warp, tops.narrow))
-      sums = cross_entropy<T>(in, plane % in.heads, grid, step, at, tops, rows, columns, pixels, emit);
+    if (__all_sync(whole_warp, maxima.narrow))
+      sums = cross_entropy<T>(in, plane % in.heads, grid, step, at, maxima, rows, columns, pixels, emit);
     else
       sums = wide_cross_entropy<T>(in, plane % in.heads, grid, step, at, rows, columns, pixels, emit);
   }

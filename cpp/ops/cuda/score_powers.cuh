@@ -14,11 +14,11 @@ constexpr float most_range = 40;
 
 /// The largest of a cell's scores at each corner, in powers of two: what is subtracted from all of a
 /// corner's, which adds to each pixel's scores the same for all classes.
-struct Tops {
+struct CornerMaxima {
   float near_near = -INFINITY, near_far = -INFINITY, far_near = -INFINITY, far_far = -INFINITY;
   bool narrow;  // whether the range allows for multiplication
 
-  __device__ __forceinline__ Tops(const float* grid, int64_t step, int classes, const Corners& at) {
+  __device__ __forceinline__ CornerMaxima(const float* grid, int64_t step, int classes, const Corners& at) {
     float least = INFINITY;
 #pragma unroll 4
     for (int k = 0; k < classes; ++k, grid += step) {
@@ -39,18 +39,18 @@ struct Tops {
   }
 };
 
-/// A class's scores less the tops, in powers of two: that of the cell's first pixel, and by what it grows
+/// A class's scores less the maxima, in powers of two: that of the cell's first pixel, and by what it grows
 /// with each step.
-struct Slopes {
+struct BilinearScore {
   float start, right, down, both;
 
   template <int T>
-  __device__ __forceinline__ Slopes(const float* grid, const Corners& at, const Tops& tops,
-                                    const Span<T>& rows, const Span<T>& columns) {
-    const float near_near = fmaf(__ldg(grid + at.near_near), log2_e, -tops.near_near);
-    const float near_far = fmaf(__ldg(grid + at.near_far), log2_e, -tops.near_far);
-    const float down_left = fmaf(__ldg(grid + at.far_near), log2_e, -tops.far_near) - near_near;
-    const float down_right = fmaf(__ldg(grid + at.far_far), log2_e, -tops.far_far) - near_far;
+  __device__ __forceinline__ BilinearScore(const float* grid, const Corners& at, const CornerMaxima& maxima,
+                                           const Span<T>& rows, const Span<T>& columns) {
+    const float near_near = fmaf(__ldg(grid + at.near_near), log2_e, -maxima.near_near);
+    const float near_far = fmaf(__ldg(grid + at.near_far), log2_e, -maxima.near_far);
+    const float down_left = fmaf(__ldg(grid + at.far_near), log2_e, -maxima.far_near) - near_near;
+    const float down_right = fmaf(__ldg(grid + at.far_far), log2_e, -maxima.far_far) - near_far;
     const float left = fmaf(rows.far, down_left, near_near);
     const float across = fmaf(rows.far, down_right, near_far) - left;
     const float turn = down_right - down_left;
@@ -67,7 +67,7 @@ struct Slopes {
 };
 
 /// Adds up what pixels have by their places: Σ g, Σ u·g, Σ t·g, Σ t·u·g.
-struct Moments {
+struct PixelMoments {
   float all = 0, column = 0, row = 0, both = 0;
 
   template <int T>
@@ -86,9 +86,9 @@ struct Moments {
 
 /// sum += 2^score.
 template <int T>
-__device__ __forceinline__ void add_powers(const Slopes& slopes, float (&sum)[T][T]) {
-  float first = power_of_two(slopes.start), right = power_of_two(slopes.right);
-  const float down = power_of_two(slopes.down), both = power_of_two(slopes.both);
+__device__ __forceinline__ void add_powers(const BilinearScore& score, float (&sum)[T][T]) {
+  float first = power_of_two(score.start), right = power_of_two(score.right);
+  const float down = power_of_two(score.down), both = power_of_two(score.both);
 #pragma unroll
   for (int t = 0; t < T; ++t) {
     float e = first;
@@ -104,14 +104,14 @@ __device__ __forceinline__ void add_powers(const Slopes& slopes, float (&sum)[T]
 
 /// Moments of 2^score · factor, by Horner's rule: along the columns, then down the rows.
 template <int T>
-__device__ __forceinline__ Moments moments_of(const Slopes& slopes, const float (&factor)[T][T]) {
-  const float start = power_of_two(slopes.start), down = power_of_two(slopes.down);
-  const float both = power_of_two(slopes.both);
+__device__ __forceinline__ PixelMoments moments_of(const BilinearScore& score, const float (&factor)[T][T]) {
+  const float start = power_of_two(score.start), down = power_of_two(score.down);
+  const float both = power_of_two(score.both);
   float right[T];
-  right[0] = power_of_two(slopes.right);
+  right[0] = power_of_two(score.right);
 #pragma unroll
   for (int t = 1; t < T; ++t) right[t] = right[t - 1] * both;
-  Moments sums;
+  PixelMoments sums;
 #pragma unroll
   for (int t = T - 1; t >= 0; --t) {
     float all = factor[t][T - 1], column = 0;
@@ -137,7 +137,8 @@ __device__ __forceinline__ Moments moments_of(const Slopes& slopes, const float 
 
 /// Takes a label's weight away, of the pixels that have it.
 template <int T>
-__device__ __forceinline__ void take_label(Moments& sums, const Pixels<T>& pixels, int label, float weight) {
+__device__ __forceinline__ void take_label(PixelMoments& sums, const Pixels<T>& pixels, int label,
+                                           float weight) {
   unsigned all = 0, column = 0, row = 0, both = 0;
 #pragma unroll
   for (int t = 0; t < T; ++t) {

@@ -1,9 +1,10 @@
 /** Folders of images beside folders of label images of the same names: plain ones, and those of ADE20K. */
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { readError } from '../../files.js';
+import { compareNames, filesBelow } from '../../images/files-below.js';
+import { isImageFile } from '../../images/image-files.js';
 import type { LabelKind } from '../class-set.js';
-import { compare, isFolder, refuse, unpairedOf, type Layout, type LayoutName } from '../layout.js';
+import { isFolder, refuse, unpairedOf, type Layout, type LayoutName } from '../layout.js';
 import { refuseSplit, splitsAmong, wholeSplit, type LayoutSource } from './source.js';
 
 /** What the folder of images is called. */
@@ -11,35 +12,10 @@ export const imageFolderName = 'images';
 /** What a folder of label images may be called. */
 export const labelFolderNames = ['masks', 'labels', 'annotations'];
 
-/** What {@link decodeImage} takes. */
-const imagePattern = /\.(png|jpe?g|webp|tiff?)$/i;
 /** What keeps values: JPEG and WebP change them. */
 const labelPattern = /\.(png|tiff?)$/i;
 /** What tools append to the name of an image for its label. */
 const labelSuffix = /[_-](masks?|labels?|gt|seg)$/i;
-/** Folders in folders; links may lead back. */
-const deepest = 12;
-
-/** Paths of the files below a folder, links to folders included, without the folder's own; sorted. @throws DATASET, IO */
-async function filesBelow(folder: string, inside = '', depth = 0): Promise<string[]> {
-  if (depth > deepest)
-    refuse(
-      `${join(folder, inside)} lies more than ${deepest} folders deep: a link may lead back to a folder above.`,
-    );
-  const files: string[] = [];
-  try {
-    for (const entry of await readdir(join(folder, inside), { withFileTypes: true })) {
-      const path = inside === '' ? entry.name : `${inside}/${entry.name}`;
-      const linked = entry.isSymbolicLink() && (await isFolder(join(folder, path)));
-      if (entry.isDirectory() || linked) files.push(...(await filesBelow(folder, path, depth + 1)));
-      else files.push(path);
-    }
-  } catch (cause) {
-    throw readError(join(folder, inside), cause);
-  }
-  return depth === 0 ? files.sort(compare) : files;
-}
-
 /** Path without extension → path. @throws DATASET where two files share one */
 function byStem(
   files: readonly string[],
@@ -61,12 +37,8 @@ const withoutExtension = (file: string): string => file.slice(0, file.length - e
 
 /** Pairs images and labels by their paths below the two folders. @throws DATASET where there is no pair, IO */
 async function pairFolders(images: string, labels: string, labelKind: LabelKind): Promise<Layout> {
-  const [imageFiles, labelFiles] = [await filesBelow(images), await filesBelow(labels)];
-  const frames = byStem(
-    imageFiles.filter((file) => imagePattern.test(file)),
-    withoutExtension,
-    images,
-  );
+  const labelFiles = await filesBelow(labels, () => true);
+  const frames = byStem(await filesBelow(images, isImageFile), withoutExtension, images);
   const named = byStem(
     labelFiles.filter((file) => labelPattern.test(file)),
     (file) => {
@@ -75,7 +47,7 @@ async function pairFolders(images: string, labels: string, labelKind: LabelKind)
     },
     labels,
   );
-  const names = [...frames.keys()].sort(compare);
+  const names = [...frames.keys()].sort(compareNames);
   const paired = names.filter((name) => named.has(name));
   if (paired.length === 0) {
     const first = (files: readonly string[]) => (files.length > 0 ? ` (first: ${files[0]})` : '');
@@ -96,14 +68,14 @@ async function pairFolders(images: string, labels: string, labelKind: LabelKind)
       label: join(labels, named.get(name)!),
     })),
     unpaired: unpairedOf(aloneImages),
-    alone: { images: aloneImages, labels: aloneLabels.sort(compare) },
+    alone: { images: aloneImages, labels: aloneLabels.sort(compareNames) },
   };
 }
 
 /** Names of the folders in a folder; none where it is absent. */
 export async function foldersIn(folder: string): Promise<string[]> {
   if (!(await isFolder(folder))) return [];
-  const names = (await readdir(folder)).sort(compare);
+  const names = (await readdir(folder)).sort(compareNames);
   const are = await Promise.all(names.map((name) => isFolder(join(folder, name))));
   return names.filter((_, i) => are[i]);
 }
@@ -144,7 +116,7 @@ export async function openFolders(
       split === wholeSplit ? pairFolders(images, labels, labelKind) : refuseSplit({ splits }, split, root);
     return { layout, splits, find: async (split) => find(split) };
   }
-  const splits = [...own.keys()].sort(compare);
+  const splits = [...own.keys()].sort(compareNames);
   return {
     layout,
     splits,
@@ -175,7 +147,7 @@ async function openSplitFolders(
       `${root} holds no folder ${imageFolderName}, neither itself nor in folders train and val. It holds ` +
         `${(await foldersIn(root)).slice(0, 8).join(', ') || 'no folder'}.`,
     );
-  const splits = [...own.keys()].sort(compare);
+  const splits = [...own.keys()].sort(compareNames);
   return {
     layout,
     splits,

@@ -2,8 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, normalize } from 'node:path';
 import { readBytes, readError } from '../../files.js';
+import { compareNames } from '../../images/files-below.js';
 import type { LabelKind } from '../class-set.js';
-import { compare, refuse, unpairedOf, type Layout, type Pair } from '../layout.js';
+import { refuse, unpairedOf, type Layout, type Pair } from '../layout.js';
 import { refuseSplit, splitsAmong, wholeSplit, type LayoutSource } from './source.js';
 
 const listExtension = '.txt';
@@ -12,7 +13,7 @@ const listExtension = '.txt';
 export async function listsIn(folder: string): Promise<Map<string, string>> {
   let names: string[];
   try {
-    names = (await readdir(folder)).filter((name) => extname(name) === listExtension).sort(compare);
+    names = (await readdir(folder)).filter((name) => extname(name) === listExtension).sort(compareNames);
   } catch (cause) {
     throw readError(folder, cause);
   }
@@ -51,7 +52,7 @@ async function readList(path: string, base: string, labelKind: LabelKind): Promi
   }
   if (pairs.length === 0)
     refuse(`${path} names no image. A line is the path of an image, a tab, and that of its label.`);
-  pairs.sort((a, b) => compare(a.name, b.name));
+  pairs.sort((a, b) => compareNames(a.name, b.name));
   return { labelKind, pairs, unpaired: unpairedOf([]), alone: { images: [], labels: [] } };
 }
 
@@ -75,7 +76,7 @@ export async function openLists(root: string, isFile: boolean, labelKind: LabelK
   }
   const lists = await listsIn(root);
   if (lists.size === 0) return refuse(`${root} holds no list: expected train.txt and val.txt.`);
-  const splits = [...lists.keys()].sort(compare);
+  const splits = [...lists.keys()].sort(compareNames);
   return {
     layout: 'list',
     splits,

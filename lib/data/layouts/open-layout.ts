@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../../errors.js';
+import { compareNames } from '../../images/files-below.js';
 import type { ClassSet } from '../class-set.js';
 import {
-  compare,
   findPairs,
   isFolder,
   kindsToTry,
@@ -59,7 +59,7 @@ async function detect(root: string): Promise<LayoutName> {
     const listed = [...found].map(([name, reason]) => `${name} (${reason})`).join(' and ');
     return refuse(`${root} may be laid out as ${listed}. Say which by --layout.`);
   }
-  const inside = (await readdir(root)).sort(compare);
+  const inside = (await readdir(root)).sort(compareNames);
   const looked = Object.entries(expectations).map(([name, expected]) => `\n  ${name}: ${expected}`);
   return refuse(
     `${root} fits no layout that is known. It holds ${inside.slice(0, 8).join(', ') || 'nothing'}. Looked for` +

@@ -1,6 +1,7 @@
 /** Heads, one or several side by side, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { OutputHandles, Scoring } from './model.js';
+import type { ScoreLoss } from './ops.js';
 
 /** Of one AdamW step (Loshchilov & Hutter 2019); {@link defaultStepOptions} has the defaults. */
 export interface StepOptions {
@@ -46,11 +47,8 @@ export interface LinearHeadsOptions extends CommonHeadsOptions {
   kind: 'class_embed' | 'mask2former';
   /** Of the linear layer: bfloat16 autocast, or float32. */
   precision: 'bfloat16' | 'float32';
-  /**
-   * Of `class_embed`, one a head. `reference`: cross entropy with the dense scores as logits; `nll`: −log of the label's
-   * share of the scores.
-   */
-  losses?: readonly ('reference' | 'nll')[];
+  /** Of `class_embed`, one a head. */
+  losses?: readonly ScoreLoss[];
   /** N×R×C and N×R, float32. */
   weight?: TensorHandle;
   bias?: TensorHandle;

@@ -52,7 +52,7 @@ async function tryDevice(loaded: Engine, device: string): Promise<void> {
   const weight = loaded.tensor(Float32Array.of(1, 2, 3, -1, 0, 4), [1, 2, 3]);
   const bias = loaded.tensor(Float32Array.of(0.5, -0.5), [1, 2]);
   const queries = loaded.tensor(Float32Array.of(1, 1, 1, 2, -1, 0.25), [1, 2, 3]);
-  const layer = { kind: 'class_embed', width: 3, classes: 2, losses: ['reference'] } as const;
+  const layer = { kind: 'class_embed', width: 3, classes: 2, losses: ['cross-entropy'] } as const;
   const head = loaded.createHeads({ ...layer, device, precision: 'float32', weight, bias });
   const { data } = await loaded.tensorData(await loaded.headsForward(head, { queries }));
   const expected = [6.5, 2.5, 1.25, -1.5];

@@ -1,4 +1,4 @@
-/** The folder of files beside a table. Its pictures are none of the photographs. */
+/** Files that this package writes where photographs may lie. */
 
 /** The folder of a table `features.csv`: `features_csv_files`. */
 export function sideFolderOf(table: string): string {
@@ -10,4 +10,11 @@ const inSideFolder = /(^|\/)[^/]*_(csv|parquet)_files\//;
 /** Whether a path, with `/` between folders, is of a file beside a table. */
 export function isSideFile(path: string): boolean {
   return inSideFolder.test(path);
+}
+
+const predictedPicture = /_segmentation\/(original|segmentation_colored|comparison)\.png$/;
+
+/** Whether a path, with `/` between folders, is of a picture beside a table (`--visualize`) or one that `predict` wrote. */
+export function isOwnOutput(path: string): boolean {
+  return isSideFile(path) || predictedPicture.test(path);
 }

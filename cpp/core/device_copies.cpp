@@ -1,4 +1,4 @@
-#include "core/transfer.h"
+#include "core/device_copies.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/StreamGuard.h>

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/sources.h"
+#include "models/torchscript_sources.h"
 
 namespace dinov3_seg {
 

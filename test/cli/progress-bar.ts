@@ -1,5 +1,5 @@
 import t from 'tap';
-import { ProgressBar } from '../../lib/train/progress.js';
+import { ProgressBar } from '../../lib/cli/progress-bar.js';
 
 class Stream {
   text = '';

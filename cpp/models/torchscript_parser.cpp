@@ -1,4 +1,4 @@
-#include "models/script.h"
+#include "models/torchscript_parser.h"
 
 #include <torch/csrc/jit/frontend/lexer.h>
 #include <torch/csrc/jit/frontend/parser.h>

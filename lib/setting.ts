@@ -1,0 +1,83 @@
+/** What a setting may be, told in the same words on the command line, in a file and in a program. */
+
+/** The values of a setting. */
+export interface ValueRule {
+  readonly type: 'text' | 'integer' | 'number' | 'boolean';
+  readonly choices?: readonly string[];
+  /** Earlier names of choices, which stand in stored files and are still taken. */
+  readonly formerly?: Readonly<Record<string, string>>;
+  readonly least?: number;
+  readonly most?: number;
+  /** All values are greater. */
+  readonly above?: number;
+  /** All values are smaller. */
+  readonly below?: number;
+  /** Outside of the range and allowed all the same: it turns the setting off. */
+  readonly off?: number;
+}
+
+/** The type of a rule's values. */
+export type ValueOf<R extends ValueRule> = R['type'] extends 'boolean'
+  ? boolean
+  : R['type'] extends 'text'
+    ? R extends { choices: readonly (infer C)[] }
+      ? C
+      : string
+    : number;
+
+/** A line of a table of settings. */
+export interface Setting extends ValueRule {
+  /** Without one, the setting must be given; `null`: not set, which is a value as well. */
+  readonly default?: string | number | null;
+  /** For `-h` and the pages: a phrase without a full stop and without the default. */
+  readonly help: string;
+  /** What `-h` calls the value, e.g. `FILE`. */
+  readonly value?: string;
+  /** Name of the flag where it is not the setting's name with hyphens. */
+  readonly flag?: string;
+}
+
+/** Whether a value keeps the rule. */
+export function fits(rule: ValueRule, value: unknown): boolean {
+  if (rule.type === 'boolean') return typeof value === 'boolean';
+  if (rule.type === 'text')
+    return typeof value === 'string' && value !== '' && (rule.choices?.includes(value) ?? true);
+  if (typeof value !== 'number' || !Number.isFinite(value)) return false;
+  if (value === rule.off) return true;
+  const { least = -Infinity, most = Infinity, above = -Infinity, below = Infinity } = rule;
+  const whole = rule.type === 'number' || Number.isSafeInteger(value);
+  return whole && value >= least && value <= most && value > above && value < below;
+}
+
+/** What a rule expects, as `a whole number from 1`. */
+export function expected({ type, choices, ...range }: ValueRule): string {
+  if (choices) return `one of ${choices.join(', ')}`;
+  if (type === 'boolean') return 'true or false';
+  if (type === 'text') return 'a text that is not empty';
+  const bounds = [
+    ['from', range.least],
+    ['to', range.most],
+    ['above', range.above],
+    [range.above === undefined ? 'below' : 'and below', range.below],
+  ] as const;
+  const words = bounds.flatMap(([word, bound]) => (bound === undefined ? [] : [` ${word} ${bound}`]));
+  const off = range.off === undefined ? '' : `, or ${range.off}`;
+  return `a ${type === 'integer' ? 'whole number' : 'number'}${words.join('')}${off}`;
+}
+
+/** A value under the name that it has now. */
+export function renamed<T>({ formerly }: ValueRule, value: T): T | string {
+  const known = typeof value === 'string' && formerly !== undefined && Object.hasOwn(formerly, value);
+  return known ? formerly[value]! : value;
+}
+
+/** The value that a text gives; undefined where it breaks the rule. */
+export function valueOfText(rule: ValueRule, text: string): string | number | undefined {
+  const value = rule.type === 'text' ? renamed(rule, text) : text.trim() === '' ? NaN : Number(text);
+  return fits(rule, value) ? value : undefined;
+}
+
+/** The flag of a setting: `imageSize` is `image-size`. */
+export function flagOf(name: string, { flag }: Setting): string {
+  return flag ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,1 @@
+export function settingsFiles(): Promise<Map<string, string>>;
