@@ -62,11 +62,11 @@ template <std::integral T>
 struct Js<T> {
   static T from(const Napi::Value& value, const char* what) {
     const int64_t number = integer_argument(value, what);
-    if (std::unsigned_integral<T> && number < 0)
+    constexpr T least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+    if (sizeof(T) == 8 && std::cmp_less(number, least))
       fail("INVALID_ARGUMENT", what, " must be a whole number from 0, got ", number);
-    if (std::cmp_greater(number, std::numeric_limits<T>::max()) ||
-        std::cmp_less(number, std::numeric_limits<T>::min()))
-      fail("INVALID_ARGUMENT", what, " must be at most ", +std::numeric_limits<T>::max(), ", got ", number);
+    if (std::cmp_less(number, least) || std::cmp_greater(number, most))
+      fail("INVALID_ARGUMENT", what, " must be from ", +least, " to ", +most, ", got ", number);
     return static_cast<T>(number);
   }
   static Napi::Value to(Napi::Env env, T value) { return Js<double>::to(env, static_cast<double>(value)); }
