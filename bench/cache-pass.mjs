@@ -14,6 +14,7 @@ import { encodePng } from '../dist/data/decode.js';
 import { drawScene } from '../dist/demo/scenes.js';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
+import { toDevice } from './network.mjs';
 
 const [device = 'cpu', arch = 'tiny', count = '24', given] = process.argv.slice(2);
 const isCuda = device.startsWith('cuda');
@@ -52,7 +53,7 @@ async function writeScenes(split, files, first) {
 async function forwardRate(batch) {
   const model = await SegmentationModel.load(at('network.pt'), { device });
   const images = Tensor.wrap(
-    await e.toDevice(
+    await toDevice(
       Tensor.from(
         Float32Array.from({ length: batch * 3 * size * size }, (_, i) => Math.sin(i / 40)),
         [batch, 3, size, size],

@@ -5,7 +5,7 @@
  * Divide what a device's memory can do by the last column: how far a kernel is from it.
  */
 import { engine } from '../dist/native/engine.js';
-import { operatorTable } from './operators.mjs';
+import { columnsOf, operator, operatorTable } from './operators.mjs';
 
 const [device = 'cpu', threads] = process.argv.slice(2);
 const e = engine();
@@ -22,7 +22,7 @@ const sizeOf = { float32: 4, bfloat16: 2 };
 async function values(shape, dtype = 'float32', scale = 1) {
   const data = new Float32Array(product(shape));
   for (let i = 0; i < data.length; i++) data[i] = scale * (((i * 2654435761) % 4096) / 2048 - 1);
-  return e.toDtype(await place(data, shape), dtype);
+  return e.callOperator('aten::to.dtype_layout', [await place(data, shape), dtype]);
 }
 
 /** Calls `use` with tensors that are freed afterwards. */
@@ -50,16 +50,16 @@ for (const [name, sizes, queries, dtype] of [
   const parameters = queries * samplers * levels * points * 3;
   await withTensors(
     {
-      value: values([1, area, samplers * channels], dtype),
+      value: values([1, area, samplers, channels], dtype),
       reference: place(places, [1, queries, 2]),
       offsets: values([1, queries, samplers, levels, points, 2], 'float32', 3),
       logits: values([1, queries, samplers, levels * points]),
     },
-    (tensors) =>
+    ({ value, reference, offsets, logits }) =>
       row(
         `deformable_attend, ${name}, ${dtype}`,
         (area + queries) * samplers * channels * sizeOf[dtype] + 4 * parameters,
-        (options) => e.deformableAttend({ ...tensors, sizes }, options),
+        (options) => operator('deformable_attend', [value, sizes, reference, offsets, logits], options),
       ),
   );
 }
@@ -74,8 +74,8 @@ for (const dtype of ['bfloat16', 'float32']) {
         2 * patches * 2 * width * sizeOf[dtype] + 2 * 4 * product(table),
         async (options) => {
           // In place: what is read back and freed must be another tensor.
-          e.dispose(await e.rotateQkv(qkv, sin, cos, options));
-          return e.tensorColumns(qkv, 0, 1);
+          e.dispose(await operator('rotate_qkv', [qkv, sin, cos], options));
+          return columnsOf(qkv, 0, 1);
         },
       ),
   );
@@ -93,12 +93,13 @@ for (const [rows, channels, y, dtype, hasGamma] of [
     bias: values([channels]),
     ...(hasGamma ? { gamma: values([channels]) } : {}),
   };
-  await withTensors(tensors, (all) =>
+  await withTensors(tensors, ({ x, y, gamma, weight, bias }) =>
     row(
       `add_scaled_norm, ${rows}×${channels}, ${y}`,
       rows * channels * (8 + sizeOf[y] + sizeOf[dtype]),
       async (options) => {
-        const { sum, normed } = await e.addScaledNorm(all, { eps: 1e-5, dtype, ...options });
+        const operands = [x, y, gamma, weight, bias, 1e-5, dtype];
+        const [sum, normed] = await operator('add_scaled_norm', operands, options);
         e.dispose(sum);
         return normed;
       },
@@ -108,9 +109,9 @@ for (const [rows, channels, y, dtype, hasGamma] of [
 
 for (const dtype of ['bfloat16', 'float32'])
   await withTensors({ both: values([1, tokens, 2 * hidden], dtype, 4) }, async ({ both }) => {
-    const [gate, up] = [e.tensorColumns(both, 0, hidden), e.tensorColumns(both, hidden, hidden)];
+    const [gate, up] = [await columnsOf(both, 0, hidden), await columnsOf(both, hidden, hidden)];
     await row(`swiglu, ${dtype}`, 3 * tokens * hidden * sizeOf[dtype], (options) =>
-      e.swiglu(gate, up, options),
+      operator('swiglu', [gate, up], options),
     );
     e.dispose(gate);
     e.dispose(up);
@@ -125,20 +126,14 @@ for (const [classes, height, columns] of [
     row(
       `argmax_resized, ${classes} classes, ${columns}×${height}`,
       4 * classes * 128 * 128 + height * columns,
-      (options) => e.argmaxResized(scores, { height, width: columns, ...options }),
+      (options) => operator('argmax_resized', [scores, height, columns], options),
     ),
   );
 
 const picture = Uint8Array.from({ length: 1080 * 1920 * 3 }, (_, i) => (i * 7919) >> 3);
 await withTensors({ pixels: place(picture, [1080, 1920, 3]) }, ({ pixels }) =>
   row('prepare_pixels, 1920×1080 to 512×512', picture.length + 4 * 3 * 512 * 512, (options) =>
-    e.preparePixels(pixels, {
-      height: 512,
-      width: 512,
-      mean: [0.485, 0.456, 0.406],
-      std: [0.229, 0.224, 0.225],
-      ...options,
-    }),
+    operator('prepare_pixels', [pixels, 512, 512, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], options),
   ),
 );
 
@@ -150,11 +145,11 @@ for (const [channels, grid, dtype, isScaled] of [
   const parameters = isScaled ? { scale: values([channels]), shift: values([channels]) } : {};
   await withTensors(
     { x: values([1, 128, 128, channels], dtype), y: values([1, grid, grid, channels]), ...parameters },
-    (tensors) =>
+    ({ x, y, scale, shift }) =>
       row(
         `add_resized, 128×128×${channels}, ${dtype}`,
         (128 * 128 * (sizeOf[dtype] + 4) + grid * grid * 4) * channels,
-        (options) => e.addResized(tensors, options),
+        (options) => operator('add_resized', [x, y, scale, shift], options),
       ),
   );
 }
@@ -162,9 +157,9 @@ for (const [channels, grid, dtype, isScaled] of [
 for (const side of [64, 128])
   await withTensors(
     { x: values([1, side * side, 2048]), weight: values([2048]), bias: values([2048]) },
-    (tensors) =>
+    ({ x, weight, bias }) =>
       row(`group_norm_tokens, ${side}×${side}×2048`, 2 * 4 * side * side * 2048, (options) =>
-        e.groupNormTokens(tensors, { groups: 32, eps: 1e-5, relu: true, ...options }),
+        operator('group_norm_tokens', [x, 32, weight, bias, 1e-5, true], options),
       ),
   );
 
@@ -174,8 +169,8 @@ await withTensors(
     weight: values([1024, 1, 3, 3], 'bfloat16'),
     bias: values([1024], 'bfloat16'),
   },
-  (tensors) =>
+  ({ x, weight, bias }) =>
     row('depthwise_gelu, 5376×1024', 2 * 2 * 5376 * 1024, (options) =>
-      e.depthwiseGelu({ ...tensors, sizes: [64, 64, 32, 32, 16, 16] }, options),
+      operator('depthwise_gelu', [x, [64, 64, 32, 32, 16, 16], weight, bias], options),
     ),
 );

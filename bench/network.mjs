@@ -42,6 +42,11 @@ export function summary(values, unit = 'ms', digits = 1) {
   return `median ${median(values).toFixed(digits)} ${unit}, worst ${worst.toFixed(digits)} ${unit}`;
 }
 
+/** A tensor's handle on another device. */
+export function toDevice(handle, device) {
+  return engine().callOperator('aten::to.dtype_layout', [handle, undefined, undefined, device]);
+}
+
 export function setting(text) {
   const { torch, threads } = engine().info();
   console.log(`# ${text}; libtorch ${torch}, ${threads} threads, node ${process.version}`);

@@ -4,12 +4,22 @@
  */
 import { cpus } from 'node:os';
 import { engine } from '../dist/native/engine.js';
-import { setting } from './network.mjs';
+import { setting, toDevice } from './network.mjs';
 
 const megabytes = (bytes) => bytes / 1e6;
 
 export const milliseconds = (value) =>
   value < 1 ? `${(1000 * value).toFixed(1)} µs` : `${value.toFixed(2)} ms`;
+
+/** Calls an operator of this package with its operands, or the same by libtorch's own operators. */
+export function operator(name, operands, { plain, repeat }) {
+  return engine().callOperator(`dinov3_seg${plain ? '_reference' : ''}::${name}`, operands, repeat);
+}
+
+/** A view of columns of the last dimension. */
+export function columnsOf(tensor, first, count) {
+  return engine().callOperator('aten::narrow', [tensor, -1, first, count]);
+}
 
 /**
  * Starts a table; `names`: what it times. `repeats` of the calls of a round on a device that is not the CPU.
@@ -32,7 +42,7 @@ export function operatorTable(names, { device, threads, repeats = { plain: 10, f
   async function time(call, repeat) {
     // A column: copying a large result from the device would take longer than many calls.
     const read = async (tensor) => {
-      const column = e.tensorColumns(tensor, 0, 1);
+      const column = await columnsOf(tensor, 0, 1);
       await e.tensorData(column);
       e.dispose(column);
       e.dispose(tensor);
@@ -64,5 +74,5 @@ export function operatorTable(names, { device, threads, repeats = { plain: 10, f
   }
 
   console.log(`${'operator'.padEnd(42)}      plain      fused    ratio  least traffic of the fused`);
-  return { isCuda, row, place: async (data, shape) => e.toDevice(e.tensor(data, shape), device) };
+  return { isCuda, row, place: (data, shape) => toDevice(e.tensor(data, shape), device) };
 }

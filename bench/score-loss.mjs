@@ -3,12 +3,13 @@
  *   node bench/score-loss.mjs [cpu|cuda] [threads]
  */
 import { engine } from '../dist/native/engine.js';
-import { milliseconds, operatorTable } from './operators.mjs';
+import { milliseconds, operator, operatorTable } from './operators.mjs';
 
 const [device = 'cpu', threads] = process.argv.slice(2);
 const e = engine();
 const { row, place } = operatorTable('score_loss, score_counts and adamw_step', { device, threads });
 
+const [crossEntropy, nll] = [0, 1]; // ScoreLoss of cpp/ops/score_ops.h
 const [classes, grid, size, parameters] = [26, 128, 512, 53_274];
 
 /** Labels as in photographs: areas of 40 pixels and more, a twentieth ignored. */
@@ -37,21 +38,20 @@ for (const [batch, heads] of [
   const scores = await place(makeScores(length), [batch, heads, classes, grid, grid]);
   const labels = await place(makeLabels(batch), [batch, size, size]);
   const title = (name) => `${name} B=${batch} N=${heads}`;
-  const loss = (loss, gradient) => async (options) => {
-    const losses = new Array(heads).fill(loss);
-    const result = await e.scoreLoss(scores, labels, { losses, gradient, ...options });
-    if (result.gradient) e.dispose(result.gradient);
-    return result.sums;
-  };
+  const loss =
+    (loss, gradient, of = labels) =>
+    async (options) => {
+      const losses = new Array(heads).fill(loss);
+      const operands = [scores, of, undefined, losses, gradient];
+      const [sums, slope] = await operator('score_loss', operands, options);
+      if (slope) e.dispose(slope);
+      return sums;
+    };
   const read = 4 * length + batch * size * size;
-  fused[title('')] = await row(
-    title('cross entropy, gradient'),
-    read + 4 * length,
-    loss('cross-entropy', true),
-  );
-  await row(title('cross entropy'), read, loss('cross-entropy', false));
-  await row(title('nll, gradient'), read + 4 * length, loss('nll', true));
-  await row(title('counts'), read, (options) => e.scoreCounts(scores, labels, options));
+  fused[title('')] = await row(title('cross entropy, gradient'), read + 4 * length, loss(crossEntropy, true));
+  await row(title('cross entropy'), read, loss(crossEntropy, false));
+  await row(title('nll, gradient'), read + 4 * length, loss(nll, true));
+  await row(title('counts'), read, (options) => operator('score_counts', [scores, labels], options));
   e.dispose(labels);
   if (batch === 1 && heads === 1) {
     // The kernel for CUDA looks at a cell's labels once where they are equal.
@@ -59,29 +59,20 @@ for (const [batch, heads] of [
       makeLabels(1).map((_, i) => (i * 2654435761) % classes),
       [1, size, size],
     );
-    await row('the first, every pixel of another class', read + 4 * length, (options) =>
-      e
-        .scoreLoss(scores, noise, { losses: ['cross-entropy'], gradient: true, ...options })
-        .then(({ sums, gradient }) => (e.dispose(gradient), sums)),
-    );
+    await row('the first, every pixel of another class', read + 4 * length, loss(crossEntropy, true, noise));
   }
   e.dispose(scores);
 }
 for (const heads of [1, 16]) {
   const zeros = () => place(new Float32Array(heads * parameters), [heads, parameters]);
-  const tensors = {
-    value: await zeros(),
-    gradient: await zeros(),
-    expAvg: await zeros(),
-    expAvgSq: await zeros(),
-  };
+  const tensors = [await zeros(), await zeros(), await zeros(), await zeros()];
   const one = [1 - 1e-8, 1e-4, 0.03, 1, 1];
   const coefficients = await place(
     Float32Array.from({ length: 5 * heads }, (_, i) => one[i % 5]),
     [heads, 5],
   );
   await row(`AdamW step N=${heads}`, 8 * 4 * heads * parameters, (options) =>
-    e.adamwStep({ ...tensors, coefficients }, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ...options }),
+    operator('adamw_step', [...tensors, coefficients, 0.9, 0.999, 1e-8], options),
   );
 }
 const [one, sixteenHeads, sixteenImages] = ['B=1 N=1', 'B=1 N=16', 'B=16 N=1'].map(

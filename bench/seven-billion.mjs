@@ -22,6 +22,7 @@ import {
 import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
 import { round } from './figures.mjs';
+import { toDevice } from './network.mjs';
 
 const [given, arch = 'dinov3_vit7b16_ade20k_m2f', device = 'cuda', images = '64'] = process.argv.slice(2);
 const folder = given || mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
@@ -117,7 +118,7 @@ await step('predict', async () => {
 if (isCuda) {
   const images = async (batch) =>
     Tensor.wrap(
-      await e.toDevice(
+      await toDevice(
         Tensor.from(new Float32Array(batch * 3 * size * size), [batch, 3, size, size]).handle,
         device,
       ),
@@ -146,14 +147,14 @@ if (isCuda) {
     const side = 2048; // its scores take 0.4 GB
     const decoded = await segmenter.model.decode(await images(1));
     const labels = Tensor.wrap(
-      await e.toDevice(Tensor.from(new Uint8Array(side * side), [1, side, side]).handle, device),
+      await toDevice(Tensor.from(new Uint8Array(side * side), [1, side, side]).handle, device),
     );
     const held = [];
     const fill = (values) =>
       refused(async () => {
         for (;;)
           held.push(
-            Tensor.wrap(await e.toDevice(Tensor.from(new Float32Array(values), [values]).handle, device)),
+            Tensor.wrap(await toDevice(Tensor.from(new Float32Array(values), [values]).handle, device)),
           );
       });
     await fill(2 ** 28);

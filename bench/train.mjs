@@ -12,7 +12,7 @@ import { ClassHead, DecodedImages, SegmentationModel, Tensor, train } from '../d
 import { writeDemoDataset } from '../dist/demo/write-dataset.js';
 import { engine } from '../dist/native/engine.js';
 import { median } from './figures.mjs';
-import { setting, writeNetwork } from './network.mjs';
+import { setting, toDevice, writeNetwork } from './network.mjs';
 
 const device = process.argv[2] ?? 'cpu';
 const isCuda = device.startsWith('cuda');
@@ -160,10 +160,10 @@ async function liveTime() {
   const head = ClassHead.create({ hidden: size.hidden, classes: size.classes, device, seed: 1 });
   const place = async ({ queries, masks, labels }) => ({
     decoded: new DecodedImages({
-      queries: await e.toDevice(queries.handle, device),
-      masks: await e.toDevice(masks.handle, device),
+      queries: await toDevice(queries.handle, device),
+      masks: await toDevice(masks.handle, device),
     }),
-    labels: Tensor.wrap(await e.toDevice(labels.handle, device)),
+    labels: Tensor.wrap(await toDevice(labels.handle, device)),
   });
   const placed = await Promise.all(samples.map(place));
   const times = [];
@@ -188,7 +188,7 @@ async function liveNetworkTime(model, batchSize) {
   for (let i = 0; i < batchSize; i++) truth.set(areas(i), i * side * side);
   const [images, labels] = await Promise.all(
     [pixels, Tensor.from(truth, [batchSize, side, side])].map(async ({ handle }) =>
-      Tensor.wrap(await e.toDevice(handle, device)),
+      Tensor.wrap(await toDevice(handle, device)),
     ),
   );
   const times = [];

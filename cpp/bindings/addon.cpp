@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "bindings/job_queue.h"
+#include "bindings/method.h"
 #include "bindings/values.h"
 #include "core/device.h"
 #include "core/torch_logging.h"
@@ -11,11 +12,10 @@
 namespace dinov3_seg {
 namespace {
 
-/// setErrorFactory(make: (code, message) => DinoSegError). Called once after loading.
-Napi::Value set_factory(const Napi::CallbackInfo& info) {
-  set_error_factory(info.Env(), info[0].As<Napi::Function>());
-  return info.Env().Undefined();
-}
+/// `make`: (code, message) => DinoSegError. Called once after loading.
+void set_factory(Napi::Value make) { set_error_factory(make.Env(), make.As<Napi::Function>()); }
+
+const Methods addon_methods{call<&set_factory>("setErrorFactory", "make")};
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   start_jobs(env);
@@ -25,21 +25,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     configure_libtorch();
   });
   keep_warnings_of_this_thread();
-  export_function<set_factory>(env, exports, "setErrorFactory");
-  export_jobs(env, exports);
-  export_devices(env, exports);
-  export_tensors(env, exports);
-  export_checkpoints(env, exports);
-  export_init(env, exports);
+  export_methods(env, exports);
   export_models(env, exports);
-  export_detectors(env, exports);
   export_trained_heads(env, exports);
   export_cache(env, exports);
-  export_images(env, exports);
-  export_polygons(env, exports);
-  export_shares(env, exports);
-  export_ops(env, exports);
-  export_network_ops(env, exports);
   export_training(env, exports);
   return exports;
 }

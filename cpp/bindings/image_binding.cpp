@@ -2,13 +2,9 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
-#include <functional>
 
-#include "bindings/job_queue.h"
-#include "bindings/values.h"
-#include "core/device.h"
+#include "bindings/images.h"
 #include "core/device_copies.h"
-#include "core/error.h"
 #include "core/image_ops.h"
 #include "core/page_allocator.h"
 #include "models/segment.h"
@@ -16,7 +12,8 @@
 namespace dinov3_seg {
 namespace {
 
-at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height, int64_t channels) {
+at::Tensor copy_bytes(const Napi::Object& object, int64_t channels) {
+  const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
   const Napi::Value data = object.Get("data");
   if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
     fail("INVALID_ARGUMENT", "data must be a Uint8Array");
@@ -31,164 +28,131 @@ at::Tensor copy_bytes(const Napi::Object& object, int64_t width, int64_t height,
 
 }  // namespace
 
-at::Tensor pixels_argument(const Napi::Value& value) {
-  const Napi::Object object = object_argument(value, "image");
-  const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
-  const int64_t channels = object.Get("channels").IsUndefined() ? 3 : integer_field(object, "channels");
+Pixels Js<Pixels>::from(const Napi::Value& value, const char* what) {
+  const Napi::Object object = object_argument(value, what);
+  const int64_t channels = from_js<std::optional<int64_t>>(object.Get("channels"), "channels").value_or(3);
   if (channels != 1 && channels != 3 && channels != 4)
     fail("SHAPE", "expected 1, 3 or 4 channels, got ", channels);
-  return copy_bytes(object, width, height, channels);
+  return {copy_bytes(object, channels)};
+}
+
+/// {data, width, height} each, as H×W uint8.
+struct LabelImages {
+  std::vector<at::Tensor> pixels;
+};
+template <>
+struct Js<LabelImages> {
+  static LabelImages from(const Napi::Value& value, const char*) {
+    return {images_from(value, [](const Napi::Value& label) {
+      return copy_bytes(object_argument(label, "label"), 1).squeeze(2);
+    })};
+  }
+};
+
+template <>
+inline constexpr auto fields<Jitter> =
+    std::tuple{field("order", &Jitter::order), field("brightness", &Jitter::brightness),
+               field("contrast", &Jitter::contrast), field("saturation", &Jitter::saturation),
+               field("hue", &Jitter::hue)};
+
+template <>
+inline constexpr auto fields<Augmentation> =
+    std::tuple{field("flip", &Augmentation::flip), field("jitter", &Augmentation::jitter)};
+
+struct PrepareOptions {
+  int64_t height, width;
+  c10::Device device = c10::kCPU;
+  std::optional<std::vector<Augmentation>> augmentations;  // one an image
+};
+template <>
+inline constexpr auto fields<PrepareOptions> = std::tuple{
+    field("height", &PrepareOptions::height), field("width", &PrepareOptions::width),
+    field("device", &PrepareOptions::device), field("augmentations", &PrepareOptions::augmentations)};
+inline void check_fields(const PrepareOptions& options) { check_size(options.height, options.width); }
+
+/// A SegmentOptions::slide.
+struct Mode;
+template <>
+struct Js<Mode> {
+  static bool from(const Napi::Value& value, const char* what) {
+    const std::string mode = string_argument(value, what);
+    if (mode != "whole" && mode != "slide")
+      fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
+    return mode == "slide";
+  }
+};
+
+struct SegmentSettings : SegmentOptions {
+  Scoring scoring;
+};
+template <>
+inline constexpr auto fields<SegmentSettings> =
+    std::tuple{field<Mode>("mode", &SegmentSettings::slide), field("height", &SegmentSettings::height),
+               field("width", &SegmentSettings::width),      field("strideY", &SegmentSettings::stride_y),
+               field("strideX", &SegmentSettings::stride_x), field("passSize", &SegmentSettings::pass_size),
+               field("scoring", &SegmentSettings::scoring)};
+inline void check_fields(const SegmentSettings& settings) { check_size(settings.height, settings.width); }
+
+struct ScoreSettings : SegmentOptions {
+  Scoring scoring;
+  int64_t output_height, output_width;
+};
+template <>
+inline constexpr auto fields<ScoreSettings> = std::tuple{
+    field("height", &ScoreSettings::height), field("width", &ScoreSettings::width),
+    field("scoring", &ScoreSettings::scoring), field("outputHeight", &ScoreSettings::output_height),
+    field("outputWidth", &ScoreSettings::output_width)};
+inline void check_fields(const ScoreSettings& settings) {
+  if (settings.output_height < 1 || settings.output_width < 1)
+    fail("INVALID_ARGUMENT", "outputWidth and outputHeight must be at least 1");
 }
 
 namespace {
 
-/// {data, width, height} as a tensor H×W uint8.
-at::Tensor label_argument(const Napi::Value& value) {
-  const Napi::Object object = object_argument(value, "label");
-  return copy_bytes(object, integer_field(object, "width"), integer_field(object, "height"), 1).squeeze(2);
+/// The images one by one, and what is to be changed of each.
+template <typename Prepare>
+at::Tensor prepared(const std::vector<at::Tensor>& images, const PrepareOptions& options, Prepare prepare) {
+  const auto& augmentations = options.augmentations;
+  if (augmentations && augmentations->size() != images.size())
+    fail("INVALID_ARGUMENT", "augmentations must be an array of one an image (", images.size(), ")");
+  std::vector<at::Tensor> all;
+  for (size_t i = 0; i < images.size(); ++i)
+    all.push_back(prepare(images[i], augmentations ? (*augmentations)[i] : Augmentation{}));
+  return upload(at::stack(all), options.device);
 }
 
-template <typename Unpack>
-std::vector<at::Tensor> images_argument(const Napi::Value& value, Unpack unpack) {
-  if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
-    fail("INVALID_ARGUMENT", "expected an array of at least one image");
-  const Napi::Array array = value.As<Napi::Array>();
-  std::vector<at::Tensor> images;
-  for (uint32_t i = 0; i < array.Length(); ++i) images.push_back(unpack(array.Get(i)));
-  return images;
+at::Tensor prepare_images(const Images& images, const PrepareOptions& options) {
+  return prepared(images.pixels, options, [&](const at::Tensor& image, const Augmentation& augmentation) {
+    return prepare_image(to_rgb(image), options.height, options.width, augmentation);
+  });
 }
 
-Augmentation augmentation_argument(const Napi::Value& value) {
-  const Napi::Object object = object_argument(value, "augmentation");
-  Augmentation augmentation;
-  augmentation.flip = boolean_field(object, "flip");
-  const Napi::Value jitter = object.Get("jitter");
-  if (jitter.IsNull() || jitter.IsUndefined()) return augmentation;
-  const Napi::Object j = object_argument(jitter, "jitter");
-  const auto order = shape_argument(j.Get("order"));
-  if (order.size() != 4) fail("INVALID_ARGUMENT", "jitter.order must hold 4 steps, got ", order.size());
-  augmentation.jitter = Jitter{{},
-                               number_field(j, "brightness"),
-                               number_field(j, "contrast"),
-                               number_field(j, "saturation"),
-                               number_field(j, "hue")};
-  std::copy(order.begin(), order.end(), augmentation.jitter->order.begin());
-  return augmentation;
+at::Tensor prepare_labels(const LabelImages& labels, const PrepareOptions& options) {
+  return prepared(labels.pixels, options, [&](const at::Tensor& label, const Augmentation& augmentation) {
+    return prepare_label(label, options.height, options.width, augmentation.flip);
+  });
 }
 
-struct PrepareOptions {
-  int64_t height;
-  int64_t width;
-  c10::Device device;
-  std::vector<Augmentation> augmentations;  // one an image
+std::vector<Values> segment_images(const std::shared_ptr<SegmentationModel>& model, const Head& head,
+                                   const Images& images, const SegmentSettings& settings) {
+  std::vector<Values> maps;
+  for (const at::Tensor& map : segment(scorer_of(model, head, settings.scoring), images.pixels, settings))
+    maps.push_back({copy_page_allocated(map, at::kByte)});
+  return maps;
+}
+
+Values score_image(const std::shared_ptr<SegmentationModel>& model, const Head& head, const Pixels& image,
+                   const ScoreSettings& settings) {
+  return {segment_scores(scorer_of(model, head, settings.scoring), image.tensor, settings,
+                         settings.output_height, settings.output_width)};
+}
+
+const Methods image_methods{
+    job<Lane::prepare, &prepare_images>("prepareImages", "images", "options"),
+    job<Lane::prepare, &prepare_labels>("prepareLabels", "labels", "options"),
+    job<Lane::model, &segment_images>("segment", "model", "head", "images", "options"),
+    job<Lane::model, &score_image>("scores", "model", "head", "image", "options"),
 };
 
-PrepareOptions prepare_options(const Napi::Value& value, size_t images) {
-  const Napi::Object object = object_argument(value, "options");
-  PrepareOptions options{integer_field(object, "height"),
-                         integer_field(object, "width"),
-                         parse_device(string_field(object, "device")),
-                         {}};
-  if (options.height < 1 || options.width < 1)
-    fail("INVALID_ARGUMENT", "width and height must be at least 1");
-  options.augmentations.resize(images);
-  const Napi::Value given = object.Get("augmentations");
-  if (given.IsUndefined()) return options;
-  if (!given.IsArray() || given.As<Napi::Array>().Length() != images)
-    fail("INVALID_ARGUMENT", "augmentations must be an array of one an image (", images, ")");
-  for (uint32_t i = 0; i < images; ++i)
-    options.augmentations[i] = augmentation_argument(given.As<Napi::Array>().Get(i));
-  return options;
-}
-
-/// prepareImages(images, options): Promise<TensorHandle>
-Napi::Value prepare_images(const Napi::CallbackInfo& info) {
-  auto images = images_argument(info[0], pixels_argument);
-  auto options = prepare_options(info[1], images.size());
-  return run_job(info, Lane::prepare, [images = std::move(images), options = std::move(options)]() -> ToJs {
-    std::vector<at::Tensor> prepared;
-    for (size_t i = 0; i < images.size(); ++i)
-      prepared.push_back(
-          prepare_image(to_rgb(images[i]), options.height, options.width, options.augmentations[i]));
-    return [batch = upload(at::stack(prepared), options.device)](Napi::Env env) {
-      return wrap_tensor(env, batch);
-    };
-  });
-}
-
-/// prepareLabels(labels, options): Promise<TensorHandle>
-Napi::Value prepare_labels(const Napi::CallbackInfo& info) {
-  auto labels = images_argument(info[0], label_argument);
-  auto options = prepare_options(info[1], labels.size());
-  return run_job(info, Lane::prepare, [labels = std::move(labels), options = std::move(options)]() -> ToJs {
-    std::vector<at::Tensor> prepared;
-    for (size_t i = 0; i < labels.size(); ++i)
-      prepared.push_back(
-          prepare_label(labels[i], options.height, options.width, options.augmentations[i].flip));
-    return [batch = upload(at::stack(prepared), options.device)](Napi::Env env) {
-      return wrap_tensor(env, batch);
-    };
-  });
-}
-
-SegmentOptions segment_options(const Napi::Object& object) {
-  const std::string mode = string_field(object, "mode");
-  if (mode != "whole" && mode != "slide")
-    fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
-  const SegmentOptions options{
-      integer_field(object, "height"),  integer_field(object, "width"),   mode == "slide",
-      integer_field(object, "strideY"), integer_field(object, "strideX"), integer_field(object, "passSize")};
-  if (options.height < 1 || options.width < 1)
-    fail("INVALID_ARGUMENT", "width and height must be at least 1");
-  return options;
-}
-
-/// What scores the images: made by the job, since models may change until then.
-std::function<ImageScorer()> scorer_argument(const Napi::CallbackInfo& info, const Napi::Object& options) {
-  return
-      [model = unwrap<SegmentationModel>(info[0]), head = unwrap<TrainedHeads>(info[1]),
-       scoring = parse_scoring(string_field(options, "scoring"))] { return scorer_of(model, head, scoring); };
-}
-
-/// segment(model, head, images, options): Promise<Uint8Array[]>
-Napi::Value segment_images(const Napi::CallbackInfo& info) {
-  const Napi::Object object = object_argument(info[3], "options");
-  const auto options = segment_options(object);
-  return run_job(info, Lane::model,
-                 [scorer = scorer_argument(info, object), pixels = images_argument(info[2], pixels_argument),
-                  options]() -> ToJs {
-                   auto maps = segment(scorer(), pixels, options);
-                   for (at::Tensor& map : maps) map = copy_page_allocated(map, at::kByte);
-                   return [maps = std::move(maps)](Napi::Env env) -> Napi::Value {
-                     Napi::Array arrays = Napi::Array::New(env, maps.size());
-                     for (size_t i = 0; i < maps.size(); ++i)
-                       arrays.Set(static_cast<uint32_t>(i), typed_array(env, maps[i]));
-                     return arrays;
-                   };
-                 });
-}
-
-/// scores(model, head, image, options): Promise<Float32Array>
-Napi::Value score_image(const Napi::CallbackInfo& info) {
-  const Napi::Object object = object_argument(info[3], "options");
-  const int64_t height = integer_field(object, "outputHeight"), width = integer_field(object, "outputWidth");
-  if (height < 1 || width < 1) fail("INVALID_ARGUMENT", "outputWidth and outputHeight must be at least 1");
-  const SegmentOptions options{integer_field(object, "height"), integer_field(object, "width")};
-  return run_job(info, Lane::model,
-                 [scorer = scorer_argument(info, object), pixels = pixels_argument(info[2]), options, height,
-                  width]() -> ToJs {
-                   const at::Tensor scores = segment_scores(scorer(), pixels, options, height, width);
-                   return [scores](Napi::Env env) { return typed_array(env, scores); };
-                 });
-}
-
 }  // namespace
-
-void export_images(Napi::Env env, Napi::Object exports) {
-  export_function<asynchronous<prepare_images>>(env, exports, "prepareImages");
-  export_function<asynchronous<prepare_labels>>(env, exports, "prepareLabels");
-  export_function<asynchronous<segment_images>>(env, exports, "segment");
-  export_function<asynchronous<score_image>>(env, exports, "scores");
-}
-
 }  // namespace dinov3_seg

@@ -5,56 +5,57 @@
 #include <memory>
 #include <string>
 
-#include "bindings/job_queue.h"
-#include "bindings/values.h"
-#include "core/device.h"
-#include "core/dtype_names.h"
+#include "bindings/placement.h"
+#include "bindings/plans.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "core/sha256.h"
-#include "models/builder.h"
 #include "models/init.h"
 #include "models/presets.h"
 #include "models/shared_backbone.h"
 
 namespace dinov3_seg {
-namespace {
 
-/// {architecture, seed, dtype, device}
 struct InitSettings {
   std::string architecture;
   at::ScalarType dtype;
   Randomness random;
+  bool operators = false;
 
   std::string name() const {
     return architecture + " with random weights of seed " + std::to_string(random.seed);
   }
 };
+template <>
+inline constexpr auto fields<InitSettings> = std::tuple{
+    field("architecture", &InitSettings::architecture), field<NetworkDtype>("dtype", &InitSettings::dtype),
+    field("seed", [](InitSettings& settings) -> uint64_t& { return settings.random.seed; }),
+    field("device", [](InitSettings& settings) -> c10::Device& { return settings.random.device; }),
+    optional_field("operators", &InitSettings::operators)};
+
+struct CheckpointSettings {
+  std::string architecture, backbone, head;
+  uint64_t seed;
+};
+template <>
+inline constexpr auto fields<CheckpointSettings> = std::tuple{
+    field("architecture", &CheckpointSettings::architecture), field("seed", &CheckpointSettings::seed),
+    field("backbone", &CheckpointSettings::backbone), field("head", &CheckpointSettings::head)};
+
+/// An object of two descriptions.
+template <typename First, typename Second>
+struct Js<std::pair<First, Second>> {
+  static std::pair<First, Second> from(const Napi::Value& value, const char* what) {
+    return {from_js<First>(value, what), from_js<Second>(value, what)};
+  }
+};
+
+namespace {
 
 /// Of either kind. Throws INVALID_ARGUMENT with the segmentors' names.
 NetworkShape shape_named(const std::string& architecture) {
   return is_detector_preset(architecture) ? network_shape(detector_preset(architecture))
                                           : network_shape(preset(architecture));
-}
-
-/// Its plan.
-Napi::Object plan_named(Napi::Env env, const std::string& architecture) {
-  if (is_detector_preset(architecture)) return detector_plan_object(env, detector_preset(architecture));
-  const SegmentorDims dims = preset(architecture);
-  return plan_object(env, dims, dims.classes);
-}
-
-uint64_t seed_field(const Napi::Object& options) {
-  const int64_t seed = integer_field(options, "seed");
-  if (seed < 0) fail("INVALID_ARGUMENT", "seed must be a whole number from 0, got ", seed);
-  return static_cast<uint64_t>(seed);
-}
-
-InitSettings init_settings(const Napi::Value& value) {
-  const Napi::Object options = object_argument(value, "options");
-  return {string_field(options, "architecture"),
-          network_dtype_field(options),
-          {seed_field(options), parse_device(string_field(options, "device"))}};
 }
 
 /// What tells random networks apart; `backbone`: the network that the backbone is of, if it was not drawn.
@@ -67,115 +68,69 @@ std::string random_id(const InitSettings& settings, const std::string& backbone 
   return hash.hex();
 }
 
-/// initModel(options with precision and cudaGraphs): Promise<ModelHandle>
-Napi::Value init_model(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model,
-                 [settings = init_settings(info[0]),
-                  placement = placement_of(object_argument(info[0], "options"))]() -> ToJs {
-                   const NetworkShape shape = network_shape(preset(settings.architecture));
-                   auto model = std::make_shared<SegmentationModel>(
-                       settings.name(), random_id(settings),
-                       init_network(shape, settings.dtype, settings.random), placement);
-                   return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
-                 });
+std::shared_ptr<SegmentationModel> init_model(const std::pair<InitSettings, ModelPlacement>& options) {
+  const auto& [settings, placement] = options;
+  const NetworkShape shape = network_shape(preset(settings.architecture));
+  return std::make_shared<SegmentationModel>(settings.name(), random_id(settings),
+                                             init_network(shape, settings.dtype, settings.random), placement);
 }
 
-std::shared_ptr<DetectionModel> make_detector(const InitSettings& settings, const ModelPlacement& placement,
-                                              const SegmentationModel* segmentor) {
+std::shared_ptr<DetectionModel> init_detector(const std::pair<InitSettings, DetectorPlacement>& options) {
+  const auto& [settings, placement] = options;
   const NetworkShape shape = network_shape(detector_preset(settings.architecture));
   std::string name = settings.name();
-  if (!segmentor)
+  if (!placement.share_with)
     return std::make_shared<DetectionModel>(
         name, random_id(settings), init_network(shape, settings.dtype, settings.random), placement, 0);
-  const auto backbone = backbone_of(*segmentor, shape.backbone, settings.dtype, settings.random.device, name);
+  const SegmentationModel& segmentor = *placement.share_with;
+  const auto backbone = backbone_of(segmentor, shape.backbone, settings.dtype, settings.random.device, name);
   uint64_t bytes = 0;
   for (const NamedTensor& each : backbone) bytes += each.tensor.nbytes();
-  name += " and the backbone of " + segmentor->path();
-  return std::make_shared<DetectionModel>(name, random_id(settings, segmentor->id()),
+  name += " and the backbone of " + segmentor.path();
+  return std::make_shared<DetectionModel>(name, random_id(settings, segmentor.id()),
                                           init_network(shape, settings.dtype, settings.random, backbone),
                                           placement, bytes);
 }
 
-/// initDetector(options with precision, cudaGraphs and shareWith): Promise<DetectorHandle>
-Napi::Value init_detector(const Napi::CallbackInfo& info) {
-  return run_job(
-      info, Lane::model,
-      [settings = init_settings(info[0]), segmentor = share_with_field(object_argument(info[0], "options")),
-       placement = placement_of(object_argument(info[0], "options"))]() -> ToJs {
-        const auto model = make_detector(settings, placement, segmentor.get());
-        return [model](Napi::Env env) { return wrap(env, model, host_bytes(*model)); };
-      });
+ToJs write_random_model(const InitSettings& settings, const std::string& path) {
+  const std::string& name = settings.architecture;
+  write_random_network(shape_named(name), settings.dtype, settings.random, path);
+  if (is_detector_preset(name))
+    return [dims = detector_preset(name)](Napi::Env env) { return to_js(env, plan_of(dims)); };
+  return [dims = preset(name)](Napi::Env env) { return to_js(env, plan_of(dims, dims.classes)); };
 }
 
-/// writeRandomModel(options, path): Promise<SegmentorPlan | DetectorPlan>
-Napi::Value write_random_model(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::prepare,
-                 [settings = init_settings(info[0]), path = string_argument(info[1], "path")]() -> ToJs {
-                   write_random_network(shape_named(settings.architecture), settings.dtype, settings.random,
-                                        path);
-                   return [name = settings.architecture](Napi::Env env) { return plan_named(env, name); };
-                 });
+auto plan_architecture(const std::string& name, int64_t classes) { return plan_of(preset(name), classes); }
+
+auto plan_detector_architecture(const std::string& name) { return plan_of(detector_preset(name)); }
+
+at::Tensor random_values(const InitSettings& settings, const std::string& name) {
+  const auto path = settings.operators ? RandomPath::operators : RandomPath::by_device;
+  const NetworkShape shape = shape_named(settings.architecture);
+  for (const auto& keys : {shape.backbone, shape.head})
+    for (const KeyShape& key : keys)
+      if (key.name == name) return apply_dtype(key, draw_tensor(key, settings.random, path), settings.dtype);
+  fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
 }
 
-/// planArchitecture(name, classes): SegmentorPlan
-Napi::Value plan_architecture(const Napi::CallbackInfo& info) {
-  if (!info[1].IsNumber()) fail("INVALID_ARGUMENT", "classes must be a number");
-  return plan_object(info.Env(), preset(string_argument(info[0], "name")),
-                     info[1].As<Napi::Number>().Int64Value());
+void init_files(const CheckpointSettings& settings) {
+  const auto checkpoint = init_checkpoint(shape_named(settings.architecture), settings.seed);
+  const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
+                                                    {"architecture", settings.architecture},
+                                                    {"seed", std::to_string(settings.seed)}};
+  write_safetensors(settings.backbone, checkpoint.backbone, metadata);
+  write_safetensors(settings.head, checkpoint.head, metadata);
 }
 
-/// planDetectorArchitecture(name): DetectorPlan
-Napi::Value plan_detector_architecture(const Napi::CallbackInfo& info) {
-  return detector_plan_object(info.Env(), detector_preset(string_argument(info[0], "name")));
-}
-
-/// randomTensor({architecture, seed, dtype, device, operators}, key): Promise<TensorHandle>
-Napi::Value random_values_of(const Napi::CallbackInfo& info) {
-  const auto path = boolean_field(object_argument(info[0], "options"), "operators") ? RandomPath::operators
-                                                                                    : RandomPath::by_device;
-  return run_job(info, Lane::prepare,
-                 [settings = init_settings(info[0]), name = string_argument(info[1], "key"), path]() -> ToJs {
-                   const NetworkShape shape = shape_named(settings.architecture);
-                   for (const auto& keys : {shape.backbone, shape.head}) {
-                     for (const KeyShape& key : keys) {
-                       if (key.name != name) continue;
-                       const at::Tensor drawn = draw_tensor(key, settings.random, path);
-                       return [cast = apply_dtype(key, drawn, settings.dtype)](Napi::Env env) {
-                         return wrap_tensor(env, cast);
-                       };
-                     }
-                   }
-                   fail("INVALID_ARGUMENT", settings.architecture, " has no key ", name);
-                 });
-}
-
-/// initCheckpoint(options): Promise<void>
-Napi::Value init_files(const Napi::CallbackInfo& info) {
-  const Napi::Object options = object_argument(info[0], "options");
-  return run_job(
-      info, Lane::prepare,
-      [architecture = string_field(options, "architecture"), seed = seed_field(options),
-       backbone = string_field(options, "backbone"), head = string_field(options, "head")]() -> ToJs {
-        const auto checkpoint = init_checkpoint(shape_named(architecture), seed);
-        const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
-                                                          {"architecture", architecture},
-                                                          {"seed", std::to_string(seed)}};
-        write_safetensors(backbone, checkpoint.backbone, metadata);
-        write_safetensors(head, checkpoint.head, metadata);
-        return [](Napi::Env env) { return env.Undefined(); };
-      });
-}
+const Methods init_methods{
+    job<Lane::model, &init_model>("initModel", "options"),
+    job<Lane::model, &init_detector>("initDetector", "options"),
+    job<Lane::prepare, &write_random_model>("writeRandomModel", "options", "path"),
+    call<&plan_architecture>("planArchitecture", "name", "classes"),
+    call<&plan_detector_architecture>("planDetectorArchitecture", "name"),
+    job<Lane::prepare, &random_values>("randomTensor", "options", "key"),
+    job<Lane::prepare, &init_files>("initCheckpoint", "options"),
+};
 
 }  // namespace
-
-void export_init(Napi::Env env, Napi::Object exports) {
-  export_function<asynchronous<init_model>>(env, exports, "initModel");
-  export_function<asynchronous<init_detector>>(env, exports, "initDetector");
-  export_function<asynchronous<write_random_model>>(env, exports, "writeRandomModel");
-  export_function<synchronous<plan_architecture>>(env, exports, "planArchitecture");
-  export_function<synchronous<plan_detector_architecture>>(env, exports, "planDetectorArchitecture");
-  export_function<asynchronous<random_values_of>>(env, exports, "randomTensor");
-  export_function<asynchronous<init_files>>(env, exports, "initCheckpoint");
-}
-
 }  // namespace dinov3_seg

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "bindings/lanes.h"
+#include "bindings/method.h"
 #include "core/available_memory.h"
 #include "core/error.h"
 #include "core/intraop_threads.h"
@@ -180,41 +181,43 @@ std::shared_ptr<JobControl> control_argument(const Napi::CallbackInfo& info) {
   return is_handle<JobControl>(last) ? unwrap<JobControl>(last) : std::make_shared<JobControl>();
 }
 
-/// createJob(onProgress?: (done, total) => void): JobHandle
-Napi::Value create_job(const Napi::CallbackInfo& info) {
+/// `listener`: (done, total) => void, or undefined.
+std::shared_ptr<JobControl> create_job(Napi::Value listener) {
   auto control = std::make_shared<JobControl>();
-  const auto environment = environment_of(info.Env());
-  if (info[0].IsFunction()) {
-    environment->listeners[control.get()] = Napi::Persistent(info[0].As<Napi::Function>());
+  const auto environment = environment_of(listener.Env());
+  if (listener.IsFunction()) {
+    environment->listeners[control.get()] = Napi::Persistent(listener.As<Napi::Function>());
     control->on_progress = [environment = std::weak_ptr<Environment>(environment), raw = control.get()] {
       if (const auto owner = environment.lock()) deliver_progress(owner, raw->shared_from_this());
     };
   }
-  return wrap(info.Env(), std::move(control), 0);
+  return control;
 }
 
-/// cancelJob(job). A job that waits is dropped now.
-Napi::Value cancel_job(const Napi::CallbackInfo& info) {
-  const auto control = unwrap<JobControl>(info[0]);
+/// A job that waits is dropped now.
+void cancel_job(Napi::Value handle) {
+  const auto control = unwrap<JobControl>(handle);
   if (auto dropped = lanes().cancel(*control)) {
     Job& job = static_cast<Job&>(*dropped);
     job.failure = {"ABORTED", "the job was stopped on request before it began"};
-    settle(info.Env(), job);
+    settle(handle.Env(), job);
   }
-  return info.Env().Undefined();
 }
 
-/// releaseJob(job): its listener is not called again.
-Napi::Value release_job(const Napi::CallbackInfo& info) {
-  environment_of(info.Env())->listeners.erase(unwrap<JobControl>(info[0]).get());
-  return info.Env().Undefined();
+/// Its listener is not called again.
+void release_job(Napi::Value handle) {
+  environment_of(handle.Env())->listeners.erase(unwrap<JobControl>(handle).get());
 }
 
-/// stopJobs(): the process ends; nothing is run any more, what runs is stopped.
-Napi::Value stop_jobs(const Napi::CallbackInfo& info) {
-  lanes().stop(stop_wait);
-  return info.Env().Undefined();
-}
+/// The process ends; nothing is run any more, what runs is stopped.
+void stop_jobs() { lanes().stop(stop_wait); }
+
+const Methods job_methods{
+    call<&create_job>("createJob", "onProgress"),
+    call<&cancel_job>("cancelJob", "job"),
+    call<&release_job>("releaseJob", "job"),
+    call<&stop_jobs>("stopJobs"),
+};
 
 }  // namespace
 
@@ -253,13 +256,6 @@ Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work) {
   lanes().push(static_cast<size_t>(lane),
                std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control)));
   return promise;
-}
-
-void export_jobs(Napi::Env env, Napi::Object exports) {
-  export_function<synchronous<create_job>>(env, exports, "createJob");
-  export_function<synchronous<cancel_job>>(env, exports, "cancelJob");
-  export_function<synchronous<release_job>>(env, exports, "releaseJob");
-  export_function<synchronous<stop_jobs>>(env, exports, "stopJobs");
 }
 
 void set_error_factory(Napi::Env env, Napi::Function make) {

@@ -35,9 +35,6 @@ void start_jobs(Napi::Env env);
 /// Starts `work` and gives the promise of its value. A job handle as the last argument of the call steers it.
 Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work);
 
-/// createJob, cancelJob, releaseJob, stopJobs.
-void export_jobs(Napi::Env env, Napi::Object exports);
-
 /// Remembers the function that makes a DinoSegError of (code, message) in this environment.
 void set_error_factory(Napi::Env env, Napi::Function make);
 
@@ -49,33 +46,38 @@ struct Failure {
 Failure describe_current_exception();
 Napi::Error to_js_error(Napi::Env env, const Failure& failure);
 
-/// Wraps a binding: whatever it throws becomes a thrown DinoSegError.
-template <Napi::Value (*function)(const Napi::CallbackInfo&)>
-Napi::Value synchronous(const Napi::CallbackInfo& info) {
+/// Whatever `function` throws becomes a thrown DinoSegError.
+template <typename Function>
+Napi::Value throwing(Napi::Env env, Function function) {
   try {
-    return function(info);
+    return function();
   } catch (const Napi::Error&) {
     throw;
   } catch (...) {
-    throw to_js_error(info.Env(), describe_current_exception());
+    throw to_js_error(env, describe_current_exception());
   }
 }
 
-/// Wraps a binding that gives a promise: whatever it throws becomes a rejection.
-template <Napi::Value (*function)(const Napi::CallbackInfo&)>
-Napi::Value asynchronous(const Napi::CallbackInfo& info) {
-  const auto rejected = [&](const Napi::Error& error) -> Napi::Value {
-    auto deferred = Napi::Promise::Deferred::New(info.Env());
+/// The promise that `function` gives; whatever it throws becomes a rejection.
+template <typename Function>
+Napi::Value rejecting(Napi::Env env, Function function) {
+  try {
+    return throwing(env, function);
+  } catch (const Napi::Error& error) {
+    auto deferred = Napi::Promise::Deferred::New(env);
     deferred.Reject(error.Value());
     return deferred.Promise();
-  };
-  try {
-    return function(info);
-  } catch (const Napi::Error& error) {
-    return rejected(error);
-  } catch (...) {
-    return rejected(to_js_error(info.Env(), describe_current_exception()));
   }
+}
+
+/// The same as bindings that take their arguments themselves.
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+Napi::Value synchronous(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&] { return function(info); });
+}
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+Napi::Value asynchronous(const Napi::CallbackInfo& info) {
+  return rejecting(info.Env(), [&] { return function(info); });
 }
 
 }  // namespace dinov3_seg

@@ -51,23 +51,33 @@ std::string string_field(const Napi::Object& object, const char* name) {
   return string_argument(object.Get(name), name);
 }
 
-double number_field(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsNumber()) fail("INVALID_ARGUMENT", name, " must be a number");
+double number_argument(const Napi::Value& value, const char* what) {
+  if (!value.IsNumber()) fail("INVALID_ARGUMENT", what, " must be a number");
   return value.As<Napi::Number>().DoubleValue();
 }
 
+int64_t integer_argument(const Napi::Value& value, const char* what) {
+  const double number = number_argument(value, what);
+  if (std::floor(number) != number || std::abs(number) > 9007199254740991.0)
+    fail("INVALID_ARGUMENT", what, " must be a whole number, got ", number);
+  return static_cast<int64_t>(number);
+}
+
+bool boolean_argument(const Napi::Value& value, const char* what) {
+  if (!value.IsBoolean()) fail("INVALID_ARGUMENT", what, " must be true or false");
+  return value.As<Napi::Boolean>().Value();
+}
+
+double number_field(const Napi::Object& object, const char* name) {
+  return number_argument(object.Get(name), name);
+}
+
 int64_t integer_field(const Napi::Object& object, const char* name) {
-  const double value = number_field(object, name);
-  if (std::floor(value) != value || std::abs(value) > 9007199254740991.0)
-    fail("INVALID_ARGUMENT", name, " must be a whole number, got ", value);
-  return static_cast<int64_t>(value);
+  return integer_argument(object.Get(name), name);
 }
 
 bool boolean_field(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsBoolean()) fail("INVALID_ARGUMENT", name, " must be true or false");
-  return value.As<Napi::Boolean>().Value();
+  return boolean_argument(object.Get(name), name);
 }
 
 at::Tensor tensor_field(const Napi::Object& object, const char* name) {
@@ -157,6 +167,13 @@ Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor) {
 ModelPlacement placement_of(const Napi::Object& options) {
   return {parse_device(string_field(options, "device")), string_field(options, "dtype"),
           parse_network_precision(string_field(options, "precision")), boolean_field(options, "cudaGraphs")};
+}
+
+at::ScalarType network_dtype_argument(const Napi::Value& value, const char* what) {
+  const std::string dtype = string_argument(value, what);
+  if (dtype != "float32" && dtype != "bfloat16")
+    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+  return dtype == "float32" ? at::kFloat : at::kBFloat16;
 }
 
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes) {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <napi.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +22,9 @@
 
 namespace dinov3_seg {
 
+/// What V8 is told that a network's handle holds.
+int64_t host_bytes(const NetworkModule& network);
+
 template <>
 struct HandleKind<at::Tensor> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b21, 0x9d2f3a7c81e64f01};
@@ -30,11 +34,16 @@ template <>
 struct HandleKind<SegmentationModel> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b22, 0x9d2f3a7c81e64f02};
   static constexpr const char* name = "model";
+  static int64_t bytes(const SegmentationModel& model) { return host_bytes(model); }
 };
 template <>
 struct HandleKind<DetectionModel> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b29, 0x9d2f3a7c81e64f09};
   static constexpr const char* name = "detector";
+  /// Nothing of what it shares.
+  static int64_t bytes(const DetectionModel& model) {
+    return std::max<int64_t>(0, host_bytes(model) - static_cast<int64_t>(model.shared_bytes()));
+  }
 };
 template <>
 struct HandleKind<TrainedHeads> {
@@ -69,30 +78,22 @@ int64_t integer_field(const Napi::Object& object, const char* name);
 bool boolean_field(const Napi::Object& object, const char* name);
 at::Tensor tensor_field(const Napi::Object& object, const char* name);
 std::string string_argument(const Napi::Value& value, const char* what);
+double number_argument(const Napi::Value& value, const char* what);
+int64_t integer_argument(const Napi::Value& value, const char* what);
+bool boolean_argument(const Napi::Value& value, const char* what);
 std::map<std::string, std::string> string_map(const Napi::Object& object);
 StepOptions step_options(const Napi::Value& value);
 /// Heads of a linear layer on queries. Throws HEAD_MISMATCH for linear probes.
 std::shared_ptr<LinearHeads> linear_heads_argument(const Napi::Value& value);
 /// {device, dtype, precision, cudaGraphs}
 ModelPlacement placement_of(const Napi::Object& options);
-/// {data, width, height, channels?} as a tensor H×W×channels uint8. Copied: the array stays JavaScript's.
-at::Tensor pixels_argument(const Napi::Value& value);
-/// What V8 is told that a network's handle holds: nothing of what a detector shares.
-int64_t host_bytes(const NetworkModule& network);
-int64_t host_bytes(const DetectionModel& network);
+/// float32 or bfloat16, else INVALID_ARGUMENT: the dtype of a network that is made.
+at::ScalarType network_dtype_argument(const Napi::Value& value, const char* what);
+inline at::ScalarType network_dtype_field(const Napi::Object& options) {
+  return network_dtype_argument(options.Get("dtype"), "dtype");
+}
 /// {path, id, device, dtype, parameters}, what the infos of all kinds of networks begin with.
 Napi::Object network_info_object(Napi::Env env, const NetworkModule& network);
-/// The field dtype of a network that is made: float32 or bfloat16, else INVALID_ARGUMENT.
-at::ScalarType network_dtype_field(const Napi::Object& options);
-/// {name: {shape, dtype}} as a list of keys.
-std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what);
-
-/// {backbone, head, out, dtype}
-struct ConvertOptions {
-  ConvertPaths paths;
-  at::ScalarType dtype;
-};
-ConvertOptions convert_options(const Napi::Value& value);
 
 /// The items of an array; throws INVALID_ARGUMENT naming it for anything else.
 std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* what);
@@ -102,29 +103,11 @@ std::vector<Napi::Value> array_argument(const Napi::Value& value, const char* wh
 Napi::Value typed_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Array shape_array(Napi::Env env, c10::IntArrayRef sizes);
 std::vector<int64_t> shape_argument(const Napi::Value& value);
-/// Numbers of a backbone, a plan's `dims` begins with them.
-Napi::Object backbone_dims_object(Napi::Env env, const BackboneDims& dims);
-/// A DetectorPlan.
-Napi::Object detector_plan_object(Napi::Env env, const DetectorDims& dims);
-/// The field shareWith: the segmentor that a detector is to share a backbone with. Null where there is none.
-std::shared_ptr<SegmentationModel> share_with_field(const Napi::Object& options);
-/// A SegmentorPlan; `classes`: outputs of the trained head.
-Napi::Object plan_object(Napi::Env env, const SegmentorDims& dims, int64_t classes);
 
 // Each file's exports.
-void export_devices(Napi::Env env, Napi::Object exports);
-void export_tensors(Napi::Env env, Napi::Object exports);
-void export_checkpoints(Napi::Env env, Napi::Object exports);
-void export_init(Napi::Env env, Napi::Object exports);
-void export_detectors(Napi::Env env, Napi::Object exports);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_cache(Napi::Env env, Napi::Object exports);
-void export_images(Napi::Env env, Napi::Object exports);
-void export_polygons(Napi::Env env, Napi::Object exports);
-void export_shares(Napi::Env env, Napi::Object exports);
-void export_ops(Napi::Env env, Napi::Object exports);
-void export_network_ops(Napi::Env env, Napi::Object exports);
 void export_training(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/error.h"
+
 namespace dinov3_seg {
 
 struct DtypeNames {
@@ -36,6 +38,13 @@ const DtypeNames* find_dtype(T DtypeNames::* field, const T& value) {
     if (row.*field == value) return &row;
   }
   return nullptr;
+}
+
+/// The dtype of such a name. Throws INVALID_ARGUMENT for others.
+inline c10::ScalarType parse_dtype(const std::string& name) {
+  const DtypeNames* row = find_dtype(&DtypeNames::name, std::string_view(name));
+  if (row == nullptr) fail("INVALID_ARGUMENT", "unknown dtype '", name, "'");
+  return row->dtype;
 }
 
 /// "float32" and so on; libtorch's own name ("ComplexFloat") of a dtype that checkpoints may not hold.

@@ -35,6 +35,12 @@ std::optional<at::Tensor> optional_of(const at::Tensor& tensor) {
 
 }  // namespace
 
+ScoreLoss parse_score_loss(const std::string& name) {
+  if (name == "cross-entropy") return ScoreLoss::cross_entropy;
+  if (name == "nll") return ScoreLoss::nll;
+  fail("INVALID_ARGUMENT", "unknown loss '", name, "': expected cross-entropy or nll");
+}
+
 ClassEmbedHeads::ClassEmbedHeads(const at::Tensor& weight, const at::Tensor& bias, c10::Device device,
                                  Precision precision, const std::vector<ScoreLoss>& losses,
                                  const at::Tensor& class_weights)

@@ -1,12 +1,16 @@
 // class_embed heads that learn from dense scores (the recipe), side by side. Legend as in trained_heads.h.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "heads/linear_heads.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
+
+/// `cross-entropy` (with the scores as logits) or `nll`. Throws INVALID_ARGUMENT.
+ScoreLoss parse_score_loss(const std::string& name);
 
 /// Softmax of the logits, Σ_q probability · mask at mask resolution, resized bilinearly to the labels.
 class ClassEmbedHeads : public LinearHeads {

@@ -8,28 +8,41 @@
 
 namespace dinov3_seg {
 
+namespace {
+
+constexpr const char* schemas[] = {
+
+    "score_loss(Tensor scores, Tensor labels, Tensor? class_weights, int[] losses, bool gradient) -> "
+    "(Tensor, Tensor)",
+    "score_counts(Tensor scores, Tensor labels) -> Tensor",
+
+    "adamw_step(Tensor(a!) value, Tensor(b!) gradient, Tensor(c!) exp_avg, Tensor(d!) exp_avg_sq, "
+    "Tensor coefficients, float beta1, float beta2, float epsilon) -> Tensor",
+
+    "deformable_attend(Tensor value, int[] sizes, Tensor reference, Tensor offsets, Tensor logits) -> "
+    "Tensor",
+    "rotate_qkv(Tensor(a!) qkv, Tensor sin, Tensor cos) -> Tensor(a!)",
+
+    "add_scaled_norm(Tensor x, Tensor y, Tensor? gamma, Tensor weight, Tensor bias, float eps, "
+    "ScalarType? dtype) -> (Tensor, Tensor)",
+    "swiglu(Tensor gate, Tensor up) -> Tensor",
+    "argmax_resized(Tensor scores, int height, int width) -> Tensor",
+    "prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor",
+    "add_resized(Tensor x, Tensor y, Tensor? scale, Tensor? shift) -> Tensor",
+
+    "group_norm_tokens(Tensor x, int groups, Tensor weight, Tensor bias, float eps, bool relu) -> Tensor",
+    "depthwise_gelu(Tensor x, int[] sizes, Tensor weight, Tensor bias) -> Tensor",
+};
+
+}  // namespace
+
 TORCH_LIBRARY(dinov3_seg, library) {
-  library.def(
-      "score_loss(Tensor scores, Tensor labels, Tensor? class_weights, int[] losses, bool gradient) -> "
-      "(Tensor, Tensor)");
-  library.def("score_counts(Tensor scores, Tensor labels) -> Tensor");
-  library.def(
-      "adamw_step(Tensor(a!) value, Tensor(b!) gradient, Tensor(c!) exp_avg, Tensor(d!) exp_avg_sq, "
-      "Tensor coefficients, float beta1, float beta2, float epsilon) -> Tensor");
-  library.def(
-      "deformable_attend(Tensor value, int[] sizes, Tensor reference, Tensor offsets, Tensor logits) -> "
-      "Tensor");
-  library.def("rotate_qkv(Tensor(a!) qkv, Tensor sin, Tensor cos) -> Tensor(a!)");
-  library.def(
-      "add_scaled_norm(Tensor x, Tensor y, Tensor? gamma, Tensor weight, Tensor bias, float eps, "
-      "ScalarType? dtype) -> (Tensor, Tensor)");
-  library.def("swiglu(Tensor gate, Tensor up) -> Tensor");
-  library.def("argmax_resized(Tensor scores, int height, int width) -> Tensor");
-  library.def("prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor");
-  library.def("add_resized(Tensor x, Tensor y, Tensor? scale, Tensor? shift) -> Tensor");
-  library.def(
-      "group_norm_tokens(Tensor x, int groups, Tensor weight, Tensor bias, float eps, bool relu) -> Tensor");
-  library.def("depthwise_gelu(Tensor x, int[] sizes, Tensor weight, Tensor bias) -> Tensor");
+  for (const char* schema : schemas) library.def(schema);
+}
+
+/// The same by libtorch's own operators on every device: what fused kernels are tested and timed against.
+TORCH_LIBRARY(dinov3_seg_reference, library) {
+  for (const char* schema : schemas) library.def(schema);
 }
 
 bool has_fused_kernels(c10::DispatchKey key) {

@@ -1,7 +1,5 @@
 // The network's operators by libtorch's own, as the networks' sources (cpp/models/*.py) write them: for
-// devices without a fused kernel, and the truth that those are tested against.
-#include "ops/network_ops_reference.h"
-
+// devices without a fused kernel, and the truth that those are tested against (dinov3_seg_reference).
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
@@ -21,8 +19,6 @@ at::Tensor rotate_half(const at::Tensor& x) {
   const int64_t half = x.size(-1) / 2;
   return at::cat({x.slice(-1, half).neg(), x.slice(-1, 0, half)}, -1);
 }
-
-}  // namespace
 
 at::Tensor deformable_attend_reference(const at::Tensor& value, at::IntArrayRef sizes,
                                        const at::Tensor& reference, const at::Tensor& offsets,
@@ -154,7 +150,7 @@ at::Tensor depthwise_gelu_reference(const at::Tensor& x, at::IntArrayRef sizes, 
   return at::gelu(at::cat(parts, 2).transpose(1, 2).contiguous());
 }
 
-TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
+void implement_network_ops(torch::Library& library) {
   library.impl("deformable_attend", deformable_attend_reference);
   library.impl("rotate_qkv", rotate_qkv_reference);
   library.impl("add_scaled_norm", add_scaled_norm_reference);
@@ -164,6 +160,13 @@ TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
   library.impl("add_resized", add_resized_reference);
   library.impl("group_norm_tokens", group_norm_tokens_reference);
   library.impl("depthwise_gelu", depthwise_gelu_reference);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) { implement_network_ops(library); }
+TORCH_LIBRARY_IMPL(dinov3_seg_reference, CompositeExplicitAutograd, library) {
+  implement_network_ops(library);
 }
 
 }  // namespace dinov3_seg

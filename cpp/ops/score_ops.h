@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <tuple>
 
 namespace dinov3_seg {
@@ -21,9 +20,6 @@ enum class ScoreLoss : int64_t {
   cross_entropy = 0,  // scores as logits: −log softmax(s)[label] (the recipe)
   nll = 1,            // −log of the score's share: −log((s[label] + ε) / Σ_k (s[k] + ε)), ε = 1e-6
 };
-
-/// `cross-entropy` or `nll`. Throws INVALID_ARGUMENT.
-ScoreLoss parse_score_loss(const std::string& name);
 
 constexpr double nll_epsilon = 1e-6;
 

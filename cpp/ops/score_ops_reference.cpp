@@ -1,7 +1,5 @@
 // The operators by libtorch's own: for devices without a fused kernel, and the truth that those are tested
 // against.
-#include "ops/score_ops_reference.h"
-
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
@@ -36,14 +34,6 @@ PixelLoss nll(const at::Tensor& resized, const at::Tensor& index, bool gradient)
     result.d_resized =
         total.reciprocal().expand_as(resized).contiguous().scatter_add_(1, index, -own.reciprocal());
   return result;
-}
-
-}  // namespace
-
-ScoreLoss parse_score_loss(const std::string& name) {
-  if (name == "cross-entropy") return ScoreLoss::cross_entropy;
-  if (name == "nll") return ScoreLoss::nll;
-  fail("INVALID_ARGUMENT", "unknown loss '", name, "': expected cross-entropy or nll");
 }
 
 std::tuple<at::Tensor, at::Tensor> score_loss_reference(const at::Tensor& scores, const at::Tensor& labels,
@@ -106,10 +96,15 @@ at::Tensor adamw_step_reference(at::Tensor& value, at::Tensor& gradient, at::Ten
   return norm.squeeze(1);
 }
 
-TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) {
+void implement_score_ops(torch::Library& library) {
   library.impl("score_loss", score_loss_reference);
   library.impl("score_counts", score_counts_reference);
   library.impl("adamw_step", adamw_step_reference);
 }
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(dinov3_seg, CompositeExplicitAutograd, library) { implement_score_ops(library); }
+TORCH_LIBRARY_IMPL(dinov3_seg_reference, CompositeExplicitAutograd, library) { implement_score_ops(library); }
 
 }  // namespace dinov3_seg

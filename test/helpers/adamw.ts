@@ -5,7 +5,7 @@ export const adamwNames = ['value', 'gradient', 'expAvg', 'expAvgSq'] as const;
 export type AdamwState<T> = Record<(typeof adamwNames)[number], T>;
 
 /** Changes one head's state and clears its gradient; gives the gradient's norm before clipping. */
-export function adamwStep(
+export function adamwByDefinition(
   { value, gradient, expAvg, expAvgSq }: AdamwState<Float64Array>,
   { learningRate, weightDecay, beta1, beta2, epsilon, maxNorm }: StepOptions,
   steps: number,

@@ -1,7 +1,8 @@
 /** Tensors of the dtypes that the network's operators take, and what they are compared by. */
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType, TensorHandle } from '../../lib/native/bindings/engine.js';
+import type { TensorHandle } from '../../lib/native/bindings/engine.js';
 import { valuesOf } from './op-devices.js';
+import { type ComputedDType, moved } from './operators.js';
 import { createRandom } from './random-values.js';
 
 export const dtypes: readonly ComputedDType[] = ['float32', 'bfloat16', 'float64'];
@@ -26,8 +27,7 @@ export async function place(
   dtype: ComputedDType,
   device: string,
 ): Promise<TensorHandle> {
-  const e = engine();
-  return e.toDevice(await e.toDtype(e.tensor(data, [...shape]), dtype), device);
+  return moved(engine().tensor(data, [...shape]), { dtype, device });
 }
 
 /** The values that a tensor of a dtype holds for these. */

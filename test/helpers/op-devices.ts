@@ -1,6 +1,7 @@
 /** Where the operators' tests run, and whose kernels they compare. */
 import { engine } from '../../lib/native/engine.js';
 import type { TensorArray, TensorHandle } from '../../lib/native/bindings/engine.js';
+import { moved } from './operators.js';
 
 const { cudaAvailable, cudaKernels } = engine().info();
 const withoutKernels = cudaKernels ? false : 'the CUDA kernels were not built';
@@ -16,7 +17,7 @@ export async function onDevice(
   shape: readonly number[],
   device: string,
 ): Promise<TensorHandle> {
-  return engine().toDevice(engine().tensor(data, [...shape]), device);
+  return moved(engine().tensor(data, [...shape]), { device });
 }
 
 export async function valuesOf(tensor: TensorHandle): Promise<TensorArray> {

@@ -1,5 +1,5 @@
 /** Score loss, its gradient and counts in float64, written from their definitions: every pixel by itself. */
-import type { ScoreLoss } from '../../lib/native/bindings/engine.js';
+import type { ScoreLoss } from './operators.js';
 
 export interface ScoreCase {
   batch: number;

@@ -1,11 +1,11 @@
 /** add_resized: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { computedIn, dtypes, place, product, randomValues, rounded } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
 import { resizedPlaces } from '../helpers/resized-places.js';
+import { addResized, columnsOf, type ComputedDType } from '../helpers/operators.js';
 
 interface Case {
   x: [batch: number, height: number, width: number, channels: number];
@@ -48,7 +48,7 @@ async function run(given: Case, data: Data, types: [ComputedDType, ComputedDType
   const [device, plain] = where;
   const { x, grid, isScaled } = given;
   const vector = (values: Float64Array) => place(values, [x[3]], computedIn(types[0]), device);
-  const result = await engine().addResized(
+  const result = await addResized(
     {
       x: await place(data.x, x, types[0], device),
       y: await place(data.y, [x[0], ...grid, x[3]], types[1], device),
@@ -98,13 +98,12 @@ for (const { device, skip } of opDevices)
         });
 
     await t.test('of views of channels', async (t) => {
-      const e = engine();
       const wide = await place(randomValues(5, 6 * 8 * 96), [1, 6, 8, 96], 'float32', device);
       const small = await place(randomValues(6, 3 * 4 * 96), [1, 3, 4, 96], 'float32', device);
       for (const first of [8, 9]) {
-        const tensors = { x: e.tensorColumns(wide, first, 32), y: e.tensorColumns(small, 41, 32) };
-        const fused = (await valuesOf(await e.addResized(tensors, {}))) as Float32Array;
-        const plain = (await valuesOf(await e.addResized(tensors, { plain: true }))) as Float32Array;
+        const tensors = { x: await columnsOf(wide, first, 32), y: await columnsOf(small, 41, 32) };
+        const fused = (await valuesOf(await addResized(tensors, {}))) as Float32Array;
+        const plain = (await valuesOf(await addResized(tensors, { plain: true }))) as Float32Array;
         close(t, `from ${first}`, fused, plain, { rtol: 5e-7 });
       }
     });
@@ -116,12 +115,12 @@ t.test('tensors that do not fit are refused', async (t) => {
   const fitting = { x: zeros(1, 4, 4, 3), y: zeros(1, 2, 2, 3), scale: zeros(3), shift: zeros(3) };
   for (const plain of [false, true]) {
     const refused = async (change: Partial<typeof fitting>, message: RegExp) =>
-      t.rejects(e.addResized({ ...fitting, ...change }, { plain }), { code: 'SHAPE', message });
+      t.rejects(addResized({ ...fitting, ...change }, { plain }), { code: 'SHAPE', message });
     await refused({ x: zeros(4, 4, 3) }, /expected x B×H×W×C/);
     await refused({ y: zeros(1, 2, 2, 4) }, /expected y \[1, 2, 2, 3\]/);
     await refused({ y: zeros(2, 2, 2, 3) }, /expected y/);
     await refused({ scale: zeros(4) }, /expected scale \[3\]/);
     const { x, y, scale } = fitting;
-    await t.rejects(e.addResized({ x, y, scale }, { plain }), { code: 'SHAPE', message: /or neither/ });
+    await t.rejects(addResized({ x, y, scale }, { plain }), { code: 'SHAPE', message: /or neither/ });
   }
 });

@@ -1,10 +1,10 @@
 /** add_scaled_norm: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { place, product, randomValues, rounded, tolerances } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
+import { addScaledNorm, columnsOf, type ComputedDType, moved } from '../helpers/operators.js';
 
 interface Case {
   shape: number[];
@@ -70,7 +70,7 @@ async function run(given: Case, data: Data, device: string, plain: boolean) {
     ...(given.hasGamma ? { gamma: gamma! } : {}),
   };
   const options = { eps, plain, ...(given.to ? { dtype: given.to } : {}) };
-  const { sum, normed } = await engine().addScaledNorm(tensors, options);
+  const { sum, normed } = await addScaledNorm(tensors, options);
   const info = engine().tensorInfo;
   t.same([info(sum).shape, info(sum).dtype], [given.shape, given.x]);
   t.same([info(normed).shape, info(normed).dtype], [given.shape, given.to ?? given.x]);
@@ -141,13 +141,12 @@ for (const { device, skip } of opDevices)
       });
 
     await t.test('of views of columns', async (t) => {
-      const e = engine();
       const wide = await place(randomValues(7, 6 * 96), [6, 96], 'float32', device);
-      const [x, y] = [e.tensorColumns(wide, 8, 32), e.tensorColumns(wide, 41, 32)];
+      const [x, y] = [await columnsOf(wide, 8, 32), await columnsOf(wide, 41, 32)];
       const ones = await place(randomValues(8, 32), [32], 'float32', device);
       const tensors = { x, y, gamma: ones, weight: ones, bias: ones };
-      const fused = await e.addScaledNorm(tensors, { eps });
-      const plain = await e.addScaledNorm(tensors, { eps, plain: true });
+      const fused = await addScaledNorm(tensors, { eps });
+      const plain = await addScaledNorm(tensors, { eps, plain: true });
       close(
         t,
         'sum',
@@ -173,13 +172,16 @@ t.test('tensors that do not fit are refused', async (t) => {
   const fitting = { x: zeros(2, 3), y: zeros(2, 3), gamma: zeros(3), weight: zeros(3), bias: zeros(3) };
   for (const plain of [false, true]) {
     const refused = async (change: Partial<typeof fitting>, message: RegExp) =>
-      t.rejects(e.addScaledNorm({ ...fitting, ...change }, { eps, plain }), { code: 'SHAPE', message });
-    await refused({ x: await e.toDtype(zeros(2, 3), 'bfloat16') }, /expected x …×C float32 or float64/);
+      t.rejects(addScaledNorm({ ...fitting, ...change }, { eps, plain }), { code: 'SHAPE', message });
+    await refused(
+      { x: await moved(zeros(2, 3), { dtype: 'bfloat16' }) },
+      /expected x …×C float32 or float64/,
+    );
     await refused({ y: zeros(3, 2) }, /expected y \[2, 3\]/);
     await refused({ gamma: zeros(2) }, /expected gamma \[3\]/);
     await refused({ weight: zeros(1, 3) }, /expected weight/);
     await refused({ bias: e.tensor(new Int32Array(3), [3]) }, /expected bias/);
   }
-  const unknown = e.addScaledNorm(fitting, { eps, dtype: 'int8' as never });
-  await t.rejects(unknown, { code: 'INVALID_ARGUMENT', message: /unknown dtype 'int8'/ });
+  const unknown = addScaledNorm(fitting, { eps, dtype: 'int9' as never });
+  await t.rejects(unknown, { code: 'INVALID_ARGUMENT', message: /unknown dtype 'int9'/ });
 });

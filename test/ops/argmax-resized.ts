@@ -1,10 +1,10 @@
 /** argmax_resized: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType } from '../../lib/native/bindings/engine.js';
 import { dtypes, place, product, randomValues, rounded } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
 import { resizedPlaces } from '../helpers/resized-places.js';
+import { argmaxResized, type ComputedDType } from '../helpers/operators.js';
 
 interface Case {
   scores: [batch: number, classes: number, height: number, width: number];
@@ -32,7 +32,7 @@ function resized({ scores: [batch, classes, h, w], size: [height, width] }: Case
 async function run(given: Case, values: Float64Array, dtype: ComputedDType, device: string, plain: boolean) {
   const [height, width] = given.size;
   const scores = await place(values, given.scores, dtype, device);
-  const result = await engine().argmaxResized(scores, { height, width, plain });
+  const result = await argmaxResized(scores, { height, width, plain });
   t.same(engine().tensorInfo(result).shape, [given.scores[0], height, width]);
   return (await valuesOf(result)) as Uint8Array;
 }
@@ -102,7 +102,7 @@ t.test('scores that do not fit are refused', async (t) => {
   const zeros = (...shape: number[]) => e.tensor(new Float32Array(product(shape)), shape);
   for (const plain of [false, true]) {
     const refused = async (shape: number[], height: number, message: RegExp) =>
-      t.rejects(e.argmaxResized(zeros(...shape), { height, width: 4, plain }), { code: 'SHAPE', message });
+      t.rejects(argmaxResized(zeros(...shape), { height, width: 4, plain }), { code: 'SHAPE', message });
     await refused([2, 3, 4], 4, /expected scores B×K×h×w/);
     await refused([1, 256, 2, 2], 4, /at most 255 classes/);
     await refused([1, 2, 2, 2], 0, /expected sides of 1 to 1048576/);

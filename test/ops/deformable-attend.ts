@@ -1,10 +1,10 @@
 /** deformable_attend: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { dtypes, place, product, randomValues, rounded, tolerances } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
+import { columnsOf, type ComputedDType, deformableAttend } from '../helpers/operators.js';
 
 interface Case {
   batch: number;
@@ -97,9 +97,9 @@ async function run(
       value.set(data.value.subarray(row * width, (row + 1) * width), row * (width + within) + within);
   }
   const all = await place(value, [batch, tokens, width + within], dtype, device);
-  const result = await engine().deformableAttend(
+  const result = await deformableAttend(
     {
-      value: within > 0 ? engine().tensorColumns(all, within, width) : all,
+      value: within > 0 ? await columnsOf(all, within, width) : all,
       sizes: given.sizes,
       reference: await place(data.reference, shapes.reference, wide, device),
       offsets: await place(data.offsets, shapes.offsets, parameters, device),
@@ -187,7 +187,7 @@ t.test('tensors that do not fit are refused', async (t) => {
   };
   for (const plain of [false, true]) {
     const refused = async (change: Partial<typeof fitting>, message: RegExp) =>
-      t.rejects(e.deformableAttend({ ...fitting, ...change }, { plain }), { code: 'SHAPE', message });
+      t.rejects(deformableAttend({ ...fitting, ...change }, { plain }), { code: 'SHAPE', message });
     await refused({ sizes: [4, 4] }, /expected height and width of each of 1 levels, of 20 tokens/);
     await refused({ sizes: [0, 5] }, /expected height and width/);
     await refused({ sizes: [4, 5, 1] }, /expected height and width/);

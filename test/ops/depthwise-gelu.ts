@@ -4,6 +4,7 @@ import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
 import { dtypes, place, product, randomValues, rounded } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
+import { columnsOf, depthwiseGelu } from '../helpers/operators.js';
 
 interface Case {
   batch: number;
@@ -88,7 +89,7 @@ for (const { device, skip } of opDevices)
             bias: await place(data.bias, [given.channels], dtype, device),
           };
           for (const plain of [false, true]) {
-            const result = await engine().depthwiseGelu(tensors, { plain });
+            const result = await depthwiseGelu(tensors, { plain });
             t.same(engine().tensorInfo(result).shape, shape);
             t.equal(engine().tensorInfo(result).dtype, dtype);
             close(t, plain ? 'plain' : 'fused', (await valuesOf(result)) as Float32Array, expected, {
@@ -98,14 +99,13 @@ for (const { device, skip } of opDevices)
         });
 
     await t.test('of views of channels', async (t) => {
-      const e = engine();
       const wide = await place(randomValues(5, 30 * 96), [1, 30, 96], 'float32', device);
       const weight = await place(randomValues(6, 32 * 9), [32, 1, 3, 3], 'float32', device);
       const bias = await place(randomValues(7, 32), [32], 'float32', device);
       for (const first of [8, 9]) {
-        const tensors = { x: e.tensorColumns(wide, first, 32), sizes: [5, 6], weight, bias };
-        const fused = (await valuesOf(await e.depthwiseGelu(tensors, {}))) as Float32Array;
-        const plain = (await valuesOf(await e.depthwiseGelu(tensors, { plain: true }))) as Float32Array;
+        const tensors = { x: await columnsOf(wide, first, 32), sizes: [5, 6], weight, bias };
+        const fused = (await valuesOf(await depthwiseGelu(tensors, {}))) as Float32Array;
+        const plain = (await valuesOf(await depthwiseGelu(tensors, { plain: true }))) as Float32Array;
         close(t, `from ${first}`, fused, plain, { rtol: 1e-6 });
       }
     });
@@ -117,7 +117,7 @@ t.test('tensors that do not fit are refused', async (t) => {
   const fitting = { x: zeros(1, 6, 4), sizes: [2, 3], weight: zeros(4, 1, 3, 3), bias: zeros(4) };
   for (const plain of [false, true]) {
     const refused = async (change: Partial<typeof fitting>, message: RegExp) =>
-      t.rejects(e.depthwiseGelu({ ...fitting, ...change }, { plain }), { code: 'SHAPE', message });
+      t.rejects(depthwiseGelu({ ...fitting, ...change }, { plain }), { code: 'SHAPE', message });
     await refused({ x: zeros(6, 4) }, /expected x B×N×C/);
     await refused({ sizes: [2, 2] }, /of 6 tokens together/);
     await refused({ sizes: [2, 3, 1] }, /height and width/);

@@ -4,6 +4,7 @@ import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
 import { onDevice, opDevices, valuesOf } from '../helpers/op-devices.js';
 import { createRandom } from '../helpers/random-values.js';
+import { columnsOf, preparePixels } from '../helpers/operators.js';
 
 const mean = [0.485, 0.456, 0.406];
 const std = [0.229, 0.224, 0.225];
@@ -81,11 +82,11 @@ for (const { device, skip } of opDevices)
         const four = Uint8Array.from({ length: from[0] * from[1] * 4 }, (_, i) =>
           i % 4 === 3 ? 255 : pixels[Math.floor(i / 4) * 3 + (i % 4)]!,
         );
-        const colours = engine().tensorColumns(await onDevice(four, [...from, 4], device), 0, 3);
+        const colours = await columnsOf(await onDevice(four, [...from, 4], device), 0, 3);
         const [height, width] = to;
         for (const plain of [false, true])
           for (const given of [placed, colours]) {
-            const result = await engine().preparePixels(given, { height, width, mean, std, plain });
+            const result = await preparePixels(given, { height, width, mean, std, plain });
             t.same(engine().tensorInfo(result), {
               shape: [3, height, width],
               dtype: 'float32',
@@ -104,13 +105,13 @@ t.test('pixels that do not fit are refused', async (t) => {
   const floats = e.tensor(new Float32Array(48), [4, 4, 3]);
   for (const plain of [false, true]) {
     const options = { height: 2, width: 2, mean, std, plain };
-    await t.rejects(e.preparePixels(four, options), {
+    await t.rejects(preparePixels(four, options), {
       code: 'SHAPE',
       message: /expected pixels H×W×3 uint8/,
     });
-    await t.rejects(e.preparePixels(floats, options), { code: 'SHAPE', message: /expected pixels/ });
-    await t.rejects(e.preparePixels(pixels, { ...options, width: 0 }), { code: 'SHAPE', message: /sides/ });
-    await t.rejects(e.preparePixels(pixels, { ...options, std: [1] }), {
+    await t.rejects(preparePixels(floats, options), { code: 'SHAPE', message: /expected pixels/ });
+    await t.rejects(preparePixels(pixels, { ...options, width: 0 }), { code: 'SHAPE', message: /sides/ });
+    await t.rejects(preparePixels(pixels, { ...options, std: [1] }), {
       code: 'SHAPE',
       message: /three means/,
     });

@@ -1,10 +1,10 @@
 /** rotate_qkv: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ComputedDType } from '../../lib/native/bindings/engine.js';
 import { close } from '../helpers/close.js';
 import { dtypes, place, product, randomValues, rounded, tolerances } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
+import { columnsOf, type ComputedDType, rotateQkv } from '../helpers/operators.js';
 
 type Shape = [batch: number, tokens: number, rotated: number, heads: number, channels: number];
 
@@ -51,7 +51,7 @@ for (const { device, skip } of opDevices)
             const qkv = await place(data, sizes, dtype, device);
             const sines = await place(sin, table, wide(dtype), device);
             const cosines = await place(cos, table, wide(dtype), device);
-            const result = await engine().rotateQkv(qkv, sines, cosines, { plain });
+            const result = await rotateQkv(qkv, sines, cosines, { plain });
             const title = plain ? 'plain' : 'fused';
             const values = (await valuesOf(result)) as Float32Array;
             close(t, title, values, expected, { rtol: tolerances[dtype] });
@@ -71,12 +71,12 @@ t.test('tensors that do not fit are refused', async (t) => {
   const zeros = (...shape: number[]) => e.tensor(new Float32Array(product(shape)), shape);
   const doubles = e.tensor(new Float64Array(8), [2, 4]);
   for (const plain of [false, true]) {
-    const refused = async (args: Parameters<typeof e.rotateQkv>, message: RegExp) =>
-      t.rejects(e.rotateQkv(...args), { code: 'SHAPE', message });
+    const refused = async (args: Parameters<typeof rotateQkv>, message: RegExp) =>
+      t.rejects(rotateQkv(...args), { code: 'SHAPE', message });
     const options = { plain };
     await refused([zeros(1, 3, 2, 2, 4), zeros(2, 4), zeros(2, 4), options], /expected qkv/);
     await refused([zeros(1, 3, 3, 2, 3), zeros(2, 3), zeros(2, 3), options], /with an even D/);
-    const columns = e.tensorColumns(zeros(1, 3, 3, 2, 8), 0, 4);
+    const columns = await columnsOf(zeros(1, 3, 3, 2, 8), 0, 4);
     await refused([columns, zeros(2, 4), zeros(2, 4), options], /contiguous/);
     await refused([zeros(1, 3, 3, 2, 4), zeros(4, 4), zeros(4, 4), options], /at most 3 tokens/);
     await refused([zeros(1, 3, 3, 2, 4), zeros(2, 4), zeros(1, 4), options], /expected sines and cosines/);

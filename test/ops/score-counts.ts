@@ -1,9 +1,9 @@
 /** score_counts: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t from 'tap';
-import { engine } from '../../lib/native/engine.js';
 import { onDevice, opDevices, valuesOf } from '../helpers/op-devices.js';
 import { createRandom } from '../helpers/random-values.js';
 import { referenceCounts, type ScoreCase } from '../helpers/score-reference.js';
+import { scoreCounts } from '../helpers/operators.js';
 
 function makeCase(
   seed: number,
@@ -24,7 +24,7 @@ async function run(given: ScoreCase, device: string, plain: boolean): Promise<nu
   const { batch, heads, classes, grid, size } = given;
   const scores = await onDevice(given.scores, [batch, heads, classes, ...grid], device);
   const labels = await onDevice(given.labels, [batch, ...size], device);
-  const counts = await valuesOf(await engine().scoreCounts(scores, labels, { plain }));
+  const counts = await valuesOf(await scoreCounts(scores, labels, { plain }));
   return Array.from(counts as BigInt64Array, Number);
 }
 

@@ -1,11 +1,11 @@
 /** score_loss: fused kernels and plain libtorch against a float64 reference, on every device. */
 import t, { type Test } from 'tap';
 import { engine } from '../../lib/native/engine.js';
-import type { ScoreLoss } from '../../lib/native/bindings/engine.js';
 import { close, sameBits } from '../helpers/close.js';
 import { onDevice, opDevices, valuesOf } from '../helpers/op-devices.js';
 import { createRandom } from '../helpers/random-values.js';
 import { referenceLoss, type ScoreCase } from '../helpers/score-reference.js';
+import { type ScoreLoss, scoreLoss } from '../helpers/operators.js';
 
 interface CaseOptions {
   batch?: number;
@@ -48,7 +48,7 @@ interface Result {
 
 async function run(given: ScoreCase, device: string, plain: boolean, gradient = true): Promise<Result> {
   const { batch, heads, classes, grid, size, losses, classWeights } = given;
-  const result = await engine().scoreLoss(
+  const result = await scoreLoss(
     await onDevice(given.scores, [batch, heads, classes, ...grid], device),
     await onDevice(given.labels, [batch, ...size], device),
     {
@@ -167,8 +167,8 @@ t.test('shapes that do not fit are refused', async (t) => {
   const losses = ['cross-entropy'] as const;
   const weights = e.tensor(new Float32Array(4), [1, 4]);
   for (const plain of [false, true]) {
-    const refused = async (message: RegExp, ...[given, of, options]: Parameters<typeof e.scoreLoss>) =>
-      t.rejects(e.scoreLoss(given, of, { plain, ...options }), { code: 'SHAPE', message });
+    const refused = async (message: RegExp, ...[given, of, options]: Parameters<typeof scoreLoss>) =>
+      t.rejects(scoreLoss(given, of, { plain, ...options }), { code: 'SHAPE', message });
     await refused(/expected scores/, e.tensor(new Float32Array(60), [3, 4, 5]), labels, { losses });
     await refused(/expected scores/, e.tensor(new Float32Array(256), [1, 1, 256, 1, 1]), labels, { losses });
     await refused(/expected labels/, scores, e.tensor(new Uint8Array(80), [1, 8, 10]), { losses });

@@ -4,6 +4,7 @@ import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
 import { dtypes, place, product, randomValues, rounded } from '../helpers/network-ops.js';
 import { opDevices, valuesOf } from '../helpers/op-devices.js';
+import { columnsOf, swiglu } from '../helpers/operators.js';
 
 // Widths of gate and up in a row, and where they begin; rows may be wider.
 const cases: { shape: number[]; gate: number; up: number; width: number }[] = [
@@ -32,8 +33,8 @@ for (const { device, skip } of opDevices)
           });
           const both = await place(data, shape, dtype, device);
           for (const plain of [false, true]) {
-            const columns = (first: number) => engine().tensorColumns(both, first, width);
-            const result = await engine().swiglu(columns(gate), columns(up), { plain });
+            const columns = (first: number) => columnsOf(both, first, width);
+            const result = await swiglu(await columns(gate), await columns(up), { plain });
             const rtol = tolerances[dtype] * (plain ? 2 : 1);
             close(t, plain ? 'plain' : 'fused', (await valuesOf(result)) as Float32Array, expected, { rtol });
             t.same(engine().tensorInfo(result).shape, [...shape.slice(0, -1), width]);
@@ -41,10 +42,9 @@ for (const { device, skip } of opDevices)
         });
 
     await t.test('far values', async (t) => {
-      const e = engine();
       const gate = await place(Float64Array.of(-1e4, 1e4, -Infinity, NaN), [4], 'float32', device);
       const up = await place(Float64Array.of(2, 2, 2, 2), [4], 'float32', device);
-      const values = Array.from((await valuesOf(await e.swiglu(gate, up, {}))) as Float32Array);
+      const values = Array.from((await valuesOf(await swiglu(gate, up, {}))) as Float32Array);
       t.same(values, [-0, 2e4, NaN, NaN]);
     });
   });
@@ -55,8 +55,8 @@ t.test('tensors that do not fit are refused', async (t) => {
   const whole = e.tensor(new Int32Array(6), [2, 3]);
   for (const plain of [false, true]) {
     const refused = { code: 'SHAPE', message: /expected gate/ };
-    await t.rejects(e.swiglu(zeros(2, 3), zeros(3, 2), { plain }), refused);
-    await t.rejects(e.swiglu(zeros(2, 3), e.tensor(new Float64Array(6), [2, 3]), { plain }), refused);
-    await t.rejects(e.swiglu(whole, whole, { plain }), refused);
+    await t.rejects(swiglu(zeros(2, 3), zeros(3, 2), { plain }), refused);
+    await t.rejects(swiglu(zeros(2, 3), e.tensor(new Float64Array(6), [2, 3]), { plain }), refused);
+    await t.rejects(swiglu(whole, whole, { plain }), refused);
   }
 });

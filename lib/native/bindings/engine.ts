@@ -25,8 +25,7 @@ import type { HeadsEngine } from './heads.js';
 import type { ImageEngine } from './images.js';
 import type { InitEngine } from './init.js';
 import type { ModelEngine } from './model.js';
-import type { NetworkOpsEngine } from './network-ops.js';
-import type { OpsEngine } from './ops.js';
+import type { OperatorEngine } from './operators.js';
 import type { PolygonEngine } from './polygons.js';
 import type { SharesEngine } from './shares.js';
 import type { DType, TensorEngine } from './tensor.js';
@@ -39,8 +38,7 @@ export type * from './heads.js';
 export type * from './images.js';
 export type * from './init.js';
 export type * from './model.js';
-export type * from './network-ops.js';
-export type * from './ops.js';
+export type * from './operators.js';
 export type * from './polygons.js';
 export type * from './shares.js';
 export type * from './tensor.js';
@@ -114,8 +112,7 @@ export interface Engine
     CacheEngine,
     DetectorEngine,
     InitEngine,
-    OpsEngine,
-    NetworkOpsEngine,
+    OperatorEngine,
     PolygonEngine,
     SharesEngine,
     TrainingEngine {

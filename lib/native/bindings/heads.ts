@@ -1,7 +1,6 @@
 /** Heads, one or several side by side, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { OutputHandles, Scoring } from './model.js';
-import type { ScoreLoss } from './ops.js';
 
 /** Of one AdamW step (Loshchilov & Hutter 2019); {@link defaultStepOptions} has the defaults. */
 export interface StepOptions {
@@ -18,6 +17,9 @@ export interface StepOptions {
   /** Global norm to clip to; 0: no clipping. */
   maxNorm: number;
 }
+
+/** What class_embed heads compare with a pixel's label: softmax of the scores as logits, or the scores' shares. */
+export type ScoreLoss = 'cross-entropy' | 'nll';
 
 /** Cross entropy of a batch. */
 export interface LossResult {

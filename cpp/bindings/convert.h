@@ -1,0 +1,378 @@
+// JavaScript's values to C++ and back: a trait for each type, used by method.h. Errors name the argument or
+// the field.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "bindings/handles.h"
+#include "bindings/values.h"
+#include "core/device.h"
+#include "core/dtype_names.h"
+#include "core/named_tensor.h"
+
+namespace dinov3_seg {
+
+/// `from(value, what)`, INVALID_ARGUMENT naming `what` for a value of another kind, and `to(env, value)`. A
+/// type may have one of the two only.
+template <typename T>
+struct Js;
+
+template <typename T>
+auto from_js(const Napi::Value& value, const char* what) {
+  return Js<T>::from(value, what);
+}
+
+template <typename T>
+Napi::Value to_js(Napi::Env env, const T& value) {
+  return Js<T>::to(env, value);
+}
+
+/// A type whose values are named in JavaScript: `parse` throws for an unknown name.
+template <auto parse>
+struct Named {
+  static auto from(const Napi::Value& value, const char* what) { return parse(string_argument(value, what)); }
+};
+
+// Numbers, texts.
+
+template <>
+struct Js<double> {
+  static double from(const Napi::Value& value, const char* what) { return number_argument(value, what); }
+  static Napi::Value to(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+};
+
+/// Whole numbers; those of JavaScript that are above 2^53 are none.
+template <std::integral T>
+struct Js<T> {
+  static T from(const Napi::Value& value, const char* what) {
+    const int64_t number = integer_argument(value, what);
+    constexpr T least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+    if (sizeof(T) == 8 && std::cmp_less(number, least))
+      fail("INVALID_ARGUMENT", what, " must be a whole number from 0, got ", number);
+    if (std::cmp_less(number, least) || std::cmp_greater(number, most))
+      fail("INVALID_ARGUMENT", what, " must be from ", +least, " to ", +most, ", got ", number);
+    return static_cast<T>(number);
+  }
+  static Napi::Value to(Napi::Env env, T value) { return Js<double>::to(env, static_cast<double>(value)); }
+};
+
+template <>
+struct Js<bool> {
+  static bool from(const Napi::Value& value, const char* what) { return boolean_argument(value, what); }
+  static Napi::Value to(Napi::Env env, bool value) { return Napi::Boolean::New(env, value); }
+};
+
+template <>
+struct Js<std::string> {
+  static std::string from(const Napi::Value& value, const char* what) { return string_argument(value, what); }
+  static Napi::Value to(Napi::Env env, const std::string& value) { return Napi::String::New(env, value); }
+};
+
+template <>
+struct Js<const char*> {
+  static Napi::Value to(Napi::Env env, const char* value) { return Napi::String::New(env, value); }
+};
+
+template <>
+struct Js<c10::Device> : Named<parse_device> {
+  static Napi::Value to(Napi::Env env, c10::Device value) { return to_js(env, value.str()); }
+};
+
+template <>
+struct Js<at::ScalarType> : Named<parse_dtype> {
+  static Napi::Value to(Napi::Env env, at::ScalarType value) { return to_js(env, dtype_name(value)); }
+};
+
+/// As it is: for functions that run on the JavaScript thread.
+template <>
+struct Js<Napi::Value> {
+  static Napi::Value from(const Napi::Value& value, const char*) { return value; }
+  static Napi::Value to(Napi::Env, const Napi::Value& value) { return value; }
+};
+
+// Handles.
+
+/// What JavaScript has a handle of. Tensors are handles too, but are passed by value.
+template <typename T>
+concept Handled = requires { HandleKind<T>::tag; } && !std::same_as<T, at::Tensor>;
+
+/// undefined for a tensor that is not defined.
+template <>
+struct Js<at::Tensor> {
+  static at::Tensor from(const Napi::Value& value, const char* what) {
+    if (!is_handle<at::Tensor>(value)) fail("INVALID_ARGUMENT", what, " must be a tensor handle");
+    return *unwrap<at::Tensor>(value);
+  }
+  static Napi::Value to(Napi::Env env, const at::Tensor& value) {
+    return value.defined() ? wrap_tensor(env, value) : env.Undefined();
+  }
+};
+
+/// null for no object. `HandleKind<T>::bytes`: what V8 is told that a handle holds.
+template <Handled T>
+struct Js<std::shared_ptr<T>> {
+  static std::shared_ptr<T> from(const Napi::Value& value, const char*) { return unwrap<T>(value); }
+  static Napi::Value to(Napi::Env env, const std::shared_ptr<T>& value) {
+    if (!value) return env.Null();
+    if constexpr (requires { HandleKind<T>::bytes(*value); })
+      return wrap(env, value, HandleKind<T>::bytes(*value));
+    else
+      return wrap(env, value, 0);
+  }
+};
+
+/// A handle of one of several kinds; of none of them: the error of the last.
+template <Handled First, Handled... Others>
+struct Js<std::variant<std::shared_ptr<First>, std::shared_ptr<Others>...>> {
+  using Variant = std::variant<std::shared_ptr<First>, std::shared_ptr<Others>...>;
+  static Variant from(const Napi::Value& value, const char* what) {
+    if constexpr (sizeof...(Others) > 0) {
+      if (!is_handle<First>(value))
+        return std::visit([](auto handle) -> Variant { return handle; },
+                          from_js<std::variant<std::shared_ptr<Others>...>>(value, what));
+    }
+    return unwrap<First>(value);
+  }
+};
+
+/// A contiguous CPU tensor that crosses as a typed array over its own memory.
+struct Values {
+  at::Tensor tensor;
+  operator const at::Tensor&() const { return tensor; }
+};
+template <>
+struct Js<Values> {
+  static Napi::Value to(Napi::Env env, const at::Tensor& tensor) { return typed_array(env, tensor); }
+};
+
+/// The kind of typed array that holds these values, and its name.
+template <typename T>
+inline constexpr std::pair<napi_typedarray_type, const char*> array_kind;
+template <>
+inline constexpr std::pair<napi_typedarray_type, const char*> array_kind<double>{napi_float64_array,
+                                                                                 "Float64Array"};
+template <>
+inline constexpr std::pair<napi_typedarray_type, const char*> array_kind<int32_t>{napi_int32_array,
+                                                                                  "Int32Array"};
+template <>
+inline constexpr std::pair<napi_typedarray_type, const char*> array_kind<uint32_t>{napi_uint32_array,
+                                                                                   "Uint32Array"};
+template <>
+inline constexpr std::pair<napi_typedarray_type, const char*> array_kind<uint8_t>{napi_uint8_array,
+                                                                                  "Uint8Array"};
+template <>
+inline constexpr std::pair<napi_typedarray_type, const char*> array_kind<uint64_t>{napi_biguint64_array,
+                                                                                   "BigUint64Array"};
+
+/// The values of a typed array, copied.
+template <typename T>
+struct TypedArray : std::vector<T> {};
+template <typename T>
+struct Js<TypedArray<T>> {
+  static TypedArray<T> from(const Napi::Value& value, const char* what) {
+    const auto [type, name] = array_kind<T>;
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+      fail("INVALID_ARGUMENT", what, " must be a ", name);
+    const auto array = value.As<Napi::TypedArrayOf<T>>();
+    return {{array.Data(), array.Data() + array.ElementLength()}};
+  }
+};
+
+// Containers.
+
+/// undefined (or, on the way in, null) for none.
+template <typename T>
+struct Js<std::optional<T>> {
+  static std::optional<T> from(const Napi::Value& value, const char* what) {
+    if (value.IsUndefined() || value.IsNull()) return {};
+    return from_js<T>(value, what);
+  }
+  static Napi::Value to(Napi::Env env, const std::optional<T>& value) {
+    return value ? to_js(env, *value) : env.Undefined();
+  }
+};
+
+template <typename T>
+struct Js<std::vector<T>> {
+  static std::vector<T> from(const Napi::Value& value, const char* what) {
+    if (!value.IsArray()) fail("INVALID_ARGUMENT", what, " must be an array");
+    const auto array = value.As<Napi::Array>();
+    const std::string item = std::string("an item of ") + what;
+    std::vector<T> items;
+    items.reserve(array.Length());
+    for (uint32_t i = 0; i < array.Length(); ++i) items.push_back(from_js<T>(array.Get(i), item.c_str()));
+    return items;
+  }
+  static Napi::Value to(Napi::Env env, const std::vector<T>& items) {
+    auto array = Napi::Array::New(env, items.size());
+    for (size_t i = 0; i < items.size(); ++i) array.Set(static_cast<uint32_t>(i), to_js<T>(env, items[i]));
+    return array;
+  }
+};
+
+/// A shape.
+template <>
+struct Js<c10::IntArrayRef> {
+  static Napi::Value to(Napi::Env env, c10::IntArrayRef sizes) { return to_js(env, sizes.vec()); }
+};
+
+template <typename T, size_t size>
+struct Js<std::array<T, size>> {
+  static std::array<T, size> from(const Napi::Value& value, const char* what) {
+    const auto items = from_js<std::vector<T>>(value, what);
+    if (items.size() != size)
+      fail("INVALID_ARGUMENT", what, " must hold ", size, " items, got ", items.size());
+    std::array<T, size> all{};
+    std::copy(items.begin(), items.end(), all.begin());
+    return all;
+  }
+};
+
+/// Calls `use(name, value)` with each property of an object, in its order.
+template <typename Use>
+void each_property(const Napi::Value& value, const char* what, Use use) {
+  const Napi::Object object = object_argument(value, what);
+  const Napi::Array names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).As<Napi::String>().Utf8Value();
+    use(name, object.Get(name));
+  }
+}
+
+template <typename T>
+struct Js<std::map<std::string, T>> {
+  static std::map<std::string, T> from(const Napi::Value& value, const char* what) {
+    std::map<std::string, T> map;
+    each_property(value, what, [&](const std::string& name, const Napi::Value& property) {
+      map.emplace(name, from_js<T>(property, name.c_str()));
+    });
+    return map;
+  }
+  static Napi::Value to(Napi::Env env, const std::map<std::string, T>& map) {
+    auto object = Napi::Object::New(env);
+    for (const auto& [name, value] : map) object.Set(name, to_js(env, value));
+    return object;
+  }
+};
+
+/// An object of tensor handles by name.
+template <>
+struct Js<std::vector<NamedTensor>> {
+  static std::vector<NamedTensor> from(const Napi::Value& value, const char* what) {
+    std::vector<NamedTensor> tensors;
+    each_property(value, what, [&](const std::string& name, const Napi::Value& property) {
+      tensors.push_back({name, from_js<at::Tensor>(property, name.c_str())});
+    });
+    return tensors;
+  }
+  static Napi::Value to(Napi::Env env, const std::vector<NamedTensor>& tensors) {
+    auto object = Napi::Object::New(env);
+    for (const NamedTensor& entry : tensors) object.Set(entry.name, to_js(env, entry.tensor));
+    return object;
+  }
+};
+
+// Objects with fields that are known.
+
+/// A field of an object. `Member`: a pointer to a member, or a function of the struct (on the way in, one
+/// that gives a reference). `As`: what crosses in place of the member's own type; void: itself.
+template <typename As, typename Member>
+struct Field {
+  const char* name;
+  Member member;
+  bool optional;  // may be undefined: the struct's own value stays
+};
+template <typename As = void, typename Member>
+constexpr Field<As, Member> field(const char* name, Member member) {
+  return {name, member, false};
+}
+template <typename Member>
+constexpr Field<void, Member> optional_field(const char* name, Member member) {
+  return {name, member, true};
+}
+
+/// The fields of a struct: specialise it by a tuple of them. A `void check_fields(const T&)` is called with
+/// what came from JavaScript.
+template <typename T>
+inline constexpr std::nullptr_t fields = nullptr;
+
+template <typename T>
+concept Described = !std::same_as<decltype(fields<T>), const std::nullptr_t>;
+
+template <Described T>
+struct Js<T> {
+  static T from(const Napi::Value& value, const char* what) {
+    const Napi::Object object = object_argument(value, what);
+    T result{};
+    std::apply([&](const auto&... field) { (read(object, field, result), ...); }, fields<T>);
+    if constexpr (requires { check_fields(result); }) check_fields(result);
+    return result;
+  }
+  static Napi::Value to(Napi::Env env, const T& value) {
+    auto object = Napi::Object::New(env);
+    std::apply([&](const auto&... field) { (write(object, field, value), ...); }, fields<T>);
+    return object;
+  }
+
+ private:
+  template <typename As, typename Member>
+  static void read(const Napi::Object& object, const Field<As, Member>& field, T& result) {
+    const Napi::Value value = object.Get(field.name);
+    if (field.optional && value.IsUndefined()) return;
+    auto& member = std::invoke(field.member, result);
+    using Own = std::remove_cvref_t<decltype(member)>;
+    auto given = from_js<std::conditional_t<std::is_void_v<As>, Own, As>>(value, field.name);
+    if constexpr (std::is_assignable_v<Own&, decltype(given)>)
+      member = std::move(given);
+    else
+      member = Own(given.begin(), given.end());
+  }
+  template <typename As, typename Member>
+  static void write(Napi::Object& object, const Field<As, Member>& field, const T& value) {
+    const auto& member = std::invoke(field.member, value);
+    using Own = std::remove_cvref_t<decltype(member)>;
+    const Napi::Value written = Js<std::conditional_t<std::is_void_v<As>, Own, As>>::to(object.Env(), member);
+    if (!written.IsUndefined()) object.Set(field.name, written);
+  }
+};
+
+/// A property of an object that no struct describes: object_of(Item{"name", value}, …).
+template <typename T>
+struct Item {
+  const char* name;
+  T value;
+};
+template <typename T>
+Item(const char*, T) -> Item<T>;
+
+template <typename... T>
+std::tuple<Item<T>...> object_of(Item<T>... items) {
+  return {std::move(items)...};
+}
+
+template <typename... T>
+struct Js<std::tuple<Item<T>...>> {
+  static Napi::Value to(Napi::Env env, const std::tuple<Item<T>...>& items) {
+    auto object = Napi::Object::New(env);
+    std::apply([&](const auto&... item) { (object.Set(item.name, to_js(env, item.value)), ...); }, items);
+    return object;
+  }
+};
+
+}  // namespace dinov3_seg

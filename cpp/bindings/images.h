@@ -1,0 +1,52 @@
+// Pixels that cross, and what scores them.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "bindings/method.h"
+#include "core/dense_scores.h"
+#include "core/error.h"
+
+namespace dinov3_seg {
+
+/// {data, width, height, channels?} as H×W×channels uint8. Copied: the array stays JavaScript's.
+struct Pixels {
+  at::Tensor tensor;
+};
+template <>
+struct Js<Pixels> {
+  static Pixels from(const Napi::Value& value, const char* what);
+};
+
+/// At least one image, each by `unpack`.
+template <typename Unpack>
+std::vector<at::Tensor> images_from(const Napi::Value& value, Unpack unpack) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
+    fail("INVALID_ARGUMENT", "expected an array of at least one image");
+  std::vector<at::Tensor> images;
+  for (const Napi::Value& image : array_argument(value, "images")) images.push_back(unpack(image));
+  return images;
+}
+
+struct Images {
+  std::vector<at::Tensor> pixels;
+};
+template <>
+struct Js<Images> {
+  static Images from(const Napi::Value& value, const char*) {
+    return {
+        images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image").tensor; })};
+  }
+};
+
+template <>
+struct Js<Scoring> : Named<parse_scoring> {};
+
+inline void check_size(int64_t height, int64_t width) {
+  if (height < 1 || width < 1) fail("INVALID_ARGUMENT", "width and height must be at least 1");
+}
+
+using Head = std::shared_ptr<TrainedHeads>;
+
+}  // namespace dinov3_seg

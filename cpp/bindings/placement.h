@@ -1,0 +1,32 @@
+// Where and how networks run, and what is told of them.
+#pragma once
+
+#include "bindings/method.h"
+#include "models/network_module.h"
+#include "models/precision.h"
+
+namespace dinov3_seg {
+
+template <>
+struct Js<NetworkPrecision> : Named<parse_network_precision> {};
+
+template <>
+inline constexpr auto fields<ModelPlacement> =
+    std::tuple{field("device", &ModelPlacement::device), field("dtype", &ModelPlacement::dtype),
+               field("precision", &ModelPlacement::precision), field("cudaGraphs", &ModelPlacement::graphs)};
+
+struct DetectorPlacement : ModelPlacement {
+  /// The segmentor that a detector is to share a backbone with.
+  std::shared_ptr<SegmentationModel> share_with;
+};
+template <>
+inline constexpr auto fields<DetectorPlacement> = std::tuple_cat(
+    fields<ModelPlacement>, std::tuple{optional_field("shareWith", &DetectorPlacement::share_with)});
+
+/// What the infos of all kinds of networks begin with.
+inline auto network_info(const NetworkModule& network) {
+  return object_of(Item{"path", network.path()}, Item{"id", network.id()}, Item{"device", network.device()},
+                   Item{"dtype", network.dtype()}, Item{"parameters", network.parameters()});
+}
+
+}  // namespace dinov3_seg

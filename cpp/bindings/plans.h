@@ -1,0 +1,94 @@
+// What networks are made of, as JavaScript sees it.
+#pragma once
+
+#include "bindings/method.h"
+#include "models/convert.h"
+#include "models/detector_plan.h"
+#include "models/segmentor_plan.h"
+
+namespace dinov3_seg {
+
+template <>
+inline constexpr auto fields<BackboneDims> = std::tuple{
+    field("embedDim", &BackboneDims::embed_dim),
+    field("depth", &BackboneDims::depth),
+    field("heads", [](const BackboneDims& dims) { return dims.embed_dim / (4 * dims.rope_periods); }),
+    field("feedForwardDim", &BackboneDims::feed_forward_dim),
+    field("feedForward",
+          [](const BackboneDims& dims) { return dims.feed_forward == FeedForward::mlp ? "mlp" : "swiglu"; }),
+    field("qkvBias", &BackboneDims::qkv_bias),
+    field("storageTokens", &BackboneDims::storage_tokens)};
+
+template <>
+inline constexpr auto fields<SegmentorDims> =
+    std::tuple_cat(fields<BackboneDims>, std::tuple{field("hiddenDim", &SegmentorDims::hidden_dim),
+                                                    field("queries", &SegmentorDims::queries),
+                                                    field("encoderLayers", &SegmentorDims::encoder_layers),
+                                                    field("decoderLayers", &SegmentorDims::decoder_layers),
+                                                    field("classes", &SegmentorDims::classes)});
+
+template <>
+inline constexpr auto fields<DetectorDims> = std::tuple_cat(
+    fields<BackboneDims>,
+    std::tuple{
+        field("hiddenDim", &DetectorDims::hidden_dim), field("headHeads", &DetectorDims::heads),
+        field("queries", &DetectorDims::queries), field("encoderLayers", &DetectorDims::encoder_layers),
+        field("decoderLayers", &DetectorDims::decoder_layers), field("classes", &DetectorDims::classes)});
+
+/// A SegmentorPlan; `classes`: outputs of the trained head.
+inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
+  const ParameterCounts counts = count_parameters(dims, classes);
+  return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
+                   Item{"headKeys", head_keys(dims).size()}, Item{"frozenParameters", counts.frozen()},
+                   Item{"trainedParameters", counts.trained});
+}
+
+/// A DetectorPlan.
+inline auto plan_of(const DetectorDims& dims) {
+  int64_t used = 0, repeated = 0, parameters = 0;
+  for (const KeyShape& key : detector_head_keys(dims)) {
+    const bool repeats = !key.repeats.empty();
+    ++(repeats ? repeated : used);
+    parameters += repeats ? 0 : parameters_of(key);
+  }
+  const auto backbone = backbone_keys(dims);
+  for (const KeyShape& key : backbone) parameters += parameters_of(key);
+  return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone.size()}, Item{"headKeys", used},
+                   Item{"repeatedKeys", repeated}, Item{"parameters", parameters});
+}
+
+/// {name: {shape, dtype}}
+template <>
+struct Js<std::vector<KeyShape>> {
+  static std::vector<KeyShape> from(const Napi::Value& value, const char* what) {
+    std::vector<KeyShape> keys;
+    each_property(value, what, [&](const std::string& name, const Napi::Value& property) {
+      const Napi::Object entry = object_argument(property, name.c_str());
+      const std::string dtype = string_field(entry, "dtype");
+      const DtypeNames* row = find_dtype(&DtypeNames::name, std::string_view(dtype));
+      if (!row) fail("INVALID_ARGUMENT", what, " key ", name, " has the unknown dtype ", dtype);
+      keys.push_back({name, from_js<std::vector<int64_t>>(entry.Get("shape"), "shape"), row->dtype});
+    });
+    return keys;
+  }
+};
+
+/// The dtype of a network that is made.
+struct NetworkDtype;
+template <>
+struct Js<NetworkDtype> {
+  static at::ScalarType from(const Napi::Value& value, const char* what) {
+    return network_dtype_argument(value, what);
+  }
+};
+
+/// What a segmentor or a detector is converted from and to.
+struct ConvertOptions : ConvertPaths {
+  at::ScalarType dtype;
+};
+template <>
+inline constexpr auto fields<ConvertOptions> = std::tuple{
+    field<NetworkDtype>("dtype", &ConvertOptions::dtype), field("backbone", &ConvertOptions::backbone),
+    field("head", &ConvertOptions::head), field("out", &ConvertOptions::out)};
+
+}  // namespace dinov3_seg

@@ -1,0 +1,175 @@
+/** The engine's operators with their operands' names and types; they are defined in cpp/ops/{score,network}_ops.h. */
+import { engine } from '../../lib/native/engine.js';
+import type { Operand, TensorHandle } from '../../lib/native/bindings/engine.js';
+
+export type ComputedDType = 'float32' | 'bfloat16' | 'float64';
+
+/** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares. */
+export type ScoreLoss = 'cross-entropy' | 'nll';
+
+/** `plain`: libtorch's own operators instead of a fused kernel. */
+interface CallOptions {
+  plain?: boolean;
+}
+
+async function call<Result = TensorHandle>(
+  name: string,
+  operands: readonly Operand[],
+  { plain = false }: CallOptions,
+): Promise<Result> {
+  const space = plain ? 'dinov3_seg_reference' : 'dinov3_seg';
+  return (await engine().callOperator(`${space}::${name}`, operands)) as Result;
+}
+
+/** The tensor on another device, in another dtype. */
+export async function moved(
+  tensor: TensorHandle,
+  to: { device?: string; dtype?: ComputedDType },
+): Promise<TensorHandle> {
+  const operands = [tensor, to.dtype, undefined, to.device];
+  return (await engine().callOperator('aten::to.dtype_layout', operands)) as TensorHandle;
+}
+
+/** A view of columns of the last dimension. */
+export async function columnsOf(tensor: TensorHandle, first: number, count: number): Promise<TensorHandle> {
+  return (await engine().callOperator('aten::narrow', [tensor, -1, first, count])) as TensorHandle;
+}
+
+/** Σ w·loss and Σ w, B×N×2 float64, of scores B×N×K×h×w and labels B×H×W, and the gradient by the scores. */
+export async function scoreLoss(
+  scores: TensorHandle,
+  labels: TensorHandle,
+  options: CallOptions & {
+    /** One a head. */
+    losses: readonly ScoreLoss[];
+    /** N×K float32. Default: 1. */
+    classWeights?: TensorHandle;
+    gradient?: boolean;
+  },
+): Promise<{ sums: TensorHandle; gradient?: TensorHandle }> {
+  const { classWeights, losses, gradient = false } = options;
+  const numbers = losses.map((loss) => (loss === 'nll' ? 1 : 0));
+  const operands = [scores, labels, classWeights, numbers, gradient];
+  const [sums, slope] = await call<[TensorHandle, TensorHandle | undefined]>('score_loss', operands, options);
+  return { sums, ...(slope && { gradient: slope }) };
+}
+
+/** Confusion counts B×N×K×K int64 (rows truth) of scores and labels as in {@link scoreLoss}. */
+export const scoreCounts = (scores: TensorHandle, labels: TensorHandle, options: CallOptions = {}) =>
+  call('score_counts', [scores, labels], options);
+
+/** Tensors that an AdamW step changes, N×P, and its coefficients, N×5. */
+interface AdamwTensors {
+  value: TensorHandle;
+  gradient: TensorHandle;
+  expAvg: TensorHandle;
+  expAvgSq: TensorHandle;
+  coefficients: TensorHandle;
+}
+
+/** A step of N heads in place; gives the gradients' norms before clipping, N float32. */
+export const adamwStep = (
+  { value, gradient, expAvg, expAvgSq, coefficients }: AdamwTensors,
+  options: CallOptions & { beta1: number; beta2: number; epsilon: number },
+) => {
+  const { beta1, beta2, epsilon } = options;
+  const operands = [value, gradient, expAvg, expAvgSq, coefficients, beta1, beta2, epsilon];
+  return call('adamw_step', operands, options);
+};
+
+/** What deformable attention takes; the heads are counted by the offsets. */
+interface DeformableTensors {
+  /** B×S×(M·D). */
+  value: TensorHandle;
+  /** Height and width of each level. */
+  sizes: readonly number[];
+  /** 1×Q×2, (x, y) with 0…1 across a map. */
+  reference: TensorHandle;
+  /** B×Q×M×L×P×2, pixels of their level. */
+  offsets: TensorHandle;
+  /** B×Q×M×(L·P). */
+  logits: TensorHandle;
+}
+
+/** B×Q×(M·D) in the value's dtype. */
+export async function deformableAttend(tensors: DeformableTensors, options: CallOptions = {}) {
+  const { sizes, reference, offsets, logits } = tensors;
+  const heads = engine().tensorInfo(offsets).shape[2]!;
+  const value = await engine().callOperator('aten::unflatten.int', [tensors.value, 2, [heads, -1]]);
+  return call('deformable_attend', [value as TensorHandle, sizes, reference, offsets, logits], options);
+}
+
+/** qkv B×N×3×M×D, sin and cos P×D; gives qkv, which is changed. */
+export const rotateQkv = (
+  qkv: TensorHandle,
+  sin: TensorHandle,
+  cos: TensorHandle,
+  options: CallOptions = {},
+) => call('rotate_qkv', [qkv, sin, cos], options);
+
+/** A residual …×C, what is added to it, and the parameters, C each. */
+interface NormTensors {
+  x: TensorHandle;
+  y: TensorHandle;
+  /** Default: 1. */
+  gamma?: TensorHandle;
+  weight: TensorHandle;
+  bias: TensorHandle;
+}
+
+export async function addScaledNorm(
+  { x, y, gamma, weight, bias }: NormTensors,
+  options: CallOptions & { eps: number; dtype?: ComputedDType },
+): Promise<{ sum: TensorHandle; normed: TensorHandle }> {
+  const operands = [x, y, gamma, weight, bias, options.eps, options.dtype];
+  const [sum, normed] = await call<[TensorHandle, TensorHandle]>('add_scaled_norm', operands, options);
+  return { sum, normed };
+}
+
+export const swiglu = (gate: TensorHandle, up: TensorHandle, options: CallOptions = {}) =>
+  call('swiglu', [gate, up], options);
+
+interface SizeOptions extends CallOptions {
+  height: number;
+  width: number;
+}
+
+/** The best class of each pixel, B×height×width uint8, of scores B×K×h×w. */
+export const argmaxResized = (scores: TensorHandle, options: SizeOptions) =>
+  call('argmax_resized', [scores, options.height, options.width], options);
+
+/** 3×height×width float32 of pixels H×W×3 uint8. */
+export const preparePixels = (
+  pixels: TensorHandle,
+  options: SizeOptions & { mean: readonly number[]; std: readonly number[] },
+) => call('prepare_pixels', [pixels, options.height, options.width, options.mean, options.std], options);
+
+/** Maps B×H×W×C and B×h×w×C; scale and shift C, both or neither. */
+interface AddResizedTensors {
+  x: TensorHandle;
+  y: TensorHandle;
+  scale?: TensorHandle;
+  shift?: TensorHandle;
+}
+
+/** (x + y resized)·scale + shift, B×H×W×C in what x is computed in. */
+export const addResized = ({ x, y, scale, shift }: AddResizedTensors, options: CallOptions = {}) =>
+  call('add_resized', [x, y, scale, shift], options);
+
+/** Of tokens B×N×C, in what x is computed in. */
+export const groupNormTokens = (
+  { x, weight, bias }: { x: TensorHandle; weight: TensorHandle; bias: TensorHandle },
+  options: CallOptions & { groups: number; eps: number; relu: boolean },
+) => call('group_norm_tokens', [x, options.groups, weight, bias, options.eps, options.relu], options);
+
+/** Tokens B×N×C of the maps of `sizes` (height and width of each), weight C×1×3×3 and bias C. */
+interface DepthwiseTensors {
+  x: TensorHandle;
+  sizes: readonly number[];
+  weight: TensorHandle;
+  bias: TensorHandle;
+}
+
+/** B×N×C in x's dtype. */
+export const depthwiseGelu = ({ x, sizes, weight, bias }: DepthwiseTensors, options: CallOptions = {}) =>
+  call('depthwise_gelu', [x, sizes, weight, bias], options);
