@@ -42,7 +42,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_shares(env, exports);
   export_ops(env, exports);
   export_network_ops(env, exports);
-  export_training(env, exports);
   return exports;
 }
 

@@ -120,13 +120,6 @@ std::vector<KeyShape> shape_table(const Napi::Value& value, const char* what) {
   return keys;
 }
 
-at::ScalarType network_dtype_field(const Napi::Object& options) {
-  const std::string dtype = string_field(options, "dtype");
-  if (dtype != "float32" && dtype != "bfloat16")
-    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
-  return dtype == "float32" ? at::kFloat : at::kBFloat16;
-}
-
 ConvertOptions convert_options(const Napi::Value& value) {
   const Napi::Object options = object_argument(value, "options");
   const at::ScalarType dtype = network_dtype_field(options);

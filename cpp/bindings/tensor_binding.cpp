@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "bindings/job_queue.h"
-#include "bindings/training_handle.h"
 #include "bindings/values.h"
 #include "core/device.h"
 #include "core/dtype_names.h"
@@ -148,8 +147,7 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
   if (!dispose_handle<at::Tensor>(handle) && !dispose_handle<SegmentationModel>(handle) &&
       !dispose_handle<DetectionModel>(handle) && !dispose_handle<ClassEmbed>(handle) &&
       !dispose_handle<TrainedHeads>(handle) && !dispose_handle<LinearProbe>(handle) &&
-      !dispose_handle<ShardWriter>(handle) && !dispose_handle<RecordStore>(handle) &&
-      !dispose_handle<NetworkTraining>(handle))
+      !dispose_handle<ShardWriter>(handle) && !dispose_handle<RecordStore>(handle))
     fail("INVALID_ARGUMENT", "expected a tensor, model or head handle");
   return info.Env().Undefined();
 }

@@ -159,6 +159,13 @@ ModelPlacement placement_of(const Napi::Object& options) {
           parse_network_precision(string_field(options, "precision")), boolean_field(options, "cudaGraphs")};
 }
 
+at::ScalarType network_dtype_field(const Napi::Object& options) {
+  const std::string dtype = string_field(options, "dtype");
+  if (dtype != "float32" && dtype != "bfloat16")
+    fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+  return dtype == "float32" ? at::kFloat : at::kBFloat16;
+}
+
 Napi::Object loss_object(Napi::Env env, const LossResult& result) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("loss", result.loss);

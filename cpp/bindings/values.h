@@ -138,6 +138,5 @@ void export_polygons(Napi::Env env, Napi::Object exports);
 void export_shares(Napi::Env env, Napi::Object exports);
 void export_ops(Napi::Env env, Napi::Object exports);
 void export_network_ops(Napi::Env env, Napi::Object exports);
-void export_training(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

@@ -21,7 +21,6 @@ import type {
   ProbeHandle,
   RecordStoreHandle,
   TensorHandle,
-  TrainingHandle,
 } from './handles.js';
 import type { HeadEngine } from './head.js';
 import type { HeadsEngine } from './heads.js';
@@ -33,7 +32,6 @@ import type { OpsEngine } from './ops.js';
 import type { PolygonEngine } from './polygons.js';
 import type { SharesEngine } from './shares.js';
 import type { DType, TensorEngine } from './tensor.js';
-import type { TrainingEngine } from './training.js';
 
 export type * from './cache.js';
 export type * from './detector.js';
@@ -48,7 +46,6 @@ export type * from './ops.js';
 export type * from './polygons.js';
 export type * from './shares.js';
 export type * from './tensor.js';
-export type * from './training.js';
 
 export interface EngineInfo {
   /** libtorch's version, such as `2.13.0`. */
@@ -122,8 +119,7 @@ export interface Engine
     OpsEngine,
     NetworkOpsEngine,
     PolygonEngine,
-    SharesEngine,
-    TrainingEngine {
+    SharesEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
@@ -149,8 +145,7 @@ export interface Engine
       | HeadsHandle
       | ProbeHandle
       | CacheWriterHandle
-      | RecordStoreHandle
-      | TrainingHandle,
+      | RecordStoreHandle,
   ): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
