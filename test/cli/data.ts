@@ -36,7 +36,7 @@ t.test('whole data end with exit code 0; a share for validation is counted as a 
   const whole = await runCommand(['data', 'check', root]);
   t.equal(whole.code, 0, whole.stderr);
   t.match(whole.stdout, /no fault was found\n$/);
-  t.match(whole.stdout, /^no pixel: .*rail track/m);
+  t.match(whole.stdout, /^no pixel: .*bridge/m);
   const own = await runCommand(['data', 'check', root, '--val-share', '0.5']);
   t.equal(own.code, 1);
   t.match(own.stdout, /splits that cannot be read\n.*has a split "val" of its own/);
