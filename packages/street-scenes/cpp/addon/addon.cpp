@@ -1,5 +1,5 @@
-// street_scenes.node: everything that lib/training-engine.ts lists. The engine is loaded before it: libtorch is set up, and tensors
-// are the engine's.
+// street_scenes.node: everything that lib/training-engine.ts lists. The engine is loaded before it: libtorch
+// is set up, and tensors are the engine's.
 #include <napi.h>
 
 #include "addon/training_handle.h"
