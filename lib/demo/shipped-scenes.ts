@@ -47,7 +47,7 @@ export function checkSceneCounts(counts: typeof shippedCounts): void {
 
 /**
  * Writes the first scenes of each split of a shipped set as a data set in the Cityscapes layout, with labels in IDD's level 3 and in
- * ADE20K's classes, COCO boxes and a README.txt. The folder appears whole or not at all.
+ * ADE20K's classes, COCO boxes and a README.txt. The folder appears whole or not at all; an earlier one is replaced.
  *
  * @param set `data` has the splits train and val, `unseen` has val.
  * @throws DinoSegError DISK_FULL, IO; the signal's reason

@@ -1,12 +1,11 @@
 // street_scenes.node: everything that lib/training-engine.ts lists. The engine is loaded before it: libtorch
-// is set up, and tensors are the engine's.
+// is set up, and tensors and the calling thread's warnings are the engine's.
 #include <napi.h>
 
 #include "addon/training_handle.h"
 #include "bindings/job_queue.h"
 #include "bindings/values.h"
 #include "core/intraop_threads.h"
-#include "core/torch_logging.h"
 
 namespace dinov3_seg {
 namespace {
@@ -31,7 +30,6 @@ Napi::Value dispose_training(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   start_jobs(env);
-  keep_warnings_of_this_thread();
   export_jobs(env, exports);
   export_function<set_factory>(env, exports, "setErrorFactory");
   export_function<synchronous<set_threads>>(env, exports, "setThreads");
