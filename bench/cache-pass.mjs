@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { SegmentationModel, Tensor, initModel, makeCache } from '../dist/index.js';
 import { encodePng } from '../dist/data/decode.js';
-import { drawScene } from '../dist/demo/scenes.js';
+import { drawScene } from '../packages/street-scenes/index.mjs';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
 import { toDevice } from './network.mjs';

@@ -1,7 +1,7 @@
 /** What the server of the examples is started with: a small random network, a head for it and drawn scenes. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawScene } from '../dist/demo/scenes.js';
+import { drawScene } from '../packages/street-scenes/index.mjs';
 import { ClassHead, encodePng, loadClassSet } from '../dist/index.js';
 import { loadNetwork } from './network.mjs';
 

@@ -13,7 +13,7 @@ import {
   architectures,
   detectorArchitectures,
 } from '../dist/index.js';
-import { drawScene } from '../dist/demo/scenes.js';
+import { drawScene } from '../packages/street-scenes/index.mjs';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
 

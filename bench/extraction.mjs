@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { encodePng } from '../dist/data/decode.js';
 import { loadClassSet } from '../dist/data/class-sets.js';
-import { drawScene } from '../dist/demo/scenes.js';
+import { drawScene } from '../packages/street-scenes/index.mjs';
 import { ClassHead, SegmentationModel, initModel } from '../dist/index.js';
 import { setting } from './network.mjs';
 

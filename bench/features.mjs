@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { ClassHead, SegmentationModel, extractTable, imagesOfPaths, initModel } from '../dist/index.js';
 import { loadClassSet } from '../dist/data/class-sets.js';
-import { drawScene } from '../dist/demo/scenes.js';
+import { drawScene } from '../packages/street-scenes/index.mjs';
 import { openFeatureExtractor } from '../dist/features/open-extractor.js';
 import { engine } from '../dist/native/engine.js';
 import { round } from './figures.mjs';

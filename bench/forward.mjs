@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
 import { prefetch } from '../dist/data/prefetch.js';
-import { drawScene } from '../dist/demo/scenes.js';
+import { drawScene } from '../packages/street-scenes/index.mjs';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
 

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeDemoDataset } from '../dist/demo/write-dataset.js';
+import { writeDemoDataset } from '../packages/street-scenes/index.mjs';
 import { checkCache } from '../dist/cache/manage.js';
 import { readPosition } from '../dist/train/run-folder.js';
 import { setting, summary, writeNetwork } from './network.mjs';

@@ -19,7 +19,7 @@ import {
   predict,
   train,
 } from '../dist/index.js';
-import { writeDemoDataset } from '../dist/demo/write-dataset.js';
+import { writeDemoDataset } from '../packages/street-scenes/index.mjs';
 import { engine } from '../dist/native/engine.js';
 import { round } from './figures.mjs';
 import { toDevice } from './network.mjs';

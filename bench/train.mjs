@@ -9,7 +9,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClassHead, DecodedImages, SegmentationModel, Tensor, train } from '../dist/index.js';
-import { writeDemoDataset } from '../dist/demo/write-dataset.js';
+import { writeDemoDataset } from '../packages/street-scenes/index.mjs';
 import { engine } from '../dist/native/engine.js';
 import { median } from './figures.mjs';
 import { setting, toDevice, writeNetwork } from './network.mjs';

@@ -10,7 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { streetSmallCounting, writeStreetSmall, writeStreetSmallDetector } from '../dist/demo/network.js';
-import { writeDemoDataset } from '../dist/demo/write-dataset.js';
+import { writeDemoDataset } from '../packages/street-scenes/index.mjs';
 import { startBusyLoops } from './busy-loops.mjs';
 import { median } from './figures.mjs';
 import { setting } from './network.mjs';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 
 const files = execFileSync(
   'git',
-  ['ls-files', ...['h', 'cpp', 'cuh', 'cu'].map((end) => `cpp/**/*.${end}`)],
+  ['ls-files', ...['h', 'cpp', 'cuh', 'cu'].flatMap((end) => [`cpp/**/*.${end}`, `packages/**/*.${end}`])],
   { encoding: 'utf8' },
 );
 const mode = process.argv.includes('--fix') ? ['-i'] : ['--dry-run', '--Werror'];

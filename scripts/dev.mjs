@@ -8,10 +8,11 @@ import { findLibtorchOrNone, root } from './native-build.mjs';
 
 const named = process.argv.slice(2);
 const settleMilliseconds = 100;
-const watched = ['lib', 'cpp', 'test', 'report', 'CMakeLists.txt', 'tsconfig.json'];
-const isCpp = (path) => /^(cpp\/|CMakeLists\.txt$)/.test(path);
+const watched = ['lib', 'cpp', 'test', 'packages', 'report', 'CMakeLists.txt', 'tsconfig.json'];
+const scenesCpp = 'packages/street-scenes/cpp/';
+const isCpp = (path) => /^(cpp\/|CMakeLists\.txt$)/.test(path) || path.startsWith(scenesCpp);
 const isLib = (path) => /^(lib\/|tsconfig\.json$)/.test(path);
-const isTest = (path) => /^test\/(?!helpers\/|fixtures\/).*\.ts$/.test(path);
+const isTest = (path) => /(^|\/)test\/(?!helpers\/|fixtures\/).*\.ts$/.test(path);
 
 /** Runs a program; whether it ended well. */
 async function run(command, ...args) {
@@ -29,19 +30,21 @@ const compileTypeScript = () =>
     ...['--tsBuildInfoFile', '.tmp/dev.tsbuildinfo'],
   );
 
-async function compileAddon() {
+async function compileAddon(withScenes) {
   if (!existsSync(join(root, 'build/dev/CMakeCache.txt'))) {
     console.log('The first build, file by file, takes minutes.');
     const { root: libtorch } = await findLibtorchOrNone();
     if (!(await run('cmake', '--preset', 'dev', `-DLIBTORCH=${libtorch}`))) return false;
   }
-  return run('cmake', '--build', '--preset', 'dev');
+  const targets = withScenes ? ['--target', 'all', 'street_scenes'] : [];
+  return run('cmake', '--build', '--preset', 'dev', ...targets);
 }
 
 /** Compiles what changed and runs the tests; whether all went well. */
 async function update(changed) {
   if (changed.some(isLib) && !(await compileTypeScript())) return false;
-  if (changed.some(isCpp) && !(await compileAddon())) return false;
+  const withScenes = changed.some((path) => path.startsWith(scenesCpp));
+  if (changed.some(isCpp) && !(await compileAddon(withScenes))) return false;
   const isThere = (path) => existsSync(join(root, path));
   const tests = named.length > 0 ? named : changed.filter((path) => isTest(path) && isThere(path));
   return tests.length === 0 || run(process.execPath, 'scripts/test.mjs', ...tests);

@@ -32,9 +32,9 @@ export function newest(...paths) {
   return Math.max(...paths.map((path) => time(join(root, path))));
 }
 
-/** Whether a binary is there that is not older than the sources. */
-export function isCurrent(file) {
-  return existsSync(file) && statSync(file).mtimeMs >= newest('cpp', 'CMakeLists.txt');
+/** Whether a binary is there that is not older than the product's sources, and those of `more`. */
+export function isCurrent(file, ...more) {
+  return existsSync(file) && statSync(file).mtimeMs >= newest('cpp', 'CMakeLists.txt', ...more);
 }
 
 /** Where a build leaves a binary; `name` is `loader` or `torch-<minor>`. */
@@ -74,10 +74,12 @@ function findCmakeJs() {
 /** A build that was begun and has not ended well: what it left may be half-written. */
 const unfinished = join(root, 'native/unfinished');
 
+/** What the product consists of, for a libtorch. */
+const binariesOf = ({ series }) => [builtFile('loader'), builtFile(`torch-${series}`)];
+
 /** Whether a build that made the binaries for a libtorch ended, since the sources were changed. */
-export function isBuilt({ series }) {
-  const names = ['loader', `torch-${series}`];
-  return !existsSync(unfinished) && names.every((name) => isCurrent(builtFile(name)));
+export function isBuilt(libtorch) {
+  return !existsSync(unfinished) && binariesOf(libtorch).every((file) => isCurrent(file));
 }
 
 /**
@@ -85,17 +87,23 @@ export function isBuilt({ series }) {
  *
  * @param libtorch what `findLibtorch()` gives; it needs its `include/`.
  * @param fresh whether everything is compiled anew.
+ * @param target another target of CMakeLists.txt to build instead, and `binaries` what it makes.
  * @param runIn runs a program with options `{ cwd, env, onLine }`: by default with its output on stderr.
  * @param onProgress hears what is done.
  */
-export async function buildAddon(libtorch, { fresh = false, runIn = run, onProgress = say } = {}) {
+export async function buildAddon(libtorch, options = {}) {
+  const { fresh = false, target, binaries = binariesOf(libtorch), runIn = run, onProgress = say } = options;
   requireTools();
   const cmakeJs = findCmakeJs();
   const { usableCores } = await import('../dist/native/cores.js');
   const { freeMemory } = await import('../dist/native/free-memory.js');
   const env = buildEnvironment(process.env, usableCores(), freeMemory());
-  const build = (command, onLine) =>
-    runIn(process.execPath, [cmakeJs, command, `--CDLIBTORCH:PATH=${libtorch.root}`], { env, onLine });
+  const ofTarget = target === undefined ? [] : ['--target', target];
+  const build = (command, onLine, more = []) =>
+    runIn(process.execPath, [cmakeJs, command, `--CDLIBTORCH:PATH=${libtorch.root}`, ...more], {
+      env,
+      onLine,
+    });
   mkdirSync(join(root, 'native'), { recursive: true });
   writeFileSync(unfinished, '');
   if (mustConfigure(libtorch, fresh)) {
@@ -104,13 +112,14 @@ export async function buildAddon(libtorch, { fresh = false, runIn = run, onProgr
   }
   onProgress('compiling');
   // Not cmake-js's `compile`: where that fails, it starts over with everything.
-  await build('build', (line) => {
+  const onLine = (line) => {
     const progress = buildProgress(line);
     if (progress !== undefined) onProgress(`compiling, ${progress}`);
-  });
+  };
+  await build('build', onLine, ofTarget);
   // A header that nothing includes makes no binary newer.
   const now = new Date();
-  for (const name of ['loader', `torch-${libtorch.series}`]) utimesSync(builtFile(name), now, now);
+  for (const file of binaries) utimesSync(file, now, now);
   rmSync(unfinished);
 }
 

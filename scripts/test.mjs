@@ -1,5 +1,6 @@
 // All tests, or those below the given paths, in as many processes as there are processors: each loads tap and libtorch once.
 //   node scripts/test.mjs [option of tap…] [test/PATH…]
+// The tests of packages/street-scenes are among them.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
@@ -14,10 +15,14 @@ const alone = ['test/files.ts', 'test/native/lifetime.ts', 'test/native/memory.t
 
 const processBytes = 2 * 1024 ** 3;
 
+const folders = ['test', 'packages/street-scenes/test'];
+
 function testFiles(paths) {
-  const files = readdirSync(join(root, 'test'), { recursive: true })
-    .map((path) => `test/${path}`)
-    .filter((path) => path.endsWith('.ts') && !/^test\/(helpers|fixtures)\//.test(path));
+  const files = folders
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true }).map((path) => `${folder}/${path}`),
+    )
+    .filter((path) => path.endsWith('.ts') && !/(^|\/)test\/(helpers|fixtures)\//.test(path));
   const isWanted = (file) =>
     paths.length === 0 || paths.some((path) => file === path || file.startsWith(`${path}/`));
   // Larger ones first: what begins last should not be what takes long.
@@ -40,7 +45,7 @@ function writeShared(files, processes) {
   });
 }
 
-const isPath = (argument) => /^(\.\/)?test(\/|$)/.test(argument);
+const isPath = (argument) => /^(\.\/)?(test|packages)(\/|$)/.test(argument);
 const args = process.argv.slice(2);
 const paths = args.filter(isPath).map((path) => path.replace(/^\.\//, '').replace(/\/$/, ''));
 const files = testFiles(paths.filter((path) => path !== 'test'));

@@ -1,12 +1,12 @@
 /** The direction of imports, and that none go in a circle (docs/architecture.md). */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 
-const root = resolve(import.meta.dirname, '..');
+const repository = resolve(import.meta.dirname, '..');
 
 function sources(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+  return readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.(ts|cts|cpp|h|cu|cuh)$/.test(name))
     .map((name) => join(folder, name));
 }
@@ -44,9 +44,13 @@ const cppMayImport: Record<string, string[]> = {
   heads: ['core', 'ops'],
   cache: ['core', 'ops', 'heads'],
   models: ['core', 'ops'],
-  training: ['core', 'ops', 'models'],
-  bindings: ['core', 'ops', 'heads', 'cache', 'models', 'training', 'loader'],
+  bindings: ['core', 'ops', 'heads', 'cache', 'models', 'loader'],
   loader: [],
+};
+/** Of packages/street-scenes/cpp: its own folders and those of the product. */
+const scenesCppMayImport: Record<string, string[]> = {
+  training: ['core', 'models'],
+  addon: ['core', 'models', 'bindings', 'training'],
 };
 
 /** The only files of lib/ itself that may import from folders, and that nobody imports. The others are leaves. */
@@ -55,9 +59,9 @@ const entries = ['index.ts', 'index.cts'];
 /** File below lib/ → files of lib/ that it imports: for values or types, at once or when they are needed. */
 const libImports = new Map(
   sources('lib').map((file) => {
-    const text = readFileSync(join(root, file), 'utf8');
+    const text = readFileSync(join(repository, file), 'utf8');
     const targets = [...text.matchAll(/(?:from|import|require)\s*\(?\s*'(\.[^']+)'/g)].map(([, path]) =>
-      relative(join(root, 'lib'), resolve(root, file, '..', path!.replace(/js$/, 'ts'))),
+      relative(join(repository, 'lib'), resolve(repository, file, '..', path!.replace(/js$/, 'ts'))),
     );
     return [relative('lib', file), [...new Set(targets)]] as const;
   }),
@@ -112,25 +116,39 @@ t.test('no file of lib/ imports itself by way of others, types included', async 
   t.same(circlesOf(libImports), []);
 });
 
-t.test('C++ includes go downward only, and only the bindings know N-API', async (t) => {
+/** Whether what the files of a folder include goes downward, and whether only `nodeFolders` know N-API. */
+function checkIncludes(t: Test, root: string, mayImport: Record<string, string[]>, nodeFolders: string[]) {
   let edges = 0;
-  for (const file of sources('cpp')) {
-    const folder = relative('cpp', file).split('/')[0]!;
-    const text = readFileSync(join(root, file), 'utf8');
-    if (folder !== 'bindings' && folder !== 'loader')
-      t.notMatch(text, /#include <napi\.h>/, `${file} is free of N-API`);
+  for (const file of sources(root)) {
+    const folder = relative(root, file).split('/')[0]!;
+    const text = readFileSync(join(repository, file), 'utf8');
+    if (!nodeFolders.includes(folder)) t.notMatch(text, /#include <napi\.h>/, `${file} is free of N-API`);
     for (const [, target] of text.matchAll(/#include "(\w+)\//g)) {
       if (target === folder) continue;
       edges++;
-      t.ok(cppMayImport[folder]?.includes(target!), `${file} includes ${target}`);
+      t.ok(mayImport[folder]?.includes(target!), `${file} includes ${target}`);
     }
   }
   t.ok(edges > 20, 'includes were found');
+}
+
+t.test('C++ includes go downward only, and only the bindings know N-API', async (t) => {
+  checkIncludes(t, 'cpp', cppMayImport, ['bindings', 'loader']);
+  checkIncludes(t, 'packages/street-scenes/cpp', scenesCppMayImport, ['addon']);
+});
+
+t.test('the product knows nothing of the workspaces', async (t) => {
+  for (const file of [...sources('lib'), ...sources('cpp')])
+    t.notMatch(
+      readFileSync(join(repository, file), 'utf8'),
+      /(from|import\(|include)\W+[^'"]*packages\//,
+      file,
+    );
 });
 
 t.test('sharp is imported in one place', async (t) => {
   const importers = sources('lib').filter((file) =>
-    /from 'sharp'/.test(readFileSync(join(root, file), 'utf8')),
+    /from 'sharp'/.test(readFileSync(join(repository, file), 'utf8')),
   );
   t.same(importers, [join('lib', 'data', 'decode.ts')]);
 });

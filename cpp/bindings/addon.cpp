@@ -29,7 +29,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_models(env, exports);
   export_trained_heads(env, exports);
   export_cache(env, exports);
-  export_training(env, exports);
   return exports;
 }
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "bindings/method.h"
-#include "bindings/training_handle.h"
 #include "core/error.h"
 #include "core/intraop_threads.h"
 #include "core/page_allocator.h"
@@ -133,8 +132,8 @@ void dispose_one_of(const Napi::Value& handle) {
 }
 
 void dispose(Napi::Value handle) {
-  dispose_one_of<at::Tensor, SegmentationModel, DetectionModel, TrainedHeads,
-                 ShardWriter, RecordStore, NetworkTraining>(handle);
+  dispose_one_of<at::Tensor, SegmentationModel, DetectionModel, TrainedHeads, ShardWriter, RecordStore>(
+      handle);
 }
 
 const Methods tensor_methods{

@@ -108,6 +108,5 @@ std::vector<int64_t> shape_argument(const Napi::Value& value);
 void export_models(Napi::Env env, Napi::Object exports);
 void export_trained_heads(Napi::Env env, Napi::Object exports);
 void export_cache(Napi::Env env, Napi::Object exports);
-void export_training(Napi::Env env, Napi::Object exports);
 
 }  // namespace dinov3_seg

@@ -1,5 +1,5 @@
-// A trained head as inference sees it, whatever kind it is of. Legend: B batch, Q queries, C width of queries or
-// features, h×w mask grid or patches.
+// A trained head as inference sees it, whatever kind it is of. Legend: B batch, Q queries, C width of queries
+// or features, h×w mask grid or patches.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,8 +10,8 @@
 
 namespace dinov3_seg {
 
-/// What the frozen network makes of some images, on its device; a kind of head uses what it needs, and the rest is
-/// undefined.
+/// What the frozen network makes of some images, on its device; a kind of head uses what it needs, and the
+/// rest is undefined.
 struct NetworkOutputs {
   at::Tensor queries;   // B×Q×C float32, or bfloat16 of a cache
   at::Tensor masks;     // B×Q×h×w logits float32, or of a cache bfloat16 or their sigmoid as uint8 (255: 1)
@@ -31,10 +31,12 @@ class SegmentationHead {
   /// C.
   virtual int64_t width() const = 0;
 
-  /// Classes that `scoring` gives scores of. Throws INVALID_ARGUMENT for a scoring that the head does not have.
+  /// Classes that `scoring` gives scores of. Throws INVALID_ARGUMENT for a scoring that the head does not
+  /// have.
   virtual int64_t scored_classes(Scoring scoring) const = 0;
 
-  /// Throws HEAD_MISMATCH for another width, SHAPE, INVALID_ARGUMENT for a scoring that the head does not have.
+  /// Throws HEAD_MISMATCH for another width, SHAPE, INVALID_ARGUMENT for a scoring that the head does not
+  /// have.
   virtual DenseScores dense_scores(const NetworkOutputs& outputs, Scoring scoring) const = 0;
 };
 

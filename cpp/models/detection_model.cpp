@@ -7,16 +7,13 @@
 #include "core/error.h"
 #include "core/zip_reader.h"
 #include "models/archive.h"
-#include "models/backbone_plan.h"
 #include "models/cast.h"
+#include "models/detector_plan.h"
 #include "models/network_input.h"
 #include "models/shared_backbone.h"
 
 namespace dinov3_seg {
 namespace {
-
-/// The least side of an image, in patches: a map at stride 64 has a place, and windows have pixels.
-constexpr int64_t least_patches = 5;
 
 torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement,
                                  const SharedTensors& shared) {
@@ -28,25 +25,7 @@ torch::jit::Module load_detector(const std::string& path, const ModelPlacement& 
   return module;
 }
 
-/// Places of the maps at strides 8, 16, 32 and 64 over a grid of patches.
-int64_t proposals(int64_t height, int64_t width) {
-  return 4 * height * width + height * width + (height / 2) * (width / 2) + (height / 4) * (width / 4);
-}
-
 }  // namespace
-
-void check_detector_input(at::IntArrayRef images, int64_t queries) {
-  const bool shaped = images.size() == 4 && images[0] > 0 && images[1] == 3 && images[2] % patch_size == 0 &&
-                      images[3] % patch_size == 0 && images[2] >= least_patches * patch_size &&
-                      images[3] >= least_patches * patch_size;
-  if (!shaped)
-    fail("SHAPE", "expected images B×3×H×W with H and W multiples of ", patch_size, " from ",
-         least_patches * patch_size, ", got ", images);
-  const int64_t places = proposals(images[2] / patch_size, images[3] / patch_size);
-  if (places < queries)
-    fail("SHAPE", "images of ", images[3], "×", images[2], " pixels have ", places,
-         " places for boxes and the detector's queries need ", queries, ". Give larger ones");
-}
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement)
     : DetectionModel(path, placement, SharedTensors()) {}

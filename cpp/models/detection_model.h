@@ -17,11 +17,6 @@ struct Predictions {
   at::Tensor boxes;
 };
 
-/// Throws SHAPE where a detector does not take images of these sizes: B×3×H×W, H and W multiples of 16 from
-/// 80, large enough for as many proposals as there are queries. Proposals are the places of its maps at
-/// strides 8, 16, 32 and 64.
-void check_detector_input(at::IntArrayRef images, int64_t queries);
-
 /// A loaded detector. Not thread-safe: one job at a time, also of a segmentor that it shares weights with.
 class DetectionModel : public NetworkModule {
  public:

@@ -8,6 +8,14 @@
 namespace dinov3_seg {
 namespace {
 
+/// The least side of an image, in patches: a map at stride 64 has a place, and windows have pixels.
+constexpr int64_t least_patches = 5;
+
+/// Places of the maps at strides 8, 16, 32 and 64 over a grid of patches.
+int64_t proposals(int64_t height, int64_t width) {
+  return 4 * height * width + height * width + (height / 2) * (width / 2) + (height / 4) * (width / 4);
+}
+
 void read_head(const ShapeTable& keys, DetectorDims& dims) {
   if (keys.has("segmentation_model.0.level_embed")) {
     fail("CHECKPOINT_KEYS",
@@ -138,6 +146,19 @@ DetectorDims checked_detector_dims(const std::vector<KeyShape>& backbone, const 
   check_keys("backbone", "detector", backbone_keys(dims), backbone);
   check_keys("head", "detector", detector_head_keys(dims), head);
   return dims;
+}
+
+void check_detector_input(c10::IntArrayRef images, int64_t queries) {
+  const bool shaped = images.size() == 4 && images[0] > 0 && images[1] == 3 && images[2] % patch_size == 0 &&
+                      images[3] % patch_size == 0 && images[2] >= least_patches * patch_size &&
+                      images[3] >= least_patches * patch_size;
+  if (!shaped)
+    fail("SHAPE", "expected images B×3×H×W with H and W multiples of ", patch_size, " from ",
+         least_patches * patch_size, ", got ", images);
+  const int64_t places = proposals(images[2] / patch_size, images[3] / patch_size);
+  if (places < queries)
+    fail("SHAPE", "images of ", images[3], "×", images[2], " pixels have ", places,
+         " places for boxes and the detector's queries need ", queries, ". Give larger ones");
 }
 
 }  // namespace dinov3_seg

@@ -2,6 +2,8 @@
 // `dinov3_vit7b16_coco_detr_head` file.
 #pragma once
 
+#include <c10/util/ArrayRef.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -51,5 +53,10 @@ std::vector<KeyShape> detector_head_keys(const DetectorDims& dims);
 
 /// Blocks whose output the head takes, first to last: the ends of four even intervals.
 std::vector<int64_t> detector_tapped_layers(int64_t depth);
+
+/// Throws SHAPE where a detector does not take images of these sizes: B×3×H×W, H and W multiples of 16 from
+/// 80, large enough for as many proposals as there are queries. Proposals are the places of its maps at
+/// strides 8, 16, 32 and 64.
+void check_detector_input(c10::IntArrayRef images, int64_t queries);
 
 }  // namespace dinov3_seg

@@ -13,7 +13,5 @@ struct EmbeddedText {
 
 /// All networks' sources. Defined in a generated file.
 const std::vector<EmbeddedText>& torchscript_sources();
-/// What training has in their place (cpp/training). Defined in a generated file.
-const std::vector<EmbeddedText>& training_sources();
 
 }  // namespace dinov3_seg

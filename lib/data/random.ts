@@ -13,6 +13,8 @@ export interface RandomStream {
   below(n: number): number;
   /** A number of the standard normal distribution. */
   normal(): number;
+  /** How many 32-bit numbers were drawn; the next one is that of this place. */
+  position: number;
 }
 
 /** Spreads every input bit over all 32 output bits (a bijection: shifts, xors and odd factors). */
@@ -53,6 +55,12 @@ export function random(seed: number, ...streamIds: number[]): RandomStream {
     uniform: (low, high) => low + (high - low) * float(),
     below: (n) => Math.floor(float() * n),
     normal: () => Math.sqrt(-2 * Math.log(1 - float())) * Math.cos(2 * Math.PI * float()),
+    get position() {
+      return counter;
+    },
+    set position(place) {
+      counter = place;
+    },
   };
 }
 

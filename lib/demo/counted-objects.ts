@@ -33,7 +33,7 @@ export interface CountedScenes {
   images: readonly string[];
 }
 
-/** What is read of a file of annotations (coco-annotations.ts). */
+/** What is read of a COCO file. */
 interface Annotations {
   images: { id: number; file_name: string }[];
   annotations: { image_id: number; category_id: number }[];

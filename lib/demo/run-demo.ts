@@ -36,17 +36,17 @@ import {
   writeStreetSmall,
   writeStreetSmallDetector,
 } from './network.js';
-import { writeDemoDataset } from './write-dataset.js';
+import { checkSceneCounts, shippedCounts, writeShippedScenes } from './shipped-scenes.js';
 
 /** How large the demo is, and where it goes. */
 export interface DemoOptions {
   /** Folder to write to; one of an earlier demo is replaced. */
   out: string;
-  /** Scenes to train on. Default 100. */
+  /** Scenes to train on, 1 to 100 (those that come with the package). Default 100. */
   train?: number;
-  /** Scenes to choose the best epoch by. Default 24. */
+  /** Scenes to choose the best epoch by, 1 to 24. Default 24. */
   val?: number;
-  /** Scenes that all figures are measured on. Default 36. */
+  /** Scenes that all figures are measured on, 1 to 36. Default 36. */
   unseen?: number;
   /** Of the training of each head. Default 20. */
   epochs?: number;
@@ -69,8 +69,6 @@ const demoOptions: OptionKinds<DemoOptions> = {
   onLog: callback(),
 };
 
-// Of scenes; the shipped network has seen those of seed 1000001 and no others.
-const sceneSeed = 7;
 const predictedScenes = 3;
 const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.';
 
@@ -78,11 +76,15 @@ const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.'
  * Runs the demo.
  *
  * @returns what was reached and where to look, as text.
- * @throws DinoSegError RUN when `out` holds something else than an earlier demo; ABORTED; what its steps throw.
+ * @throws DinoSegError INVALID_ARGUMENT for more scenes than there are; RUN when `out` holds something else than an earlier demo;
+ *   ABORTED; what its steps throw.
  */
 export async function runDemo(options: DemoOptions): Promise<string> {
   checkOptions(options, demoOptions, 'runDemo()');
   const { signal, onLog = () => {}, epochs = 20, seeds = [1, 2, 3] } = options;
+  const { train = shippedCounts.train, val = shippedCounts.val } = options;
+  const { unseen: unseenCount = shippedCounts.unseen } = options;
+  checkSceneCounts({ train, val, unseen: unseenCount });
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   const out = resolve(options.out);
@@ -93,12 +95,9 @@ export async function runDemo(options: DemoOptions): Promise<string> {
     'street-small: a network with the structure of DINOv3 + Mask2Former that has seen drawn streets alone',
   );
   await writeStreetSmall(at('model.pt'), signal);
-  const counts = { train: options.train ?? 100, val: options.val ?? 24 };
-  const unseenCount = options.unseen ?? 36;
-  onLog(`${counts.train + counts.val + unseenCount} street scenes, drawn at random`);
-  await writeDemoDataset(at('data'), { ...counts, seed: sceneSeed, signal });
-  // Of another seed, so that neither the weights nor the choice of the best epoch have seen them.
-  await writeDemoDataset(at('unseen'), { train: 0, val: unseenCount, seed: sceneSeed + 1, signal });
+  onLog(`${train + val + unseenCount} street scenes, drawn at random`);
+  await writeShippedScenes(at('data'), 'data', { train, val }, signal);
+  await writeShippedScenes(at('unseen'), 'unseen', { val: unseenCount }, signal);
 
   const stop = signal && { signal };
   using model = await SegmentationModel.load(at('model.pt'), { device: 'cpu' });

@@ -28,9 +28,11 @@ interface LibtorchAbi {
 
 type MakeError = (code: string, message: string) => DinoSegError;
 
-/** What engine.node exports: everything of {@link Engine}, and how errors are made. */
-interface Addon extends Engine {
+/** What an addon with jobs exports besides its functions. */
+interface Addon {
   setErrorFactory(make: MakeError): void;
+  /** The process ends: nothing is run any more, and what runs is stopped and waited for (at most a second). */
+  stopJobs(): void;
 }
 
 const require = createRequire(import.meta.url);
@@ -160,17 +162,23 @@ function load(): { engine: Engine; libtorch: Libtorch } {
   const { libtorch, loader, folder } = findParts();
   const abi = openLibtorch(loader, folder);
   const series = `${abi.major}.${abi.minor}`;
-  const addon = loadAddon<Addon>(`torch-${series}`);
+  const engine = openAddon<Engine>(`torch-${series}`);
   const kernels = cudaKernelsFile(series);
   if (libtorch.cuda && existsSync(kernels)) openKernels(loader, kernels);
+  if (threads !== undefined) engine.setThreads(threads);
+  return { engine, libtorch };
+}
+
+/** Loads an addon that needs the libtorch that is open. @throws DinoSegError ADDON */
+export function openAddon<T>(name: string): T {
+  const addon = loadAddon<T & Addon>(name);
   addon.setErrorFactory(
     (code, message) =>
       new DinoSegError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL', message),
   );
-  if (threads !== undefined) addon.setThreads(threads);
-  // Before the process tears down what a running job uses. A worker_thread's end is heard of by the engine itself.
+  // Before the process tears down what a running job uses. A worker_thread's end is heard of by the addon itself.
   if (isMainThread) process.once('exit', () => addon.stopJobs());
-  return { engine: addon, libtorch };
+  return addon;
 }
 
 function openLibtorch(loader: Loader, folder: string): LibtorchAbi {

@@ -8,6 +8,6 @@ export function pagesOf(root) {
   return [
     ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'],
     ...docs.sort().map((name) => `docs/${name}`),
-    'examples/README.md',
+    ...['examples/README.md', 'packages/street-scenes/README.md', 'packages/street-scenes/pretraining.md'],
   ];
 }

@@ -16,7 +16,7 @@ const scene = { width: 96, height: 64 };
 /** Makes a folder with everything that a page may be given; {@link projectOf} copies from it. */
 export async function makeStore(root, folder) {
   const { ClassHead, SegmentationModel, convert, loadClassSet } = await import(join(root, 'dist/index.js'));
-  const { writeDemoDataset } = await import(join(root, 'dist/demo/write-dataset.js'));
+  const { writeDemoDataset } = await import(join(root, 'packages/street-scenes/index.mjs'));
   const at = (...parts) => join(folder, ...parts);
   mkdirSync(folder);
   for (const [name, as] of Object.entries(released)) cpSync(join(root, 'models/street-small', name), at(as));
@@ -36,7 +36,7 @@ export async function makeStore(root, folder) {
 }
 
 async function writePhotographs(root, at) {
-  const { drawScene } = await import(join(root, 'dist/demo/scenes.js'));
+  const { drawScene } = await import(join(root, 'packages/street-scenes/index.mjs'));
   const names = ['street.jpg', 'street/1.jpg', 'street/2.jpg', 'photos/2024-05/1.jpg', 'photos/2.jpg'];
   for (const folder of ['street', 'photos/2024-05']) mkdirSync(at(folder), { recursive: true });
   for (const [index, name] of names.entries()) {
@@ -85,5 +85,6 @@ export function projectOf(page, root, store, folder) {
   const program = `#!/bin/sh\nexec node '${join(root, 'dist/cli/main.js')}' "$@"\n`;
   writeFileSync(join(folder, 'node_modules/.bin/dinov3-seg'), program, { mode: 0o755 });
   // A page may also be read in a clone.
-  for (const name of ['dist', 'scripts', 'models', 'maps']) symlinkSync(join(root, name), join(folder, name));
+  for (const name of ['dist', 'scripts', 'models', 'maps', 'packages'])
+    symlinkSync(join(root, name), join(folder, name));
 }

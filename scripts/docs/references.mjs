@@ -18,6 +18,7 @@ const sourceFolders = [
   'examples',
   'models',
   'maps',
+  'packages',
 ];
 const pathPattern = new RegExp(`^(${sourceFolders.join('|')})/[\\w./-]+$`);
 
@@ -59,7 +60,7 @@ function* commandFaults(words, table) {
 }
 
 function readSources(root) {
-  const folders = ['lib', 'cpp', 'report', 'scripts', 'bench'];
+  const folders = ['lib', 'cpp', 'report', 'scripts', 'bench', 'packages'];
   const texts = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => /\.(ts|mjs|cpp|h|cu|py|js)$/.test(name))

@@ -10,12 +10,12 @@ const needed = [
   ...['LICENSE', 'NOTICE', 'README.md', 'CHANGELOG.md', 'CMakeLists.txt', 'scripts/setup.mjs'],
   'docs/comparison.png', // shown by README.md
 ];
-const ballast = /(^|\/)(test|bench|lib|build|\.\w+)(\/|$)|\.map$|\.o$/;
+const ballast = /(^|\/)(test|bench|lib|build|packages|\.\w+)(\/|$)|\.map$|\.o$/;
 
 /** Files that CMakeLists.txt, and what it includes, names. */
 function namedByCmake(folder, file = 'CMakeLists.txt') {
   const text = readFileSync(join(folder, file), 'utf8').replace(/^\s*#.*$/gm, '');
-  const names = [...text.matchAll(/\bcpp\/[\w./-]+\.\w+/g)].map(([name]) => name);
+  const names = [...text.matchAll(/(?<![\w/])cpp\/[\w./-]+\.\w+/g)].map(([name]) => name);
   const included = [...text.matchAll(/\binclude\(([\w./-]+\.cmake)\)/g)].map(([, name]) => name);
   return [
     ...names,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { DataCheck } from '../../lib/data/check.js';
 import { decodeImage } from '../../lib/data/decode.js';
-import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { writeShippedScenes } from '../../lib/demo/shipped-scenes.js';
 import { findLibtorch } from '../../lib/native/libtorch/find-libtorch.js';
 import { runCommand } from '../helpers/command-line.js';
 import { expectedFaults, writeFaultyData } from '../helpers/faulty-data.js';
@@ -32,11 +32,11 @@ t.test('faults are named by kind and file, with exit code 1', async (t) => {
 
 t.test('whole data end with exit code 0; a share for validation is counted as a split', async (t) => {
   const root = join(t.testdir(), 'data');
-  await writeDemoDataset(root, { train: 4, val: 1, width: 96, height: 64 });
+  await writeShippedScenes(root, 'data', { train: 4, val: 1 });
   const whole = await runCommand(['data', 'check', root]);
   t.equal(whole.code, 0, whole.stderr);
   t.match(whole.stdout, /no fault was found\n$/);
-  t.match(whole.stdout, /^no pixel: .*rail track/m);
+  t.match(whole.stdout, /^no pixel: .*bridge/m);
   const own = await runCommand(['data', 'check', root, '--val-share', '0.5']);
   t.equal(own.code, 1);
   t.match(own.stdout, /splits that cannot be read\n.*has a split "val" of its own/);
@@ -44,7 +44,7 @@ t.test('whole data end with exit code 0; a share for validation is counted as a 
 
 t.test('a contact sheet is the same without fonts, and nothing is said about them', async (t) => {
   const root = join(t.testdir({ fonts: '<fontconfig></fontconfig>' }), 'data');
-  await writeDemoDataset(root, { train: 1, val: 1, width: 32, height: 32 });
+  await writeShippedScenes(root, 'data', { train: 1, val: 1 });
   const sheet = async (env: Record<string, string>): Promise<Buffer> => {
     const path = join(root, 'sheet.png');
     const { stderr } = await runCommand(['data', 'check', root, '--quiet', '--sheet', path], env);

@@ -3,7 +3,7 @@ import t from 'tap';
 import { checkData } from '../../lib/data/check.js';
 import { loadClassSet } from '../../lib/data/class-sets.js';
 import { encodePng } from '../../lib/data/decode.js';
-import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { writeShippedScenes } from '../../lib/demo/shipped-scenes.js';
 import { SegmentationDataset } from '../../lib/data/dataset.js';
 import { expectedFaults, writeFaultyData } from '../helpers/faulty-data.js';
 import { writeTree } from '../helpers/temporary.js';
@@ -88,7 +88,7 @@ t.test('pairs, pixels, shares and images of each class are counted', async (t) =
 
 t.test('whole data have no fault, and the counts of their labels', async (t) => {
   const root = join(t.testdir(), 'data');
-  await writeDemoDataset(root, { train: 3, val: 2, width: 96, height: 64 });
+  await writeShippedScenes(root, 'data', { train: 3, val: 2 });
   const { splits, faults, layout } = await checkData(root, idd26);
   t.same([faults, layout], [[], 'cityscapes']);
   for (const { split, classes, pairs } of splits) {

@@ -23,6 +23,16 @@ t.test('the numbers stay what they were in earlier versions, or resumed runs wou
   t.same([stream.uint32(), stream.uint32(), stream.uint32()], [3177292363, 3409494196, 1998361983]);
 });
 
+t.test('a stream goes on from the place that it is given', async (t) => {
+  const stream = random(1, 2, 3);
+  stream.float();
+  t.equal(stream.position, 2);
+  const next = stream.uint32();
+  const other = random(1, 2, 3);
+  other.position = 2;
+  t.equal(other.uint32(), next);
+});
+
 t.test('uniform numbers fill their range evenly', async (t) => {
   const stream = random(3);
   const bins = new Array<number>(16).fill(0);

@@ -4,7 +4,7 @@ import t from 'tap';
 import { meanErrors, type CountedObjects } from '../../lib/demo/counted-objects.js';
 import type { HeadWay } from '../../lib/demo/judged-heads.js';
 import { runDemo } from '../../lib/demo/run-demo.js';
-import { drawScene } from '../../lib/demo/scenes.js';
+import { drawScene } from '../../packages/street-scenes/lib/scenes.js';
 import type { Evaluation } from '../../lib/evaluate/evaluation.js';
 import { writeTree } from '../helpers/temporary.js';
 

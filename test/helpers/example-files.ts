@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodePng } from '../../lib/data/decode.js';
 import { loadClassSet } from '../../lib/data/class-sets.js';
-import { drawScene } from '../../lib/demo/scenes.js';
+import { drawScene } from '../../packages/street-scenes/lib/scenes.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { classPercentages, type ClassShare } from '../../lib/report/class-statistics.js';

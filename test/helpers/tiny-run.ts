@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { writeDemoDataset } from '../../packages/street-scenes/lib/write-dataset.js';
 import type { TrainConfig } from '../../lib/train/config.js';
 import type { RunPosition } from '../../lib/train/run-position.js';
 import { madeOnce } from './made-once.js';

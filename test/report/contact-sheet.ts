@@ -4,7 +4,7 @@ import { loadClassSet } from '../../lib/data/class-sets.js';
 import { SegmentationDataset } from '../../lib/data/dataset.js';
 import { decodeImage } from '../../lib/data/decode.js';
 import { spread } from '../../lib/data/preview.js';
-import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { writeDemoDataset } from '../../packages/street-scenes/lib/write-dataset.js';
 import { contactSheet } from '../../lib/report/contact-sheet.js';
 import { writeFaultyData } from '../helpers/faulty-data.js';
 

@@ -1,7 +1,7 @@
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { writeDemoDataset } from '../../lib/demo/write-dataset.js';
+import { writeShippedScenes } from '../../lib/demo/shipped-scenes.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { train } from '../../lib/train/loop.js';
 import type { RunDescription } from '../../lib/train/run-folder.js';
@@ -49,7 +49,7 @@ t.test('a run does not go on with another network or other data', async (t) => {
   const folder = t.testdir();
   const model = await writeFormulaModel(folder, 'seg-mlp');
   const data = join(folder, 'data');
-  await writeDemoDataset(data, { train: 9, val: 2, width: 96, height: 64 });
+  await writeShippedScenes(data, 'data', { train: 9, val: 2 });
   await t.rejects(train({ out, data }, { resume: true }), {
     code: 'RUN',
     message: /data: 10 \+ 2 images → 9 \+ 2/,

@@ -19,7 +19,6 @@ import type {
   ModelHandle,
   RecordStoreHandle,
   TensorHandle,
-  TrainingHandle,
 } from './handles.js';
 import type { HeadsEngine } from './heads.js';
 import type { ImageEngine } from './images.js';
@@ -29,7 +28,6 @@ import type { OperatorEngine } from './operators.js';
 import type { PolygonEngine } from './polygons.js';
 import type { SharesEngine } from './shares.js';
 import type { DType, TensorEngine } from './tensor.js';
-import type { TrainingEngine } from './training.js';
 
 export type * from './cache.js';
 export type * from './detector.js';
@@ -42,7 +40,6 @@ export type * from './operators.js';
 export type * from './polygons.js';
 export type * from './shares.js';
 export type * from './tensor.js';
-export type * from './training.js';
 
 export interface EngineInfo {
   /** libtorch's version, such as `2.13.0`. */
@@ -114,8 +111,7 @@ export interface Engine
     InitEngine,
     OperatorEngine,
     PolygonEngine,
-    SharesEngine,
-    TrainingEngine {
+    SharesEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
   /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
@@ -133,14 +129,7 @@ export interface Engine
 
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
   dispose(
-    handle:
-      | TensorHandle
-      | ModelHandle
-      | DetectorHandle
-      | HeadsHandle
-      | CacheWriterHandle
-      | RecordStoreHandle
-      | TrainingHandle,
+    handle: TensorHandle | ModelHandle | DetectorHandle | HeadsHandle | CacheWriterHandle | RecordStoreHandle,
   ): void;
 
   /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */

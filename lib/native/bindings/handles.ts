@@ -33,7 +33,3 @@ export interface RecordStoreHandle {
 export interface HostCopiesHandle {
   readonly [kind]: 'host copies';
 }
-/** A network in training with its optimiser state and its scenes. */
-export interface TrainingHandle {
-  readonly [kind]: 'training';
-}
