@@ -10,6 +10,8 @@ export class Batch implements Disposable {
   constructor(
     readonly images: Tensor,
     readonly labels: Tensor,
+    /** Of the images in their data set. */
+    readonly indices: readonly number[],
   ) {}
 
   /** Images in the batch. */
@@ -53,7 +55,7 @@ export async function loadBatch(
     ),
     loadLabels(samples, augmentations, place),
   ]);
-  return new Batch(Tensor.wrap(images), labels);
+  return new Batch(Tensor.wrap(images), labels, indices);
 }
 
 /** Labels B×H×W (uint8) alone. */

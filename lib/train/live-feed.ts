@@ -1,8 +1,6 @@
 /** Live training: every image goes through the network in every epoch. */
 import { optionsFor } from '../arguments.js';
 import { noAugmentation } from '../data/augment.js';
-import { groupsOf } from '../data/prefetch.js';
-import { shuffle } from '../data/random.js';
 import { evaluationBatch, evaluationBatches } from '../evaluate/batches.js';
 import { loadOptions } from '../model/load-options.js';
 import { loadLabels } from '../model/load-batch.js';
@@ -13,6 +11,7 @@ import { engine } from '../native/engine.js';
 import { trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
 import type { HeadGroup } from './head-group.js';
+import { scheduleOf } from './schedule.js';
 import type { Datasets, EpochPlan, EvaluateHooks, FedBatches, OutputFeed } from './output-feed.js';
 
 /** The network itself. */
@@ -56,16 +55,16 @@ export class LiveFeed implements OutputFeed {
 
   async *train(groups: readonly HeadGroup[], plan: EpochPlan): AsyncGenerator<FedBatches, void, void> {
     const { config, model, datasets } = this;
-    const { batchSize, accumulate, seed } = config;
-    const indices = groupsOf(shuffle(datasets.train.length, seed, plan.epoch), batchSize);
+    const { accumulate } = config;
+    const { batchesPerEpoch } = scheduleOf({ ...config, images: datasets.train.length });
     const place = { ...config, device: model.device };
     let done = plan.firstBatch;
     let step = new Step(groups, plan, done);
     for await (using batch of trainingBatches(datasets.train, place, plan.epoch, done)) {
       using outputs = await model.outputs(batch.images, groups);
-      const losses = await step.accumulate(outputs, batch.labels, indices[done]!, 1 / accumulate);
+      const losses = await step.accumulate(outputs, batch.labels, batch.indices, 1 / accumulate);
       done++;
-      const stepped = done % accumulate === 0 || done === indices.length;
+      const stepped = done % accumulate === 0 || done === batchesPerEpoch;
       const norms = stepped ? await step.take() : groups.map(() => new Float32Array());
       if (stepped) step = new Step(groups, plan, done);
       const results = groups.map((_, i) => ({ losses: losses[i]!, norms: norms[i]! }));
