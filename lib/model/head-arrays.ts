@@ -33,16 +33,6 @@ export function rowOf<T extends Partial<HeadArrays>>(arrays: T, heads: number, h
   return Object.fromEntries(rows) as T;
 }
 
-/** Arrays of heads side by side, one row each. */
-export function rowsTogether<T extends Partial<HeadArrays>>(rows: readonly T[]): T {
-  const names = Object.keys(rows[0]!) as (keyof T)[];
-  const together = names.map((name) => {
-    const all = rows.map((row) => row[name] as Float32Array);
-    return [name, joined(...all)] as const;
-  });
-  return Object.fromEntries(together) as T;
-}
-
 /** One array after the other. */
 export function joined(...parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((length, part) => length + part.length, 0));

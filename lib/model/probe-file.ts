@@ -47,36 +47,6 @@ function shapeOf(part: Part, classes: number, width: number): number[] {
   return part === 'bias' ? [classes] : [width];
 }
 
-/**
- * The probe of one head's row of trained parameters (weight K×C, bias K, gamma C, beta C) and its running statistics.
- *
- * @throws DinoSegError SHAPE.
- */
-export function probeValuesOf(
-  row: Float32Array,
-  runningMean: Float32Array,
-  runningVar: Float32Array,
-  { classes, width }: { classes: number; width: number },
-): ProbeValues {
-  const [biases, gammas] = [classes * width, classes * width + classes];
-  if (row.length !== gammas + 2 * width || runningMean.length !== width || runningVar.length !== width)
-    throw new DinoSegError(
-      'SHAPE',
-      `A linear probe of ${classes} classes and width ${width} has ${gammas + 2 * width} parameters and ${width} running ` +
-        `means and variances; got ${row.length}, ${runningMean.length} and ${runningVar.length}.`,
-    );
-  return {
-    classes,
-    width,
-    weight: row.slice(0, biases),
-    bias: row.slice(biases, gammas),
-    gamma: row.slice(gammas, gammas + width),
-    beta: row.slice(gammas + width),
-    runningMean: runningMean.slice(),
-    runningVar: runningVar.slice(),
-  };
-}
-
 /** Writes a probe (safetensors): temporary file, synced, renamed. @throws DinoSegError SHAPE, DISK_FULL, IO */
 export async function writeProbeFile(
   path: string,
