@@ -157,7 +157,7 @@ export type { TrainHooks, TrainProgress } from './train/train-hooks.js';
 export type { SweepRow, TrainResult } from './train/train-result.js';
 export type { BestEpoch } from './train/early-stopping.js';
 export type { EpochMetrics } from './train/epoch-metrics.js';
-export type { RunPosition } from './train/run-position.js';
+export type { HeadProgress, RunPosition } from './train/run-position.js';
 export { evaluate, evaluateHeads, type EvaluateOptions } from './evaluate/evaluate.js';
 export type { ClassResult, Evaluation } from './evaluate/evaluation.js';
 export { imageIou, metricsOf, type Metrics } from './evaluate/metrics.js';
