@@ -23,7 +23,7 @@ async function main([model, head, image]) {
 main(process.argv.slice(2)).then(
   (code) => (process.exitCode = code),
   (error) => {
-    // `code` is for programs, `message` says what was expected, what came and what to do.
+    // `code` is for programs. `message` says what was expected, what was found and what to do.
     console.error(error instanceof DinoSegError ? `${error.code}: ${error.message}` : error);
     process.exitCode = 1;
   },

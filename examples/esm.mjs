@@ -1,9 +1,9 @@
 /**
- * Segments an image and prints which share of it each class covers.
+ * Segments an image and prints the percentage of each class.
  *
  *     node esm.mjs MODEL HEAD IMAGE
  *
- * MODEL is a network file of `dinov3-seg convert`, HEAD a head file of `dinov3-seg train` (best.safetensors).
+ * MODEL is a network file from `dinov3-seg convert`, HEAD a head file from `dinov3-seg train` (best.safetensors).
  */
 import { openSegmenter } from 'dinov3-seg';
 
@@ -17,5 +17,5 @@ const segmenter = await openSegmenter({ model, head });
 for (const [name, percent] of Object.entries(await segmenter.percentages(image)))
   if (percent > 0) console.log(`${name}: ${percent.toFixed(2)} %`);
 
-// A program that ends here need not: this is for those that go on. TypeScript and Node.js ≥ 24 also have `using`.
+// Frees the memory at once. This is only needed in a program that continues. TypeScript and Node.js ≥ 24 also have `using`.
 segmenter.dispose();

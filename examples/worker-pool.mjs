@@ -1,16 +1,16 @@
 /**
- * Segments many images in worker threads, as many at a time as there are workers; prints a line of JSON for each image.
+ * Segments many images in worker threads, one image per worker at a time. Prints one line of JSON for each image.
  *
  *     node worker-pool.mjs MODEL HEAD WORKERS IMAGE…
  *
- * The network's work is off the event loop in any case: `segmenter.segment` in one thread serves a server well. Workers are
- * for programs whose own JavaScript around it (here: counting pixels) would keep one thread busy. Each worker has a
- * network of its own, and so its memory; on the CPU, divide the cores by OMP_NUM_THREADS=<cores / workers>.
+ * The network never runs on the event loop, so `segmenter.segment` in one thread is enough for most servers. Use workers if
+ * your own JavaScript (here: counting pixels) would keep one thread busy. Each worker loads its own network and needs the
+ * memory for it. On the CPU, divide the cores among the workers: OMP_NUM_THREADS=<cores / workers>.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { classPercentages, openSegmenter } from 'dinov3-seg';
 
-/** The worker's side: loads once, answers a path at a time, frees everything when told to stop. */
+/** The worker: loads the network once, segments one image at a time, and frees everything when it is told to stop. */
 async function work(files) {
   const segmenter = await openSegmenter(files);
 
@@ -21,7 +21,7 @@ async function work(files) {
       const percent = Object.fromEntries(shares.map(({ name, percent }) => [name, percent]));
       parentPort.postMessage({ image, width, height, percent });
     } catch (error) {
-      // An error's code does not survive the way between threads by itself.
+      // A message between threads loses an error's own properties, such as its code.
       parentPort.postMessage({ image, error: { code: error.code, message: error.message } });
     }
   };
@@ -29,7 +29,7 @@ async function work(files) {
     segmenter.dispose();
     parentPort.close();
   };
-  // One after another, so that the end comes when the image is done.
+  // One after another: the worker ends only when its image is done.
   let last = Promise.resolve();
   parentPort.on('message', ({ image }) => {
     last = last.then(() => (image === undefined ? end() : segment(image)));
@@ -37,7 +37,7 @@ async function work(files) {
   parentPort.postMessage({ ready: true });
 }
 
-/** A fixed number of workers, each with one image at a time: what waits are paths only. */
+/** A fixed number of workers with one image each. Only paths wait in the queue. */
 class Pool {
   #waiting = [];
   #idle = [];
@@ -48,7 +48,7 @@ class Pool {
     for (let i = 0; i < size; i++) this.#start(data);
   }
 
-  /** What the worker says about an image. Rejects when its worker dies or no worker is left. */
+  /** Resolves with the worker's message about an image. Rejects if the worker dies or none is left. */
   run(image) {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#ended);
@@ -57,7 +57,7 @@ class Pool {
     });
   }
 
-  /** Ends all workers: each when it has finished its image, then frees its network. */
+  /** Ends all workers. Each finishes its image first and frees its network. */
   async close() {
     this.#refuse(new Error('the pool was closed'));
     await Promise.all(
@@ -96,7 +96,7 @@ class Pool {
     }
   }
 
-  /** Whatever waits, and whatever comes from now on. */
+  /** Rejects all waiting images and all later calls. */
   #refuse(reason) {
     this.#ended ??= reason;
     for (const { reject } of this.#waiting.splice(0)) reject(reason);
@@ -110,7 +110,7 @@ async function main([model, head, workers, ...images]) {
     return;
   }
   const pool = new Pool(Math.min(Number(workers), images.length), { model, head });
-  // Ctrl-C: what runs is finished and printed, what waits is not begun.
+  // Ctrl-C: images under way are finished and printed; waiting ones are not started.
   process.once('SIGINT', () => pool.close());
   const results = await Promise.allSettled(
     images.map(async (image) => {

@@ -4,17 +4,17 @@ import Fastify from 'fastify';
 import sharp from 'sharp';
 import { DinoSegError, classPercentages, colorize, encodePng } from 'dinov3-seg';
 
-/** Errors that say something about the upload; every other one is the server's own. */
+/** Status codes of errors that the upload or the load causes. All other errors are the server's own. */
 const statusOf = { IMAGE: 422, SHAPE: 422, OUT_OF_MEMORY: 503 };
 
 /**
  * @param {import('dinov3-seg').Segmenter} segmenter
  * @param {object} [options]
- * @param {number} [options.maxBytes] of an upload; larger ones get 413. Default 10 MB.
- * @param {number} [options.maxPixels] of its image; larger ones get 422. Default 12 million.
- * @param {number} [options.maxWaiting] requests at a time, from upload to answer; further ones get 503. Default 32.
- * @param {number} [options.uploadSeconds] that a request may take to arrive; slower ones get 408. Default 30.
- * @param {AbortSignal} [options.stop] abandons everything that is not done.
+ * @param {number} [options.maxBytes] Max size of an upload in bytes; larger ones get 413. Default: 10 MB.
+ * @param {number} [options.maxPixels] Max pixels of an image; larger ones get 422. Default: 12 million.
+ * @param {number} [options.maxWaiting] Max concurrent requests, from upload to answer; more get 503. Default: 32.
+ * @param {number} [options.uploadSeconds] Max time in which a request must arrive; slower ones get 408. Default: 30.
+ * @param {AbortSignal} [options.stop] Cancels all unfinished requests.
  */
 export async function buildApp(segmenter, options = {}) {
   const { maxBytes = 10e6, maxPixels = 12e6, maxWaiting = 32, uploadSeconds = 30, stop } = options;
@@ -23,11 +23,11 @@ export async function buildApp(segmenter, options = {}) {
   const active = new Set();
   stop?.addEventListener('abort', () => active.forEach((job) => job.abort()), { once: true });
 
-  // Uploads that trickle in would hold their places for ever.
+  // Without a time limit, slow uploads would keep their places in the queue forever.
   const app = Fastify({ requestTimeout: 1000 * uploadSeconds, forceCloseConnections: 'idle' });
   await app.register(multipart, { limits: { fileSize: maxBytes, files: 1, parts: 2, fieldSize: 100 } });
 
-  // A client that keeps its connection would hold up the end until the connection's own time limit.
+  // Kept-alive connections would delay the shutdown until they time out.
   let closing = false;
   app.addHook('preClose', async () => {
     closing = true;
@@ -41,24 +41,24 @@ export async function buildApp(segmenter, options = {}) {
     const status = own ? (statusOf[error.code] ?? 500) : (error.statusCode ?? 500);
     if (status === 500) console.error(error);
     const told = status < 500 || status === 503;
-    const message = told ? error.message : 'The server failed; its log says why.';
+    const message = told ? error.message : 'The server failed; see its log.';
     const code = error.code ?? (status < 500 ? 'BAD_REQUEST' : 'INTERNAL');
     reply.code(status).send({ error: { code, message } });
   });
 
   app.setNotFoundHandler(async () => {
-    throw httpError(404, 'NOT_FOUND', 'There are POST /segment and GET /health.');
+    throw httpError(404, 'NOT_FOUND', 'Not found. The routes are POST /segment and GET /health.');
   });
 
   app.get('/health', () => ({ status: 'ok', ...counts, device: model.device, classSet: classSet.name }));
 
   const routeOptions = {
-    // Before the upload is read: what waits is bounded in number, and so in memory.
+    // Checked before the upload is read: this limits the number of waiting requests, and so their memory.
     onRequest: async (request, reply) => {
       if (counts.running < maxWaiting) return;
       counts.refused++;
       reply.header('retry-after', '1');
-      throw httpError(503, 'BUSY', `${maxWaiting} requests are being worked on; try again in a second.`);
+      throw httpError(503, 'BUSY', `The server is busy with ${maxWaiting} requests; try again in a second.`);
     },
     schema: {
       querystring: {
@@ -73,10 +73,10 @@ export async function buildApp(segmenter, options = {}) {
     const job = new AbortController();
     const { signal } = job;
     active.add(job);
-    // Without an answer, it closes because the client went away.
+    // If it closes before the answer is sent, the client has disconnected.
     reply.raw.once('close', () => job.abort());
     try {
-      // Decoded when its turn is near; a small file may hold very many pixels.
+      // sharp decodes later, shortly before the network needs the pixels. The limit matters: a small file can have very many.
       const image = sharp(await readUpload(request), { failOn: 'error', limitInputPixels: maxPixels });
       const map = await segmenter.segment(image, { signal });
       const answer = request.query.output === 'png' ? await paint(map) : describe(map);
@@ -85,8 +85,8 @@ export async function buildApp(segmenter, options = {}) {
     } catch (error) {
       if (!signal.aborted) throw error;
       counts.cancelled++;
-      if (stop?.aborted) throw httpError(503, 'STOPPING', 'The server is being stopped.');
-      return reply.hijack(); // nobody is there to answer
+      if (stop?.aborted) throw httpError(503, 'STOPPING', 'The server is shutting down.');
+      return reply.hijack(); // the client is gone
     } finally {
       active.delete(job);
       counts.running--;
@@ -118,7 +118,7 @@ async function readUpload(request) {
     throw httpError(
       400,
       'NO_FILE',
-      'Expected a file in a multipart/form-data request; none came, or an empty one.',
+      'Expected a file in a multipart/form-data request, but it has none, or the file is empty.',
     );
   return bytes;
 }

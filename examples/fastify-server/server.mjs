@@ -3,14 +3,14 @@
  *
  *     node server.mjs MODEL HEAD
  *
- * in the environment PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 UPLOAD_SECONDS=30 GRACE_SECONDS=10
- * DEVICE=auto
+ * Environment variables and their defaults: PORT=3000 HOST=127.0.0.1 MAX_BYTES=10000000 MAX_WAITING=32 UPLOAD_SECONDS=30
+ * GRACE_SECONDS=10 DEVICE=auto
  *
  *     curl -F file=@street.jpg http://127.0.0.1:3000/segment                  class percentages as JSON
  *     curl -F file=@street.jpg http://127.0.0.1:3000/segment?output=png       a coloured PNG
  *     curl http://127.0.0.1:3000/health
  *
- * SIGTERM and SIGINT: no new connections; requests have GRACE_SECONDS to end, then they are cancelled.
+ * SIGTERM and SIGINT stop the server: it accepts no new connections, gives requests GRACE_SECONDS to finish, and cancels the rest.
  */
 import { openSegmenter } from 'dinov3-seg';
 import { buildApp } from './app.mjs';
@@ -45,7 +45,7 @@ for (const name of ['SIGTERM', 'SIGINT'])
     const timer = setTimeout(
       () => {
         stop.abort();
-        // Time for the answers that say so; uploads that have stalled get none.
+        // Leaves time to send the errors of cancelled requests. Stalled uploads get no answer.
         setTimeout(() => app.server.closeAllConnections(), 500).unref();
       },
       1000 * Number(GRACE_SECONDS),

@@ -41,7 +41,7 @@ t.test('on the shipped backbone it draws, trains, measures and writes a head wit
   const head = await inspect(join(network, 'detector-head.safetensors'));
   t.match(head, { metadata: { steps: '3', license: 'Apache-2.0', origin: /pretrain-detector/ } });
   t.ok(head.totalBytes < 2.3e6, `${head.totalBytes} bytes`);
-  t.match(readFileSync(join(network, 'detector.md'), 'utf8'), /AP50 [\d.]+ %[^]*\| person \|/);
+  t.match(readFileSync(join(network, 'detector.md'), 'utf8'), /AP50 is [\d.]+ %[^]*\| person \|/);
   await t.rejects(run(...settings(folder, '--backbone', 'other')), { message: /FILE_NOT_FOUND|other/ });
 });
 

@@ -15,50 +15,61 @@ function classTable({ classes }) {
   ];
 }
 
+const occurring = ({ classes }) => classes.filter(({ iou }) => iou !== null).length;
+
+/** How a network was trained, as items of a list. */
+function trainingLines({ options, device, seconds, version }) {
+  const { seed, steps, batchSize, scenes, imageSize, width, height, lr, weightDecay, ema } = options;
+  return [
+    `- Version and time: dinov3-seg ${version}, ${(seconds / 60).toFixed(1)} minutes on ${device}. Two runs on a GPU do not give the same bits.`,
+    `- Data: ${scenes} scenes of ${width}×${height} pixels (seed ${1_000_000 + seed}), resized to ${imageSize}×${imageSize}.`,
+    `- Optimiser: AdamW, learning rate ${lr}, weight decay ${weightDecay}, cosine to 0, ${steps} steps of ${batchSize} scenes; the saved weights are a`,
+    `  moving average (${ema}).`,
+  ];
+}
+
 /** Writes README.md into the network's folder. `evaluation`: of the held-out scenes, or undefined. */
 export async function writeCard(folder, { options, evaluation, parameters, device, seconds }) {
   const { version } = JSON.parse(
     await readFile(new URL('../../../../package.json', import.meta.url), 'utf8'),
   );
-  const { arch, seed, steps, batchSize, scenes, imageSize, width, height, lr, weightDecay, ema } = options;
+  const { arch, seed, steps, batchSize, scenes, imageSize } = options;
   const figures = evaluation
     ? [
-        `On ${evaluation.images} scenes of another seed, at ${imageSize}×${imageSize}: mIoU ${percent(evaluation.mIoU)} over the`,
-        `${evaluation.classes.filter(({ iou }) => iou !== null).length} classes that occur, pixel accuracy ${percent(evaluation.pixelAccuracy)}.`,
+        `${evaluation.images} scenes of another seed, at ${imageSize}×${imageSize}: mIoU ${percent(evaluation.mIoU)} over the ${occurring(evaluation)} classes that occur, pixel accuracy ${percent(evaluation.pixelAccuracy)}.`,
         '',
         ...classTable(evaluation),
       ]
     : ['Not measured.'];
   const lines = [
-    `# ${arch}: a small network of synthetic street scenes`,
+    `# ${arch}: a small network for synthetic street scenes`,
     '',
-    'DINOv3-shaped ViT, ViT adapter, Mask2Former pixel decoder and predictor with 150 ADE20K classes and "no object",',
-    `${(parameters / 1e6).toFixed(2)} million parameters. It has seen nothing but street scenes that this package draws: no photograph, no weights`,
-    'and no labels of others. It knows these drawings and nothing else.',
+    'A network with the structure of DINOv3: ViT, ViT adapter, Mask2Former pixel decoder and predictor, 150 ADE20K classes and',
+    `"no object", ${(parameters / 1e6).toFixed(2)} million parameters. It was trained from scratch, only on street scenes that this project draws:`,
+    'no photographs, no existing weights, no labels made by others.',
     '',
-    '**For**: the demo, tests, and trying the whole method without large files. **Not for** photographs, nor for any',
-    'decision about the real world; its figures say nothing about the released DINOv3 networks.',
+    '**Use it for** the demo, tests, and trying the whole method without large files. **Do not use it for** photographs or for',
+    'any decision about the real world. Its results say nothing about the released DINOv3 networks.',
     '',
-    '## How it was made',
+    '## Training',
     '',
     '```sh',
     `node packages/street-scenes/scripts/pretrain.mjs --out DIR --device ${options.device} --seed ${seed} --steps ${steps} --batch-size ${batchSize} --scenes ${scenes}`,
     '```',
     '',
-    `By dinov3-seg ${version}, in ${(seconds / 60).toFixed(1)} minutes on ${device}: ${scenes} scenes of ${width}×${height} (seed ${1_000_000 + seed}), ${steps} steps`,
-    `of ${batchSize}, shown at ${imageSize}×${imageSize}; AdamW ${lr}, weight decay ${weightDecay}, cosine to 0, averaged weights (${ema}). Loss: Mask2Former's, on`,
-    'segments that are finer than the classes (pixels of one ADE20K class and one IDD class), each with its ADE20K class.',
-    'On a GPU two runs do not give the same bits.',
+    ...trainingLines({ options, device, seconds, version }),
+    "- Loss: Mask2Former's. Segments are finer than the classes: a segment is the pixels with one ADE20K class and one IDD",
+    '  class, and its target class is the ADE20K class.',
     '',
-    '## Figures',
+    '## Results',
     '',
     ...figures,
     '',
     '## Files',
     '',
-    '`backbone.safetensors` and `head.safetensors`, keys as DINOv3 has them, matrices in bfloat16. `convert` makes a network of them.',
+    "`backbone.safetensors` and `head.safetensors` have DINOv3's keys, and matrices in bfloat16. `convert` makes a network from them.",
     '',
-    'Licence: Apache-2.0, as the package.',
+    'Licence: Apache-2.0, like the package.',
     '',
   ];
   await atomicWriteFile(join(folder, 'README.md'), lines.join('\n'));
@@ -67,7 +78,7 @@ export async function writeCard(folder, { options, evaluation, parameters, devic
 /** The classes that are counted, most frequent first. */
 function countTable({ classes }) {
   return [
-    '| class | objects | AP50 | recall | precision | count error | of the mean |',
+    '| class | objects | AP50 | recall | precision | count error | error of the mean |',
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...[...classes]
       .sort((a, b) => b.objects - a.objects)
@@ -83,51 +94,50 @@ export async function writeDetectorCard(folder, { options, evaluation, parameter
   const { version } = JSON.parse(
     await readFile(new URL('../../../../package.json', import.meta.url), 'utf8'),
   );
-  const { arch, seed, steps, batchSize, scenes, imageSize, width, height, lr, weightDecay, ema } = options;
+  const { arch, seed, steps, batchSize, scenes, imageSize } = options;
   const figures = evaluation
     ? [
-        `On ${evaluation.scenes} scenes of another seed, the ten classes that a table of 36 features counts; a box is found from an IoU of 0.5 on.`,
-        `AP50 ${percent(evaluation.ap50)}. Count error: mean over scenes and classes of the difference between counted and true numbers;`,
-        `${evaluation.meanError.toFixed(3)} for who says each class's mean every time.`,
+        `${evaluation.scenes} scenes of another seed, the ten classes that a table of 36 features counts. A box is correct at an IoU of 0.5 or more.`,
+        `AP50 is ${percent(evaluation.ap50)}. The count error is the absolute difference between the counted and the true number, averaged over scenes`,
+        `and classes. Always predicting the mean of each class has a count error of ${evaluation.meanError.toFixed(3)}.`,
         '',
-        '| least score | recall | precision | count error |',
+        '| min score | recall | precision | count error |',
         '| --- | --- | --- | --- |',
         ...evaluation.thresholds.map(
           ({ threshold, recall, precision, countError }) =>
             `| ${threshold} | ${percent(recall)} | ${percent(precision)} | ${countError.toFixed(3)} |`,
         ),
         '',
-        'By class, at a least score of 0.5:',
+        'Results by class, at a minimum score of 0.5:',
         '',
         ...countTable(evaluation),
       ]
     : ['Not measured.'];
   const lines = [
-    `# ${arch}: a detector's head for the same backbone`,
+    `# ${arch}: a detection head for the same backbone`,
     '',
-    `Plain-DETR with COCO's 91 category ids, ${(parameters / 1e6).toFixed(2)} million parameters, on the backbone beside it, which stayed as it is. It has seen`,
-    'nothing but street scenes that this package draws, of which it knows 14 categories; what README.md says of the network goes for it too.',
+    `A Plain-DETR head with COCO's 91 category ids, ${(parameters / 1e6).toFixed(2)} million parameters, trained on the frozen backbone in this folder. It`,
+    'was trained only on street scenes that this project draws, which have objects of 14 categories. The limits stated in',
+    '[README.md](README.md) apply to it as well.',
     '',
-    '## How it was made',
+    '## Training',
     '',
     '```sh',
     `node packages/street-scenes/scripts/pretrain-detector.mjs --out DIR --device ${options.device} --seed ${seed} --steps ${steps} --batch-size ${batchSize} --scenes ${scenes} --image-size ${imageSize}`,
     '```',
     '',
-    `By dinov3-seg ${version}, in ${(seconds / 60).toFixed(1)} minutes on ${device}: ${scenes} scenes of ${width}×${height} (seed ${1_000_000 + seed}), ${steps} steps`,
-    `of ${batchSize}, shown at ${imageSize}×${imageSize}; AdamW ${lr}, weight decay ${weightDecay}, cosine to 0, averaged weights (${ema}).`,
-    'On a GPU two runs do not give the same bits.',
+    ...trainingLines({ options, device, seconds, version }),
     '',
-    '## Figures',
+    '## Results',
     '',
     ...figures,
     '',
     '## File',
     '',
-    "`detector-head.safetensors`, keys as DINOv3's detection head has them, matrices in bfloat16. `convert` with task `detection` makes a network of it",
-    'and `backbone.safetensors`.',
+    "`detector-head.safetensors` has the keys of DINOv3's detection head, and matrices in bfloat16. `convert --task detection`",
+    'makes a network from it and `backbone.safetensors`.',
     '',
-    'Licence: Apache-2.0, as the package.',
+    'Licence: Apache-2.0, like the package.',
     '',
   ];
   await atomicWriteFile(join(folder, 'detector.md'), lines.join('\n'));
