@@ -20,7 +20,7 @@
       const share = text ? `${text} %` : 'Less than half a percent';
       readout.textContent =
         truth === predicted
-          ? `${share} of the pixels labelled ${truth} are right.`
+          ? `${share} of the pixels labelled ${truth} are correct.`
           : `${share} of the pixels labelled ${truth} are predicted as ${predicted}.`;
     });
   }

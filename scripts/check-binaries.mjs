@@ -1,11 +1,11 @@
-// Says of each prebuilt binary what it needs, and fails where it would not load elsewhere or carries ballast.
+// Prints what each prebuilt binary needs. Fails if a binary would not load on other machines or contains ballast.
 //   node scripts/check-binaries.mjs [FILE …]     without files: native/*/prebuilds
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './native-build.mjs';
 
-/** The newest versions that a binary may ask for; README says what systems these are. */
+/** The newest versions that a binary may need; README.md names the systems. */
 const limits = { GLIBC: '2.34', GLIBCXX: '3.4.29', CXXABI: '1.3.13' };
 
 const readelf = (...args) => execFileSync('readelf', ['-W', ...args], { encoding: 'utf8' });
@@ -43,7 +43,7 @@ function check(file) {
   const faults = [];
   const paths = [...entries('RPATH'), ...entries('RUNPATH')];
   if (paths.length > 0) faults.push(`has a search path: ${paths.join(', ')}`);
-  if (libraries.some((name) => name.includes('/'))) faults.push('names a library by its path');
+  if (libraries.some((name) => name.includes('/'))) faults.push('needs a library by its path');
   if (/\.(symtab|debug_info)\b/.test(readelf('-S', file))) faults.push('is not stripped');
   for (const [family, limit] of Object.entries(limits))
     if (compare(needs[family] ?? '0', limit) > 0)
@@ -54,6 +54,6 @@ function check(file) {
 }
 
 const files = process.argv.length > 2 ? process.argv.slice(2) : prebuilds();
-if (files.length === 0) console.log('FAULT: there are no prebuilt binaries; run `npm run prebuild`.');
+if (files.length === 0) console.log('FAULT: no prebuilt binaries found; run `npm run prebuild`.');
 const passed = files.map(check);
 process.exit(files.length > 0 && passed.every(Boolean) ? 0 : 1);

@@ -40,7 +40,7 @@ async function libtorchFolder() {
 }
 
 const nvcc = findNvcc();
-if (!nvcc) skip('there is no nvcc, in $CUDACXX, /usr/local/cuda or the PATH');
+if (!nvcc) skip('no nvcc found in $CUDACXX, /usr/local/cuda or the PATH');
 const toolkit = [process.env.CUDA_HOME, dirname(dirname(realpathSync(nvcc))), '/usr/local/cuda'].find(
   (folder) => folder && existsSync(join(folder, 'include/cuda_runtime_api.h')),
 );
@@ -104,7 +104,7 @@ console.log(`${nvcc} for ${architectures.join(', ')} and PTX; headers of ${libto
 await Promise.all(Array.from({ length: Math.min(availableParallelism(), sources.length) }, work));
 
 if (failures === 0) {
-  // What libtorch and the CUDA runtime define may be missing, but no kernel of our own.
+  // Symbols of libtorch and of the CUDA runtime may be missing, but no kernel of this project.
   const library = join(folder, 'cuda_ops.so');
   execFileSync('g++', ['-shared', '-o', library, ...sources.map(objectOf)]);
   const missing = execFileSync('nm', ['-uC', library], { encoding: 'utf8', maxBuffer: 64 << 20 })

@@ -16,7 +16,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const all = pagesOf(root);
 const asked = process.argv.slice(2);
 const unknown = asked.filter((page) => !all.includes(page));
-if (unknown.length > 0) throw new Error(`no such page: ${unknown.join(', ')}; there are ${all.join(', ')}`);
+if (unknown.length > 0)
+  throw new Error(`unknown page: ${unknown.join(', ')}. The pages are ${all.join(', ')}.`);
 const pages = new Map(
   (asked.length > 0 ? asked : all).map((page) => [page, readFileSync(join(root, page), 'utf8')]),
 );
@@ -45,7 +46,7 @@ try {
       if (block.language === 'text') counts.text++;
       else if (block.notRun !== undefined) notRun.push(`${where}: ${block.notRun}`);
       else if (!isRun(block.language))
-        fail(where, `"${block.language}" cannot be run. Give a language, or text.`);
+        fail(where, `"${block.language}" cannot be run. Choose another language, or text.`);
       else {
         const started = performance.now();
         try {
@@ -64,6 +65,6 @@ try {
 
 if (notRun.length > 0) print(['Not run:', ...notRun.map((line) => `  ${line}`)].join('\n'));
 print(
-  `${pages.size} pages: ${counts.ok} blocks ran, ${notRun.length} not run, ${counts.text} of text, ${counts.failed} failures`,
+  `${pages.size} pages: ${counts.ok} blocks ran, ${notRun.length} not run, ${counts.text} text, ${counts.failed} failures`,
 );
 if (counts.failed > 0) process.exitCode = 1;

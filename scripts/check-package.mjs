@@ -1,4 +1,4 @@
-// Packs the package and uses it as somebody else would. Prints a line for each step; the parts are in scripts/package.
+// Packs the package and uses it as a user would. Prints one line for each step; the parts are in scripts/package.
 //   node scripts/check-package.mjs [TARBALL]     without TARBALL: packs first (needs `npm run prebuild`)
 // Needs the npm registry, with this machine's npm configuration.
 import { execFileSync } from 'node:child_process';
@@ -20,7 +20,7 @@ function pack() {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  // Some versions of npm let the output of scripts through before the list.
+  // Some versions of npm print the output of scripts before the list.
   return join(scratch, JSON.parse(output.slice(output.search(/^\[/m)))[0].filename);
 }
 
@@ -30,8 +30,8 @@ function checkContents(installed) {
   );
   const faults = [
     ...faultsOfContents(files, installed),
-    ...staleFiles(installed).map((name) => `${name} has no source.`),
-    ...undeclaredPackages(installed).map((name) => `dist/ imports ${name}, which is no dependency.`),
+    ...staleFiles(installed).map((name) => `${name} has no source file.`),
+    ...undeclaredPackages(installed).map((name) => `dist/ imports ${name}, which is not a dependency.`),
   ];
   expect(faults.length === 0, faults.join('\n'));
   const binaries = files.filter((name) => name.endsWith('.node'));

@@ -1,4 +1,4 @@
-// Fails where a declaration that the package's users can reach is `any`, or does not compile by itself.
+// Fails if a public declaration is `any`, or does not compile by itself.
 //   node scripts/check-public-types.mjs [FILE]     FILE: default dist/index.d.ts
 import { join } from 'node:path';
 import ts from 'typescript';
@@ -30,7 +30,7 @@ function visit(node, file) {
 
 for (const file of own) {
   visit(file, file);
-  // A type that cannot be found would count as `any` without a word.
+  // A type that cannot be found would silently count as `any`.
   for (const { messageText } of program.getSemanticDiagnostics(file))
     faults.push(`${file.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`);
 }

@@ -1,5 +1,5 @@
 // Compiles what changes and runs tests again, until Ctrl-C:
-//   npm run dev [-- test/PATH…]     the tests named, or else test files that are changed themselves
+//   npm run dev [-- test/PATH…]     the named tests; by default, test files that change
 // TypeScript is compiled incrementally, C++ file by file in build/dev (CMakePresets.json), whose first build takes minutes.
 import { spawn } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
@@ -14,7 +14,7 @@ const isCpp = (path) => /^(cpp\/|CMakeLists\.txt$)/.test(path) || path.startsWit
 const isLib = (path) => /^(lib\/|tsconfig\.json$)/.test(path);
 const isTest = (path) => /(^|\/)test\/(?!helpers\/|fixtures\/).*\.ts$/.test(path);
 
-/** Runs a program; whether it ended well. */
+/** Runs a program. @returns whether it succeeded */
 async function run(command, ...args) {
   const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
   return new Promise((resolve) => {
@@ -32,7 +32,7 @@ const compileTypeScript = () =>
 
 async function compileAddon(withScenes) {
   if (!existsSync(join(root, 'build/dev/CMakeCache.txt'))) {
-    console.log('The first build, file by file, takes minutes.');
+    console.log('First build, file by file: this takes minutes.');
     const { root: libtorch } = await findLibtorchOrNone();
     if (!(await run('cmake', '--preset', 'dev', `-DLIBTORCH=${libtorch}`))) return false;
   }
@@ -40,7 +40,7 @@ async function compileAddon(withScenes) {
   return run('cmake', '--build', '--preset', 'dev', ...targets);
 }
 
-/** Compiles what changed and runs the tests; whether all went well. */
+/** Compiles what changed and runs the tests. @returns whether all succeeded */
 async function update(changed) {
   if (changed.some(isLib) && !(await compileTypeScript())) return false;
   const withScenes = changed.some((path) => path.startsWith(scenesCpp));
@@ -50,7 +50,7 @@ async function update(changed) {
   return tests.length === 0 || run(process.execPath, 'scripts/test.mjs', ...tests);
 }
 
-// What setup.mjs, which ran before, does not do: the first incremental compilation.
+// setup.mjs, which ran before, does not do the first incremental compilation.
 const changed = new Set(['lib/']);
 let isBusy = false;
 

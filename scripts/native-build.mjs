@@ -1,4 +1,4 @@
-// Building the native addon with cmake-js, in a clone of the repository and in an installed package alike.
+// Builds the native addon with cmake-js, in a clone of the repository or in an installed package.
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -22,7 +22,7 @@ export const say = (text) => process.stderr.write(`setup: ${text}\n`);
 export const run = (command, args, options = {}) =>
   execFileSync(command, args, { cwd: root, stdio: ['ignore', process.stderr, process.stderr], ...options });
 
-/** Newest modification time of the files below the given paths. */
+/** Newest modification time of the files in the given paths. */
 export function newest(...paths) {
   const time = (path) => {
     const stat = statSync(path);
@@ -32,12 +32,12 @@ export function newest(...paths) {
   return Math.max(...paths.map((path) => time(join(root, path))));
 }
 
-/** Whether a binary is there that is not older than the product's sources, and those of `more`. */
+/** Whether a binary exists and is not older than the product's sources and those of `more`. */
 export function isCurrent(file, ...more) {
   return existsSync(file) && statSync(file).mtimeMs >= newest('cpp', 'CMakeLists.txt', ...more);
 }
 
-/** Where a build leaves a binary; `name` is `loader` or `torch-<minor>`. */
+/** Path of a built binary; `name` is `loader` or `torch-<minor>`. */
 export function builtFile(name) {
   return join(root, 'native', name, 'build/Release', name === 'loader' ? 'loader.node' : 'engine.node');
 }
@@ -57,7 +57,7 @@ function requireTools() {
     );
 }
 
-/** The path of cmake-js. Both packages are there in a clone; an installed package has them only on request. */
+/** The path of cmake-js. A clone has both packages; in an installed package, the user must add them. */
 function findCmakeJs() {
   const require = createRequire(join(root, 'package.json'));
   try {
@@ -71,25 +71,25 @@ function findCmakeJs() {
   }
 }
 
-/** A build that was begun and has not ended well: what it left may be half-written. */
+/** Marks a build that has not succeeded: its files may be incomplete. */
 const unfinished = join(root, 'native/unfinished');
 
-/** What the product consists of, for a libtorch. */
+/** The product's binaries for a libtorch. */
 const binariesOf = ({ series }) => [builtFile('loader'), builtFile(`torch-${series}`)];
 
-/** Whether a build that made the binaries for a libtorch ended, since the sources were changed. */
+/** Whether the binaries for a libtorch are complete and up to date. */
 export function isBuilt(libtorch) {
   return !existsSync(unfinished) && binariesOf(libtorch).every((file) => isCurrent(file));
 }
 
 /**
- * Builds the loader and the engine for a libtorch, compiling what has changed. One that was stopped goes on from there.
+ * Builds the loader and the engine for a libtorch. Compiles only what has changed; an interrupted build continues where it stopped.
  *
- * @param libtorch what `findLibtorch()` gives; it needs its `include/`.
- * @param fresh whether everything is compiled anew.
- * @param target another target of CMakeLists.txt to build instead, and `binaries` what it makes.
- * @param runIn runs a program with options `{ cwd, env, onLine }`: by default with its output on stderr.
- * @param onProgress hears what is done.
+ * @param libtorch result of `findLibtorch()`; needs its `include/`.
+ * @param fresh whether everything is compiled again.
+ * @param target another target of CMakeLists.txt to build instead; `binaries` are its results.
+ * @param runIn runs a program with options `{ cwd, env, onLine }`. Default: with its output on stderr.
+ * @param onProgress called with the current action.
  */
 export async function buildAddon(libtorch, options = {}) {
   const { fresh = false, target, binaries = binariesOf(libtorch), runIn = run, onProgress = say } = options;
@@ -111,27 +111,27 @@ export async function buildAddon(libtorch, options = {}) {
     await build(fresh || isForAnother(libtorch) ? 'reconfigure' : 'configure');
   }
   onProgress('compiling');
-  // Not cmake-js's `compile`: where that fails, it starts over with everything.
+  // Not cmake-js's `compile`, which starts over from the beginning if it fails.
   const onLine = (line) => {
     const progress = buildProgress(line);
     if (progress !== undefined) onProgress(`compiling, ${progress}`);
   };
   await build('build', onLine, ofTarget);
-  // A header that nothing includes makes no binary newer.
+  // A changed header that nothing includes does not update a binary.
   const now = new Date();
   for (const file of binaries) utimesSync(file, now, now);
   rmSync(unfinished);
 }
 
 function mustConfigure(libtorch, fresh) {
-  // The build's own files are written after the cache.
+  // CMake writes these files after its cache.
   const configured = ['build.ninja', 'Makefile'].some((name) => existsSync(join(root, 'build', name)));
   // A CUDA compiler may have been installed since.
   const kernels = join(root, 'native', `torch-${libtorch.series}`, 'build/Release/cuda_ops.so');
   return fresh || !configured || isForAnother(libtorch) || (libtorch.cuda && !existsSync(kernels));
 }
 
-/** Whether the build folder was configured for another libtorch, or has been moved since. */
+/** Whether the build folder was configured for another libtorch, or was moved. */
 function isForAnother(libtorch) {
   const path = join(root, 'build/CMakeCache.txt');
   if (!existsSync(path)) return false;
@@ -143,7 +143,7 @@ function isForAnother(libtorch) {
   return !lines.every((line) => cache.includes(`${line}\n`));
 }
 
-/** The libtorch that the package finds; undefined where there is none. */
+/** The libtorch that the package finds; undefined if there is none. */
 export async function findLibtorchOrNone() {
   const { findLibtorch } = await import('../dist/native/libtorch/find-libtorch.js');
   try {
@@ -154,7 +154,7 @@ export async function findLibtorchOrNone() {
   }
 }
 
-/** The libtorch that the package finds; where there is none, one is fetched first. */
+/** The libtorch that the package finds. If there is none, downloads one first. */
 export async function findOrInstallLibtorch() {
   const { installLibtorch } = await import('../dist/native/libtorch/install-libtorch.js');
   const found = await findLibtorchOrNone();

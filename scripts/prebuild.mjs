@@ -1,12 +1,12 @@
-// Makes native/<name>/prebuilds/<platform>-<arch>/: loader.node, and one engine.node for each libtorch given.
+// Builds native/<name>/prebuilds/<platform>-<arch>/: loader.node, and one engine.node for each given libtorch.
 //   node scripts/prebuild.mjs [--libtorch DIR …] [--fresh]
-// Without --libtorch: the libtorch that the package finds. --fresh compiles everything anew.
+// Without --libtorch: the libtorch that the package finds. --fresh compiles everything again.
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findOrInstallLibtorch, root, run, say } from './native-build.mjs';
 
-/** The oldest Node.js that the package takes; the Node-API makes the binary serve all later ones. */
+/** The oldest supported Node.js. Through Node-API, the binary also works with all later versions. */
 const oldestNode = '20.19.0';
 
 function prebuild(name, libtorch, fresh) {
@@ -37,7 +37,7 @@ try {
   ];
   for (const [index, libtorch] of libtorches.entries()) {
     prebuild(`torch-${libtorch.series}`, libtorch, values.fresh);
-    // The loader does not depend on libtorch: once is enough.
+    // The loader does not depend on libtorch, so one build is enough.
     if (index === 0) prebuild('loader', libtorch, false);
   }
   run(process.execPath, ['scripts/check-binaries.mjs']);

@@ -1,5 +1,5 @@
-// Before `npm pack`: sees to it that the prebuilt binaries are there and made from these sources, and compiles dist/ anew,
-// without source maps and without what earlier compilations left.
+// Runs before `npm pack`. Checks that prebuilt binaries exist and are up to date, and compiles dist/ again, without source maps
+// and without files of earlier compilations.
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isCurrent, root, run, say } from './native-build.mjs';
@@ -9,9 +9,9 @@ function compileAnew() {
   const target = join(root, 'dist');
   for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true });
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  if (!existsSync(compiler)) throw new Error('There is no TypeScript to compile dist/ with. Run `npm ci`.');
+  if (!existsSync(compiler)) throw new Error('TypeScript is missing, which compiles dist/. Run `npm ci`.');
   run(process.execPath, [compiler, '-p', '.', '--sourceMap', 'false', '--outDir', fresh]);
-  // In one step, for whoever is running dist/ at the moment.
+  // In one step, since a program may be running from dist/.
   if (existsSync(target)) renameSync(target, old);
   renameSync(fresh, target);
   rmSync(old, { recursive: true, force: true });
@@ -31,11 +31,11 @@ function checkBinaries() {
   const binaries = engines.flatMap(prebuilt);
   if (loaders.length === 0 || binaries.length === 0)
     throw new Error(
-      'There is no prebuilt loader or engine to pack. Run `npm run setup`, then `npm run prebuild`, which compiles them.',
+      'There is no prebuilt loader or engine to pack. Run `npm run setup`, then `npm run prebuild` to compile them.',
     );
   const stale = [...loaders, ...binaries].filter((file) => !isCurrent(file));
   if (stale.length > 0)
-    throw new Error(`${stale.join(', ')} is older than the sources; run \`npm run prebuild\`.`);
+    throw new Error(`Older than the sources: ${stale.join(', ')}. Run \`npm run prebuild\`.`);
   run(process.execPath, ['scripts/check-binaries.mjs']);
 }
 

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 const cache = process.env.npm_config_cache;
 if (cache && fileURLToPath(import.meta.url).startsWith(cache + sep)) {
   console.error(
-    'dinov3-seg cannot be installed from its git repository: that has no compiled files. Clone it, run `npm run setup`, ' +
-      '`npm run prebuild` and `npm pack` there, and install the .tgz file that this makes.',
+    'dinov3-seg cannot be installed from its git repository, which contains no compiled files. Clone it, run ' +
+      '`npm run setup`, `npm run prebuild` and `npm pack` in the clone, and install the resulting .tgz file.',
   );
   process.exit(1);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests of the CUDA kernels under compute-sanitizer, on a machine with a GPU and a built addon:
+# Runs the tests of the CUDA kernels under compute-sanitizer, on a machine with a GPU and a built addon:
 #   scripts/sanitize-cuda.sh FOLDER [tool…]     default: memcheck racecheck; logs in the folder
-# Says for each file and tool how many errors it found; fails where there are any, or a test does.
+# Prints the number of errors for each file and tool. Fails if there are any, or if a test fails.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?"usage: scripts/sanitize-cuda.sh FOLDER [tool…]"}

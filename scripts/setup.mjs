@@ -1,7 +1,7 @@
-// All the set-up, each step only where it is due: packages and TypeScript (in a clone), libtorch, the native addon, and
-// whether it loads. What npm, pip and compilers print goes to .tmp/setup.log. One that was stopped goes on from there.
-//   node scripts/setup.mjs [addon]     `addon`: builds the addon even where it is up to date
-//   CMAKE_BUILD_PARALLEL_LEVEL         compilers at a time; default: by processors and free memory
+// The whole setup. Each step runs only if it is needed: packages and TypeScript (in a clone), libtorch, the native addon, and a
+// test that it loads. Output of npm, pip and compilers goes to .tmp/setup.log. An interrupted setup continues where it stopped.
+//   node scripts/setup.mjs [addon]     `addon`: builds the addon even if it is up to date
+//   CMAKE_BUILD_PARALLEL_LEVEL         number of parallel compilers; default: by processors and free memory
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { buildAddon, findLibtorchOrNone, isBuilt, root, say } from './native-build.mjs';
@@ -22,7 +22,7 @@ const printer = new StepPrinter(steps.length);
 let libtorch;
 let isNew = false;
 
-/** A step that is due: a line when it is done. */
+/** Runs a step that is needed, and prints one line when it ends. */
 async function step(number, name, doing, work) {
   printer.start(number, name, doing);
   log.write(`\n== ${name}`);
@@ -51,7 +51,7 @@ async function installLibtorch(number) {
   libtorch = await findLibtorchOrNone();
   if (libtorch) return;
   const { installLibtorch: install } = await import('../dist/native/libtorch/install-libtorch.js');
-  await step(number, 'libtorch', 'looking for it', async (update) => {
+  await step(number, 'libtorch', 'searching', async (update) => {
     const result = await install({
       signal,
       onProgress: ({ message, output, doneBytes, totalBytes }) => {
@@ -95,8 +95,8 @@ function explain(error) {
   for (const line of error.lines ?? []) process.stderr.write(`  ${line}\n`);
   say(error.message);
   if (error.lines?.some((line) => line.includes('Killed signal')))
-    say('the system ended the compiler, most likely for want of memory: try CMAKE_BUILD_PARALLEL_LEVEL=1');
-  say(`the whole output is in ${relative(process.cwd(), log.path)}`);
+    say('the system killed the compiler, probably because memory ran out: try CMAKE_BUILD_PARALLEL_LEVEL=1');
+  say(`the full output is in ${relative(process.cwd(), log.path)}`);
 }
 
 try {
@@ -106,6 +106,6 @@ try {
     explain(error);
     process.exit(1);
   }
-  say('stopped; the next run goes on from here');
+  say('stopped; the next run continues from here');
   process.exit(signal.reason.exitCode);
 }

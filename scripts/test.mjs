@@ -1,6 +1,6 @@
-// All tests, or those below the given paths, in as many processes as there are processors: each loads tap and libtorch once.
+// Runs all tests (including packages/street-scenes), or those in the given paths, in one process per processor. Each process loads
+// tap and libtorch once.
 //   node scripts/test.mjs [option of tap…] [test/PATH…]
-// The tests of packages/street-scenes are among them.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
@@ -10,7 +10,7 @@ import { usableCores } from '../dist/native/cores.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// What changes its process for good, or measures it.
+// Files that permanently change their process, or measure it.
 const alone = ['test/files.ts', 'test/native/lifetime.ts', 'test/native/memory.ts'];
 
 const processBytes = 2 * 1024 ** 3;
@@ -25,12 +25,12 @@ function testFiles(paths) {
     .filter((path) => path.endsWith('.ts') && !/(^|\/)test\/(helpers|fixtures)\//.test(path));
   const isWanted = (file) =>
     paths.length === 0 || paths.some((path) => file === path || file.startsWith(`${path}/`));
-  // Larger ones first: what begins last should not be what takes long.
+  // Larger files first, so that no long one starts last.
   const bytes = (file) => statSync(join(root, file)).size;
   return files.filter(isWanted).sort((a, b) => bytes(b) - bytes(a));
 }
 
-/** Of this run alone, for several may go on in a clone. */
+/** Only for this run: several runs may use one clone at a time. */
 const folder = `.tap/shared-${process.pid}`;
 
 /** Writes the list of files that share processes and, for each process, a file for tap; returns those. */
@@ -50,7 +50,7 @@ const args = process.argv.slice(2);
 const paths = args.filter(isPath).map((path) => path.replace(/^\.\//, '').replace(/\/$/, ''));
 const files = testFiles(paths.filter((path) => path !== 'test'));
 if (files.length === 0) {
-  console.error(`no test files in ${paths.join(', ')}`);
+  console.error(`No test files in ${paths.join(', ')}.`);
   process.exit(1);
 }
 const shared = files.filter((file) => !alone.includes(file));
@@ -65,13 +65,13 @@ const options = [`--jobs=${jobs}`, ...args.filter((argument) => !isPath(argument
 const env = { ...process.env };
 const isTerminal = process.stdout.isTTY === true;
 if (!isTerminal) {
-  // Where nothing can be painted over: the failures and the counts, once, instead of each assertion.
+  // Without a terminal: the failures and the counts, once, instead of each assertion.
   options.unshift('--reporter=terse');
   env.CI ??= '1';
 }
 const stdio = ['inherit', isTerminal ? 'inherit' : 'pipe', 'inherit'];
 const child = spawn(process.execPath, [tap, ...options, ...given], { cwd: root, env, stdio });
-// The reporter shows the cursor again at its end, whatever it writes to.
+// The reporter shows the cursor again at its end, even without a terminal.
 child.stdout
   ?.setEncoding('utf8')
   .on('data', (text) => process.stdout.write(text.replaceAll('\x1b[?25h', '')));

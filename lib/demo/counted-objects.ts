@@ -1,4 +1,4 @@
-/** What a table of features counts, beside what was drawn. */
+/** Compares the object counts of a feature table with the drawn objects. */
 import { join } from 'node:path';
 import type { CountedClass } from '../features/feature-set.js';
 import { readTable } from '../features/table-reader.js';
@@ -6,40 +6,40 @@ import type { TableColumn, TableRow } from '../features/table-writer.js';
 import { readJson } from '../files.js';
 import { meanOf } from '../evaluate/metrics.js';
 
-/** Of a class, over the scenes. */
+/** Results of a class over the scenes. */
 export interface CountedObjects {
   /** COCO's name. */
   readonly name: string;
-  /** Objects a scene that were drawn and are seen. */
+  /** Mean number of visible drawn objects per scene. */
   readonly drawn: number;
-  /** Objects a scene in the table. */
+  /** Mean number of objects per scene in the table. */
   readonly counted: number;
-  /** Mean difference, without sign, between the two in a scene. */
+  /** Mean absolute difference between the two numbers of a scene. */
   readonly error: number;
-  /** The same for who says `drawn` of every scene. */
+  /** Error of predicting `drawn` for every scene. */
   readonly errorOfMean: number;
 }
 
-/** A table with counts, and the scenes that its rows are of. */
+/** A table with counts and the scenes of its rows. */
 export interface CountedScenes {
   table: string;
-  /** Of the table. */
+  /** Columns of the table. */
   columns: readonly TableColumn[];
   classes: readonly CountedClass[];
-  /** Folder of the scenes' data set, and which of its splits they are. */
+  /** Folder of the scenes' data set, and their split in it. */
   root: string;
   split: string;
   /** The scenes' pictures, in the order of the rows. */
   images: readonly string[];
 }
 
-/** What is read of a COCO file. */
+/** The members of a COCO file that are read. */
 interface Annotations {
   images: { id: number; file_name: string }[];
   annotations: { image_id: number; category_id: number }[];
 }
 
-/** Compares a table's counts with what was drawn. @throws DinoSegError DATASET, TABLE, FILE_NOT_FOUND, IO */
+/** Compares a table's counts with the drawn objects. @throws DinoSegError DATASET, TABLE, FILE_NOT_FOUND, IO */
 export async function judgeCounts(scenes: CountedScenes): Promise<CountedObjects[]> {
   const { table, columns, classes, images } = scenes;
   const idsOf = await drawnIds(scenes);
@@ -58,7 +58,7 @@ export async function judgeCounts(scenes: CountedScenes): Promise<CountedObjects
   });
 }
 
-/** By the path of a picture, COCO's id of each of its objects. */
+/** COCO category ids of the objects in each picture, by the picture's path. */
 async function drawnIds({ root, split }: CountedScenes): Promise<Map<string, number[]>> {
   const path = join(root, 'annotations', `instances_${split}.json`);
   const { images, annotations } = (await readJson(path, 'DATASET')) as Annotations;

@@ -1,4 +1,4 @@
-/** The page that shows what the demo did. */
+/** The demo's report. */
 import type { SegmentationDataset } from '../data/dataset.js';
 import type { FeatureMean } from '../features/write-outputs.js';
 import { openHead } from '../model/open-head.js';
@@ -15,10 +15,10 @@ import type { Evaluation } from '../evaluate/evaluation.js';
 import { meanErrors, type CountedObjects } from './counted-objects.js';
 import { headWays, wayTexts, type HeadWay, type JudgedSeed } from './judged-heads.js';
 
-/** Scenes that are shown. */
+/** Number of scenes in the report. */
 const mostShown = 8;
 
-/** Ways to get a head as the page names them, the result first. */
+/** Labels of the figures at the top of the page, the result first. */
 const figureLabels: Partial<Record<HeadWay, string>> & Record<'trained', string> = {
   trained: 'Trained head',
   mapped: 'Mapped start',
@@ -26,34 +26,34 @@ const figureLabels: Partial<Record<HeadWay, string>> & Record<'trained', string>
   probe: 'Linear probe',
 };
 
-/** What the page is made of. */
+/** The content of the page. */
 export interface DemoResults {
   model: SegmentationModel;
   unseen: SegmentationDataset;
   imageSize: number;
-  /** The network's own classes. */
+  /** Evaluation of the network's own classes. */
   own: Evaluation;
   seeds: readonly JudgedSeed[];
-  /** Of the feature table of the unseen scenes. */
+  /** Column means of the feature table of the unseen scenes. */
   means: readonly FeatureMean[];
-  /** How its counts compare with what was drawn. */
+  /** Its counts compared with the drawn objects. */
   objects: readonly CountedObjects[];
   signal?: AbortSignal | undefined;
 }
 
-/** Mean over the seeds. */
+/** Mean mIoU over the seeds. */
 export function meanOf(seeds: readonly JudgedSeed[], way: HeadWay): number {
   return seeds.reduce((sum, { evaluations }) => sum + (evaluations[way].mIoU ?? 0), 0) / seeds.length;
 }
 
-/** Smallest and largest of the seeds as text, where they differ. */
+/** Smallest and largest mIoU of the seeds as a note; none if they are equal. */
 function rangeOf(seeds: readonly JudgedSeed[], way: HeadWay): { note?: string } {
   const all = seeds.map(({ evaluations }) => evaluations[way].mIoU ?? 0);
   const [low, high] = [percent(Math.min(...all)), percent(Math.max(...all))];
   return low === high ? {} : { note: `${low} to ${high}` };
 }
 
-/** The demo's report. @throws DinoSegError of segmenting the scenes that are shown; the signal's reason */
+/** Makes the demo's report. @throws DinoSegError of segmentation; the signal's reason */
 export async function demoReport(results: DemoResults, seconds: number): Promise<Report> {
   const { model, unseen, seeds, own, means } = results;
   const first = seeds[0]!;
@@ -87,7 +87,7 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
     {
       kind: 'table',
       title: 'Features of the unseen scenes',
-      note: 'Means over the rows of features.csv, which has a report of its own: features_csv_files/report.html.',
+      note: 'Means over the rows of features.csv. That table has its own report, features_csv_files/report.html.',
       columns: ['Feature', 'Mean'],
       rows: means.map(({ name, mean }) => [
         name,
@@ -101,10 +101,10 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
         {
           title: 'Network',
           rows: [
-            ['network', 'street-small, trained on drawn scenes alone'],
+            ['network', 'street-small, trained only on drawn scenes'],
             ['weights', model.parameters.toLocaleString('en')],
-            ['its own ADE20K classes on these scenes', `${percent(own.mIoU)} mIoU`],
-            ['scenes that nothing was trained on', String(unseen.length)],
+            ['mIoU of its own ADE20K classes on these scenes', percent(own.mIoU)],
+            ['unseen scenes', String(unseen.length)],
           ],
         },
         { title: 'Timing', rows: [['The whole demo', `${seconds.toFixed(0)} s`]] },
@@ -114,7 +114,7 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
   ];
   return {
     title: 'dinov3-seg demo',
-    lead: 'A small network gets a new head for 26 classes of street scenes; a program drew all of them, so the figures say nothing about photographs.',
+    lead: 'A small network is trained with a new head for 26 classes of street scenes. A program drew all scenes, so the results say nothing about photographs.',
     made: now(),
     sections,
   };

@@ -1,14 +1,14 @@
-/** The unevenness of a photograph, for drawn pictures. It hardly compresses: models/street-scenes has the pictures without it. */
+/** Grain for drawn pictures, like that of photographs. It hardly compresses, so models/street-scenes has the pictures without it. */
 import type { RgbImage } from '../data/decode.js';
 import type { RandomStream } from '../data/random.js';
 
-/** How strongly a thing is mottled (blotches of several pixels) and grained (single pixels), as shares of its colour. */
+/** Strength of mottling (blotches of several pixels) and grain (single pixels), as shares of the colour. */
 interface Texture {
   readonly mottle: number;
   readonly grain: number;
 }
 
-/** Of things by name. Maps of textures hold places in this list. */
+/** Textures by the name of the thing. Texture maps contain positions in this list. */
 const textures = {
   plain: { mottle: 0.05, grain: 0.03 },
   sky: { mottle: 0.02, grain: 0.004 },
@@ -28,18 +28,18 @@ const textures = {
 const names = Object.keys(textures);
 const byPlace: readonly Texture[] = Object.values(textures);
 
-/** The place of a thing's texture; 0, the plain one, for things without their own. */
+/** Position of a thing's texture; 0 (plain) for things without their own. */
 export const textureOf = (thing: string | null): number => Math.max(0, names.indexOf(thing ?? ''));
 
-/** What the light of a scene does to its grain. */
+/** Properties of a scene's light that affect the grain. */
 export interface GrainLight {
-  /** Red, green and blue of what is far away. */
+  /** Red, green and blue of distant things. */
   readonly haze: readonly [number, number, number];
   /** Standard deviation of the sensor's noise, 0…255. */
   readonly noise: number;
 }
 
-/** A colour this far from the haze, summed over its channels, has all of its texture: what fades in fog loses it. */
+/** A colour with at least this difference from the haze (sum over the channels) has its full texture; closer colours have less. */
 const clearOfHaze = 150;
 
 /** Smooth noise in [−1, 1]: random values on a grid of `cell` pixels, bilinear in between. */
@@ -64,9 +64,9 @@ function valueNoise(width: number, height: number, cell: number, stream: RandomS
 }
 
 /**
- * Adds mottling and grain by thing, darker corners and sensor noise to a picture, in place.
+ * Adds mottling and grain, darker corners and sensor noise to a picture, in place.
  *
- * @param map places of the textures, H×W.
+ * @param map texture positions, H×W.
  */
 export function addGrain(image: RgbImage, map: Uint8Array, light: GrainLight, stream: RandomStream): void {
   const { data, width, height } = image;

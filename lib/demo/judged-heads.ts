@@ -11,35 +11,36 @@ import { train } from '../train/loop.js';
 import { headKinds } from '../train/settings.js';
 import type { TrainHooks } from '../train/train-hooks.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
+import { counted } from '../text.js';
 
 /** Ways to get a head, in the order of the demo's table. */
 export const headWays = ['xavier', 'mapped', 'trained', 'probe'] as const;
 /** One of {@link headWays}. */
 export type HeadWay = (typeof headWays)[number];
 
-/** What each way is, for people. */
+/** Names of the ways in texts. */
 export const wayTexts: Record<HeadWay, string> = {
-  xavier: 'xavier start',
+  xavier: 'random start',
   mapped: 'mapped start',
-  trained: 'class_embed trained',
+  trained: 'trained head',
   probe: 'linear probe',
 };
 
 /** The heads of a seed. */
 export interface JudgedSeed {
   seed: number;
-  /** On scenes that no training has seen. */
+  /** On the unseen scenes. */
   evaluations: Record<HeadWay, Evaluation>;
   /** The files of the trained heads. */
   heads: Record<'trained' | 'probe', string>;
 }
 
-/** What the heads are of and where they go. */
+/** Options of {@link judgeHeads}. */
 export interface JudgeOptions {
   model: SegmentationModel;
   data: string;
   unseen: SegmentationDataset;
-  /** Run folders and caches. */
+  /** Folder for run folders and caches. */
   folder: string;
   seeds: readonly number[];
   epochs: number;
@@ -59,7 +60,7 @@ function configOf({ model, data, epochs, imageSize, passSize }: JudgeOptions, se
   };
 }
 
-/** The likelihood learns rare classes that the recipe's loss leaves at 0 for long; a probe has no other than that. */
+/** `nll` learns rare classes sooner than the recipe's loss. A linear probe has only the recipe's loss. */
 const settingsOf = { class_embed: { loss: 'nll' }, linear_probe: { loss: 'cross-entropy' } } as const;
 
 function headFile(folder: string, headKind: HeadKind, seed: number): string {
@@ -84,11 +85,15 @@ export async function judgeHeads(options: JudgeOptions): Promise<JudgedSeed[]> {
           { ...(signal && { signal }) },
         );
         const mIoU = (100 * (best?.mIoU ?? 0)).toFixed(1);
-        onLog(`seed ${seed}, ${headKind}: ${mIoU} % on the validation scenes, epoch ${best?.epoch}`);
+        onLog(
+          `seed ${seed}, ${headKind}: best mIoU on the validation scenes ${mIoU} %, in epoch ${best?.epoch}`,
+        );
         heads.push(await openHead(file, { device: model.device }));
       }
     }
-    onLog(`${heads.length} heads on ${unseen.length} unseen scenes, in one pass of the network`);
+    onLog(
+      `evaluating ${heads.length} heads on ${counted(unseen.length, 'unseen scene')}, in one pass of the network`,
+    );
     const evaluations = await evaluateHeads(model, heads, unseen, {
       imageSize,
       passSize,

@@ -21,6 +21,7 @@ import { imagesOfPaths } from '../images/images-of-paths.js';
 import { openFeatureExtractor } from '../features/open-extractor.js';
 import type { FeatureMean } from '../features/write-outputs.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
+import { counted } from '../text.js';
 import { openHead } from '../model/open-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { writeReport } from '../report/html/page.js';
@@ -38,23 +39,23 @@ import {
 } from './network.js';
 import { checkSceneCounts, shippedCounts, writeShippedScenes } from './shipped-scenes.js';
 
-/** How large the demo is, and where it goes. */
+/** Options of {@link runDemo}. */
 export interface DemoOptions {
-  /** Folder to write to; one of an earlier demo is replaced. */
+  /** Output folder. The folder of an earlier demo is replaced. */
   out: string;
-  /** Scenes to train on, 1 to 100 (those that come with the package). Default 100. */
+  /** Number of training scenes, 1 to 100 (all that the package contains). Default: 100. */
   train?: number;
-  /** Scenes to choose the best epoch by, 1 to 24. Default 24. */
+  /** Number of validation scenes, which choose the best epoch, 1 to 24. Default: 24. */
   val?: number;
-  /** Scenes that all figures are measured on, 1 to 36. Default 36. */
+  /** Number of unseen scenes, on which all results are measured, 1 to 36. Default: 36. */
   unseen?: number;
-  /** Of the training of each head. Default 20. */
+  /** Training epochs of each head. Default: 20. */
   epochs?: number;
-  /** Of the heads' first weights and the order of the scenes. Default 1, 2, 3. */
+  /** Seeds of the initial weights and the order of the scenes; a head is trained for each. Default: 1, 2, 3. */
   seeds?: readonly number[];
-  /** Stops between two steps, with what is written so far left in `out`. */
+  /** Stops the demo between two steps. Files that are already written stay in `out`. */
   signal?: AbortSignal;
-  /** Hears what is being done, a line at a time. */
+  /** Called with one line of text for each step. */
   onLog?: (line: string) => void;
 }
 
@@ -73,11 +74,11 @@ const predictedScenes = 3;
 const marker = 'Made by `dinov3-seg demo`: nothing in this folder is real data.';
 
 /**
- * Runs the demo.
+ * Runs the demo: trains heads on drawn street scenes, evaluates them, and writes predictions, a feature table and a report.
  *
- * @returns what was reached and where to look, as text.
- * @throws DinoSegError INVALID_ARGUMENT for more scenes than there are; RUN when `out` holds something else than an earlier demo;
- *   ABORTED; what its steps throw.
+ * @returns a summary of the results and the written files, as text.
+ * @throws DinoSegError INVALID_ARGUMENT for more scenes than the package contains; RUN if `out` contains anything but an earlier
+ *   demo; ABORTED; the errors of the steps.
  */
 export async function runDemo(options: DemoOptions): Promise<string> {
   checkOptions(options, demoOptions, 'runDemo()');
@@ -91,11 +92,9 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   const at = (...parts: string[]) => join(out, ...parts);
   await startFolder(out);
 
-  onLog(
-    'street-small: a network with the structure of DINOv3 + Mask2Former that has seen drawn streets alone',
-  );
+  onLog('network: street-small, with the structure of DINOv3 and Mask2Former, trained only on drawn streets');
   await writeStreetSmall(at('model.pt'), signal);
-  onLog(`${train + val + unseenCount} street scenes, drawn at random`);
+  onLog(`data: ${train + val + unseenCount} drawn street scenes`);
   await writeShippedScenes(at('data'), 'data', { train, val }, signal);
   await writeShippedScenes(at('unseen'), 'unseen', { val: unseenCount }, signal);
 
@@ -104,8 +103,10 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   const unseen = await SegmentationDataset.open(at('unseen'), 'val', await loadClassSet('idd26'));
   const inAde = await SegmentationDataset.open(at('unseen'), 'val', await loadClassSet('ade150'));
   const own = await evaluate(model, model.ownHead(), inAde, { imageSize, passSize, ...stop });
-  onLog(`its own ADE20K classes on unseen scenes: ${share(own.mIoU)} mIoU`);
-  onLog(`the network once over every scene, then heads for 26 classes from ${seeds.length} seeds`);
+  onLog(`mIoU of its own ADE20K classes on unseen scenes: ${share(own.mIoU)}`);
+  onLog(
+    `caching the network's outputs, then training heads for 26 classes from ${counted(seeds.length, 'seed')}`,
+  );
   const judged = await judgeHeads({
     ...{ model, data: at('data'), unseen, folder: at('runs'), seeds, epochs, imageSize, passSize },
     hooks: { onLog, ...stop },
@@ -117,7 +118,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   const { classSet } = unseen;
   await predict(model, pictures, { head, classSet, imageSize, output: at('predictions'), ...stop });
   onLog(
-    'a table of features: percentages of the head of the first seed, counts of a detector with the same backbone',
+    'writing a feature table: percentages by the head of the first seed, object counts by a detector with the same backbone',
   );
   const { means, objects } = await makeFeatures({ out, unseen, head: headFile, ...stop });
   const evaluation = { own, seeds: measured, objects };
@@ -127,7 +128,7 @@ export async function runDemo(options: DemoOptions): Promise<string> {
   return summary(out, judged, objects, seconds());
 }
 
-/** A table of the unseen scenes' features, and how far its counts are off. */
+/** Writes the feature table of the unseen scenes and compares its counts with the drawn objects. */
 async function makeFeatures(options: {
   out: string;
   unseen: SegmentationDataset;
@@ -178,7 +179,7 @@ async function clear(out: string): Promise<void> {
   if (!own && names.length > 0)
     throw new DinoSegError(
       'RUN',
-      `${out} holds something else (${names.slice(0, 4).join(', ')}). Give a new or empty folder by --out.`,
+      `${out} contains other files (${names.slice(0, 4).join(', ')}). Choose a new or empty folder with --out.`,
     );
   await rm(out, { recursive: true, force: true });
 }
@@ -197,9 +198,9 @@ function summary(
   const row = (name: string, values: readonly string[]) =>
     name.padEnd(28) + values.map((value) => value.padStart(9)).join('');
   return [
-    'The network and the street scenes are synthetic: the figures say that the method works, and nothing about real photographs.',
+    'The network and the street scenes are synthetic. The results show that the method works; they say nothing about photographs.',
     '',
-    "mIoU on scenes that no training saw, IDD's 26 classes:",
+    "mIoU on unseen scenes, IDD's 26 classes:",
     row('', [...seeds.map(({ seed }) => `seed ${seed}`), 'mean']),
     ...headWays.map((way) =>
       row(wayTexts[way], [
@@ -208,15 +209,15 @@ function summary(
       ]),
     ),
     '',
-    `Counts of ${objects.length} kinds of objects there: off by ${error.toFixed(2)} a scene and kind; always saying the mean is off by ${errorOfMean.toFixed(2)}.`,
+    `Object counts of ${objects.length} classes: mean error ${error.toFixed(2)} per scene and class; ${errorOfMean.toFixed(2)} for always predicting the mean.`,
     '',
-    `Done in ${seconds.toFixed(0)} s. Where to look in ${out}:`,
-    '  report.html                    all of it as a page, with pictures to compare',
-    '  predictions/*/comparison.png   unseen scenes, and what the network makes of them',
-    '  features.csv                   36 features a scene: percentages of the classes, counts of objects',
-    '  features_csv_files/overlays/   scenes with the objects that were counted',
+    `Done in ${seconds.toFixed(0)} s. Results in ${out}:`,
+    '  report.html                    all results on one page, with pictures to compare',
+    '  predictions/*/comparison.png   unseen scenes next to their segmentation',
+    '  features.csv                   36 features per scene: class percentages and object counts',
+    '  features_csv_files/overlays/   scenes with the counted objects',
     '  runs/class_embed-*             run folders: heads, metrics, reports, TensorBoard events',
-    '  evaluation.json                IoU of every class, errors of the counts',
+    '  evaluation.json                IoU of every class, errors of the object counts',
     '  data/, unseen/                 the scenes with their label images',
   ].join('\n');
 }

@@ -9,38 +9,38 @@ import { addGrain, type GrainLight } from './grain.js';
 
 const shipped = fileURLToPath(new URL('../../models/street-scenes', import.meta.url));
 
-/** How many scenes there are to train on, to choose the best epoch by, and that neither has seen. */
+/** Number of scenes for training, for choosing the best epoch, and for evaluation. */
 export const shippedCounts = { train: 100, val: 24, unseen: 36 };
 
-/** A split's scenes in their order, with what their pictures' grain depends on. */
+/** A split's scenes in order, with the data that the grain of their pictures depends on. */
 export interface GrainFile {
-  /** Of the random stream. */
+  /** Seed of the random stream. */
   readonly seed: number;
   readonly scenes: readonly (GrainLight & {
-    /** Path of its files below the split's folders, without what they end in; its number names the stream. */
+    /** Path of its files below the split's folders, without their endings. Its number selects the stream. */
     readonly frame: string;
-    /** Of the stream, where its grain begins. */
+    /** Position in the stream where its grain begins. */
     readonly position: number;
   })[];
 }
 
-/** What is read of a COCO file. */
+/** The members of a COCO file that are read. */
 interface Annotations {
   images: { id: number }[];
   annotations: { image_id: number }[];
 }
 
-/** Pictures that are made at a time: codecs run on Node's own threads, four unless UV_THREADPOOL_SIZE says more. */
+/** Pictures made at a time: codecs run on Node's thread pool, which has four threads by default. */
 const together = 4;
 
-/** @throws DinoSegError INVALID_ARGUMENT where there are not so many scenes */
+/** @throws DinoSegError INVALID_ARGUMENT for more scenes than the package contains */
 export function checkSceneCounts(counts: typeof shippedCounts): void {
   for (const name of ['train', 'val', 'unseen'] as const) {
     const [count, most] = [counts[name], shippedCounts[name]];
     if (!Number.isInteger(count) || count < 1 || count > most)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `${name} should be a whole number from 1 to ${most}, the number of such scenes in the package; ${count} was given.`,
+        `${name} should be a whole number from 1 to ${most} (the scenes in the package); ${count} was given.`,
       );
   }
 }

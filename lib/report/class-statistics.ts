@@ -2,15 +2,15 @@ import { checkArgument } from '../arguments.js';
 import { classSetKind, mapData } from '../data/argument-kinds.js';
 import type { ClassInfo, ClassSet } from '../data/class-set.js';
 
-/** How much of a class map a class covers. */
+/** Pixels and percentage of one class in a class map. */
 export interface ClassShare extends ClassInfo {
-  /** Pixels of the class. */
+  /** Number of pixels of the class. */
   readonly pixels: number;
-  /** Percent (0…100) of all pixels of the map, those without a class included. */
+  /** Percent (0…100) of all pixels of the map, including those without a class. */
   readonly percent: number;
 }
 
-/** Pixels of each class and of 255 in a class map of any size. */
+/** Counts the pixels of each class and of 255 in a class map of any size. */
 export function countPixels(map: Uint8Array, set: ClassSet): { counts: number[]; ignored: number } {
   const all = new Uint32Array(256);
   // Iterating by for…of takes five times as long.
@@ -19,10 +19,12 @@ export function countPixels(map: Uint8Array, set: ClassSet): { counts: number[];
 }
 
 /**
- * Pixels and percent of every class of the set in a class map, by class index; classes that do not occur have 0.
+ * Counts the pixels of every class in a class map.
  *
- * @param map class indices H×W of any size, as {@link SegmentationModel.segment} gives them; 255 is no class.
- * @param set the classes that the map was made with.
+ * @param map class indices H×W of any size, as {@link SegmentationModel.segment} returns them; 255: no class.
+ * @param set class set of the map.
+ * @returns pixels and percent of every class of the set, by class index; 0 for classes that do not occur.
+ * @throws DinoSegError INVALID_ARGUMENT
  */
 export function classPercentages(map: Uint8Array, set: ClassSet): ClassShare[] {
   checkArgument(map, mapData, 'classPercentages(map)');
@@ -35,11 +37,12 @@ export function classPercentages(map: Uint8Array, set: ClassSet): ClassShare[] {
 }
 
 /**
- * A text table of the pixels and percent (of all pixels) of every class, by class index, with a total;
- * pixels without a class get a line of their own where there are any.
+ * Makes a text table with the pixels of every class, their percentage of all pixels, and a total. Pixels without a class, if any,
+ * have a line of their own.
  *
  * @param map class indices H×W of any size.
- * @param set the classes that the map was made with.
+ * @param set class set of the map.
+ * @throws DinoSegError INVALID_ARGUMENT
  */
 export function classStatistics(map: Uint8Array, set: ClassSet): string {
   checkArgument(map, mapData, 'classStatistics(map)');

@@ -4,12 +4,12 @@ import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 
 /**
- * Paints class indices in their set's colours; 255 (no class) is black.
+ * Paints a class map in the colours of its class set; 255 (no class) is black.
  *
- * @param map class indices H×W of any size, as {@link SegmentationModel.segment} gives them.
- * @param set the classes that the map was made with.
- * @returns H×W×3, RGB, row by row: for {@link encodePng}.
- * @throws DinoSegError LABEL_VALUE for an index that is neither a class nor 255.
+ * @param map class indices H×W of any size, as {@link SegmentationModel.segment} returns them.
+ * @param set class set of the map.
+ * @returns RGB pixels H×W×3, row by row, e.g. for {@link encodePng}.
+ * @throws DinoSegError LABEL_VALUE for an index that is neither a class nor 255; INVALID_ARGUMENT.
  */
 export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
   checkArgument(map, mapData, 'colorize(map)');
@@ -22,7 +22,7 @@ export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
     if (index >= set.classes.length && index !== set.ignoreIndex)
       throw new DinoSegError(
         'LABEL_VALUE',
-        `The class map holds index ${index}, but "${set.name}" has classes 0 to ${set.classes.length - 1}.`,
+        `The class map contains index ${index}, but "${set.name}" has classes 0 to ${set.classes.length - 1}.`,
       );
     rgb[3 * i] = palette[3 * index]!;
     rgb[3 * i + 1] = palette[3 * index + 1]!;
@@ -31,7 +31,7 @@ export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
   return rgb;
 }
 
-/** Puts N RGB images of H×W next to each other: H×NW. @throws SHAPE where a size does not fit */
+/** Joins N RGB images of H×W side by side: H×NW. @throws SHAPE if a size differs */
 export function sideBySide(images: readonly Uint8Array[], width: number, height: number): Uint8Array {
   const row = width * 3;
   for (const [i, data] of images.entries())

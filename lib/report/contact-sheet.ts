@@ -1,4 +1,4 @@
-/** A picture of many images beside their coloured labels, to see at a glance whether they belong together. */
+/** A picture of many images next to their coloured labels, which shows at a glance whether they belong together. */
 import {
   checkArgument,
   checkOptions,
@@ -44,7 +44,7 @@ interface Tile {
   label: Uint8Array;
 }
 
-/** Copies an image to a place of the sheet. */
+/** Copies an image into the sheet. */
 function paste(
   sheet: RgbImage,
   data: Uint8Array,
@@ -74,7 +74,7 @@ function legend(classes: readonly ClassInfo[], top: number): { svg: string; heig
   return { svg: parts.join(''), height: Math.ceil(classes.length / perRow) * caption };
 }
 
-/** Pairs of a data set that can be read, spread over it. @throws the signal's reason; errors that are not the files' */
+/** Readable pairs, spread evenly over a data set. @throws the signal's reason; errors other than those of the files */
 async function tilesOf(
   split: string,
   dataset: SegmentationDataset,
@@ -84,7 +84,7 @@ async function tilesOf(
 ): Promise<Tile[]> {
   const wanted = Math.min(most, dataset.length);
   const places = spread(dataset.length, 3 * wanted);
-  // Every third place first, the others where one of these is damaged: that is named elsewhere.
+  // Every third place first. The others replace unreadable pairs, which `data check` reports.
   const tries = [0, 1, 2].flatMap((round) => places.filter((_, i) => i % 3 === round));
   const tiles: (Tile & { index: number })[] = [];
   for (const index of tries) {
@@ -104,13 +104,15 @@ async function tilesOf(
 }
 
 /**
- * Draws a contact sheet: images beside their labels in the classes' colours, their names below, and the colours of the
- * classes that occur. Pairs that cannot be read are left out.
+ * Draws a contact sheet: images next to their labels in the classes' colours, with the images' names and a legend of the
+ * classes that occur. Unreadable pairs are left out.
  *
- * @param datasets by the splits' names, of one class set.
- * @param options.most pairs of the sheet, shared among the splits. Default 24.
- * @returns a PNG; null where no pair can be read.
- * @throws DinoSegError of writing pictures; the signal's reason.
+ * @param datasets data sets of one class set, by the names of their splits.
+ * @param classSet class set of the labels.
+ * @param options.most max number of pairs, shared among the splits. Default: 24.
+ * @param options.signal stops the drawing.
+ * @returns a PNG file; null if no pair can be read.
+ * @throws DinoSegError INVALID_ARGUMENT and errors of encoding; the signal's reason.
  */
 export async function contactSheet(
   datasets: ReadonlyMap<string, SegmentationDataset>,

@@ -4,9 +4,9 @@ const magic = Buffer.from('\x93NUMPY\x01\x00', 'latin1');
 const alignment = 64;
 
 /**
- * A uint8 array of H×W, row by row, as the bytes of a NumPy `.npy` file of version 1.0.
+ * Encodes a uint8 array H×W, row by row, as a NumPy `.npy` file of version 1.0.
  * Source: the format description in NumPy's manual (numpy.lib.format).
- * @throws SHAPE where the sizes do not fit
+ * @throws SHAPE if the sizes do not match
  */
 export function encodeNpy(data: Uint8Array, height: number, width: number): Buffer {
   if (data.length !== height * width)
@@ -23,7 +23,7 @@ export function encodeNpy(data: Uint8Array, height: number, width: number): Buff
   return Buffer.concat([magic, size, Buffer.from(text.padEnd(length - 1) + '\n', 'latin1'), data]);
 }
 
-/** Reads what {@link encodeNpy} writes. @throws IO for any other kind of file */
+/** Reads a file of {@link encodeNpy}. @throws IO for any other file */
 export function decodeNpy(bytes: Buffer): { data: Uint8Array; height: number; width: number } {
   if (bytes.length < 10 || !bytes.subarray(0, 8).equals(magic))
     throw new DinoSegError('IO', 'This is not a .npy file of version 1.0.');
@@ -39,7 +39,7 @@ export function decodeNpy(bytes: Buffer): { data: Uint8Array; height: number; wi
   if (bytes.length !== start + height * width)
     throw new DinoSegError(
       'IO',
-      `The .npy file should hold ${height}×${width} values, but has ${bytes.length - start}.`,
+      `The .npy file should have ${height}×${width} values, but has ${bytes.length - start}.`,
     );
   return { data: new Uint8Array(bytes.subarray(start)), height, width };
 }

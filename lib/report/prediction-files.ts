@@ -9,17 +9,17 @@ import { classStatistics } from './class-statistics.js';
 import { colorize, sideBySide } from './colorize.js';
 import { encodeNpy } from './npy.js';
 
-/** An image and what was made of it. */
+/** An image and its class map. */
 export interface Prediction {
-  /** RGB, H×W×3, row by row. */
+  /** RGB pixels H×W×3, row by row. */
   readonly original: Uint8Array;
-  /** Class indices, H×W of the original. */
+  /** Class indices H×W, of the same size. */
   readonly map: Uint8Array;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
-  /** Names and colours of the indices. */
+  /** Class set of the map. */
   readonly classSet: ClassSet;
 }
 
@@ -31,7 +31,7 @@ const predictionKind = objectWith<Prediction>('a prediction {original, map, widt
   classSet: classSetKind,
 });
 
-/** The files of a prediction's folder. */
+/** Names of the files in the folder of a prediction. */
 export const predictionFiles = [
   'original.png',
   'segmentation_raw.npy',
@@ -41,13 +41,13 @@ export const predictionFiles = [
 ] as const;
 
 /**
- * Writes `<dir>/<name>_segmentation/` with the five {@link predictionFiles}. The folder appears with all of them or
- * not at all; one of an earlier run is replaced.
+ * Writes the folder `<dir>/<name>_segmentation` with the five {@link predictionFiles}. The folder appears with all of them
+ * or not at all. An earlier folder is replaced.
  *
- * @param dir the folder above; made where absent.
- * @param name the image's name without folder and extension
- * @returns the folder
- * @throws DinoSegError INVALID_ARGUMENT for a name that is no file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
+ * @param dir parent folder; created if missing.
+ * @param name name of the image without folder and extension.
+ * @returns path of the folder.
+ * @throws DinoSegError INVALID_ARGUMENT for a name that is not a file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
  */
 export async function writePrediction(dir: string, name: string, prediction: Prediction): Promise<string> {
   checkArgument(dir, text, 'writePrediction(dir)');

@@ -1,4 +1,4 @@
-/** Text of pictures as SVG: drawn as paths, so that it looks the same on every machine and needs no fonts. */
+/** Text in pictures as SVG paths: it looks the same on every machine and needs no fonts. */
 import { glyphs, marks, replacement, unitsPerSize } from './alphabet.js';
 
 type Point = readonly [x: number, y: number];
@@ -17,17 +17,17 @@ interface Glyph {
   top: number;
 }
 
-/** Where a text stands. Pixels of the picture. */
+/** Position and style of a text, in pixels of the picture. */
 export interface TextPlace {
-  /** Left edge of the text, its middle or its right edge: `anchor` says which. */
+  /** Left edge, middle or right edge of the text, as `anchor` says. */
   x: number;
-  /** The baseline: capitals stand on it. */
+  /** Baseline: the lower edge of capitals. */
   y: number;
-  /** Height of a line without space between lines; capitals are 0.73 of it. */
+  /** Height of a line without spacing; capitals are 0.73 of it. */
   size: number;
-  /** What `x` is. Default `start`, the left edge. */
+  /** Meaning of `x`. Default: `start`, the left edge. */
   anchor?: 'start' | 'middle' | 'end';
-  /** Of the letters, any of SVG. Default `#111`. */
+  /** Any SVG colour. Default: `#111`. */
   color?: string;
 }
 

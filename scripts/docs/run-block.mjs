@@ -24,7 +24,7 @@ function execute(program, args, folder) {
   });
   const output = `${stdout ?? ''}${stderr ?? ''}`;
   if (status === 0) return;
-  const how = error?.message ?? (status === null ? `it was ended by ${signal}` : `exit code ${status}`);
+  const how = error?.message ?? (status === null ? `killed by ${signal}` : `exit code ${status}`);
   throw new Error(`${how}\n${output.slice(-shownCharacters)}`);
 }
 

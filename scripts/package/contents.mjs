@@ -1,4 +1,4 @@
-// What the tarball has to hold, and what it must not.
+// What the tarball must and must not contain.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -64,7 +64,7 @@ function packagesOf(file) {
 }
 
 /**
- * Faults of a package's files, a sentence each; none where it is as it should be.
+ * Faults of a package's files, one sentence each.
  *
  * @param files paths of the packed files, by slashes
  * @param folder where their texts are: the repository, or an installed package
@@ -83,11 +83,11 @@ export function faultsOfContents(files, folder = root) {
     ...lacking(namedByCmake(root), ', which CMakeLists.txt names'),
     ...lacking(cpp, ', which is in the repository'),
     ...lacking(importedBy(root, 'scripts/setup.mjs'), ', which scripts/setup.mjs needs'),
-    ...files.filter((name) => ballast.test(name)).map((name) => `The tarball holds ${name}.`),
-    // npm, pnpm and Yarn run node-gyp where they find one: \`npm ci\` in spite of "gypfile": false.
+    ...files.filter((name) => ballast.test(name)).map((name) => `The tarball contains ${name}.`),
+    // If npm, pnpm or Yarn find one, they run node-gyp; `npm ci` does so even with "gypfile": false.
     ...files
       .filter((name) => name.endsWith('binding.gyp'))
-      .map((name) => `The tarball holds ${name}, which package managers would build.`),
+      .map((name) => `The tarball contains ${name}, which package managers would build.`),
     ...hooks.map((name) => `The package has a script that runs at install: ${name}.`),
   ];
 }

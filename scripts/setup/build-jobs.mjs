@@ -1,21 +1,21 @@
-// How many compilers run at a time.
+// The number of parallel compilers.
 
-/** What g++ takes for a group of files beside libtorch's precompiled headers, and for the link. */
+/** Memory of one g++ for a group of files with libtorch's precompiled headers, and of the linker. */
 const bytesOfJob = 1.5 * 1024 ** 3;
 
-/** As many as there are processors, if there is memory for them. At least one. */
+/** One per processor, if there is memory for them. At least one. */
 export function buildJobs(cores, freeBytes) {
   return Math.max(1, Math.min(cores, Math.floor(freeBytes / bytesOfJob)));
 }
 
-/** What the compilers get: CMAKE_BUILD_PARALLEL_LEVEL, as the user set it or by processors and free memory. */
+/** The compilers' environment: CMAKE_BUILD_PARALLEL_LEVEL as set by the user, or by processors and free memory. */
 export function buildEnvironment(env, cores, freeBytes) {
   return env.CMAKE_BUILD_PARALLEL_LEVEL
     ? env
     : { ...env, CMAKE_BUILD_PARALLEL_LEVEL: String(buildJobs(cores, freeBytes)) };
 }
 
-/** How far ninja (`[3/14] …`) or make (`[ 21%] …`) is, by a line of its output; undefined for any other. */
+/** Progress from a line of ninja (`[3/14] …`) or make (`[ 21%] …`); undefined for other lines. */
 export function buildProgress(line) {
   const [, done, total] = /^\[(\d+)\/(\d+)\] /.exec(line) ?? [];
   if (done !== undefined) return `${done} of ${total}`;

@@ -1,16 +1,16 @@
-// What a clone needs beside what an installed package has: npm's packages and the compiled TypeScript.
+// What a clone needs in addition to an installed package: npm's packages and the compiled TypeScript.
 import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { newest, root } from '../native-build.mjs';
 
-/** npm writes this list when all packages are there. */
+/** npm writes this list when all packages are installed. */
 const installed = join(root, 'node_modules/.package-lock.json');
 
 export function hasPackages() {
   return existsSync(installed) && statSync(installed).mtimeMs >= newest('package-lock.json');
 }
 
-/** Installs the packages of package-lock.json; gives their number. */
+/** Installs the packages of package-lock.json and returns their number. */
 export async function installPackages(runIn) {
   await runIn('npm', ['ci', '--no-audit', '--no-fund']);
   return Object.keys(JSON.parse(readFileSync(installed, 'utf8')).packages).length;
@@ -23,7 +23,7 @@ export function isCompiled() {
   return existsSync(index) && statSync(index).mtimeMs >= newest('lib', 'tsconfig.json');
 }
 
-/** Compiles all of lib/; what is in dist/ stays until all went well. */
+/** Compiles all of lib/. dist/ is replaced only if that succeeds. */
 export async function compileTypeScript(runIn) {
   // Beside dist/, for the paths in source maps.
   const [fresh, old] = ['dist.new', 'dist.old'].map((name) => join(root, name));

@@ -1,11 +1,11 @@
-// Programs whose output goes to a log file, and the lines of it that say why one failed.
+// Runs programs with their output in a log file, and finds the lines that say why one failed.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** A file that takes what programs print, begun anew by its first line. */
+/** A log file. The first line written replaces an earlier log. */
 export class Log {
   #descriptor;
 
@@ -27,7 +27,7 @@ export class Log {
   }
 }
 
-/** A program that failed; `lines` of its output say why. */
+/** A program failed; `lines` are the lines of its output that say why. */
 export class CommandError extends Error {
   constructor(message, lines) {
     super(message);
@@ -35,7 +35,7 @@ export class CommandError extends Error {
   }
 }
 
-/** What a stop by a signal is thrown as. */
+/** The setup was stopped by a signal. */
 export class Stopped extends Error {
   constructor(signal) {
     super(`stopped by ${signal}`);
@@ -45,11 +45,11 @@ export class Stopped extends Error {
 }
 
 /**
- * Runs a program to its end. It gets a process group of its own, so that an abort reaches all that it started.
+ * Runs a program to its end, in its own process group, so that an abort also reaches its child processes.
  *
- * @param log takes the command and what it prints.
- * @param onLine hears each line of stdout and stderr.
- * @param signal an AbortSignal whose reason is a {@link Stopped}: the program's group gets that signal, and its end is waited for.
+ * @param log receives the command and its output.
+ * @param onLine called with each line of stdout and stderr.
+ * @param signal an AbortSignal whose reason is a {@link Stopped}: its signal is sent to the process group, and the end is awaited.
  * @throws CommandError, or the signal's reason
  */
 export async function runLogged(command, args, { log, cwd, env = process.env, onLine = () => {}, signal }) {
@@ -68,7 +68,7 @@ export async function runLogged(command, args, { log, cwd, env = process.env, on
   const problem = await new Promise((resolve) => {
     child.on('error', (error) => resolve(error.code === 'ENOENT' ? 'not found' : error.message));
     child.on('close', (code, by) =>
-      resolve(code === 0 ? undefined : by ? `was ended by ${by}` : `exit code ${code}`),
+      resolve(code === 0 ? undefined : by ? `killed by ${by}` : `exit code ${code}`),
     );
   });
   signal?.removeEventListener('abort', stop);
@@ -85,7 +85,7 @@ function killGroup(child, signal) {
   }
 }
 
-/** `npm ci`, `tsc`, `cmake-js build`: node itself is not what a person would look for. */
+/** `npm ci`, `tsc`, `cmake-js build`: the name without node. */
 function commandName(command, args) {
   const [program, first = ''] = command === process.execPath ? args : [command, ...args];
   const name = program.split('/').at(-1);
@@ -96,7 +96,7 @@ const mostLines = 12;
 const compiler = /\b(fatal )?error( TS\d+)?: |undefined reference|: error\b|CMake Error|Killed signal/;
 const npm = /^npm (error|ERR!)/;
 
-/** The first lines of a compiler's or linker's error, npm's own, or else the last ones. */
+/** The first lines of a compiler or linker error, npm's error lines, or otherwise the last lines. */
 export function decisiveLines(output) {
   const lines = output.filter((line) => line.trim() !== '');
   const first = lines.findIndex((line) => compiler.test(line));

@@ -1,4 +1,4 @@
-// What a set-up prints: a line for each step that was due, with its time, and on a terminal one for what is under way.
+// Output of the setup: one line with its time for each completed step; on a terminal, also a line for the current step.
 
 const second = 1000;
 
@@ -20,8 +20,8 @@ export class StepPrinter {
   #timer;
 
   /**
-   * @param total how many steps there are, due or not.
-   * @param stream where lines go; one that `isTTY` gets a line that is drawn over, unless TERM=dumb.
+   * @param total number of steps, including those that are not needed.
+   * @param stream output stream. A terminal (`isTTY`) shows the current step in a line that is redrawn, unless TERM=dumb.
    * @param now a clock in milliseconds.
    */
   constructor(total, { stream = process.stderr, now = () => performance.now() } = {}) {
@@ -30,7 +30,7 @@ export class StepPrinter {
     this.#now = now;
   }
 
-  /** A step begins. */
+  /** Starts a step. */
   start(number, name, doing) {
     this.#number = number;
     this.#name = name;
@@ -39,14 +39,14 @@ export class StepPrinter {
     if (this.#isLive) this.#timer = setInterval(() => this.#draw(), second).unref();
   }
 
-  /** What the step is doing now, such as `compiling 3 of 14`. */
+  /** Shows what the step does now, such as `compiling 3 of 14`. */
   update(doing) {
     if (doing === this.#doing) return;
     this.#doing = doing;
     this.#draw();
   }
 
-  /** The step ended; `outcome` says how. */
+  /** Ends the step and prints its line with the outcome. */
   end(outcome) {
     clearInterval(this.#timer);
     this.#stream.write(`${this.#isLive ? '\r\x1b[K' : ''}${this.#line(outcome)}\n`);
@@ -63,7 +63,7 @@ export class StepPrinter {
 
   #draw() {
     if (!this.#isLive) return;
-    // A line that fills the last column may wrap, and a wrapped line is not drawn over. The time stays to be seen.
+    // A line that fills the last column may wrap, and a wrapped line cannot be redrawn. The time stays visible.
     const room = (this.#stream.columns || 80) - 1;
     const over = this.#line(this.#doing).length - room;
     const doing = over > 0 ? `${this.#doing.slice(0, -over - 1)}…` : this.#doing;

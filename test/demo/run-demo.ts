@@ -13,7 +13,7 @@ t.test(
   async (t) => {
     const out = join(t.testdir(), 'demo');
     const text = await runDemo({ out, train: 24, val: 4, unseen: 8, epochs: 5, seeds: [1, 2] });
-    t.match(text, /synthetic: the figures say that the method works, and nothing about real photographs/);
+    t.match(text, /synthetic\. The results show that the method works; they say nothing about photographs/);
     t.ok(text.includes(out));
     for (const name of [
       'model.pt',
@@ -78,7 +78,7 @@ t.test(
 
 t.test('a folder of something else is left alone', async (t) => {
   const root = await writeTree(t, { 'thesis.txt': 'years of work' });
-  await t.rejects(runDemo({ out: root }), { code: 'RUN', message: /holds something else \(thesis\.txt\)/ });
+  await t.rejects(runDemo({ out: root }), { code: 'RUN', message: /contains other files \(thesis\.txt\)/ });
   t.equal(readFileSync(join(root, 'thesis.txt'), 'utf8'), 'years of work');
 });
 

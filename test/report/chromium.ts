@@ -187,7 +187,7 @@ t.test('a cell of the confusion matrix is read out; that of 150 classes is folde
   const { page, messages } = await openFile(browser!, file);
   await page.hover('.matrix tbody tr:nth-child(2) td:nth-child(3)');
   const text = await page.$eval('.confusion .readout', ({ textContent }) => textContent);
-  t.match(text, /^\d+ % of the pixels labelled parking are right\.$/);
+  t.match(text, /^\d+ % of the pixels labelled parking are correct\.$/);
   const large = await openFile(browser!, many);
   t.notOk(await large.page.$eval('.confusion details', ({ open }) => open));
   await (await large.page.$('.confusion summary'))!.click();

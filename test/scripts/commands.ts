@@ -41,7 +41,7 @@ t.test('a program that fails or is not there is an error with its decisive lines
     lines: ['x.cpp:1:2: error: no such thing'],
   });
   await t.rejects(runLogged('sh', ['-c', 'kill -9 $$'], { log }), {
-    message: 'sh failed (was ended by SIGKILL)',
+    message: 'sh failed (killed by SIGKILL)',
   });
   await t.rejects(runLogged('/nowhere/npm', ['ci'], { log }), { message: 'npm ci failed (not found)' });
 });

@@ -160,7 +160,7 @@ t.test('what fails names the log and says why; the next run goes on there', asyn
     const failed = stderr.split('\n').find((line) => line.startsWith(`[${number}/5]`));
     t.match(failed, /: failed · \d/);
     t.ok(stderr.includes(`\n  ${why}\n`), stderr);
-    t.ok(stderr.endsWith('setup: the whole output is in .tmp/setup.log\n'), stderr);
+    t.ok(stderr.endsWith('setup: the full output is in .tmp/setup.log\n'), stderr);
     t.ok(stderr.split('\n').length < 20);
     t.ok(log().includes(`${name} out 999`));
     t.match(calls.at(-1), name);
@@ -194,7 +194,7 @@ t.test(
     child.kill('SIGTERM');
     const { code, stderr } = await ended;
     t.equal(code, 143, stderr);
-    t.match(stderr, /\[4\/5\] addon: stopped · .*\nsetup: stopped; the next run goes on from here\n$/);
+    t.match(stderr, /\[4\/5\] addon: stopped · .*\nsetup: stopped; the next run continues from here\n$/);
     mend('for ever');
     t.same((await run()).calls, ['cmake-js build']);
     t.same((await run()).calls, []);

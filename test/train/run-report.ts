@@ -181,7 +181,7 @@ t.test('the command ends with 1 where the report could not be written', async (t
   ]);
   t.equal(code, 1);
   t.match(JSON.parse(stdout), { epochs: 1, report: null });
-  t.match(stderr, /IO: .*report\.html could not be made; the results themselves are there/);
+  t.match(stderr, /IO: .*report\.html could not be written; the results are complete/);
 });
 
 t.test('settings of the configuration are all listed', async (t) => {

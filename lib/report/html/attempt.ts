@@ -1,17 +1,17 @@
-/** Reports beside results: one that cannot be written costs its job nothing. */
+/** Reports of finished jobs: a report that fails does not affect the results. */
 import { DinoSegError } from '../../errors.js';
 import { writeReport } from './page.js';
 import type { Report } from './report.js';
 
-/** What became of a report. */
+/** Outcome of writing a report. */
 export interface ReportOutcome {
-  /** Where it is; null where it could not be written. */
+  /** Path of the report; null if it was not written. */
   report: string | null;
-  /** Why not. The results that it would have shown are there all the same. */
+  /** Why it was not written. The results themselves are complete. */
   reportError?: DinoSegError;
 }
 
-/** Makes and writes a report. Whatever goes wrong is in the outcome; nothing is thrown. */
+/** Makes and writes a report. Errors are in the outcome; nothing is thrown. */
 export async function attemptReport(path: string, make: () => Promise<Report>): Promise<ReportOutcome> {
   try {
     await writeReport(path, await make());
@@ -19,7 +19,7 @@ export async function attemptReport(path: string, make: () => Promise<Report>): 
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const code = cause instanceof DinoSegError ? cause.code : 'INTERNAL';
-    const message = `The report ${path} could not be made; the results themselves are there. ${reason}`;
+    const message = `The report ${path} could not be written; the results are complete. ${reason}`;
     return { report: null, reportError: new DinoSegError(code, message, { cause }) };
   }
 }

@@ -1,24 +1,24 @@
-/** A confusion matrix as a table of shares, and the confusions that cost most as a list. */
+/** A confusion matrix as a table of shares, and the most frequent confusions as a list. */
 import type { ClassInfo } from '../../data/class-set.js';
 import { count, percent } from './format.js';
 import { markup, type Markup } from './markup.js';
 import type { ConfusionSection } from './report.js';
 import { scrolled, swatch } from './tables.js';
 
-/** Confusions that are listed. */
+/** Number of confusions in the list. */
 const listed = 20;
-/** Larger matrices are folded. */
+/** Matrices of more classes are collapsed. */
 const mostOpen = 40;
 
 interface Confusion {
   truth: ClassInfo;
   predicted: ClassInfo;
   pixels: number;
-  /** Of the true class's pixels. */
+  /** Share of the true class's pixels. */
   share: number;
 }
 
-/** Pairs of classes by the pixels that were taken for the wrong one. */
+/** Pairs of different classes, by the number of confused pixels, most first. */
 export function topConfusions({ classes, counts }: ConfusionSection, most = listed): Confusion[] {
   const all: Confusion[] = [];
   for (const truth of classes) {
@@ -33,7 +33,7 @@ export function topConfusions({ classes, counts }: ConfusionSection, most = list
 }
 
 function topTable(confusions: readonly Confusion[]): Markup {
-  if (confusions.length === 0) return markup`<p>No pixel has a wrong class.</p>`;
+  if (confusions.length === 0) return markup`<p>All labelled pixels are correct.</p>`;
   const head = ['Labelled', 'Predicted as', 'Share of the labelled class', 'Pixels'];
   return scrolled(
     'Most frequent confusions',
@@ -85,7 +85,7 @@ export function confusionMarkup(section: ConfusionSection): Markup {
   const table = markup`${matrixTable(present, counts)}<p class="readout" aria-live="polite" hidden></p>`;
   const matrix =
     present.length > mostOpen
-      ? markup`<details><summary>The whole matrix of ${present.length} classes</summary>${table}</details>`
+      ? markup`<details><summary>Full matrix of ${present.length} classes</summary>${table}</details>`
       : table;
   return markup`<div class="confusion"><div>${matrix}</div><div>${topTable(topConfusions(section))}</div></div>`;
 }

@@ -133,7 +133,7 @@ function summaryOf(chart: Chart): string {
   const lines = chart.series.map((series) => {
     const points = measured(series);
     const [first, last] = [points[0], points.at(-1)];
-    if (!first || !last) return `${series.name}: nothing measured`;
+    if (!first || !last) return `${series.name}: no values`;
     return `${series.name}: ${valueText(first[1], chart)} at ${chart.x} ${first[0]}, ${valueText(last[1], chart)} at ${chart.x} ${last[0]}`;
   });
   return `${chart.title}. ${lines.join('; ')}.`;
@@ -158,7 +158,7 @@ function chartFigure(chart: Chart): Markup {
   const drawing = axes
     ? markup`<svg viewBox="0 0 ${size.width} ${size.height}" role="img" aria-label="${summaryOf(chart)}">
 ${grid(axes, chart)}${chart.series.map((series, i) => lineOf(series, i, axes, chart))}${markOf(axes, chart)}</svg>`
-    : markup`<p>Nothing was measured.</p>`;
+    : markup`<p>No values.</p>`;
   return markup`<figure class="chart"><figcaption>${chart.title}</figcaption>${drawing}
 <ul class="lines">${chart.series.map(
     ({ name }, i) =>

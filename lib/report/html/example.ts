@@ -1,4 +1,4 @@
-/** Images and class maps as examples of a report: made small, with a text of what is to be seen. */
+/** Images and class maps as examples of a report: resized, with alternative texts. */
 import { checkArgument, kind, objectWith, orNull, text } from '../../arguments.js';
 import { classSetKind, rgbImageKind } from '../../data/argument-kinds.js';
 import type { ClassSet } from '../../data/class-set.js';
@@ -9,55 +9,55 @@ import { percent } from './format.js';
 import { indexedPng } from './indexed-png.js';
 import type { Example, ExampleLayer, ExamplesSection } from './report.js';
 
-/** Pixels of an example's longer side. */
+/** Max pixels of an example's longer side. */
 const mostPixels = 640;
-/** Classes that a text names. */
+/** Number of classes in an alternative text. */
 const named = 4;
 
 /** A class map of an image, of any size. */
 export interface ExampleMap {
-  /** As the reader chooses it. Default: its role. */
+  /** Name in the report's menus. Default: its role. */
   name?: string;
-  /** What it is compared with: errors are those of each prediction by the truth. */
+  /** `prediction`, or `truth`: the ground truth that the predictions are compared with. */
   role: 'prediction' | 'truth';
-  /** Class indices H×W, row by row; 255 is no class. */
+  /** Class indices H×W, row by row; 255: no class. */
   data: Uint8Array;
-  /** Pixels. */
+  /** Width in pixels. */
   width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   height: number;
 }
 
-/** An image and what was made of it. */
+/** An image with its class maps. */
 export interface ExampleInput {
-  /** Names the image. */
+  /** Name of the image. */
   name: string;
   /** The image. */
   image: RgbImage;
-  /** Of the image: class maps. */
+  /** Class maps of the image. */
   maps?: readonly ExampleMap[];
-  /** Mean IoU of its first prediction, 0…1: readers can sort by it. Null: nothing was measured. */
+  /** Mean IoU of the first prediction, 0…1. Readers can sort by it. Null: not measured. */
   iou?: number | null;
-  /** What is said of it. Default: the IoU, and how many labelled pixels are right, where there are predictions and a truth. */
+  /** Caption. Default: the IoU and the share of correct labelled pixels, if there are predictions and a ground truth. */
   caption?: string;
-  /** Of the image: drawn pictures of its proportions, by name. */
+  /** Additional pictures with the image's proportions, by name. */
   pictures?: Readonly<Record<string, RgbImage>>;
 }
 
-/** Which examples come first: those with the lowest or those with the highest IoU. */
+/** Order of examples: lowest or highest IoU first. */
 export type ExampleOrder = 'lowest' | 'highest';
 
-/** Above examples, and how they are sorted. */
+/** Heading and order of a section of examples. */
 export interface ExamplesHeading {
-  /** The heading. */
+  /** Heading. */
   title: string;
-  /** A sentence or two below the heading. */
+  /** One or two sentences below the heading. */
   note?: string;
-  /** Default: in the order in which they are given. */
+  /** Order by IoU. Default: the given order. */
   order?: ExampleOrder;
 }
 
-/** By the nearest pixel. */
+/** Resizes to the nearest pixel. */
 function resized({ data, width, height }: ExampleMap, to: { width: number; height: number }): Uint8Array {
   if (data.length !== width * height)
     throw new DinoSegError(
@@ -84,7 +84,7 @@ function mapText(name: string, of: string, map: Uint8Array, set: ClassSet): stri
   return `${name} for ${of}: ${largest.join(', ') || 'no class'}.`;
 }
 
-/** Share of the pixels with a label that have the label's class. */
+/** Share of the labelled pixels whose class is that of the label. */
 function rightShare(prediction: Uint8Array, truth: Uint8Array): number | null {
   let [labelled, right] = [0, 0];
   for (let i = 0; i < truth.length; i++) {
@@ -109,7 +109,7 @@ async function exampleOf(
   ];
   for (const [label, picture] of Object.entries(pictures)) {
     const preview = await encodePreview(picture, mostPixels);
-    // What is drawn over a small image may have more pixels than it.
+    // A picture drawn over a small image may be larger than the image.
     if (preview.width > size.width) size = sizeOf(preview);
     const source = webpUri(preview.bytes);
     layers.push({ name: label, role: 'picture', source, alt: `${name}: ${label}.` });
@@ -130,7 +130,7 @@ async function exampleOf(
   const measured = truth
     ? predictions.map(({ label, map }, i) => {
         const first = i === 0 && typeof iou === 'number' ? `IoU ${percent(iou)}, ` : '';
-        return `${label}: ${first}${percent(rightShare(map, truth))} of the labelled pixels right`;
+        return `${label}: ${first}${percent(rightShare(map, truth))} of the labelled pixels correct`;
       })
     : [];
   const said = caption ?? (measured.length > 0 ? `${measured.join('; ')}.` : undefined);
@@ -140,34 +140,34 @@ async function exampleOf(
 
 const sizeOf = ({ width, height }: { width: number; height: number }) => ({ width, height });
 
-/** Those without an IoU last. */
+/** Sorts by IoU; examples without one come last. */
 function sorted(examples: readonly Example[], order: ExampleOrder): Example[] {
   const direction = order === 'lowest' ? 1 : -1;
   const keyOf = ({ iou }: Example) => (iou === undefined ? Infinity : direction * iou);
   return [...examples].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : Number(keyOf(a) > keyOf(b))));
 }
 
-/** Gathers examples one after another, so that no two are in memory with all their pixels. */
+/** Collects examples one at a time, so that only one is in memory at its full size. */
 export class Examples {
   readonly #examples: Example[] = [];
   readonly #present = new Set<number>();
 
-  /** @param set names and colours of the maps' classes; null where there are no maps. */
+  /** @param set names and colours of the maps' classes; null if there are no maps. */
   constructor(private readonly set: ClassSet | null) {}
 
-  /** @throws DinoSegError SHAPE where a map is not of the size that it says. */
+  /** @throws DinoSegError SHAPE if a map's data does not match its width and height. */
   async add(input: ExampleInput): Promise<void> {
     const { example, present } = await exampleOf(input, this.set);
     this.#examples.push(example);
     for (const index of present) this.#present.add(index);
   }
 
-  /** How many there are. */
+  /** Number of examples. */
   get count(): number {
     return this.#examples.length;
   }
 
-  /** What was gathered. */
+  /** The section with all examples. */
   section({ order, ...heading }: ExamplesHeading): ExamplesSection {
     const classes = this.set?.classes.filter(({ index }) => this.#present.has(index)) ?? [];
     const examples = order === undefined ? this.#examples : sorted(this.#examples, order);
@@ -181,7 +181,7 @@ const inputKind = objectWith<ExampleInput>('an example {name, image, …}', {
   image: rgbImageKind,
 });
 const inputsKind = kind<Iterable<ExampleInput> | AsyncIterable<ExampleInput>>(
-  'an array, or what for await takes, of examples',
+  'an array or another (async) iterable of examples',
   (value) =>
     typeof value === 'object' &&
     value !== null &&
@@ -189,11 +189,11 @@ const inputsKind = kind<Iterable<ExampleInput> | AsyncIterable<ExampleInput>>(
 );
 
 /**
- * A section of examples.
+ * Makes a section of examples for a report.
  *
- * @param inputs taken one after another.
- * @param set names and colours of the maps' classes; null where there are no maps.
- * @throws DinoSegError SHAPE where a map is not of the size that it says.
+ * @param inputs examples; read one at a time.
+ * @param set names and colours of the maps' classes; null if there are no maps.
+ * @throws DinoSegError INVALID_ARGUMENT; SHAPE if a map's data does not match its width and height.
  */
 export async function examplesSection(
   heading: ExamplesHeading,

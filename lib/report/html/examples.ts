@@ -1,4 +1,4 @@
-/** Images with what was made of them: plain pictures, which the page's script makes a viewer of. */
+/** Images with their class maps as plain pictures; the page's script turns them into a viewer. */
 import { markup, type Markup } from './markup.js';
 import type { Example, ExampleLayer, ExamplesSection } from './report.js';
 import { swatch } from './tables.js';
@@ -14,7 +14,7 @@ function iouOf({ iou }: Example): Markup | false {
 }
 
 export function examplesMarkup({ classes, examples }: ExamplesSection): Markup {
-  if (examples.length === 0) return markup`<p>There is no image to show.</p>`;
+  if (examples.length === 0) return markup`<p>No images to show.</p>`;
   const legend = markup`<ul class="legend">${classes.map(
     ({ index, name, color }) =>
       markup`<li data-index="${index}" data-color="${color.join(',')}">${swatch(color)}<span>${name}</span></li>`,

@@ -1,16 +1,16 @@
-/** Figures as a report's reader sees them. */
+/** Formatting of numbers in reports. */
 
-/** A share 0…1 in percent; a dash where there was nothing to measure. */
+/** A share 0…1 in percent; a dash if it was not measured. */
 export function percent(share: number | null | undefined, digits = 1): string {
   return share === null || share === undefined ? '–' : `${(100 * share).toFixed(digits)} %`;
 }
 
-/** A whole number with its thousands apart. */
+/** An integer with thousands separators. */
 export function count(value: number): string {
   return value.toLocaleString('en');
 }
 
-/** A number of any size in four digits; a dash for null. */
+/** A number with four significant digits; a dash for null. */
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–';
   const size = Math.abs(value);
@@ -28,7 +28,7 @@ export function duration(seconds: number): string {
   return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
-/** The time, to the minute. */
+/** The current time in UTC, to the minute. */
 export function now(): string {
   return `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

@@ -1,4 +1,4 @@
-/** Class maps as PNG files of palette indices: exact, small, and a coloured picture wherever they are shown. */
+/** Class maps as palette PNG files: exact, small, and shown in colours by every viewer. */
 import { crc32, deflateSync } from 'node:zlib';
 import type { ClassInfo } from '../../data/class-set.js';
 import { DinoSegError } from '../../errors.js';
@@ -16,12 +16,12 @@ function chunk(type: string, data: Uint8Array): Buffer {
 }
 
 /**
- * A PNG of 8-bit palette indices, each row with filter 0: the page reads the indices back by inflating alone
+ * Encodes a PNG of 8-bit palette indices. Each row has filter 0, so the page only inflates the data to read the indices
  * (report/layers.js). Indices without a class are transparent. Source: the PNG specification, third edition.
  *
- * The codec library chooses palettes by itself, so that its indices would not be the classes'.
+ * The codec library chooses its own palettes, whose indices are not the class indices.
  *
- * @param map class indices H×W; 255 is no class.
+ * @param map class indices H×W; 255: no class.
  * @throws DinoSegError SHAPE
  */
 export function indexedPng(

@@ -1,11 +1,11 @@
-/** HTML put together so that what comes from outside (file names, class names) stays text. */
+/** HTML templates that escape their values, such as file names and class names. */
 
-/** Markup that may stand in a page as it is; {@link markup} and {@link trusted} make it. */
+/** Markup that needs no escaping; made by {@link markup} and {@link trusted}. */
 export class Markup {
   constructor(readonly text: string) {}
 }
 
-/** What a template takes: markup as it is, text and numbers escaped, lists item by item, nothing for null and false. */
+/** Values of a template: markup is inserted unchanged, text and numbers escaped, lists item by item, null and false as nothing. */
 export type MarkupValue = Markup | string | number | null | undefined | false | readonly MarkupValue[];
 
 const entities: Record<string, string> = {
@@ -16,7 +16,7 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** Text as it may stand between tags and in quoted attributes. */
+/** Escapes text for use between tags and in quoted attributes. */
 export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }
@@ -28,12 +28,12 @@ function textOf(value: MarkupValue): string {
   return value.map(textOf).join('');
 }
 
-/** A template whose values are escaped. Attributes must be quoted in it. */
+/** A template that escapes its values. Attributes in it must be quoted. */
 export function markup(strings: TemplateStringsArray, ...values: readonly MarkupValue[]): Markup {
   return new Markup(strings.reduce((all, text, i) => all + textOf(values[i - 1]) + text));
 }
 
-/** For what this package itself ships, such as its scripts; never for anything that a user or a file gave. */
+/** Only for files of this package, such as its scripts; never for text from a user or a file. */
 export function trusted(text: string): Markup {
   return new Markup(text);
 }

@@ -1,4 +1,4 @@
-/** A report as one HTML file that asks for nothing from anywhere. */
+/** A report as one HTML file that loads nothing. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { checkArgument, listOf, objectWith, oneOf, text, type Kind } from '../../arguments.js';
@@ -38,7 +38,7 @@ const reportKind = objectWith<Report>('a report {title, lead, made, sections}', 
 interface Assets {
   style: string;
   scripts: readonly string[];
-  /** Content-Security-Policy: what is in the page, and nothing else. */
+  /** Content-Security-Policy: allows only what is in the page. */
   policy: string;
 }
 
@@ -87,7 +87,7 @@ ${note !== undefined && markup`<p class="note">${note}</p>`}${sectionBody(sectio
 `;
 }
 
-/** How many sections are seen first, beside each other: figures with the pictures that they are of. */
+/** Number of sections at the top, side by side: figures and the examples that follow them. */
 function openingLength([first, second]: readonly ReportSection[]): number {
   return first?.kind === 'figures' && second?.kind === 'examples' && second.examples.length > 0 ? 2 : 0;
 }
@@ -101,7 +101,12 @@ function contents(sections: readonly ReportSection[]): Markup {
 ${all.slice(opening)}`;
 }
 
-/** The page of a report: everything in it, bounded by what the report holds. */
+/**
+ * Renders a report as a self-contained HTML page: style, scripts and pictures are inside, all text is escaped.
+ *
+ * @returns the HTML.
+ * @throws DinoSegError INVALID_ARGUMENT
+ */
 export function renderReport(report: Report): string {
   checkArgument(report, reportKind, 'renderReport(report)');
   const { title, lead, made, sections } = report;
@@ -119,18 +124,22 @@ export function renderReport(report: Report): string {
 <style>${trusted(style)}</style>
 </head>
 <body>
-<a class="skip" href="#content">To the content</a>
+<a class="skip" href="#content">Skip to content</a>
 <header><div><h1>${title}</h1><p>${lead}</p></div></header>
 <main id="content" tabindex="-1">
 ${contents(sections)}</main>
-<footer><p>Made by dinov3-seg ${packageVersion()}, ${made}. This file is whole in itself and loads nothing.</p></footer>
+<footer><p>Made by dinov3-seg ${packageVersion()}, ${made}. This file is self-contained and loads nothing.</p></footer>
 ${scripts.map((script) => markup`<script>${trusted(script)}</script>\n`)}</body>
 </html>
 `;
   return page.text;
 }
 
-/** Writes a report; what was there before stays where that fails. @throws DinoSegError DISK_FULL, IO */
+/**
+ * Writes a report as an HTML file. An earlier file at `path` is replaced, and kept if writing fails.
+ *
+ * @throws DinoSegError INVALID_ARGUMENT, DISK_FULL, IO
+ */
 export async function writeReport(path: string, report: Report): Promise<void> {
   checkArgument(path, text, 'writeReport(path)');
   await atomicWriteFile(path, renderReport(report));

@@ -1,179 +1,179 @@
-/** What a report shows, as data: whoever has results makes sections of them, in the order in which they are read. */
+/** Reports as data. Modules with results make sections of them. */
 import type { ClassInfo } from '../../data/class-set.js';
 
-/** What every section has. */
+/** Members of every section. */
 export interface SectionBase {
-  /** Its heading. */
+  /** Heading. */
   readonly title: string;
-  /** A sentence or two below the heading. */
+  /** One or two sentences below the heading. */
   readonly note?: string;
 }
 
-/** A few figures, large. */
+/** A few figures in large type. */
 export interface FiguresSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'figures';
-  /** In their order. */
+  /** Figures, in this order. */
   readonly figures: readonly {
-    /** What is measured. */
+    /** Name of the quantity. */
     readonly label: string;
-    /** With its unit. */
+    /** Value with its unit. */
     readonly value: string;
-    /** Small, below the value. */
+    /** Small text below the value. */
     readonly note?: string;
   }[];
 }
 
-/** A line of a chart. */
+/** A line in a chart. */
 export interface Series {
-  /** What it shows. */
+  /** Name in the legend. */
   readonly name: string;
-  /** y is null where nothing was measured: the line has a gap. */
+  /** Points of the line. A null y makes a gap. */
   readonly points: readonly (readonly [x: number, y: number | null])[];
 }
 
-/** Lines over one x axis. */
+/** A chart of lines with a common x axis. */
 export interface Chart {
-  /** What all its lines show. */
+  /** Title of the chart. */
   readonly title: string;
-  /** What x counts, such as `epoch`. */
+  /** Label of the x axis, such as `epoch`. */
   readonly x: string;
-  /** `share`: 0…1, shown in percent. */
+  /** Unit of y. `share`: 0…1, shown in percent. */
   readonly unit: 'share' | 'number';
-  /** At most eight are told apart. */
+  /** Lines. At most eight have different styles. */
   readonly series: readonly Series[];
-  /** An x that is marked, and why. */
+  /** A vertical line at one x. */
   readonly mark?: {
-    /** Where. */
+    /** Position. */
     readonly x: number;
-    /** A word or two. */
+    /** One or two words. */
     readonly label: string;
   };
 }
 
 /** Charts side by side. */
 export interface CurvesSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'curves';
-  /** In their order. */
+  /** Charts, in this order. */
   readonly charts: readonly Chart[];
 }
 
-/** What was measured of each class, by index; null where a class has nothing to measure. */
+/** Results of each class, by index; null: not measured. */
 export interface ClassResults {
-  /** Heads the column where there are several. */
+  /** Column heading if there are several results. */
   readonly name: string;
   /** Intersection over union, 0…1. */
   readonly iou: readonly (number | null)[];
-  /** Labelled pixels. */
+  /** Number of labelled pixels. */
   readonly truthPixels?: readonly number[];
-  /** Right pixels among those predicted as the class. */
+  /** Share of correct pixels among those predicted as the class, 0…1. */
   readonly precision?: readonly (number | null)[];
-  /** Right pixels among those labelled as the class. */
+  /** Share of correct pixels among those labelled as the class, 0…1. */
   readonly recall?: readonly (number | null)[];
 }
 
-/** A table with a row a class; several results stand side by side, with the change from the first to the last. */
+/** A table with one row per class. Several results are shown side by side, with the change from the first to the last. */
 export interface ClassesSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'classes';
-  /** By index. */
+  /** Classes by index. */
   readonly classes: readonly ClassInfo[];
-  /** One or more, of these classes. */
+  /** One or more results of these classes. */
   readonly results: readonly ClassResults[];
 }
 
-/** A confusion matrix, and the most frequent confusions of it as a list. */
+/** A confusion matrix, with a list of its most frequent confusions. */
 export interface ConfusionSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'confusion';
-  /** By index. */
+  /** Classes by index. */
   readonly classes: readonly ClassInfo[];
-  /** Pixels, a row a true class, a column a predicted one. */
+  /** K×K pixel counts: one row per true class, one column per predicted class. */
   readonly counts: readonly (readonly number[])[];
 }
 
-/** A picture of an example. */
+/** One picture of an example. */
 export interface ExampleLayer {
-  /** As the reader chooses it, such as `prediction`. */
+  /** Name in the page's menus, such as `prediction`. */
   readonly name: string;
   /**
-   * `photo` and `picture` are shown as they are; `prediction` and `truth` are class maps, shown over the photo; where there are both,
-   * the page has their errors as well.
+   * `photo` and `picture` are shown unchanged. `prediction` and `truth` are class maps and shown over the photo; if an example has
+   * both, the page also shows the errors.
    */
   readonly role: 'photo' | 'picture' | 'prediction' | 'truth';
-  /** A data URI; of class maps a palette PNG whose indices are the classes'. */
+  /** A data URI. Class maps are palette PNGs whose indices are class indices. */
   readonly source: string;
-  /** What is to be seen, for those who do not see it. */
+  /** Alternative text. */
   readonly alt: string;
 }
 
-/** An image with what was made of it, all of one size. */
+/** An image with its class maps and pictures, all of one size. */
 export interface Example {
-  /** Tells it from the others. */
+  /** Unique name. */
   readonly name: string;
-  /** A sentence on it. */
+  /** One sentence below the name. */
   readonly caption?: string;
-  /** Mean IoU, 0…1: where several have one, readers choose whether the lowest or the highest come first. */
+  /** Mean IoU, 0…1. If several examples have one, readers can sort by it. */
   readonly iou?: number;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
-  /** The photo first. */
+  /** Pictures, the photo first. */
   readonly layers: readonly ExampleLayer[];
 }
 
-/** Images to compare by a slider, with their classes to show and hide; {@link examplesSection} makes it. */
+/** Images to compare with a slider, and classes to show and hide. {@link examplesSection} makes this section. */
 export interface ExamplesSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'examples';
-  /** Classes that occur in them. */
+  /** Classes that occur in the examples. */
   readonly classes: readonly ClassInfo[];
-  /** In their order. */
+  /** Examples, in this order. */
   readonly examples: readonly Example[];
 }
 
-/** Names and values. */
+/** Tables of names and values. */
 export interface PropertiesSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'properties';
-  /** Side by side where there is room. */
+  /** Tables, side by side if the page is wide enough. */
   readonly groups: readonly {
-    /** Above its rows. */
+    /** Caption. */
     readonly title: string;
-    /** In their order. */
+    /** Rows, in this order. */
     readonly rows: readonly (readonly [name: string, value: string])[];
   }[];
 }
 
-/** A cell: text, a number as it is shown, or how often values of some ranges occur. */
+/** A cell of a table: text, a formatted number, or a histogram. */
 export type Cell =
   | string
   | {
-      /** As it is shown. */
+      /** Text of the cell. */
       readonly text: string;
-      /** By which it is sorted; null: comes last. */
+      /** Number to sort by; null: last. */
       readonly value: number | null;
     }
   | {
-      /** How often each range occurs. */
+      /** Number of values in each range. */
       readonly bars: readonly number[];
-      /** What the ranges are. */
+      /** Names of the ranges. */
       readonly labels: readonly string[];
     };
 
 /** Any other table. */
 export interface TableSection extends SectionBase {
-  /** Which section it is. */
+  /** Kind of section. */
   readonly kind: 'table';
-  /** Headings. */
+  /** Column headings. */
   readonly columns: readonly string[];
-  /** A cell a column; the first is the row's name. */
+  /** Rows with one cell per column. The first cell is the row's name. */
   readonly rows: readonly (readonly Cell[])[];
 }
 
-/** A part of a report. */
+/** A section of a report. */
 export type ReportSection =
   | FiguresSection
   | CurvesSection
@@ -183,14 +183,14 @@ export type ReportSection =
   | PropertiesSection
   | TableSection;
 
-/** A page. Figures and examples that begin it stand beside each other, to be seen without scrolling. */
+/** A report. If it begins with figures and examples, the page shows them side by side, visible without scrolling. */
 export interface Report {
-  /** Of the page. */
+  /** Title of the page. */
   readonly title: string;
-  /** What it is a report of, in a sentence. */
+  /** Subject of the report, in one sentence. */
   readonly lead: string;
-  /** When it was made, as text. */
+  /** Time at which it was made, as text. */
   readonly made: string;
-  /** In the order in which they are read. */
+  /** Sections, in this order. */
   readonly sections: readonly ReportSection[];
 }

@@ -1,4 +1,4 @@
-/** Tables: of classes, of settings, and of whatever a report lists. Those with the class `sortable` are sorted by the page's script. */
+/** Tables of a report. The page's script sorts those with the class `sortable`. */
 import type { Color } from '../../data/class-set.js';
 import { count, percent } from './format.js';
 import { markup, type Markup } from './markup.js';
@@ -16,7 +16,7 @@ export function swatch([r, g, b]: Color): Markup {
   return markup`<svg class="swatch" aria-hidden="true"><rect width="100%" height="100%" fill="rgb(${r},${g},${b})"/></svg>`;
 }
 
-/** A table in a box of its own to scroll in, which the keyboard reaches. */
+/** A table in a scrollable box that can be focused by keyboard. */
 export function scrolled(label: string, table: Markup): Markup {
   return markup`<div class="scroll" tabindex="0" role="group" aria-label="${label}">${table}</div>`;
 }
@@ -37,7 +37,7 @@ export function propertiesMarkup({ groups }: PropertiesSection): Markup {
   )}</div>`;
 }
 
-/** A number, sorted by its value; what was not measured comes last. */
+/** A number, sorted by its value; null comes last. */
 function numberCell(text: string, value: number | null | undefined): Markup {
   return markup`<td class="number" data-sort="${value ?? ''}">${text}</td>`;
 }
@@ -98,7 +98,7 @@ export function classesMarkup({ title, classes, results }: ClassesSection): Mark
   );
 }
 
-/** Bars of how often values occur in ranges. */
+/** A histogram. */
 function distribution(bars: readonly number[], labels: readonly string[]): Markup {
   const most = Math.max(1, ...bars);
   const width = 100 / Math.max(1, bars.length);

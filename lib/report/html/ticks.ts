@@ -1,6 +1,6 @@
-/** Places on an axis that people count by, and their labels. */
+/** Round numbers on an axis, and their labels. */
 
-/** About `wanted` multiples of 1, 2 or 5 times a power of ten that enclose the values; at least two. */
+/** About `wanted` ticks that enclose the values, at least two, spaced by 1, 2 or 5 times a power of ten. */
 export function niceTicks(least: number, most: number, wanted: number, smallestStep = 0): number[] {
   const span = most - least || Math.abs(most) || 1;
   const rough = span / Math.max(1, wanted);
@@ -12,7 +12,7 @@ export function niceTicks(least: number, most: number, wanted: number, smallestS
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-/** Numbers as people read them: `0.25`, `20,000`; beyond a thousandth and a million `2e-5`, `1.5e6`. */
+/** `0.25`, `20,000`; below a thousandth and from a million `2e-5`, `1.5e6`. */
 function numberLabel(tick: number, decimals: number, largest: number): string {
   if (tick === 0) return '0';
   if (largest < 1e-3 || largest >= 1e6) return tick.toExponential().replace('e+', 'e');
@@ -20,7 +20,7 @@ function numberLabel(tick: number, decimals: number, largest: number): string {
 }
 
 /**
- * Labels of evenly spaced ticks, no two alike: with as many decimals as the step between them has.
+ * Labels of evenly spaced ticks, all different: they have as many decimals as the step.
  *
  * @param ticks two or more.
  * @param unit `share`: 0…1, shown in percent.

@@ -1,4 +1,4 @@
-/** Files that TensorBoard follows while they grow: events in TFRecord's framing. */
+/** TensorBoard event files: events in TFRecord framing. TensorBoard follows them while they grow. */
 import { appendFile, mkdir, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -32,20 +32,19 @@ async function eventFiles(folder: string): Promise<string[]> {
   }
 }
 
-/** One sitting's events of a run. */
+/** The events of a run from its start or last resumption. */
 export class EventFile {
   private constructor(
     readonly path: string,
-    /** Whether the folder held events of an earlier sitting. */
+    /** Whether the folder already had event files. */
     readonly continues: boolean,
   ) {}
 
   /**
-   * Begins a file of its own, also where the folder holds some: TensorBoard never goes back to a file that it has read to
-   * the end.
+   * Begins a new file, even if the folder has some: TensorBoard never returns to a file that it has read to the end.
    *
-   * @param folder made where absent.
-   * @param firstStep what earlier files hold from this step on is not shown any more.
+   * @param folder created if missing.
+   * @param firstStep TensorBoard no longer shows points of earlier files from this step on.
    * @param clock milliseconds since 1970. Default: now.
    * @throws DinoSegError DISK_FULL, IO
    */
@@ -57,7 +56,7 @@ export class EventFile {
     }
     const earlier = await eventFiles(folder);
     const latest = Number(namePattern.exec(earlier.at(-1) ?? '')?.[1] ?? 0);
-    // Files are read by their names' order, whatever the clock did in between.
+    // TensorBoard reads files in the order of their names, so the name must be later than all others even if the clock was set back.
     const seconds = Math.max(Math.floor(clock / 1000), latest + 1);
     const host = hostname().replaceAll(/[^\w.-]/g, '_') || 'host';
     const name = `events.out.tfevents.${String(seconds).padStart(10, '0')}.${host}.${process.pid}.0`;
@@ -68,7 +67,7 @@ export class EventFile {
   }
 
   /**
-   * Adds values of one step; they are on the disk when it returns.
+   * Adds values of one step and syncs the file.
    *
    * @param clock milliseconds since 1970. Default: now.
    * @throws DinoSegError DISK_FULL, IO

@@ -1,10 +1,10 @@
 /**
- * The events that TensorBoard reads, as protocol buffers. Field numbers are those of event.proto, summary.proto, tensor.proto
+ * TensorBoard's events as protocol buffers. Field numbers are those of event.proto, summary.proto, tensor.proto
  * and tensor_shape.proto in tensorboard/compat/proto.
  */
 import { bytes, double, float, integer, message } from './protobuf.js';
 
-/** What is shown under a tag. */
+/** A value under a tag. */
 export type SummaryValue =
   /** A point of a curve; kept as float32. */
   | { tag: string; scalar: number }
@@ -13,9 +13,9 @@ export type SummaryValue =
   /** Markdown. */
   | { tag: string; text: string };
 
-/** What all events have. */
+/** Members of all events. */
 export interface EventTime {
-  /** The x axis, a whole number from 0. */
+  /** Value on the x axis, an integer from 0. */
   step: number;
   /** Seconds since 1970. */
   wallTime: number;
@@ -47,7 +47,7 @@ export function versionEvent(time: EventTime): Buffer {
   return encodeEvent(time, bytes(3, 'brain.Event:2'));
 }
 
-/** Says that a sitting begins: what earlier files of the folder hold of this step and later ones is not shown any more. */
+/** Marks a start: TensorBoard no longer shows points of earlier files in the folder from this step on. */
 export function startEvent(time: EventTime): Buffer {
   return encodeEvent(time, message(7, integer(1, sessionStart)));
 }

@@ -65,8 +65,8 @@ async function requireOwn(dir: string): Promise<void> {
   if (!text.startsWith(firstLine))
     throw new DinoSegError(
       'DATASET',
-      `${dir} holds something else (${names.slice(0, 4).join(', ')}) and would be replaced by the demo data. ` +
-        'Give a new or empty folder.',
+      `${dir} contains other files (${names.slice(0, 4).join(', ')}), which the demo data would replace. ` +
+        'Choose a new or empty folder.',
     );
 }
 

@@ -17,7 +17,7 @@ if (!isCurrent(binary, 'packages/street-scenes/cpp')) {
     });
   } catch (error) {
     for (const line of error.lines ?? []) say(line);
-    say(`${error.message}; the whole output is in ${log.path}`);
+    say(`${error.message}; the full output is in ${log.path}`);
     process.exit(1);
   }
 }

@@ -20,13 +20,13 @@ const settings = (folder: string, ...changes: string[]) => [
 t.test('on the shipped backbone it draws, trains, measures and writes a head with its card', async (t) => {
   const folder = t.testdir();
   const stopped = await run(...settings(folder, '--time-limit', '0'));
-  t.match(stopped, /stopped at step 0: the same command goes on/);
+  t.match(stopped, /stopped at step 0: the same command continues/);
   const secondsSoFar = () =>
     (JSON.parse(readFileSync(join(folder, 'run/settings.json'), 'utf8')) as { seconds: number }).seconds;
   const first = secondsSoFar();
   t.ok(first > 0);
   const output = await run(...settings(folder));
-  t.match(output, /going on from step 0/);
+  t.match(output, /continuing from step 0/);
   const own = Number(/([\d.]+) s {2}step 3: held-out/.exec(output)![1]);
   t.ok(
     secondsSoFar() > first && secondsSoFar() < first + own + 0.05,

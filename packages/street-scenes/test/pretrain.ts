@@ -19,9 +19,9 @@ const settings = (folder: string, ...changes: string[]) => [
 t.test('it draws, trains, measures and writes a network with its card; stopped it goes on', async (t) => {
   const folder = t.testdir();
   const stopped = await run(...settings(folder, '--time-limit', '0'));
-  t.match(stopped, /stopped at step 0: the same command goes on/);
+  t.match(stopped, /stopped at step 0: the same command continues/);
   const output = await run(...settings(folder));
-  t.match(output, /going on from step 0/);
+  t.match(output, /continuing from step 0/);
   t.match(output, /step 3\/3 {2}loss [\d.]+ .* lr [\d.e-]+ {2}[\d.]+ steps\/s/);
   t.match(output, /step 3: held-out ADE mIoU [\d.]+ %/);
   t.notOk(existsSync(join(folder, 'scenes')), 'the scenes are gone');

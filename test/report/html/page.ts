@@ -13,7 +13,7 @@ import { madeUpEvaluation, madeUpExamples, madeUpReport } from '../../helpers/re
 
 const page = renderReport(await madeUpReport());
 
-t.test('a report is whole in itself and may run and load nothing else', async (t) => {
+t.test('a report is self-contained and may run and load nothing else', async (t) => {
   const policy = /Content-Security-Policy" content="([^"]+)"/.exec(page)![1]!.replaceAll('&#39;', "'");
   t.match(policy, /^default-src 'none'; img-src data:; /);
   const hashes = (directive: string) =>
@@ -53,7 +53,7 @@ t.test('every section has its heading and a link to it, every picture a text', a
   t.equal(images.length, 5);
   for (const tag of images) t.match(tag, / alt="[^"]+"/);
   t.ok(page.includes('prediction for halves: road 50 %, parking 50 %.'));
-  t.ok(page.includes('prediction: 50.0 % of the labelled pixels right.'));
+  t.ok(page.includes('prediction: 50.0 % of the labelled pixels correct.'));
   t.match(page, /aria-label="Loss\. training: 2 at epoch 1, 0\.1 at epoch 20; /);
 });
 
@@ -144,7 +144,7 @@ t.test('a report of nothing that was measured says so', async (t) => {
       { kind: 'table', title: 'Table', columns: ['A'], rows: [] },
     ],
   });
-  for (const text of ['Nothing was measured.', 'No pixel has a wrong class.', '<dd>–</dd>'])
+  for (const text of ['No values.', 'All labelled pixels are correct.', '<dd>–</dd>'])
     t.ok(empty.includes(text), text);
   for (const each of [empty, page]) {
     const own = each.replace(/<(script|style)>.*?<\/\1>/gs, '').replace(/data:[^"]*/g, '');
@@ -196,7 +196,7 @@ t.test('a report that cannot be written is an error of its own and leaves nothin
     reportError: {
       name: 'DinoSegError',
       code: 'IO',
-      message: /report\.html could not be made; the results themselves are there/,
+      message: /report\.html could not be written; the results are complete/,
     },
   });
   const broken = await attemptReport(join(root, 'b.html'), async () => {

@@ -58,7 +58,7 @@ export async function runPretraining(Kind, options) {
   await pretraining.saveState(allSeconds());
   if (pretraining.step < options.steps) {
     pretraining.stopScenes();
-    say(`stopped at step ${pretraining.step}: the same command goes on from here`);
+    say(`stopped at step ${pretraining.step}: the same command continues from here`);
     return;
   }
   const evaluation = await evaluate();

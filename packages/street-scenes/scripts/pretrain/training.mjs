@@ -55,7 +55,7 @@ export class Pretraining {
       own.secondsBefore = before.seconds ?? 0;
       await trainingEngine().trainingRestoreState(own.training, own.statePath);
       own.step = trainingEngine().trainingInfo(own.training).steps;
-      say(`going on from step ${own.step}`);
+      say(`continuing from step ${own.step}`);
     } else await own.writeSettings(0);
     return own;
   }
