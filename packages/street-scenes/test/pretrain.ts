@@ -16,7 +16,7 @@ const settings = (folder: string, ...changes: string[]) => [
   ...['--height', '48', '--warmup', '1', '--eval-scenes', '2', '--print-every', '1', ...changes],
 ];
 
-t.test('it draws, trains, measures and writes a network with its card; stopped it goes on', async (t) => {
+t.test('it draws, trains, measures and writes a network with its card, and continues after a stop', async (t) => {
   const folder = t.testdir();
   const stopped = await run(...settings(folder, '--time-limit', '0'));
   t.match(stopped, /stopped at step 0: the same command continues/);

@@ -98,7 +98,7 @@ t.test('earlier demo data is replaced, anything else is not', async (t) => {
   t.equal((await readdir(join(root, 'scenes/leftImg8bit/train/scene'))).length, 1);
   await t.rejects(writeDemoDataset(join(root, 'other'), small), {
     code: 'DATASET',
-    message: /other holds something else \(mine\.txt\)/,
+    message: /other contains other files \(mine\.txt\)/,
   });
   t.same(await readdir(join(root, 'other')), ['mine.txt']);
   await t.rejects(writeDemoDataset(join(root, 'other/mine.txt'), small), { code: 'FILE_NOT_FOUND' });
