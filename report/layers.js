@@ -89,7 +89,7 @@ function blend(pixels, at, color, opacity) {
     pixels[at + channel] = (pixels[at + channel] ?? 0) * (1 - opacity) + (color[channel] ?? 0) * opacity;
 }
 
-/** Paints a layer: a picture as it is; classes over the photo, hidden ones left out; errors over the photo in grey.
+/** Paints a layer: a picture unchanged; classes over the photo, without hidden ones; errors over the photo in grey.
  * @param {HTMLCanvasElement} canvas @param {Picture} picture @param {Layer} layer @param {Look} look */
 function paintLayer(canvas, { width, height, photo }, { pixels, map, errorOf }, { colors, hidden, opacity }) {
   const image = new ImageData(new Uint8ClampedArray(pixels ?? photo), width, height);

@@ -10,7 +10,7 @@
   function addSign(box, table) {
     const sign = document.createElement('p');
     sign.className = 'more';
-    // Those who do not see the table hear all of it.
+    // Screen readers read the whole table.
     sign.setAttribute('aria-hidden', 'true');
     box.before(sign);
     const update = () => {

@@ -36,7 +36,7 @@ const heights = { descender: -4, small: 10, capital: 14 };
 const gap = 4.6;
 const space = 3;
 const digitWidth = 8;
-/** Corners are rounded over so many units where there is room. */
+/** Radius of rounded corners in units; smaller if the strokes are short. */
 const radius = 6;
 /** Where the control points of a Bézier curve lie that stands for a quarter of a circle. */
 const quarter = 0.5523;
@@ -125,7 +125,7 @@ function lift(size: number): (y: number) => number {
   };
 }
 
-/** The place on the way from one point to another, so many units from the first. */
+/** The point at a distance in units from one point towards another. */
 function towards(from: Point, to: Point, distance: number): Point {
   const share = distance / Math.hypot(to[0] - from[0], to[1] - from[1]);
   return [from[0] + share * (to[0] - from[0]), from[1] + share * (to[1] - from[1])];
@@ -162,7 +162,7 @@ export function textWidth(text: string, size: number): number {
   return (width * size) / unitsPerSize + penWidth(size);
 }
 
-/** A text as it is where it fits into `width` pixels; else `…` and as much of its end as fits. */
+/** The text if it fits into `width` pixels; otherwise `…` and the end that fits. */
 export function endThatFits(text: string, size: number, width: number): string {
   if (textWidth(text, size) <= width) return text;
   const characters = [...text];
@@ -183,8 +183,8 @@ function escaped(text: string): string {
 }
 
 /**
- * A line of text as an SVG path, with the text itself in `aria-label`. It has glyphs for ASCII, the letters of European
- * languages that are written in Latin, and some signs; what has none (other scripts, emoji) is drawn as a crossed box.
+ * A line of text as an SVG path, with the text in `aria-label`. There are glyphs for ASCII, the Latin letters of European
+ * languages, and some signs. Characters without a glyph (other scripts, emoji) are drawn as a crossed box.
  */
 export function textPath(text: string, { x, y, size, anchor = 'start', color = '#111' }: TextPlace): string {
   const { strokes } = setText(text);

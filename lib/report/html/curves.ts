@@ -4,15 +4,15 @@ import { markup, type Markup } from './markup.js';
 import type { Chart, CurvesSection, Series } from './report.js';
 import { niceTicks, tickLabels } from './ticks.js';
 
-/** Of the drawing, in its own units; it is scaled to the width that there is. */
+/** Size of the drawing in its own units; the page scales it to the available width. */
 const size = { width: 380, height: 240 };
-/** At least; labels that need more room get it. */
+/** Min margins; wider labels extend them. */
 const margin = { left: 44, right: 14, top: 24, bottom: 40 };
-/** Of a letter in the labels, which page.css sets in 13 units; digits are this wide in wide fonts. */
+/** Max width of a digit in labels, which page.css sets in 13 units. */
 const letterWidth = 8.5;
-/** Colours and dashes that page.css has. */
+/** Number of line styles in page.css. */
 const styles = 8;
-/** Markers of more points would hide the line. */
+/** With more points, markers would hide the line. */
 const mostMarkers = 60;
 
 type Scale = (value: number) => number;
@@ -47,7 +47,7 @@ function yTicksOf(ys: readonly number[], unit: Chart['unit']): Tick[] {
   return values.map((value, i) => ({ value, label: labels[i]! }));
 }
 
-/** As many ticks as there is room for their labels. */
+/** As many ticks as the width allows for their labels. */
 function xTicksOf(low: number, high: number, room: number): Tick[] {
   const widest = widestOf(tickLabels([low, high], 'number')) + letterWidth;
   const values = niceTicks(low, high, Math.max(1, Math.min(6, Math.floor(room / widest))), 1);
@@ -128,7 +128,7 @@ function valueText(value: number | null, { unit }: Chart): string {
   return unit === 'share' ? percent(value, 2) : figure(value);
 }
 
-/** What the lines do, in a sentence. */
+/** Alternative text of a chart. */
 function summaryOf(chart: Chart): string {
   const lines = chart.series.map((series) => {
     const points = measured(series);
