@@ -51,7 +51,7 @@ t.test('all scenes that the demo may be asked for are there', async (t) => {
 t.test('the demo refuses more scenes than there are before it writes anything', async (t) => {
   const out = join(t.testdir(), 'demo');
   for (const [wrong, message] of [
-    [{ train: 101 }, /^train should be a whole number from 1 to 100, .* 101 was given/],
+    [{ train: 101 }, /^train should be a whole number from 1 to 100 \(.*\); 101 was given/],
     [{ val: 25 }, /^val should be a whole number from 1 to 24/],
     [{ unseen: 37 }, /^unseen should be a whole number from 1 to 36/],
     [{ train: 0 }, /0 was given/],

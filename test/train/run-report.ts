@@ -161,7 +161,7 @@ t.test('a report that cannot be written is told, and costs the run nothing', asy
   mkdirSync(join(at('taken'), 'report.html/below'), { recursive: true });
   const result = await train({ ...settings, out: at('taken') }, { onLog: (line) => log.push(line) });
   t.equal(result.report, null);
-  t.match(result.reportError, { code: 'IO', message: /report\.html could not be made/ });
+  t.match(result.reportError, { code: 'IO', message: /report\.html could not be written/ });
   t.equal(log.filter((line) => line.startsWith('IO: ')).length, 1, 'once');
   t.equal(result.epochs, 3);
   const head = await ClassHead.load(join(at('taken'), 'best.safetensors'));

@@ -16,23 +16,26 @@ const settings = (folder: string, ...changes: string[]) => [
   ...['--height', '48', '--warmup', '1', '--eval-scenes', '2', '--print-every', '1', ...changes],
 ];
 
-t.test('it draws, trains, measures and writes a network with its card, and continues after a stop', async (t) => {
-  const folder = t.testdir();
-  const stopped = await run(...settings(folder, '--time-limit', '0'));
-  t.match(stopped, /stopped at step 0: the same command continues/);
-  const output = await run(...settings(folder));
-  t.match(output, /continuing from step 0/);
-  t.match(output, /step 3\/3 {2}loss [\d.]+ .* lr [\d.e-]+ {2}[\d.]+ steps\/s/);
-  t.match(output, /step 3: held-out ADE mIoU [\d.]+ %/);
-  t.notOk(existsSync(join(folder, 'scenes')), 'the scenes are gone');
-  const network = join(folder, 'run/network');
-  using model = await SegmentationModel.load(join(network, 'model.pt'));
-  t.equal(model.classes, 151);
-  t.match(await inspect(join(network, 'head.safetensors')), {
-    metadata: { steps: '3', license: 'Apache-2.0', origin: /synthetic/ },
-  });
-  t.match(readFileSync(join(network, 'README.md'), 'utf8'), /no photograph[^]*mIoU [\d.]+ %/);
-});
+t.test(
+  'it draws, trains, measures and writes a network with its card, and continues after a stop',
+  async (t) => {
+    const folder = t.testdir();
+    const stopped = await run(...settings(folder, '--time-limit', '0'));
+    t.match(stopped, /stopped at step 0: the same command continues/);
+    const output = await run(...settings(folder));
+    t.match(output, /continuing from step 0/);
+    t.match(output, /step 3\/3 {2}loss [\d.]+ .* lr [\d.e-]+ {2}[\d.]+ steps\/s/);
+    t.match(output, /step 3: held-out ADE mIoU [\d.]+ %/);
+    t.notOk(existsSync(join(folder, 'scenes')), 'the scenes are gone');
+    const network = join(folder, 'run/network');
+    using model = await SegmentationModel.load(join(network, 'model.pt'));
+    t.equal(model.classes, 151);
+    t.match(await inspect(join(network, 'head.safetensors')), {
+      metadata: { steps: '3', license: 'Apache-2.0', origin: /synthetic/ },
+    });
+    t.match(readFileSync(join(network, 'README.md'), 'utf8'), /no photograph[^]*mIoU [\d.]+ %/);
+  },
+);
 
 t.test('it refuses other settings for a run that is there, and numbers that are none', async (t) => {
   const folder = t.testdir();
