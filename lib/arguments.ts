@@ -1,9 +1,9 @@
-/** What callers of the public functions give, checked before it is used. */
+/** Checks of the arguments of public functions. */
 import { DinoSegError } from './errors.js';
 import { isObject } from './json.js';
 import { didYouMean } from './nearest.js';
 
-/** How messages name a kind of value, and how it is told. */
+/** Name of a kind of value in messages, and its test. */
 interface Test {
   readonly name: string;
   is(value: unknown): boolean;
@@ -78,7 +78,10 @@ export function orNull<T>(of: Kind<T>): Kind<T | null> {
 }
 
 /** An array. */
-export function listOf<T>(of: Kind<T>, name = `an array with ${of.name} in each place`): Kind<readonly T[]> {
+export function listOf<T>(
+  of: Kind<T>,
+  name = `an array in which each element is ${of.name}`,
+): Kind<readonly T[]> {
   return kind(name, (value) => Array.isArray(value) && value.every((member) => of.is(member)));
 }
 
@@ -102,11 +105,11 @@ export function objectWith<T>(name: string, members: { readonly [K in keyof T]?:
 /** A value as messages show it. */
 function shortly(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (Array.isArray(value)) return `an array of length ${value.length}`;
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
   const { name } = (value.constructor ?? Object) as { name: string };
-  if (name !== 'Object') return `an object of the class ${name}`;
+  if (name !== 'Object') return `an instance of ${name}`;
   const keys = Object.keys(value);
   return `an object with ${keys.length === 0 ? 'no members' : keys.slice(0, 5).join(', ')}`;
 }
@@ -123,8 +126,7 @@ export function checkArgument<T>(value: unknown, of: Kind<T>, place: string): as
 }
 
 /**
- * Refuses options of unknown names, with the nearest that is known, and values of another kind. Options that are undefined are
- * as good as absent.
+ * Refuses unknown options (naming the nearest known one) and values of another kind. An undefined option counts as absent.
  *
  * @param kinds all options of the function: a constant `satisfies OptionKinds<…>` of the interface that it takes.
  * @param call what messages call the function, as `segment()`.
@@ -137,19 +139,19 @@ export function checkOptions<T extends object>(options: T, kinds: OptionKinds<T>
   };
   const given: unknown = options;
   if (!isObject(given))
-    return refuse(`takes an object of options (${known.join(', ')}), not ${shortly(given)}.`);
+    return refuse(`expects an object of options (${known.join(', ')}), not ${shortly(given)}.`);
   for (const name of Object.keys(given))
     if (!Object.hasOwn(kinds, name))
-      refuse(`has no option "${name}".${didYouMean(name, known)} It has ${known.join(', ')}.`);
+      refuse(`has no option "${name}".${didYouMean(name, known)} Its options are ${known.join(', ')}.`);
   for (const [name, of] of Object.entries(kinds) as [string, Test][]) {
     const value = given[name];
     if (value === undefined && !('needed' in of)) continue;
-    if (value === undefined) refuse(`needs the option "${name}": ${of.name}.`);
-    if (!of.is(value)) refuse(`has the option "${name}", which should be ${of.name}, not ${shortly(value)}.`);
+    if (value === undefined) refuse(`requires the option "${name}": ${of.name}.`);
+    if (!of.is(value)) refuse(`expects the option "${name}" to be ${of.name}, not ${shortly(value)}.`);
   }
 }
 
-/** Those of the options that another function has, to be handed on to it. */
+/** Those of the options that another function has, to pass on to it. */
 export function optionsFor<T extends object>(kinds: OptionKinds<T>, options: Partial<T>): T {
   const known = Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name));
   return Object.fromEntries(known) as T;

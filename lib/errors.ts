@@ -1,39 +1,40 @@
 /**
- * Every error code of the package, with what it means.
+ * The error codes of the package and their meanings.
  * The C++ core uses the same names (cpp/core/error.h).
  */
 export const errorCodes = {
   INVALID_ARGUMENT: 'an option or argument has the wrong type or value',
   FILE_NOT_FOUND: 'a file or folder does not exist or cannot be read',
   IO: 'reading or writing a file failed',
-  DISK_FULL: 'the disk, quota or file size limit was reached while writing; nothing half-written is left',
-  CHECKPOINT_FORMAT: 'the file is not a checkpoint that can be read',
+  DISK_FULL: 'the disk is full, or a quota or file size limit was reached; no partial file is left',
+  CHECKPOINT_FORMAT: 'the file is not a readable checkpoint',
   CHECKPOINT_LEGACY: 'a torch.save file of the format before PyTorch 1.6',
   CHECKPOINT_ENCRYPTED: 'an encrypted zip archive',
-  CHECKPOINT_TRUNCATED: 'the checkpoint ends early or its sizes do not fit the file',
-  CHECKPOINT_UNSAFE: 'the pickle asks for something that is neither a tensor nor a container',
-  CHECKPOINT_KEYS: 'keys are missing, superfluous or of the wrong shape',
+  CHECKPOINT_TRUNCATED: 'the checkpoint ends early, or its sizes do not match the file',
+  CHECKPOINT_UNSAFE: 'the pickle refers to something that is neither a tensor nor a container',
+  CHECKPOINT_KEYS: 'keys are missing or unexpected, or tensors have the wrong shape',
   MODEL_FORMAT: 'the file is not a TorchScript network with the expected methods',
-  HEAD_MISMATCH: 'the class_embed head does not fit the network or the class set',
-  BACKBONE_MISMATCH: 'a detector and a segmentor that are to share a backbone have different ones',
+  HEAD_MISMATCH: 'the class_embed head does not match the network or the class set',
+  BACKBONE_MISMATCH: 'a detector and a segmentation network should share a backbone, but have different ones',
   SHAPE: 'a tensor or image has the wrong shape, dtype or size',
   DEVICE: 'the device is unknown or not available',
-  OUT_OF_MEMORY: 'the device or the host has too little memory',
+  OUT_OF_MEMORY: 'the device or the host ran out of memory',
   IMAGE: 'an image cannot be decoded',
-  LABEL_SIZE: 'a label image is of another size than its image',
-  LABEL_VALUE: 'a label image holds a value outside the class set',
-  DATASET: 'the data folder is not laid out as expected or holds no pairs',
+  LABEL_SIZE: 'a label image and its image have different sizes',
+  LABEL_VALUE: 'a label image contains a value that is not in the class set',
+  DATASET: 'the data folder does not have the expected layout, or contains no pairs',
   CLASSES: 'a class set is unknown or its file is not valid',
-  CACHE: 'a cache of network outputs was made otherwise, is damaged or is being written to',
-  MANIFEST: 'a manifest of images is not valid CSV, is empty, lacks a column or names an image twice',
-  TABLE: 'a feature table was made otherwise, is damaged or is being written to',
-  RUN: 'a run folder cannot be started, resumed or read',
+  CACHE:
+    'a cache of network outputs was made with other settings, is damaged, or another process writes to it',
+  MANIFEST: 'a manifest of images is not valid CSV, is empty, lacks a column or lists an image twice',
+  TABLE: 'a feature table was made with other settings, is damaged, or another process writes to it',
+  RUN: 'a training run cannot be started, resumed, continued or read',
   LIBTORCH_NOT_FOUND: 'no usable libtorch was found',
-  LIBTORCH_UNSUPPORTED: 'the libtorch that was found cannot be used',
-  DOWNLOAD: 'a file could not be fetched from the network or by pip',
-  ARCHIVE: 'a zip or wheel is cut off, damaged or holds what is not taken from archives',
-  CHECKSUM: 'a file is not the one that its checksum states',
-  ADDON: 'the native addon is missing or does not load',
+  LIBTORCH_UNSUPPORTED: 'the libtorch found cannot be used',
+  DOWNLOAD: 'a download failed, directly or with pip',
+  ARCHIVE: 'a zip or wheel is truncated, damaged, or contains entries that are not allowed',
+  CHECKSUM: 'a file does not match its checksum',
+  ADDON: 'the native addon is missing or fails to load',
   DISPOSED: 'a model, head or tensor was used after dispose()',
   ABORTED: 'the job was stopped on request',
   TORCH: 'libtorch reported an error',
@@ -43,7 +44,7 @@ export const errorCodes = {
 /** One of the keys of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
-/** The error of this package: `code` for programs, `message` for people, `cause` for what lies beneath. */
+/** The error class of this package: `code` for programs, `message` for people, `cause` for the underlying error. */
 export class DinoSegError extends Error {
   /** `DinoSegError`, in every copy of the package. */
   override readonly name = 'DinoSegError';
@@ -51,11 +52,11 @@ export class DinoSegError extends Error {
   /**
    * An error with a code.
    *
-   * @param message what was expected, what came and what to do.
-   * @param options `cause`: what lies beneath.
+   * @param message what was expected, what was found and what to do.
+   * @param options `cause`: the underlying error.
    */
   constructor(
-    /** What went wrong, for programs: one of {@link errorCodes}. */
+    /** The kind of error, for programs: one of {@link errorCodes}. */
     readonly code: ErrorCode,
     message: string,
     options?: { cause?: unknown },

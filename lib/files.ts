@@ -25,8 +25,8 @@ export function writeError(path: string, cause: unknown): DinoSegError {
   if (fullCodes.has(systemCode(cause)))
     return new DinoSegError(
       'DISK_FULL',
-      `${path} could not be written: the disk, the quota or the file size limit is reached ` +
-        `(${systemCode(cause)}). Nothing half-written was left. Free some space and run it again.`,
+      `${path} could not be written: the disk is full, or a quota or file size limit was reached ` +
+        `(${systemCode(cause)}). No partial file was left. Free some space and run the command again.`,
       { cause },
     );
   return new DinoSegError('IO', `${path} could not be written: ${reason(cause)}`, { cause });
@@ -100,7 +100,7 @@ export const syncFile = (file: FileHandle): Promise<void> => syncDescriptor(file
 /** fdatasync */
 export const syncFileData = (file: FileHandle): Promise<void> => syncDataOfDescriptor(file.fd);
 
-/** Opens a file or folder for reading, and closes it whatever comes of its use. */
+/** Opens a file or folder for reading, and closes it after use. */
 export async function withOpenFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
   const file = await open(path, 'r');
   try {

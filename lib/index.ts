@@ -1,11 +1,11 @@
 /**
- * Fine-tuning and running DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
+ * Fine-tunes and runs DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
  *
- * {@link convert} makes a network file of DINOv3 checkpoints; {@link SegmentationModel} runs it; {@link ClassHead} is the
- * layer that is trained; {@link train}, {@link evaluate} and {@link predict} are the commands of the same names.
+ * {@link convert} builds a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and {@link ClassHead} is the
+ * trainable layer. {@link train}, {@link evaluate} and {@link predict} correspond to the commands `train`, `eval` and `predict`.
  *
- * Everything that takes long is a promise and runs on the engine's own threads. Every error is a {@link DinoSegError}, except
- * for a signal's own reason.
+ * Long-running functions return promises and work on the engine's own threads. Every error is a {@link DinoSegError}, except
+ * the reason of an aborted signal.
  *
  * Legend of the shapes: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  *

@@ -1,4 +1,4 @@
-/** What a setting may be, told in the same words on the command line, in a file and in a program. */
+/** The values of settings, described in the same words for the command line, files and programs. */
 
 /** The values of a setting. */
 export interface ValueRule {
@@ -49,13 +49,13 @@ export function fits(rule: ValueRule, value: unknown): boolean {
   return whole && value >= least && value <= most && value > above && value < below;
 }
 
-/** What a rule expects, as `a whole number from 1`. */
+/** The values that a rule allows, e.g. `a whole number of at least 1`. */
 export function expected({ type, choices, ...range }: ValueRule): string {
   if (choices) return `one of ${choices.join(', ')}`;
   if (type === 'boolean') return 'true or false';
-  if (type === 'text') return 'a text that is not empty';
+  if (type === 'text') return 'a non-empty string';
   const bounds = [
-    ['from', range.least],
+    [range.most === undefined ? 'of at least' : 'from', range.least],
     ['to', range.most],
     ['above', range.above],
     [range.above === undefined ? 'below' : 'and below', range.below],

@@ -19,7 +19,7 @@ async function readObject(path: string): Promise<JsonObject> {
   if (isObject(parsed)) return parsed;
   throw new DinoSegError(
     'INVALID_ARGUMENT',
-    `${path} should hold settings by name, as "epochs: 5"; it holds ${Array.isArray(parsed) ? 'a list' : JSON.stringify(parsed)}.`,
+    `${path} should contain settings by name, such as "epochs: 5", not ${Array.isArray(parsed) ? 'a list' : JSON.stringify(parsed)}.`,
   );
 }
 
@@ -27,11 +27,13 @@ async function readYaml(path: string): Promise<unknown> {
   const document = parseDocument((await readBytes(path)).toString('utf8'), { logLevel: 'error' });
   const [error] = document.errors;
   if (error)
-    throw new DinoSegError('INVALID_ARGUMENT', `${path} is not YAML: ${error.message}`, { cause: error });
+    throw new DinoSegError('INVALID_ARGUMENT', `${path} is not valid YAML: ${error.message}`, {
+      cause: error,
+    });
   // An unknown tag, say: the value would be another one than what was written.
   const [warning] = document.warnings;
   if (warning)
-    throw new DinoSegError('INVALID_ARGUMENT', `${path} cannot be read as it is written: ${warning.message}`);
+    throw new DinoSegError('INVALID_ARGUMENT', `${path} contains unsupported YAML: ${warning.message}`);
   return document.toJS();
 }
 

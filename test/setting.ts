@@ -3,16 +3,16 @@ import t from 'tap';
 import { expected, fits, flagOf, renamed, valueOfText, type ValueRule } from '../lib/setting.js';
 
 const rules: [ValueRule, string, right: unknown[], wrong: unknown[]][] = [
-  [{ type: 'text' }, 'a text that is not empty', ['a'], ['', 1, null, undefined]],
+  [{ type: 'text' }, 'a non-empty string', ['a'], ['', 1, null, undefined]],
   [{ type: 'text', choices: ['a', 'b'] }, 'one of a, b', ['a'], ['c', '', 1]],
   [{ type: 'boolean' }, 'true or false', [true, false], ['true', 1]],
   [{ type: 'number' }, 'a number', [0.5, -1], [NaN, Infinity, '1', null]],
-  [{ type: 'integer', least: 1 }, 'a whole number from 1', [1, 5], [0, 1.5, 2 ** 60]],
+  [{ type: 'integer', least: 1 }, 'a whole number of at least 1', [1, 5], [0, 1.5, 2 ** 60]],
   [{ type: 'number', least: 0, most: 0.5 }, 'a number from 0 to 0.5', [0, 0.5], [-0.1, 0.6]],
   [{ type: 'number', above: 0 }, 'a number above 0', [1e-9], [0, -1]],
   [{ type: 'number', below: 1 }, 'a number below 1', [0.5, -3], [1]],
   [{ type: 'number', above: 0, below: 1 }, 'a number above 0 and below 1', [0.5], [0, 1]],
-  [{ type: 'integer', least: 2, off: 0 }, 'a whole number from 2, or 0', [0, 2], [1, -1]],
+  [{ type: 'integer', least: 2, off: 0 }, 'a whole number of at least 2, or 0', [0, 2], [1, -1]],
 ];
 
 for (const [rule, text, right, wrong] of rules)

@@ -19,11 +19,11 @@ import {
 } from './index-file.js';
 import { cacheId, keyDifferences, sha256, type CacheKey } from './key.js';
 
-/** Something of a cache that cannot be used, and why. */
+/** A damaged part of a cache. */
 export interface Damage {
-  /** The record, as `train seq/frame view 0`; null where it is not a record. */
+  /** The record, e.g. `train seq/frame view 0`; null if the damage is elsewhere. */
   record: string | null;
-  /** Which file, where, and what is wrong. */
+  /** The file, the place in it, and what is wrong. */
   reason: string;
 }
 
@@ -70,16 +70,16 @@ export class CacheFolder {
     if (foreign.length > 0 && !names.includes(descriptionName))
       throw new DinoSegError(
         'CACHE',
-        `${path} is no cache: it holds ${foreign.slice(0, 4).join(', ')}. Give a new or empty folder by --cache.`,
+        `${path} is not a cache: it contains ${foreign.slice(0, 4).join(', ')}. Choose a new or empty folder with --cache.`,
       );
     const id = cacheId(key);
     const found = names.includes(descriptionName) ? await readDescription(path) : undefined;
     if (found && cacheId(found.key) !== id)
       throw new DinoSegError(
         'CACHE',
-        `The cache in ${path} was made otherwise than is asked for:\n  ` +
+        `The cache in ${path} was made with other settings:\n  ` +
           `${keyDifferences(found.key, key).join('\n  ')}\n` +
-          'Give another folder by --cache, or remove this one with: dinov3-seg cache remove ' +
+          'Choose another folder with --cache, or remove this cache with: dinov3-seg cache remove ' +
           path,
       );
     return CacheFolder.#read(path, key, found, names.length > 0);
@@ -96,9 +96,9 @@ export class CacheFolder {
       throw new DinoSegError(
         'CACHE',
         existsSync(join(path, descriptionName))
-          ? `${join(path, descriptionName)} is damaged. Training or \`cache make\` with the settings of the cache ` +
-              'writes it again.'
-          : `There is no cache in ${path}: it holds no ${descriptionName}.`,
+          ? `${join(path, descriptionName)} is damaged. To write it again, run \`train\` or \`cache make\` ` +
+              'with the settings of the cache.'
+          : `There is no cache in ${path}: ${descriptionName} is missing.`,
       );
     return CacheFolder.#read(path, found.key, found, true);
   }
@@ -122,15 +122,15 @@ export class CacheFolder {
       if (!form && index.entries.size === 0)
         throw new DinoSegError(
           'CACHE',
-          `${description} is missing or damaged, and no line of ${join(path, indexName)} is of the cache that is ` +
-            'asked for. Give another folder by --cache, or remove this one.',
+          `${description} is missing or damaged, and no line of ${join(path, indexName)} belongs to the requested ` +
+            'cache. Choose another folder with --cache, or remove this cache.',
         );
       damage.push({ record: null, reason: `${description} is missing or damaged` });
     }
     for (const line of index.damagedLines)
       damage.push({
         record: null,
-        reason: `${join(path, indexName)}, line ${line}: the checksum does not fit`,
+        reason: `${join(path, indexName)}, line ${line}: the checksum does not match`,
       });
     damage.push(
       ...cutOff(path, index, form?.layout ?? null, sizes).map((reason) => ({ record: null, reason })),
@@ -167,7 +167,7 @@ export class CacheFolder {
     if (this.layout && JSON.stringify(this.layout) !== JSON.stringify(layout))
       throw new DinoSegError(
         'CACHE',
-        `The cache in ${this.path} holds ${layoutText(this.layout)} an image; the network gives ${layoutText(layout)}.`,
+        `The cache in ${this.path} stores ${layoutText(this.layout)} per image, but the network returns ${layoutText(layout)}.`,
       );
     this.form = form;
     if (await readDescription(this.path)) return;
@@ -185,7 +185,7 @@ export class CacheFolder {
     if ((await indexStamp(this.indexPath)) !== this.index.stamp)
       throw new DinoSegError(
         'CACHE',
-        `Another process wrote to the cache in ${this.path} while it was read. Run it again: what was made is used.`,
+        `Another process wrote to the cache in ${this.path} while it was read. Run the command again; finished records are kept.`,
       );
     await this.#describe(form);
     const { damagedLines, entries, wholeBytes, lastOffsets } = this.index;
@@ -213,7 +213,7 @@ export class CacheFolder {
 
   /** The records of some entries, mapped: see `createRecordStore`. */
   store(entries: readonly IndexEntry[], device: string): RecordStoreHandle {
-    if (!this.layout) throw new DinoSegError('CACHE', `The cache in ${this.path} holds no records.`);
+    if (!this.layout) throw new DinoSegError('CACHE', `The cache in ${this.path} contains no records.`);
     const numbers = [...new Set(entries.map(({ file }) => file))];
     return engine().createRecordStore({
       layout: this.layout,
@@ -288,7 +288,7 @@ function cutOff(
   sizes: ReadonlyMap<number, number>,
 ): string[] {
   const index = join(path, indexName);
-  const why = 'a pass was stopped, or still runs, or the file was cut short';
+  const why = 'a pass was stopped or is still running, or the file was truncated';
   const found = cutBytes > 0 ? [`${index}: its last line is incomplete (${why})`] : [];
   if (!layout) return found;
   const recordBytes = engine().recordBytes(layout);
@@ -296,7 +296,7 @@ function cutOff(
     const last = lastOffsets.get(number);
     const behind = size - (last === undefined ? 0 : last + recordBytes);
     if (behind >= recordBytes)
-      found.push(`${index}: names none of the last ${behind} bytes of ${recordFileName(number)} (${why})`);
+      found.push(`${index}: does not list the last ${behind} bytes of ${recordFileName(number)} (${why})`);
   }
   return found;
 }

@@ -10,21 +10,21 @@ import { recordId, type IndexEntry } from './index-file.js';
 import { isCurrent } from './source.js';
 import { viewCount } from './views.js';
 
-/** What a pass did. */
+/** Result of filling a cache. */
 export interface FillSummary {
-  /** Records that were there and whole. */
+  /** Intact records that were found. */
   kept: number;
-  /** Records that were made. */
+  /** Records made now. */
   made: number;
-  /** What was found damaged and made again. */
+  /** Damaged parts, which were made again. */
   damage: Damage[];
-  /** Images that go through the network together for its records; null while it holds none. */
+  /** Images per forward pass; null for a cache without records. */
   passSize: number | null;
-  /** Of the records made. */
+  /** Size of the records made now. */
   bytes: number;
-  /** Of making them. */
+  /** Time spent on making them. */
   seconds: number;
-  /** What was told of it after its first images; null where nothing was to be made. */
+  /** Forecast made after the first images; null if no record was missing. */
   forecast: PassForecast | null;
 }
 
@@ -56,7 +56,7 @@ export async function fillCache(folder: CacheFolder, options: FillOptions): Prom
     onProgress: (done, total) => onProgress?.({ phase: 'check', done, total }),
   });
   for (const { record, reason } of checked.damage)
-    onLog(`damaged: ${record === null ? '' : `${record}: `}${reason}; made again`);
+    onLog(`damaged: ${record === null ? '' : `${record}: `}${reason}; it is made again`);
   const wanted = wantedRecords(folder, options.datasets);
   const missing = new Set<Wanted>();
   const entries = new Map<string, IndexEntry>();
@@ -106,7 +106,7 @@ async function mend(
     if (folder.form) await folder.tidy(folder.form, whole);
   } catch (error) {
     if (!(error instanceof DinoSegError) || error.code !== 'CACHE') throw error;
-    onLog(`not mended: ${error.message}`);
+    onLog(`not repaired: ${error.message}`);
   } finally {
     if (writer) engine().dispose(writer);
   }

@@ -25,27 +25,27 @@ import type { CacheDtype } from './key.js';
 import { sourceOf } from './source.js';
 import { viewAugmentation } from './views.js';
 
-/** What a pass is for and how it is steered. */
+/** Options of a pass. */
 export interface FillOptions {
   /** Loads the network: called only where something is to be made. */
   loadModel: () => Promise<SegmentationModel>;
   /** Splits by name; `train` has the views of the cache's key, the others the unchanged image alone. */
   datasets: Record<string, SegmentationDataset>;
-  /** Images prepared ahead of the network; those of one pass at least. */
+  /** Images prepared ahead of the network, at least those of one pass. */
   prefetch: number;
   /**
-   * Images that go through the network together; null or absent: what the cache was begun with, for a new one 1 on the
-   * CPU, else by the memory that is free.
+   * Images per forward pass. null or absent: the size that the cache was started with; for a new cache 1 on the CPU, else
+   * depending on free memory.
    */
   passSize?: number | null;
   /** A file of records is closed at this size. Default 1 GiB. */
   fileBytes?: number;
-  /** Stops after the current images; what is there stays, a later pass goes on with the next ones. */
+  /** Stops after the current images; a later pass continues with the next ones. */
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: FillProgress) => void) | undefined;
-  /** Hears, once, what the pass will take, as soon as a few images have told. */
+  /** Called once with the forecast, after the first few images. */
   onForecast?: ((forecast: PassForecast) => void) | undefined;
-  /** Lines for people: what is damaged and made again, that passes get smaller. */
+  /** Called with log lines: damage that is made again, and passes that become smaller. */
   onLog?: ((line: string) => void) | undefined;
 }
 
@@ -126,8 +126,8 @@ export class FillPass {
 
   #keepPassSize(): void {
     this.#runner.keep(
-      `The records of the cache in ${this.folder.path} come from passes of ${this.passSize} images: for smaller ones ` +
-        'remove it, or give another folder by --cache.',
+      `All records of the cache in ${this.folder.path} need ${this.passSize} images per forward pass. For fewer images, ` +
+        'remove the cache, or choose another folder with --cache.',
     );
   }
 
@@ -261,7 +261,7 @@ export class FillPass {
     await this.#tell(records.length);
   }
 
-  /** Tells that so many more records are written. */
+  /** Reports the progress of `written` more records. */
   async #tell(written: number): Promise<void> {
     const { forecast, missing } = this;
     const before = forecast.done;
@@ -317,8 +317,8 @@ export class FillPass {
     if (remaining <= bavail * bsize) return;
     throw new DinoSegError(
       'DISK_FULL',
-      `The cache in ${folder.path} needs another ${formatBytes(remaining)}; ${formatBytes(bavail * bsize)} are free. ` +
-        'Free some space, give another folder by --cache, or store less (--cache-dtype uint8, fewer --views).',
+      `The cache in ${folder.path} needs another ${formatBytes(remaining)}; only ${formatBytes(bavail * bsize)} is free. ` +
+        'Free some space, choose another folder with --cache, or store less (--cache-dtype uint8, fewer --views).',
     );
   }
 
@@ -343,18 +343,19 @@ async function ofPairs<T>(
   return new Map(await Promise.all([...byPair].map(reading)));
 }
 
-/** Records that are made in groups of one size cannot go on in those of another. */
+/** Refuses to continue a cache with another pass size than that of its records. */
 function refuseOtherPassSize({ form, path }: CacheFolder, missing: number, { passSize }: FillOptions): void {
   if (!form || passSize === undefined || passSize === null || passSize === form.passSize) return;
   throw new DinoSegError(
     'CACHE',
-    `The cache in ${path} was begun with ${form.passSize} images in a pass of the network, which its records follow from ` +
-      `to the last bit; ${passSize} are asked for, and ${missing} records are still to be made. Leave --pass-size out to ` +
-      'go on, or give another folder by --cache.',
+    `The cache in ${path} was started with ${form.passSize} images per forward pass, but --pass-size is ${passSize}, and ` +
+      `${missing} records are still missing. ` +
+      'All records of a cache need the same pass size, since their last bits depend on it. ' +
+      'Omit --pass-size to continue, or choose another folder with --cache.',
   );
 }
 
-/** Undefined for a new cache, whose layout the first image tells. */
+/** The writer, which holds the lock; undefined for a new cache, whose layout follows from the first image. */
 export async function takeLock(folder: CacheFolder): Promise<CacheWriterHandle | undefined> {
   try {
     await mkdir(folder.path, { recursive: true });

@@ -1,23 +1,23 @@
-/** What a pass over images will take, told by its first few. */
+/** Forecast of the time and size of a pass over images, from its first few. */
 
-/** Size and time of a whole pass. */
+/** Forecast of filling a cache. */
 export interface PassForecast {
   /** Records to be made. */
   records: number;
-  /** Of records and index on the disk. */
+  /** Size of records and index on disk. */
   bytes: number;
-  /** From the first image to the last. */
+  /** Time from the first image to the last. */
   seconds: number;
 }
 
-/** Images that tell, and the time they should take at least. */
+/** Minimum number of images to time, and minimum time. */
 const leastImages = 4;
 const leastSeconds = 2;
 
-/** Counts the images of a pass, and tells once what it will take. */
+/** Counts the images of a pass, and makes one forecast of the whole. */
 export class Forecast {
   done = 0;
-  /** What was told; null before. */
+  /** The forecast; null until it is made. */
   made: PassForecast | null = null;
   readonly #startedAt: number;
   /** Images of the first pass, which warms libtorch up and is not taken for the others. */
@@ -44,7 +44,7 @@ export class Forecast {
     return (this.now() - this.#startedAt) / 1000;
   }
 
-  /** Whether enough is known, and nothing was told yet. */
+  /** Whether enough images are timed, and no forecast was made yet. */
   get isDue(): boolean {
     if (this.made) return false;
     const timed = this.done - this.#warmup;
@@ -52,7 +52,7 @@ export class Forecast {
     return enough || this.done === this.total;
   }
 
-  /** Tells what the pass will take. */
+  /** Makes the forecast. @param bytes size of the whole pass */
   make(bytes: number): PassForecast {
     const timed = this.done - this.#warmup;
     const each = timed > 0 ? (this.now() - this.#warmAt) / 1000 / timed : this.seconds;

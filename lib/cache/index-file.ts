@@ -48,7 +48,7 @@ export interface ReadIndex {
   wholeBytes: number;
   /** Bytes of the incomplete last line. */
   cutBytes: number;
-  /** Of the file when it was read: another one means that somebody wrote to it since. */
+  /** Stamp of the file when it was read: another stamp means that someone wrote to it since. */
   stamp: string;
   /** Files that lines name, with the offset of the last record in each. */
   lastOffsets: Map<number, number>;
@@ -75,7 +75,7 @@ function parseLine(cacheId: string, line: string): IndexEntry | RecordForm | und
   return JSON.parse(text) as IndexEntry | RecordForm;
 }
 
-/** Tells an index from what it is after a write; empty where there is none. */
+/** A stamp that changes with every write to the index; empty if there is none. */
 export async function indexStamp(path: string): Promise<string> {
   try {
     const { ino, size, mtimeNs } = await stat(path, { bigint: true });

@@ -5,35 +5,35 @@ import { polygonRule } from '../data/polygons.js';
 import { stringifyClassSet } from '../model/class-set-json.js';
 import type { ViewSettings } from './views.js';
 
-/** How queries and masks are stored; `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
+/** Dtypes of cached queries and masks. `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
 export const cacheDtypes = ['bfloat16', 'uint8', 'float32'] as const;
 /** One of {@link cacheDtypes}. */
 export type CacheDtype = (typeof cacheDtypes)[number];
 
-/** What of the network's outputs is stored. */
+/** Which outputs of the network are stored: `decoded` queries and masks, or the backbone's `features`. */
 export type CacheContent = 'decoded' | 'features';
 
-/** Everything that a cache's records depend on, besides the images and labels themselves. */
+/** Everything that the records of a cache depend on, except the images and labels. */
 export interface CacheKey {
-  /** Of the folder's files. */
+  /** Version of the file format. */
   format: 1;
   /** {@link SegmentationModel.id} */
   modelId: string;
-  /** Of the network's weights while it ran. */
+  /** Weight precision of the network. */
   modelDtype: string;
-  /** What its pixel decoder computed in; see LoadOptions. */
+  /** Precision of the pixel decoder; see LoadOptions. */
   modelPrecision: string;
-  /** How pixels became the network's input. */
+  /** How images and labels were resized and normalised. */
   preprocessing: string;
-  /** Width and height of input and labels. */
+  /** Width and height of input and labels in pixels. */
   imageSize: number;
-  /** The class set's name. */
+  /** Name of the class set. */
   classes: string;
-  /** SHA-256 over its classes and the mapping of its label files. */
+  /** SHA-256 of its classes and of the mapping of its label files. */
   classDigest: string;
-  /** Which label files were read. */
+  /** Kind of the label files. */
   labelKind: LabelKind;
-  /** How arrays are stored. */
+  /** Dtype of the stored arrays. */
   dtype: CacheDtype;
   /** Which arrays are stored. */
   contents: CacheContent;

@@ -7,29 +7,29 @@ import { jobOptions, type JobOptions } from '../native/job.js';
 import { CacheFolder, type Damage } from './cache-folder.js';
 import type { CacheKey } from './key.js';
 
-/** A cache of network outputs, as `cache list` shows it. */
+/** Summary of a cache, as in `cache list`. */
 export interface CacheSummary {
-  /** Its folder. */
+  /** Folder of the cache. */
   path: string;
-  /** What it was made with. */
+  /** Settings that the records depend on. */
   key: CacheKey;
-  /** Images that went through the network together for its records. */
+  /** Images per forward pass. */
   passSize: number;
-  /** Records that its index names. */
+  /** Number of records in the index. */
   records: number;
-  /** Of all its files. */
+  /** Size of all files. */
   sizeBytes: number;
 }
 
-/** What reading a cache's records told. */
+/** Result of {@link checkCache}. */
 export interface CacheCheck {
-  /** That are whole. */
+  /** Number of intact records. */
   records: number;
-  /** What is not. */
+  /** Damaged parts. */
   damage: Damage[];
 }
 
-/** The caches in a folder: itself, or its sub-folders. @throws DinoSegError FILE_NOT_FOUND, IO */
+/** Lists the caches in a folder: the folder itself, or its sub-folders. @throws DinoSegError FILE_NOT_FOUND, IO */
 export async function listCaches(folder: string): Promise<CacheSummary[]> {
   checkArgument(folder, text, 'listCaches(folder)');
   const own = await summaryOf(folder);
@@ -56,7 +56,7 @@ async function summaryOf(path: string): Promise<CacheSummary | undefined> {
   return { path, key: folder.key, passSize, records: folder.index.entries.size, sizeBytes };
 }
 
-/** Reads every record of a cache: how many are whole, and what is damaged. @throws DinoSegError CACHE, IO */
+/** Reads every record of a cache and reports damage. @throws DinoSegError CACHE, IO */
 export async function checkCache(path: string, options: JobOptions = {}): Promise<CacheCheck> {
   checkArgument(path, text, 'checkCache(path)');
   checkOptions(options, jobOptions, 'checkCache()');
@@ -64,7 +64,7 @@ export async function checkCache(path: string, options: JobOptions = {}): Promis
   return { records: whole.size, damage };
 }
 
-/** Removes a cache. @throws DinoSegError CACHE where there is none, IO */
+/** Removes a cache. @throws DinoSegError CACHE if there is none, IO */
 export async function removeCache(path: string): Promise<void> {
   checkArgument(path, text, 'removeCache(path)');
   await CacheFolder.remove(path);

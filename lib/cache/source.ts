@@ -16,7 +16,7 @@ export async function isCurrent({ source }: IndexEntry, pair: Pair): Promise<boo
   return true;
 }
 
-/** What tells the files of now from later ones. */
+/** Sizes, times and digests of the files, to notice later changes. */
 export async function sourceOf(pair: Pair): Promise<IndexEntry['source']> {
   const [image, label] = await Promise.all([stat(pair.image), stat(pair.label)]);
   const digests = await Promise.all([pair.image, pair.label].map((file) => engine().contentDigest(file)));

@@ -2,21 +2,21 @@
 import { drawAugmentation, noAugmentation, type Augmentation } from '../data/augment.js';
 import { random, streams } from '../data/random.js';
 
-/** Which versions of a training image are cached. Validation images have the unchanged one alone. */
+/** Which versions of a training image are cached. Of a validation image, only the unchanged one is. */
 export interface ViewSettings {
-  /** Whether each version is there flipped, too. */
+  /** Whether each version is also cached flipped. */
   flip: boolean;
-  /** Colour-jittered versions; 0: the unchanged image instead. */
+  /** Number of colour-jittered versions; 0: only the unchanged image. */
   jittered: number;
-  /** Of the jitter; 0 without it. */
+  /** Seed of the jitter; 0 without jitter. */
   seed: number;
-  /** Strength of the jitter, 0…1; 0 without it. */
+  /** Strength of the brightness jitter, 0…1; 0 without jitter. */
   brightness: number;
-  /** Strength of the jitter, 0…1. */
+  /** Strength of the contrast jitter, 0…1. */
   contrast: number;
-  /** Strength of the jitter, 0…1. */
+  /** Strength of the saturation jitter, 0…1. */
   saturation: number;
-  /** Strength of the jitter, 0…0.5 turns. */
+  /** Strength of the hue jitter, 0…0.5 turns of the colour circle. */
   hue: number;
 }
 

@@ -20,34 +20,44 @@ const actions = ['make', 'check', 'list', 'remove'] as const;
 
 export default command({
   name: 'cache',
-  summary: "Caches of the frozen network's outputs, which training in mode cached makes and uses.",
+  summary:
+    "Makes, checks, lists or removes caches of the frozen network's outputs. Training with --mode cached uses them.",
   positionals: {
     name: 'make|check|list|remove [DIR]',
-    help: 'make: fills the cache that `train` with the same settings uses; check: reads every record; DIR: the cache',
+    help: 'action, and folder of the cache',
     least: 1,
     most: 2,
   },
   flags: {
     ...settings,
-    out: { ...settings.out, help: 'run folder beside which the cache goes' },
+    out: { ...settings.out, help: 'run folder; the cache is made next to it' },
     ...deviceFlag,
     ...jsonFlag,
   },
-  notes:
-    'All flags but --json are for `make`. What is damaged or older than its image is made again by `make` and by `train`.',
+  notes: [
+    'make    fills the cache that `train` uses with the same settings; all flags except --json are for it',
+    'check   reads every record; the exit code is 1 if some are damaged',
+    'list    shows the caches in DIR (default: .)',
+    'remove  deletes the cache',
+    '',
+    '`make` and `train` replace records that are damaged or older than their image.',
+  ].join('\n'),
   stoppable: true,
   goesOn: true,
   async run({ flags: { json, ...flags }, positionals: [action, path], signal }) {
     const bar = progressBar();
     const need = (): string => {
-      if (path === undefined) throw new UsageError(`cache ${action} needs the folder of a cache.`);
+      if (path === undefined)
+        throw new UsageError(`Missing DIR: cache ${action} needs the folder of a cache.`);
       return path;
     };
     switch (action) {
       case 'make': {
         const cache = path ?? flags.cache;
         if (cache === undefined && flags.out === undefined)
-          throw new UsageError('cache make needs a folder: DIR, or --out RUN for the one beside a run.');
+          throw new UsageError(
+            'Missing DIR or --out RUN: cache make needs the folder of the cache or of the run next to it.',
+          );
         const made = await makeCache(settingsOf({ ...flags, cache }), {
           signal,
           onProgress: (progress) => bar.update(barUpdate(progress)),
@@ -69,18 +79,16 @@ export default command({
           path,
           String(records),
           formatBytes(sizeBytes),
-          `${key.contents} ${key.dtype}, ${key.imageSize}×${key.imageSize}, ${key.classes}, network ${key.modelId.slice(0, 12)}, passes of ${passSize}`,
+          `${key.contents} ${key.dtype}, ${key.imageSize}×${key.imageSize}, ${key.classes}, network ${key.modelId.slice(0, 12)}, pass size ${passSize}`,
         ]);
         return print(
-          found.length > 0 ? table([['cache', 'records', 'size', 'made of'], ...rows], [1, 2]) : 'no cache',
+          found.length > 0 ? table([['cache', 'records', 'size', 'contents'], ...rows], [1, 2]) : 'no caches',
         );
       }
       case 'remove':
         return removeCache(need());
       default:
-        throw new UsageError(
-          `cache should be followed by one of ${actions.join(', ')}; "${action}" was given.`,
-        );
+        throw new UsageError(`cache expects one of ${actions.join(', ')}, not "${action}".`);
     }
   },
 });

@@ -9,9 +9,9 @@ export interface CommandInput<F extends Flags> {
 }
 
 export interface Command<F extends Flags = Flags> extends CommandSyntax<F> {
-  /** It watches the signal and stops by itself, cleanly; others are ended at once. */
+  /** It watches the signal and stops cleanly by itself; other commands are ended at once. */
   stoppable?: true;
-  /** Stopped, it goes on when the same command is given again. */
+  /** After a stop, the same command continues where it stopped. */
   goesOn?: true;
   /** @returns the exit code; nothing: 0 */
   run(input: CommandInput<F>): Promise<number | void>;

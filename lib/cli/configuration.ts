@@ -12,9 +12,13 @@ export const configurationFlags = {
   config: {
     type: 'text',
     value: 'FILE',
-    help: 'settings from a YAML or JSON file (docs/configuration.md); flags win over it',
+    help: 'YAML or JSON file with settings (docs/configuration.md); flags override it',
   },
-  'save-config': { type: 'text', value: 'FILE', help: 'writes all settings for --config, .yaml or .json' },
+  'save-config': {
+    type: 'text',
+    value: 'FILE',
+    help: 'file to write all settings to, for --config; .yaml or .json',
+  },
 } as const satisfies Flags;
 
 /** Under which a file has a command's arguments. */
@@ -38,7 +42,7 @@ function settable({ flags }: CommandSyntax): [string, Flag][] {
 export async function readConfiguration(syntax: CommandSyntax, path: string): Promise<Given> {
   const { settings, command } = await readSettingsFile(path);
   if (command !== undefined && command !== syntax.name)
-    throw new UsageError(`${path} is a configuration of ${command}, not of ${syntax.name}.`);
+    throw new UsageError(`${path} is a configuration for ${command}, not for ${syntax.name}.`);
   const flags: Record<string, unknown> = {};
   const positionals: string[] = [];
   for (const [key, value] of Object.entries(settings)) {
@@ -50,7 +54,7 @@ export async function readConfiguration(syntax: CommandSyntax, path: string): Pr
     }
     const [name, flag] = find(syntax, key, path);
     if (Object.hasOwn(flags, name))
-      throw new UsageError(`${path} gives --${name} twice, the second time as "${key}".`);
+      throw new UsageError(`${path} sets --${name} twice, the second time as "${key}".`);
     flags[name] = valueOf(flag, `"${key}" in ${path}`, value);
   }
   return { flags, positionals };
@@ -63,9 +67,9 @@ function find(syntax: CommandSyntax, key: string, path: string): [string, Flag] 
   const names = known.flatMap(([name, flag]) => namesOf(name, flag));
   const near = nearest(key, syntax.positionals ? [...names, argumentsKey] : names);
   throw new UsageError(
-    `${syntax.name} has no setting "${key}" (in ${path}).` +
+    `Unknown setting "${key}" in ${path}.` +
       (near === undefined
-        ? ` Settings are ${known.map(([name]) => name).join(', ')}.`
+        ? ` ${syntax.name} has the settings ${known.map(([name]) => name).join(', ')}.`
         : ` Did you mean "${near}"?`),
   );
 }
@@ -73,14 +77,14 @@ function find(syntax: CommandSyntax, key: string, path: string): [string, Flag] 
 function valueOf(flag: Flag, name: string, value: unknown): unknown {
   if (flag.type === 'boolean') {
     if (typeof value === 'boolean') return value;
-    throw new UsageError(`${name} should be true or false; ${shown(value)} was given.`);
+    throw new UsageError(`${name} should be true or false, not ${shown(value)}.`);
   }
   if (flag.type === 'text' && typeof value !== 'string')
     throw new UsageError(
-      `${name} should be a text (in quotes where it looks like a number); ${shown(value)} was given.`,
+      `${name} should be a string (quoted if it looks like a number), not ${shown(value)}.`,
     );
   if (flag.type !== 'text' && typeof value !== 'number')
-    throw new UsageError(`${name} should be a number; ${shown(value)} was given.`);
+    throw new UsageError(`${name} should be a number, not ${shown(value)}.`);
   if (value === '') throw new UsageError(`${name} is empty: ${flag.help}.`);
   return checkValue(flag, name, String(value));
 }
@@ -88,7 +92,7 @@ function valueOf(flag: Flag, name: string, value: unknown): unknown {
 function argumentsOf(value: unknown, path: string): string[] {
   if (Array.isArray(value) && value.every((each) => typeof each === 'string' && each !== ''))
     return value as string[];
-  throw new UsageError(`"${argumentsKey}" in ${path} should be a list of texts; ${shown(value)} was given.`);
+  throw new UsageError(`"${argumentsKey}" in ${path} should be a list of strings, not ${shown(value)}.`);
 }
 
 /** Writes what a command was given, defaults included, so that `--config` gives it back. @throws DinoSegError IO, DISK_FULL */

@@ -13,10 +13,10 @@ import { dataCheckText } from './text-data.js';
 export default command({
   name: 'data',
   summary:
-    'Counts pairs, classes and pixels of labelled images, and finds what a training would stumble over.',
+    'Checks labelled images: counts pairs, classes and pixels, and finds faults that would stop a training.',
   positionals: {
     name: 'check DIR',
-    help: 'check: reads every image and label; DIR: the data (docs/data.md), or a list of pairs',
+    help: 'check: read every image and label; DIR: folder of the data set (docs/data.md), or a list of pairs',
     least: 2,
     most: 2,
   },
@@ -31,14 +31,14 @@ export default command({
     sheet: {
       type: 'text',
       value: 'FILE.png',
-      help: 'draws a contact sheet: 24 images beside their coloured labels',
+      help: 'contact sheet to write: 24 images next to their coloured labels',
     },
     ...jsonFlag,
   },
-  notes: 'Exit code 1 where something is wrong.',
+  notes: 'The exit code is 1 if faults are found.',
   stoppable: true,
   async run({ flags, positionals: [action, data], signal }) {
-    if (action !== 'check') throw new UsageError(`data takes check; "${action}" was given.`);
+    if (action !== 'check') throw new UsageError(`data expects check, not "${action}".`);
     const { classes, layout, sheet, json } = flags;
     const { 'label-kind': labelKind, 'val-share': valShare } = flags;
     const classSet = await loadClassSet(classes);
@@ -53,7 +53,7 @@ export default command({
         datasets.set(split, await SegmentationDataset.open(data!, split, classSet, reading));
       const picture = await contactSheet(datasets, classSet, { signal });
       if (picture) await atomicWriteFile(sheet, picture);
-      note(picture ? `contact sheet: ${sheet}` : 'no contact sheet: no pair can be read');
+      note(picture ? `contact sheet: ${sheet}` : 'no contact sheet was written: no pair can be read');
     }
     if (result.faults.length > 0) return 1;
     next(`dinov3-seg train --model M --data ${data} --out RUN`);

@@ -5,9 +5,9 @@ import { note, print } from './output.js';
 export default command({
   name: 'demo',
   summary:
-    'The whole job on built-in data: the shipped small network, drawn scenes, training, evaluation, features, a report.',
+    'Runs the whole workflow on built-in data (a small network and drawn scenes): training, evaluation, features, report.',
   flags: {
-    out: { type: 'text', value: 'DIR', default: 'demo-output', help: 'folder to write to' },
+    out: { type: 'text', value: 'DIR', default: 'demo-output', help: 'output folder' },
   },
   stoppable: true,
   async run({ flags: { out }, signal }) {

@@ -7,7 +7,7 @@ import { doctorText } from './text.js';
 export default command({
   name: 'doctor',
   summary:
-    'Says what was found (libtorch, addon, devices, memory, versions), what is wrong and how to mend it.',
+    'Checks the installation (libtorch, addon, devices, memory, versions) and explains how to fix problems.',
   flags: jsonFlag,
   async run({ flags }) {
     const report = await doctor();

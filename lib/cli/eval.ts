@@ -11,17 +11,22 @@ import { evaluationText } from './text.js';
 
 export default command({
   name: 'eval',
-  summary: 'Measures a head on a labelled folder: mIoU, per class, pixel accuracy, per-image mean.',
+  summary: 'Evaluates a head on labelled images: mIoU, IoU of each class, pixel accuracy, per-image IoU.',
   flags: {
     data: {
       type: 'text',
       value: 'DIR',
       required: true,
-      help: 'labelled images (docs/data.md), or a list of pairs',
+      help: 'folder of labelled images (docs/data.md), or a list of pairs',
     },
-    split: { type: 'text', value: 'NAME', default: 'val', help: 'all: of data without splits' },
+    split: {
+      type: 'text',
+      value: 'NAME',
+      default: 'val',
+      help: 'split to evaluate; all: the images of a data set without splits',
+    },
     ...dataFlags,
-    report: { type: 'text', value: 'FILE', help: 'gets the figures and some images as an HTML page' },
+    report: { type: 'text', value: 'FILE', help: 'HTML page to write, with the results and some images' },
     ...segmenterFlags,
     ...jsonFlag,
   },

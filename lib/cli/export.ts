@@ -8,16 +8,16 @@ import { jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'export',
-  summary: 'Writes a TorchScript file with the trained head inside; plain PyTorch loads it.',
+  summary: 'Writes a TorchScript file that includes the trained head; plain PyTorch can load it.',
   stoppable: true,
   flags: {
-    model: { type: 'text', value: 'FILE', required: true, help: 'the network, a TorchScript file' },
-    head: { type: 'text', value: 'FILE', required: true, help: 'the head to put in' },
-    out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
+    model: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file of the network' },
+    head: { type: 'text', value: 'FILE', required: true, help: 'trained head' },
+    out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     dtype: {
       type: 'text',
       choices: ['stored', 'float32', 'bfloat16'],
-      help: 'precision (default: as stored)',
+      help: 'weight precision (default: as stored in the file)',
     },
     ...jsonFlag,
   },

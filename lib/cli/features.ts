@@ -18,83 +18,87 @@ const extractorFlags = {
     type: 'text',
     value: 'FILE',
     required: true,
-    help: 'the segmentation network, a TorchScript file',
+    help: 'TorchScript file of the segmentation network',
   },
-  head: { type: 'text', value: 'FILE', help: 'the fine-tuned head, for the flavours idd26 and idd26-head' },
-  detector: { type: 'text', value: 'FILE', help: 'the detection network (without it: no counts)' },
+  head: { type: 'text', value: 'FILE', help: 'fine-tuned head, for the flavours idd26 and idd26-head' },
+  detector: {
+    type: 'text',
+    value: 'FILE',
+    help: 'TorchScript file of the detection network (without it, no counts)',
+  },
   set: {
     type: 'text',
     choices: featureSetNames,
-    help: '26 percentages and 10 counts (default), or 150 and 80',
+    help: '36: 26 percentages and 10 counts (default); 230: 150 percentages and 80 counts',
   },
   flavour: {
     type: 'text',
     choices: flavours,
-    help: "of the 26 percentages: both heads (default with --head), the fine-tuned head's own, or sums of ADE20K's (default without)",
+    help: 'source of the 26 percentages. idd26: both heads (default with --head); idd26-head: the fine-tuned head; ade26: sums of ADE20K classes (default without --head)',
   },
   aggregation: {
     type: 'text',
     value: 'FILE',
-    help: 'sums of classes of your own, as JSON, in place of a flavour',
+    help: 'JSON file with your own sums of classes, instead of a flavour',
   },
-  soft: { type: 'boolean', help: 'percentages from scores in place of the class map' },
+  soft: { type: 'boolean', help: 'compute percentages from the scores instead of the class map' },
   threshold: {
     type: 'number',
     least: 0,
     most: 1,
     value: 'X',
-    help: 'least score of an object that counts (default 0.5)',
+    help: 'minimum score of a counted object (default 0.5)',
   },
   'image-size': {
     type: 'integer',
     least: 1,
     value: 'N',
-    help: "width and height of the segmentation network's input, a multiple of 32 (default: that of the head's training, else 512)",
+    help: 'input width and height of the segmentation network in pixels, a multiple of 32 (default: as in the training of the head, else 512)',
   },
   'detector-size': {
     type: 'integer',
     least: 1,
     value: 'N',
-    help: "width and height of the detection network's input, a multiple of 16 (default 768)",
+    help: 'input width and height of the detection network in pixels, a multiple of 16 (default 768)',
   },
   'no-shared-backbone': {
     type: 'boolean',
-    help: 'for a detector with another backbone: both are loaded, in the memory of two',
+    help: 'load both backbones, for a detector with a different one; needs the memory of both',
   },
   ...placementFlags,
   'pass-size': {
     ...passSizeFlag['pass-size'],
-    help: "images that go through the network together (default: up to 8 by the GPU's memory; on the CPU 1)",
+    help: 'images per forward pass (default: up to 8, depending on GPU memory; 1 on the CPU)',
   },
 } as const satisfies Flags;
 
 const tableFlags = {
-  output: { type: 'text', value: 'T', required: true, help: 'the table, .csv or .parquet' },
+  output: { type: 'text', value: 'T', required: true, help: 'table to write, .csv or .parquet' },
   manifest: {
     type: 'text',
     value: 'FILE',
-    help: 'a CSV file that lists images; its other columns are taken over',
+    help: 'CSV file that lists the images; its other columns are copied to the table',
   },
-  'image-column': { type: 'text', value: 'NAME', help: 'of the manifest: paths of images (default image)' },
+  'image-column': { type: 'text', value: 'NAME', help: 'manifest column with image paths (default: image)' },
   'id-column': {
     type: 'text',
     value: 'NAME',
-    help: 'of the manifest: what tells images (default id, else the path)',
+    help: 'manifest column that identifies an image (default: id if present, else the path)',
   },
   threads: {
     type: 'integer',
     least: 1,
     value: 'N',
-    help: 'images decoded at a time (default: cores, at most 4)',
+    help: 'images decoded in parallel (default: number of cores, max 4)',
   },
-  shard: { type: 'text', value: 'I/N', help: 'makes the I-th of N parts; `merge` puts them together' },
-  strict: { type: 'boolean', help: 'ends at the first image that cannot be read' },
-  coco: { type: 'text', value: 'FILE', help: 'gets the boxes as COCO JSON' },
+  shard: { type: 'text', value: 'I/N', help: 'extract only part I of N; `merge` joins the parts' },
+  strict: { type: 'boolean', help: 'stop at the first image that cannot be read' },
+  coco: { type: 'text', value: 'FILE', help: 'COCO JSON file to write, with the detected boxes' },
   visualize: {
     type: 'integer',
     least: 0,
     value: 'N',
-    help: 'draws boxes and the largest percentages over N of the images',
+    help: 'number of images to draw with their boxes and largest percentages',
   },
 } as const satisfies Flags;
 
@@ -102,26 +106,26 @@ const flags = { ...tableFlags, ...extractorFlags, ...jsonFlag } as const satisfi
 
 export default command({
   name: 'features',
-  summary: 'A table of features, a row an image: percentages of classes and counts of objects.',
+  summary: 'Writes a table of features, one row per image: percentages of classes and counts of objects.',
   positionals: { ...images, least: 0 },
   flags,
   notes:
-    'Stopped or killed, it goes on with the same command. Images without a row are in T_csv_files/failures.tsv.',
+    'To continue a stopped run, give the same command again. T_csv_files/failures.tsv lists the images that failed.',
   stoppable: true,
   goesOn: true,
   async run({ flags, positionals, signal }) {
     const list = await imagesOf(flags, positionals);
     const { output, shard, threads, strict, coco, visualize, json } = flags;
     if (coco !== undefined && flags.detector === undefined)
-      throw new UsageError('--coco takes the boxes of a detector: give --detector FILE.');
+      throw new UsageError('--coco needs a detector: add --detector FILE.');
     const hooks = imageProgress('features');
     const given = withoutUndefined({ threads, strict, coco, visualize });
     const part = shard === undefined ? {} : { shard: parseShard(shard) };
     await using extractor = await openFeatureExtractor(extractorOptions(flags, signal, hooks.onLog));
     const summary = await extractTable(extractor, list, { output, signal, ...part, ...given, ...hooks });
     report(summary, json);
-    if (shard !== undefined) next(`when all parts are there: dinov3-seg merge --output T PART…`);
-    // Images that cannot be read are an outcome; a table of nothing is none.
+    if (shard !== undefined) next(`when all parts are done: dinov3-seg merge --output T PART…`);
+    // Some failed images are a result; a table without rows is a failure.
     return (summary.rows === 0 && summary.failures.length > 0) || summary.reportError ? 1 : 0;
   },
 });
@@ -132,16 +136,14 @@ async function imagesOf(
 ): Promise<ImageList> {
   if (manifest === undefined) {
     if (positionals.length === 0)
-      throw new UsageError('IMAGE… or --manifest FILE is missing: what to make a table of.');
+      throw new UsageError('Missing IMAGE… or --manifest FILE: the images of the table.');
     if (imageColumn !== undefined || idColumn !== undefined)
-      throw new UsageError(
-        '--image-column and --id-column name columns of a manifest: give --manifest FILE.',
-      );
+      throw new UsageError('--image-column and --id-column need a manifest: add --manifest FILE.');
     return imagesOfPaths(positionals);
   }
   if (positionals.length > 0)
     throw new UsageError(
-      `Images come from --manifest or as arguments, not both; "${positionals[0]}" was given.`,
+      `Give images by --manifest or as arguments, not both; "${positionals[0]}" is an argument.`,
     );
   return imagesOfManifest(manifest, withoutUndefined({ imageColumn, idColumn }));
 }
@@ -167,7 +169,7 @@ function report({ reportError, ...summary }: ExtractionSummary, json: boolean | 
   if (imagesPerSecond !== null && waitingShare !== null)
     note(
       `${counted(extracted, 'image')} in ${formatSeconds(seconds)}, ${formatRate(imagesPerSecond)} images/s; ` +
-        `${(100 * waitingShare).toFixed(1)} % of it waiting for images to be decoded.`,
+        `${(100 * waitingShare).toFixed(1)} % of the time was spent waiting for decoded images.`,
     );
   if (failures.length > 0)
     warn(`${counted(failures.length, 'image')} failed; see ${filesOf(output).failures}.`);

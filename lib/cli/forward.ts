@@ -6,22 +6,22 @@ import { placementFlags, jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'forward',
-  summary: "Writes the network's outputs for the images in a safetensors file.",
+  summary: 'Runs the network on the images of a safetensors file and writes its raw outputs.',
   flags: {
-    model: { type: 'text', value: 'FILE', required: true, help: 'the network, a TorchScript file' },
+    model: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file of the network' },
     input: {
       type: 'text',
       value: 'FILE',
       required: true,
-      help: 'safetensors with image: B×3×H×W, normalised',
+      help: 'safetensors file with the tensor "image", B×3×H×W, normalised',
     },
     output: {
       type: 'text',
       value: 'FILE',
       required: true,
-      help: 'safetensors to write: queries, pred_logits, pred_masks; of a detector pred_logits, pred_boxes, scores, labels, boxes',
+      help: 'safetensors file to write, with queries, pred_logits, pred_masks; for a detector: pred_logits, pred_boxes, scores, labels, boxes',
     },
-    head: { type: 'text', value: 'FILE', help: "a head in place of the network's own class_embed" },
+    head: { type: 'text', value: 'FILE', help: "head to use instead of the network's own class_embed" },
     ...placementFlags,
     ...jsonFlag,
   },

@@ -4,30 +4,33 @@ import { command } from './command.js';
 import { printResult } from './output.js';
 import { deviceFlag, jsonFlag } from './shared-flags.js';
 
+const names = [...architectures, ...detectorArchitectures];
+
 export default command({
   name: 'init',
-  summary: 'Writes a network with random weights as a TorchScript file, for benches and trying things out.',
+  summary: 'Writes a network with random weights as a TorchScript file, for benchmarks and experiments.',
   stoppable: true,
   flags: {
     arch: {
       type: 'text',
-      choices: [...architectures, ...detectorArchitectures],
+      choices: names,
+      value: 'NAME',
       required: true,
-      help: 'its shape; dinov3_vit7b16_ade20k_m2f and dinov3_vit7b16_coco_detr are the released ones (31 and 27 GB, half of it in bfloat16)',
+      help: `one of ${names.join(', ')}; dinov3_vit7b16_ade20k_m2f and dinov3_vit7b16_coco_detr are the released ones (31 and 27 GB, half of that in bfloat16)`,
     },
     seed: {
       type: 'integer',
       least: 0,
       value: 'N',
       default: 0,
-      help: 'same seed, same weights, on every device',
+      help: 'seed of the weights; the same seed gives the same weights on every device',
     },
-    out: { type: 'text', value: 'FILE', required: true, help: 'the TorchScript file to write' },
+    out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     dtype: {
       type: 'text',
       choices: ['float32', 'bfloat16'],
       default: 'float32',
-      help: 'precision of the stored backbone',
+      help: 'weight precision of the backbone in the file',
     },
     ...deviceFlag,
     ...jsonFlag,

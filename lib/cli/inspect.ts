@@ -7,7 +7,7 @@ import { inspectionText } from './text.js';
 export default command({
   name: 'inspect',
   summary: 'Lists keys, shapes, dtypes and parameter counts of a .pth, .safetensors or TorchScript file.',
-  positionals: { name: 'FILE', help: 'the file to look into', least: 1, most: 1 },
+  positionals: { name: 'FILE', help: 'file to inspect', least: 1, most: 1 },
   flags: jsonFlag,
   async run({ flags, positionals }) {
     const inspection = await inspect(positionals[0]!);

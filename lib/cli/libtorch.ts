@@ -8,10 +8,10 @@ import { jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'libtorch',
-  summary: 'Puts libtorch into the cache, or says which one is used.',
+  summary: 'Installs libtorch into the cache, or shows which libtorch is used.',
   positionals: {
     name: 'install|where',
-    help: 'install: fetch it with pip, or take it --from elsewhere; where: print its folder',
+    help: 'install: download it with pip, or install it from --from; where: print the folder of the libtorch in use',
     least: 1,
     most: 1,
   },
@@ -19,19 +19,19 @@ export default command({
     version: {
       type: 'text',
       value: 'X.Y.Z[+BUILD]',
-      help: 'version that pip fetches (default 2.13.0); 2.13.0+cpu names a build',
+      help: 'version to download with pip (default 2.13.0); 2.13.0+cpu selects a build',
     },
     from: {
       type: 'text',
       value: 'SOURCE',
-      help: "a torch wheel, a libtorch zip, a folder of a libtorch or of Python's torch package, or a URL of a wheel or zip",
+      help: "torch wheel, libtorch zip, folder of libtorch or of Python's torch package, or URL of a wheel or zip",
     },
     sha256: {
       type: 'text',
       value: 'HEX',
-      help: 'checksum of the wheel or zip (default: SOURCE.sha256 or #sha256=HEX of the URL, where there is one)',
+      help: 'SHA-256 of the wheel or zip (default: from SOURCE.sha256 or #sha256=HEX in the URL, if present)',
     },
-    force: { type: 'boolean', help: 'installs anew what is there and whole already' },
+    force: { type: 'boolean', help: 'reinstall even if an intact installation exists' },
     ...jsonFlag,
   },
   stoppable: true,
@@ -40,17 +40,19 @@ export default command({
       const onProgress = progressPrinter();
       const result = await installLibtorch({ ...withoutUndefined(flags), signal, onProgress });
       const { version, build, alreadyThere } = result;
-      note(`libtorch ${version} (${build}) ${alreadyThere ? 'is there already and whole' : 'is installed'}`);
+      note(
+        `libtorch ${version} (${build}) ${alreadyThere ? 'is already installed and intact' : 'is installed'}`,
+      );
       if (json) printJson(result);
       else print(result.root);
       next('dinov3-seg doctor');
     } else if (action === 'where') {
       const given = Object.entries(flags).find(([, value]) => value !== undefined);
-      if (given) throw new UsageError(`--${given[0]} is for libtorch install.`);
+      if (given) throw new UsageError(`--${given[0]} is only for libtorch install.`);
       const found = findLibtorch();
       if (json) printJson(found);
       else print(found.root);
-    } else throw new UsageError(`libtorch takes install or where; "${action}" was given.`);
+    } else throw new UsageError(`libtorch expects install or where, not "${action}".`);
   },
 });
 

@@ -12,31 +12,40 @@ import { complain, detail, next, note, outputFlags, print, setLevel } from './ou
 import { completeInput, readArguments, UsageError, usageText } from './parse.js';
 
 const commands: Record<string, { summary: string; load: () => Promise<{ default: unknown }> }> = {
-  demo: { summary: 'the whole job on built-in data', load: () => import('./demo.js') },
-  doctor: { summary: 'what is found, what is wrong, how to mend it', load: () => import('./doctor.js') },
-  libtorch: { summary: 'fetch or locate libtorch', load: () => import('./libtorch.js') },
-  convert: { summary: 'DINOv3 checkpoints → TorchScript file', load: () => import('./convert.js') },
-  init: { summary: 'a network with random weights', load: () => import('./init.js') },
-  inspect: { summary: 'keys, shapes and sizes of a checkpoint', load: () => import('./inspect.js') },
-  forward: { summary: "the network's raw outputs", load: () => import('./forward.js') },
+  demo: { summary: 'run the whole workflow on built-in data', load: () => import('./demo.js') },
+  doctor: { summary: 'check the installation', load: () => import('./doctor.js') },
+  libtorch: { summary: 'install or locate libtorch', load: () => import('./libtorch.js') },
+  convert: {
+    summary: 'build a TorchScript file from DINOv3 checkpoints',
+    load: () => import('./convert.js'),
+  },
+  init: { summary: 'write a network with random weights', load: () => import('./init.js') },
+  inspect: { summary: 'list keys, shapes and sizes of a checkpoint', load: () => import('./inspect.js') },
+  forward: { summary: "write the network's raw outputs", load: () => import('./forward.js') },
   data: {
     summary: 'check labelled images: counts, faults, a contact sheet',
     load: () => import('./data.js'),
   },
-  prepare: { summary: 'label images of the polygons of a data set', load: () => import('./prepare.js') },
-  train: { summary: 'train class_embed on a labelled folder', load: () => import('./train.js') },
+  prepare: {
+    summary: 'draw label images from the polygons of a data set',
+    load: () => import('./prepare.js'),
+  },
+  train: { summary: 'train class_embed on labelled images', load: () => import('./train.js') },
   cache: {
     summary: 'make, check, list or remove caches of network outputs',
     load: () => import('./cache.js'),
   },
-  eval: { summary: 'metrics of a head on a labelled folder', load: () => import('./eval.js') },
+  eval: { summary: 'evaluate a head on labelled images', load: () => import('./eval.js') },
   predict: { summary: 'segment images', load: () => import('./predict.js') },
   features: {
-    summary: 'a table of features, a row an image',
+    summary: 'write a table of features, one row per image',
     load: () => import('./features.js'),
   },
-  merge: { summary: 'parts of a table of features as one', load: () => import('./merge.js') },
-  export: { summary: 'a TorchScript file with the trained head inside', load: () => import('./export.js') },
+  merge: { summary: 'merge the parts of a feature table', load: () => import('./merge.js') },
+  export: {
+    summary: 'write a TorchScript file that includes the trained head',
+    load: () => import('./export.js'),
+  },
 };
 
 const doneCode = 0;
@@ -65,7 +74,7 @@ const interruption = {
       process.on(name, () => {
         this.exitCode = 128 + constants.signals[name];
         if (controller.signal.aborted) process.exit(this.exitCode);
-        note(`${name}: stopping after the current step (once more: at once)`);
+        note(`${name}: stopping after the current step (repeat to stop at once)`);
         controller.abort(new DinoSegError('ABORTED', `Stopped by ${name}.`));
       });
     return controller.signal;
@@ -79,8 +88,8 @@ async function run(argv: string[]): Promise<number> {
   if (name === '--version') return (print(packageVersion()), doneCode);
   if (!Object.hasOwn(commands, name))
     throw new UsageError(
-      `There is no command "${name}".${didYouMean(name, Object.keys(commands))} ` +
-        `Commands are ${Object.keys(commands).join(', ')}.`,
+      `Unknown command "${name}".${didYouMean(name, Object.keys(commands))} ` +
+        `The commands are ${Object.keys(commands).join(', ')}.`,
     );
   const command = (await commands[name]!.load()).default as Command;
   const syntax = { ...command, flags: { ...command.flags, ...configurationFlags, ...outputFlags } };
@@ -93,7 +102,7 @@ async function run(argv: string[]): Promise<number> {
     path === undefined ? undefined : await readConfiguration(syntax, path),
   );
   const { config, 'save-config': saveTo, quiet, verbose, ...settings } = input.flags;
-  if (quiet && verbose) throw new UsageError('--quiet and --verbose exclude each other.');
+  if (quiet && verbose) throw new UsageError('Give --quiet or --verbose, not both.');
   setLevel(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
   // What libtorch logs by itself goes to stderr, past all that is written here.
   if (verbose) process.env['TORCH_CPP_LOG_LEVEL'] ??= 'WARNING';
@@ -102,7 +111,7 @@ async function run(argv: string[]): Promise<number> {
   showEarlier();
   const { positionals } = input;
   detail(
-    [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings of ${config}`] : [])].join(', '),
+    [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings from ${config}`] : [])].join(', '),
   );
   detail(JSON.stringify({ ...flags, ...(positionals.length > 0 && { arguments: positionals }) }));
   if (saveTo !== undefined) await saveConfiguration(syntax, input, saveTo);
@@ -113,19 +122,19 @@ async function run(argv: string[]): Promise<number> {
 function report(error: unknown): number {
   if (process.env['DEBUG']) note(error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (error instanceof UsageError) {
-    process.stderr.write(`${error.message}\nRun dinov3-seg -h, or a command with -h, for help.\n`);
+    process.stderr.write(`${error.message}\nFor help, run dinov3-seg -h or dinov3-seg COMMAND -h.\n`);
     return usageCode;
   }
   if (error instanceof DinoSegError) {
     complain(error);
     if (error.code === 'ABORTED') {
-      if (interruption.goesOn) next('the same command goes on from there');
+      if (interruption.goesOn) next('run the same command again to continue');
       return interruption.exitCode;
     }
     return error.code === 'INVALID_ARGUMENT' ? usageCode : failedCode;
   }
   const message = error instanceof Error ? error.message : String(error);
-  complain(new DinoSegError('INTERNAL', `${message} (please report it; DEBUG=1 shows where)`));
+  complain(new DinoSegError('INTERNAL', `${message} (please report this; DEBUG=1 prints the stack trace)`));
   return failedCode;
 }
 

@@ -8,18 +8,18 @@ import { meansText } from './text.js';
 
 export default command({
   name: 'merge',
-  summary: 'Puts the shards of a table of features together.',
+  summary: 'Merges the shards of a feature table.',
   positionals: {
     name: 'TABLE…',
-    help: 'all shards, each with its folder (part-1_csv_files) beside it',
+    help: 'all shards, each with its folder (part-1_csv_files) next to it',
     least: 1,
     most: Infinity,
   },
   flags: {
-    output: { type: 'text', value: 'T', required: true, help: 'the whole table, .csv or .parquet' },
+    output: { type: 'text', value: 'T', required: true, help: 'merged table to write, .csv or .parquet' },
     ...jsonFlag,
   },
-  notes: 'The result is that of one run: the same bytes.',
+  notes: 'The result is byte-identical to that of a single run.',
   stoppable: true,
   async run({ flags: { output, json }, positionals, signal }) {
     const { reportError, ...summary } = await mergeTables(positionals, output, { signal });

@@ -6,15 +6,15 @@ import type { Flags, FlagValues } from './parse.js';
 import { classesFlag, passSizeFlag, placementFlags, scoringFlags } from './shared-flags.js';
 
 export const segmenterFlags = {
-  model: { type: 'text', value: 'FILE', required: true, help: 'the network, a TorchScript file' },
-  head: { type: 'text', value: 'FILE', help: "the trained head (default: the network's own class_embed)" },
+  model: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file of the network' },
+  head: { type: 'text', value: 'FILE', help: "trained head (default: the network's own class_embed)" },
   ...classesFlag,
   ...scoringFlags,
   ...placementFlags,
   ...passSizeFlag,
 } as const satisfies Flags;
 
-/** Opens what the flags name, and tells its warnings. @throws DinoSegError as `openSegmenter` */
+/** Opens the network and head that the flags name, and prints their warnings. @throws DinoSegError as `openSegmenter` */
 export async function openFromFlags(flags: FlagValues<typeof segmenterFlags>): Promise<Segmenter> {
   const { model, head, classes, scoring, device, dtype, precision, 'image-size': imageSize } = flags;
   const given = withoutUndefined({ device, head, classes, scoring, dtype, precision, imageSize });

@@ -1,4 +1,4 @@
-/** What people and programs see: results on stdout, everything else on stderr. */
+/** Output of the commands: results on stdout, everything else on stderr. */
 import { styleText } from 'node:util';
 import { isObject } from '../json.js';
 import { formatBytes, formatSeconds } from '../text.js';
@@ -7,10 +7,10 @@ import type { Flags } from './parse.js';
 
 /** Of every command. */
 export const outputFlags = {
-  quiet: { type: 'boolean', help: 'results, warnings and errors alone' },
+  quiet: { type: 'boolean', help: 'print only results, warnings and errors' },
   verbose: {
     type: 'boolean',
-    help: 'also the settings, the time of each line and what lies beneath an error',
+    help: 'also print the settings, the time of each line and the causes of errors',
   },
 } as const satisfies Flags;
 
@@ -25,7 +25,7 @@ export function setLevel(level: Level): void {
 // One at a time: Node.js 20 colours a list of them on every stream.
 type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan';
 
-/** Coloured where the stream is a terminal that has colours (NO_COLOR and FORCE_COLOR are heard). */
+/** Coloured if the stream is a terminal with colours; respects NO_COLOR and FORCE_COLOR. */
 function styled(style: Style, text: string, stream: NodeJS.WriteStream): string {
   return styleText(style, text, { stream });
 }
@@ -76,27 +76,27 @@ function say(text: string): void {
   process.stderr.write(`${at}${text}\n`);
 }
 
-/** What is being done. */
+/** Prints what is being done. */
 export function note(text: string): void {
   if (state.level !== 'quiet') say(text);
 }
 
-/** For those who want to know more. */
+/** Prints details, with --verbose only. */
 export function detail(text: string): void {
   if (state.level === 'verbose') say(styled('dim', text, process.stderr));
 }
 
-/** What may be wrong although it went on. */
+/** Prints a warning: something may be wrong, but the command continued. */
 export function warn(text: string): void {
   say(`${styled('yellow', 'warning:', process.stderr)} ${text}`);
 }
 
-/** A command that would be given next. */
+/** Suggests the next command. */
 export function next(text: string): void {
   note(`${styled('cyan', 'next:', process.stderr)} ${text}`);
 }
 
-/** A failure, `CODE: message`; with --verbose all that caused it. */
+/** Prints a failure as `CODE: message`; with --verbose also its causes. */
 export function complain({ code, message, cause }: { code: string; message: string; cause?: unknown }): void {
   say(`${styled('red', `${code}:`, process.stderr)} ${message}`);
   for (let each = cause; each instanceof Error; each = each.cause) detail(`caused by ${each.message}`);

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../nearest.js';
 import { expected, valueOfText, type ValueOf, type ValueRule } from '../setting.js';
+import { counted } from '../text.js';
 
 /** The command line is wrong; nothing was done. Ends with exit code 2. */
 export class UsageError extends Error {
@@ -13,9 +14,9 @@ export interface Flag extends ValueRule {
   /** What the usage text calls the value, e.g. `FILE`. */
   value?: string;
   required?: boolean;
-  /** Its name among the library's settings, where that is another. */
+  /** Name of the library's setting, if it differs. */
   setting?: string;
-  /** Taken where neither the command line nor a file gives one. */
+  /** Used if neither the command line nor a file gives a value. */
   default?: string | number;
 }
 
@@ -44,17 +45,17 @@ export type FlagValues<F extends Flags> = {
     : ValueOf<F[K]> | undefined;
 };
 
-/** Values by flag name and arguments, none of them missed yet. */
+/** Values by flag name, and arguments; required ones may still be absent. */
 export interface Given {
   flags: Record<string, unknown>;
   positionals: string[];
 }
 
 /**
- * Reads a command line; what may still come from a file is not missed.
+ * Reads a command line. Required flags may be absent, since a file may still give them.
  *
  * @throws UsageError for an unknown flag (naming the nearest), a flag given twice or without its value, a value that is
- *   no number or out of range.
+ *   not a number or is out of range.
  */
 export function readArguments(syntax: CommandSyntax, argv: string[]): Given & { help: boolean } {
   const options = Object.fromEntries(
@@ -82,7 +83,7 @@ export function readArguments(syntax: CommandSyntax, argv: string[]): Given & { 
 }
 
 /**
- * A command's whole input: the command line's over a file's over defaults.
+ * The whole input of a command: the command line overrides a file, a file overrides defaults.
  *
  * @throws UsageError for a required flag that is missing, too few or too many arguments.
  */
@@ -99,7 +100,7 @@ export function completeInput<F extends Flags>(
   const flags = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== false));
   for (const [name, flag] of Object.entries(syntax.flags))
     if (flag.required && !Object.hasOwn(flags, name))
-      throw new UsageError(`--${name} ${flag.value ?? ''} is missing: ${flag.help}.`);
+      throw new UsageError(`Missing ${shapeOf(name, flag)}: ${flag.help}.`);
   const positionals = line.positionals.length > 0 ? line.positionals : file.positionals;
   checkPositionals(syntax, positionals);
   return { flags: flags as FlagValues<F>, positionals };
@@ -119,12 +120,12 @@ function readFlag(flags: Flags, { name, rawName, value, inlineValue }: OptionTok
       rawName,
       Object.keys(flags).map((known) => `--${known}`),
     );
-    throw new UsageError(`There is no flag ${rawName}.${hint}`);
+    throw new UsageError(`Unknown flag ${rawName}.${hint}`);
   }
   if (flag.type === 'boolean') {
     if (!inlineValue || value === 'true') return true;
     if (value === 'false') return false;
-    throw new UsageError(`${rawName} takes no value (or =false, against a file's); "${value}" was given.`);
+    throw new UsageError(`${rawName} accepts no value except =true or =false, not "${value}".`);
   }
   const looksLikeFlag = !inlineValue && /^-[^\d.]/.test(value ?? '');
   if (value === undefined || value === '' || looksLikeFlag)
@@ -132,43 +133,47 @@ function readFlag(flags: Flags, { name, rawName, value, inlineValue }: OptionTok
   return checkValue(flag, rawName, value);
 }
 
-/** A text or number that a flag may have. `name`: of the flag, as messages call it. @throws UsageError */
+/** Checks the value of a flag. @param name the flag's name in messages. @throws UsageError */
 export function checkValue(flag: Flag, name: string, value: string): string | number {
   const read = valueOfText(flag, value);
   if (read !== undefined) return read;
   const hint = didYouMean(value, flag.choices ?? []);
-  throw new UsageError(`${name} should be ${expected(flag)}; "${value}" was given.${hint}`);
+  throw new UsageError(`${name} should be ${expected(flag)}, not "${value}".${hint}`);
 }
 
 function checkPositionals({ positionals: expected, name }: CommandSyntax, given: string[]): void {
   const { least, most } = expected ?? { least: 0, most: 0 };
   if (given.length > most)
     throw new UsageError(
-      `"${given[most]}" is one argument too many: ${name} takes ` +
-        (most === 0 ? 'flags only.' : `${most} (${expected!.name}).`),
+      `Unexpected argument "${given[most]}": ${name} accepts ` +
+        (most === 0 ? 'only flags.' : `at most ${counted(most, 'argument')} (${expected!.name}).`),
     );
-  if (given.length < least) throw new UsageError(`${expected!.name} is missing: ${expected!.help}.`);
+  if (given.length < least) throw new UsageError(`Missing ${expected!.name}: ${expected!.help}.`);
+}
+
+/** A flag with its value, e.g. `--model FILE`. */
+function shapeOf(name: string, { type, value, choices }: Flag): string {
+  if (type === 'boolean') return `--${name}`;
+  return `--${name} ${value ?? choices?.join('|') ?? (type === 'integer' ? 'N' : 'X')}`;
 }
 
 /** What `-h` prints. */
 export function usageText(syntax: CommandSyntax): string {
   const { name, summary, flags, positionals, notes } = syntax;
-  const shape = (key: string, flag: Flag) =>
-    `--${key}${flag.type === 'boolean' ? '' : ` ${flag.value ?? flag.choices?.join('|') ?? (flag.type === 'integer' ? 'N' : 'X')}`}`;
   const required = Object.entries(flags).filter(([, flag]) => flag.required);
   const optional = Object.keys(flags).length > required.length ? ['[flags]'] : [];
   const usage = [
     `usage: dinov3-seg ${name}`,
-    ...required.map(([key, flag]) => shape(key, flag)),
+    ...required.map(([key, flag]) => shapeOf(key, flag)),
     ...optional,
     ...(positionals ? [positionals.least > 0 ? positionals.name : `[${positionals.name}]`] : []),
   ].join(' ');
   const rows: (readonly [string, string])[] = Object.entries(flags).map(([key, flag]) => [
-    shape(key, flag),
+    shapeOf(key, flag),
     flag.default === undefined ? flag.help : `${flag.help} (default ${flag.default})`,
   ]);
   if (positionals) rows.unshift([positionals.name, positionals.help]);
-  rows.push(['-h, --help', 'this text']);
+  rows.push(['-h, --help', 'show this help']);
   const width = Math.min(34, Math.max(...rows.map(([left]) => left.length)));
   const lines = rows.map(([left, right]) =>
     left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}` : `  ${left.padEnd(width)}  ${right}`,

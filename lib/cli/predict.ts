@@ -10,28 +10,28 @@ import { images, jsonFlag } from './shared-flags.js';
 export default command({
   name: 'predict',
   summary:
-    'Segments images: original, class indices (.npy), coloured, side by side, and class statistics of each.',
+    'Segments images. Writes a folder NAME_segmentation for each: original, class indices (.npy), coloured map, comparison, class statistics.',
   positionals: { ...images, least: 1 },
   flags: {
     output: {
       type: 'text',
       value: 'DIR',
       required: true,
-      help: 'gets a folder NAME_segmentation for each image',
+      help: 'where to write the results',
     },
     window: {
       type: 'text',
       choices: ['whole', 'slide'],
       default: 'whole',
-      help: 'whole image resized, or a sliding window',
+      help: 'whole: resize the whole image; slide: use a sliding window',
     },
     stride: {
       type: 'integer',
       least: 1,
       value: 'N',
-      help: 'step of the sliding window (default: two thirds of it)',
+      help: 'step of the sliding window in pixels (default: two thirds of the window)',
     },
-    'no-report': { type: 'boolean', help: 'leaves out report.html, a page with some of the images' },
+    'no-report': { type: 'boolean', help: 'do not write report.html, a page with some of the images' },
     ...segmenterFlags,
     ...jsonFlag,
   },

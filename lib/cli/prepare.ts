@@ -12,10 +12,10 @@ const kinds = ['idd'];
 
 export default command({
   name: 'prepare',
-  summary: 'Makes label images of the polygons that a data set is shipped with.',
+  summary: 'Draws label images from the polygon annotations of a data set.',
   positionals: {
     name: 'idd DIR',
-    help: "idd: level-3 label images of IDD's polygons; DIR: the data set, or any folder of it",
+    help: 'idd: level-3 label images of IDD; DIR: folder of the data set, or any of its sub-folders',
     least: 2,
     most: 2,
   },
@@ -23,32 +23,31 @@ export default command({
     out: {
       type: 'text',
       value: 'DIR2',
-      help: 'gets the label images, in the same sub-folders (default: beside the polygons)',
+      help: 'folder for the label images, with the same sub-folders (default: next to the polygons)',
     },
     jobs: {
       type: 'integer',
       least: 1,
       value: 'N',
-      help: 'annotations that are worked on at a time (default: four times the cores)',
+      help: 'annotations processed in parallel (default: four times the number of cores)',
     },
-    force: { type: 'boolean', help: 'makes all anew, also in place of label images made by other means' },
-    strict: { type: 'boolean', help: 'ends at the first annotation that cannot be read' },
+    force: { type: 'boolean', help: 'make all label images again, and replace those that other tools made' },
+    strict: { type: 'boolean', help: 'stop at the first annotation that cannot be read' },
     unknown: {
       type: 'text',
       choices: unknownLabels,
       default: 'refuse',
-      help: 'objects whose label IDD does not have: refuse, or ignore them as 255',
+      help: 'objects with a label that IDD does not have: refuse the annotation, or ignore the object (value 255)',
     },
     ...jsonFlag,
   },
-  notes:
-    'Stopped or killed, it goes on with the same command: label images that are up to date are left alone.',
+  notes: 'To continue a stopped run, give the same command again: label images that are up to date are kept.',
   stoppable: true,
   goesOn: true,
   async run({ flags: { json, ...flags }, positionals: [kind, folder], signal }) {
     if (!kinds.includes(kind!))
       throw new UsageError(
-        `prepare should be followed by one of ${kinds.join(', ')}; "${kind}" was given.${didYouMean(kind!, kinds)}`,
+        `prepare expects one of ${kinds.join(', ')}, not "${kind}".${didYouMean(kind!, kinds)}`,
       );
     const { onProgress } = imageProgress('prepare');
     const summary = await prepareIdd(folder!, { ...withoutUndefined(flags), signal, onProgress });
@@ -72,11 +71,11 @@ function report({ written, seconds, annotationsPerSecond, ...summary }: PrepareI
     );
   if (kept.length > 0)
     warn(
-      `Left as they are, since they were made by other means: ${counted(kept.length, 'label image')} (first: ${kept[0]}); ` +
+      `Kept ${counted(kept.length, 'label image')} that other tools made (first: ${kept[0]}); ` +
         '--force replaces them.',
     );
   for (const [label, count] of Object.entries(unknownLabels))
     warn(`${counted(count, 'object')} with the unknown label "${label}" set to 255.`);
-  if (faults.length > 0) warn(`${counted(faults.length, 'annotation')} without a label image:`);
+  if (faults.length > 0) warn(`${counted(faults.length, 'annotation')} failed:`);
   for (const fault of faults) complain(fault);
 }

@@ -1,28 +1,28 @@
-/** Progress on a terminal, or now and then a line where there is none. */
+/** A progress bar on a terminal; elsewhere, occasional lines. */
 import { callback, checkArgument, number, objectWith, text } from '../arguments.js';
 import { formatRate, formatSeconds } from '../text.js';
 
 /** The part of a stream that {@link ProgressBar} needs; process.stderr is one. */
 export interface ProgressStream {
-  /** Takes text at once. */
+  /** Writes text immediately. */
   write(text: string): unknown;
-  /** Whether a line can be drawn over; one of TERM=dumb cannot. */
+  /** Whether the stream is a terminal on which a line can be redrawn (not with TERM=dumb). */
   isTTY?: boolean;
-  /** Characters of a line, looked at each time. Default 80. */
+  /** Characters per line, read at each update. Default 80. */
   columns?: number;
 }
 
-/** How far something is. */
+/** Progress of a task. */
 export interface ProgressUpdate {
-  /** What is being done, e.g. `epoch 3/20`. */
+  /** Name of the task, e.g. `epoch 3/20`. */
   label: string;
-  /** Of what is counted. */
+  /** Completed units. */
   done: number;
-  /** All of them. */
+  /** Total units. */
   total: number;
-  /** Shown where it is a number. */
+  /** Loss; shown if it is a number. */
   loss?: number | null;
-  /** What is counted. Default `images`. */
+  /** Name of the units. Default `images`. */
   unit?: string;
 }
 
@@ -37,8 +37,8 @@ const redrawMilliseconds = 100;
 const lineMilliseconds = 30_000;
 
 /**
- * A bar with share, loss, images a second and time left. A new label starts the clock anew; work that was done before
- * (a resumed epoch) does not count as speed.
+ * A progress bar with units per second, remaining time and loss. A new label restarts the clock; units completed before (of a
+ * resumed epoch) do not count for the speed.
  */
 export class ProgressBar {
   #label = '';
@@ -48,9 +48,9 @@ export class ProgressBar {
   #drawn = false;
 
   /**
-   * A bar that is not drawn yet.
+   * Creates a bar without drawing it.
    *
-   * @param stream where it is drawn. Default: standard error.
+   * @param stream where to draw. Default: standard error.
    * @param now a clock in milliseconds. Default: `performance.now`.
    */
   constructor(
@@ -79,7 +79,7 @@ export class ProgressBar {
   #begin(update: ProgressUpdate, now: number): void {
     this.#label = update.label;
     this.#startedAt = now;
-    // The first update comes when the first of this sitting is done.
+    // The first update comes after the first unit of this process.
     this.#startedDone = update.done;
     this.#drawnAt = this.#live ? -Infinity : now;
   }

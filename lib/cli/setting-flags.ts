@@ -19,7 +19,7 @@ type SettingFlags<K extends TrainSettingName> = {
   [Name in K as FlagName<Name>]: Omit<Settings[Name], 'default'>;
 };
 
-/** The flags of some settings. Their defaults are in the help alone: a run that goes on has its own. */
+/** The flags of some settings. Defaults appear only in the help: a resumed run has its own values. */
 export function settingFlags<K extends TrainSettingName>(...names: K[]): SettingFlags<K> {
   const flags = names.map((name) => {
     const setting: Setting = trainSettings[name];

@@ -9,7 +9,7 @@ export const deviceFlag = {
     least: 1,
     most: 1024,
     value: 'N',
-    help: 'threads of an operator on the CPU (default: OMP_NUM_THREADS, else the processors this process may use)',
+    help: 'CPU threads per operator (default: OMP_NUM_THREADS, else the processors available to this process)',
   },
 } as const satisfies Flags;
 
@@ -19,7 +19,7 @@ export const classesFlag = {
   classes: {
     type: 'text',
     value: 'C',
-    help: 'idd26, idd26-reference, cityscapes19, ade150 or a .json file (default: what the head names)',
+    help: 'class set: idd26, idd26-reference, cityscapes19, ade150 or FILE.json (default: that of the head)',
   },
 } as const satisfies Flags;
 
@@ -30,13 +30,13 @@ export const scoringFlags = {
   scoring: {
     type: 'text',
     choices: ['recipe', 'ade20k'],
-    help: 'way of scoring (default: ade20k for a head with a "no object" output, else recipe)',
+    help: 'scoring method (default: ade20k for a head with a "no object" output, else recipe)',
   },
   'image-size': {
     type: 'integer',
     least: 1,
     value: 'N',
-    help: 'width and height of the network input, a multiple of 32 (default: that of the training, else 512)',
+    help: 'input width and height of the network in pixels, a multiple of 32 (default: as in the training of the head, else 512)',
   },
 } as const satisfies Flags;
 
@@ -45,10 +45,10 @@ export const passSizeFlag = settingFlags('passSize');
 /** Arguments that stand for images. */
 export const images = {
   name: 'IMAGE…',
-  help: 'images, folders with all below them, quoted globs',
+  help: 'image files, folders (including sub-folders) or quoted globs',
   most: Infinity,
 } as const;
 
 export const jsonFlag = {
-  json: { type: 'boolean', help: 'prints the result as JSON' },
+  json: { type: 'boolean', help: 'print the result as JSON' },
 } as const satisfies Flags;

@@ -7,11 +7,11 @@ const listed = 20;
 
 const titles: Record<DataFault['kind'], string> = {
   split: 'splits that cannot be read',
-  unpaired: 'without a partner',
-  unreadable: 'cannot be read',
-  misshapen: 'label images of another size, or with colours',
-  'unknown-value': 'label values that the class set does not know',
-  duplicate: 'images that are in two splits',
+  unpaired: 'images or labels without a counterpart',
+  unreadable: 'files that cannot be read',
+  misshapen: 'label images with the wrong size, or with colours',
+  'unknown-value': 'label files with values that are not in the class set',
+  duplicate: 'images that occur in two splits',
 };
 
 const percent = (share: number) => (share > 0 && share < 1e-4 ? '<0.01 %' : `${(100 * share).toFixed(2)} %`);
@@ -26,7 +26,7 @@ function splitText({ split, pairs, pixels, ignoredPixels, classes }: SplitCheck)
     `${split}: ${pairs} pairs, ${pixels} pixels with a class` +
       (all > 0 ? `, ${ignoredPixels} without (${percent(ignoredPixels / all)})` : ''),
     ...(rows.length > 0 ? [table([['class', 'share', 'pixels', 'images'], ...rows], [1, 2, 3])] : []),
-    ...(absent.length > 0 ? [`no pixel: ${absent.join(', ')}`] : []),
+    ...(absent.length > 0 ? [`classes without pixels: ${absent.join(', ')}`] : []),
   ].join('\n');
 }
 
@@ -40,7 +40,7 @@ function faultsText(kind: DataFault['kind'], faults: readonly DataFault[]): stri
   return [
     `${faults.length} ${titles[kind]}`,
     ...lines,
-    ...(more > 0 ? [`  and ${more} more (--json has all)`] : []),
+    ...(more > 0 ? [`  and ${more} more (--json lists all)`] : []),
   ].join('\n');
 }
 
@@ -63,6 +63,6 @@ export function dataCheckText({
     ...splits.map(splitText),
     ...skipped.map(({ split, message }) => `${split}: skipped. ${message}`),
     ...kinds,
-    faults.length === 0 ? 'no fault was found' : `${faults.length} faults`,
+    faults.length === 0 ? 'no faults found' : `${faults.length} faults`,
   ].join('\n\n');
 }

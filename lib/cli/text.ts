@@ -39,8 +39,8 @@ export function inspectionText({ format, tensors, parameters, totalBytes, metada
 export function evaluationText(result: Evaluation): string {
   const occurring = result.classes.filter(({ iou }) => iou !== null);
   return [
-    `mIoU            ${share(result.mIoU)}  (data set, ${occurring.filter((c) => c.truthPixels > 0).length} classes that occur)`,
-    `per-image IoU   ${share(result.perImageIoU)}  (mean of the images' own)`,
+    `mIoU            ${share(result.mIoU)}  (over the data set, mean of the ${occurring.filter((c) => c.truthPixels > 0).length} classes in the labels)`,
+    `per-image IoU   ${share(result.perImageIoU)}  (mean over the images)`,
     `pixel accuracy  ${share(result.pixelAccuracy)}`,
     `loss            ${result.loss?.toFixed(4) ?? '–'}`,
     `images          ${result.images}, ${result.imagesPerSecond.toFixed(2)} images/s`,
@@ -83,7 +83,7 @@ export function sweepText(rows: readonly SweepRow[]): string {
 export function meansText(means: readonly FeatureMean[]): string {
   const rows = means.map(({ name, kind, mean }) => {
     if (mean === null) return [name, '–', ''];
-    if (kind === 'count') return [name, mean.toFixed(3), 'an image'];
+    if (kind === 'count') return [name, mean.toFixed(3), 'per image'];
     return [name, mean > 0 && mean < 0.01 ? '<0.01' : mean.toFixed(2), '%'];
   });
   return table([['feature', 'mean', ''], ...rows], [1]);

@@ -13,15 +13,15 @@ const flags = settingFlags(...configKeys);
 
 export default command({
   name: 'train',
-  summary: 'Trains class_embed on labelled images, the rest of the network frozen.',
+  summary: 'Trains class_embed on labelled images; the rest of the network stays frozen.',
   flags: {
     ...flags,
     out: { ...flags.out, required: true },
     ...deviceFlag,
-    resume: { type: 'boolean', help: 'goes on with the run in --out, with its own settings' },
+    resume: { type: 'boolean', help: 'continue the run in --out, with its settings' },
     ...jsonFlag,
   },
-  notes: 'Ctrl-C stops after the current step; --resume then goes on exactly there.',
+  notes: 'Ctrl-C stops after the current step; --resume continues exactly there.',
   stoppable: true,
   async run({ flags, signal }) {
     const { resume, json } = flags;

@@ -4,7 +4,7 @@ import type { SegmentationDataset } from '../data/dataset.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { ahead, loadBatch, type Batch, type Place } from '../model/load-batch.js';
 
-/** The images of a data set in order and unchanged, so many in a batch. `place.prefetch` counts images. */
+/** Batches of the images of a data set, in order and unchanged. `place.prefetch` counts images. */
 export async function* evaluationBatches(
   dataset: SegmentationDataset,
   batchSize: number,

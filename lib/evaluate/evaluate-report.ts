@@ -19,16 +19,16 @@ import { segmenterRows } from '../model/segmenter-settings.js';
 import { imagesTable, shownImages } from './shown-images.js';
 import { evaluationKind, type Evaluation } from './evaluation.js';
 
-/** What {@link evaluationReport} shows beside figures. */
+/** Options of {@link evaluationReport}. */
 export interface EvaluationReportOptions extends Pick<EvaluateOptions, 'imageSize' | 'scoring' | 'signal'> {
   /**
-   * Images that are shown: half of them with the lowest IoU, the others spread evenly over the data set; each goes through the
-   * network once more. Default 8.
+   * Number of images to show: half of them with the lowest IoU, the others spread evenly over the data set. Each passes
+   * through the network once more. Default 8.
    */
   examples?: number;
-  /** Says of what it is. Default: the class set and the number of images. */
+  /** Text below the title. Default: the number of images. */
   lead?: string;
-  /** Settings that are listed beside those of network and head. */
+  /** Settings to list in addition to those of network and head. */
   settings?: Readonly<Record<string, string | number | undefined>>;
 }
 
@@ -42,10 +42,10 @@ const evaluationReportOptions: OptionKinds<EvaluationReportOptions> = {
 };
 
 /**
- * A report of an evaluation for {@link writeReport}: its figures, the classes, the confusion matrix, and images with prediction,
- * truth and error.
+ * Makes a report of an evaluation for {@link writeReport}: metrics, classes, confusion matrix, and images with prediction,
+ * ground truth and errors.
  *
- * @param evaluation what {@link evaluate} gave for the same network, head and data set.
+ * @param evaluation result of {@link evaluate} for the same network, head and data set.
  * @throws DinoSegError HEAD_MISMATCH, and what segmenting an image throws; the signal's reason.
  */
 export async function evaluationReport(

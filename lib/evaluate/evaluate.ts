@@ -22,27 +22,27 @@ import { evaluationBatches } from './batches.js';
 import type { Evaluation } from './evaluation.js';
 import { EvaluationAccumulator } from './evaluation-accumulator.js';
 
-/** How to evaluate. */
+/** Options of {@link evaluate}. */
 export interface EvaluateOptions {
   /**
-   * Width and height that images and labels are resized to, a multiple of 32. Default: what the heads were trained at, else
-   * 512; heads that were trained at different sizes need it.
+   * Width and height of the resized images and labels in pixels, a multiple of 32. Default: as in the training of the heads,
+   * else 512. Required for heads that were trained at different sizes.
    */
   imageSize?: number;
-  /** Default: what the head's number of outputs says. */
+  /** Scoring method. Default: chosen by the head's number of outputs. */
   scoring?: Scoring;
-  /** Images prepared ahead of the network; those of one pass at least. Default 4. */
+  /** Images prepared ahead of the network, at least those of one pass. Default 4. */
   prefetch?: number;
   /**
-   * Images that go through the network together; figures differ by rounding. Default: 1 on the CPU; on a GPU up to 8, by
-   * the memory that is free, and half as many from where it runs out.
+   * Images per forward pass; results differ by rounding. Default: 1 on the CPU; up to 8 on a GPU, depending on free memory,
+   * and halved if memory runs out.
    */
   passSize?: number;
   /** Stops between two images. */
   signal?: AbortSignal;
-  /** Images done, of how many. */
+  /** Called after each image with the number of completed images and the total. */
   onProgress?: (done: number, total: number) => void;
-  /** Lines for people: that passes get smaller. */
+  /** Called with log lines, e.g. when passes become smaller. */
   onLog?: (line: string) => void;
 }
 
@@ -57,7 +57,7 @@ const evaluateOptions: OptionKinds<EvaluateOptions> = {
 };
 
 /**
- * Evaluates a head on a data set, images and labels resized as in training (docs/recipe.md).
+ * Evaluates a head on a data set. Images and labels are resized as in training (docs/recipe.md).
  *
  * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, IMAGE, LABEL_SIZE, LABEL_VALUE, OUT_OF_MEMORY; the signal's
  *   reason.
@@ -74,10 +74,10 @@ export async function evaluate(
 }
 
 /**
- * {@link evaluate} for several heads of one network, class_embed heads and linear probes alike: an image goes through the network
- * once for all of them.
+ * {@link evaluate} for several heads of one network, class_embed heads or linear probes. Each image passes through the network
+ * once for all heads.
  *
- * @returns in the order of the heads; seconds are those of all together.
+ * @returns evaluations in the order of the heads; `seconds` is the time of all heads together.
  * @throws DinoSegError as {@link evaluate}.
  */
 export async function evaluateHeads(

@@ -24,7 +24,7 @@ export class EvaluationAccumulator {
     this.#imageIous.push(imageIou(confusion, this.classSet.classes.length));
   }
 
-  /** What the images came to. */
+  /** The evaluation of all images so far. */
   result(seconds: number): Evaluation {
     const { classes } = this.classSet;
     const { length } = classes;

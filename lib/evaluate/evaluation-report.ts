@@ -14,11 +14,11 @@ import type {
 import { counted } from '../text.js';
 import { evaluationKind, type Evaluation } from './evaluation.js';
 
-/** An evaluation among others. */
+/** An evaluation with a name. */
 export interface NamedEvaluation {
-  /** What tells it from the others, such as `before training`. */
+  /** Name in the report, e.g. `before training`. */
   name: string;
-  /** Of the same classes as the others. */
+  /** The evaluation, on the same classes as the others. */
   evaluation: Evaluation;
 }
 
@@ -54,7 +54,7 @@ export function evaluationFigures(evaluation: Evaluation): FiguresSection['figur
     {
       label: 'mIoU',
       value: percent(mIoU),
-      note: `of the data set, over the ${counted(occurring, 'class', 'classes')} that ${occurring === 1 ? 'occurs' : 'occur'}`,
+      note: `over the data set, mean of the ${counted(occurring, 'class', 'classes')} in the labels`,
     },
     { label: 'Pixel accuracy', value: percent(pixelAccuracy) },
     { label: 'Per-image IoU', value: percent(perImageIoU), note: 'mean over the images' },
@@ -75,9 +75,9 @@ export function classSections(
       kind: 'classes',
       title: 'Classes',
       note: several
-        ? 'Intersection over union of every class. A dash: the class occurs in neither labels nor predictions.'
-        : 'Intersection over union of every class; precision: right pixels among those predicted as the class; recall: among ' +
-          'those labelled as it. A dash: there are none.',
+        ? 'Intersection over union of each class. A dash means that the class occurs in neither labels nor predictions.'
+        : 'Intersection over union of each class. Precision: share of correct pixels among those predicted as the class. ' +
+          'Recall: share of correct pixels among those labelled as the class. A dash means that there are no such pixels.',
       classes,
       results: results.map(classResults),
     },
@@ -91,10 +91,10 @@ export function classSections(
 }
 
 /**
- * Sections of evaluations: their figures, the IoU of every class (several side by side, with the change from first to last), and the
- * confusion matrix of the last.
+ * Makes report sections of evaluations: metrics, the IoU of each class (for several evaluations side by side, with the change
+ * from first to last), and the confusion matrix of the last.
  *
- * @param results one or more, of the same classes.
+ * @param results one or more evaluations on the same classes.
  */
 export function evaluationSections(results: readonly NamedEvaluation[], classSet: ClassSet): ReportSection[] {
   checkArgument(results, resultsKind, 'evaluationSections(results)');

@@ -1,43 +1,43 @@
 /** Results of evaluations. */
 import { kind, number, objectWith } from '../arguments.js';
 
-/** One class of an evaluation. */
+/** Result for one class. */
 export interface ClassResult {
-  /** Its index in the class set. */
+  /** Index in the class set. */
   index: number;
-  /** Its name in the class set. */
+  /** Name in the class set. */
   name: string;
-  /** 0…1; null where the class occurs in neither labels nor predictions. */
+  /** IoU, 0…1; null for a class in neither labels nor predictions. */
   iou: number | null;
-  /** Labelled pixels of the class at the evaluated size. */
+  /** Pixels labelled as the class, at the evaluated size. */
   truthPixels: number;
 }
 
-/** Shares are 0…1; null where there was nothing to measure. */
+/** Result of an evaluation. Metrics are 0…1, and null if nothing could be measured. */
 export interface Evaluation {
-  /** That were evaluated. */
+  /** Number of evaluated images. */
   images: number;
-  /** Mean of the images' losses; null for the ade20k scoring of a network's own head, which no loss belongs to. */
+  /** Mean loss over the images; null with ade20k scoring, which has no loss. */
   loss: number | null;
-  /** Of the data set: one confusion matrix, mean over the classes that occur in the labels. */
+  /** Mean IoU over the classes in the labels, from one confusion matrix of the whole data set. */
   mIoU: number | null;
-  /** Mean of the images' own mean IoU: named as such, not comparable with `mIoU`. */
+  /** Mean over the images of the mean IoU of each image. Not comparable with `mIoU`. */
   perImageIoU: number | null;
-  /** Right pixels among all that have a class. */
+  /** Share of correct pixels among those with a class. */
   pixelAccuracy: number | null;
-  /** Mean IoU of each image, in the order in which they were evaluated; null for one without a labelled pixel. */
+  /** Mean IoU of each image, in the order of evaluation; null for an image without labelled pixels. */
   imageIou: (number | null)[];
-  /** By index. */
+  /** Results for each class, by index. */
   classes: ClassResult[];
-  /** Pixels, a row a true class, a column a predicted one. */
+  /** Pixel counts K×K: rows are true classes, columns predicted classes. */
   confusion: number[][];
-  /** For everything, decoding included. */
+  /** Total time, including decoding. */
   seconds: number;
-  /** Images by seconds. */
+  /** Images divided by seconds. */
   imagesPerSecond: number;
 }
 
-export const evaluationKind = objectWith<Evaluation>('an evaluation, as evaluate() gives it', {
+export const evaluationKind = objectWith<Evaluation>('an evaluation, as returned by evaluate()', {
   images: number,
   classes: kind('a list', Array.isArray),
   confusion: kind('a list', Array.isArray),

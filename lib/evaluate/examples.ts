@@ -7,7 +7,7 @@ import { openHead } from '../model/open-head.js';
 import { scoringOf } from '../model/scoring.js';
 import { colorize, sideBySide } from '../report/colorize.js';
 
-/** An image, its label and what a head makes of it, all at one size. */
+/** An image, its label and a head's prediction, all at one size. */
 export interface Example {
   /** {@link Pair.name} */
   name: string;
@@ -19,7 +19,7 @@ export interface Example {
 }
 
 /**
- * Images of a data set with what a head file makes of them.
+ * Images of a data set with the predictions of a head.
  *
  * @param outputsOf what the network gives for the image at a place.
  * @param longSide pixels of an example; images are not made larger.

@@ -1,16 +1,16 @@
 import { checkArgument, kind, number } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 
-/** What a confusion matrix says about a segmentation; null where there is nothing to measure. */
+/** Metrics of a segmentation, from its confusion matrix; null if there is nothing to measure. */
 export interface Metrics {
   /**
-   * The data set's mean IoU: the mean of `classIou` over the classes that occur in the ground truth.
-   * A class that is only predicted is no row of its own; it lowers the others by its false positives.
+   * Mean of `classIou` over the classes in the ground truth. A class that is only predicted is not part of the mean, but its
+   * false positives lower the IoU of the others.
    */
   readonly mIoU: number | null;
-  /** Intersection over union of each class; null where it occurs in neither truth nor prediction. */
+  /** Intersection over union of each class; null for a class in neither ground truth nor prediction. */
   readonly classIou: readonly (number | null)[];
-  /** Correct pixels among all that have a class. */
+  /** Share of correct pixels among those with a class. */
   readonly pixelAccuracy: number | null;
   /** Pixels of each class in the ground truth. */
   readonly truthPixels: readonly number[];
@@ -60,11 +60,11 @@ function classIous(matrix: Float64Array, classes: number): { iou: (number | null
 }
 
 /**
- * Metrics of a confusion matrix.
+ * Computes metrics from a confusion matrix.
  *
- * @param confusion K×K pixels, rows truth, columns prediction, row by row; exact up to 2⁵³.
- * @param classes K.
- * @throws DinoSegError SHAPE where it is not K×K.
+ * @param confusion K×K pixel counts, row-major: rows are true classes, columns predicted classes. Exact up to 2⁵³.
+ * @param classes number of classes K.
+ * @throws DinoSegError SHAPE if the matrix is not K×K.
  */
 export function metricsOf(confusion: ArrayLike<number | bigint>, classes: number): Metrics {
   const matrix = counts(confusion, classes);
@@ -80,13 +80,13 @@ export function metricsOf(confusion: ArrayLike<number | bigint>, classes: number
 }
 
 /**
- * The reference's figure for one image: the mean IoU over the classes that occur in its truth or its prediction;
- * null for an image without a labelled pixel. Its mean over images is the "per-image IoU", which
- * weighs rare classes by chance: the headline is {@link Metrics.mIoU}.
+ * Computes the reference's metric for one image: the mean IoU over the classes in its ground truth or prediction; null for an
+ * image without labelled pixels. Its mean over the images is the "per-image IoU", in which the weight of rare classes is
+ * arbitrary; prefer {@link Metrics.mIoU}.
  *
- * @param confusion K×K pixels, as {@link metricsOf} takes them.
- * @param classes K.
- * @throws DinoSegError SHAPE where the matrix is not K×K.
+ * @param confusion K×K pixel counts, as in {@link metricsOf}.
+ * @param classes number of classes K.
+ * @throws DinoSegError SHAPE if the matrix is not K×K.
  */
 export function imageIou(confusion: ArrayLike<number | bigint>, classes: number): number | null {
   return meanOf(classIous(counts(confusion, classes), classes).iou);

@@ -8,10 +8,7 @@ import { imageFileKinds, isImageFile } from './image-files.js';
 import { isOwnOutput } from './own-outputs.js';
 
 /**
- * Paths of images, in the order given: a file as it is (whether it can be read shows later), a folder as all images in it and
- * its sub-folders, a glob (`photos/2024-*.jpg`, `**` for any folders) as the images that match; the latter two in the order
- * of their bytes, without names that begin with a dot and without the pictures that this package writes. A file that comes
- * up again is left out, also where a link leads to its folder.
+ * Lists the paths of images, in the given order; see `imagesOfPaths` for what a path may be.
  *
  * @throws DinoSegError DATASET for a folder or glob without images; FILE_NOT_FOUND, IO.
  */
@@ -40,7 +37,7 @@ async function expand(input: string): Promise<string[]> {
     if (below.length === 0)
       throw new DinoSegError(
         'DATASET',
-        `The folder ${input} and those in it hold no image (${imageFileKinds}).`,
+        `No images (${imageFileKinds}) in the folder ${input} or its sub-folders.`,
       );
     return below.map((name) => join(input, name));
   }
@@ -52,7 +49,7 @@ async function expand(input: string): Promise<string[]> {
   if (names.length === 0)
     throw new DinoSegError(
       'DATASET',
-      `No image (${imageFileKinds}) matches ${input}. Check the pattern, and quote it.`,
+      `No images (${imageFileKinds}) match ${input}. Check the pattern, and put it in quotes.`,
     );
   return names.map((name) => (base ? join(base, name) : name));
 }

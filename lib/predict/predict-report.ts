@@ -131,7 +131,7 @@ export class PredictionReport {
     return {
       kind: 'table',
       title: 'Classes',
-      note: 'Share of the pixels that each class covers.',
+      note: 'Share of pixels of each class.',
       columns: ['Class', 'Mean share', 'Largest share', 'Images with it'],
       rows: this.classSet.classes.map(({ index, name }) => [
         name,
@@ -149,5 +149,5 @@ function failureTable(failed: readonly { image: string; error: DinoSegError }[])
     failed.length > mostFailures
       ? { note: `The first ${mostFailures} of ${counted(failed.length, 'image')}.` }
       : {};
-  return { kind: 'table', title: 'Could not be read', ...note, columns: ['Image', 'Code', 'Why'], rows };
+  return { kind: 'table', title: 'Could not be read', ...note, columns: ['Image', 'Code', 'Reason'], rows };
 }

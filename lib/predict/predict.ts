@@ -32,24 +32,24 @@ import { paths as pathsKind } from '../images/argument-kinds.js';
 import { listImages } from '../images/list-images.js';
 import { outputNames } from './output-names.js';
 
-/** How to segment, and where to write. `onProgress` hears images, not windows. */
+/** Options of {@link predict}. `onProgress` counts images, not windows. */
 export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress' | 'passSize'> {
   /** Names and colours of the head's outputs. */
   classSet: ClassSet;
-  /** Folder to write to: `<image name>_segmentation/` with five files for each image. */
+  /** Folder for the results: `<image name>_segmentation/` with five files for each image. */
   output: string;
   /**
-   * Images, or windows of an image, that go through the network together; class maps differ by rounding. Default: 1 on the
-   * CPU; on a GPU up to 8, by the memory that is free, and half as many from where it runs out.
+   * Images, or windows of an image, per forward pass; class maps differ by rounding. Default: 1 on the CPU; up to 8 on a GPU,
+   * depending on free memory, and halved if memory runs out.
    */
   passSize?: number;
-  /** Path of a report, an HTML file with some of the images; its folder is made where absent. Default: none. */
+  /** Path of an HTML report with some of the images; its folder is created if missing. Default: no report. */
   report?: string;
-  /** Stops; folders that are written stay. */
+  /** Stops; folders already written are kept. */
   signal?: AbortSignal;
-  /** Images done, of how many. */
+  /** Called after each image with the number of completed images and the total. */
   onProgress?: (done: number, total: number) => void;
-  /** Lines for people: that passes get smaller. */
+  /** Called with log lines, e.g. when passes become smaller. */
   onLog?: (line: string) => void;
 }
 
@@ -67,7 +67,7 @@ const predictOptions: OptionKinds<PredictOptions> = {
 export interface WrittenPrediction {
   /** Path of the image. */
   image: string;
-  /** The folder with its files. */
+  /** Folder with its files. */
   folder: string;
 }
 
@@ -75,23 +75,22 @@ export interface WrittenPrediction {
 export interface FailedPrediction {
   /** Path of the image. */
   image: string;
-  /** FILE_NOT_FOUND, IMAGE or IO. */
+  /** The error: FILE_NOT_FOUND, IMAGE or IO. */
   error: DinoSegError;
 }
 
-/** What became of each image, and of the report, which is null where none was asked for. */
+/** Result of {@link predict}; `report` is null if none was requested. */
 export interface PredictResult extends ReportOutcome {
-  /** In the order of the images. */
+  /** Written predictions, in the order of the images. */
   written: WrittenPrediction[];
-  /** Images that could not be decoded or found; the others were done nevertheless. */
+  /** Images that could not be found or decoded; the others are written nevertheless. */
   failed: FailedPrediction[];
 }
 
 /**
- * Segments images, some in a pass of the network while the next ones are decoded, and writes five files for each
- * (see README.md).
+ * Segments images and writes five files for each (see README.md). The next images are decoded during each forward pass.
  *
- * @param inputs images, folders and globs, as {@link imagesOfPaths} takes them.
+ * @param inputs images, folders and globs, as in {@link imagesOfPaths}.
  * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
  *   that cannot be read are listed in the result instead.
  */

@@ -8,7 +8,7 @@ import type { TrainConfig } from './config.js';
 
 /**
  * The batches of an epoch from `firstBatch` (counted from 0) on. Their order and augmentation follow from the seed, the
- * epoch and the images' indices alone, so that a run which goes on sees what it would have seen.
+ * epoch and the images' indices alone, so that a resumed run sees the same batches.
  */
 export async function* trainingBatches(
   dataset: SegmentationDataset,

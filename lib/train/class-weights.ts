@@ -24,21 +24,21 @@ export async function classWeights(
 }
 
 async function readWeights(path: string, { name: setName, classes }: ClassSet): Promise<number[]> {
-  const expected = (what: string) =>
-    `${path} should hold weights by class name, such as {"${classes[0]!.name}": 2}; ${what}.`;
-  const refuse = (what: string): never => {
-    throw new DinoSegError('CLASSES', expected(what));
+  const expected = (what: string, hint = '') =>
+    `${path} should contain weights by class name, such as {"${classes[0]!.name}": 2}; ${what}.${hint}`;
+  const refuse = (what: string, hint?: string): never => {
+    throw new DinoSegError('CLASSES', expected(what, hint));
   };
   const parsed = await readJson(path, 'CLASSES', (reason) => expected(`it is not JSON: ${reason}`));
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    return refuse('it is no object');
+    return refuse('it is not an object');
   const weights = classes.map(() => 1);
   const names = classes.map(({ name }) => name);
   for (const [name, weight] of Object.entries(parsed as Record<string, unknown>)) {
     const index = names.indexOf(name);
-    if (index < 0) refuse(`"${setName}" has no class "${name}"${didYouMean(name, names)}`);
+    if (index < 0) refuse(`"${setName}" has no class "${name}"`, didYouMean(name, names));
     if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
-      refuse(`the weight of "${name}" is ${JSON.stringify(weight)}, not a number from 0`);
+      refuse(`the weight of "${name}" is ${JSON.stringify(weight)}, not a number of at least 0`);
     weights[index] = weight as number;
   }
   return weights;

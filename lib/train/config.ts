@@ -4,7 +4,7 @@ import { DinoSegError } from '../errors.js';
 import { checkImageSize } from '../model/image-size.js';
 import { isObject } from '../json.js';
 import { didYouMean } from '../nearest.js';
-import { expected, fits, renamed, type Setting, type ValueOf } from '../setting.js';
+import { expected, fits, flagOf, renamed, type Setting, type ValueOf } from '../setting.js';
 import { readSettingsFile } from '../settings-file.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { configKeys, settingsWith, trainSettings, type TrainSettingName } from './settings.js';
@@ -30,7 +30,7 @@ export type HeadKind = TrainConfig['headKind'];
 /** Settings by name; which ones there are is for `resolveConfig` to say. */
 export const settingsKind = kind<object>('an object of settings', isObject);
 
-/** The recipe. `model`, `data` and `out` have no default. */
+/** Defaults of the recipe; `model`, `data` and `out` have none. */
 export const trainDefaults = Object.fromEntries(
   Object.entries(trainSettings).flatMap(([name, setting]) =>
     'default' in setting ? [[name, setting.default]] : [],
@@ -38,24 +38,25 @@ export const trainDefaults = Object.fromEntries(
 ) as Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>>;
 
 /**
- * A whole, valid configuration from what was given and the recipe's defaults.
+ * Completes settings with the recipe's defaults and checks them.
  *
- * @throws DinoSegError INVALID_ARGUMENT naming the setting, what was expected and what came; SHAPE for an image size
- *   that is no multiple of 32.
+ * @throws DinoSegError INVALID_ARGUMENT with the name of the setting, the expected and the given value; SHAPE for an image
+ *   size that is not a multiple of 32.
  */
 export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
   checkArgument(given, settingsKind, 'resolveConfig(given)');
-  refuseUnknown(given, 'the settings');
+  refuseUnknown(given);
   const config = withPresentNames({ ...trainDefaults, ...withoutUndefined(given) } as TrainConfig);
   for (const name of configKeys) {
     const setting: Setting = trainSettings[name];
     const value = config[name];
     const nullable = setting.default === null;
     if (fits(setting, value) || (nullable && value === null)) continue;
-    const came = value === undefined ? 'it is missing' : `${JSON.stringify(value)} was given`;
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `The setting "${name}" should be ${expected(setting)}${nullable ? ', or null' : ''}; ${came}.`,
+      value === undefined
+        ? `Missing --${flagOf(name, setting)} ${setting.value}: ${setting.help} (setting "${name}").`
+        : `The setting "${name}" should be ${expected(setting)}${nullable ? ', or null' : ''}, not ${JSON.stringify(value)}.`,
     );
   }
   if (config.mode === 'live') refuseCachedOnly(config);
@@ -64,36 +65,36 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
       if (config[key] !== trainDefaults[key])
         throw new DinoSegError(
           'INVALID_ARGUMENT',
-          `The setting "${key}" is ${JSON.stringify(config[key])}, which a linear probe does not know; leave it out.`,
+          `The setting "${key}" is ${JSON.stringify(config[key])}, but a linear probe does not support it. Omit it.`,
         );
   if (config.sweep !== null && config.folds > 0)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      'A run has either a sweep or folds. Sweep first, then take the folds of the best settings.',
+      'A run has either a sweep or folds, not both. Sweep first, then train the folds with the best settings.',
     );
   checkImageSize(config.imageSize, config.imageSize);
   return config;
 }
 
-/** What only training on cached outputs can do is refused of live training, not left out. */
+/** Refuses settings that live training does not support, instead of ignoring them. */
 function refuseCachedOnly(config: TrainConfig): void {
   for (const key of settingsWith('cachedOnly'))
     if (config[key] !== (trainSettings[key] as Setting).default)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `The setting "${key}" is ${JSON.stringify(config[key])}, which live training does not know; use mode cached.`,
+        `The setting "${key}" is ${JSON.stringify(config[key])}, but live training does not support it. Use mode cached.`,
       );
 }
 
 /**
- * Settings from a YAML or JSON file with names of {@link TrainConfig}, or from a run's config.json.
+ * Reads settings from a YAML or JSON file with the names of {@link TrainConfig}, or from a run's config.json.
  *
- * @throws DinoSegError FILE_NOT_FOUND, IO, INVALID_ARGUMENT for anything else than such a file.
+ * @throws DinoSegError FILE_NOT_FOUND, IO; INVALID_ARGUMENT for any other file.
  */
 export async function readConfigFile(path: string): Promise<Partial<TrainConfig>> {
   checkArgument(path, textKind, 'readConfigFile(path)');
   const { settings } = await readSettingsFile(path);
-  refuseUnknown(settings, path);
+  refuseUnknown(settings, ` in ${path}`);
   return settings;
 }
 
@@ -114,12 +115,12 @@ function withPresentNames(config: TrainConfig): TrainConfig {
   ) as unknown as TrainConfig;
 }
 
-function refuseUnknown(given: object, where: string): void {
+function refuseUnknown(given: object, where = ''): void {
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(trainSettings, key));
   if (unknown === undefined) return;
   throw new DinoSegError(
     'INVALID_ARGUMENT',
-    `There is no setting "${unknown}" (in ${where}).${didYouMean(unknown, configKeys)} ` +
-      `Settings are ${configKeys.join(', ')}.`,
+    `Unknown setting "${unknown}"${where}.${didYouMean(unknown, configKeys)} ` +
+      `The settings are ${configKeys.join(', ')}.`,
   );
 }

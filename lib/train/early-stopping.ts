@@ -2,9 +2,9 @@
 
 /** The epoch with the highest mIoU. */
 export interface BestEpoch {
-  /** From 1. */
+  /** Number of the epoch, from 1. */
   epoch: number;
-  /** 0…1. */
+  /** mIoU of the epoch, 0…1. */
   mIoU: number;
 }
 

@@ -3,27 +3,27 @@ import type { RunPosition } from './run-position.js';
 import { cosineLearningRate } from './schedule.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 
-/** One line of metrics.jsonl. IoU and accuracy are 0…1; null where nothing could be measured. */
+/** One line of metrics.jsonl. IoU and accuracy are 0…1, and null if nothing could be measured. */
 export interface EpochMetrics {
-  /** From 1. */
+  /** Number of the epoch, from 1. */
   epoch: number;
-  /** Mean loss of the epoch's images while they were trained on. */
+  /** Mean training loss over the epoch's images. */
   trainLoss: number;
-  /** Mean of the validation images' losses. */
+  /** Mean loss over the validation images. */
   valLoss: number | null;
-  /** Of the validation set: one confusion matrix, mean over the classes that occur in its labels. */
+  /** Mean IoU over the classes in the validation labels, from one confusion matrix of the whole set. */
   mIoU: number | null;
-  /** Mean of the images' own mIoU; higher or lower than mIoU, and no substitute for it. */
+  /** Mean over the validation images of the mIoU of each image. Not comparable with `mIoU`. */
   perImageIoU: number | null;
-  /** Right pixels among all that have a class. */
+  /** Share of correct pixels among those with a class. */
   pixelAccuracy: number | null;
-  /** IoU of each class over the validation set, by index; null where it occurs in neither labels nor predictions. */
+  /** IoU of each class over the validation set, by index; null for a class in neither labels nor predictions. */
   classIoU: (number | null)[];
   /** Learning rate of the epoch's last step. */
   lr: number;
-  /** Training and evaluation together. */
+  /** Duration of training and evaluation. */
   seconds: number;
-  /** Of training. */
+  /** Throughput of training. */
   imagesPerSecond: number;
 }
 

@@ -37,13 +37,13 @@ export interface GroupOptions {
   initial: { weight: Float32Array; bias: Float32Array } | { seed: number };
 }
 
-/** All that N heads are between two steps, when their gradients are zero: arrays of N rows, and steps N. */
+/** State of N heads between two steps, when their gradients are zero: arrays of N rows, and N step counts. */
 export interface GroupState {
   arrays: Omit<HeadArrays, 'gradient'>;
   steps: number[];
 }
 
-/** Hears of each image and head: its loss (null where nothing counts) and K×K counts. */
+/** Called for each image and head with the loss (null without labelled pixels) and the K×K counts. */
 export type EachResult = (image: number, head: number, loss: number | null, confusion: Float64Array) => void;
 
 /** N heads with their optimiser state. */

@@ -15,7 +15,7 @@ import { readStates, writeState, writeStates } from './state-file.js';
 import { foldsOf, headsOfRun } from './sweep-settings.js';
 import type { TrainHooks } from './train-hooks.js';
 
-/** What some batches came to. */
+/** Results of some batches. */
 export interface TrainedBatches {
   batches: number;
   images: number;
@@ -151,13 +151,13 @@ export class HeadsTrainer implements Disposable {
     await writeState(path, group, arrays, this.#metadata(metadata));
   }
 
-  /** Writes the state of all heads, to go on from. */
+  /** Writes the state of all heads, to resume from. */
   async saveStates(path: string, metadata: Partial<HeadMetadata> & { run: string }): Promise<void> {
     const states = await Promise.all(this.groups.map((group) => group.state()));
     await writeStates(path, this.groups, states, { ...this.#metadata(metadata), run: metadata.run });
   }
 
-  /** @throws DinoSegError RUN for a file that is no such state, CHECKPOINT_*, HEAD_MISMATCH, IO */
+  /** @throws DinoSegError RUN for a file without such a state, CHECKPOINT_*, HEAD_MISMATCH, IO */
   async restore(path: string): Promise<void> {
     const states = await readStates(path, this.groups);
     for (const [i, group] of this.groups.entries()) await group.restore(states[i]!);

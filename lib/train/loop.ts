@@ -15,17 +15,17 @@ import { stopped, trainHooks, type TrainHooks } from './train-hooks.js';
 import type { SweepRow, TrainResult } from './train-result.js';
 
 /**
- * Trains a head, or several side by side, and leaves a run folder behind.
+ * Trains one head, or several side by side, and writes a run folder.
  *
- * Gradients of `accumulate` batches, each divided by `accumulate`, make a step; what is left of an epoch's end makes a
- * step of its own, with as much less weight. Going on with `resume` gives the weights of a run that never stopped.
+ * An optimiser step uses the gradients of `accumulate` batches, each divided by `accumulate`. The batches left at the end of
+ * an epoch form a step with proportionally smaller gradients. A resumed run has the same weights as one that never stopped.
+ * In mode `cached`, each image passes through the network once, before the first epoch; see docs/recipe.md.
  *
- * @param given `model`, `data` and `out`, and what should differ from {@link trainDefaults}.
- * With mode `cached` every image goes through the network once, before the first epoch; see docs/recipe.md.
- *
- * @param hooks `resume` goes on with the run in `out`; without it, a folder that holds a run is refused.
- * @throws DinoSegError ABORTED when the signal stopped it; RUN for a loss that is not finite, and as `openRun`;
- *   IMAGE, LABEL_SIZE, LABEL_VALUE from the data; DISK_FULL, IO; OUT_OF_MEMORY.
+ * @param given `model`, `data` and `out`, and the settings that differ from {@link trainDefaults}.
+ * @param hooks `resume: true` continues the run in `out`; otherwise a folder that contains a run is refused.
+ * @throws DinoSegError ABORTED if the signal stopped it; INVALID_ARGUMENT, SHAPE, CLASSES, DATASET for settings and data;
+ *   RUN for a folder that cannot be started or resumed, and for a loss that is not finite; CACHE; DEVICE; IMAGE, LABEL_SIZE,
+ *   LABEL_VALUE; FILE_NOT_FOUND, DISK_FULL, IO; OUT_OF_MEMORY; and the errors of loading a model.
  */
 export async function train(
   given: Partial<TrainConfig>,
@@ -65,7 +65,7 @@ export async function train(
   await log(
     `finished after ${epochs} epochs` +
       (rows ? `; best: ${found ? `head ${found.head}` : 'none'}` : '') +
-      (stoppedEarly ? ' (no better mIoU for a while)' : ''),
+      (stoppedEarly ? ' (stopped early: no better mIoU)' : ''),
   );
   return {
     ...{ out: config.out, best, epochs, stoppedEarly },
@@ -147,7 +147,7 @@ async function finishEpoch(
     lines.push(metrics);
   }
   const found = bestHead(heads);
-  // The heads of folds tell how well the settings do; none is for use.
+  // The heads of folds measure the settings; none is meant for use.
   if (config.folds === 0 && found?.best.epoch === epoch && found.best.mIoU > before) {
     const { head, best } = found;
     await folder.saveBest(
@@ -172,17 +172,17 @@ function reportTraining({ config, train, position, isSweep }: OpenRun, hooks: Tr
   hooks.onProgress?.({ phase: 'train', epoch, epochs, done: images, total: train.length, loss });
 }
 
-/** A sweep goes on without the heads that it lost; a run of one head has nothing to go on with. */
+/** A sweep continues without its lost heads; a run of one head cannot continue. */
 function refuseLost({ isSweep, position: { heads, epoch, batch } }: OpenRun): void {
   if (isSweep || heads[0]!.outcome !== 'lost') return;
   throw new DinoSegError(
     'RUN',
-    `The loss became ${heads[0]!.lossSum} in epoch ${epoch}, batch ${batch + 1}. Nothing was saved from then on; start ` +
-      'again with a lower learning rate, or with headPrecision float32.',
+    `The loss became ${heads[0]!.lossSum} in epoch ${epoch}, batch ${batch + 1}. No state was saved after that. ` +
+      'Start again with a lower learning rate, or with head precision float32.',
   );
 }
 
-/** What the heads of a sweep or of folds came to; undefined for a run of one head. */
+/** Results of the heads of a sweep or of folds; undefined for a run of one head. */
 function sweepRows({ isSweep, settings, position }: OpenRun): SweepRow[] | undefined {
   if (!isSweep) return undefined;
   return position.heads.map(({ best, lastMIoU, outcome }, head) => ({

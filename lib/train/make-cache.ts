@@ -7,17 +7,17 @@ import { settingsKind, type TrainConfig } from './config.js';
 import { completeConfig, openDatasets } from './open-run.js';
 import { cacheHooks, type TrainHooks } from './train-hooks.js';
 
-/** What was made, and where. */
+/** A filled cache: its folder, and what was done. */
 export interface MadeCache extends FillSummary {
-  /** The cache's folder. */
+  /** Folder of the cache. */
   path: string;
 }
 
 /**
- * Fills the cache that training with the same settings would use, so that it finds everything there.
+ * Fills the cache that {@link train} uses with the same settings.
  *
- * @param given `model`, `data`, and `out` or `cache`; what should differ from {@link trainDefaults}.
- * @throws DinoSegError as `train`.
+ * @param given `model`, `data`, `out` or `cache`, and the settings that differ from {@link trainDefaults}.
+ * @throws DinoSegError as {@link train}.
  */
 export async function makeCache(
   given: Partial<TrainConfig>,

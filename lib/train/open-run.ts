@@ -1,4 +1,4 @@
-/** What a training run works with: network, data, head and run folder, new or taken up again. */
+/** Opens what a training run needs: network, data, heads and run folder, new or resumed. */
 import { createHash } from 'node:crypto';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
@@ -22,7 +22,7 @@ export interface OpenRun extends Disposable {
   val: SegmentationDataset;
   /** Of each head. */
   settings: readonly SweepSettings[];
-  /** Whether the run has a sweep or folds, whose heads are told apart. */
+  /** Whether the run has a sweep or folds: several heads, listed separately. */
   isSweep: boolean;
   trainer: HeadsTrainer;
   folder: RunFolder;
@@ -59,8 +59,8 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
 }
 
 /**
- * Opens a prepared run. In mode cached the cache is filled on the way. One that was stopped on the way can go on; one that could not be opened
- * leaves nothing.
+ * Opens a prepared run; in mode cached this fills the cache. If it is stopped, the run can be resumed; if it fails, nothing is
+ * left of a new run.
  *
  * @throws DinoSegError DEVICE, CACHE, ABORTED, RUN, and what loading a model throws.
  */
@@ -112,7 +112,7 @@ export async function completeConfig(given: Partial<TrainConfig>, resume: boolea
   return { ...config, device: resolveDevice(config.device) };
 }
 
-/** SHA-256 over the names and the kind of label of both splits: tells another data set from a moved one. */
+/** SHA-256 over the names and the kind of label of both splits, which distinguishes another data set from a moved one. */
 function digest(train: SegmentationDataset, val: SegmentationDataset): string {
   const hash = createHash('sha256');
   for (const set of [train, val])

@@ -1,4 +1,4 @@
-/** Where heads get what the frozen network makes of the images: from a cache, or from the network itself. */
+/** Source of the frozen network's outputs, which heads train on: a cache, or the network itself. */
 import type { SegmentationDataset } from '../data/dataset.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
 import type { EachResult, HeadGroup } from './head-group.js';
@@ -22,7 +22,7 @@ export interface EpochPlan {
   epoch: number;
   /** From 0; the first of a step. */
   firstBatch: number;
-  /** S×N, for the steps of so many batches from one on. */
+  /** S×N: a rate for each of N heads and of the S steps that `batches` batches from `firstBatch` on make. */
   learningRates(group: HeadGroup, firstBatch: number, batches: number): Float64Array;
   /** The head that leaves out a training image, by the image's index; absent: none does. */
   leftOutBy?: readonly number[] | undefined;
@@ -38,19 +38,19 @@ export interface FedBatches {
   results: { losses: Float64Array; norms: Float32Array }[];
 }
 
-/** Hears how an evaluation goes, and stops it. */
+/** Progress callback and stop signal of an evaluation. */
 export interface EvaluateHooks {
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Gives heads the outputs of a frozen network. All groups see the same batches in the same order. */
+/** Supplies heads with the outputs of a frozen network. All groups see the same batches in the same order. */
 export interface OutputFeed extends Disposable {
   /** Of the heads. */
   readonly device: string;
   /** Width of the queries or features. */
   readonly width: number;
-  /** What was made before the first epoch, since the run was opened; undefined where nothing is. */
+  /** Records made before the first epoch; undefined without a cache. */
   readonly cacheFill: CacheFillStats | undefined;
   /** Labelled pixels of each class in the unchanged training images. */
   classPixels(): Promise<number[]>;

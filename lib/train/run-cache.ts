@@ -31,7 +31,7 @@ export function cachePath(config: TrainConfig, key: CacheKey): string {
   return config.cache ?? join(dirname(config.out), 'cache', cacheId(key).slice(0, 12));
 }
 
-/** The pass, told as a run's progress and log. */
+/** Fills the cache, with a run's progress callback and log. */
 export async function fillRunCache(
   folder: CacheFolder,
   config: TrainConfig,
@@ -62,7 +62,7 @@ export async function fillRunCache(
     onLog,
   });
   onLog?.(
-    `cache ${folder.path}: ${filled.kept} records were there` +
+    `cache ${folder.path}: ${filled.kept} records found` +
       (filled.made > 0
         ? `, ${filled.made} made in ${formatSeconds(filled.seconds)} (${formatBytes(filled.bytes)})`
         : ''),

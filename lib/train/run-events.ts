@@ -28,7 +28,7 @@ export function epochScalars(metrics: EpochMetrics, classes: readonly ClassInfo[
   return points.flatMap(([tag, scalar]) => (scalar === null ? [] : [{ tag, scalar }]));
 }
 
-/** The events of a run, or of each head of a sweep; a file begins with the first epoch that a sitting finishes. */
+/** The events of a run, or of each head of a sweep; a process starts its file when it finishes its first epoch. */
 export class RunEvents {
   readonly #files = new Map<string, EventFile>();
 
@@ -50,8 +50,8 @@ export class RunEvents {
   }
 
   /**
-   * Adds a few validation images: photo, label and prediction side by side. The run is done and saved by then: where they
-   * cannot be made, `log` hears why.
+   * Adds a few validation images: photo, label and prediction side by side. The run is done and saved by then: if they
+   * cannot be made, `log` is called with the reason.
    *
    * @param best a head's file and the epoch that it is of.
    */

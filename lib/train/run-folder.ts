@@ -13,7 +13,7 @@ import { bestHead, parsePosition, type RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 import { configKeys } from './settings.js';
 
-/** What a run was made with: the content of config.json. */
+/** Settings, network and data of a run: the content of config.json. */
 export interface RunDescription {
   /** This package's version. */
   package: string;
@@ -53,7 +53,7 @@ export class RunFolder {
     await rmdir(this.path).catch(() => {});
   }
 
-  /** The file that a resumed run goes on from; undefined where there is none. */
+  /** The file that a run resumes from; undefined if there is none. */
   last(): string | undefined {
     const path = this.file('last.safetensors');
     return existsSync(path) ? path : undefined;
@@ -72,8 +72,8 @@ export class RunFolder {
     if (present.length > 0)
       throw new DinoSegError(
         'RUN',
-        `${run.path} holds a run already (${present.join(', ')}). ` +
-          'Go on with it by --resume, or give another folder by --out.',
+        `${run.path} already contains a run (${present.join(', ')}). ` +
+          'Continue it with --resume, or choose another folder with --out.',
       );
     try {
       await mkdir(run.path, { recursive: true });
@@ -85,7 +85,7 @@ export class RunFolder {
   }
 
   /**
-   * Opens a run to go on with it and cuts metrics.jsonl to the epochs before the saved position.
+   * Opens a run to resume it, and cuts metrics.jsonl to the epochs before the saved position.
    *
    * @throws DinoSegError RUN when it was made with other settings, another network or other data.
    */
@@ -103,8 +103,8 @@ export class RunFolder {
     if (differences.length > 0)
       throw new DinoSegError(
         'RUN',
-        `The run in ${run.path} cannot go on with other settings than it was started with:\n  ` +
-          `${differences.join('\n  ')}\nLeave them as they were, or start another run by --out.`,
+        `The run in ${run.path} was started with other settings or data:\n  ` +
+          `${differences.join('\n  ')}\nResume it without changes, or start another run with --out.`,
       );
     await run.#cutMetrics((await readPosition(run.path))?.epoch ?? 1);
     return run;
@@ -173,7 +173,7 @@ export class RunFolder {
 export async function readDescription(folder: string): Promise<RunDescription> {
   const path = join(folder, 'config.json');
   if (!existsSync(path))
-    throw new DinoSegError('RUN', `There is no run to resume in ${folder}: it holds no config.json.`);
+    throw new DinoSegError('RUN', `There is no run to resume in ${folder}: config.json is missing.`);
   const content = await readText(path);
   let description: RunDescription | undefined;
   try {
@@ -183,7 +183,10 @@ export async function readDescription(folder: string): Promise<RunDescription> {
   }
   const missing = configKeys.filter((key) => description?.config?.[key] === undefined);
   if (!description?.modelId || !description.data?.digest || missing.length > 0)
-    throw new DinoSegError('RUN', `${path} is damaged or of another release: ${missing.join(', ')} missing.`);
+    throw new DinoSegError(
+      'RUN',
+      `${path} is damaged or from another release; missing: ${missing.join(', ') || 'modelId or data'}.`,
+    );
   return description;
 }
 
@@ -193,10 +196,7 @@ export async function readPosition(folder: string): Promise<RunPosition | undefi
   if (!existsSync(path)) return undefined;
   const { run } = (await engine().inspect(path)).metadata;
   if (run === undefined)
-    throw new DinoSegError(
-      'RUN',
-      `${path} says nothing about where the run stood; it is no file to resume from.`,
-    );
+    throw new DinoSegError('RUN', `${path} contains no position of a run; a run cannot resume from it.`);
   return parsePosition(path, run);
 }
 

@@ -14,12 +14,12 @@ export function describeStart({ config, trainer, train, val, position, settings,
   return (
     `${isFresh ? 'start' : `resume at epoch ${epoch}, batch ${batch}`}: ${isSweep ? several : ''}` +
     `${trainer.outputs} outputs (${config.classes}), ${train.length} training and ${val.length} validation images ` +
-    `(${train.unpaired.count + val.unpaired.count} without label left out), ${config.imageSize}×` +
+    `(${train.unpaired.count + val.unpaired.count} images without a label skipped), ${config.imageSize}×` +
     `${config.imageSize}, ${config.mode}, on ${trainer.feed.device}`
   );
 }
 
-/** What an epoch came to, before the position moves on to the next. */
+/** Results of an epoch, before the position moves on to the next. */
 export function describeEpoch(run: OpenRun, evaluations: readonly Evaluation[]): string {
   return run.isSweep ? describeHeads(run) : describeHead(run, evaluations[0]!);
 }
@@ -29,9 +29,9 @@ function describeHead({ position }: OpenRun, evaluation: Evaluation): string {
   const { lossSum, best } = heads[0]!;
   return (
     `epoch ${epoch}: train loss ${number(lossSum / images)}, val loss ${number(evaluation.loss)}, ` +
-    `mIoU ${percent(evaluation.mIoU)} (per image ${percent(evaluation.perImageIoU)}), pixels ` +
+    `mIoU ${percent(evaluation.mIoU)} (per image ${percent(evaluation.perImageIoU)}), pixel accuracy ` +
     `${percent(evaluation.pixelAccuracy)}, ${(images / seconds).toFixed(2)} images/s` +
-    (best?.epoch === epoch ? ', the best so far' : '')
+    (best?.epoch === epoch ? ', best so far' : '')
   );
 }
 

@@ -2,33 +2,33 @@
 import { DinoSegError } from '../errors.js';
 import type { BestEpoch } from './early-stopping.js';
 
-/** How a head of a run fares. */
+/** Progress of a head of a run. */
 export interface HeadProgress {
-  /** Sum over the epoch's batches so far of loss times images. */
+  /** Sum of loss × images over the epoch's batches so far. */
   lossSum: number;
   /** Best epoch so far. */
   best: BestEpoch | null;
-  /** mIoU after the last epoch that counted for it. */
+  /** mIoU after the last epoch in which it was trained; null if it could not be measured. */
   lastMIoU: number | null;
-  /** `trained`; `stopped`: its patience ran out; `lost`: its loss or gradient was not finite any more. */
+  /** `stopped`: early, by `patience`; `lost`: its loss or gradient was not finite. */
   outcome: 'trained' | 'stopped' | 'lost';
 }
 
-/** Where a run stands. */
+/** Position of a run. */
 export interface RunPosition {
-  /** Epoch being worked on, from 1. */
+  /** Current epoch, from 1. */
   epoch: number;
-  /** Batches of it that are done; a multiple of `accumulate`, or all of them. */
+  /** Completed batches of the epoch: a multiple of `accumulate`, or all of them. */
   batch: number;
   /** Images of those batches. */
   images: number;
-  /** That those batches took. */
+  /** Duration of those batches. */
   seconds: number;
-  /** The random state: every random choice follows from it, the epoch and the image's index. */
+  /** Seed: with the epoch and the image's index it determines every random choice. */
   seed: number;
-  /** One of a run of one head; of a sweep or folds one each. */
+  /** Progress of each head: one, or several for a sweep or folds. */
   heads: HeadProgress[];
-  /** All epochs are done, or the run stopped early. */
+  /** Whether all epochs are completed or the run stopped early. */
   finished: boolean;
 }
 
@@ -58,7 +58,7 @@ export function parsePosition(path: string, json: string): RunPosition {
   try {
     found = JSON.parse(json) as RunPosition | EarlierPosition;
   } catch {
-    throw new DinoSegError('RUN', `${path} is damaged: where its run stood cannot be read.`);
+    throw new DinoSegError('RUN', `${path} is damaged: the position of the run cannot be read.`);
   }
   if ('heads' in found) return found;
   const { epoch, batch, images, seconds, seed, finished } = found;

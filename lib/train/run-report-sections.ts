@@ -16,7 +16,7 @@ import type { EpochMetrics } from './epoch-metrics.js';
 import type { SweepRow } from './train-result.js';
 import type { CacheFillStats } from './output-feed.js';
 
-/** Lines that can still be told apart. */
+/** Most lines that readers can distinguish in a chart. */
 const mostLines = 8;
 
 /** A line of metrics.jsonl; of a sweep with its head. */
@@ -34,7 +34,7 @@ export function resultFigures(
     {
       label: 'Best mIoU',
       value: percent(best?.mIoU),
-      note: best ? `epoch ${best.epoch}` : 'none was measured',
+      note: best ? `epoch ${best.epoch}` : 'not measured',
     },
     { label: 'Pixel accuracy', value: percent(line?.pixelAccuracy) },
     { label: 'Per-image IoU', value: percent(line?.perImageIoU), note: 'mean over the images' },
@@ -157,7 +157,7 @@ export function settingsSection(config: TrainConfig): PropertiesSection {
   };
 }
 
-/** What became of the records of a cache; those of earlier runs are told apart where there are some. */
+/** Records of a cache: those made now and, if any, those from earlier runs. */
 function cacheText({ made, kept, seconds }: CacheFillStats): string {
   const fresh = `${counted(made, 'record')} made in ${duration(seconds)}`;
   if (kept === 0) return fresh;

@@ -30,7 +30,7 @@ import type { CacheFillStats } from './output-feed.js';
 
 /** Validation images that are shown. */
 const mostShown = 8;
-/** While a run goes on its report is written so often at most: some epochs take less than a second. */
+/** Minimum time between two reports of a running training: some epochs take less than a second. */
 const everySeconds = 30;
 
 /** What a report needs of a run beside its folder. */
@@ -42,11 +42,11 @@ export interface ReportedRun {
   device: string;
   /** Of a validation image, by its index; see OutputFeed. */
   outputsOf(index: number): Promise<NetworkOutputs>;
-  /** What was made before the first epoch, in this sitting. */
+  /** Records made before the first epoch, in this process. */
   cacheFill: CacheFillStats | undefined;
 }
 
-/** Writes a run's report, not too often while it goes on. */
+/** Writes a run's report, at most every 30 s during training. */
 export class RunReporter {
   #writtenAt = -Infinity;
   #outcome: ReportOutcome = { report: null };

@@ -1,25 +1,25 @@
 /** Learning rates and steps of a run. */
 import { checkArgument, checkOptions, needed, number, type OptionKinds } from '../arguments.js';
 
-/** Counts of a run's batches and steps. */
+/** Batches and optimiser steps of a run. */
 export interface Schedule {
-  /** Batches of an epoch; the last one may be smaller. */
+  /** Batches per epoch; the last one may be smaller. */
   batchesPerEpoch: number;
-  /** Optimiser steps of an epoch; the last one may have gathered fewer batches than the others. */
+  /** Optimiser steps per epoch; the last one may accumulate fewer batches. */
   stepsPerEpoch: number;
-  /** Steps of all epochs: the length of the cosine. */
+  /** Optimiser steps of the whole run: the length of the cosine. */
   totalSteps: number;
 }
 
-/** What a schedule follows from. */
+/** Options of {@link schedule}. */
 export interface ScheduleOptions {
-  /** Training images. */
+  /** Number of training images. */
   images: number;
-  /** Images of a batch. */
+  /** Images per batch. */
   batchSize: number;
-  /** Batches of a step. */
+  /** Batches per optimiser step. */
   accumulate: number;
-  /** Passes over the images. */
+  /** Passes over the training images. */
   epochs: number;
 }
 
@@ -30,7 +30,7 @@ const scheduleOptions: OptionKinds<ScheduleOptions> = {
   epochs: needed(number),
 };
 
-/** How many batches and steps a data set gives. */
+/** Computes the batches and optimiser steps of a run. */
 export function schedule(options: ScheduleOptions): Schedule {
   checkOptions(options, scheduleOptions, 'schedule()');
   return scheduleOf(options);
@@ -44,11 +44,11 @@ export function scheduleOf(options: ScheduleOptions): Schedule {
 }
 
 /**
- * Cosine annealing to 0, stepped each optimiser step: the learning rate of step `step` (from 0) of `totalSteps`.
+ * Learning rate of an optimiser step under cosine annealing to 0.
  * Closed form of Loshchilov & Hutter, "SGDR" (2017), eq. 5 with a minimum of 0 and no restart.
  *
  * @param initial learning rate of step 0.
- * @param step from 0.
+ * @param step number of the step, from 0.
  * @param totalSteps {@link Schedule.totalSteps}.
  */
 export function cosineLearningRate(initial: number, step: number, totalSteps: number): number {

@@ -1,5 +1,5 @@
 /**
- * The file from which training goes on. Of one head it is a head file that also holds AdamW's moments; of several it holds
+ * The file from which training resumes. For one head it is a head file that also holds AdamW's moments; for several it holds
  * the same arrays for each group of heads, named `heads.GROUP.NAME`, with the heads as first dimension.
  */
 import { DinoSegError } from '../errors.js';
@@ -107,7 +107,7 @@ function join(
 /**
  * Writes one head (safetensors): temporary file, synced, renamed.
  *
- * @param arrays its rows; with AdamW's moments training can go on from the file, and `steps` says how many were taken.
+ * @param arrays its rows; with AdamW's moments training can resume from the file, and `steps` is the number of completed steps.
  * @throws DinoSegError DISK_FULL, IO.
  */
 export async function writeState(
@@ -125,7 +125,7 @@ export async function writeState(
   });
 }
 
-/** Writes the heads of a run, to go on from. @throws DinoSegError DISK_FULL, IO */
+/** Writes the heads of a run, to resume from. @throws DinoSegError DISK_FULL, IO */
 export async function writeStates(
   path: string,
   groups: readonly HeadGroup[],
@@ -164,8 +164,8 @@ export async function readStates(path: string, groups: readonly HeadGroup[]): Pr
   if (steps === null || !fits || missing !== undefined)
     throw new DinoSegError(
       'RUN',
-      `${path} holds no training state of this run's heads` +
-        `${missing === undefined ? '' : ` (${missing} is missing)`}; it is no file to resume from.`,
+      `${path} contains no training state for the heads of this run` +
+        `${missing === undefined ? '' : ` (${missing} is missing)`}; the run cannot resume from it.`,
     );
   const read = await readFloats(path, names);
   return groups.map((group, i) => ({

@@ -9,7 +9,7 @@ import { settingsWith, trainSettings, type TrainSettingName } from './settings.j
 type Settings = typeof trainSettings;
 
 /**
- * What differs between the heads of a sweep.
+ * The settings in which the heads of a sweep may differ.
  *
  * @interface
  */
@@ -18,7 +18,7 @@ export type SweepSettings = Pick<
   { [K in TrainSettingName]: Settings[K] extends { swept: true } ? K : never }[TrainSettingName]
 >;
 
-/** At most so many heads at a time. */
+/** Maximum number of heads. */
 const mostHeads = 256;
 
 const swept = settingsWith('swept') as (keyof SweepSettings)[];
@@ -28,10 +28,10 @@ const named = new Map(swept.map((key) => [flagOf(key, trainSettings[key]), key])
 
 const form = 'lr=1e-4,3e-4;weight-decay=0,1e-4;loss=cross-entropy,nll;class-weights=none,frequency';
 
-function refuse(sweep: string, what: string): never {
+function refuse(sweep: string, what: string, hint = ''): never {
   throw new DinoSegError(
     'INVALID_ARGUMENT',
-    `The sweep "${sweep}" cannot be read: ${what}. Expected settings with their values, such as ${form}.`,
+    `The sweep "${sweep}" is not valid: ${what}.${hint} Expected settings with their values, such as ${form}.`,
   );
 }
 
@@ -47,16 +47,15 @@ export function sweepSettings(sweep: string, config: SweepSettings): SweepSettin
   for (const part of sweep.split(/[;\s]+/).filter(Boolean)) {
     const [name = '', list = ''] = part.split('=', 2);
     const key = named.get(name);
-    if (key === undefined) refuse(sweep, `it has no setting "${name}"${didYouMean(name, named.keys())}`);
-    if (seen.has(name)) refuse(sweep, `"${name}" is named twice`);
+    if (key === undefined) refuse(sweep, `unknown setting "${name}"`, didYouMean(name, named.keys()));
+    if (seen.has(name)) refuse(sweep, `"${name}" is given twice`);
     seen.add(name);
     const values = list.split(',').filter(Boolean);
     if (values.length === 0) refuse(sweep, `"${name}" has no values`);
     const read = values.map((value) => readValue(sweep, name, trainSettings[key], value));
     grid = grid.flatMap((settings) => read.map((value) => ({ ...settings, [key]: value })));
   }
-  if (grid.length > mostHeads)
-    refuse(sweep, `it makes ${grid.length} heads, at most ${mostHeads} are trained at a time`);
+  if (grid.length > mostHeads) refuse(sweep, `it has ${grid.length} heads, and the maximum is ${mostHeads}`);
   return grid;
 }
 
@@ -68,7 +67,7 @@ function readValue(sweep: string, name: string, setting: Setting, text: string):
   const value = valueOfText(setting, text);
   if (value !== undefined) return value;
   const hint = didYouMean(text, setting.choices ?? []);
-  return refuse(sweep, `"${name}" should be ${expected(setting)}, not "${text}"${hint}`);
+  return refuse(sweep, `"${name}" should be ${expected(setting)}, not "${text}"`, hint);
 }
 
 /** The settings of a run's heads: those of its sweep, its own once a fold, or its own. */

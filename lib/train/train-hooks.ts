@@ -1,38 +1,38 @@
-/** What a training run tells while it works, and how it is stopped. */
+/** Callbacks of a training run, and the signal that stops it. */
 import { callback, flag, signal, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import type { TrainConfig } from './config.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 
-/** Where training is; comes after every batch and every evaluated image. */
+/** Progress of a run, reported after every batch and every evaluated image. */
 export interface TrainProgress {
-  /** `check` and `cache` come before the first epoch: reading a cache's records, and making those that are missing. */
+  /** Before the first epoch, `check` reads the records of a cache and `cache` makes the missing ones. */
   phase: 'check' | 'cache' | 'train' | 'evaluate';
-  /** From 1; 0 before the first. */
+  /** Current epoch, from 1; 0 before the first. */
   epoch: number;
-  /** Of the whole run. */
+  /** Epochs of the whole run. */
   epochs: number;
-  /** Images of this phase that are done; records before the first epoch. */
+  /** Completed images of this phase; records in `check` and `cache`. */
   done: number;
-  /** All of them. */
+  /** Total number of images or records. */
   total: number;
-  /** Mean of the epoch's batches so far; null while evaluating. */
+  /** Mean loss of the epoch so far; null in other phases than `train`, and for sweeps and folds. */
   loss: number | null;
 }
 
-/** What a run tells while it works, and how it is stopped. */
+/** Callbacks of a run, and the signal that stops it. */
 export interface TrainHooks {
-  /** Stops at the next optimiser step, with a state to resume from. */
+  /** Stops the run at the next optimiser step; its state is saved. */
   signal?: AbortSignal;
-  /** After every batch and every evaluated image. */
+  /** Called after every batch and every evaluated image. */
   onProgress?: (progress: TrainProgress) => void;
-  /** After every epoch: the line of metrics.jsonl. */
+  /** Called after every epoch with the line of metrics.jsonl; not for sweeps and folds. */
   onEpoch?: (metrics: EpochMetrics) => void;
-  /** Lines of training.log. */
+  /** Called with each line of training.log. */
   onLog?: (line: string) => void;
 }
 
-/** The kinds of what `makeCache` hears. */
+/** The kinds of the hooks of `makeCache`. */
 export const cacheHooks: OptionKinds<Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>> = {
   signal,
   onProgress: callback(),
@@ -50,6 +50,6 @@ export const trainHooks: OptionKinds<TrainHooks & { resume?: boolean }> = {
 export function stopped(config: TrainConfig): DinoSegError {
   return new DinoSegError(
     'ABORTED',
-    `Training was stopped; its state is saved. Go on with: dinov3-seg train --out ${config.out} --resume`,
+    `Training was stopped; its state is saved. Continue with: dinov3-seg train --out ${config.out} --resume`,
   );
 }

@@ -1,30 +1,30 @@
-/** What a training run came to. */
+/** Results of a training run. */
 import type { ReportOutcome } from '../report/html/attempt.js';
 import type { BestEpoch } from './early-stopping.js';
 import type { SweepSettings } from './sweep-settings.js';
 
-/** One head of a sweep and what it came to. */
+/** Settings and result of one head of a sweep or of folds. */
 export interface SweepRow extends SweepSettings {
-  /** Its number, from 0; with folds the fold that it left out. */
+  /** Number of the head, from 0; with folds, the fold that it left out. */
   head: number;
-  /** Its best epoch; null when none could be measured. */
+  /** Best epoch; null if no mIoU could be measured. */
   best: BestEpoch | null;
-  /** mIoU after the last epoch that counted for it. */
+  /** mIoU after the last epoch in which it was trained; null if it could not be measured. */
   lastMIoU: number | null;
-  /** `trained`; `stopped`: its patience ran out; `lost`: its loss or gradient was not finite any more. */
+  /** `stopped`: early, by `patience`; `lost`: its loss or gradient was not finite. */
   outcome: 'trained' | 'stopped' | 'lost';
 }
 
-/** What a run came to; `report`: its report.html. */
+/** Result of a run; `report` is the path of its report.html. */
 export interface TrainResult extends ReportOutcome {
   /** The run folder. */
   out: string;
-  /** null when no epoch had a mIoU that could be measured. */
+  /** Best epoch; null if no mIoU could be measured. */
   best: BestEpoch | null;
-  /** Epochs that were done, in this and earlier sittings. */
+  /** Epochs completed, including earlier runs. */
   epochs: number;
-  /** Whether `patience` ended it before its last epoch. */
+  /** Whether `patience` ended the run before its last epoch. */
   stoppedEarly: boolean;
-  /** Of a sweep or folds: every head's settings and result. */
+  /** Settings and results of all heads, for a sweep or folds. */
   heads?: SweepRow[];
 }

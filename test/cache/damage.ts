@@ -157,7 +157,7 @@ t.test('training mends a cache on its way and gives what it gives on a whole one
   await train({ ...run, cache, out: join(root, 'run-mended') }, { onLog: (line) => log.push(line) });
   const told = log.filter((line) => line.startsWith('damaged: '));
   t.equal(told.length, 2, told.join('\n'));
-  t.match(log.join('\n'), /: 8 records were there, 2 made/);
+  t.match(log.join('\n'), /: 8 records found, 2 made/);
   for (const [name, { data }] of Object.entries(readTensors(join(root, 'run'), 'last')))
     t.ok(sameBits(readTensors(join(root, 'run-mended'), 'last')[name]!.data, data), name);
   t.same((await checkCache(cache)).damage, []);

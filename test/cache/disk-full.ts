@@ -56,7 +56,7 @@ t.test(
     await t.rejects(refused, {
       code: 'DISK_FULL',
       message:
-        /needs another 33\d\.\d KiB; 266\.0 KiB are free\. Free some space, give another folder by --cache, or/,
+        /needs another 33\d\.\d KiB; only 266\.0 KiB is free\. Free some space, choose another folder with --cache, or/,
     });
     t.same(await checkCache(cache), { records: 5, damage: [] });
     tell(roomFor(6));

@@ -148,7 +148,7 @@ t.test('once records are there the size stays, and the error says what can be do
   await t.rejects(fill(cache, source, { fileBytes }), {
     code: 'OUT_OF_MEMORY',
     message:
-      /took more memory.*stays come from passes of 4 images: for smaller ones remove it, or give another/,
+      /took more memory.*stays need 4 images per forward pass\. For fewer images, remove the cache, or choose/,
   });
   t.same(await checkCache(cache), { records: 8, damage: [] });
 });
@@ -176,7 +176,7 @@ t.test(
     await t.rejects(fill(cache, source, { passSize: 5 }), {
       code: 'CACHE',
       message:
-        /begun with 3 images in a pass.*5 are asked for, and 14 records are still to be made\. Leave --pass-size/,
+        /started with 3 images per forward pass, but --pass-size is 5, and 14 records are still missing\..*Omit --pass-size to continue/,
     });
     t.match(await fill(cache, source, { passSize: 3, fileBytes }), { kept: 5, made: 14 });
     sameFiles(t, cache, whole);

@@ -74,7 +74,7 @@ t.test('a cache that was made otherwise is refused, naming the difference, and s
       name,
     );
     const run = train({ ...settings, ...given, cache, out: join(root, 'refused') });
-    await t.rejects(run, { code: 'CACHE', message: /was made otherwise than is asked for/ }, 'train, too');
+    await t.rejects(run, { code: 'CACHE', message: /was made with other settings/ }, 'train, too');
     t.notOk(existsSync(join(root, 'refused')), 'no run is left');
   }
   t.same(snapshot(cache), before);
@@ -102,9 +102,12 @@ t.test('a folder that holds something else is refused, and nothing in it is touc
   const folder = join(root, 'something-else');
   mkdirSync(folder);
   writeFileSync(join(folder, 'notes.txt'), 'mine');
-  const refusal = { code: 'CACHE', message: /something-else is no cache: it holds notes\.txt/ };
+  const refusal = { code: 'CACHE', message: /something-else is not a cache: it contains notes\.txt/ };
   await t.rejects(makeCache({ ...settings, cache: folder }), refusal);
-  await t.rejects(checkCache(folder), { code: 'CACHE', message: /There is no cache in .*no cache\.json/ });
+  await t.rejects(checkCache(folder), {
+    code: 'CACHE',
+    message: /There is no cache in .*cache\.json is missing/,
+  });
   t.same(readdirSync(folder), ['notes.txt']);
 });
 
@@ -151,7 +154,10 @@ async function passAfter(folder: string, meanwhile: () => Promise<unknown>): Pro
 
 async function checkOvertaken(t: Test, folder: string): Promise<void> {
   const pass = passAfter(folder, () => fill(folder, source));
-  await t.rejects(pass, { code: 'CACHE', message: /Another process wrote to the cache in .* Run it again/ });
+  await t.rejects(pass, {
+    code: 'CACHE',
+    message: /Another process wrote to the cache in .* Run the command again/,
+  });
   t.same(await checkCache(folder), { records: 7, damage: [] }, 'what the other one made is whole');
   t.equal((await fill(folder, source)).made, 0);
 }

@@ -19,7 +19,7 @@ t.test('make fills a cache; once more it finds everything there', async (t) => {
   const again = await runCommand(['cache', 'make', cache, ...flags]);
   t.equal(again.code, 0, again.stderr);
   t.match(again.stdout, /^kept: 7\nmade: 0\n/m);
-  t.match(again.stderr, /7 records were there/);
+  t.match(again.stderr, /7 records found/);
 });
 
 t.test('make --out fills the cache that train uses, beside the run', async (t) => {
@@ -31,7 +31,7 @@ t.test('make --out fills the cache that train uses, beside the run', async (t) =
   t.notOk(existsSync(out));
   const trained = await runCommand(['train', '--out', out, ...flags, '--epochs', '1']);
   t.equal(trained.code, 0, trained.stderr);
-  t.match(trained.stderr, `cache ${path}: 7 records were there\n`);
+  t.match(trained.stderr, `cache ${path}: 7 records found\n`);
 });
 
 t.test('list shows caches and their settings', async (t) => {
@@ -44,9 +44,9 @@ t.test('list shows caches and their settings', async (t) => {
   const shown = await runCommand(['cache', 'list', cache]);
   t.match(
     shown.stdout,
-    /cache +records +size +made of\n.*\bfirst +7 .*decoded bfloat16, 64×64, idd26, network/,
+    /cache +records +size +contents\n.*\bfirst +7 .*decoded bfloat16, 64×64, idd26, network/,
   );
-  t.match((await runCommand(['cache', 'list', data])).stdout, /^no cache\n$/);
+  t.match((await runCommand(['cache', 'list', data])).stdout, /^no caches\n$/);
   const absent = await runCommand(['cache', 'list', join(root, 'absent')]);
   t.equal(absent.code, 1);
   t.match(absent.stderr, /^FILE_NOT_FOUND/m);
@@ -68,7 +68,7 @@ t.test('check ends with exit code 1 where something is damaged, and names it', a
   });
   const mended = await runCommand(['cache', 'make', cache, ...flags]);
   t.equal(mended.code, 0, mended.stderr);
-  t.match(mended.stderr, /damaged: train scene\/000000 view 1: .*; made again/);
+  t.match(mended.stderr, /damaged: train scene\/000000 view 1: .*; it is made again/);
   t.equal((await runCommand(['cache', 'check', cache])).code, 0);
 });
 

@@ -19,7 +19,7 @@ t.test('faults are named by kind and file, with exit code 1', async (t) => {
   t.match(stdout, /^train: 8 pairs, 62 pixels with a class, 1 without \(1\.59 %\)$/m);
   t.match(stdout, /^class +share +pixels +images\nroad +41\.94 % +26 +3\n/m);
   t.match(stdout, /^test: skipped\. /m);
-  t.match(stdout, /^2 without a partner\n {2}train {2}/m);
+  t.match(stdout, /^2 images or labels without a counterpart\n {2}train {2}/m);
   t.match(stdout, /^9 faults$/m);
   t.match(stderr, `contact sheet: ${sheet}`);
   t.ok((await decodeImage(sheet)).width > 1000);
@@ -35,8 +35,8 @@ t.test('whole data end with exit code 0; a share for validation is counted as a 
   await writeShippedScenes(root, 'data', { train: 4, val: 1 });
   const whole = await runCommand(['data', 'check', root]);
   t.equal(whole.code, 0, whole.stderr);
-  t.match(whole.stdout, /no fault was found\n$/);
-  t.match(whole.stdout, /^no pixel: .*bridge/m);
+  t.match(whole.stdout, /no faults found\n$/);
+  t.match(whole.stdout, /^classes without pixels: .*bridge/m);
   const own = await runCommand(['data', 'check', root, '--val-share', '0.5']);
   t.equal(own.code, 1);
   t.match(own.stdout, /splits that cannot be read\n.*has a split "val" of its own/);

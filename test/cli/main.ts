@@ -45,23 +45,29 @@ t.test('-h explains the program and every command', async (t) => {
 t.test('wrong usage ends with exit code 2 and says what was meant', async (t) => {
   const cases: [string[], RegExp][] = [
     [[], /No command was given/],
-    [['trian'], /no command "trian"\. Did you mean "train"\?/],
-    [['train', '--epoch', '3'], /no flag --epoch\. Did you mean "--epochs"\?/],
-    [['train', '--epochs', 'many', '--out', 'x'], /--epochs should be a whole number from 1; "many"/],
-    [['train', '--out', 'nowhere'], /INVALID_ARGUMENT: The setting "model" should be/],
-    [['train', '--out', 'x', '--mode', 'fast'], /--mode should be one of cached, live; "fast"/],
-    [['cache', 'make', 'c', '--pass-size', '0'], /--pass-size should be a whole number from 1; "0"/],
-    [['eval', '--pass-size', '1.5'], /--pass-size should be a whole number from 1; "1.5"/],
-    [['cache', 'fill'], /cache should be followed by one of make, check, list, remove; "fill"/],
-    [['cache', 'make', '--data', 'd'], /cache make needs a folder/],
-    [['cache', 'check'], /cache check needs the folder of a cache/],
-    [['convert', '--backbone', 'a'], /--head FILE is missing/],
+    [['trian'], /Unknown command "trian"\. Did you mean "train"\?/],
+    [['train', '--epoch', '3'], /Unknown flag --epoch\. Did you mean "--epochs"\?/],
+    [
+      ['train', '--epochs', 'many', '--out', 'x'],
+      /--epochs should be a whole number of at least 1, not "many"/,
+    ],
+    [['train', '--out', 'nowhere'], /INVALID_ARGUMENT: Missing --model FILE: TorchScript file/],
+    [['train', '--out', 'x', '--mode', 'fast'], /--mode should be one of cached, live, not "fast"/],
+    [
+      ['cache', 'make', 'c', '--pass-size', '0'],
+      /--pass-size should be a whole number of at least 1, not "0"/,
+    ],
+    [['eval', '--pass-size', '1.5'], /--pass-size should be a whole number of at least 1, not "1.5"/],
+    [['cache', 'fill'], /cache expects one of make, check, list, remove, not "fill"/],
+    [['cache', 'make', '--data', 'd'], /Missing DIR or --out RUN/],
+    [['cache', 'check'], /Missing DIR: cache check needs the folder of a cache/],
+    [['convert', '--backbone', 'a'], /Missing --head FILE: released head/],
     [
       ['convert', '--backbone', 'a', '--head', 'b', '--out', 'c', '--task', 'depth'],
-      /--task should be one of segmentation, detection; "depth"/,
+      /--task should be one of segmentation, detection, not "depth"/,
     ],
-    [['libtorch', 'remove'], /libtorch takes install or where; "remove" was given/],
-    [['predict', '--model', 'm', '--output', 'o'], /IMAGE… is missing/],
+    [['libtorch', 'remove'], /libtorch expects install or where, not "remove"/],
+    [['predict', '--model', 'm', '--output', 'o'], /Missing IMAGE…: image files/],
   ];
   for (const [argv, message] of cases) {
     const { code, stdout, stderr } = await runCommand(argv);

@@ -37,26 +37,29 @@ t.test('-h wins over everything that is wrong', async (t) => {
 
 t.test('a wrong command line is refused with what was expected', async (t) => {
   const cases: [string[], RegExp][] = [
-    [['--modle', 'm', 'a'], /no flag --modle\. Did you mean "--model"\?/],
-    [['-x', 'a'], /no flag -x\./],
-    [['a'], /--model FILE is missing: the model/],
-    [['--model', 'm'], /IMAGE… is missing: images/],
-    [['--model', 'm', 'a', 'b', 'c'], /"c" is one argument too many: paint takes 2/],
+    [['--modle', 'm', 'a'], /Unknown flag --modle\. Did you mean "--model"\?/],
+    [['-x', 'a'], /Unknown flag -x\./],
+    [['a'], /Missing --model FILE: the model/],
+    [['--model', 'm'], /Missing IMAGE…: images/],
+    [
+      ['--model', 'm', 'a', 'b', 'c'],
+      /Unexpected argument "c": paint accepts at most 2 arguments \(IMAGE…\)/,
+    ],
     [['--model'], /--model needs a value: the model/],
     [['--model', '--json', 'a'], /--model needs a value/],
     [['--model=', 'a'], /--model needs a value/],
     [['--model', 'm', '--model', 'n', 'a'], /--model is given twice/],
-    [['--model', 'm', '--lr', 'fast', 'a'], /--lr should be a number from 0 to 1; "fast" was given/],
-    [['--model', 'm', '--lr', '-1', 'a'], /--lr should be a number from 0 to 1; "-1" was given/],
-    [['--model', 'm', '--image-size', '64.5', 'a'], /--image-size should be a whole number from 32; "64.5"/],
+    [['--model', 'm', '--lr', 'fast', 'a'], /--lr should be a number from 0 to 1, not "fast"/],
+    [['--model', 'm', '--lr', '-1', 'a'], /--lr should be a number from 0 to 1, not "-1"/],
+    [
+      ['--model', 'm', '--image-size', '64.5', 'a'],
+      /--image-size should be a whole number of at least 32, not "64.5"/,
+    ],
     [
       ['--model', 'm', '--dtype', 'float23', 'a'],
-      /one of float32, bfloat16; "float23" was given\. Did you mean "float32"/,
+      /one of float32, bfloat16, not "float23"\. Did you mean "float32"/,
     ],
-    [
-      ['--model', 'm', '--json=yes', 'a'],
-      /--json takes no value \(or =false, against a file's\); "yes" was given/,
-    ],
+    [['--model', 'm', '--json=yes', 'a'], /--json accepts no value except =true or =false, not "yes"/],
   ];
   for (const [argv, message] of cases)
     t.throws(() => parseCommandLine(argv), { name: 'UsageError', message }, argv.join(' '));

@@ -42,7 +42,7 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const)
     if (signal === 'SIGKILL') t.equal(end.signal, signal);
     else {
       t.equal(end.code, 128 + constants.signals[signal]);
-      t.match(end.stderr, `ABORTED: Stopped by ${signal}.\nnext: the same command goes on from there\n`);
+      t.match(end.stderr, `ABORTED: Stopped by ${signal}.\nnext: run the same command again to continue\n`);
       const others = readdirSync(join(root, 'gtFine/train/a')).filter((name) => name.endsWith('.tmp'));
       t.same(others, [], 'nothing half-written');
     }
@@ -69,11 +69,11 @@ t.test('faults are listed at the end, with exit code 1; --strict ends at the fir
   t.match(stdout, /0 label images made, 0 up to date/);
   t.match(
     stderr,
-    /Left as they are, since they were made by other means: 1 label image \(first: .*1_gtFine_labellevel3Ids\.png\); --force/,
+    /Kept 1 label image that other tools made \(first: .*1_gtFine_labellevel3Ids\.png\); --force/,
   );
   t.match(
     stderr,
-    /2 annotations without a label image:\nDATASET: .*2_gtFine_polygons\.json .*imgHeight.*\nDATASET: .*3_gtFine_polygons\.json .*"skyy".*Did you mean "sky"/,
+    /2 annotations failed:\nDATASET: .*2_gtFine_polygons\.json .*imgHeight.*\nDATASET: .*3_gtFine_polygons\.json .*"skyy".*Did you mean "sky"/,
   );
   const ignored = await runCommand(['prepare', 'idd', root, '--unknown', 'ignore', '--force', '--json']);
   t.equal(ignored.code, 1);
@@ -91,8 +91,8 @@ t.test('faults are listed at the end, with exit code 1; --strict ends at the fir
 t.test('what is no kind of data set or lacks its folder is wrong usage', async (t) => {
   const wrong = await runCommand(['prepare', 'id', '.']);
   t.equal(wrong.code, 2);
-  t.match(wrong.stderr, /should be followed by one of idd; "id" was given\. Did you mean "idd"\?/);
+  t.match(wrong.stderr, /prepare expects one of idd, not "id"\. Did you mean "idd"\?/);
   const missing = await runCommand(['prepare', 'idd']);
   t.equal(missing.code, 2);
-  t.match(missing.stderr, /idd DIR is missing/);
+  t.match(missing.stderr, /Missing idd DIR/);
 });

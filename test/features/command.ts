@@ -173,11 +173,11 @@ t.test(
 
 t.test('what does not go together is refused before anything is read', async (t) => {
   for (const [flags, code, message] of [
-    [['--set', '37'], 2, /--set should be one of 36, 230; "37"/],
+    [['--set', '37'], 2, /--set should be one of 36, 230, not "37"/],
     [['--set', '230', '--flavour', 'ade26'], 2, /Set 230 has the 150 classes/],
     [['--threshold', '0.4'], 2, /threshold says how objects are counted, and no detector is given/],
     [['--no-shared-backbone'], 2, /no detector is given/],
-    [['--coco', at('boxes.json')], 2, /--coco takes the boxes of a detector/],
+    [['--coco', at('boxes.json')], 2, /--coco needs a detector/],
     [['--detector', at('none.pt'), '--detector-size', '100'], 1, /^SHAPE: .*multiples of 16/],
     [['--detector', at('none.pt')], 1, /^FILE_NOT_FOUND: .*none\.pt/],
     [['--detector', model], 1, /^MODEL_FORMAT/],

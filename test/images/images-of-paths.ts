@@ -11,5 +11,5 @@ t.test('an image is called by its path as given', async (t) => {
 });
 
 t.test('a table of nothing is refused', async (t) => {
-  await t.rejects(imagesOfPaths([]), { code: 'DATASET', message: /No image was given/ });
+  await t.rejects(imagesOfPaths([]), { code: 'DATASET', message: /No images were given/ });
 });

@@ -66,7 +66,7 @@ for (const [signal, records] of [
     }
     const resumed = await runCommand(['train', '--out', out, '--resume']);
     t.equal(resumed.code, 0, resumed.stderr);
-    t.match(resumed.stderr, new RegExp(`: ${there} records were there, ${total - there} made`));
+    t.match(resumed.stderr, new RegExp(`: ${there} records found, ${total - there} made`));
     await checkSame(t, out, cacheOf(out));
   });
 

@@ -56,26 +56,26 @@ t.test('an undefined setting leaves the default', async (t) => {
 
 t.test('a setting that is wrong is named with what was expected and what came', async (t) => {
   const cases: [Record<string, unknown>, RegExp][] = [
-    [{ epochs: 0 }, /"epochs" should be a whole number from 1; 0 was given/],
-    [{ epochs: 1.5 }, /"epochs" should be a whole number from 1; 1.5/],
-    [{ epochs: '3' }, /"epochs" should be a whole number from 1; "3"/],
-    [{ learningRate: 0 }, /"learningRate" should be a number above 0; 0/],
+    [{ epochs: 0 }, /"epochs" should be a whole number of at least 1, not 0\./],
+    [{ epochs: 1.5 }, /"epochs" should be a whole number of at least 1, not 1\.5/],
+    [{ epochs: '3' }, /"epochs" should be a whole number of at least 1, not "3"/],
+    [{ learningRate: 0 }, /"learningRate" should be a number above 0, not 0/],
     [{ learningRate: NaN }, /"learningRate"/],
-    [{ hue: 0.6 }, /"hue" should be a number from 0 to 0.5; 0.6/],
+    [{ hue: 0.6 }, /"hue" should be a number from 0 to 0\.5, not 0\.6/],
     [{ flip: -0.1 }, /"flip" should be a number from 0 to 1/],
-    [{ headPrecision: 'float16' }, /"headPrecision" should be one of bfloat16, float32; "float16"/],
-    [{ mode: 'fast' }, /"mode" should be one of cached, live; "fast" was given/],
-    [{ mode: 'live', views: 3 }, /"views" is 3, which live training does not know; use mode cached/],
-    [{ headKind: 'linear_probe', loss: 'nll' }, /"loss" is "nll", which a linear probe does not know/],
-    [{ passSize: 0 }, /"passSize" should be a whole number from 1, or null; 0 was given/],
-    [{ passSize: 2.5 }, /"passSize" should be a whole number from 1, or null; 2.5/],
-    [{ mode: 'live', passSize: 4 }, /"passSize" is 4, which live training does not know/],
-    [{ folds: 1 }, /"folds" should be a whole number from 2, or 0; 1 was given/],
+    [{ headPrecision: 'float16' }, /"headPrecision" should be one of bfloat16, float32, not "float16"/],
+    [{ mode: 'fast' }, /"mode" should be one of cached, live, not "fast"/],
+    [{ mode: 'live', views: 3 }, /"views" is 3, but live training does not support it\. Use mode cached/],
+    [{ headKind: 'linear_probe', loss: 'nll' }, /"loss" is "nll", but a linear probe does not support it/],
+    [{ passSize: 0 }, /"passSize" should be a whole number of at least 1, or null, not 0/],
+    [{ passSize: 2.5 }, /"passSize" should be a whole number of at least 1, or null, not 2\.5/],
+    [{ mode: 'live', passSize: 4 }, /"passSize" is 4, but live training does not support it/],
+    [{ folds: 1 }, /"folds" should be a whole number of at least 2, or 0, not 1/],
     [{ folds: 3, sweep: 'lr=1,2' }, /either a sweep or folds/],
     [{ cacheDtype: 'int8' }, /"cacheDtype" should be one of bfloat16, uint8, float32/],
     [{ labelKind: 'ids' }, /"labelKind" should be one of labelIds, .*, or null/],
-    [{ model: undefined }, /"model" should be a text that is not empty; it is missing/],
-    [{ learnRate: 1 }, /no setting "learnRate".*Did you mean "learningRate"\?/],
+    [{ model: undefined }, /Missing --model FILE: .*\(setting "model"\)/],
+    [{ learnRate: 1 }, /Unknown setting "learnRate"\. Did you mean "learningRate"\?/],
   ];
   for (const [given, message] of cases)
     t.throws(
@@ -109,12 +109,16 @@ t.test('a settings file is read, and refused where it is none', async (t) => {
   t.same(await readConfigFile(join(root, 'saved.json')), { epochs: 7 });
   t.same(await readConfigFile(join(root, 'good.json')), { epochs: 5, labelKind: null });
   const refused: [string, string, RegExp][] = [
-    ['unknown.json', 'INVALID_ARGUMENT', /no setting "epoch".*Did you mean "epochs"/],
-    ['list.json', 'INVALID_ARGUMENT', /should hold settings by name.*it holds a list/],
-    ['list.yaml', 'INVALID_ARGUMENT', /it holds a list/],
-    ['empty.yaml', 'INVALID_ARGUMENT', /it holds null/],
-    ['broken.yaml', 'INVALID_ARGUMENT', /broken\.yaml is not YAML: .*line 2/],
-    ['tagged.yaml', 'INVALID_ARGUMENT', /cannot be read as it is written: .*!minutes/],
+    [
+      'unknown.json',
+      'INVALID_ARGUMENT',
+      /Unknown setting "epoch" in .*unknown\.json\. Did you mean "epochs"/,
+    ],
+    ['list.json', 'INVALID_ARGUMENT', /should contain settings by name.*, not a list/],
+    ['list.yaml', 'INVALID_ARGUMENT', /, not a list/],
+    ['empty.yaml', 'INVALID_ARGUMENT', /, not null/],
+    ['broken.yaml', 'INVALID_ARGUMENT', /broken\.yaml is not valid YAML: .*line 2/],
+    ['tagged.yaml', 'INVALID_ARGUMENT', /contains unsupported YAML: .*!minutes/],
     ['broken.json', 'INVALID_ARGUMENT', /is not JSON/],
     ['absent.json', 'FILE_NOT_FOUND', /absent\.json/],
   ];

@@ -32,7 +32,7 @@ t.test('the best head carries its classes, epoch, mIoU, network and image size',
 });
 
 t.test('a folder that holds a run is not written over', async (t) => {
-  await t.rejects(train({ ...settings, out }), { code: 'RUN', message: /holds a run already.*--resume/ });
+  await t.rejects(train({ ...settings, out }), { code: 'RUN', message: /already contains a run.*--resume/ });
 });
 
 t.test('there must be a run to resume', async (t) => {
@@ -67,7 +67,7 @@ t.test('a damaged config.json is refused', async (t) => {
   const folder = t.testdir({ 'config.json': '{"config": {}}' });
   await t.rejects(train({ out: folder }, { resume: true }), {
     code: 'RUN',
-    message: /damaged or of another release/,
+    message: /damaged or from another release; missing: model/,
   });
 });
 
@@ -77,7 +77,7 @@ t.test('a last.safetensors that says nothing about the run is refused', async (t
   await writeFile(join(folder, 'last.safetensors'), await readFile(join(out, 'best.safetensors')));
   await t.rejects(train({ out: folder }, { resume: true }), {
     code: 'RUN',
-    message: /no file to resume from/,
+    message: /contains no position of a run/,
   });
 });
 

@@ -27,16 +27,16 @@ t.test('every combination is a head; what is not named is as in the settings', a
 t.test('what cannot be read is refused with what it should be', async (t) => {
   const many = Array.from({ length: 257 }, (_, i) => i + 1).join(',');
   const cases: [string, RegExp][] = [
-    ['lt=1', /it has no setting "lt".*Did you mean "lr"\?/],
-    ['lr=1;lr=2', /"lr" is named twice/],
+    ['lt=1', /unknown setting "lt"\. Did you mean "lr"\?/],
+    ['lr=1;lr=2', /"lr" is given twice/],
     ['lr=', /"lr" has no values/],
     ['lr', /"lr" has no values/],
     ['lr=fast', /"lr" should be a number above 0, not "fast"/],
     ['lr=0', /"lr" should be a number above 0, not "0"/],
-    ['weight-decay=-1', /"weight-decay" should be a number from 0, not "-1"/],
-    ['weight-decay=Infinity', /"weight-decay" should be a number from 0, not "Infinity"/],
+    ['weight-decay=-1', /"weight-decay" should be a number of at least 0, not "-1"/],
+    ['weight-decay=Infinity', /"weight-decay" should be a number of at least 0, not "Infinity"/],
     ['loss=nil', /"loss" should be one of .*, not "nil".*Did you mean "nll"\?/],
-    [`lr=${many}`, /it makes 257 heads, at most 256/],
+    [`lr=${many}`, /it has 257 heads, and the maximum is 256/],
   ];
   for (const [sweep, message] of cases)
     t.throws(() => sweepSettings(sweep, config), { code: 'INVALID_ARGUMENT', message }, sweep);

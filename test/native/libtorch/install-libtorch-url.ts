@@ -147,7 +147,7 @@ t.test(
     t.same(held(), whole);
     const again = await runCommand(['libtorch', 'install', '--from', `${base}/torch.whl`, '--json']);
     t.match(JSON.parse(again.stdout), { alreadyThere: true, version: '2.13.0', build: 'cpu' });
-    t.match(again.stderr, /is there already and whole/);
+    t.match(again.stderr, /is already installed and intact/);
     t.equal((await runCommand(['libtorch', 'where'])).stdout.trim(), join(cache, '2.13.0-cpu'));
     t.equal((await runCommand(['libtorch', 'where', '--force'])).code, 2);
   },
