@@ -1,6 +1,6 @@
 /**
  * The settings of a training run, a line a setting. From it come TrainConfig, the recipe's defaults, the checks, the flags
- * of `train`, and by scripts/docs/settings.mjs the table of docs/configuration.md and the JSON schema.
+ * of `train`, and by scripts/docs/settings.mjs the table of docs/training.md and the JSON schema.
  */
 import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
