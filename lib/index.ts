@@ -1,4 +1,5 @@
 /**
+<<<<<<< HEAD
  * Fine-tunes and runs DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
  *
  * {@link convert} builds a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and {@link ClassHead} is the
@@ -6,8 +7,18 @@
  *
  * Long-running functions return promises and work on the engine's own threads. Every error is a {@link DinoSegError}, except
  * the reason of an aborted signal.
+=======
+ * Fine-tunes and runs DINOv3 ViT with a Mask2Former head on libtorch, without Python.
  *
- * Legend of the shapes: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
+ * {@link convert} makes a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and
+ * {@link ClassHead} is the layer that is trained. {@link train}, {@link evaluate} and {@link predict} are the
+ * commands of the same names.
+ *
+ * Every long-running function returns a promise and runs on the engine's own threads. Every error is a
+ * {@link DinoSegError}, except a signal's own reason.
+>>>>>>> 2e315d0 (Plain English in the messages and docstrings of networks, data, features and libtorch)
+ *
+ * Shapes: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  *
  * @packageDocumentation
  */

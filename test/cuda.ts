@@ -139,7 +139,7 @@ t.test('a detector on another device than the segmentor cannot take its backbone
   await initModel({ arch: 'tiny', seed, out: segmentorPath });
   await initModel({ arch: 'tiny-detector', seed, out: detectorPath });
   using segmentor = await SegmentationModel.load(segmentorPath, { device });
-  const refusal = { code: 'DEVICE', message: /cpu.*cuda:0.*Load both on the same/ };
+  const refusal = { code: 'DEVICE', message: /cpu.*cuda:0.*load both on the same/ };
   const elsewhere = { device: 'cpu', shareWith: segmentor } as const;
   await t.rejects(DetectionModel.load(detectorPath, elsewhere), refusal);
   await t.rejects(DetectionModel.init({ arch: 'tiny-detector', seed, ...elsewhere }), refusal);

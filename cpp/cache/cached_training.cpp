@@ -26,9 +26,9 @@ void check(const TrainedHeads& heads, const TrainingPlan& plan) {
   const auto n = static_cast<size_t>(heads.heads());
   if (plan.accumulate < 1) fail("INVALID_ARGUMENT", "accumulate must be at least 1, got ", plan.accumulate);
   if (plan.options.size() != n || plan.steps.size() != n)
-    fail("INVALID_ARGUMENT", "expected settings of ", n, " heads, got ", plan.options.size());
+    fail("INVALID_ARGUMENT", "expected settings for ", n, " heads, got ", plan.options.size());
   if (plan.learning_rates.sizes() != at::IntArrayRef{steps_of(plan), heads.heads()})
-    fail("SHAPE", "expected learning rates of ", steps_of(plan), " steps × ", n, " heads, got ",
+    fail("SHAPE", "expected learning rates for ", steps_of(plan), " steps × ", n, " heads, got ",
          plan.learning_rates.sizes());
 }
 

@@ -51,9 +51,9 @@ RecordLayout::RecordLayout(std::vector<RecordPart> parts) : parts_(std::move(par
     size_ += align(part.bytes);
   }
   if (find("labels") == nullptr || parts_.size() < 2)
-    fail("INVALID_ARGUMENT", "a record holds labels and something to learn from");
+    fail("INVALID_ARGUMENT", "a record needs labels and outputs to learn from");
   if ((find("queries") == nullptr) != (find("masks") == nullptr))
-    fail("INVALID_ARGUMENT", "a record holds queries and masks together");
+    fail("INVALID_ARGUMENT", "a record needs queries and masks together");
 }
 
 const RecordPart* RecordLayout::find(const std::string& name) const {

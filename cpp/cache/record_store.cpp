@@ -63,7 +63,7 @@ RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id,
   for (const RecordPlace& place : places_)
     if (place.file < 0 || place.file >= static_cast<int64_t>(files_.size()) || place.offset < 0 ||
         place.offset % 64 != 0)
-      fail("CACHE", "a record's place, file ", place.file, " at ", place.offset, ", is not one");
+      fail("CACHE", "invalid place of a record: file ", place.file, " at ", place.offset);
 }
 
 std::string RecordStore::damage(int64_t record) const {
@@ -74,11 +74,11 @@ std::string RecordStore::damage(int64_t record) const {
   const auto bytes = file->bytes();
   if (bytes.size() < static_cast<size_t>(shard_header_bytes) ||
       std::memcmp(bytes.data(), header_.data(), header_.size()) != 0)
-    return path + " does not begin as a file of this cache";
+    return path + " does not have the header of this cache";
   if (static_cast<uint64_t>(place.offset + layout_.size_bytes()) > bytes.size())
-    return path + " ends at byte " + std::to_string(bytes.size()) + ", before the record does";
+    return path + " ends at byte " + std::to_string(bytes.size()) + ", before the end of the record";
   if (xxh64(bytes.data() + place.offset, static_cast<size_t>(layout_.size_bytes())) != place.checksum)
-    return path + ", byte " + std::to_string(place.offset) + ": the checksum does not fit";
+    return path + ", byte " + std::to_string(place.offset) + ": the checksum does not match";
   return {};
 }
 
@@ -105,7 +105,7 @@ const uint8_t* RecordStore::record_bytes(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
   if (!file || static_cast<uint64_t>(place.offset + layout_.size_bytes()) > file->size())
-    fail("CACHE", "record ", record, " is not there: ", damage(record));
+    fail("CACHE", "record ", record, " is damaged: ", damage(record));
   return file->bytes().data() + place.offset;
 }
 
@@ -156,7 +156,7 @@ void RecordStore::check_records(const std::vector<int64_t>& records) const {
   if (records.empty()) fail("INVALID_ARGUMENT", "a batch needs at least one record");
   for (const int64_t record : records)
     if (record < 0 || record >= size())
-      fail("INVALID_ARGUMENT", "the cache has records 0 to ", size() - 1, ", ", record, " was asked for");
+      fail("INVALID_ARGUMENT", "the cache has records 0 to ", size() - 1, ", ", record, " was requested");
 }
 
 RecordStore::HostBatch RecordStore::assemble(const std::vector<int64_t>& records) const {

@@ -26,7 +26,7 @@ at::Tensor stored(const RecordPart& part, const at::Tensor& given) {
                     given.sizes().slice(1) == c10::IntArrayRef(part.shape);
   if (!fits)
     fail("SHAPE", "the cache holds ", part.name, " of ", c10::IntArrayRef(part.shape),
-         " an image, got a batch of ", given.sizes());
+         " per image, got a batch of ", given.sizes());
   return stored_values(part.name, part.dtype, given).to(at::kCPU).contiguous();
 }
 
@@ -36,7 +36,7 @@ std::vector<int64_t> count_classes(const uint8_t* labels, int64_t pixels, int64_
   for (int64_t value = classes; value < 255; ++value)
     if (counts[static_cast<size_t>(value)] > 0)
       fail("LABEL_VALUE", counts[static_cast<size_t>(value)], " pixels have the label ", value,
-           ", which is not one of the ", classes, " classes or 255");
+           ", which is neither one of the ", classes, " classes nor 255");
   return {counts.begin(), counts.begin() + classes};
 }
 
@@ -54,7 +54,8 @@ CacheLock::CacheLock(const std::string& path)
   const int error = errno;
   ::close(fd_);
   if (error == EWOULDBLOCK)
-    fail("CACHE", "another process writes to this cache (it holds ", path, "); wait for it, or stop it");
+    fail("CACHE", "another process is writing to this cache (it has locked ", path,
+         "); wait for it, or stop it");
   fail("IO", "cannot lock ", path, ": ", text_of(error));
 }
 
@@ -74,7 +75,7 @@ void ShardWriter::open(const std::string& path, int64_t size) {
   struct stat info{};
   if (::fstat(fd_, &info) != 0) fail("IO", "cannot read the size of ", path, ": ", text_of(errno));
   if (info.st_size < size)
-    fail("CACHE", path, " has ", info.st_size, " bytes, expected at least ", size, ": it was cut short");
+    fail("CACHE", path, " has ", info.st_size, " bytes, expected at least ", size, ": it was truncated");
   if (::ftruncate(fd_, size) != 0) fail("IO", "cannot shorten ", path, ": ", text_of(errno));
   const std::string header = shard_header(cache_id_);
   if (size == 0) {
@@ -83,7 +84,7 @@ void ShardWriter::open(const std::string& path, int64_t size) {
   }
   std::string found(shard_header_bytes, '\0');
   if (::pread(fd_, found.data(), found.size(), 0) != shard_header_bytes || found != header)
-    fail("CACHE", path, " does not begin as a file of this cache");
+    fail("CACHE", path, " does not have the header of this cache");
 }
 
 std::vector<WrittenRecord> ShardWriter::append(const std::map<std::string, at::Tensor>& parts,
@@ -92,10 +93,11 @@ std::vector<WrittenRecord> ShardWriter::append(const std::map<std::string, at::T
   std::vector<at::Tensor> values;
   for (const RecordPart& part : layout_.parts()) {
     const auto found = parts.find(part.name);
-    if (found == parts.end()) fail("SHAPE", "the cache holds ", part.name, " of each image; none were given");
+    if (found == parts.end()) fail("SHAPE", "the cache needs ", part.name, " of each image; none were given");
     values.push_back(stored(part, found->second));
     if (values.back().size(0) != values.front().size(0))
-      fail("SHAPE", "parts of ", values.front().size(0), " and ", values.back().size(0), " images");
+      fail("SHAPE", "expected parts of the same number of images, got ", values.front().size(0), " and ",
+           values.back().size(0));
   }
   std::vector<WrittenRecord> written;
   std::vector<uint8_t> record(static_cast<size_t>(layout_.size_bytes()));
@@ -129,7 +131,7 @@ void ShardWriter::write(const void* data, int64_t size) {
     [[maybe_unused]] const int cut = ::ftruncate(fd_, size_);
     if (is_full(error))
       fail("DISK_FULL", "cannot write ", path_, ": no room for a record of ", size, " bytes (",
-           text_of(error), "). The records written before it stay usable: free space and run it again");
+           text_of(error), "). Earlier records stay usable: free some space and run it again");
     fail("IO", "cannot write ", path_, ": ", text_of(error));
   }
   size_ += size;

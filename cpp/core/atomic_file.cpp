@@ -25,7 +25,7 @@ std::string resolve(const std::string& path) {
   if (::stat(path.c_str(), &info) != 0) return path;
   if (S_ISDIR(info.st_mode)) fail("IO", "cannot write ", path, ": it is a folder");
   if (!S_ISREG(info.st_mode)) {
-    fail("IO", "cannot write ", path, ": it is not a regular file, and a file beside it would replace it");
+    fail("IO", "cannot write ", path, ": it is not a regular file, and writing would replace it");
   }
   std::error_code error;
   const auto target = std::filesystem::canonical(path, error);
@@ -64,7 +64,7 @@ void AtomicFile::require_space(std::uint64_t bytes) {
   if (bytes == 0 || ::fstatvfs(fd_, &disk) != 0 || disk.f_blocks == 0) return;
   const auto free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
   if (bytes <= free) return;
-  fail("DISK_FULL", "cannot write ", path_, ": it needs ", bytes, " bytes, and ", free,
+  fail("DISK_FULL", "cannot write ", path_, ": it needs ", bytes, " bytes, but ", free,
        " are free on its disk. Nothing was written; free space, choose another place, or make the file "
        "smaller "
        "where that can be chosen (--dtype bfloat16)");

@@ -17,11 +17,11 @@
 namespace dinov3_seg {
 namespace {
 
-/// What allocators say; CUDA's own type of exception does not survive TorchScript, and the CPU's has none.
+/// Messages of allocators: CUDA's type of exception does not survive TorchScript, and the CPU has none.
 constexpr std::array<std::string_view, 4> phrases = {
     "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"};
 
-/// The line of a text that tells of missing memory, without what TorchScript puts before it; or nothing.
+/// The line of a text that reports missing memory, without TorchScript's prefix; empty if there is none.
 std::string telling_line(std::string_view text) {
   for (const std::string_view phrase : phrases) {
     const auto found = text.find(phrase);
@@ -81,12 +81,12 @@ bool is_out_of_memory(const std::exception& error) {
 std::string out_of_memory_message(const std::exception& error) {
   const std::string doing = current_doing();
   std::string line = telling_line(text_of(error));
-  std::string message = (doing.empty() ? "The job" : doing) + " took more memory than there is";
+  std::string message = (doing.empty() ? "The job" : doing) + " needs more memory than is available";
   if (!line.empty()) message += ": " + line;
   while (message.ends_with('.') || message.ends_with(' ')) message.pop_back();
   message += ". The host has " + memory_text(static_cast<uint64_t>(free_host_memory())) +
-             " free. Take fewer images at a time (--pass-size; training: --batch-size) or smaller ones "
-             "(--image-size), --dtype bfloat16 or another device, or end other processes that use it";
+             " free. Use fewer images per pass (--pass-size; training: --batch-size), smaller images "
+             "(--image-size), --dtype bfloat16 or another device, or end other processes on this one";
   return message;
 }
 
@@ -96,7 +96,7 @@ void release_cached_memory() noexcept {
     auto* allocator = at::getDeviceAllocator(c10::kCUDA);
     if (allocator->initialized()) allocator->emptyCache();
   } catch (const std::exception&) {
-    // It is an attempt after an error that is told of.
+    // Best effort: the original error is reported.
   }
 }
 

@@ -22,10 +22,10 @@ void check_columns(int64_t columns) {
 void check_column_table(const at::Tensor& table, int64_t columns) {
   check_columns(columns);
   if (table.scalar_type() != at::kByte || table.dim() != 1 || table.size(0) != 256)
-    fail("INVALID_ARGUMENT", "a table of columns holds 256 bytes, got ", table.sizes(), " ",
+    fail("INVALID_ARGUMENT", "a table of columns has 256 bytes, got ", table.sizes(), " ",
          table.scalar_type());
   if (at::logical_and(table.ge(columns), table.ne(no_column)).any().item<bool>())
-    fail("INVALID_ARGUMENT", "a table of columns holds numbers below ", columns, ", or 255 for none");
+    fail("INVALID_ARGUMENT", "a table of columns contains numbers below ", columns, ", or 255 for none");
 }
 
 at::Tensor columns_of(const at::Tensor& map, const at::Tensor& table, const at::Tensor& below) {
@@ -47,7 +47,8 @@ at::Tensor count_columns(const at::Tensor& column_map, int64_t columns) {
   const at::Tensor counts = at::bincount(column_map.flatten(), {}, 256).cpu();
   const int64_t foreign = counts.slice(0, columns, no_column).sum().item<int64_t>();
   if (foreign > 0)
-    fail("LABEL_VALUE", foreign, " pixels are of none of the ", columns, " classes, and not 255 either");
+    fail("LABEL_VALUE", foreign, " pixels have a value that is neither one of the ", columns,
+         " classes nor 255");
   return at::cat({counts.slice(0, 0, columns), counts.slice(0, no_column)});
 }
 

@@ -19,8 +19,8 @@ at::Tensor confusion_matrix(const at::Tensor& prediction, const at::Tensor& labe
   const at::Tensor known = counts.slice(0, 0, classes).slice(1, 0, classes).contiguous();
   const int64_t foreign_labels = counts.slice(0, classes, 255).sum().item<int64_t>();
   if (foreign_labels > 0)
-    fail("LABEL_VALUE", foreign_labels, " pixels have a label that is not one of the ", classes,
-         " classes or 255");
+    fail("LABEL_VALUE", foreign_labels, " pixels have a label that is neither one of the ", classes,
+         " classes nor 255");
   const int64_t foreign = counts.slice(0, 0, classes).sum().item<int64_t>() - known.sum().item<int64_t>();
   if (foreign > 0)
     fail("LABEL_VALUE", foreign, " pixels are predicted as a class outside the ", classes, " given");

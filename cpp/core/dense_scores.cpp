@@ -107,7 +107,7 @@ at::Tensor DenseScores::on_host(int64_t height, int64_t width) const {
   const int64_t per_row = source_.size(0) * classes() * width * 4;
   if (height > largest / std::max<int64_t>(per_row, 1))
     fail("SHAPE", "scores of ", classes(), " classes at ", width, "×", height,
-         " take more than 2 GiB; ask for a smaller size, or for the class map");
+         " would exceed 2 GiB; choose a smaller size, or compute the class map");
   at::Tensor all = empty_page_allocated({source_.size(0), classes(), height, width}, at::kFloat);
   each_band(height, width, [&](int64_t first, const at::Tensor& scores) {
     all.slice(2, first, first + scores.size(2)).copy_(scores);

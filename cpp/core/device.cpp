@@ -26,12 +26,12 @@ c10::Device parse_device(const std::string& name) {
   const int index = std::stoi(digits);
   const int count = cuda_devices();
   if (count == 0)
-    fail("DEVICE", "'", name, "' was asked for, but ",
-         at::hasCUDA() ? "no CUDA device answers; see nvidia-smi"
-                       : "this libtorch has no CUDA; install a CUDA build or ask for cpu",
-         " (`dinov3-seg doctor` shows what is there)");
+    fail("DEVICE", "'", name, "' was requested, but ",
+         at::hasCUDA() ? "no CUDA device responds; check nvidia-smi"
+                       : "this libtorch has no CUDA; install a CUDA build or choose cpu",
+         " (`dinov3-seg doctor` lists the devices)");
   if (index >= count)
-    fail("DEVICE", "'", name, "' was asked for, but there are ", count, " CUDA devices (0 to ", count - 1,
+    fail("DEVICE", "'", name, "' was requested, but there are ", count, " CUDA devices (0 to ", count - 1,
          ")");
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }

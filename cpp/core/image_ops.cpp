@@ -61,7 +61,7 @@ at::Tensor jitter_step(const at::Tensor& image, const Jitter& jitter, int step) 
     case 3:
       return shift_hue(image, jitter.hue);
     default:
-      fail("INVALID_ARGUMENT", "jitter order holds ", step, ": expected 0 to 3");
+      fail("INVALID_ARGUMENT", "jitter order contains ", step, ": expected 0 to 3");
   }
 }
 

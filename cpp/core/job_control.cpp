@@ -20,8 +20,7 @@ CurrentJob::CurrentJob(JobControl& control) {
 CurrentJob::~CurrentJob() { current = nullptr; }
 
 void check_cancelled() {
-  if (current && current->cancelled() && !current->shielded())
-    fail("ABORTED", "the job was stopped on request");
+  if (current && current->cancelled() && !current->shielded()) fail("ABORTED", "the job was cancelled");
 }
 
 void report_progress(std::uint64_t done, std::uint64_t total) {

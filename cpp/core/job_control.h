@@ -20,11 +20,11 @@ class JobControl : public std::enable_shared_from_this<JobControl> {
   void cancel() noexcept { cancelled_ = true; }
   bool cancelled() const noexcept { return cancelled_; }
 
-  /// From here on what the job does stands, whatever is asked for: its result is given.
+  /// From here on the job can no longer be cancelled: its result is delivered.
   void shield() noexcept { shielded_ = true; }
   bool shielded() const noexcept { return shielded_; }
 
-  /// Stores how far the job is, and calls `on_progress` unless an earlier report still waits to be taken.
+  /// Stores the job's progress, and calls `on_progress` unless an earlier report has not been read yet.
   /// Steps of less than half a percent are left out. On the job's thread.
   void report(std::uint64_t done, std::uint64_t total) {
     if (done < total && done > done_ && (done - done_) < total / 200) return;

@@ -40,15 +40,15 @@ class Machine {
  private:
   template <typename... Parts>
   [[noreturn]] void damaged(Parts&&... parts) const {
-    fail("CHECKPOINT_FORMAT", where_, ": the pickle is not one that torch.save writes: ", parts..., " (byte ",
+    fail("CHECKPOINT_FORMAT", where_, ": the pickle is not in torch.save's format: ", parts..., " (byte ",
          reader_.position(), "). Load the file and save a plain state dict with PyTorch");
   }
 
   [[noreturn]] void unsafe(const std::string& name) const {
-    fail("CHECKPOINT_UNSAFE", where_, " asks for the Python object ", printable(name),
-         ", which is neither a tensor nor a container. Nothing of the file was executed. If you trust it, "
+    fail("CHECKPOINT_UNSAFE", where_, " refers to the Python object ", printable(name),
+         ", which is neither a tensor nor a container. No code of the file was executed. If you trust it, "
          "load it in "
-         "Python and save the state dict alone: torch.save(model.state_dict(), path)");
+         "Python and save only the state dict: torch.save(model.state_dict(), path)");
   }
 
   void push(PickleValue* value) { stack_.push_back(value); }
@@ -93,7 +93,7 @@ class Machine {
   /// Moves `values` to the end of the container on top of the stack.
   void extend(Kind kind, const std::vector<PickleValue*>& values) {
     PickleValue* container = top();
-    if (!container->is(kind)) damaged("values are put into something that is not a container of their kind");
+    if (!container->is(kind)) damaged("values are added to an object that is not a container of their kind");
     if (kind == Kind::dict && values.size() % 2 != 0) damaged("a dict has a key without a value");
     container->items.insert(container->items.end(), values.begin(), values.end());
   }

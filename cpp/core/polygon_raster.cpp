@@ -138,16 +138,16 @@ class Painter {
 
 void check(const Polygons& polygons, const LabelCanvas& canvas) {
   if (canvas.height < 1 || canvas.width < 1 || canvas.margin < 0)
-    fail("SHAPE", "a label is at least 1×1 pixels with a margin of at least 0; ", canvas.height, "×",
-         canvas.width, " with ", canvas.margin, " was asked for");
+    fail("SHAPE", "expected a label of at least 1×1 pixels with a margin of at least 0, got ", canvas.height,
+         "×", canvas.width, " with margin ", canvas.margin);
   if (polygons.counts.size() != polygons.values.size())
-    fail("INVALID_ARGUMENT", "expected one value a polygon: ", polygons.counts.size(), " polygons, ",
+    fail("INVALID_ARGUMENT", "expected one value per polygon: ", polygons.counts.size(), " polygons, ",
          polygons.values.size(), " values");
   size_t read = 0;
   for (size_t i = 0; i < polygons.counts.size(); ++i) {
     const int64_t count = polygons.counts[i];
     if (count < 0 || static_cast<size_t>(count) > (polygons.points.size() - read) / 2)
-      fail("INVALID_ARGUMENT", "polygon ", i, " should have ", count, " corners; ",
+      fail("INVALID_ARGUMENT", "polygon ", i, " should have ", count, " corners, but only ",
            (polygons.points.size() - read) / 2, " are left");
     for (const size_t end = read + 2 * static_cast<size_t>(count); read < end; ++read)
       if (!(std::abs(polygons.points[read]) <= most_coordinate))

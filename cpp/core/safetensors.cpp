@@ -45,7 +45,7 @@ void check_places(const SafetensorsHeader& header, std::uint64_t data_size, cons
     const auto [begin, end] = entry->data_offsets;
     if (static_cast<std::uint64_t>(end) > data_size) {
       fail("CHECKPOINT_TRUNCATED", where, ": '", printable(entry->name), "' ends at byte ", end,
-           " of the data, but there are ", data_size, ". Copy or download the file again");
+           " of the data, but the data has ", data_size, " bytes. Copy or download the file again");
     }
     if (begin != position || end < begin) {
       fail("CHECKPOINT_FORMAT", where, ": '", printable(entry->name), "' lies at bytes ", begin, " to ", end,
@@ -64,7 +64,7 @@ at::Tensor view_entry(const std::shared_ptr<const MappedFile>& file, std::span<c
   const DtypeNames* row = find_dtype(&DtypeNames::safetensors, std::string_view(entry.dtype));
   if (row == nullptr) {
     fail("CHECKPOINT_FORMAT", file->path(), ": '", printable(entry.name), "' has dtype ",
-         printable(entry.dtype), "; F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are read");
+         printable(entry.dtype), "; expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL");
   }
   const auto [begin, end] = entry.data_offsets;
   std::int64_t expected = 0;
@@ -72,14 +72,14 @@ at::Tensor view_entry(const std::shared_ptr<const MappedFile>& file, std::span<c
       tensor_bytes(entry.shape, static_cast<std::int64_t>(c10::elementSize(row->dtype)), expected);
   if (!fits || expected != end - begin) {
     fail("CHECKPOINT_FORMAT", file->path(), ": '", printable(entry.name), "' of shape ",
-         at::IntArrayRef(entry.shape), " and dtype ", entry.dtype, " does not take the ", end - begin,
-         " bytes that are noted for it");
+         at::IntArrayRef(entry.shape), " and dtype ", entry.dtype, " does not match its ", end - begin,
+         " bytes of data");
   }
   const auto bytes = data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(expected));
   if (row->dtype == at::ScalarType::Bool &&
       std::any_of(bytes.begin(), bytes.end(), [](auto b) { return b > 1; })) {
     fail("CHECKPOINT_FORMAT", file->path(), ": '", printable(entry.name),
-         "' is bool but holds other bytes than 0 and 1");
+         "' is bool but contains bytes other than 0 and 1");
   }
   at::Tensor tensor = at::empty({0}, at::TensorOptions().dtype(row->dtype));
   std::vector<std::int64_t> strides(entry.shape.size());
@@ -137,8 +137,8 @@ Safetensors read_safetensors(std::shared_ptr<const MappedFile> file) {
   ByteReader reader(file->bytes());
   const auto header_size = reader.value<std::uint64_t>();
   if (header_size > reader.left()) {
-    fail("CHECKPOINT_TRUNCATED", path, " ends within its header: ", header_size, " bytes are expected and ",
-         reader.left(), " are there. Copy or download the file again");
+    fail("CHECKPOINT_TRUNCATED", path, " ends within its header: ", header_size, " bytes were expected, ",
+         reader.left(), " were found. Copy or download the file again");
   }
   SafetensorsHeader header = parse_safetensors_header(reader.text(header_size), path);
   const auto data = reader.take(reader.left());

@@ -29,13 +29,13 @@ class HeaderParser {
       }
     });
     space();
-    if (position_ != json_.size()) invalid("something follows the closing brace");
+    if (position_ != json_.size()) invalid("there is data after the closing brace");
     return header;
   }
 
  private:
   [[noreturn]] void invalid(const std::string& what) const {
-    fail("CHECKPOINT_FORMAT", where_, ": the header is not that of a .safetensors file: ", what, " (byte ",
+    fail("CHECKPOINT_FORMAT", where_, ": the header is not valid for a .safetensors file: ", what, " (byte ",
          8 + position_, ")");
   }
 
@@ -106,7 +106,7 @@ class HeaderParser {
     std::string result;
     while (peek() != '"') {
       const char c = next();
-      if (static_cast<unsigned char>(c) < 0x20) invalid("a string holds a control character");
+      if (static_cast<unsigned char>(c) < 0x20) invalid("a string contains a control character");
       if (c == '\\') {
         escape(result);
       } else {
@@ -124,7 +124,7 @@ class HeaderParser {
     const char c = next();
     if (c != 'u') {
       const auto which = from.find(c);
-      if (which == std::string_view::npos) invalid("a string holds an unknown escape");
+      if (which == std::string_view::npos) invalid("a string contains an unknown escape");
       result += to[which];
       return;
     }

@@ -10,15 +10,15 @@
 
 namespace dinov3_seg {
 
-/// What the frozen network makes of some images, on its device; a kind of head uses what it needs, and the
-/// rest is undefined.
+/// Outputs of the frozen network for some images, on its device. Only those that a kind of head needs are
+/// defined.
 struct NetworkOutputs {
   at::Tensor queries;   // B×Q×C float32, or bfloat16 of a cache
   at::Tensor masks;     // B×Q×h×w logits float32, or of a cache bfloat16 or their sigmoid as uint8 (255: 1)
   at::Tensor features;  // B×C×H/16×W/16 of the backbone's last tapped layer
 };
 
-/// Scores images by what the frozen network makes of them. Not thread-safe: one job at a time.
+/// Scores images from the outputs of the frozen network. Not thread-safe: one job at a time.
 class SegmentationHead {
  public:
   virtual ~SegmentationHead() = default;

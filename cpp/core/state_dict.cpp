@@ -154,7 +154,7 @@ std::string choose_wrapper(const PickleTree& pickle, const Members& top, const s
   if (found.size() == 1) return found[0];
   if (found.size() > 1) {
     walker.fail_format(": both '" + found[0] + "' and '" + found[1] +
-                       "' hold tensors; save the one to read in a file of its own");
+                       "' contain tensors; save the intended one in a file of its own");
   }
   if (has_direct_tensors(top)) return "";
   Members candidates;
@@ -163,11 +163,12 @@ std::string choose_wrapper(const PickleTree& pickle, const Members& top, const s
     if (member.second->is(Kind::dict) && search.holds_tensors(*member.second)) candidates.push_back(member);
   }
   if (candidates.empty()) {
-    walker.fail_format(" holds no tensors (its keys: " + names(top) + "); expected a state dict");
+    walker.fail_format(" contains no tensors (its keys: " + names(top) + "); expected a state dict");
   }
   walker.fail_format(
-      ": no state dict at the top or under 'model', 'state_dict' or 'model_state_dict'. Tensors are under " +
-      names(candidates) + "; save the one to read in a file of its own");
+      ": no state dict at the top level or under 'model', 'state_dict' or 'model_state_dict'. Tensors are "
+      "under " +
+      names(candidates) + "; save the intended one in a file of its own");
 }
 
 }  // namespace
@@ -176,7 +177,7 @@ StateDict find_state_dict(const PickleTree& pickle, const std::string& where) {
   Walker walker(pickle, where);
   if (!pickle.root->is(Kind::dict)) {
     walker.fail_format(
-        " holds no dict; expected a state dict, as torch.save(model.state_dict(), path) writes it");
+        " contains no dict; expected a state dict written by torch.save(model.state_dict(), path)");
   }
   const Members top = walker.members(*pickle.root);
   const std::string key = choose_wrapper(pickle, top, where);
@@ -188,7 +189,7 @@ StateDict find_state_dict(const PickleTree& pickle, const std::string& where) {
   for (const auto& [name, value] : chosen == pickle.root ? top : Walker(pickle, where).members(*chosen)) {
     if (!value->is(Kind::tensor) && nested.holds_tensors(*value)) {
       walker.fail_format(": '" + printable(name) +
-                         "' is a container of tensors beside tensors; expected one flat state dict");
+                         "' is a container of tensors next to tensors; expected one flat state dict");
     }
   }
   for (const auto& [name, value] : top) {
@@ -201,7 +202,7 @@ StateDict find_state_dict(const PickleTree& pickle, const std::string& where) {
 StateDict find_module_tensors(const PickleTree& pickle, const std::string& where) {
   Walker walker(pickle, where);
   if (!pickle.root->is(Kind::object))
-    walker.fail_format(" is a TorchScript archive whose data are not a module");
+    walker.fail_format(" is a TorchScript archive that does not contain a module");
   StateDict result;
   walker.collect(*pickle.root, "", true, 0, result.tensors);
   return result;

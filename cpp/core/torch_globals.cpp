@@ -89,7 +89,7 @@ PickleValue* TorchGlobals::storage(PickleTree& tree, const PickleValue& id) {
                            items[0]->text == "storage" && items[1]->is(Kind::global) &&
                            items[2]->is(Kind::text) && items[4]->is(Kind::integer);
   if (!well_formed)
-    fail("CHECKPOINT_FORMAT", where_, ": the pickle refers to data in a way torch.save does not");
+    fail("CHECKPOINT_FORMAT", where_, ": the pickle refers to data in a way that torch.save does not");
   const auto type = after_last_dot(items[1]->text);
   const std::string& key = items[2]->text;
   PickleValue* result = tree.make(Kind::storage);
@@ -98,7 +98,7 @@ PickleValue* TorchGlobals::storage(PickleTree& tree, const PickleValue& id) {
     const DtypeNames* row = find_dtype(&DtypeNames::storage, type);
     if (row == nullptr) {
       fail("CHECKPOINT_FORMAT", where_, ": storage '", printable(key), "' is a ", printable(items[1]->text),
-           ", and tensors of that type are not read. Convert them to float32 in PyTorch and save again");
+           ", which is not supported. Convert its tensors to float32 in PyTorch and save again");
     }
     result->dtype = row->dtype;
     element_size = static_cast<std::int64_t>(c10::elementSize(row->dtype));
@@ -108,8 +108,9 @@ PickleValue* TorchGlobals::storage(PickleTree& tree, const PickleValue& id) {
   const auto held = static_cast<std::int64_t>(result->storage.nbytes());
   if (items[4]->integer < 0 || !checked_multiply(items[4]->integer, element_size, expected) ||
       expected > held) {
-    fail("CHECKPOINT_TRUNCATED", where_, ": storage '", printable(key), "' should hold ", items[4]->integer,
-         " elements of ", element_size, " bytes, but the archive has ", held, " bytes of it");
+    fail("CHECKPOINT_TRUNCATED", where_, ": storage '", printable(key), "' should contain ",
+         items[4]->integer, " elements of ", element_size, " bytes, but the archive has only ", held,
+         " bytes");
   }
   return result;
 }
@@ -137,13 +138,13 @@ PickleValue* TorchGlobals::rebuild(PickleTree& tree, const PickleValue& function
   };
   integers(*items[2], view.sizes);
   integers(*items[3], view.strides);
-  if (view.sizes.size() != view.strides.size()) malformed("another number of strides than of sizes");
+  if (view.sizes.size() != view.strides.size()) malformed("different numbers of strides and sizes");
   if (function.text == "torch._utils._rebuild_tensor_v3") {
     if (items.size() < 7 || !items[6]->is(Kind::global)) malformed("no dtype");
     const DtypeNames* row = find_dtype(&DtypeNames::name, after_last_dot(items[6]->text));
     if (row == nullptr) {
       fail("CHECKPOINT_FORMAT", where_, ": a tensor is of ", printable(items[6]->text),
-           ", which is not read. Convert it to float32 in PyTorch and save again");
+           ", which is not supported. Convert it to float32 in PyTorch and save again");
     }
     view.dtype = row->dtype;
   }
@@ -200,7 +201,7 @@ void TorchGlobals::check_booleans(const c10::Storage& storage) {
   const auto* bytes = static_cast<const std::uint8_t*>(storage.data());
   if (!checked_booleans_.insert(bytes).second) return;
   for (std::size_t i = 0; i < storage.nbytes(); ++i) {
-    if (bytes[i] > 1) fail("CHECKPOINT_FORMAT", where_, ": a bool tensor holds the byte ", int{bytes[i]});
+    if (bytes[i] > 1) fail("CHECKPOINT_FORMAT", where_, ": a bool tensor contains the byte ", int{bytes[i]});
   }
 }
 

@@ -33,7 +33,7 @@ T value_at(std::span<const std::uint8_t> bytes, std::uint64_t offset) {
 
 [[noreturn]] void truncated(const MappedFile& file, const std::string& what) {
   fail("CHECKPOINT_TRUNCATED", file.path(), " (", file.size(),
-       " bytes) is a zip archive that is cut off or damaged: ", what, ". Copy or download it again");
+       " bytes) is a truncated or damaged zip archive: ", what, ". Copy or download it again");
 }
 
 std::uint32_t crc32(std::span<const std::uint8_t> bytes) {
@@ -117,10 +117,10 @@ ZipReader::Directory ZipReader::find_directory() const {
     directory.offset = value_at<std::uint64_t>(bytes, offset + 48);
   } else if (disk != 0 || directory_disk != 0) {
     fail("CHECKPOINT_FORMAT", file_->path(),
-         " is part of a zip archive in several volumes; join it into one file");
+         " is part of a multi-volume zip archive; join the parts into one file");
   }
   if (directory.offset > end || directory.size > end - directory.offset) {
-    truncated(*file_, "its table of contents lies outside of the file");
+    truncated(*file_, "its table of contents lies outside the file");
   }
   if (directory.count > directory.size / central_size)
     truncated(*file_, "it lists more entries than it can hold");
@@ -152,14 +152,14 @@ void ZipReader::read_directory(const Directory& directory) {
 
     if ((flags & encrypted_flags) != 0 || entry.method == aes_method) {
       fail("CHECKPOINT_ENCRYPTED", file_->path(), " is an encrypted zip archive (entry '", entry.name,
-           "'); decrypt it first and give the file written by torch.save");
+           "'); decrypt it to the file written by torch.save");
     }
     locate(entry, header_offset, packed_size);
     entries_.push_back(std::move(entry));
   }
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!index_.emplace(entries_[i].name, i).second) {
-      fail("CHECKPOINT_FORMAT", file_->path(), " holds two entries named '", entries_[i].name,
+      fail("CHECKPOINT_FORMAT", file_->path(), " contains two entries named '", entries_[i].name,
            "', so it was not written by torch.save");
     }
   }
@@ -168,10 +168,10 @@ void ZipReader::read_directory(const Directory& directory) {
 /// Sets `entry.offset`: the data follow a local header whose length only the header itself tells.
 void ZipReader::locate(ZipEntry& entry, std::uint64_t header_offset, std::uint64_t packed_size) const {
   const auto bytes = file_->bytes();
-  if (header_offset > bytes.size()) truncated(*file_, "entry '" + entry.name + "' lies outside of the file");
+  if (header_offset > bytes.size()) truncated(*file_, "entry '" + entry.name + "' lies outside the file");
   ByteReader header(bytes.subspan(header_offset));
   if (header.value<std::uint32_t>() != local_signature) {
-    truncated(*file_, "entry '" + entry.name + "' is not where the table of contents says");
+    truncated(*file_, "entry '" + entry.name + "' is not where the table of contents states");
   }
   header.take(22);
   const auto name_size = header.value<std::uint16_t>();
@@ -183,7 +183,8 @@ void ZipReader::locate(ZipEntry& entry, std::uint64_t header_offset, std::uint64
   if (packed_size > header.left()) truncated(*file_, "entry '" + entry.name + "' ends after the file");
   if (entry.method == stored && packed_size != entry.size) {
     fail("CHECKPOINT_FORMAT", file_->path(), ": entry '", entry.name,
-         "' is stored as it is but its two sizes differ (", packed_size, " and ", entry.size, " bytes)");
+         "' is stored without compression, but its two sizes differ (", packed_size, " and ", entry.size,
+         " bytes)");
   }
   entry.offset = header_offset + header.position();
 }

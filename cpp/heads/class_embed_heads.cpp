@@ -46,7 +46,7 @@ ClassEmbedHeads::ClassEmbedHeads(const at::Tensor& weight, const at::Tensor& bia
                                  const at::Tensor& class_weights)
     : LinearHeads(weight, bias, device, precision),
       class_weights_(checked_class_weights(class_weights, outputs())) {
-  if (outputs() > 255) fail("HEAD_MISMATCH", "at most 255 classes fit label images, got ", outputs());
+  if (outputs() > 255) fail("HEAD_MISMATCH", "label images have at most 255 classes, got ", outputs());
   if (static_cast<int64_t>(losses.size()) != heads())
     fail("INVALID_ARGUMENT", "expected a loss for each of ", heads(), " heads, got ", losses.size());
   for (const ScoreLoss loss : losses) losses_.push_back(static_cast<int64_t>(loss));

@@ -88,13 +88,13 @@ void LinearHeads::backward(const at::Tensor& queries, const at::Tensor& d_logits
 
 void LinearHeads::check_queries(const at::Tensor& queries) const {
   if (!queries.defined() || queries.dim() != 3 || queries.size(2) != width_)
-    fail("HEAD_MISMATCH", "class_embed takes queries B×Q×", width_, ", got ", queries.sizes(),
+    fail("HEAD_MISMATCH", "class_embed expects queries B×Q×", width_, ", got ", queries.sizes(),
          "; use a head made for this network's hidden width");
 }
 
 void LinearHeads::check_batch(const HeadBatch& batch) const {
   if (!batch.queries.defined() || !batch.masks.defined() || !batch.labels.defined())
-    fail("INVALID_ARGUMENT", "these heads learn from queries, masks and labels; one of them is not there");
+    fail("INVALID_ARGUMENT", "these heads learn from queries, masks and labels; one of them is missing");
   check_queries(batch.queries);
   check_decoded(batch.queries, batch.masks);
   if (static_cast<int64_t>(batch.records.size()) != batch.masks.size(0))

@@ -53,7 +53,7 @@ int64_t parameters_for(int64_t width, int64_t classes) {
   if (width < 1 || classes < 1)
     fail("INVALID_ARGUMENT", "a linear probe needs at least one channel and one class, got ", width, " and ",
          classes);
-  if (classes > 255) fail("HEAD_MISMATCH", "at most 255 classes fit label images, got ", classes);
+  if (classes > 255) fail("HEAD_MISMATCH", "label images have at most 255 classes, got ", classes);
   return classes * (width + 1) + 2 * width;
 }
 
@@ -127,13 +127,13 @@ at::Tensor LinearProbeHeads::forward(const NetworkOutputs& outputs) const {
 
 void LinearProbeHeads::check_features(const at::Tensor& features) const {
   if (!features.defined() || features.dim() != 4 || features.size(1) != width_ || features.numel() == 0)
-    fail("HEAD_MISMATCH", "the linear probe takes features B×", width_, "×h×w, got ", features.sizes(),
-         "; use a probe that was trained on this network's backbone");
+    fail("HEAD_MISMATCH", "the linear probe expects features B×", width_, "×h×w, got ", features.sizes(),
+         "; use a probe trained on this network's backbone");
 }
 
 void LinearProbeHeads::check_batch(const HeadBatch& batch) const {
   if (!batch.features.defined() || !batch.labels.defined())
-    fail("INVALID_ARGUMENT", "linear probes learn from features and labels; one of them is not there");
+    fail("INVALID_ARGUMENT", "linear probes learn from features and labels; one of them is missing");
   check_features(batch.features);
   if (static_cast<int64_t>(batch.records.size()) != batch.features.size(0))
     fail("SHAPE", "expected a record number for each of ", batch.features.size(0), " images, got ",
@@ -143,7 +143,7 @@ void LinearProbeHeads::check_batch(const HeadBatch& batch) const {
 HeadLosses LinearProbeHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
   check_batch(batch);
   const int64_t images = batch.features.size(0), h = batch.features.size(2), w = batch.features.size(3);
-  if (h * w < 2) fail("SHAPE", "batch norm needs more than one position an image, got features 1×1");
+  if (h * w < 2) fail("SHAPE", "batch norm needs more than one position per image, got features 1×1");
   const auto [variances, means] = at::var_mean(batch.features.to(at::kFloat).flatten(2), {2}, 0);  // B×C
   const at::Tensor shift = means.mean(0);
   const at::Tensor features = shifted_features(batch.features, shift);

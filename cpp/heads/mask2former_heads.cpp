@@ -72,7 +72,7 @@ at::Tensor Mask2FormerHeads::match(const HeadBatch& batch, const at::Tensor& pro
     }
     if (static_cast<int64_t>(image.costs.size()) != queries * static_cast<int64_t>(image.classes.size()))
       fail("INVALID_ARGUMENT", "record ", batch.records[static_cast<size_t>(b)],
-           " had another number of queries before; equal numbers must stand for equal arrays");
+           " had a different number of queries before; equal record numbers must stand for equal arrays");
     auto* matched = targets.mutable_data_ptr<int64_t>() + b * queries * count;
     const float* own = probabilities.const_data_ptr<float>() + b * queries * count * outputs();
     at::parallel_for(0, count, 1, [&](int64_t first, int64_t end) {

@@ -24,7 +24,7 @@ std::vector<int64_t> classes_in(const at::Tensor& labels, int64_t classes) {
   for (int64_t value = 0; value < ignored_label; ++value) {
     if (count[value] == 0) continue;
     if (value >= classes)
-      fail("LABEL_VALUE", "labels hold ", value, ", which is neither a class (0 to ", classes - 1,
+      fail("LABEL_VALUE", "labels contain ", value, ", which is neither a class (0 to ", classes - 1,
            ") nor 255 (ignored)");
     present.push_back(value);
   }

@@ -60,7 +60,7 @@ at::Tensor TrainedHeads::step(const at::Tensor& coefficients, const StepOptions&
 void TrainedHeads::require_finite_gradients() const {
   if (gradient_.isfinite().all().item<bool>()) return;
   fail("INVALID_ARGUMENT", "the gradient's norm is ", gradient_.norm().item<double>(),
-       ": lower the learning rate, or look for damaged inputs");
+       ": lower the learning rate, or check for damaged inputs");
 }
 
 void TrainedHeads::fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active) {
@@ -79,7 +79,7 @@ at::Tensor TrainedHeads::coefficients(const std::vector<StepOptions>& options,
   auto* row = table.mutable_data_ptr<float>();
   for (const StepOptions& own : options)
     if (own.beta1 != options[0].beta1 || own.beta2 != options[0].beta2 || own.epsilon != options[0].epsilon)
-      fail("INVALID_ARGUMENT", "heads side by side have the same betas and epsilon");
+      fail("INVALID_ARGUMENT", "heads side by side must have the same betas and epsilon");
   for (size_t n = 0; n < options.size(); ++n, row += adamw_coefficients)
     fill_coefficients(row, options[n], steps[n], is_active[n]);
   return table;

@@ -74,7 +74,7 @@ uint64_t open_libtorch(const std::string& path, const Environment& environment) 
   if (const auto first_use = reinterpret_cast<int (*)()>(dlsym(library, "omp_get_max_threads"))) first_use();
   const auto version = reinterpret_cast<AbiVersion>(dlsym(library, "aoti_torch_abi_version"));
   if (version == nullptr)
-    throw std::runtime_error(path + " does not say its version (aoti_torch_abi_version)");
+    throw std::runtime_error(path + " does not export its version (aoti_torch_abi_version)");
   return version();
 }
 

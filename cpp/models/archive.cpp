@@ -20,9 +20,9 @@ namespace dinov3_seg {
 namespace {
 
 constexpr const char* load_advice =
-    "Convert or export it with --dtype bfloat16, which halves it, take another device, or end other "
+    "Convert or export it with --dtype bfloat16, which halves it, use another device, or end other "
     "processes "
-    "that use this one";
+    "on this one";
 
 /// Bytes of all tensors, those that share memory once.
 std::uint64_t tensor_bytes(const torch::jit::Module& module) {
@@ -60,15 +60,15 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
     }
     if (!shared.empty())
       fail("MODEL_FORMAT", path,
-           " holds tensors in its code or in containers, or classes that make their state themselves: it can "
-           "only be loaded by itself. Convert it again, or do not ask it to share");
+           " contains tensors in its code or in containers, or classes that create their own state: it can "
+           "only be loaded without sharing. Convert it again, or load it without sharing");
     const torch::jit::Module module = torch::jit::load(source, device);
     report_progress(source->size(), source->size());
     return module;
   } catch (const c10::Error& error) {
     if (is_out_of_memory(error)) throw;
     fail("MODEL_FORMAT", path,
-         " is not a TorchScript file that can be loaded (convert makes one from checkpoints): ",
+         " cannot be loaded as TorchScript (convert makes such a file from checkpoints): ",
          error.what_without_backtrace());
   }
 }

@@ -47,10 +47,10 @@ BackboneDims read_backbone_dims(const std::vector<KeyShape>& backbone) {
   dims.local_cls_norm = keys.has("local_cls_norm.weight");
   if (dims.depth < 4) {
     fail("CHECKPOINT_KEYS", "Expected a backbone of at least 4 blocks, got ", dims.depth,
-         ": heads tap four of them. Is the file complete?");
+         ": heads use four of them. Check that the file is complete.");
   }
   if (dims.rope_periods < 1 || dims.embed_dim % (4 * dims.rope_periods) != 0) {
-    fail("CHECKPOINT_KEYS", "The backbone's width ", dims.embed_dim, " is no multiple of its head width ",
+    fail("CHECKPOINT_KEYS", "The backbone's width ", dims.embed_dim, " is not a multiple of its head width ",
          4 * dims.rope_periods, " (4 x the length of rope_embed.periods).");
   }
   return dims;

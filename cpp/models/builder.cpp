@@ -40,8 +40,8 @@ class TensorTaker {
         const at::ScalarType stored = stored_dtype(key, dtype_);
         tensors_.push_back({prefix + key.name, tensor.is_floating_point() ? cast_(tensor, stored) : tensor});
       } else if (!is_same(tensor, *table.at(key.repeats))) {
-        fail("CHECKPOINT_KEYS", "Expected ", key.name, " to hold the values of ", key.repeats,
-             " again, which inference uses; it holds others. Give the file as released.");
+        fail("CHECKPOINT_KEYS", "Expected ", key.name, " to repeat the values of ", key.repeats,
+             ", which inference uses, but the values differ. Give the released file.");
       }
     }
   }

@@ -65,7 +65,8 @@ void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::s
     try {
       return read(shapes.backbone, shapes.head);
     } catch (const Error& error) {
-      fail("MODEL_FORMAT", "only a network made by convert can be cast on loading (this one: ", error.what(),
+      fail("MODEL_FORMAT",
+           "only a network made by convert can be cast while loading (this one: ", error.what(),
            "); load it with dtype stored");
     }
   }();

@@ -13,12 +13,12 @@
 
 namespace dinov3_seg {
 
-/// Runs functions of tensors. Where `enabled`, what is asked for the second time with the same name and sizes
-/// is recorded, and repeated from then on: the same kernels without the gaps between their launches. A
-/// recording holds the memory of a pass; the least used one goes when there are more than `most`. Where
-/// memory runs out, all recordings go, and what libtorch keeps for reuse, before the function is tried once
-/// more. What it ran out for while it was recorded is not recorded again as long as it is among the `most`.
-/// One thread.
+/// Runs functions of tensors. If `enabled`, the second call with the same name and sizes is recorded, and
+/// later calls replay the recording: the same kernels without gaps between their launches. A recording holds
+/// the memory of a pass; at most `most` are kept, and the least recently used one is dropped. If memory runs
+/// out, all recordings and libtorch's cached memory are freed, and the function is tried once more. A
+/// function whose recording ran out of memory is not recorded again as long as it is among the `most`. For
+/// one thread.
 class CudaGraphRunner {
  public:
   using Tensors = std::vector<at::Tensor>;

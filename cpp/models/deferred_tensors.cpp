@@ -18,9 +18,8 @@ at::Tensor DeferredTensors::add(const at::Tensor& like, Make make) {
   // take no memory.
   void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) {
-    fail("OUT_OF_MEMORY", "no addresses for a tensor of ", bytes,
-         " bytes: ", std::generic_category().message(errno),
-         ". Raise the limit of address space (ulimit -v)");
+    fail("OUT_OF_MEMORY", "no address space for a tensor of ", bytes,
+         " bytes: ", std::generic_category().message(errno), ". Raise the limit (ulimit -v)");
   }
   const auto release = [bytes](void* data) { ::munmap(data, bytes); };
   const at::Tensor placeholder = at::from_blob(address, like.sizes(), like.strides(), release,

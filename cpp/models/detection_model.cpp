@@ -20,7 +20,7 @@ torch::jit::Module load_detector(const std::string& path, const ModelPlacement& 
   torch::jit::Module module = load_archive(path, placement.device, shared);
   if (module.find_method("decode"))
     fail("MODEL_FORMAT", path,
-         " holds a segmentor: expected a detector, which convert makes with task detection");
+         " contains a segmentor: expected a detector made by convert with task detection");
   if (placement.dtype != "stored") cast_detector(module, cast_target(placement.dtype));
   return module;
 }

@@ -19,15 +19,15 @@ int64_t proposals(int64_t height, int64_t width) {
 void read_head(const ShapeTable& keys, DetectorDims& dims) {
   if (keys.has("segmentation_model.0.level_embed")) {
     fail("CHECKPOINT_KEYS",
-         "This head is a segmentor's: convert it with task segmentation, or give a detection head.");
+         "This is a segmentation head: convert it with task segmentation, or give a detection head.");
   }
   const std::string decoder = "transformer.decoder.layers.", encoder = "transformer.encoder.layers.";
   dims.hidden_dim = keys.size("input_proj.0.0.weight", 4, 0);
   const int64_t features = keys.size("input_proj.0.0.weight", 4, 1);
   if (features != dims.feature_dim()) {
-    fail("HEAD_MISMATCH", "The head takes features of ", features, " channels (a backbone of width ",
-         features / 8, "), this backbone's width is ", dims.embed_dim,
-         ". Give the head that was trained on this backbone.");
+    fail("HEAD_MISMATCH", "The head expects features of ", features, " channels (a backbone of width ",
+         features / 8, "), but this backbone's width is ", dims.embed_dim,
+         ". Give a head trained on this backbone.");
   }
   dims.heads = keys.size(decoder + "0.cross_attn.cpb_mlp1.2.weight", 2, 0);
   dims.bias_dim = keys.size(decoder + "0.cross_attn.cpb_mlp1.2.weight", 2, 1);
@@ -40,8 +40,8 @@ void read_head(const ShapeTable& keys, DetectorDims& dims) {
   // The sines of a position need a multiple of 4.
   if (dims.heads < 1 || dims.hidden_dim < 1 || dims.hidden_dim % dims.heads != 0 ||
       dims.hidden_dim % detector_norm_groups != 0) {
-    fail("CHECKPOINT_KEYS", "The head's width ", dims.hidden_dim, " does not fit ", dims.heads, " heads and ",
-         detector_norm_groups, " groups.");
+    fail("CHECKPOINT_KEYS", "The head's width ", dims.hidden_dim, " does not match ", dims.heads,
+         " heads and ", detector_norm_groups, " groups.");
   }
   if (dims.classes < 1 || dims.stored_queries < 2 || dims.stored_queries % 2 != 0) {
     fail("CHECKPOINT_KEYS", "Expected classes and an even number of queries, got ", dims.classes, " and ",
@@ -158,7 +158,7 @@ void check_detector_input(c10::IntArrayRef images, int64_t queries) {
   const int64_t places = proposals(images[2] / patch_size, images[3] / patch_size);
   if (places < queries)
     fail("SHAPE", "images of ", images[3], "×", images[2], " pixels have ", places,
-         " places for boxes and the detector's queries need ", queries, ". Give larger ones");
+         " positions for boxes, but the detector has ", queries, " queries. Use larger images");
 }
 
 }  // namespace dinov3_seg

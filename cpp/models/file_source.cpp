@@ -49,7 +49,7 @@ std::size_t FileSource::read(std::uint64_t position, void* buffer, std::size_t b
 void FileSource::read_all(std::uint64_t position, void* buffer, std::size_t bytes) const {
   for (std::size_t done = 0; done < bytes;) {
     const std::size_t count = read_some(position + done, static_cast<char*>(buffer) + done, bytes - done);
-    if (count == 0) fail("IO", path_, " ends early: it was shortened while it was read. Load it again");
+    if (count == 0) fail("IO", path_, " ends early: it was truncated while it was read. Load it again");
     done += count;
   }
 }

@@ -177,8 +177,8 @@ torch::jit::Module init_network(const NetworkShape& shape, at::ScalarType dtype,
       stored_bytes(shape.head, dtype) + (backbone.empty() ? stored_bytes(shape.backbone, dtype) : 0);
   say_doing("Drawing random weights");
   require_memory(random.device, total, "A network of this shape",
-                 dtype == at::kBFloat16 ? "Take another device or a smaller --arch"
-                                        : "Take --dtype bfloat16, another device or a smaller --arch");
+                 dtype == at::kBFloat16 ? "Choose another device or a smaller --arch"
+                                        : "Choose --dtype bfloat16, another device or a smaller --arch");
   uint64_t done = 0;
   const auto draw = [&](const KeyShape& key) {
     check_cancelled();

@@ -38,7 +38,7 @@ int64_t ShapeTable::size(const std::string& name, std::size_t rank, std::size_t 
   const auto found = shapes_.find(name);
   if (found == shapes_.end()) {
     fail("CHECKPOINT_KEYS", "The ", what_, " has no key ", name, " (it has ", shapes_.size(),
-         " keys). Is this a DINOv3 ", what_, " file, and was it given as --", what_, "?");
+         " keys). Check that it is a DINOv3 ", what_, " file and that it was given as --", what_);
   }
   const auto& shape = *found->second;
   if (shape.size() != rank) {
@@ -91,13 +91,13 @@ void check_keys(const std::string& what, const std::string& network, const std::
   }
   if (missing.empty() && superfluous.empty() && repeated.empty() && misshapen.empty()) return;
   std::ostringstream text;
-  text << "The " << what << " does not hold the keys of a DINOv3 " << network << ": expected "
+  text << "The " << what << " does not have the keys of a DINOv3 " << network << ": expected "
        << expected.size() << " keys, got " << given.size() << ".";
   append_list(text, "Missing", missing);
-  append_list(text, "Superfluous", superfluous);
+  append_list(text, "Unexpected", superfluous);
   append_list(text, "Repeated", repeated);
-  append_list(text, "Of another shape", misshapen);
-  text << "\nGive the file as released; `inspect` lists what a file holds.";
+  append_list(text, "Misshapen", misshapen);
+  text << "\nGive the released file; `inspect` lists the contents of a file.";
   fail("CHECKPOINT_KEYS", text.str());
 }
 

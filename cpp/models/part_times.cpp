@@ -17,7 +17,7 @@ using torch::jit::Module;
 
 Module child(const Module& module, const char* name) {
   if (!module.hasattr(name))
-    fail("MODEL_FORMAT", "the network has no part ", name, ": convert makes one that has");
+    fail("MODEL_FORMAT", "the network has no part ", name, ": use a network made by convert");
   return module.attr(name).toModule();
 }
 

@@ -20,8 +20,7 @@ struct Backbone {
 /// As deep as the released network and narrow, for tests: 40 million parameters. Not among the names.
 constexpr std::string_view deep = "deep";
 
-/// As small as networks are to be that ship with the package: 2.7 million parameters, and 0.9 million of the
-/// detector's head.
+/// Small enough to ship with the package: 2.7 million parameters, and 0.9 million in the detector's head.
 constexpr std::string_view street_small = "street-small";
 constexpr std::string_view street_small_detector = "street-small-detector";
 
@@ -55,7 +54,7 @@ BackboneDims backbone_dims(const Backbone& backbone) {
 [[noreturn]] void fail_unknown(const std::string& name, const std::vector<std::string>& known) {
   std::string list;
   for (const std::string& each : known) list += (list.empty() ? "" : ", ") + each;
-  fail("INVALID_ARGUMENT", "There is no network named ", name, "; expected one of ", list, ".");
+  fail("INVALID_ARGUMENT", "Unknown network ", name, "; expected one of ", list, ".");
 }
 
 void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64_t decoder_layers) {

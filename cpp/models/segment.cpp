@@ -124,7 +124,7 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
 
 void check_fits(const SegmentationModel& model, const SegmentationHead& head) {
   if (!head.needs_features() && head.width() != model.hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", head.width(), ", the network gives ",
+    fail("HEAD_MISMATCH", "the head expects queries of width ", head.width(), ", but the network returns ",
          model.hidden());
 }
 

@@ -29,7 +29,7 @@ struct ImageScorer {
   std::function<DenseScores(const at::Tensor& images)> scores;
 };
 
-/// Throws HEAD_MISMATCH for a head on queries of another width; one on features tells by itself.
+/// Throws HEAD_MISMATCH for a head on queries of another width; a head on features checks this itself.
 void check_fits(const SegmentationModel& model, const SegmentationHead& head);
 
 /// Holds on to both. Runs what the head needs of the network. Throws HEAD_MISMATCH, INVALID_ARGUMENT
@@ -39,8 +39,8 @@ ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<
 
 /// Class maps H×W uint8 (CPU) of pixels H×W×(1, 3 or 4) uint8 (see to_rgb), each of its own size. Reports
 /// windows done.
-/// Whole: the images are resized to height×width and go through the network together, whatever `pass_size`
-/// says; scores are resized to H×W.
+/// Whole: the images are resized to height×width and go through the network together, whatever
+/// `pass_size` is; scores are resized to H×W.
 /// Slide: one image after another; windows of height×width over the image at its own size (enlarged first
 /// where it is smaller than a window), at most `stride` apart, the last ones flush with the edges;
 /// `pass_size` windows go through the network together; overlapping scores are averaged.
@@ -48,7 +48,7 @@ ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<
 std::vector<at::Tensor> segment(const ImageScorer& scorer, const std::vector<at::Tensor>& pixels,
                                 const SegmentOptions& options);
 
-/// Scores K'×height×width float32 (CPU) of the whole image. `options.slide` does not count. Throws SHAPE
+/// Scores K'×height×width float32 (CPU) of the whole image. `options.slide` is ignored. Throws SHAPE
 /// (also above 2 GiB).
 at::Tensor segment_scores(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options,
                           int64_t height, int64_t width);

@@ -74,7 +74,7 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
 void SegmentationModel::require_features(const char* method) const {
   if (!module().find_method(method))
     fail("MODEL_FORMAT", path(), " has no method ", method,
-         "(images), which gives the backbone's features: it was converted by an earlier release or made "
+         "(images), which returns the backbone's features: it was converted by an earlier release or made "
          "elsewhere. "
          "Convert it again from the checkpoints");
 }
@@ -94,7 +94,7 @@ c10::Dict<std::string, at::Tensor> SegmentationModel::taps(const at::Tensor& ima
 void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at::Tensor& bias,
                                               const std::string& path) const {
   if (weight.size(1) != hidden())
-    fail("HEAD_MISMATCH", "the head takes queries of width ", weight.size(1), ", the network gives ",
+    fail("HEAD_MISMATCH", "the head expects queries of width ", weight.size(1), ", but the network returns ",
          hidden());
   torch::jit::Module target = class_embed_;
   const at::Tensor own_weight = class_embed_weight(), own_bias = class_embed_bias();

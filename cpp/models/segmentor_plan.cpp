@@ -14,13 +14,13 @@ void read_head(const ShapeTable& keys, SegmentorDims& dims) {
   const std::string extractor = adapter + "interactions.0.extractor.";
   if (keys.has("transformer.level_embed")) {
     fail("CHECKPOINT_KEYS",
-         "This head is a detector's: convert it with task detection, or give a segmentation head.");
+         "This is a detection head: convert it with task detection, or give a segmentation head.");
   }
   dims.conv_inplanes = keys.size(adapter + "spm.stem.0.weight", 4, 0);
   const int64_t head_width = keys.size(adapter + "spm.fc1.weight", 4, 0);
   if (head_width != dims.embed_dim) {
     fail("HEAD_MISMATCH", "The head was made for a backbone of width ", head_width,
-         ", this backbone's width is ", dims.embed_dim, ". Give the head that was trained on this backbone.");
+         ", but this backbone's width is ", dims.embed_dim, ". Give a head trained on this backbone.");
   }
   dims.adapter_value_dim = keys.size(extractor + "attn.value_proj.weight", 2, 0);
   dims.adapter_feed_forward_dim = keys.size(extractor + "ffn.fc1.weight", 2, 0);
@@ -33,7 +33,7 @@ void read_head(const ShapeTable& keys, SegmentorDims& dims) {
   dims.classes = keys.size(predictor + "class_embed.weight", 2, 0);
   if (dims.adapter_value_dim % attention_heads != 0 || dims.hidden_dim % norm_groups != 0 ||
       dims.hidden_dim < norm_groups) {
-    fail("CHECKPOINT_KEYS", "The head's widths do not fit ", attention_heads, " heads and ", norm_groups,
+    fail("CHECKPOINT_KEYS", "The head's widths do not match ", attention_heads, " heads and ", norm_groups,
          " groups: attention values of width ", dims.adapter_value_dim, ", hidden width ", dims.hidden_dim,
          ".");
   }

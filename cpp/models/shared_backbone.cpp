@@ -44,7 +44,7 @@ class BackboneFile {
     return static_cast<std::uint64_t>(static_cast<const std::uint8_t*>(tensor.const_data_ptr()) -
                                       file_->bytes().data());
   }
-  /// The record that holds the tensor and nothing else, row by row; null where there is none such.
+  /// The record that holds exactly this tensor, row by row; null if there is none.
   const ZipEntry* record_of(const at::Tensor& tensor) const {
     const auto found = records_.find(offset_of(tensor));
     const bool whole =
@@ -72,7 +72,7 @@ TensorMap backbone_tensors(const SegmentationModel& segmentor) {
   return tensors;
 }
 
-/// Notes what differs, and says all of it in one error.
+/// Collects differences and reports them in one error.
 class Differences {
  public:
   Differences(std::string detector, const SegmentationModel& segmentor)
@@ -87,7 +87,7 @@ class Differences {
     const std::string others = count_ > 1 ? c10::str(" (and ", count_ - 1, " more differences)") : "";
     fail("BACKBONE_MISMATCH", begin_, first_, others, ". ", advice);
   }
-  /// Where what is compared is not there at all.
+  /// Fails if there is nothing to compare with.
   template <typename... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
     fail("BACKBONE_MISMATCH", begin_, parts...);
@@ -100,12 +100,12 @@ class Differences {
 
 void check_device(const std::string& name, c10::Device device, const SegmentationModel& segmentor) {
   if (device != segmentor.device())
-    fail("DEVICE", name, " is wanted on ", device.str(), " and ", segmentor.path(), " is on ",
-         segmentor.device().str(), ": a backbone can be shared on one device alone. Load both on the same");
+    fail("DEVICE", name, " is to be loaded on ", device.str(), ", but ", segmentor.path(), " is on ",
+         segmentor.device().str(),
+         ". A backbone can only be shared on one device: load both on the same one");
 }
 
-/// The tensor that the segmentor holds under the name, noting where it cannot stand for one of that shape and
-/// dtype.
+/// The segmentor's tensor of this name; notes a difference if it has another shape or dtype.
 at::Tensor find_loaded(const TensorMap& loaded, const std::string& name, at::IntArrayRef shape,
                        at::ScalarType dtype, Differences& differences) {
   const auto found = loaded.find(name);
@@ -115,14 +115,14 @@ at::Tensor find_loaded(const TensorMap& loaded, const std::string& name, at::Int
   }
   const at::Tensor& tensor = found->second;
   if (tensor.sizes() != shape)
-    differences.note(name, " is of shape ", shape, " and the segmentor's of ", tensor.sizes());
+    differences.note(name, " has shape ", shape, ", the segmentor's has ", tensor.sizes());
   else if (tensor.scalar_type() != dtype)
-    differences.note(name, " is to be ", dtype_name(dtype), " and the segmentor holds it as ",
+    differences.note(name, " should be ", dtype_name(dtype), ", but the segmentor has it in ",
                      dtype_name(tensor.scalar_type()));
   return tensor;
 }
 
-/// What each of the file's tensors is once it is loaded as the placement says.
+/// The dtype of each of the file's tensors after loading.
 std::map<std::string, at::ScalarType> loaded_dtypes(const BackboneFile& file, const std::string& dtype) {
   std::map<std::string, at::ScalarType> dtypes;
   for (const auto& [name, tensor] : file.tensors()) dtypes.emplace(name, tensor.scalar_type());
@@ -151,11 +151,12 @@ SharedTensors shared_backbone(const std::string& path, const ModelPlacement& pla
   const BackboneFile own(path, detector_backbone_prefix);
   if (own.tensors().empty())
     fail("MODEL_FORMAT", path, " has no backbone under ", detector_backbone_prefix,
-         "…: expected a detector, which convert makes with task detection");
+         "…: expected a detector made by convert with task detection");
   Differences differences(path, segmentor);
   std::error_code unknown;
   if (!std::filesystem::is_regular_file(segmentor.path(), unknown))
-    differences.refuse("it has no file to compare with. Load it from one, or make the detector by init");
+    differences.refuse(
+        "the segmentor has no file to compare with. Load it from a file, or create the detector by init");
   const BackboneFile other(segmentor.path(), backbone_prefix);
   if (other.content_id() != segmentor.id())
     differences.refuse("that file has changed since the segmentor was loaded. Load it again");
@@ -171,10 +172,10 @@ SharedTensors shared_backbone(const std::string& path, const ModelPlacement& pla
     const ZipEntry* record = own.record_of(tensor);
     const ZipEntry* its_record = stored == other.tensors().end() ? nullptr : other.record_of(stored->second);
     if (!record || !its_record)
-      differences.note("the values of ", name, " are no record of their own in both files");
+      differences.note("the values of ", name, " are not a separate record in both files");
     else if (stored->second.scalar_type() != tensor.scalar_type())
       differences.note(name, " is stored as ", dtype_name(tensor.scalar_type()),
-                       " and in the segmentor's file as ", dtype_name(stored->second.scalar_type()));
+                       ", but in the segmentor's file as ", dtype_name(stored->second.scalar_type()));
     else if (!same_record(own, *record, other, *its_record))
       differences.note("the values of ", name, " differ");
     else
@@ -182,7 +183,7 @@ SharedTensors shared_backbone(const std::string& path, const ModelPlacement& pla
   }
   differences.check(
       "Convert both from the same backbone in the same dtype and load both in the same dtype, or load the "
-      "detector by itself");
+      "detector without sharing");
   return shared;
 }
 
@@ -195,7 +196,7 @@ std::vector<NamedTensor> backbone_of(const SegmentationModel& segmentor, const s
   for (const KeyShape& key : keys)
     tensors.push_back(
         {key.name, find_loaded(loaded, key.name, key.shape, stored_dtype(key, dtype), differences)});
-  differences.check("Give the shape and dtype of the segmentor's backbone");
+  differences.check("Use the shape and dtype of the segmentor's backbone");
   return tensors;
 }
 

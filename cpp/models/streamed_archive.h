@@ -11,8 +11,9 @@ namespace dinov3_seg {
 
 /// Writes the same bytes as save_archive would if the placeholders of `deferred` had their values, which are
 /// made one at a time as they are written: memory for one tensor is enough. Tensors of mapped files are
-/// written from the mapping. Whole or not at all; reports bytes written of about the bytes of its tensors.
-/// Throws DISK_FULL, IO, FILE_NOT_FOUND, ABORTED, and what makes the values throws.
+/// written from the mapping. The file is written atomically; progress is bytes written, out of about the
+/// bytes of its tensors. Throws DISK_FULL, IO, FILE_NOT_FOUND, ABORTED, and what the functions for the values
+/// throw.
 void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred,
                    const std::string& path);
 

@@ -8,7 +8,7 @@
 namespace dinov3_seg {
 
 at::Tensor class_map(const DenseScores& scores, int64_t height, int64_t width) {
-  if (scores.classes() > 255) fail("SHAPE", "a class map holds at most 255 classes, got ", scores.classes());
+  if (scores.classes() > 255) fail("SHAPE", "a class map has at most 255 classes, got ", scores.classes());
   const at::Tensor grid = scores.grid_scores();
   if (grid.defined()) return argmax_resized(grid, height, width);
   const at::Tensor map =

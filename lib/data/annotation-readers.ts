@@ -1,4 +1,4 @@
-/** Threads that read annotations: parsing JSON takes longer than drawing what it holds. */
+/** Threads that read annotations: parsing their JSON takes longer than drawing them. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Answer, Question, Said } from './annotation-worker.js';
@@ -55,7 +55,7 @@ class Reader {
   }
 }
 
-/** Reads annotations in so many threads; with none, in the thread that asks. */
+/** Reads annotations in the given number of threads; without threads, in the calling thread. */
 export class AnnotationReaders {
   readonly #readers: Reader[];
   #next = 0;

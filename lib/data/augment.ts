@@ -1,6 +1,6 @@
 import { random, streams } from './random.js';
 
-/** Strengths of colour jitter: 0 is none. Hue is in turns of the colour circle, at most 0.5. */
+/** Strengths of colour jitter; 0 is none. Hue is in turns of the colour circle, at most 0.5. */
 export interface JitterStrength {
   readonly brightness: number;
   readonly contrast: number;
@@ -14,14 +14,14 @@ export interface AugmentOptions {
   readonly jitter: JitterStrength | null;
 }
 
-/** Names the sample that a choice is for: the same names give the same choice. */
+/** Identifies the sample that a choice is for: the same key gives the same choice. */
 export interface AugmentKey {
   readonly seed: number;
   readonly epoch: number;
   readonly index: number;
 }
 
-/** What to do to one sample; the pixel work is the native side's. */
+/** The augmentation of one sample; the engine applies it to the pixels. */
 export interface Augmentation {
   readonly flip: boolean;
   readonly jitter: {
@@ -47,8 +47,8 @@ export const noAugmentation: Augmentation = { flip: false, jitter: null };
 
 /**
  * Chooses flip and colour jitter as torchvision's RandomHorizontalFlip and ColorJitter do: factors uniform in
- * [max(0, 1 − x), 1 + x], hue uniform in [−h, h], the four steps in random order.
- * Every number is drawn whatever the options are, so that changing one option leaves the other choices as they were.
+ * [max(0, 1 − x), 1 + x], hue uniform in [−h, h], the four steps in random order. Every number is drawn whatever
+ * the options are, so that changing one option does not change the other choices.
  */
 export function drawAugmentation(key: AugmentKey, options: AugmentOptions): Augmentation {
   const stream = random(key.seed, streams.augment, key.epoch, key.index);

@@ -1,4 +1,4 @@
-/** Looks at every file of a folder of labelled images before a training does. */
+/** Checks every file of a folder of labelled images before training. */
 import { checkArgument, checkOptions, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { usableCores } from '../native/cores.js';
@@ -13,7 +13,7 @@ import { findSplit, openLayout, splitsOf } from './layouts/open-layout.js';
 import { wholeSplit } from './layouts/source.js';
 import { prefetch } from './prefetch.js';
 
-/** What can be wrong with data. */
+/** Kinds of faults in data. */
 export const faultKinds = [
   'split',
   'unpaired',
@@ -23,17 +23,17 @@ export const faultKinds = [
   'duplicate',
 ] as const;
 /**
- * One of {@link faultKinds}. `split`: a split whose pairs cannot be told; `misshapen`: a label image of another size than its
- * image, or with several channels; `unknown-value`: label values that the class set does not know; `duplicate`: the
- * same bytes as an image of another split.
+ * One of {@link faultKinds}. `split`: a split whose pairs cannot be determined; `misshapen`: a label image whose
+ * size differs from its image's, or which has several channels; `unknown-value`: label values that the class set
+ * does not have; `duplicate`: an image with the same bytes as one of another split.
  */
 export type FaultKind = (typeof faultKinds)[number];
 
-/** A value of label images. */
+/** A value of label images, with its number of pixels. */
 export interface ValueCount {
-  /** As the file stores it. */
+  /** Value as stored in the file. */
   readonly value: number;
-  /** That hold it. */
+  /** Number of pixels with this value. */
   readonly pixels: number;
 }
 
@@ -45,63 +45,63 @@ export interface SkippedSplit {
   readonly message: string;
 }
 
-/** Something that is wrong. */
+/** A fault in the data. */
 export interface DataFault {
-  /** What. */
+  /** Kind of the fault. */
   readonly kind: FaultKind;
-  /** Where it was found. */
+  /** Split in which it was found. */
   readonly split: string;
-  /** The file that it is about, or the data's folder. */
+  /** File with the fault, or the data folder. */
   readonly path: string;
-  /** For people: what was expected, what was found. */
+  /** Description: what was expected and what was found. */
   readonly message: string;
-  /** Of unknown values: each with its number of pixels, the smallest first. */
+  /** For unknown values: each value with its number of pixels, in ascending order. */
   readonly values?: readonly ValueCount[];
 }
 
-/** How much of a split is of a class. */
+/** How often a class occurs in a split. */
 export interface ClassCount {
-  /** Its index in the class set. */
+  /** Index in the class set. */
   readonly index: number;
-  /** Its name in the class set. */
+  /** Name in the class set. */
   readonly name: string;
-  /** In all labels of the split. */
+  /** Number of pixels in all labels of the split. */
   readonly pixels: number;
-  /** Of the pixels that have a class; null where none has. */
+  /** Share (0…1) of the pixels that have a class; null if no pixel has one. */
   readonly share: number | null;
-  /** Labels in which it occurs. */
+  /** Number of labels that contain the class. */
   readonly images: number;
 }
 
-/** What a split holds. */
+/** Contents of a split. */
 export interface SplitCheck {
-  /** Its name. */
+  /** Name of the split. */
   readonly split: string;
-  /** Images with a label, faulty ones included. */
+  /** Number of images with a label, including faulty ones. */
   readonly pairs: number;
-  /** Label pixels that have a class. */
+  /** Number of label pixels with a class. */
   readonly pixels: number;
-  /** Label pixels that the class set ignores. */
+  /** Number of label pixels that the class set ignores. */
   readonly ignoredPixels: number;
-  /** By index. */
+  /** Counts of the classes, by index. */
   readonly classes: readonly ClassCount[];
 }
 
-/** What a folder of labelled images holds, and what is wrong with it. */
+/** Result of {@link checkData}. */
 export interface DataCheck {
-  /** The folder, or list. */
+  /** The folder or list. */
   readonly data: string;
-  /** How it is laid out. */
+  /** Layout of the data. */
   readonly layout: LayoutName;
-  /** The class set that labels were read by. */
+  /** Name of the class set that labels were mapped to. */
   readonly classes: string;
-  /** The kind of label files, of the first split with pairs; null where there is none. */
+  /** Kind of label files of the first split with pairs; null if there is none. */
   readonly labelKind: LabelKind | null;
-  /** Those that were read, in the order of their names. */
+  /** Splits that were read, sorted by name. */
   readonly splits: readonly SplitCheck[];
-  /** Splits that no training takes and that have no labels, as tests are published. */
+  /** Splits without labels that training does not use, such as published test splits. */
   readonly skipped: readonly SkippedSplit[];
-  /** By split, kind and path; none: a training can begin. */
+  /** Faults by split, kind and path. If there are none, training can begin. */
   readonly faults: readonly DataFault[];
 }
 
@@ -140,7 +140,7 @@ async function orFault<T>(work: Promise<T>): Promise<T | DinoSegError> {
   }
 }
 
-/** A file that is an image but no label image is misshapen; one that is no image is unreadable. */
+/** A label file that is an image but not a label image is misshapen; one that is not an image is unreadable. */
 async function labelFault(path: string, { message }: DinoSegError): Promise<Omit<DataFault, 'split'>> {
   const isImage = !((await orFault(decodeImage(path))) instanceof DinoSegError);
   return { kind: isImage ? 'misshapen' : 'unreadable', path, message };
@@ -159,7 +159,7 @@ function unknownValues(
   if (unknown.length === 0) return [];
   const listed = unknown.slice(0, shownValues).map(({ value, pixels }) => `${value} (${pixels} pixels)`);
   const more = unknown.length > shownValues ? ` and ${unknown.length - shownValues} more values` : '';
-  const message = `It holds values that "${setName}" does not know in ${kind} files: ${listed.join(', ')}${more}.`;
+  const message = `It contains values that "${setName}" does not define for ${kind} files: ${listed.join(', ')}${more}.`;
   return [{ kind: 'unknown-value', path, message, values: unknown }];
 }
 
@@ -244,13 +244,13 @@ class SplitTally {
 }
 
 /**
- * Reads every image and label of a folder: counts pairs, classes and pixels, and finds what a training would
- * stumble over (see {@link FaultKind}).
+ * Reads every image and label of a folder: counts pairs, classes and pixels, and reports what would make training
+ * fail (see {@link FaultKind}).
  *
- * @param root the data's folder, or a list of pairs.
- * @param options how it is read; `signal` stops between two images, `onProgress` hears images.
- * @throws DinoSegError DATASET where no layout fits, or the class set does not know the kind of label; IO; the signal's
- *   reason.
+ * @param root the data folder, or a list of pairs.
+ * @param options how the data is read; `signal` stops between two images, `onProgress` receives images done.
+ * @throws DinoSegError DATASET if no layout matches, or the class set does not support the kind of label; IO; the
+ *   signal's reason.
  */
 export async function checkData(
   root: string,
@@ -302,11 +302,11 @@ function unpairedFaults(split: string, { alone, labelKind }: Layout): DataFault[
   const kind = 'unpaired' as const;
   return [
     ...alone.images.map((path) => ({ kind, split, path, message: `It has no label image (${labelKind}).` })),
-    ...alone.labels.map((path) => ({ kind, split, path, message: 'It is the label of no image.' })),
+    ...alone.labels.map((path) => ({ kind, split, path, message: 'It has no image.' })),
   ];
 }
 
-/** An image whose bytes another split has: what is measured on one was learnt from the other. */
+/** Images whose bytes also occur in another split: training on one would leak into the evaluation of the other. */
 function duplicates(
   split: string,
   { digest, pair }: Examined,
@@ -316,7 +316,7 @@ function duplicates(
   const before = seen.get(digest);
   if (before === undefined) seen.set(digest, { split, path: pair.image });
   if (before === undefined || before.split === split) return [];
-  const message = `It has the same bytes as ${before.path} of the split "${before.split}".`;
+  const message = `It has the same bytes as ${before.path} in the split "${before.split}".`;
   return [{ kind: 'duplicate', split, path: pair.image, message }];
 }
 

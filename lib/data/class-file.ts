@@ -36,7 +36,9 @@ function parseClasses(value: unknown, refuse: Refuse): NamedColor[] {
   if (!Array.isArray(value) || value.length === 0)
     return refuse(`"classes" must be a list of {name, color}, not ${shown(value)}.`);
   if (value.length > mostClasses)
-    refuse(`it has ${value.length} classes; at most ${mostClasses} fit beside the ignore index 255.`);
+    refuse(
+      `it has ${value.length} classes; at most ${mostClasses} are possible beside the ignore index 255.`,
+    );
   const seen = new Map<string, number>();
   return value.map((entry: unknown, index): NamedColor => {
     if (!isObject(entry)) return refuse(`class ${index} must be {name, color}, not ${shown(entry)}.`);
@@ -62,7 +64,7 @@ function parseTarget(raw: string, target: unknown, classes: readonly NamedColor[
   if (typeof target === 'number') {
     if (Number.isInteger(target) && target >= 0 && target < classes.length) return target;
     return refuse(
-      `the mapping sends ${raw} to class ${target}; the indices run from 0 to ${classes.length - 1}.`,
+      `the mapping maps ${raw} to class ${target}, but indices run from 0 to ${classes.length - 1}.`,
     );
   }
   if (typeof target !== 'string')
@@ -70,7 +72,7 @@ function parseTarget(raw: string, target: unknown, classes: readonly NamedColor[
   const names = classes.map(([name]) => name);
   const index = names.indexOf(target);
   if (index >= 0) return index;
-  return refuse(`the mapping sends ${raw} to the unknown class "${target}".${didYouMean(target, names)}`);
+  return refuse(`the mapping maps ${raw} to the unknown class "${target}".${didYouMean(target, names)}`);
 }
 
 function parseMapping(value: unknown, classes: readonly NamedColor[], refuse: Refuse): [number, number][] {
@@ -86,20 +88,22 @@ function parseMapping(value: unknown, classes: readonly NamedColor[], refuse: Re
 }
 
 /**
- * Checks a parsed class file and makes the class set. The file is
- * `{name, classes: [{name, color?}], mapping?, ignore?, ignoreIndex?}`:
- * `mapping` sends raw label values to class names or indices (absent: raw value = index), `ignore` lists
- * raw values without a class, `ignoreIndex` (default 255) is one more of these. 255 may be mapped to a class,
- * then it is ignored only where the file says so itself.
- * The same mapping serves every kind of label file; with `mapping`, files of raw ids are preferred.
- * @param source what messages call the file
+ * Checks a parsed class file and makes the class set.
+ *
+ * The file is `{name, classes: [{name, color?}], mapping?, ignore?, ignoreIndex?}`. `mapping` maps raw label values
+ * to class names or indices (default: raw value = index). `ignore` lists raw values without a class, and
+ * `ignoreIndex` (default 255) is one more of these. If 255 is mapped to a class, it is ignored only if the file
+ * says so explicitly. The same mapping applies to every kind of label file; with `mapping`, files of raw ids are
+ * preferred.
+ *
+ * @param source name of the file for messages
  * @throws CLASSES
  */
 export function parseClassFile(value: unknown, source: string): ClassSet {
   const refuse: Refuse = (what) => {
     throw new DinoSegError('CLASSES', `${source} is not a valid class set: ${what}`);
   };
-  if (!isObject(value)) return refuse(`it must hold an object {name, classes, …}, not ${shown(value)}.`);
+  if (!isObject(value)) return refuse(`it must contain an object {name, classes, …}, not ${shown(value)}.`);
   checkKeys(value, fileKeys, 'it', refuse);
   const { name, classes: listed, mapping, ignore = [], ignoreIndex: marker = 255 } = value;
   if (typeof name !== 'string' || name.trim() === '')

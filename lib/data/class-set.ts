@@ -1,22 +1,22 @@
 /** Red, green and blue, integers 0…255. */
 export type Color = readonly [r: number, g: number, b: number];
 
-/** A class as the tables write it; its place is its index. */
+/** A class in a built-in table; its position is its index. */
 export type NamedColor = readonly [name: string, color: Color];
 
-/** One class of a set: column `index` of the head's logits. */
+/** One class of a set, column `index` of the head's logits. */
 export interface ClassInfo {
-  /** From 0; what class maps hold. */
+  /** Index from 0, as in class maps. */
   readonly index: number;
   /** Unique within its set. */
   readonly name: string;
-  /** For pictures of class maps. */
+  /** Colour in pictures of class maps. */
   readonly color: Color;
 }
 
 /**
- * The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order in which messages list them; `polygons`:
- * IDD's `<frame>_gtFine_polygons.json`, whose values are level-3 classes.
+ * The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order of messages. `polygons` stands for IDD's
+ * `<frame>_gtFine_polygons.json`, whose values are level-3 classes.
  */
 export const labelKinds = [
   'labelIds',
@@ -26,32 +26,32 @@ export const labelKinds = [
   'ade150Ids',
   'polygons',
 ] as const;
-/** How a data set names its label files, and so what their values mean. */
+/** Kind of label files: part of their names, which determines what their values mean. */
 export type LabelKind = (typeof labelKinds)[number];
 
-/** What the raw values of one kind of label file mean. */
+/** Meaning of the raw values of one kind of label files. */
 export interface LabelMapping {
-  /** Of the label files that it is for. */
+  /** Kind of the label files. */
   readonly kind: LabelKind;
   /** 256 entries: raw value → class index, or 255 (ignored). */
   readonly toIndex: Uint8Array;
-  /** 256 entries: 1 where the raw value may occur; any other is an error (LABEL_VALUE), never ignored. */
+  /** 256 entries: 1 if the raw value may occur. Any other value is an error (LABEL_VALUE), never ignored. */
   readonly known: Uint8Array;
 }
 
-/** The classes of a head and how label images name them. */
+/** The classes of a head, and how label images store them. */
 export interface ClassSet {
-  /** The built-in set's name, or the one in its file. */
+  /** Name of the built-in set, or the name in its file. */
   readonly name: string;
-  /** By index, at most 255. */
+  /** Classes by index, at most 255. */
   readonly classes: readonly ClassInfo[];
-  /** The index that marks pixels without a class in mapped labels. */
+  /** Index of pixels without a class in mapped labels. */
   readonly ignoreIndex: 255;
-  /** The kinds of label file that suit this set, the preferred one first. */
+  /** The supported kinds of label files, the preferred one first. */
   readonly mappings: readonly LabelMapping[];
 }
 
-/** Mapped labels hold this where a pixel has no class. */
+/** Value of pixels without a class in mapped labels. */
 export const ignoreIndex = 255;
 
 /** A mapping of raw values to classes; values in neither argument are unknown. */
@@ -80,8 +80,8 @@ export function identityMapping(kind: LabelKind, count: number): LabelMapping {
 }
 
 /**
- * A colour for a class that has none of its own, different for every index up to 255: hue by steps of
- * the golden angle, and three rounds of lightness and saturation so that neighbours in hue differ.
+ * A colour for a class without one, different for every index up to 255: hue in steps of the golden angle, and
+ * three rounds of lightness and saturation so that neighbours in hue differ.
  */
 export function distinctColor(index: number): Color {
   const hue = (index * 137.508) % 360;

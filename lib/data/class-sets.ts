@@ -70,14 +70,14 @@ const builtIn = {
   ade150,
 } satisfies Record<string, () => ClassSet>;
 
-/** The names that {@link loadClassSet} knows without a file. */
+/** Names of the built-in class sets, for {@link loadClassSet}. */
 export const classSetNames: readonly string[] = Object.keys(builtIn);
 
 /**
- * A built-in class set by its name, or a user's own from a JSON file (see class-file.ts).
- * Whatever ends in `.json` or holds a path separator is taken for a file.
+ * Loads a built-in class set by its name, or a user's own from a JSON file (docs/classes.md). Anything that ends in
+ * `.json` or contains a path separator is treated as a file.
  *
- * @throws DinoSegError CLASSES for an unknown name or an invalid file, FILE_NOT_FOUND for an absent one
+ * @throws DinoSegError CLASSES for an unknown name or an invalid file, FILE_NOT_FOUND if the file does not exist
  */
 export async function loadClassSet(nameOrPath: string): Promise<ClassSet> {
   checkArgument(nameOrPath, text, 'loadClassSet(nameOrPath)');

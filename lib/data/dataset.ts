@@ -1,4 +1,4 @@
-/** A split of labelled images: what is trained on and evaluated on. */
+/** A split of labelled images, for training and evaluation. */
 import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
@@ -14,11 +14,11 @@ import { decodePolygons } from './polygons.js';
 export interface Sample {
   /** The decoded image. */
   readonly image: RgbImage;
-  /** Its label, raw values mapped to the class set. */
+  /** Label of the image, with raw values mapped to the class set. */
   readonly label: MappedLabel;
   /** {@link Pair.name} */
   readonly name: string;
-  /** The image file. */
+  /** Path of the image file. */
   readonly path: string;
 }
 
@@ -27,26 +27,26 @@ export function readLabel(path: string, kind: LabelKind): Promise<LabelImage> {
   return kind === 'polygons' ? decodePolygons(path) : decodeLabel(path);
 }
 
-/** A split of labelled images, seen through a class set. */
+/** A split of labelled images, mapped to a class set. */
 export class SegmentationDataset {
   private constructor(
-    /** The classes that labels are mapped to. */
+    /** The class set that labels are mapped to. */
     readonly classSet: ClassSet,
-    /** The files, sorted by name: the same order on every machine. */
+    /** Pairs of image and label files, sorted by name: the same order on every machine. */
     readonly pairs: readonly Pair[],
-    /** Images left out because they have no label. */
+    /** Images that were left out because they have no label. */
     readonly unpaired: Unpaired,
-    /** The kind of label file that is read. */
+    /** Kind of the label files. */
     readonly labelKind: LabelKind,
     private readonly mapping: LabelMapping,
   ) {}
 
   /**
-   * Lists the files; none is decoded yet.
+   * Lists the files of a split without decoding them.
    *
-   * @param root the data's folder, in any of the layouts of docs/data.md, or a list of pairs.
-   * @param split `train`, `val`, or another one that is there; `all` where there are no splits.
-   * @throws DinoSegError DATASET where the folder is laid out differently or holds no pairs; FILE_NOT_FOUND, IO
+   * @param root the data folder, in any of the layouts of docs/data.md, or a list of pairs.
+   * @param split `train`, `val`, or another existing split; `all` if there are no splits.
+   * @throws DinoSegError DATASET if the folder has another layout or no pairs; FILE_NOT_FOUND, IO
    */
   static async open(
     root: string,
@@ -69,7 +69,7 @@ export class SegmentationDataset {
     return new SegmentationDataset(classSet, pairs, unpaired, labelKind, mapping);
   }
 
-  /** Images with a label. */
+  /** Number of images with a label. */
   get length(): number {
     return this.pairs.length;
   }
@@ -78,7 +78,7 @@ export class SegmentationDataset {
    * Decodes a pair.
    *
    * @param index from 0, in the order of {@link pairs}.
-   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; DATASET for polygons that are faulty;
+   * @throws DinoSegError IMAGE, LABEL_SIZE, LABEL_VALUE, FILE_NOT_FOUND, IO; DATASET for invalid polygons;
    *   INVALID_ARGUMENT for an index out of range
    */
   async load(index: number): Promise<Sample> {
@@ -86,14 +86,14 @@ export class SegmentationDataset {
     if (!pair)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `The data set has samples 0 to ${this.length - 1}, but sample ${index} was asked for.`,
+        `The data set has samples 0 to ${this.length - 1}, but sample ${index} was requested.`,
       );
     const [image, raw] = await Promise.all([decodeImage(pair.image), readLabel(pair.label, this.labelKind)]);
     if (image.width !== raw.width || image.height !== raw.height)
       throw new DinoSegError(
         'LABEL_SIZE',
         `${pair.label} is ${raw.height}×${raw.width} (height × width), but its image ${pair.image} is ` +
-          `${image.height}×${image.width}. A label image must have its image's size.`,
+          `${image.height}×${image.width}. A label image must have the same size as its image.`,
       );
     const label = mapLabel(raw, this.mapping, pair.label, this.classSet.name);
     return { image, label, name: pair.name, path: pair.image };

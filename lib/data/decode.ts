@@ -9,33 +9,33 @@ import { plainPng } from './png-label.js';
 export interface RgbImage {
   /** H×W×3: red, green and blue (0…255) of each pixel, row by row. */
   readonly data: Uint8Array;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
 }
 
 /**
- * Wherever an image is taken: a path, an encoded image (PNG, JPEG, WebP, …), a sharp instance (its pipeline runs on a
- * clone, EXIF rotation applied first), or pixels.
+ * An image in any form: a path, an encoded image (PNG, JPEG, WebP, …), a sharp instance (its pipeline runs on a
+ * clone, with EXIF rotation applied first), or pixels.
  */
 export type ImageInput = string | Uint8Array | Sharp | RawImage;
 
-/** The values that a label image stores. */
+/** The values stored in a label image. */
 export interface LabelImage {
-  /** H×W, row by row; Uint16Array for files of 16 bits a pixel. */
+  /** Values H×W, row by row; Uint16Array for files with 16 bits per pixel. */
   readonly data: Uint8Array | Uint16Array;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
 }
 
-/** Limits of {@link decodeImage}. */
+/** Options of {@link decodeImage}. */
 export interface DecodeOptions {
   /**
-   * Refuses images with more pixels before decoding them: a file of a few kilobytes may hold hundreds of millions.
-   * Default 268,402,689 (0x3FFF²).
+   * Maximum number of pixels; larger images are refused before decoding, because a file of a few kilobytes may
+   * contain hundreds of millions of pixels. Default 268,402,689 (0x3FFF²).
    */
   readonly maxPixels?: number;
 }
@@ -46,8 +46,8 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 /**
- * Cut-off files and those with a decoding error are refused; a mere warning of the codec is not one
- * (cameras write JPEGs with odd metadata or bytes between segments).
+ * Truncated files and files with a decoding error are refused, but not those with a mere warning of the codec:
+ * cameras write JPEGs with odd metadata or bytes between segments.
  */
 const failOn = 'error';
 
@@ -61,7 +61,7 @@ function imageError(source: string, cause: unknown): DinoSegError {
   const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll('\n', '; ');
   return new DinoSegError(
     'IMAGE',
-    `${source} cannot be decoded: ${why}. Expected a whole PNG, JPEG, WebP or TIFF image.`,
+    `${source} cannot be decoded: ${why}. Expected a complete PNG, JPEG, WebP or TIFF image.`,
     { cause },
   );
 }
@@ -75,13 +75,15 @@ async function load<T>(input: string | T): Promise<[bytes: Buffer | T, source: s
 }
 
 /**
- * Decodes an image to 8-bit sRGB, upright (EXIF rotation applied).
- * 16 bits a sample become 8 by dropping the low byte (v >> 8); grey becomes three equal channels; alpha is dropped and
- * the stored colours stay as they are, blended with nothing; CMYK and images with an ICC profile are
- * converted to sRGB; of an animation the first frame is taken.
- * @param input a path, the file's bytes, or a sharp instance (whose own limit of pixels counts)
- * @throws DinoSegError IMAGE where it is no image, damaged, cut off, larger than `maxPixels`, or an SVG drawing;
- *   FILE_NOT_FOUND, IO; INVALID_ARGUMENT
+ * Decodes an image to 8-bit sRGB with EXIF rotation applied.
+ *
+ * 16 bits per sample become 8 by dropping the low byte (v >> 8). Grey becomes three equal channels. Alpha is
+ * dropped: the stored colours stay unchanged and are not blended. CMYK images and images with an ICC profile are
+ * converted to sRGB. Of an animation, the first frame is decoded.
+ *
+ * @param input a path, the bytes of a file, or a sharp instance (whose own pixel limit applies)
+ * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, or an
+ *   SVG drawing; FILE_NOT_FOUND, IO; INVALID_ARGUMENT
  */
 export async function decodeImage(
   input: string | Uint8Array | Sharp,
@@ -100,12 +102,12 @@ export async function decodeImage(
   if (refused)
     throw new DinoSegError(
       'IMAGE',
-      `${source} is ${refused}. Expected a PNG, JPEG, WebP or TIFF image: convert it to one first.`,
+      `${source} is ${refused}. Convert it to a PNG, JPEG, WebP or TIFF image first.`,
     );
   return decodeAny(image, source, maxPixels);
 }
 
-/** What the codec would draw, with fonts of the machine that may not be there, instead of decoding it; undefined: none. */
+/** Detects files that the codec would draw, with fonts that the machine may lack, instead of decoding; undefined for others. */
 function drawingIn(bytes: Uint8Array): string | undefined {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'compressed by gzip';
   // The codec's own rule for SVG.
@@ -130,7 +132,7 @@ async function decodeAny(image: Uint8Array | Sharp, source: string, maxPixels: n
   }
 }
 
-/** An image with an SVG of its size drawn over it; text as paths (report/text-path.ts), which need no fonts. */
+/** Draws an SVG of the image's size over it. Text must be paths (report/text-path.ts), which need no fonts. */
 export async function composeSvg({ data, width, height }: RgbImage, svg: string): Promise<RgbImage> {
   const drawn = await sharp(data, { raw: { width, height, channels: 3 } })
     .composite([{ input: Buffer.from(svg) }])
@@ -140,7 +142,7 @@ export async function composeSvg({ data, width, height }: RgbImage, svg: string)
   return { data: bytesOf(drawn), width, height };
 }
 
-/** Told by what it can do: a program may have another copy of sharp than this package. */
+/** Recognised by its methods: a program may use another copy of sharp than this package. */
 function isSharp(value: unknown): value is Sharp {
   if (typeof value !== 'object' || value === null) return false;
   return ['clone', 'toBuffer', 'metadata', 'autoOrient'].every(
@@ -164,9 +166,10 @@ function isRawImage(value: unknown): value is RawImage {
 }
 
 /**
- * The pixels of images given in any way: those given as pixels as they are, and at once where all are.
+ * Returns the pixels of images given in any form. Images given as pixels are used unchanged; if all are, the result
+ * is synchronous.
  *
- * @throws DinoSegError INVALID_ARGUMENT for something else and where there is none, SHAPE where pixels and size disagree,
+ * @throws DinoSegError INVALID_ARGUMENT for another value or no image, SHAPE if pixels and size do not match,
  *   IMAGE, FILE_NOT_FOUND, IO.
  */
 export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<RawImage[]> {
@@ -180,7 +183,7 @@ async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
   if (isRawImage(image)) return checkedPixels(image);
   throw new DinoSegError(
     'INVALID_ARGUMENT',
-    'An image is a path, a Buffer of an encoded image, a sharp instance, or {data, width, height, channels}.',
+    'Expected an image as a path, a Buffer of an encoded image, a sharp instance, or {data, width, height, channels}.',
   );
 }
 
@@ -189,7 +192,7 @@ function checkedPixels(image: RawImage): RawImage {
   if (![1, 3, 4].includes(channels) || data.length !== width * height * channels)
     throw new DinoSegError(
       'SHAPE',
-      `Pixels are height × width × channels bytes with 1, 3 or 4 channels; these are ${data.length} bytes for ` +
+      `Expected height × width × channels bytes of pixels with 1, 3 or 4 channels, got ${data.length} bytes for ` +
         `${height}×${width}×${channels}.`,
     );
   return image;
@@ -204,8 +207,8 @@ function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
       throw new DinoSegError(
         'IMAGE',
         `${source} is a colour picture, not a label image: the pixel at x ${i % width}, y ${Math.floor(i / width)} ` +
-          `is (${value}, ${rgb[3 * i + 1]}, ${rgb[3 * i + 2]}). Label images hold one value a pixel (8- or 16-bit ` +
-          'grey, or a palette); pictures of coloured classes are made for looking at.',
+          `is (${value}, ${rgb[3 * i + 1]}, ${rgb[3 * i + 2]}). Label images store one value per pixel (8- or 16-bit ` +
+          'grey, or a palette); colour pictures of classes are for viewing only.',
       );
     grey[i] = value;
   }
@@ -213,11 +216,13 @@ function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
 }
 
 /**
- * Decodes a label image to the values it stores: 8- or 16-bit grey (1, 2 and 4 bits too), the indices of a
- * palette PNG, or RGB with three equal channels. No colour profile, EXIF rotation or gamma is applied, alpha is ignored.
- * @param input a path or the file's bytes
- * @throws DinoSegError IMAGE where it is no image, damaged, cut off, coloured, or has an ambiguous grey palette;
- *   FILE_NOT_FOUND, IO
+ * Decodes the values stored in a label image: 8- or 16-bit grey (also 1, 2 and 4 bits), the indices of a palette
+ * PNG, or RGB with three equal channels. Colour profile, EXIF rotation and gamma are not applied, and alpha is
+ * ignored.
+ *
+ * @param input a path or the bytes of a file
+ * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, coloured, or has an ambiguous
+ *   grey palette; FILE_NOT_FOUND, IO
  */
 export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
   checkArgument(input, encodedLabel, 'decodeLabel(input)');
@@ -230,7 +235,7 @@ export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
     if (colour && wide)
       throw new DinoSegError(
         'IMAGE',
-        `${source} has 16 bits a channel and several channels. Label images hold one value a pixel: ` +
+        `${source} has several channels of 16 bits. Label images store one value per pixel: ` +
           'store it as 8- or 16-bit grey.',
       );
     const { data, info } = await sharp(bytes, { failOn, ignoreIcc: true })
@@ -251,12 +256,13 @@ export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
 }
 
 /**
- * Encodes 8-bit values as PNG: 1 channel as 8-bit grey, 3 as RGB; nothing is converted. Runs on Node's own pool.
+ * Encodes 8-bit values as PNG, without conversion: 1 channel as 8-bit grey, 3 channels as RGB. Runs on Node's own
+ * thread pool.
  *
  * @param data H×W×channels, row by row.
- * @param width pixels.
- * @param height pixels.
- * @throws DinoSegError SHAPE where `data` is not of that size.
+ * @param width in pixels.
+ * @param height in pixels.
+ * @throws DinoSegError SHAPE if `data` does not have that size.
  */
 export async function encodePng(
   data: Uint8Array,
@@ -278,7 +284,7 @@ export async function encodePng(
     .toBuffer();
 }
 
-/** An image at another size, for looking at. */
+/** Resizes an image for viewing. */
 export async function resizeImage(
   { data, width, height }: RgbImage,
   to: { width: number; height: number },
@@ -291,9 +297,9 @@ export async function resizeImage(
 }
 
 /**
- * An image for looking at: made smaller where a side is above `most` pixels, as WebP, which is lossy.
+ * Encodes an image for viewing as lossy WebP, reduced if a side exceeds `most` pixels.
  *
- * @returns the file, and the size that it has.
+ * @returns the file and its size in pixels.
  */
 export async function encodePreview(
   { data, width, height }: RgbImage,

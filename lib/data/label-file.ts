@@ -1,4 +1,4 @@
-/** Label images as PNG files that say what they were made of. */
+/** Label images as PNG files that store what they were made from. */
 import { promisify } from 'node:util';
 import { constants, crc32, deflate } from 'node:zlib';
 import { pngChunks, pngSignature } from './png-label.js';
@@ -19,15 +19,15 @@ function chunk(type: string, data: Uint8Array): Buffer {
 export interface PngRows {
   /** H×(1 + W). */
   readonly rows: Uint8Array<ArrayBuffer>;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
 }
 
 /**
- * A label image as an 8-bit grey PNG with a text of its own. Label images are runs of equal values: looking for nothing else
- * takes a fourth of a codec's time and makes files of about the same size (bench/polygons.mjs).
+ * Encodes a label image as an 8-bit grey PNG with a note. Label images are runs of equal values: searching for runs
+ * only takes a fourth of a codec's time and gives files of about the same size (bench/polygons.mjs).
  *
  * @param note ASCII.
  */
@@ -47,8 +47,8 @@ export async function encodeLabelFile({ rows, width, height }: PngRows, note: st
 }
 
 /**
- * The text of a file that {@link encodeLabelFile} made: null for any other file, `damaged` for one whose checksums do
- * not fit or that is cut off.
+ * The note of a file made by {@link encodeLabelFile}: null for any other file, `damaged` for a truncated one or one
+ * whose checksums do not match.
  */
 export function noteOfLabelFile(bytes: Buffer): { note: string; damaged: boolean } | null {
   if (!bytes.subarray(0, pngSignature.length).equals(pngSignature)) return null;

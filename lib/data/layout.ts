@@ -8,7 +8,7 @@ import type { ClassSet, LabelKind } from './class-set.js';
 
 /** An image with its label image. */
 export interface Pair {
-  /** `<sequence>/<frame>`, or the image's path below its folder without extension: unique within a split. */
+  /** `<sequence>/<frame>`, or the image's path in its folder without extension: unique within a split. */
   readonly name: string;
   /** Path of the image file. */
   readonly image: string;
@@ -18,7 +18,7 @@ export interface Pair {
 
 /** Images without a label of the chosen kind. */
 export interface Unpaired {
-  /** How many. */
+  /** Number of images. */
   readonly count: number;
   /** The first few paths, sorted. */
   readonly first: readonly string[];
@@ -33,20 +33,21 @@ export interface Layout {
   readonly labelKind: LabelKind;
 }
 
-/** The layouts that are read (docs/data.md). */
+/** The supported layouts (docs/data.md). */
 export const layoutNames = ['cityscapes', 'folders', 'ade20k', 'list'] as const;
 /** One of {@link layoutNames}. */
 export type LayoutName = (typeof layoutNames)[number];
 
-/** Which label files to take. */
+/** Options for reading a data folder. */
 export interface LayoutOptions {
-  /** Takes this kind of label file; default: the first of the class set's kinds that has a pair. */
+  /** Kind of label files to use. Default: the first of the class set's kinds that has a pair. */
   labelKind?: LabelKind | undefined;
-  /** How the folder is laid out; default: the only layout that fits. */
+  /** Layout of the folder. Default: the only layout that matches. */
   layout?: LayoutName | undefined;
   /**
-   * Share (0…1) of the images that is taken for the split `val`, where the data have no such split: the same images on every
-   * machine and whatever else is added, since an image's name decides. Default: none.
+   * Share (0…1) of the images to use as the split `val`, for data without this split. The choice depends on the
+   * name of each image only: it is the same on every machine and does not change when images are added. Default:
+   * none.
    */
   valShare?: number | undefined;
 }
@@ -101,7 +102,7 @@ async function requireSplit(root: string, part: string, split: string): Promise<
   const names = (await readdir(join(root, part))).sort(compareNames);
   return refuse(
     `${join(root, part)} has no split "${split}".${didYouMean(split, names)} ` +
-      `It holds ${names.slice(0, 8).join(', ') || 'nothing'}.`,
+      `It contains ${names.slice(0, 8).join(', ') || 'nothing'}.`,
   );
 }
 
@@ -114,8 +115,8 @@ function imageFrames(files: readonly string[], folder: string): Map<string, stri
     const before = frames.get(frame);
     if (before !== undefined)
       refuse(
-        `${folder} holds two images of one frame: ${before} and ${file}. Remove one of them, ` +
-          'so that it is clear which one the label belongs to.',
+        `${folder} contains two images of one frame, ${before} and ${file}, so the image of the label is ambiguous. ` +
+          'Remove one of them.',
       );
     frames.set(frame, file);
   }
@@ -142,12 +143,12 @@ export function kindsToTry(classSet: ClassSet, wanted: LabelKind | undefined): L
   if (wanted === undefined) return suited;
   if (suited.includes(wanted)) return [wanted];
   return refuse(
-    `The class set "${classSet.name}" does not say what label files of kind "${wanted}" mean. ` +
-      `It knows ${suited.join(', ')}.`,
+    `The class set "${classSet.name}" does not support label files of kind "${wanted}". ` +
+      `It supports ${suited.join(', ')}.`,
   );
 }
 
-/** Images whose label images are still to be made of their polygons would be left out in silence. */
+/** Refuses a split in which only some polygons were made into label images: the other images would be left out silently. */
 function refuseHalfPrepared(
   frames: readonly string[],
   labelKind: LabelKind,
@@ -156,18 +157,19 @@ function refuseHalfPrepared(
   if (frames.length === 0) return;
   refuse(
     `${frames.length} images of split "${split}" have polygons but no *${labelEnding(labelKind)}, which others have ` +
-      `(first: ${frames[0]}). Make those that are missing with \`dinov3-seg prepare idd ${root}\`, or choose the kind of ` +
-      `label file: "polygons" reads the polygons of all, "${labelKind}" leaves these images out (--label-kind).`,
+      `(first: ${frames[0]}). Make the missing ones with \`dinov3-seg prepare idd ${root}\`, or choose the kind of ` +
+      `label file: "polygons" uses the polygons of all images, "${labelKind}" leaves these images out (--label-kind).`,
   );
 }
 
 /**
- * Finds the images and labels of a split of a folder in the Cityscapes layout:
+ * Finds the images and labels of a split in the Cityscapes layout:
  * `ROOT/leftImg8bit/<split>/<sequence>/<frame>_leftImg8bit.{png,jpg,jpeg}` with
- * `ROOT/gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png`, or `_gtFine_polygons.json` where the class set knows them and
- * there are no label images. Only folders are listed, no file is opened.
- * @throws DATASET where a folder is absent, no pair is found, two images share a frame, the class set does not
- *   know the kind, or label images were made of a part of the polygons and no kind is asked for
+ * `ROOT/gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png`, or `_gtFine_polygons.json` if the class set supports
+ * them and there are no label images. It lists folders, but opens no file.
+ *
+ * @throws DATASET if a folder does not exist, no pair is found, two images share a frame, the class set does not
+ *   support the kind, or only some polygons were made into label images and no kind is given
  */
 export async function findPairs(
   root: string,
@@ -217,7 +219,7 @@ export async function findPairs(
   const stray =
     images.stray.length === 0
       ? ''
-      : ` ${images.stray.length} files lie in ${imageFolder} itself; they belong into a sequence folder.`;
+      : ` ${images.stray.length} files lie in ${imageFolder} itself; move them into a sequence folder.`;
   return refuse(
     `No image of split "${split}" has a label image. Looked for <frame>_leftImg8bit.{png,jpg,jpeg} in ` +
       `${imageFolder}/<sequence>: ${frames.size} images` +

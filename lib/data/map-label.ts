@@ -5,11 +5,11 @@ import type { LabelImage } from './decode.js';
 
 /** The class of every pixel of a labelled image. */
 export interface MappedLabel {
-  /** Class indices H×W, row by row; 255 where a pixel has none. */
+  /** Class indices H×W, row by row; 255 for pixels without a class. */
   readonly data: Uint8Array;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
 }
 
@@ -40,10 +40,10 @@ function refuseValues(raw: LabelImage, mapping: LabelMapping, source: string, se
   const more = sorted.length > shownValues ? ` and ${sorted.length - shownValues} more values` : '';
   throw new DinoSegError(
     'LABEL_VALUE',
-    `${source} holds values outside the class set "${setName}": ${listed.join(', ')}${more}; the first, ` +
+    `${source} contains values outside the class set "${setName}": ${listed.join(', ')}${more}; the first, ` +
       `${raw.data[first]}, at x ${first % raw.width}, y ${Math.floor(first / raw.width)}. ` +
-      `In ${mapping.kind} files it knows ${listKnown(mapping)}. Choose the class set or kind of label file that ` +
-      'fits, or give a class file whose "mapping" or "ignore" names these values.',
+      `For ${mapping.kind} files it defines ${listKnown(mapping)}. Choose the matching class set or kind of label ` +
+      'file, or give a class file whose "mapping" or "ignore" lists these values.',
   );
 }
 

@@ -6,7 +6,7 @@ export const pngSignature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1
 const grey = 0;
 const indexed = 3;
 
-/** A PNG as a decoder should see it so that it gives the stored sample values. */
+/** A PNG prepared so that a decoder returns the stored sample values. */
 export interface PlainPng {
   /** The file, or the same pixels with their palette taken away. */
   readonly bytes: Buffer;
@@ -39,8 +39,8 @@ export function* pngChunks(bytes: Buffer): Generator<PngChunk> {
 }
 
 /**
- * A palette of greys that are not their own index has two readings (index or grey): tools that shrink PNGs
- * make such files from grey ones, so that taking either reading would sometimes be wrong without notice.
+ * A grey palette whose entries differ from their index has two readings (index or grey). Tools that shrink PNGs
+ * make such files from grey ones, so either reading would sometimes be wrong without notice.
  */
 function refuseAmbiguous(palette: Buffer, source: string): void {
   const count = Math.floor(palette.length / 3);
@@ -53,8 +53,8 @@ function refuseAmbiguous(palette: Buffer, source: string): void {
   if (other >= 0)
     throw new DinoSegError(
       'IMAGE',
-      `${source} is a palette PNG whose palette is grey but shows index ${other} as grey ${palette[other * 3]}: ` +
-        'it is not clear which of the two is the label value. Store it as 8-bit grey without a palette.',
+      `${source} is a palette PNG whose grey palette shows index ${other} as grey ${palette[other * 3]}: ` +
+        'the label value is ambiguous. Store it as 8-bit grey without a palette.',
     );
 }
 
@@ -66,10 +66,11 @@ function asGrey(header: PngChunk): Buffer {
 }
 
 /**
- * Makes a PNG's stored sample values reachable: codecs turn a palette image into colours and lose the
- * indices. The same compressed pixels are valid as a grey image, so that the header is rewritten to grey and the
- * palette and transparency left out. Other files come back as they are.
- * @throws IMAGE for a palette of greys that are not their own index
+ * Makes the stored sample values of a PNG readable: codecs convert a palette image to colours and lose the indices.
+ * The same compressed pixels are valid as a grey image, so the header is rewritten to grey, and palette and
+ * transparency are left out. Other files are returned unchanged.
+ *
+ * @throws IMAGE for a grey palette whose entries differ from their index
  */
 export function plainPng(bytes: Buffer, source: string): PlainPng {
   const header = bytes.subarray(0, 8).equals(pngSignature) ? pngChunks(bytes).next().value : undefined;

@@ -1,4 +1,4 @@
-/** IDD's annotations (`*_gtFine_polygons.json`) as label images of level-3 classes. */
+/** Label images of level-3 classes from IDD's annotations (`*_gtFine_polygons.json`). */
 import { checkArgument, checkOptions, oneOf, signal, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { parseJson, readBytes } from '../files.js';
@@ -11,14 +11,14 @@ import { ignoreIndex } from './class-set.js';
 import type { MappedLabel } from './map-label.js';
 import { idd26Ignored, idd26RawToLevel3 } from './sets/idd26.js';
 
-/** What is done with objects whose label is no name of IDD's. */
+/** How to treat objects whose label IDD does not have. */
 export const unknownLabels = ['refuse', 'ignore'] as const;
-/** `refuse`: an error; `ignore`: drawn as pixels without a class. */
+/** `refuse`: throw an error; `ignore`: draw pixels without a class. */
 export type UnknownLabels = (typeof unknownLabels)[number];
 
-/** How annotations are read. */
+/** Options of {@link decodePolygons}. */
 export interface PolygonOptions {
-  /** Default `refuse`. */
+  /** How to treat objects whose label IDD does not have. Default `refuse`. */
   unknown?: UnknownLabels | undefined;
 }
 
@@ -27,14 +27,14 @@ const polygonOptions: OptionKinds<PolygonOptions & Pick<JobOptions, 'signal'>> =
   signal,
 };
 
-/** A label image made of polygons: level-3 classes, 255 where there is none. */
+/** A label image made from polygons: level-3 classes, 255 for pixels without a class. */
 export interface PolygonLabel extends MappedLabel {
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Labels that are no names of IDD's, each with the number of its objects; empty where they are refused. */
+  /** Labels that IDD does not have, each with its number of objects; empty if they are refused. */
   readonly unknown: ReadonlyMap<string, number>;
 }
 
-/** Names what makes label images of polygons: another table or rule gets another number, and everything is made anew. */
+/** Version of the drawing rules. Another table or rule gets another number, and all label images are remade. */
 export const polygonRule = 'IDD level 3, polygons 1';
 
 /** Of an image that can be decoded. */
@@ -48,7 +48,7 @@ const level3 = new Map<string, number>([
   ...idd26Ignored.map(([, name]) => [name, ignoreIndex] as const),
 ]);
 
-/** The class of a label; a group (`cargroup`) has that of its singular, where it is not a name by itself (`polegroup`). */
+/** Class of a label. A group (`cargroup`) has the class of its singular, unless it is a label by itself (`polegroup`). */
 function classOf(label: string): number | undefined {
   const own = level3.get(label);
   if (own !== undefined || !label.endsWith(groupEnding)) return own;
@@ -127,17 +127,18 @@ function flatten(polygons: readonly Corners[]): Float64Array<ArrayBuffer> {
 }
 
 /**
- * Checks a parsed annotation `{imgHeight, imgWidth, objects: [{label, polygon, deleted?}]}`; other keys are left alone.
- * Objects that are deleted are left out, whatever else they hold.
+ * Checks a parsed annotation `{imgHeight, imgWidth, objects: [{label, polygon, deleted?}]}`; other keys are
+ * ignored. Deleted objects are left out, whatever else they contain.
  *
- * @param source what messages call it.
+ * @param source name for messages.
  * @throws DinoSegError DATASET: which object, and what is wrong with it.
  */
 export function parsePolygons(value: unknown, source: string, options: PolygonOptions = {}): Annotation {
   const refuse: Refuse = (what) => {
-    throw new DinoSegError('DATASET', `${source} is no annotation of IDD: ${what}`);
+    throw new DinoSegError('DATASET', `${source} is not an IDD annotation: ${what}`);
   };
-  if (!isObject(value)) return refuse(`it should hold {imgHeight, imgWidth, objects}, not ${shown(value)}.`);
+  if (!isObject(value))
+    return refuse(`it should contain {imgHeight, imgWidth, objects}, not ${shown(value)}.`);
   const height = sideOf(value['imgHeight'], 'imgHeight', refuse);
   const width = sideOf(value['imgWidth'], 'imgWidth', refuse);
   const { objects } = value;
@@ -157,7 +158,7 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
     if (index === undefined) {
       if (options.unknown !== 'ignore')
         refuseObject(
-          `IDD has no such label.${didYouMean(label, level3.keys())} Correct it, or make label images with ` +
+          `IDD has no such label.${didYouMean(label, level3.keys())} Correct it, or make the label images with ` +
             'unknown labels ignored (`dinov3-seg prepare idd --unknown ignore`).',
         );
       unknown.set(label, (unknown.get(label) ?? 0) + 1);
@@ -200,11 +201,13 @@ export async function drawPolygons(
 }
 
 /**
- * Draws the polygons of an annotation into a label image of level-3 classes, in their order: what comes later lies on top.
- * Labels that IDD ignores, and pixels without a polygon, are 255. Which pixels belong to a polygon is said in docs/idd.md.
+ * Draws the polygons of an annotation into a label image of level-3 classes, in their order: later ones cover
+ * earlier ones. Pixels without a polygon, and those of labels that IDD ignores, are 255. docs/idd.md defines which
+ * pixels belong to a polygon.
  *
  * @param path of a `*_gtFine_polygons.json`.
- * @throws DinoSegError DATASET where it is no annotation or has unknown labels, FILE_NOT_FOUND, IO; the signal's reason
+ * @throws DinoSegError DATASET if it is not an annotation or has unknown labels, FILE_NOT_FOUND, IO; the signal's
+ *   reason
  */
 export async function decodePolygons(
   path: string,

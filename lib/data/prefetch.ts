@@ -1,11 +1,11 @@
 import { DinoSegError } from '../errors.js';
 
 export interface PrefetchOptions {
-  /** How many items may be loaded or loading beyond the one that the consumer holds; at least 1. */
+  /** Maximum number of items that are loaded or loading, beyond the one that the consumer holds; at least 1. */
   ahead: number;
-  /** How many loads may run at a time; at least 1. */
+  /** Maximum number of simultaneous loads; at least 1. */
   concurrency: number;
-  /** Stops: the next item then throws the signal's reason. */
+  /** Cancels: the next item then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
@@ -17,14 +17,14 @@ function requireCount(name: string, value: number): void {
     );
 }
 
-/** Items in order, so many in a group, the last one with what is left. */
+/** Splits items into groups of `size`, in order; the last group has the rest. */
 export function groupsOf<T>(items: readonly T[], size: number): T[][] {
   const groups: T[][] = [];
   for (let first = 0; first < items.length; first += size) groups.push(items.slice(first, first + size));
   return groups;
 }
 
-/** The same of items that come one after the other. */
+/** Groups items of an asynchronous source like {@link groupsOf}. */
 export async function* gathered<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], void, void> {
   let group: T[] = [];
   for await (const item of items) {
@@ -37,8 +37,9 @@ export async function* gathered<T>(items: AsyncIterable<T>, size: number): Async
 }
 
 /**
- * Loads items ahead of their consumer and yields them in order. An error surfaces when its item's turn comes, after the
- * ones before it were yielded. Leaving the loop early starts no further load; running ones end unheard.
+ * Loads items ahead of their consumer and yields them in order. An error is thrown when its item's turn comes,
+ * after all earlier items. Leaving the loop early starts no further load and ignores the results of running ones.
+ *
  * @throws INVALID_ARGUMENT at the first item; what `load` throws; the signal's reason
  */
 export async function* prefetch<I, T>(

@@ -1,4 +1,4 @@
-/** Label images of a whole folder of IDD's polygons: in parallel, and gone on with where it was left. */
+/** Makes label images from a whole folder of IDD's polygons, in parallel and resumable. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -21,21 +21,24 @@ import { encodeLabelFile } from './label-file.js';
 import { labelEnding } from './layout.js';
 import { drawPolygons, unknownLabels, type UnknownLabels } from './polygons.js';
 
-/** How label images are made of polygons. */
+/** Options of {@link prepareIdd}. */
 export interface PrepareIddOptions {
-  /** A folder that gets the label images, in the same sub-folders. Default: they lie beside their polygons. */
+  /** Output folder for the label images, in the same sub-folders. Default: beside their polygons. */
   out?: string | undefined;
-  /** Annotations that are worked on at a time. Default: four times the cores. */
+  /** Number of annotations processed at a time. Default: four times the number of cores. */
   jobs?: number | undefined;
-  /** Makes all label images anew, also in place of those that were made by other means. Default false. */
+  /** Whether to remake all label images, including those made by other means. Default false. */
   force?: boolean | undefined;
-  /** Ends at the first annotation that cannot be read. Default false: the others are made. */
+  /** Whether to stop at the first annotation that cannot be read. Default false: the others are processed. */
   strict?: boolean | undefined;
-  /** Objects with labels that IDD does not have: `refuse` (default) makes them a fault, `ignore` pixels without a class. */
+  /**
+   * How to treat objects with labels that IDD does not have: `refuse` (default) reports a fault, `ignore` draws
+   * pixels without a class.
+   */
   unknown?: UnknownLabels | undefined;
-  /** Stops: annotations that are being worked on are dropped or written whole. */
+  /** Cancels. Annotations in progress are either dropped or written completely. */
   signal?: AbortSignal | undefined;
-  /** Hears how many annotations are done, of how many. */
+  /** Called with the number of annotations done and the total. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -49,33 +52,33 @@ const prepareOptions: OptionKinds<PrepareIddOptions> = {
   onProgress: callback(),
 };
 
-/** An annotation that no label image could be made of. */
+/** An annotation that could not be made into a label image. */
 export interface PrepareFault {
   /** The annotation. */
   path: string;
-  /** Of the error. */
+  /** Code of the error. */
   code: string;
-  /** What is wrong with it. */
+  /** Message of the error. */
   message: string;
 }
 
-/** What was done in a folder of polygons. */
+/** Result of {@link prepareIdd}. */
 export interface PrepareIddSummary {
-  /** Annotations found. */
+  /** Number of annotations found. */
   annotations: number;
-  /** Label images made. */
+  /** Number of label images made. */
   written: number;
-  /** Label images that were there, made of the same annotation. */
+  /** Number of existing label images that were made from the same annotation. */
   upToDate: number;
-  /** Label images made by other means, which were left as they are. */
+  /** Label images made by other means, which were left unchanged. */
   kept: string[];
-  /** By path. */
+  /** Annotations that failed, by path. */
   faults: PrepareFault[];
-  /** Labels that IDD does not have, each with its number of objects, in the label images made now. */
+  /** Labels that IDD does not have, each with its number of objects, in the label images made by this call. */
   unknownLabels: Record<string, number>;
-  /** Of the whole pass. */
+  /** Duration of the whole call in seconds. */
   seconds: number;
-  /** Label images made a second; null where none was. */
+  /** Label images made per second; null if none was made. */
   annotationsPerSecond: number | null;
 }
 
@@ -89,8 +92,8 @@ const jobsOfACore = 4;
 const leastFiles = 16;
 
 /**
- * What a killed process was about to rename. A file of the last minute may be that of another process that is still
- * running; a write takes milliseconds.
+ * Removes temporary files of a killed process. One that is younger than a minute may belong to another process that
+ * is still running; a write takes milliseconds.
  */
 async function removeLeftovers(folder: string): Promise<void> {
   const leftover = new RegExp(`^\\..+${imageEnding.replace('.', '\\.')}\\.[0-9a-f]{12}\\.tmp$`);
@@ -139,20 +142,21 @@ async function annotationsBelow(folder: string): Promise<string[]> {
   if (names.length > 0) return names;
   throw new DinoSegError(
     'DATASET',
-    `The folder ${folder} and those in it hold no *${polygonsEnding}. Give the folder of IDD's data set, which holds gtFine.`,
+    `The folder ${folder} and its sub-folders contain no *${polygonsEnding}. Give the folder of IDD's data set, which contains gtFine.`,
   );
 }
 
 /**
- * Makes `<frame>_gtFine_labellevel3Ids.png` of every `<frame>_gtFine_polygons.json` in a folder and those below it.
+ * Makes `<frame>_gtFine_labellevel3Ids.png` from every `<frame>_gtFine_polygons.json` in a folder and its
+ * sub-folders.
  *
- * Each file appears whole or not at all, so that a pass may be stopped or killed and begun again. A label image names the
- * annotation that it was made of by its SHA-256: it is up to date as long as that is the annotation's, whatever the files'
- * times; one that is damaged is made anew. Label images made by other means stay as they are unless `force` is given.
+ * Each file is written atomically, so a call may be cancelled or killed and repeated. A label image stores the
+ * SHA-256 of its annotation: it is up to date as long as that matches, whatever the files' times. A damaged one is
+ * remade. Label images made by other means are kept unless `force` is given.
  *
  * @param folder IDD's data set, its gtFine, or any part of it.
- * @throws DinoSegError DATASET where there is no annotation, or with `strict` for the first that is faulty; DISK_FULL, IO where
- *   writing fails; INVALID_ARGUMENT; the signal's reason.
+ * @throws DinoSegError DATASET if there is no annotation, or with `strict` for the first faulty one; DISK_FULL, IO
+ *   if writing fails; INVALID_ARGUMENT; the signal's reason.
  */
 export async function prepareIdd(
   folder: string,

@@ -1,9 +1,9 @@
-/** Samples made small for looking at. */
+/** Reduced samples for viewing. */
 import { engine } from '../native/engine.js';
 import type { Sample } from './dataset.js';
 import { resizeImage, type RgbImage } from './decode.js';
 
-/** So many of `count` places, spread evenly; all where there are no more. */
+/** Up to `most` of `count` positions, spread evenly. */
 export function spread(count: number, most: number): number[] {
   const taken = Math.min(count, most);
   return Array.from({ length: taken }, (_, i) => Math.floor((i * count) / taken));
@@ -16,7 +16,7 @@ export interface Preview {
   label: Uint8Array;
 }
 
-/** The size of an image in a box, never larger than it is. */
+/** The size of an image fitted into a box, never enlarged. */
 export function sizeWithin(
   { width, height }: { width: number; height: number },
   box: { width: number; height: number },

@@ -1,6 +1,6 @@
 /**
- * A stream of random numbers that depends on nothing but its seed and ids: drawing from one stream never moves
- * another, so that a sample's augmentation is the same in any order of loading and after a resume.
+ * A stream of random numbers that depends on its seed and ids only. Drawing from one stream never changes another,
+ * so that a sample's augmentation is the same in any loading order and after a resume.
  */
 export interface RandomStream {
   /** An integer from 0 to 2³² − 1. */
@@ -13,7 +13,7 @@ export interface RandomStream {
   below(n: number): number;
   /** A number of the standard normal distribution. */
   normal(): number;
-  /** How many 32-bit numbers were drawn; the next one is that of this place. */
+  /** How many 32-bit numbers were drawn. Setting it continues at that position. */
   position: number;
 }
 
@@ -41,8 +41,8 @@ function streamKey(ids: readonly number[]): [number, number] {
 }
 
 /**
- * A stream named by whole numbers. Counter-based: number n is `mix(mix(a + n·step) ^ b)` of the stream's two
- * keys, with a period of 2³² numbers. Good for shuffles and augmentation, not for cryptography.
+ * A stream identified by whole numbers. Counter-based: number n is `mix(mix(a + n·step) ^ b)` of the stream's two
+ * keys, with a period of 2³² numbers. Suitable for shuffling and augmentation, not for cryptography.
  */
 export function random(seed: number, ...streamIds: number[]): RandomStream {
   const [a, b] = streamKey([seed, ...streamIds]);
@@ -64,7 +64,7 @@ export function random(seed: number, ...streamIds: number[]): RandomStream {
   };
 }
 
-/** Keeps apart the streams that different parts of the package take from one seed. */
+/** Separates the streams that parts of the package derive from one seed. */
 export const streams = { shuffle: 1, augment: 2, scene: 3, view: 4, fold: 5 } as const;
 
 /** A random order of 0…n−1 for an epoch. */

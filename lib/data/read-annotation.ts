@@ -1,4 +1,4 @@
-/** An annotation and its label image: whether that is to be made, and of what. Needs no engine. */
+/** Decides whether an annotation's label image must be made, and from what. Needs no engine. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { DinoSegError } from '../errors.js';
@@ -6,27 +6,27 @@ import { readBytes } from '../files.js';
 import { noteOfLabelFile } from './label-file.js';
 import { polygonRule, readPolygons, type Annotation, type UnknownLabels } from './polygons.js';
 
-/** What is asked of one annotation. */
+/** A request for one annotation. */
 export interface AnnotationTask {
   /** The annotation. */
   source: string;
   /** Its label image. */
   target: string;
-  /** Also where there is a label image that is up to date or made by other means. */
+  /** Whether to make it even if there is a label image that is up to date or made by other means. */
   force: boolean;
   unknown: UnknownLabels;
 }
 
 /**
- * What is found: the label image is up to date, or was made by other means; an annotation to draw, with the note of its
- * label image; or an error.
+ * The result: the label image is up to date, or was made by other means; an annotation to draw, with the note of
+ * its label image; or an error.
  */
 export type AnnotationRead =
   'upToDate' | 'kept' | { annotation: Annotation; note: string } | { code: string; message: string };
 
 const unknownNote = ', unknown labels ignored';
 
-/** What a label image says that is made of these bytes. Not the file's time: copies and checkouts change it. */
+/** The note of a label image made from these bytes. It does not use the file's time, which copies and checkouts change. */
 function noteOf(annotation: Buffer): string {
   return `${polygonRule}, SHA-256 ${createHash('sha256').update(annotation).digest('hex')}`;
 }

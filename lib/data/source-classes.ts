@@ -1,4 +1,4 @@
-/** Which ADE20K classes a class of another set takes its first weights from. */
+/** Maps the classes of a set to the ADE20K classes that their initial weights come from. */
 import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
 import { didYouMean } from '../nearest.js';
@@ -7,7 +7,7 @@ import { ade150Names } from './sets/ade150.js';
 import { idd26FromAde150 } from './sets/idd26-from-ade150.js';
 import { idd26Classes } from './sets/idd26.js';
 
-/** For each class of a set the indices (from 0) of ADE20K classes, ascending; none where ADE20K has nothing like it. */
+/** For each class of a set, the indices (from 0) of its ADE20K classes, ascending; empty if ADE20K has no similar class. */
 export type SourceClasses = readonly (readonly number[])[];
 
 const ownForm = 'Give a class map: a JSON file {"class name": ["ADE20K class name", …]}.';
@@ -30,10 +30,10 @@ function ade150Index(name: string): number {
 }
 
 /**
- * The map of a set: the package's own for IDD's 26 classes, whatever the set is called; for others, classes of equal
- * names (the 150 of ADE20K each themselves). With `path`, the map in that file.
+ * Loads the map of a set: the package's own for IDD's 26 classes, whatever the set's name; for other sets, classes
+ * of equal names (the 150 of ADE20K map to themselves). With `path`, the map in that file.
  *
- * @throws DinoSegError CLASSES where no class has a source, or for an invalid file; FILE_NOT_FOUND, IO.
+ * @throws DinoSegError CLASSES if no class has a source, or for an invalid file; FILE_NOT_FOUND, IO.
  */
 export async function loadSourceClasses(set: ClassSet, path?: string): Promise<SourceClasses> {
   return path === undefined ? sourceClassesOf(set) : readSourceClasses(path, set);
@@ -61,9 +61,9 @@ async function readSourceClasses(path: string, set: ClassSet): Promise<SourceCla
 }
 
 /**
- * Checks a class map `{"class of the set": ["ADE20K class", …]}`; classes that it does not name have no source.
+ * Checks a class map `{"class of the set": ["ADE20K class", …]}`; classes that it does not list have no source.
  *
- * @param source what messages call it
+ * @param source name for messages
  * @throws DinoSegError CLASSES
  */
 export function parseSourceClasses(value: unknown, set: ClassSet, source: string): SourceClasses {
@@ -71,7 +71,7 @@ export function parseSourceClasses(value: unknown, set: ClassSet, source: string
     throw new DinoSegError('CLASSES', `${source} is not a valid class map for "${set.name}": ${what}`);
   };
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return refuse('it must hold an object {"class name": ["ADE20K class name", …]}.');
+    return refuse('it must contain an object {"class name": ["ADE20K class name", …]}.');
   const names = namesOf(set);
   const sources: number[][] = names.map(() => []);
   for (const [name, listed] of Object.entries(value)) {
@@ -83,14 +83,14 @@ export function parseSourceClasses(value: unknown, set: ClassSet, source: string
       const index = typeof given === 'string' ? ade150Index(given) : -1;
       if (index < 0)
         refuse(
-          `"${name}" takes ${JSON.stringify(given)}, which is no class of ADE20K.` +
+          `"${name}" lists ${JSON.stringify(given)}, which is not a class of ADE20K.` +
             (typeof given === 'string' ? didYouMean(given, ade150Names) : ''),
         );
-      if (own.includes(index)) refuse(`"${name}" takes "${ade150Names[index]}" twice.`);
+      if (own.includes(index)) refuse(`"${name}" lists "${ade150Names[index]}" twice.`);
       own.push(index);
     }
     own.sort((a, b) => a - b);
   }
-  if (sources.every(({ length }) => length === 0)) return refuse('it gives no class a source.');
+  if (sources.every(({ length }) => length === 0)) return refuse('no class has a source.');
   return sources;
 }

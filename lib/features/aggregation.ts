@@ -1,4 +1,4 @@
-/** Maps from classes to the columns of a feature table, read from JSON files that users may copy and change. */
+/** Maps from classes to the columns of a feature table, in JSON files that users may copy and change. */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { classSetNames, loadClassSet, type ClassSet } from '../data/class-sets.js';
@@ -9,45 +9,45 @@ import { isObject, shown } from '../json.js';
 import { didYouMean } from '../nearest.js';
 import { percentageColumn } from './columns.js';
 
-/** Some classes that are counted together. */
+/** Classes that are counted together. */
 export interface Group {
-  /** Names the column. */
+  /** Name of the group, from which the column's name is made. */
   readonly name: string;
   /** Indices in the map's class set, ascending. */
   readonly classes: readonly number[];
 }
 
-/** Sums of percentages of one head's classes. */
+/** A map that sums percentages of one head's classes. */
 export interface Aggregation {
-  /** Tells it from a {@link HybridMap}. */
+  /** Distinguishes it from a {@link HybridMap}. */
   readonly kind: 'aggregation';
-  /** As the file calls it. */
+  /** Name in the file. */
   readonly name: string;
-  /** The classes that are summed. */
+  /** Class set of the head. */
   readonly classSet: ClassSet;
   /** Whether a class may count in several groups. */
   readonly allowOverlap: boolean;
-  /** In the order of the columns. */
+  /** Groups in the order of the columns. */
   readonly groups: readonly Group[];
 }
 
-/** Pixels by one head, and over them those that a second head gives some of its classes. */
+/** A map with two heads: the first head's pixels, overridden by some classes of the second head. */
 export interface HybridMap {
-  /** Tells it from an {@link Aggregation}. */
+  /** Distinguishes it from an {@link Aggregation}. */
   readonly kind: 'hybrid';
-  /** As the file calls it. */
+  /** Name in the file. */
   readonly name: string;
-  /** The classes of the first head, from which the groups take. */
+  /** Class set of the first head, which the groups refer to. */
   readonly classSet: ClassSet;
-  /** The classes of the second head: the columns. */
+  /** Class set of the second head, whose classes are the columns. */
   readonly headSet: ClassSet;
-  /** Named as classes of `headSet`, which take the pixels of these classes of the first head. */
+  /** Groups with the names of classes in `headSet`: each receives the pixels of its classes of the first head. */
   readonly groups: readonly Group[];
-  /** Classes of `headSet`, ascending, whose pixels in the second head's map go over the first's. */
+  /** Classes of `headSet`, ascending, whose pixels in the second head's map override the first's. */
   readonly overwrite: readonly number[];
 }
 
-/** What a map file holds. */
+/** Contents of a map file. */
 export type FeatureMap = Aggregation | HybridMap;
 
 /** Throws CLASSES with the file's name in front. */
@@ -55,7 +55,7 @@ type Refuse = (what: string) => never;
 
 const fileKeys = ['name', 'classes', 'headClasses', 'allowOverlap', 'groups', 'overwrite'];
 
-/** Where the package's own maps lie: `ade26.json` and `idd26-hybrid.json`, to copy from. */
+/** Path of a map of this package, to copy from: `ade26.json` or `idd26-hybrid.json`. */
 export function featureMapPath(name: 'ade26' | 'idd26-hybrid'): string {
   checkArgument(name, oneOf(['ade26', 'idd26-hybrid']), 'featureMapPath(name)');
   return fileURLToPath(new URL(`../../maps/${name}.json`, import.meta.url));
@@ -64,7 +64,7 @@ export function featureMapPath(name: 'ade26' | 'idd26-hybrid'): string {
 /**
  * Reads and checks a map file (docs/features.md).
  *
- * @throws DinoSegError CLASSES for an invalid file, with what is wrong and the nearest name that there is; FILE_NOT_FOUND,
+ * @throws DinoSegError CLASSES for an invalid file, with the fault and the nearest existing name; FILE_NOT_FOUND,
  *   IO.
  */
 export async function readFeatureMap(path: string): Promise<FeatureMap> {
@@ -73,16 +73,16 @@ export async function readFeatureMap(path: string): Promise<FeatureMap> {
 }
 
 /**
- * Checks what a map file holds.
+ * Checks the contents of a map file.
  *
- * @param source the file: messages name it, and the class files that it names are looked for beside it.
+ * @param source the file: it is named in messages, and the class files that it names are relative to its folder.
  * @throws DinoSegError as {@link readFeatureMap}.
  */
 export async function parseFeatureMap(value: unknown, source: string): Promise<FeatureMap> {
   const refuse: Refuse = (what) => {
     throw new DinoSegError('CLASSES', `${source} is not a valid feature map: ${what}`);
   };
-  if (!isObject(value)) return refuse(`it must hold an object {name, groups, …}, not ${shown(value)}.`);
+  if (!isObject(value)) return refuse(`it must contain an object {name, groups, …}, not ${shown(value)}.`);
   for (const key of Object.keys(value))
     if (!fileKeys.includes(key))
       refuse(`it has the unknown key "${key}".${didYouMean(key, fileKeys)} Known: ${fileKeys.join(', ')}.`);
@@ -97,7 +97,7 @@ export async function parseFeatureMap(value: unknown, source: string): Promise<F
     return { kind: 'aggregation', name, classSet, allowOverlap, groups };
   const headSet = await setOf('headClasses', value['headClasses'], source, refuse);
   if (allowOverlap)
-    refuse('a map with "overwrite" gives each pixel one class: "allowOverlap" cannot be true there.');
+    refuse('a map with "overwrite" gives each pixel one class, so "allowOverlap" cannot be true.');
   const overwrite = parseOverwrite(value['overwrite'], headSet, refuse);
   checkHybrid(groups, headSet, overwrite, refuse);
   return { kind: 'hybrid', name, classSet, headSet, groups, overwrite };
@@ -118,8 +118,8 @@ function classIndex(given: unknown, set: ClassSet, where: string, refuse: Refuse
   const index = typeof given === 'string' ? names.indexOf(given) : -1;
   if (index >= 0) return index;
   return refuse(
-    `${where} ${shown(given)}, which is no class of ${set.name}.` +
-      (typeof given === 'string' ? didYouMean(given, names) : ' Classes are given by their names.'),
+    `${where} ${shown(given)}, which is not a class of ${set.name}.` +
+      (typeof given === 'string' ? didYouMean(given, names) : ' Give classes by their names.'),
   );
 }
 
@@ -132,18 +132,18 @@ function parseGroups(value: unknown, set: ClassSet, allowOverlap: boolean, refus
     if (name.trim() === '') refuse('a group has no name.');
     const column = percentageColumn(name);
     const same = columns.get(column);
-    if (same !== undefined) refuse(`the groups "${same}" and "${name}" are both the column ${column}.`);
+    if (same !== undefined) refuse(`the groups "${same}" and "${name}" both have the column ${column}.`);
     columns.set(column, name);
     if (!Array.isArray(listed) || listed.length === 0)
       return refuse(`"${name}" must have a list of at least one class of ${set.name}, not ${shown(listed)}.`);
-    const classes = (listed as unknown[]).map((given) => classIndex(given, set, `"${name}" takes`, refuse));
+    const classes = (listed as unknown[]).map((given) => classIndex(given, set, `"${name}" lists`, refuse));
     for (const [i, index] of classes.entries()) {
       const className = set.classes[index]!.name;
-      if (classes.indexOf(index) !== i) refuse(`"${name}" takes "${className}" twice.`);
+      if (classes.indexOf(index) !== i) refuse(`"${name}" lists "${className}" twice.`);
       const other = takenBy.get(index);
       if (other !== undefined && !allowOverlap)
         refuse(
-          `"${className}" counts in "${other}" and in "${name}". Take it out of one, or say "allowOverlap": true.`,
+          `"${className}" counts in "${other}" and in "${name}". Remove it from one, or set "allowOverlap": true.`,
         );
       takenBy.set(index, name);
     }
@@ -155,13 +155,13 @@ function parseOverwrite(value: unknown, headSet: ClassSet, refuse: Refuse): numb
   if (!Array.isArray(value) || value.length === 0)
     return refuse(
       `"overwrite" must be a list of at least one class of ${headSet.name}, not ${shown(value)}. ` +
-        'Without a second head leave out "overwrite" and "headClasses".',
+        'Without a second head, leave out "overwrite" and "headClasses".',
     );
   const indices = (value as unknown[]).map((given) =>
-    classIndex(given, headSet, '"overwrite" holds', refuse),
+    classIndex(given, headSet, '"overwrite" lists', refuse),
   );
   for (const [i, index] of indices.entries())
-    if (indices.indexOf(index) !== i) refuse(`"overwrite" holds "${headSet.classes[index]!.name}" twice.`);
+    if (indices.indexOf(index) !== i) refuse(`"overwrite" lists "${headSet.classes[index]!.name}" twice.`);
   return indices.sort((a, b) => a - b);
 }
 
@@ -172,6 +172,6 @@ function checkHybrid(groups: Group[], headSet: ClassSet, overwrite: number[], re
   const empty = headSet.classes.filter(({ index }) => !reached.has(index)).map(({ name }) => `"${name}"`);
   if (empty.length > 0)
     refuse(
-      `nothing counts for ${empty.join(', ')} of ${headSet.name}: give each a group, or list it in "overwrite".`,
+      `${empty.join(', ')} of ${headSet.name} would always be empty: give each a group, or list it in "overwrite".`,
     );
 }

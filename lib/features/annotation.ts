@@ -1,11 +1,11 @@
-/** A picture's annotations for people: boxes with their names, and lines of text below it. */
+/** Annotations on a picture for viewing: boxes with names, and lines of text below the picture. */
 import { composeSvg, resizeImage, type RgbImage } from '../data/decode.js';
 import type { Detection } from '../model/detection-model.js';
 import { textPath, textWidth } from '../report/text-path.js';
 
-/** Pixels of the shorter side of a picture that is drawn on: names are legible then and leave most of it free. */
+/** Minimum of the shorter side of an annotated picture in pixels: names are then legible and leave most of it free. */
 const shortestSide = 480;
-/** A long, thin picture is made no longer than this. */
+/** Maximum of the longer side in pixels, for long, thin pictures. */
 const longestSide = 4096;
 const lineHeight = 1.3;
 
@@ -24,13 +24,13 @@ export interface BoxLabel extends Area {
   text: string;
 }
 
-/** The whole factor by which a small picture is made larger before something is drawn on it; 1 for others. */
+/** Integer factor by which a small picture is enlarged before annotation; 1 for others. */
 export function enlargement({ width, height }: Size): number {
   const wanted = Math.ceil(shortestSide / Math.min(width, height));
   return Math.max(1, Math.min(wanted, Math.floor(longestSide / Math.max(width, height))));
 }
 
-/** Height of letters on a picture, pixels; in proportion to it, since pages show large pictures made small. */
+/** Height of letters on a picture in pixels, proportional to its size, since pages show large pictures reduced. */
 function letterOf({ width, height }: Size): number {
   return Math.max(12, Math.round(Math.max(width, height) / 56));
 }
@@ -44,7 +44,7 @@ function overlap(a: Area, b: Area): number {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
-/** Where a name may stand: around its box, and within it where there is no room around. */
+/** Possible positions of a name: around its box, and inside if there is no room around it. */
 function placesOf({ x, y, width, height }: Area, label: Size, picture: Size): { x: number; y: number }[] {
   const [last, right] = [x + width - label.width, x + width];
   const above = y - label.height;
@@ -78,9 +78,10 @@ function placesOf({ x, y, width, height }: Area, label: Size, picture: Size): { 
 }
 
 /**
- * Places the names of boxes so that they cover other names least, then their own boxes, then others.
+ * Places the names of boxes so that they cover as little as possible of other names, then of their own boxes, then
+ * of other boxes.
  *
- * @param picture its size, pixels; boxes are in them, too.
+ * @param picture its size in pixels, as for the boxes.
  */
 export function placedLabels(picture: Size, detections: readonly Detection[]): BoxLabel[] {
   const letter = letterOf(picture);
@@ -110,7 +111,7 @@ const svgOf = ({ width, height }: Size, content: string): string =>
 /**
  * Boxes with names and scores, as SVG.
  *
- * @param picture its size, pixels; boxes are in them, too.
+ * @param picture its size in pixels, as for the boxes.
  */
 export function boxesSvg(picture: Size, detections: readonly Detection[]): string {
   const letter = letterOf(picture);
@@ -132,7 +133,10 @@ async function enlarged(image: RgbImage): Promise<RgbImage> {
     : resizeImage(image, { width: scale * image.width, height: scale * image.height });
 }
 
-/** An image with boxes drawn over it, made larger where it is small ({@link enlargement}); the image itself where there is no box. */
+/**
+ * Draws boxes over an image, which is enlarged if it is small ({@link enlargement}). Returns the image itself if
+ * there is no box.
+ */
 export async function drawBoxes(image: RgbImage, detections: readonly Detection[]): Promise<RgbImage> {
   if (detections.length === 0) return image;
   const scale = enlargement(image);
@@ -144,7 +148,7 @@ export async function drawBoxes(image: RgbImage, detections: readonly Detection[
   return composeSvg(large, boxesSvg(large, scaled));
 }
 
-/** An image, made larger where it is small, with lines of text in a strip below it. */
+/** Enlarges an image if it is small, and adds a strip with lines of text below it. */
 export async function withLines(image: RgbImage, lines: readonly string[]): Promise<RgbImage> {
   if (lines.length === 0) return image;
   const { data, width, height } = await enlarged(image);

@@ -1,14 +1,15 @@
-/** Boxes as COCO has them. */
+/** Boxes in COCO's format. */
 import type { FileHandle } from 'node:fs/promises';
 import { atomicWriteWith } from '../files.js';
 import type { ImageEntry } from '../images/images-of-paths.js';
 import type { JournalRow } from './journal.js';
 
 /**
- * Writes the boxes of rows as a COCO JSON file: `images`, `annotations` (with `score`, `bbox` as x, y, width, height in pixels) and the
- * `categories` that occur. An image's id is its place in the list of all images, from 1, in every shard.
+ * Writes the boxes of rows as a COCO JSON file: `images`, `annotations` (with `score`, and `bbox` as x, y, width,
+ * height in pixels) and the `categories` that occur. An image's id is its position in the list of all images, from
+ * 1, in every shard.
  *
- * @param rows twice the same, in the order of the images.
+ * @param rows is read twice, and must return the same rows in the order of the images.
  * @throws DinoSegError DISK_FULL, IO, and what `rows` throws.
  */
 export async function writeCoco(

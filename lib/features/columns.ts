@@ -1,11 +1,11 @@
 /** Names of the columns of a feature table. */
 
-/** `seg_vit_<class>`: percent of pixels. The name in lower case, each run of blanks as one underscore. */
+/** `seg_vit_<class>`: percent of pixels. The name is in lower case, with each run of blanks as one underscore. */
 export function percentageColumn(className: string): string {
   return `seg_vit_${columnPart(className)}`;
 }
 
-/** `det_vit_<class>`: a count of objects. The name as in {@link percentageColumn}. */
+/** `det_vit_<class>`: number of objects, with the name as in {@link percentageColumn}. */
 export function countColumn(className: string): string {
   return `det_vit_${columnPart(className)}`;
 }

@@ -1,4 +1,4 @@
-/** CSV as RFC 4180 has it. */
+/** CSV as defined by RFC 4180. */
 import { createReadStream } from 'node:fs';
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { readError } from '../files.js';
@@ -55,12 +55,11 @@ class CsvParser {
     } else if (c === ',') this.#endCell();
     else if (c === '\n' || c === '\r') yield* this.#endRow();
     else if (c !== '"') {
-      if (this.#state === 'closed')
-        throw this.fail(this.#line, `"${c}" stands after the quote that ends a cell`);
+      if (this.#state === 'closed') throw this.fail(this.#line, `"${c}" follows the quote that ends a cell`);
       this.#state = 'plain';
       this.#cell += c;
     } else if (this.#state === 'plain')
-      throw this.fail(this.#line, 'a quote stands inside a cell without quotes; it is written ""');
+      throw this.fail(this.#line, 'an unquoted cell contains a quote; quote the cell and write ""');
     else {
       if (this.#state === 'closed') this.#cell += '"';
       this.#state = 'quoted';
@@ -85,20 +84,21 @@ class CsvParser {
 
   *end(): Generator<CsvRow> {
     if (this.#state === 'quoted')
-      throw this.fail(this.#rowLine, 'a quoted cell that begins in this row has no end');
+      throw this.fail(this.#rowLine, 'a quoted cell that begins in this row is not closed');
     yield* this.#endRow();
   }
 }
 
 /**
- * The rows of a CSV file in UTF-8, the header first; a byte order mark and empty lines are left out, line ends may be LF.
+ * Reads the rows of a CSV file in UTF-8, the header first. A byte order mark and empty lines are skipped; line ends
+ * may be LF.
  *
- * @param code of the error where it is no CSV or rows have other numbers of cells than the header.
+ * @param code of the error if the file is not CSV or a row has another number of cells than the header.
  * @throws FILE_NOT_FOUND, IO, and `code`
  */
 export async function* readCsv(path: string, code: ErrorCode): AsyncGenerator<CsvRow, void, void> {
   const refuse = (reason: string) =>
-    new DinoSegError(code, `${path}${reason}. Expected CSV as RFC 4180 has it, in UTF-8.`);
+    new DinoSegError(code, `${path}${reason}. Expected CSV (RFC 4180) in UTF-8.`);
   const fail = (line: number, reason: string) => refuse(`, line ${line}: ${reason}`);
   const parser = new CsvParser(fail);
   let width: number | undefined;
@@ -106,11 +106,11 @@ export async function* readCsv(path: string, code: ErrorCode): AsyncGenerator<Cs
     for (const row of rows) {
       width ??= row.cells.length;
       if (row.cells.length !== width)
-        throw fail(row.line, `${row.cells.length} cells, where the header has ${width}`);
+        throw fail(row.line, `${row.cells.length} cells, but the header has ${width}`);
       yield row;
     }
   }
-  const undecodable = () => refuse(' holds bytes that are no UTF-8');
+  const undecodable = () => refuse(' contains bytes that are not UTF-8');
   for await (const text of readText(path, undecodable)) yield* checked(parser.push(text));
   yield* checked(parser.end());
 }

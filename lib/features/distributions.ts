@@ -1,25 +1,25 @@
-/** How the values of features are spread over the rows of a table, gathered row by row. */
+/** Distributions of feature values over the rows of a table, gathered row by row. */
 import type { FeatureColumn } from './extractor.js';
 
-/** Upper ends of ranges, each included; the last has none. */
+/** Inclusive upper ends of ranges; the last range has none. */
 const ends = {
   percent: [0, 1, 2, 5, 10, 20, 50],
   count: [0, 1, 2, 3, 5, 10, 20],
 } as const;
 
-/** The spread of one feature. */
+/** Distribution of one feature. */
 export interface Distribution extends FeatureColumn {
-  /** Null where there is no row. */
+  /** Mean value; null if there are no rows. */
   readonly mean: number | null;
-  /** Null where there is no row. */
+  /** Minimum; null if there are no rows. */
   readonly least: number | null;
-  /** Null where there is no row. */
+  /** Maximum; null if there are no rows. */
   readonly most: number | null;
-  /** Rows with a value above 0. */
+  /** Number of rows with a value above 0. */
   readonly above: number;
-  /** Rows with a value in each range. */
+  /** Number of rows with a value in each range. */
   readonly bars: readonly number[];
-  /** What the ranges are, for people. */
+  /** Labels of the ranges. */
   readonly labels: readonly string[];
 }
 
@@ -35,7 +35,7 @@ function labelsOf(kind: FeatureColumn['kind']): string[] {
   return [...ranges, `above ${above}${unit}`];
 }
 
-/** Takes rows, a value a feature. */
+/** Collects rows, one value per feature. */
 export class Distributions {
   #rows = 0;
   readonly #sums: Float64Array;

@@ -1,4 +1,4 @@
-/** Features of many images as a table, in a run that can be stopped, killed and gone on with. */
+/** Extracts the features of many images into a table, in a run that can be cancelled, killed and resumed. */
 import {
   callback,
   checkArgument,
@@ -28,28 +28,28 @@ import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf, wholeTable, type Shard } from './shard.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
 
-/** Where a table goes, and how it is made. */
+/** Options of {@link extractTable}. */
 export interface ExtractTableOptions {
   /**
-   * The table, .csv or .parquet. Beside `T.csv` lies a folder `T_csv_files`: description.json, failures.tsv, report.html, overlays/, work/
-   * (see docs/extraction.md).
+   * Path of the table, .csv or .parquet. Beside `T.csv` is a folder `T_csv_files` with description.json,
+   * failures.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
    */
   output: string;
-  /** The part of the table that is made. Default: all of it. */
+  /** Part of the table to make. Default: all of it. */
   shard?: Shard;
-  /** Images that are decoded at a time. Default: as many as Node's pool has threads (4) and the machine has cores. */
+  /** Number of images decoded at a time. Default: the number of threads of Node's pool (4) or of cores, whichever is smaller. */
   threads?: number;
-  /** An image without features ends the run with its error. Default: it goes to the side table. */
+  /** Whether an image that fails ends the run with its error. Default: it is added to the list of failures. */
   strict?: boolean;
-  /** Gets the boxes, as COCO JSON. */
+  /** COCO JSON file to write the boxes to. */
   coco?: string;
-  /** Pictures that are drawn, of images spread evenly over all. Default 0. */
+  /** Number of overlay pictures to draw, of images spread evenly over the table. Default 0. */
   visualize?: number;
-  /** Stops; what was made stays, and a run with the same settings goes on. */
+  /** Cancels. Finished passes stay, and a run with the same settings resumes. */
   signal?: AbortSignal;
-  /** Images done, of how many; those of earlier runs count. */
+  /** Called with the number of images done and the total; images of earlier runs count. */
   onProgress?: (done: number, total: number) => void;
-  /** Lines for people. */
+  /** Called with log lines. */
   onLog?: (line: string) => void;
 }
 
@@ -65,39 +65,39 @@ const tableOptions: OptionKinds<ExtractTableOptions> = {
   onLog: callback(),
 };
 
-/** What a run did; `report`: the page beside the table. */
+/** Result of {@link extractTable}; `report`: the page beside the table. */
 export interface ExtractionSummary extends ReportOutcome {
-  /** The table. */
+  /** Path of the table. */
   output: string;
-  /** Of the table. */
+  /** Number of rows of the table. */
   rows: number;
-  /** Images without a row, in the order of the images; those of the side table. */
+  /** Images without a row, in the order of the images: the list of failures. */
   failures: readonly ExtractionFailure[];
-  /** Images that this run took; the others were there. */
+  /** Number of images that this run extracted; the others were done before. */
   extracted: number;
-  /** That it took for them. */
+  /** Duration of this extraction in seconds. */
   seconds: number;
-  /** Null where none was left to extract. */
+  /** Images per second; null if no image was left to extract. */
   imagesPerSecond: number | null;
-  /** Share (0…1) of that time in which the model waited for images to be decoded. */
+  /** Share (0…1) of that time in which the model waited for image decoding. */
   waitingShare: number | null;
-  /** Of each feature, over the rows. */
+  /** Mean of each feature over the rows. */
   means: readonly FeatureMean[];
 }
 
-/** Images that a report shows. */
+/** Number of images in a report. */
 const shownImages = 8;
 
-/** What was made becomes safe from a power cut at least so often. */
+/** Maximum time until finished work is safe from a power cut. */
 const syncMilliseconds = 5000;
 
-/** Threads of Node's own pool, which decoding runs on; fixed when a process starts. */
+/** Number of threads of Node's pool, which decoding runs on; fixed when a process starts. */
 function poolThreads(): number {
   const given = Number(process.env['UV_THREADPOOL_SIZE']);
   return Number.isInteger(given) && given > 0 ? given : 4;
 }
 
-/** @throws DinoSegError INVALID_ARGUMENT where the pool has fewer */
+/** @throws DinoSegError INVALID_ARGUMENT if the pool has fewer threads */
 function decodingThreads(threads: number | undefined): number {
   const most = poolThreads();
   if (threads === undefined) return Math.min(most, usableCores());
@@ -106,20 +106,22 @@ function decodingThreads(threads: number | undefined): number {
   if (threads <= most) return threads;
   throw new DinoSegError(
     'INVALID_ARGUMENT',
-    `Node.js decodes ${most} images at a time, and ${threads} are asked for. Start it with UV_THREADPOOL_SIZE=${threads} ` +
+    `Node.js decodes ${most} images at a time, but threads is ${threads}. Start it with UV_THREADPOOL_SIZE=${threads} ` +
       'in the environment.',
   );
 }
 
 /**
- * Makes a table of features, a row an image in the order of the images, and files beside it. Images are decoded ahead of the
- * extractor, each pass is appended to a journal, and the files are written when all is there. A run that was stopped or killed is
- * gone on with by the same call, and gives the bytes of one that was not. Images whose file changed are taken again, as are those
- * that failed by what may pass (a missing file).
+ * Makes a table of features, one row per image in the order of the images, and the files beside it.
  *
- * @throws DinoSegError TABLE where the output is of a run with other settings or images, or being written to; DISK_FULL, IO (what was
- *   made stays); INVALID_ARGUMENT, MANIFEST; what the extractor throws; the signal's reason. With `strict`, IMAGE, SHAPE,
- *   FILE_NOT_FOUND and IO of images.
+ * Images are decoded ahead of the extractor, each pass is appended to a journal, and the files are written at the
+ * end. The same call resumes a run that was cancelled or killed; the resulting bytes are the same as without
+ * interruption. Images whose file changed are extracted again, and so are those that failed for a reason that may
+ * pass (a missing file).
+ *
+ * @throws DinoSegError TABLE if the output belongs to a run with other settings or images, or is being written;
+ *   DISK_FULL, IO (finished work stays); INVALID_ARGUMENT, MANIFEST; what the extractor throws; the signal's
+ *   reason. With `strict`, IMAGE, SHAPE, FILE_NOT_FOUND and IO of images.
  */
 export async function extractTable(
   extractor: FeatureExtractor,
@@ -155,7 +157,7 @@ export async function extractTable(
   return { output, rows, failures, means, ...figures, ...report };
 }
 
-/** The part of a run between opening and writing the files. */
+/** The part of a run between opening the run and writing its files. */
 class Extraction {
   readonly #passes: readonly number[];
   #extracted = 0;
@@ -177,17 +179,17 @@ class Extraction {
     return placesOf(pass, this.images.entries.length, this.extractor.passSize);
   }
 
-  /** Makes all passes that are not there. */
+  /** Makes all missing passes. */
   async make(): Promise<void> {
     const { journal, options } = this;
     for (const line of journal.damagedLines)
       options.onLog?.(
-        `${journal.path}, line ${line}: the checksum does not fit; its images are taken again.`,
+        `${journal.path}, line ${line}: the checksum does not match; its images are extracted again.`,
       );
     const pending = await this.#pending();
     const total = this.#passes.reduce((sum, pass) => sum + this.#placesOf(pass).length, 0);
     const left = pending.reduce((sum, pass) => sum + this.#placesOf(pass).length, 0);
-    if (left < total) options.onLog?.(`${total - left} of ${total} images were there.`);
+    if (left < total) options.onLog?.(`${total - left} of ${total} images were already done.`);
     options.onProgress?.(total - left, total);
     const started = performance.now();
     try {
@@ -197,7 +199,7 @@ class Extraction {
     }
   }
 
-  /** Passes that were not made, or are to be made again. */
+  /** Passes that are missing or must be repeated. */
   async #pending(): Promise<number[]> {
     const pending: number[] = [];
     for (const pass of this.#passes) {
@@ -260,7 +262,7 @@ class Extraction {
     if (strict && failure)
       throw new DinoSegError(
         failure.code,
-        `${failure.message} (image "${this.images.entries[failure.place]!.id}"; --strict ends the run at it)`,
+        `${failure.message} (image "${this.images.entries[failure.place]!.id}"; --strict ends the run here)`,
       );
     await journal.append(made);
     if (performance.now() - this.#syncedAt < syncMilliseconds) return;
@@ -268,7 +270,7 @@ class Extraction {
     this.#syncedAt = performance.now();
   }
 
-  /** What became of each image, in order. */
+  /** The result of each image, in order. */
   async *outcomes(): AsyncGenerator<Outcome> {
     const { entries } = this.images;
     for (const entry of this.#entries()) {

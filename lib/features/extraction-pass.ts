@@ -1,4 +1,4 @@
-/** One pass of an extraction: images that are decoded, then their features. */
+/** One pass of an extraction: decoded images, then their features. */
 import { stat } from 'node:fs/promises';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
@@ -14,13 +14,13 @@ export interface LoadedImage {
   stamp: string | null;
 }
 
-/** Tells a file from what it is after a change; null where there is none. */
+/** Identifies the version of a file; null if it does not exist. */
 export async function stampOf(path: string): Promise<string | null> {
   const found = await stat(path).catch(() => undefined);
   return found ? `${found.size} ${found.mtimeMs}` : null;
 }
 
-/** Decodes an image. @throws what is no fault of the image */
+/** Decodes an image. @throws errors that are not the image's fault */
 export async function loadImage(path: string, place: number): Promise<LoadedImage> {
   const stamp = await stampOf(path);
   try {
@@ -31,7 +31,7 @@ export async function loadImage(path: string, place: number): Promise<LoadedImag
   }
 }
 
-/** Errors that an image has by itself: others of its pass go on. */
+/** Errors of a single image: the others of its pass continue. */
 function isOfImage(error: unknown): error is DinoSegError {
   return error instanceof DinoSegError && (error.code === 'IMAGE' || error.code === 'SHAPE');
 }
@@ -42,9 +42,9 @@ interface Readable {
 }
 
 /**
- * Features of a pass's images. Where an image is refused, each goes by itself.
+ * Extracts the features of a pass's images. If an image is refused, each is extracted by itself.
  *
- * @throws DinoSegError INTERNAL where the extractor gives something else than its columns say; what it throws else.
+ * @throws DinoSegError INTERNAL if the extractor's result does not match its columns; what the extractor throws.
  */
 export async function extractPass(
   extractor: FeatureExtractor,

@@ -1,4 +1,4 @@
-/** Which features a table has, and how the percentages among them come from class maps. */
+/** The features of a table, and how its percentages are computed from class maps. */
 import {
   checkArgument,
   checkOptions,
@@ -18,54 +18,58 @@ import { didYouMean } from '../nearest.js';
 import { featureMapPath, readFeatureMap, type FeatureMap } from './aggregation.js';
 import { countColumn, percentageColumn } from './columns.js';
 
-/** `36`: 26 percentages and 10 counts (or a map's percentages and 10 counts); `230`: 150 and 80. */
+/**
+ * Feature sets. `36`: 26 percentages and 10 counts (or a map's percentages and 10 counts). `230`: 150 percentages
+ * and 80 counts.
+ */
 export const featureSetNames = ['36', '230'] as const;
 /** One of {@link featureSetNames}. */
 export type FeatureSetName = (typeof featureSetNames)[number];
 
 /**
- * Whence the 26 percentages come: `idd26` IDD's classes by the ADE20K head and, over it, the fine-tuned head's where ADE20K
- * has nothing like them; `idd26-head` the fine-tuned head alone; `ade26` sums of the ADE20K head's classes.
+ * Sources of the 26 percentages. `idd26`: the ADE20K head mapped to IDD's classes, overridden by the fine-tuned
+ * head for classes that ADE20K lacks. `idd26-head`: the fine-tuned head only. `ade26`: sums of the ADE20K head's
+ * classes.
  */
 export const flavours = ['idd26', 'idd26-head', 'ade26'] as const;
 /** One of {@link flavours}. */
 export type Flavour = (typeof flavours)[number];
 
-/** Objects that a table counts. */
+/** A class of objects that a table counts. */
 export interface CountedClass {
   /** COCO's category id: {@link Detection.label}. */
   readonly label: number;
-  /** COCO's name. */
+  /** COCO's name of the class. */
   readonly name: string;
-  /** In the table. */
+  /** Column in the table. */
   readonly column: string;
 }
 
-/** A head's place in a plan: 255 in the table is no column. */
+/** A head's part in a plan. */
 export interface PlanLayer {
-  /** `own`: the model's own class_embed; `head`: the one that is given besides. */
+  /** `own`: the model's own class_embed; `head`: the given head. */
   readonly from: 'own' | 'head';
-  /** What the head's classes must be. */
+  /** Classes that the head must have. */
   readonly classSet: ClassSet;
-  /** 256 values: class → place in the counts. */
+  /** 256 values: class → place in the counts, or 255 for none. */
   readonly table: Uint8Array;
 }
 
-/** How percentages come from one pass: the engine counts places, and columns are sums of them. */
+/** How percentages are computed from one pass: the engine counts places, and columns are sums of places. */
 export interface PercentagePlan {
-  /** `idd26`, `idd26-head`, `ade26`, `ade150`, or the name in the user's map. */
+  /** `idd26`, `idd26-head`, `ade26`, `ade150`, or the name of the user's map. */
   readonly name: string;
   /** Names of the table's columns, in their order. */
   readonly columns: readonly string[];
-  /** Places that the engine counts: classes of `labelSet`. */
+  /** Number of places that the engine counts: classes of `labelSet`. */
   readonly places: number;
-  /** For each column the places that it sums. */
+  /** For each column, the places that it sums. */
   readonly groups: readonly (readonly number[])[];
-  /** In the order in which they go over each other. */
+  /** Layers in order: a later one overrides earlier ones. */
   readonly layers: readonly PlanLayer[];
-  /** The classes that the places are: those of label maps for these columns. */
+  /** Class set of the places, which is that of label maps for these columns. */
   readonly labelSet: ClassSet;
-  /** The map that it was made from. */
+  /** Map that the plan was made from, if any. */
   readonly map?: FeatureMap;
 }
 
@@ -75,13 +79,13 @@ export const planKind = objectWith<PercentagePlan>('a plan, as percentagePlan() 
   labelSet: classSetKind,
 });
 
-/** What is wanted. */
+/** Which features to compute. */
 export interface FeatureChoice {
-  /** Default `36`. */
+  /** Feature set. Default `36`. */
   set?: FeatureSetName;
-  /** Of set `36`. Default: `idd26` where a head is given, `ade26` without one. */
+  /** Flavour of set `36`. Default: `idd26` with a head, `ade26` without one. */
   flavour?: Flavour;
-  /** A map file of one's own (docs/features.md) in place of the 26 of a flavour. */
+  /** Map file (docs/features.md) instead of the 26 percentages of a flavour. */
   aggregation?: string;
 }
 
@@ -92,7 +96,7 @@ export const choiceOptions: OptionKinds<FeatureChoice> = {
   aggregation: text,
 };
 
-/** The 10 of set `36`, in their order. */
+/** The 10 counts of set `36`, in order. */
 const tenCounted = [
   'car',
   'traffic light',
@@ -108,7 +112,7 @@ const tenCounted = [
 /** Ids without annotations in COCO's 2014 and later sets; 0 is the background. */
 const coco91Gaps: readonly number[] = [0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83];
 
-/** What a set counts: 10 or 80 of COCO's classes, in the order of the columns. */
+/** The COCO classes that a set counts, 10 or 80, in the order of the columns. */
 export function countedClasses(set: FeatureSetName): CountedClass[] {
   checkChoice('set', set, featureSetNames);
   const eighty = coco91Names
@@ -119,11 +123,11 @@ export function countedClasses(set: FeatureSetName): CountedClass[] {
 }
 
 /**
- * How the percentages of a choice are made.
+ * Makes the plan for a choice of features.
  *
  * @param hasHead whether a fine-tuned head is given.
- * @throws DinoSegError INVALID_ARGUMENT for what does not go together; CLASSES for a map that is not valid; FILE_NOT_FOUND,
- *   IO.
+ * @throws DinoSegError INVALID_ARGUMENT for options that exclude each other; CLASSES for an invalid map;
+ *   FILE_NOT_FOUND, IO.
  */
 export async function percentagePlan(choice: FeatureChoice, hasHead: boolean): Promise<PercentagePlan> {
   checkOptions(choice, choiceOptions, 'percentagePlan()');
@@ -134,14 +138,14 @@ export async function percentagePlan(choice: FeatureChoice, hasHead: boolean): P
   if (flavour !== undefined && aggregation !== undefined)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `An aggregation map (${aggregation}) takes the place of the flavour ${flavour}: give one of them.`,
+      `An aggregation map (${aggregation}) replaces the flavour (${flavour}): give only one of them.`,
     );
   if (set === '230') {
     const given = flavour ?? aggregation;
     if (given !== undefined)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `Set 230 has the 150 classes of ADE20K as they are; a flavour or aggregation map (${given}) goes with set 36.`,
+        `Set 230 has the 150 classes of ADE20K unchanged; a flavour or aggregation map (${given}) is for set 36 only.`,
       );
     return plainPlan('ade150', 'own', await loadClassSet('ade150'));
   }
@@ -192,8 +196,8 @@ function planOf(map: FeatureMap): PercentagePlan {
   if (from !== 'own')
     throw new DinoSegError(
       'CLASSES',
-      `The groups of "${name}" take classes of ${classSet.name}; with "overwrite" they take those of ade150, which ` +
-        'are the model\'s own, and the second head those of "headClasses".',
+      `The groups of "${name}" use classes of ${classSet.name}. With "overwrite" they must use those of ade150, which ` +
+        'are the model\'s own; the second head has those of "headClasses".',
     );
   const { headSet } = map;
   const target = (group: string) => headSet.classes.findIndex((info) => info.name === group);

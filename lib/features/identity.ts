@@ -1,4 +1,4 @@
-/** What the rows of a table follow from: one that was begun otherwise is never gone on with. */
+/** What determines the rows of a table. A table begun with a different identity is never resumed. */
 import { createHash } from 'node:crypto';
 import { keyDifferences, sha256 } from '../cache/key.js';
 import { DinoSegError } from '../errors.js';
@@ -6,29 +6,29 @@ import type { FeatureColumn, FeatureExtractor } from './extractor.js';
 import type { ImageList } from '../images/images-of-paths.js';
 import type { Shard } from './shard.js';
 
-/** Everything that a table's values and their order depend on, besides the images' contents. */
+/** Everything that determines a table's values and their order, besides the images' contents. */
 export interface TableIdentity {
-  /** Of the files beside a table. */
+  /** Version of the files beside a table. */
   format: 1;
   columns: readonly FeatureColumn[];
   /** {@link FeatureExtractor.settings} */
   settings: Record<string, unknown>;
-  /** Images of a pass. */
+  /** Images per pass. */
   passSize: number;
   inputs: {
     images: number;
-    /** Columns of the manifest that are taken over. */
+    /** Columns of the manifest that are copied to the table. */
     carried: readonly string[];
-    /** SHA-256 over ids and cells taken over, in their order. */
+    /** SHA-256 over ids and copied cells, in their order. */
     digest: string;
   };
   shard: Shard;
 }
 
 /**
- * What a table of these images follows from.
+ * The identity of a table of these images.
  *
- * @throws DinoSegError MANIFEST where two columns of the table would have one name.
+ * @throws DinoSegError MANIFEST if two columns of the table would have one name.
  */
 export function tableIdentity(extractor: FeatureExtractor, images: ImageList, shard: Shard): TableIdentity {
   const { columns, settings, passSize } = extractor;
@@ -38,7 +38,7 @@ export function tableIdentity(extractor: FeatureExtractor, images: ImageList, sh
   if (twice !== undefined)
     throw new DinoSegError(
       'MANIFEST',
-      `The table would have two columns "${twice}": one of the manifest and one of its own. Rename that of the manifest.`,
+      `The table would have two columns "${twice}": one from the manifest and one of its own. Rename the manifest's column.`,
     );
   const hash = createHash('sha256');
   for (const { id, carried: cells } of entries) hash.update(`${JSON.stringify([id, ...cells])}\n`);
@@ -49,12 +49,12 @@ export function tableIdentity(extractor: FeatureExtractor, images: ImageList, sh
   ) as TableIdentity;
 }
 
-/** Binds the lines of a journal to their table. */
+/** Ties the lines of a journal to their table. */
 export function identityId(identity: TableIdentity): string {
   return sha256(JSON.stringify(identity));
 }
 
-/** In what two tables differ, as `passSize: 4 → 8`; empty where they are of one run. */
+/** The differences between two tables, as `passSize: 4 → 8`; empty if they belong to one run. */
 export function identityDifferences(before: TableIdentity, after: TableIdentity): string[] {
   const named = ({ columns, inputs, ...rest }: TableIdentity) => ({
     ...rest,

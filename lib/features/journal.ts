@@ -1,6 +1,6 @@
 /**
- * What an extraction has made so far: a line a pass, appended, each with a checksum; of a pass that was made again the last line
- * counts. Values stay in the file until they are asked for.
+ * The finished work of an extraction: one appended line per pass, each with a checksum. If a pass was repeated, its
+ * last line counts. Values stay in the file until they are needed.
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -9,18 +9,18 @@ import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, readError, syncFileData, writeError } from '../files.js';
 import type { Detection } from '../model/detection-model.js';
 
-/** An image that gave a row. */
+/** An image with a row. */
 export interface JournalRow {
-  /** In the list of all images. */
+  /** Position in the list of all images. */
   place: number;
   values: readonly number[];
-  /** Pixels. */
+  /** Width in pixels. */
   width: number;
   height: number;
   detections?: readonly Detection[];
 }
 
-/** An image that gave none. */
+/** An image without a row. */
 export interface JournalFailure {
   place: number;
   code: ErrorCode;
@@ -36,7 +36,7 @@ export interface JournalPass {
   stamps: readonly (string | null)[];
 }
 
-/** What is kept in memory of a pass. */
+/** The part of a pass that is kept in memory. */
 export interface PassEntry extends Omit<JournalPass, 'rows'> {
   places: readonly number[];
   offset: number;
@@ -70,7 +70,7 @@ async function* linesOf(path: string): AsyncGenerator<Buffer, void, void> {
 /** The journal of a table, open for appending. */
 export class Journal {
   readonly entries = new Map<number, PassEntry>();
-  /** Lines (from 1) whose checksum does not fit; their passes are to be made again. */
+  /** Lines (from 1) whose checksum does not match; their passes must be repeated. */
   readonly damagedLines: number[] = [];
   #end = 0;
 
@@ -81,9 +81,9 @@ export class Journal {
   ) {}
 
   /**
-   * Reads a journal; one that does not exist is made. What stands behind its last whole line is cut off.
+   * Reads a journal, or creates it. Anything after its last complete line is cut off.
    *
-   * @param id of the table: lines of another one do not fit.
+   * @param id of the table: lines of another table do not match.
    * @throws DinoSegError DISK_FULL, IO
    */
   static async open(path: string, id: string): Promise<Journal> {
@@ -134,7 +134,7 @@ export class Journal {
     }
   }
 
-  /** Appends a pass. @throws DinoSegError DISK_FULL, IO; what was there before stays */
+  /** Appends a pass. @throws DinoSegError DISK_FULL, IO; earlier contents stay */
   async append(pass: JournalPass): Promise<void> {
     const text = JSON.stringify(pass);
     const line = Buffer.from(`${text}\t${checksum(this.id, text)}\n`);
@@ -151,7 +151,7 @@ export class Journal {
     this.#end += line.length;
   }
 
-  /** What was appended survives a power cut from here on. @throws DinoSegError DISK_FULL, IO */
+  /** Makes all appended passes safe from a power cut. @throws DinoSegError DISK_FULL, IO */
   async sync(): Promise<void> {
     try {
       await syncFileData(this.file);
@@ -160,7 +160,7 @@ export class Journal {
     }
   }
 
-  /** The rows of a pass that {@link entries} has. @throws DinoSegError TABLE where the file changed since, IO */
+  /** Reads the rows of a pass in {@link entries}. @throws DinoSegError TABLE if the file has changed since, IO */
   async rows({ pass, offset, length }: PassEntry): Promise<readonly JournalRow[]> {
     const bytes = Buffer.alloc(length - 1);
     try {
@@ -172,7 +172,7 @@ export class Journal {
     if (found?.pass === pass) return found.rows;
     throw new DinoSegError(
       'TABLE',
-      `${this.path}, byte ${offset}: the checksum does not fit any more. Run it again: this pass alone is made anew.`,
+      `${this.path}, byte ${offset}: the checksum no longer matches. Run it again: only this pass is repeated.`,
     );
   }
 

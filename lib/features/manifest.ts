@@ -1,4 +1,4 @@
-/** A manifest: a CSV file that lists images and what is known about them. */
+/** A manifest: a CSV file that lists images and further columns. */
 import { dirname, resolve } from 'node:path';
 import { checkArgument, checkOptions, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
@@ -6,21 +6,21 @@ import { didYouMean } from '../nearest.js';
 import { readCsv } from './csv.js';
 import type { ImageEntry, ImageList } from '../images/images-of-paths.js';
 
-/** Which columns of a manifest say what. */
+/** Names of a manifest's columns. */
 export interface ManifestColumns {
-  /** Path of the image, from the manifest's folder on. Default `image`. */
+  /** Column with the path of the image, relative to the manifest's folder. Default `image`. */
   imageColumn?: string;
-  /** What tells the image. Default `id`; without such a column the image's path. */
+  /** Column that identifies an image. Default `id`, or the image's path if there is no such column. */
   idColumn?: string;
 }
 
 const manifestColumns: OptionKinds<ManifestColumns> = { imageColumn: text, idColumn: text };
 
 /**
- * The images of a manifest in its order. All other columns are taken over.
+ * Reads the images of a manifest in its order. All other columns are copied to the table.
  *
- * @throws DinoSegError MANIFEST where it is empty, no CSV, lacks a column, has one twice, or leaves an image or id empty or names an id
- *   twice; FILE_NOT_FOUND, IO.
+ * @throws DinoSegError MANIFEST if it is empty, not CSV, lacks a column, has a column twice, leaves an image or id
+ *   empty, or has an id twice; FILE_NOT_FOUND, IO.
  */
 export async function imagesOfManifest(path: string, columns: ManifestColumns = {}): Promise<ImageList> {
   checkArgument(path, text, 'imagesOfManifest(path)');
@@ -40,14 +40,13 @@ export async function imagesOfManifest(path: string, columns: ManifestColumns = 
     const before = lines.get(id);
     if (before !== undefined)
       throw fail(
-        `, line ${line}: the id "${id}" is that of line ${before}. Ids tell the rows of the table: give each its own.`,
+        `, line ${line}: the id "${id}" also occurs in line ${before}. Ids identify the rows of the table and must be unique.`,
       );
     lines.set(id, line);
     entries.push({ id, path: resolve(dirname(path), image), carried });
   }
-  if (!reader)
-    throw fail(' is empty. Expected a header with the names of columns, then a row for each image.');
-  if (entries.length === 0) throw fail(' has a header and no rows. Expected a row for each image.');
+  if (!reader) throw fail(' is empty. Expected a header with column names, then one row per image.');
+  if (entries.length === 0) throw fail(' has a header but no rows. Expected one row per image.');
   return { carried: reader.carried, entries };
 }
 
@@ -68,7 +67,7 @@ function readerOf(
     if (found >= 0) return found;
     throw fail(
       ` has no column "${name}"; its columns are ${header.map((known) => `"${known}"`).join(', ')}.` +
-        `${didYouMean(name, header)} Name the column by ${flag}.`,
+        `${didYouMean(name, header)} Choose the column with ${flag}.`,
     );
   };
   const image = place(imageColumn, '--image-column');

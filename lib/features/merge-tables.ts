@@ -1,4 +1,4 @@
-/** Shards of a table put together. */
+/** Merges the shards of a table. */
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkArgument, checkOptions, signalOption, text } from '../arguments.js';
@@ -25,15 +25,15 @@ import {
   type TableDescription,
 } from './write-outputs.js';
 
-/** What was put together; `report`: the page beside the table. */
+/** Result of {@link mergeTables}; `report`: the page beside the table. */
 export interface MergeSummary extends ReportOutcome {
-  /** The table. */
+  /** Path of the table. */
   output: string;
-  /** Of the whole table. */
+  /** Number of rows of the whole table. */
   rows: number;
   /** Images without a row. */
   failures: readonly ExtractionFailure[];
-  /** Of each feature over all rows. */
+  /** Mean of each feature over all rows. */
   means: readonly FeatureMean[];
 }
 
@@ -43,12 +43,12 @@ interface ShardTable {
 }
 
 /**
- * Puts the shards of a table together, each with the folder beside it (`part-1_csv_files` for `part-1.csv`): the bytes of a table that one
- * run made. Shards may be CSV or
- * Parquet, whatever the output is.
+ * Merges the shards of a table, each with the folder beside it (`part-1_csv_files` for `part-1.csv`). The result
+ * has the same bytes as a table made by one run. Shards may be CSV or Parquet, whatever the output is.
  *
- * @throws DinoSegError TABLE where shards are missing, given twice, of different runs, or not what their description says, or where the output is
- *   another run's; FILE_NOT_FOUND, INVALID_ARGUMENT, DISK_FULL, IO; the signal's reason.
+ * @throws DinoSegError TABLE if shards are missing, given twice, of different runs, or do not match their
+ *   description, or if the output belongs to another run; FILE_NOT_FOUND, INVALID_ARGUMENT, DISK_FULL, IO; the
+ *   signal's reason.
  */
 export async function mergeTables(
   inputs: readonly string[],
@@ -86,12 +86,12 @@ async function refuseOther(output: string, identity: TableIdentity): Promise<voi
   if (!existsSync(description))
     throw new DinoSegError(
       'TABLE',
-      `${output} is there, and nothing beside it says that it was merged. Give another --output, or remove it.`,
+      `${output} already exists and was not made by a merge. Choose another --output, or remove it.`,
     );
   refuse(output, description, (await readDescription(output)).identity, identity);
 }
 
-/** @throws DinoSegError INVALID_ARGUMENT for what is no table, and for the output itself */
+/** @throws DinoSegError INVALID_ARGUMENT for a file that is not a table, and for the output itself */
 function checkInput(path: string, output: string): void {
   const refuse = (what: string) =>
     new DinoSegError('INVALID_ARGUMENT', `${path} is ${what}. Give the tables to merge, such as part-*.csv.`);
@@ -116,14 +116,14 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
     if (differences.length > 0)
       throw new DinoSegError(
         'TABLE',
-        `${first.path} and ${shard.path} are of different runs:\n  ${differences.join('\n  ')}`,
+        `${first.path} and ${shard.path} belong to different runs:\n  ${differences.join('\n  ')}`,
       );
     const { index } = identity.shard;
     const twin = byIndex.get(index);
     if (twin)
       throw new DinoSegError(
         'TABLE',
-        `${twin.path} and ${shard.path} are both shard ${index}/${count}. Give each once.`,
+        `${twin.path} and ${shard.path} are both shard ${index}/${count}. Give each shard once.`,
       );
     byIndex.set(index, shard);
   }
@@ -132,7 +132,7 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
   if (missing.length > 0)
     throw new DinoSegError(
       'TABLE',
-      `Of ${count} shards ${missing.map((index) => `${index}/${count}`).join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing.`,
+      `Missing shards: ${missing.map((index) => `${index}/${count}`).join(', ')}.`,
     );
   return indices.map((index) => byIndex.get(index)!);
 }
@@ -141,7 +141,7 @@ async function checkBytes({ path, description }: ShardTable, signal: AbortSignal
   if ((await fileDigest(path, signal)) !== description.sha256)
     throw new DinoSegError(
       'TABLE',
-      `${path} is not the table that ${descriptionOf(path)} describes: it was changed or cut off since. Run its extraction again.`,
+      `${path} does not match ${descriptionOf(path)}: it was changed or truncated. Run its extraction again.`,
     );
 }
 
@@ -184,6 +184,6 @@ async function nextRow({
   if (value) return value;
   throw new DinoSegError(
     'TABLE',
-    `${path} has fewer rows than ${descriptionOf(path)} says. Run its extraction again.`,
+    `${path} has fewer rows than ${descriptionOf(path)} states. Run its extraction again.`,
   );
 }

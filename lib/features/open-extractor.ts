@@ -1,4 +1,4 @@
-/** Percentages and counts of an image as the features of a table: a segmentor and, where counts are wanted, a detector. */
+/** Percentages and counts of an image as the features of a table, from a segmentor and, for counts, a detector. */
 import {
   callback,
   checkArgument,
@@ -32,27 +32,27 @@ import {
   type SegmentationFeaturesOptions,
 } from './segmentation-features.js';
 
-/** Which features, of which networks. */
+/** Options of {@link openFeatureExtractor}. */
 export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'> {
-  /** The segmentation network's file. */
+  /** File of the segmentation network. */
   model: string;
-  /** The detection network's file. Without it there are no counts. */
+  /** File of the detection network. Without it there are no counts. */
   detector?: string;
-  /** Least score of an object that counts, 0…1. Default 0.5. */
+  /** Minimum score of a counted object, 0…1. Default 0.5. */
   threshold?: number;
-  /** Width and height at which the detector sees an image, pixels, a multiple of 16 from 80. Default 768. */
+  /** Width and height of the detector's input in pixels, a multiple of 16 from 80. Default 768. */
   detectorSize?: number;
   /**
-   * Whether the detector takes the segmentor's backbone, which is in memory once then; another backbone is an error. False:
-   * both have their own. Default true.
+   * Whether the detector shares the segmentor's backbone, which is then in memory once; a detector with another
+   * backbone is an error. False: each has its own. Default true.
    */
   sharedBackbone?: boolean;
   /**
-   * Images that go through the segmentation network together. Default: on the CPU 1, else up to 8 by the device's memory beside
-   * the networks: the same on the same device, whatever else is in its memory.
+   * Images per pass of the segmentation network. Default: 1 on the CPU, else up to 8, depending on the device's
+   * total memory minus the networks. The default is the same on the same device, whatever else is in its memory.
    */
   passSize?: number;
-  /** Hears, for people, why values may be wrong although everything fits. */
+  /** Called with warnings: reasons why values may be wrong although everything fits. */
   onLog?: (line: string) => void;
 }
 
@@ -75,12 +75,13 @@ interface Counting {
 }
 
 /**
- * Opens networks and heads as an extractor for {@link extractTable}. Columns: percentages, then counts in the order of
- * {@link countedClasses}. An image's detections are the boxes that were counted. Disposing of it frees the networks.
+ * Opens networks and heads as an extractor for {@link extractTable}. The columns are percentages, then counts in
+ * the order of {@link countedClasses}. An image's detections are the counted boxes. Disposing of the extractor
+ * frees the networks.
  *
- * @throws DinoSegError INVALID_ARGUMENT for choices that do not go together; SHAPE for sizes; BACKBONE_MISMATCH where the
- *   detector has another backbone and is to share; HEAD_MISMATCH for heads and detectors of other classes; CLASSES for a map that is not
- *   valid; and what loading throws.
+ * @throws DinoSegError INVALID_ARGUMENT for options that exclude each other; SHAPE for sizes; BACKBONE_MISMATCH if
+ *   the detector has another backbone and should share; HEAD_MISMATCH for heads and detectors of other classes;
+ *   CLASSES for an invalid map; and what loading throws.
  */
 export async function openFeatureExtractor(options: FeatureExtractorOptions): Promise<FeatureExtractor> {
   checkOptions(options, extractorOptions, 'openFeatureExtractor()');
@@ -109,7 +110,7 @@ function countingOf(options: FeatureExtractorOptions): Counting {
     if (options[name] !== undefined && options.detector === undefined)
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `${name} says how objects are counted, and no detector is given. Give its file (--detector), or leave ${name} out.`,
+        `${name} applies to counting objects, but no detector is given. Give its file (--detector), or leave out ${name}.`,
       );
   if (!(threshold >= 0 && threshold <= 1))
     throw new DinoSegError('INVALID_ARGUMENT', `threshold should be from 0 to 1, not ${threshold}.`);
@@ -131,8 +132,8 @@ async function openDetector(
     if (!(error instanceof DinoSegError) || error.code !== 'BACKBONE_MISMATCH') throw error;
     throw new DinoSegError(
       'BACKBONE_MISMATCH',
-      `${error.message}. If the two are meant to have backbones of their own, --no-shared-backbone (sharedBackbone: false) loads both, ` +
-        'which takes the memory of two.',
+      `${error.message}. To load two different backbones, use --no-shared-backbone (sharedBackbone: false), ` +
+        'which needs memory for both.',
       { cause: error },
     );
   });
@@ -155,14 +156,14 @@ async function checkDetector(
     throw new DinoSegError(
       'HEAD_MISMATCH',
       `Counts need a detector of COCO's ${coco91Names.length} category ids; ${path} ` +
-        `${classes === 0 ? 'does not tell how many it has' : `has ${classes}`}. Convert the released detector (task detection).`,
+        `${classes === 0 ? 'does not state how many it has' : `has ${classes}`}. Convert the released detector (task detection).`,
     );
   // A size that the detector refuses would else be the fault of every image.
   const blank = { data: new Uint8Array(3), width: 1, height: 1, channels: 3 as const };
   await detector.detect(blank, { top: 1, imageSize: size, signal });
 }
 
-/** By what is in memory for good, so that a run that is gone on with has the passes of the first. */
+/** Depends on the permanent memory use only, so that a resumed run has the same passes. */
 function defaultPassSize({ model, settings }: SegmentationFeatures, detector?: DetectionModel): number {
   if (model.device === 'cpu') return 1;
   const device = engine()
@@ -206,7 +207,7 @@ class NetworkExtractor implements FeatureExtractor {
     };
     this.#runner = new BatchRunner(passSize, { mayHalve: true });
     this.#runner.keep(
-      'All passes of a table are of one size: begin it with a smaller one (--pass-size), and another output.',
+      'All passes of a table have one size: start again with a smaller one (--pass-size) and another output.',
     );
   }
 

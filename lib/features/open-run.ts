@@ -1,4 +1,4 @@
-/** Begins an extraction or goes on with one: the right to write, what was made so far. */
+/** Begins or resumes an extraction: obtains the right to write, and the finished work. */
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -11,7 +11,7 @@ import { adoptEarlierFiles, filesOf } from './table-files.js';
 import { formatOf } from './table-writer.js';
 import { readDescription } from './write-outputs.js';
 
-/** An extraction under way; disposing of it ends the writing. */
+/** A running extraction; disposing of it ends the writing. */
 export interface OpenRun extends AsyncDisposable {
   readonly journal: Journal;
 }
@@ -19,8 +19,9 @@ export interface OpenRun extends AsyncDisposable {
 /**
  * Opens the work folder of a table for this process alone.
  *
- * @throws DinoSegError TABLE where the table or the folder are of another run (naming the differences), another process is
- *   writing, or only the finished table is left; INVALID_ARGUMENT for another file than .csv or .parquet; DISK_FULL, IO.
+ * @throws DinoSegError TABLE if the table or the folder belong to another run (with the differences), another
+ *   process is writing, or only the finished table is left; INVALID_ARGUMENT for a file that is not .csv or
+ *   .parquet; DISK_FULL, IO.
  */
 export async function openRun(output: string, identity: TableIdentity): Promise<OpenRun> {
   formatOf(output);
@@ -56,29 +57,29 @@ async function refuseOthers(output: string, identity: TableIdentity): Promise<vo
   if (!existsSync(files.description))
     throw new DinoSegError(
       'TABLE',
-      `${output} is there, and nothing beside it says that an extraction made it. Give another --output, or remove it.`,
+      `${output} already exists and was not made by an extraction. Choose another --output, or remove it.`,
     );
   refuse(output, files.description, (await readDescription(output)).identity, identity);
   throw new DinoSegError(
     'TABLE',
-    `${output} is finished, and ${files.resume}, with which a run would go on, is gone. Remove the table to make it anew.`,
+    `${output} is finished, but ${files.resume}, which is needed to resume, is missing. Remove the table to make it again.`,
   );
 }
 
 /** @throws DinoSegError TABLE where a table of `before` is not that of `after` */
 export function refuse(output: string, path: string, before: TableIdentity, after: TableIdentity): void {
   if (before?.format !== 1 || !before.inputs || !before.shard)
-    throw new DinoSegError('TABLE', `${path} is damaged or of another release. Give another --output.`);
+    throw new DinoSegError('TABLE', `${path} is damaged or from another release. Choose another --output.`);
   const differences = identityDifferences(before, after);
   if (differences.length === 0) return;
   throw new DinoSegError(
     'TABLE',
-    `${output} was begun otherwise than is asked for (${path}):\n  ${differences.join('\n  ')}\n` +
-      `Give another --output, or remove ${output} and ${filesOf(output).folder}.`,
+    `${output} was begun with other settings (${path}):\n  ${differences.join('\n  ')}\n` +
+      `Choose another --output, or remove ${output} and ${filesOf(output).folder}.`,
   );
 }
 
-/** Removes what a process left that was killed while it wrote the finished files. */
+/** Removes what a killed process left while it wrote the finished files. */
 async function sweep(folder: string, prefix: string): Promise<void> {
   try {
     for (const found of await readdir(folder))

@@ -1,4 +1,4 @@
-/** Pictures of some of a table's images, for people to look at. */
+/** Overlay pictures of some of a table's images, for viewing. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodePng, type RgbImage } from '../data/decode.js';
@@ -9,7 +9,7 @@ import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { ImageEntry } from '../images/images-of-paths.js';
 import { filesOf } from './table-files.js';
 
-/** Percentages that are named. */
+/** Number of percentages in a caption. */
 const named = 5;
 
 /** The largest percentages above 0 of an image, the largest first: `seg_vit_road 34.2 %`. */
@@ -25,14 +25,14 @@ export function largestPercentages(
     .map(({ name, value }) => `${name} ${value.toFixed(1)} %`);
 }
 
-/** Which images get a picture, and where it goes. */
+/** Chooses the images that get an overlay picture, and the picture's path. */
 export class Overlays {
   readonly #places: ReadonlySet<number>;
 
   /**
-   * Pictures of so many images, spread evenly over all; 0: none.
+   * Overlay pictures of a number of images, spread evenly over the table; 0: none.
    *
-   * @throws DinoSegError INVALID_ARGUMENT where the extractor cannot draw.
+   * @throws DinoSegError INVALID_ARGUMENT if the extractor cannot draw.
    */
   constructor(
     private readonly output: string,
@@ -43,22 +43,28 @@ export class Overlays {
     const most = Math.min(count, entries.length);
     this.#places = new Set(Array.from({ length: most }, (_, i) => Math.floor((i * entries.length) / most)));
     if (most > 0 && !extractor.overlay)
-      throw new DinoSegError('INVALID_ARGUMENT', 'These features have no pictures: leave --visualize out.');
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        'These features have no overlay pictures: leave out --visualize.',
+      );
   }
 
-  /** `000012-name.png`: the place in the list, and what of the id a file's name may hold. */
+  /** `000012-name.png`: the position in the list, and the characters of the id that a file name may contain. */
   #path(place: number): string {
     const stem = this.entries[place]!.id.replace(/\.\w{1,5}$/, '');
     const readable = stem.replaceAll(/[^\p{L}\p{N}._-]+/gu, '_').slice(-80);
     return join(filesOf(this.output).overlays, `${String(place).padStart(6, '0')}-${readable}.png`);
   }
 
-  /** Whether an image is to get a picture that is not there. */
+  /** Whether an image should get a picture that does not exist yet. */
   lacks(place: number): boolean {
     return this.#places.has(place) && !existsSync(this.#path(place));
   }
 
-  /** Writes an image's picture with its largest percentages below it, if it is to get one. @throws DinoSegError DISK_FULL, IO, and what drawing throws */
+  /**
+   * Writes an image's picture with its largest percentages below it, if it should get one. @throws DinoSegError
+   * DISK_FULL, IO, and what drawing throws
+   */
   async write(place: number, image: RgbImage, features: ImageFeatures): Promise<void> {
     if (!this.#places.has(place)) return;
     const drawn = await this.extractor.overlay!(image, features);

@@ -1,4 +1,4 @@
-/** From counts of classes to percentages of an image. */
+/** Percentages of an image from counts of classes. */
 import {
   checkArgument,
   checkOptions,
@@ -31,11 +31,13 @@ const labelOptions: OptionKinds<JobOptions & { labelKind?: LabelKind }> = {
 };
 
 /**
- * Percentages of a label map by the same code as those of class maps. Pixels without a class are unassigned.
+ * Computes percentages of a label map, with the same code as for class maps. Pixels without a class are unassigned.
  *
- * @param label what `decodeLabel` gives.
- * @param options.labelKind what its values mean: one of the kinds of the plan's `labelSet`. Default: that set's first.
- * @throws DinoSegError LABEL_VALUE for values that the set does not know; SHAPE; INVALID_ARGUMENT; the signal's reason.
+ * @param label as returned by `decodeLabel`.
+ * @param options.labelKind kind of label files that its values come from: one of the kinds of the plan's
+ *   `labelSet`. Default: that set's first.
+ * @throws DinoSegError LABEL_VALUE for values that the set does not define; SHAPE; INVALID_ARGUMENT; the signal's
+ *   reason.
  */
 export async function percentagesOfLabels(
   label: LabelImage,
@@ -51,14 +53,14 @@ export async function percentagesOfLabels(
   if (mapping === undefined)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `The class set ${name} has no label files of kind ${labelKind}: expected ` +
+      `The class set ${name} does not support label files of kind ${labelKind}: expected ` +
         `${mappings.map(({ kind }) => kind).join(', ')}.`,
     );
   const { width, height } = label;
   if (label.data.length === 0 || label.data.length !== width * height)
     throw new DinoSegError(
       'SHAPE',
-      `A label map has height × width values; this one has ${label.data.length} for ${height}×${width}.`,
+      `Expected height × width values of a label map, got ${label.data.length} for ${height}×${width}.`,
     );
   const { data } = mapLabel(label, mapping, 'The label map', name);
   const raw = { data, width, height, channels: 1 as const };

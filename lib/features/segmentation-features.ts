@@ -1,4 +1,4 @@
-/** Percentages of classes in images, by one pass of the network for one or two heads. */
+/** Percentages of classes in images, in one pass of the network for one or two heads. */
 import { checkOptions, either, flag, needed, optionsFor, text, type OptionKinds } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
@@ -23,18 +23,18 @@ import {
 } from './feature-set.js';
 import { mapSettings, type SegmentationSettings } from './segmentation-settings.js';
 
-/** Which percentages, of which network and head. `onProgress` hears bytes of the network read. */
+/** Options of {@link SegmentationFeatures.open}. `onProgress` receives bytes of the network read. */
 export interface SegmentationFeaturesOptions extends LoadOptions, FeatureChoice {
   /**
    * The network's file, or a network that is open: the caller's to dispose of, and what {@link LoadOptions} say of where and
    * how it runs does not count.
    */
   model: string | SegmentationModel;
-  /** The file of the fine-tuned head, a class_embed or a linear probe. */
+  /** Head file of the fine-tuned head, a class_embed or a linear probe. */
   head?: string;
-  /** Percentages by the scores instead of the best class of each pixel (docs/features.md). Default false. */
+  /** Whether to compute percentages from scores instead of the best class of each pixel (docs/features.md). Default false. */
   soft?: boolean;
-  /** Width and height of the network's input, pixels. Default: what the head was trained at, else 512. */
+  /** Input size of the network in pixels. Default: the head's training size, else 512. */
   imageSize?: number | ImageSize;
 }
 
@@ -48,7 +48,7 @@ export const segmentationOptions: OptionKinds<SegmentationFeaturesOptions> = {
   ...loadOptions,
 };
 
-/** A layer of the plan with the head that it asks for. */
+/** A layer of the plan with its head. */
 interface OpenLayer {
   head: SegmentationHead;
   scoring: Scoring;
@@ -56,19 +56,19 @@ interface OpenLayer {
 }
 
 /**
- * Percentages of classes in images. Nothing per pixel comes into JavaScript: class maps are made, laid over each other and
- * counted where the network is. Its memory is freed by `dispose()` or `using`.
+ * Percentages of classes in images. The engine makes class maps, combines and counts them: no per-pixel data enters
+ * JavaScript. `dispose()` or `using` frees its memory.
  */
 export class SegmentationFeatures implements Disposable {
-  /** Names of the values, in their order: `seg_vit_<class>`, percent of pixels. */
+  /** Names of the values in their order: `seg_vit_<class>`, percent of pixels. */
   readonly columns: readonly string[];
-  /** What decides the values. */
+  /** Settings that determine the values. */
   readonly settings: Readonly<SegmentationSettings>;
-  /** How the columns come about; {@link percentagesOfLabels} takes it. */
+  /** How the columns are computed, for {@link percentagesOfLabels}. */
   readonly plan: PercentagePlan;
-  /** The network, for what else runs on it. */
+  /** The network, which may be used for other calls. */
   readonly model: SegmentationModel;
-  /** Why results may be wrong although everything fits. */
+  /** Reasons why results may be wrong although head, network and classes fit. */
   readonly warnings: readonly string[];
   readonly #layers: readonly OpenLayer[];
   readonly #close: () => void;
@@ -88,10 +88,10 @@ export class SegmentationFeatures implements Disposable {
   }
 
   /**
-   * Opens network and head and checks that they and the wanted columns fit together.
+   * Opens network and head and checks that they fit together and provide the requested columns.
    *
-   * @throws DinoSegError INVALID_ARGUMENT for choices that do not go together, a head that is missing and one that no column
-   *   asks for; HEAD_MISMATCH for heads of other classes; CLASSES for a map that is not valid; SHAPE for the image size;
+   * @throws DinoSegError INVALID_ARGUMENT for options that exclude each other, a missing head, and a head that no
+   *   column needs; HEAD_MISMATCH for heads of other classes; CLASSES for an invalid map; SHAPE for the image size;
    *   and what loading throws.
    */
   static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures> {
@@ -137,8 +137,8 @@ export class SegmentationFeatures implements Disposable {
         trainedOn === undefined || trainedOn === model.id
           ? []
           : [
-              `${headPath} was trained on another network file than ${model.path} (another precision, or another ` +
-                'network): percentages may be wrong.',
+              `${headPath} was trained on a different network file than ${model.path} (a different network or ` +
+                'precision): percentages may be wrong.',
             ];
       return new SegmentationFeatures({ settings, plan, model, warnings }, layers, close);
     } catch (error) {
@@ -148,10 +148,12 @@ export class SegmentationFeatures implements Disposable {
   }
 
   /**
-   * Percentages of images, in their order. They go through the network together: less time an image on a GPU, and scores
-   * that differ from those of one alone by rounding. All their pixels are in memory. `onProgress` hears images done.
+   * Computes the percentages of images, in their order. The images go through the network in one pass: a GPU needs
+   * less time per image, and scores differ from those of single images by rounding. The pixels of all images are in
+   * memory. `onProgress` receives images done.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+   *   reason.
    */
   async of(images: readonly ImageInput[], options: JobOptions = {}): Promise<ImagePercentages[]> {
     checkOptions(options, jobOptions, 'of()');
@@ -162,7 +164,7 @@ export class SegmentationFeatures implements Disposable {
     return shares.map((ofImage) => percentagesOf(ofImage, plan));
   }
 
-  /** Frees head and network: now, or when the calls under way end. A network that was given stays. */
+  /** Frees head and network now, or when running calls end. An open network that the caller passed in is not freed. */
   dispose(): void {
     this.#close();
   }
@@ -180,20 +182,20 @@ function checkHeadGiven(plan: PercentagePlan, headPath: string | undefined): voi
     'INVALID_ARGUMENT',
     asks
       ? `The percentages of "${plan.name}" need a fine-tuned head of ${plan.labelSet.classes.length} classes ` +
-          `(${plan.labelSet.name}): give its file (--head), or choose ade26, which the model's own head does.`
-      : `The percentages of "${plan.name}" come from the model's own head alone; ${headPath} would not be used. Leave ` +
-          'the head out, or choose idd26, idd26-head or a map of its classes.',
+          `(${plan.labelSet.name}): give its file (--head), or choose ade26, which uses the model's own head.`
+      : `The percentages of "${plan.name}" come from the model's own head only; ${headPath} would not be used. Leave out ` +
+          'the head, or choose idd26, idd26-head or a map of its classes.',
   );
 }
 
-/** Before the head's file is read: the network may be the wrong one altogether. */
+/** Checked before the head's file is read, because the network itself may be the wrong one. */
 function checkOwnHead(plan: PercentagePlan, model: SegmentationModel): void {
   const layer = plan.layers.find(({ from }) => from === 'own');
   if (layer === undefined || model.classes === layer.classSet.classes.length + 1) return;
   throw new DinoSegError(
     'HEAD_MISMATCH',
     `The percentages of "${plan.name}" need a network with ADE20K's own head of 151 outputs; the class_embed of ` +
-      `${model.path} has ${model.classes}. Use the network as converted from the released head.`,
+      `${model.path} has ${model.classes}. Use the network converted from the released head.`,
   );
 }
 
@@ -209,7 +211,7 @@ function openLayer(
   if (own && !sameClasses(own, classSet))
     throw new DinoSegError(
       'HEAD_MISMATCH',
-      `The percentages need a head of the classes of ${classSet.name} (${classSet.classes.length}); this one has those ` +
+      `The percentages need a head with the classes of ${classSet.name} (${classSet.classes.length}); this one has those ` +
         `of ${own.name} (${own.classes.length}). Use another head, or a map of its classes (docs/features.md).`,
     );
   return { head, scoring: scoringOf(head, classSet), plan };

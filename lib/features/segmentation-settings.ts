@@ -1,42 +1,42 @@
-/** What decides the percentages of a table, to be written beside it. */
+/** The settings that determine the percentages of a table, to be written beside it. */
 import type { ClassSet } from '../data/class-set.js';
 import type { Precision } from '../model/head-metadata.js';
 import type { ImageSize } from '../model/image-size.js';
 import type { DType, NetworkPrecision, Scoring } from '../native/bindings/engine.js';
 import type { FeatureMap } from './aggregation.js';
 
-/** What decides the values of the percentages, as JSON; where they are computed changes them by rounding only. */
+/** Settings that determine the percentages, as JSON. The device changes values by rounding only. */
 export interface SegmentationSettings {
   /** {@link PercentagePlan.name}. */
   percentages: string;
-  /** The map that columns are made by, in full: changing its file changes the settings. Null without one. */
+  /** The complete map of the columns: changing its file changes the settings. Null without a map. */
   map: MapSettings | null;
-  /** Whether by scores instead of pixels. */
+  /** Whether percentages come from scores instead of pixels. */
   soft: boolean;
-  /** Of the network's input, pixels. */
+  /** Input size of the network in pixels. */
   imageSize: ImageSize;
-  /** The network, whatever file it lies in. */
+  /** The network, whatever its file. */
   model: {
     /** {@link SegmentationModel.id}. */
     id: string;
-    /** Of most of its weights. */
+    /** Data type of most of its weights. */
     dtype: DType;
-    /** What its pixel decoder computes in. */
+    /** Precision of its pixel decoder. */
     precision: NetworkPrecision;
   };
-  /** In the order in which they go over each other. */
+  /** Heads in order: a later one overrides earlier ones. */
   heads: HeadSettings[];
 }
 
-/** A {@link FeatureMap} by names. */
+/** A {@link FeatureMap} with names. */
 export interface MapSettings {
-  /** Of the map. */
+  /** Name of the map. */
   name: string;
-  /** The class set's name. */
+  /** Name of the class set. */
   classes: string;
-  /** Columns with the names of the classes that count for them. */
+  /** Columns, each with the names of the classes that count for it. */
   groups: Record<string, string[]>;
-  /** Classes of the second head that go over the first's; absent where there is no such head. */
+  /** Classes of the second head that override the first's; undefined without a second head. */
   overwrite?: string[];
 }
 
@@ -44,11 +44,11 @@ export interface MapSettings {
 export interface HeadSettings {
   /** `own` for the model's own class_embed, else SHA-256 of the head's file. */
   head: string;
-  /** Names of its classes' set. */
+  /** Name of its class set. */
   classSet: string;
-  /** How it scores. */
+  /** Its scoring. */
   scoring: Scoring;
-  /** Of its linear layer. */
+  /** Precision of its linear layer. */
   precision: Precision;
 }
 

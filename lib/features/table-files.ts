@@ -1,4 +1,4 @@
-/** The files beside a table. They lie in a folder of their own: no glob for tables or photographs takes them. */
+/** The files beside a table. They have a folder of their own, so that no glob for tables or photographs matches them. */
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,22 +10,22 @@ export function filesOf(output: string) {
   const folder = sideFolderOf(output);
   return {
     folder,
-    /** What it was made with and of. */
+    /** Settings and inputs of the table. */
     description: join(folder, 'description.json'),
     /** Images without a row. */
     failures: join(folder, 'failures.tsv'),
-    /** Pictures for people. */
+    /** Overlay pictures for viewing. */
     overlays: join(folder, 'overlays'),
-    /** A page for people. */
+    /** Report page. */
     report: join(folder, 'report.html'),
-    /** What a later run goes on with. */
+    /** Data that a later run resumes from. */
     resume: join(folder, 'resume'),
     run: join(folder, 'resume/run.json'),
     journal: join(folder, 'resume/journal.jsonl'),
   };
 }
 
-/** Where earlier releases put them: in the table's own folder. */
+/** Paths of earlier releases: in the table's own folder. */
 function earlierFilesOf(output: string) {
   return {
     description: `${output}.json`,
@@ -36,13 +36,13 @@ function earlierFilesOf(output: string) {
   };
 }
 
-/** Whether a file is the list of failures that an earlier release wrote beside a table: `part-*.csv` takes it. */
+/** Whether a file is the list of failures that an earlier release wrote beside a table, which `part-*.csv` matches. */
 export function isEarlierFailures(path: string): boolean {
   const [, table] = /^(.+\.(?:csv|parquet))\.failures\.csv$/.exec(path) ?? [];
   return table !== undefined && existsSync(table);
 }
 
-/** Where the description of a table is: an earlier release's, if that is all there is. */
+/** Path of a table's description: an earlier release's, if that is the only one. */
 export function descriptionOf(output: string): string {
   const { description } = filesOf(output);
   const earlier = earlierFilesOf(output).description;
@@ -50,8 +50,8 @@ export function descriptionOf(output: string): string {
 }
 
 /**
- * Moves what an earlier release left beside a table to where this one has it: the run goes on. Its list of failures is removed: the
- * description has them too, and the run writes a new list.
+ * Moves an earlier release's files beside a table to where this release expects them, so that the run can resume.
+ * Its list of failures is removed: the description contains them too, and the run writes a new list.
  *
  * @throws DinoSegError TABLE for a damaged description; DISK_FULL, IO
  */

@@ -1,6 +1,6 @@
 /**
- * One process at a time writes a table. Each that wants to leaves a file that tells who it is and looks for those of others; of two at
- * once both may withdraw, but never both stay. What a killed process left counts for nothing.
+ * Only one process at a time writes a table. Each process leaves a file that identifies it and looks for the files
+ * of others. Of two at once both may withdraw, but never both continue. Files of killed processes do not count.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,13 +13,13 @@ import { atomicWriteFile, writeError } from '../files.js';
 interface Holder {
   host: string;
   pid: number;
-  /** When the process began, in the system's own ticks: process numbers come up again. Empty where it cannot be told. */
+  /** When the process began, in the system's ticks, since process numbers are reused. Empty if unknown. */
   began: string;
 }
 
 const claimPattern = /^claim-[0-9a-f]{16}$/;
 const renewMilliseconds = 15_000;
-/** A claim of another host that was not renewed for so long is of a process that is gone. */
+/** After this time without renewal, the process of another host counts as ended. */
 const goneMilliseconds = 120_000;
 
 function beganOf(pid: number): string {
@@ -44,7 +44,7 @@ function isRunning({ pid, began }: Holder): boolean {
   return beganOf(pid) === began;
 }
 
-/** The right to write to a folder, until it is given back. */
+/** The exclusive right to write to a folder, until it is disposed of. */
 export class TableLock implements AsyncDisposable {
   readonly #renewal: NodeJS.Timeout;
 
@@ -53,7 +53,7 @@ export class TableLock implements AsyncDisposable {
     this.#renewal = setInterval(() => void this.#renew().catch(() => {}), renewMilliseconds).unref();
   }
 
-  /** @throws DinoSegError TABLE while another process has it; DISK_FULL, IO */
+  /** @throws DinoSegError TABLE while another process holds it; DISK_FULL, IO */
   static async take(folder: string, what: string): Promise<TableLock> {
     try {
       await mkdir(folder, { recursive: true });
@@ -99,13 +99,13 @@ async function refuseOthers(folder: string, path: string, host: string, what: st
       throw new DinoSegError(
         'TABLE',
         `${what} is being written by process ${found.pid} on ${found.host}. Wait for it or stop it` +
-          (local ? '.' : `; if it is gone, this is noticed after two minutes, or remove ${other}.`),
+          (local ? '.' : `. If it no longer runs, wait two minutes, or remove ${other}.`),
       );
     await rm(other, { force: true });
   }
 }
 
-/** Undefined where it has gone meanwhile. */
+/** Undefined if it has gone meanwhile. */
 async function readHolder(path: string): Promise<(Holder & { renewed: number }) | undefined> {
   try {
     const { mtimeMs: renewed } = await stat(path);
@@ -114,7 +114,7 @@ async function readHolder(path: string): Promise<(Holder & { renewed: number }) 
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
     throw new DinoSegError(
       'TABLE',
-      `${path} cannot be read: it would tell which process writes the table. If none does, remove it.`,
+      `${path}, which names the process that writes the table, cannot be read. If there is no such process, remove it.`,
       { cause },
     );
   }

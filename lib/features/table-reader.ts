@@ -1,4 +1,4 @@
-/** Reads back the tables that this package writes. */
+/** Reads tables written by this package. */
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { DinoSegError } from '../errors.js';
 import { readError } from '../files.js';
@@ -7,9 +7,9 @@ import { descriptionOf } from './table-files.js';
 import { formatOf, type TableColumn, type TableRow } from './table-writer.js';
 
 /**
- * The rows of a table.
+ * Reads the rows of a table.
  *
- * @throws DinoSegError TABLE where its columns are others or a cell is no number; FILE_NOT_FOUND, IO.
+ * @throws DinoSegError TABLE if it has other columns or a cell is not a number; FILE_NOT_FOUND, IO.
  */
 export function readTable(
   path: string,
@@ -22,8 +22,8 @@ function checkColumns(path: string, found: readonly string[], columns: readonly 
   if (found.length === columns.length && columns.every(({ name }, i) => name === found[i])) return;
   throw new DinoSegError(
     'TABLE',
-    `${path} has other columns than ${descriptionOf(path)} says: ${found.length} that begin with ${found.slice(0, 3).join(', ')}, ` +
-      `not ${columns.length}. Extract it again.`,
+    `${path} has other columns than ${descriptionOf(path)} states: ${found.length}, beginning with ${found.slice(0, 3).join(', ')}, ` +
+      `instead of ${columns.length}. Extract it again.`,
   );
 }
 
@@ -39,7 +39,10 @@ async function* readCsvTable(
         if (columns[i]!.kind === 'text') return cell;
         const value = Number(cell);
         if (cell.trim() !== '' && Number.isFinite(value)) return value;
-        throw new DinoSegError('TABLE', `${path}, line ${line}: "${cell}" is no number. Extract it again.`);
+        throw new DinoSegError(
+          'TABLE',
+          `${path}, line ${line}: "${cell}" is not a number. Extract it again.`,
+        );
       });
     header = false;
   }

@@ -1,4 +1,4 @@
-/** The report of a table of features. */
+/** Report of a feature table. */
 import { decodeImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { hardwareRows } from '../native/hardware.js';
@@ -20,9 +20,9 @@ import { largestPercentages } from './overlays.js';
 import { filesOf } from './table-files.js';
 import type { ExtractionFailure } from './write-outputs.js';
 
-/** Images without a row that are listed. */
+/** Maximum number of failed images in the list. */
 const mostFailures = 100;
-/** Settings of maps and classes may be long. */
+/** Maximum length of a value: settings of maps and classes may be long. */
 const longestValue = 300;
 /** An image whose features are shown. */
 export interface ShownImage {
@@ -65,7 +65,7 @@ async function tableReport(options: TableReportOptions): Promise<Report> {
   if (failures.length > 0) sections.push(failureTable(failures));
   const settings = [
     ...flattened(identity.settings),
-    ['images of a pass', String(identity.passSize)] as [string, string],
+    ['images per pass', String(identity.passSize)] as [string, string],
   ];
   sections.push({
     kind: 'properties',
@@ -95,7 +95,7 @@ function timingRows(
   return [
     ['This run', `${duration(seconds)} for ${counted(extracted, 'image')}`],
     ...kept,
-    ['Waiting for images to be decoded', percent(waitingShare)],
+    ['Waiting for image decoding', percent(waitingShare)],
   ];
 }
 
@@ -106,7 +106,7 @@ function figuresOf({ identity, rows, failures, run }: TableReportOptions): Figur
     title: 'Result',
     figures: [
       { label: 'Rows', value: count(rows) },
-      { label: 'Images without a row', value: count(failures.length) },
+      { label: 'Failed images', value: count(failures.length) },
       { label: 'Features', value: count(identity.columns.length) },
       ...(typeof rate === 'number' ? [{ label: 'Images per second', value: rate.toFixed(2) }] : []),
     ],
@@ -121,7 +121,7 @@ function featuresTable({ distributions, rows }: TableReportOptions): TableSectio
   return {
     kind: 'table',
     title: 'Features',
-    note: 'Percentages of the pixels of an image, and counts of objects. The bars show how many images have a value in each range; point at a bar to read it.',
+    note: 'Features are percentages of image pixels, or counts of objects. The bars show how many images have a value in each range; point at a bar to read it.',
     columns: ['Feature', 'Unit', 'Mean', 'Min', 'Max', 'Images above 0', 'Distribution'],
     rows: distributions.map(({ name, kind, mean, least, most, above, bars, labels }) => {
       const digits = kind === 'count' ? 0 : 2;
@@ -157,7 +157,7 @@ async function examplesOf(
       yield { name: id, image, pictures, caption: captionOf(extractor, features) };
     }
   }
-  const note = `Images spread evenly over the table, with ${extractor.columns.some(isCount) ? 'the objects that were counted and ' : ''}the largest percentages.`;
+  const note = `Images spread evenly over the table, with ${extractor.columns.some(isCount) ? 'the counted objects and ' : ''}the largest percentages.`;
   return examplesSection({ title: 'Examples', note }, pictures(), null);
 }
 
@@ -173,13 +173,13 @@ function captionOf(extractor: FeatureExtractor, features: ImageFeatures): string
 function failureTable(failures: readonly ExtractionFailure[]): TableSection {
   const note =
     failures.length > mostFailures
-      ? { note: `The first ${mostFailures} of ${counted(failures.length, 'image')}; failures.tsv has all.` }
+      ? { note: `The first ${mostFailures} of ${counted(failures.length, 'image')}; failures.tsv lists all.` }
       : {};
   return {
     kind: 'table',
-    title: 'Images without a row',
+    title: 'Failed images',
     ...note,
-    columns: ['Image', 'Code', 'Why'],
+    columns: ['Image', 'Code', 'Reason'],
     rows: failures.slice(0, mostFailures).map(({ id, code, message }) => [id, code, message]),
   };
 }

@@ -1,4 +1,4 @@
-/** Tables as files: CSV or Parquet, by the file's name. */
+/** Writes tables as CSV or Parquet, depending on the file name. */
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
@@ -18,14 +18,14 @@ export type TableRow = readonly (string | number)[];
 
 export type TableFormat = 'csv' | 'parquet';
 
-/** What a table's name says. @throws DinoSegError INVALID_ARGUMENT */
+/** The format of a table, from its file name. @throws DinoSegError INVALID_ARGUMENT */
 export function formatOf(path: string): TableFormat {
   const [, format] = /\.(csv|parquet)$/.exec(path) ?? [];
   if (format) return format as TableFormat;
   throw new DinoSegError('INVALID_ARGUMENT', `A table is a .csv or .parquet file; "${path}" is neither.`);
 }
 
-/** What takes rows one after another. */
+/** Receives rows one by one. */
 interface RowSink {
   add(row: TableRow): Promise<void>;
   end(): Promise<void>;
@@ -35,8 +35,8 @@ interface RowSink {
 type Put = (bytes: Uint8Array) => Promise<void>;
 
 /**
- * Writes a table so that its path holds either what was there before or all rows, also after a crash. The same rows give the same
- * bytes.
+ * Writes a table atomically: its path holds either the previous file or all rows, even after a crash. The same rows
+ * give the same bytes.
  *
  * @param metadata for Parquet's key-value metadata.
  * @returns SHA-256 of the file, hexadecimal.
@@ -66,7 +66,7 @@ function hashing(file: FileHandle, hash: Hash): Put {
   };
 }
 
-/** Characters that are gathered for a write. */
+/** Number of characters collected for one write. */
 const csvBlock = 1 << 18;
 
 function csvSink(put: Put, columns: readonly TableColumn[]): RowSink {
@@ -84,7 +84,7 @@ function csvSink(put: Put, columns: readonly TableColumn[]): RowSink {
   };
 }
 
-/** Rows of a row group: what is in memory at a time. */
+/** Rows per row group: this many are in memory at a time. */
 const groupRows = 10_000;
 
 function parquetSink(

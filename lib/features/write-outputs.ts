@@ -1,4 +1,4 @@
-/** The files of a finished table: rows, failures, description. */
+/** Writes the files of a finished table: rows, failures, description. */
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, readJson } from '../files.js';
 import { packageVersion } from '../package-version.js';
@@ -11,33 +11,33 @@ import { writeTable, type TableColumn, type TableRow } from './table-writer.js';
 
 /** An image without a row. */
 export interface ExtractionFailure {
-  /** In the list of all images, from 0. */
+  /** Position in the list of all images, from 0. */
   place: number;
-  /** Of the image. */
+  /** Id of the image. */
   id: string;
   /** Path of the image. */
   image: string;
-  /** Mostly FILE_NOT_FOUND, IMAGE, IO or SHAPE. */
+  /** Code of the error: usually FILE_NOT_FOUND, IMAGE, IO or SHAPE. */
   code: ErrorCode;
-  /** What was wrong, for people. */
+  /** Message of the error. */
   message: string;
 }
 
-/** What became of an image. */
+/** Result of an image: a row or a failure. */
 export type Outcome = { row: TableRow } | { failure: ExtractionFailure };
 
-/** Mean of a feature over the rows. */
+/** Mean of a feature over all rows. */
 export interface FeatureMean extends FeatureColumn {
-  /** Null where there is no row. */
+  /** Mean value; null if there are no rows. */
   mean: number | null;
 }
 
-/** What `description.json` beside a table holds. */
+/** Contents of `description.json` beside a table. */
 export interface TableDescription {
   identity: TableIdentity;
   /** Version of this package that wrote the table. */
   package: string;
-  /** When it was finished, ISO 8601. Only here: tables of one run made at two times are the same. */
+  /** When it was finished, ISO 8601. Stored only here, so that tables of one run made at two times are identical. */
   finished: string;
   units: { percent: string; count: string };
   /** SHA-256 of the table. */
@@ -56,10 +56,11 @@ export function tableColumns({ columns, inputs }: TableIdentity): TableColumn[] 
 }
 
 /**
- * Writes table, side table and, last, the description; gives it, and how values are spread.
+ * Writes the table, the list of failures and, last, the description. Returns the description and the distributions
+ * of the values.
  *
  * @param outcomes in the order of the images.
- * @throws DinoSegError DISK_FULL, IO, and what `outcomes` throws; what was there before stays then.
+ * @throws DinoSegError DISK_FULL, IO, and what `outcomes` throws; existing files then stay.
  */
 export async function writeOutputs(
   output: string,
@@ -104,7 +105,7 @@ export async function writeOutputs(
   return { ...description, distributions };
 }
 
-/** What stands beside a table. @throws DinoSegError TABLE where it is damaged; FILE_NOT_FOUND, IO */
+/** Reads the description beside a table. @throws DinoSegError TABLE if it is damaged; FILE_NOT_FOUND, IO */
 export async function readDescription(output: string): Promise<TableDescription> {
   const path = descriptionOf(output);
   const found = (await readJson(path, 'TABLE')) as Partial<TableDescription> | null;

@@ -1,8 +1,8 @@
-/** How many calls may hold decoded pixels at a time. */
+/** Limits how many calls may hold decoded pixels at a time. */
 
-/** A place that a call has; it must be left, whatever happens. */
+/** A call's admission. The call must leave it in every case. */
 export interface Place {
-  /** Says how many bytes the call holds from now on. */
+  /** Sets how many bytes the call holds from now on. */
   hold(bytes: number): void;
   leave(): void;
 }
@@ -12,8 +12,8 @@ interface Waiting {
 }
 
 /**
- * Lets calls in, in the order in which they come, while fewer than `calls` are inside and they hold less than `bytes`.
- * The last one let in may go beyond `bytes` with what it holds, so that any size gets in.
+ * Admits calls in order of arrival, while fewer than `calls` are inside and they hold fewer than `bytes`. The last
+ * call admitted may exceed `bytes`, so that images of any size are admitted.
  */
 export class Admission {
   readonly #limits: { calls: number; bytes: number };
@@ -25,7 +25,7 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** A place: now, where one is free and nobody waits, so that no turn of the event loop is lost. */
+  /** Admits a call: synchronously if there is room and nobody waits, so that no turn of the event loop is lost. */
   enter(signal?: AbortSignal): Place | Promise<Place> {
     if (this.#waiting.size === 0 && this.#hasRoom()) return this.#place();
     return new Promise((resolve, reject) => {
@@ -72,5 +72,5 @@ export class Admission {
   }
 }
 
-/** Of the calls that take images, in this thread. */
+/** Admission of the calls that take images, per thread. */
 export const imageAdmission = new Admission({ calls: 16, bytes: 256 * 2 ** 20 });

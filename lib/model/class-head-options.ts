@@ -1,4 +1,4 @@
-/** What the functions of a class head take, and the state that it has. */
+/** Options of a class head's functions, and its state. */
 import { either, flag, needed, number, objectWith, text, type OptionKinds } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
@@ -9,38 +9,38 @@ import type { OptimizerValues } from './head-file.js';
 import type { HeadMetadata, Precision } from './head-metadata.js';
 import type { ImageSize } from './image-size.js';
 
-/** Where a head computes, and in which precision. */
+/** Device and precision of a head. */
 export interface HeadPlacement {
   /**
-   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
-   * for a model: a CUDA device where there is one, else the CPU.
+   * Device, such as `cpu` or `cuda:0`. It must be the model's device, {@link SegmentationModel.device}. Default
+   * `auto`: a CUDA device if there is one, else the CPU, as for a model.
    */
   device?: string;
-  /** Of the linear layer: `bfloat16` (autocast) or `float32`. The weights are float32 always. */
+  /** Precision of the linear layer: `bfloat16` (autocast) or `float32`. The weights are always float32. */
   precision?: Precision;
 }
 
-/** What a new head is like. */
+/** Options of `ClassHead.create`. */
 export interface CreateHeadOptions extends HeadPlacement {
-  /** Input width: {@link SegmentationModel.hidden}. */
+  /** Input width C: {@link SegmentationModel.hidden}. */
   hidden: number;
-  /** A class set, or the number of outputs. */
+  /** A class set, or the number of outputs K. */
   classes: ClassSet | number;
-  /** Of the xavier-uniform weights. Default 0. */
+  /** Seed of the xavier-uniform weights. Default 0. */
   seed?: number;
 }
 
-/** The whole state of a head: weights, AdamW's moments and the steps taken. */
+/** The complete state of a head: weights, gradients and AdamW's state. */
 export interface ClassHeadState {
-  /** K×C row by row. */
+  /** Weight K×C, row by row. */
   weight: Float32Array;
-  /** K. */
+  /** Bias, K values. */
   bias: Float32Array;
-  /** Gradient K×C, accumulated and not yet used in a step. */
+  /** Gradient of the weight, K×C, accumulated since the last step. */
   dWeight: Float32Array;
-  /** Gradient K. */
+  /** Gradient of the bias, K values. */
   dBias: Float32Array;
-  /** AdamW's moments and the steps taken. */
+  /** AdamW's moments and the number of steps taken. */
   optimizer: OptimizerValues;
 }
 

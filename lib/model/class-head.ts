@@ -17,13 +17,13 @@ import { NetworkOutputs } from './network-outputs.js';
 import { SegmentationHead } from './segmentation-head.js';
 import { Tensor, tensorKind } from './tensor.js';
 
-/** What a step tells. */
+/** Result of {@link ClassHead.step}. */
 export interface StepResult {
   /** Global norm of the gradients before clipping. */
   gradNorm: number;
 }
 
-/** AdamW and clipping as in docs/recipe.md. */
+/** Defaults of AdamW and clipping, as in docs/recipe.md. */
 export const defaultStepOptions: Readonly<StepOptions> = {
   learningRate: 1e-4,
   weightDecay: 1e-4,
@@ -33,7 +33,7 @@ export const defaultStepOptions: Readonly<StepOptions> = {
   maxNorm: 1,
 };
 
-/** What the engine makes every class head as. */
+/** Options of every class head in the engine. */
 const layer = { kind: 'class_embed', losses: ['cross-entropy'] } as const;
 
 interface HeadDescription {
@@ -44,9 +44,9 @@ interface HeadDescription {
 }
 
 /**
- * A head with its gradients and optimiser state. Legend of the shapes: B batch, Q queries, C hidden, K classes.
- * Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first. Calls that change it
- * (`backward`, `accumulate`, `step`, `restore`) cannot be stopped.
+ * A class_embed head with its gradients and optimiser state. Shapes: B batch, Q queries, C hidden, K classes.
+ * `dispose()` or `using` frees its memory; `await using` waits for its calls first. Calls that change the head
+ * (`backward`, `accumulate`, `step`, `restore`) cannot be cancelled.
  */
 export class ClassHead extends SegmentationHead {
   /** Input width C. */
@@ -63,7 +63,7 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * A new head: xavier-uniform weights by `seed`, zero bias.
+   * Creates a head with xavier-uniform weights (`seed`) and zero bias.
    *
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY.
    */
@@ -85,7 +85,7 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * A copy of the model's own class_embed, on the model's device.
+   * Copies the model's own class_embed, on the model's device.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError DISPOSED, OUT_OF_MEMORY
@@ -105,9 +105,9 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * Reads a head file of this package, with AdamW's moments where it holds them.
+   * Reads a head file of this package, including AdamW's moments if it has them.
    *
-   * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for files of others (see {@link ClassHead.import}),
+   * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for other files (see {@link ClassHead.import}),
    *   CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
    */
   static async load(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
@@ -118,10 +118,11 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * Takes the head out of any checkpoint with exactly one `…class_embed.weight` (K×C) and `.bias` (K): a Python
-   * fine-tuning checkpoint (.pth with `model_state_dict`), a released head file, a state dict, safetensors.
+   * Imports the head from any checkpoint with exactly one `…class_embed.weight` (K×C) and `.bias` (K): a Python
+   * fine-tuning checkpoint (.pth with `model_state_dict`), a released head file, a state dict or a safetensors
+   * file.
    *
-   * @param options.classes the classes of its outputs, where they are known.
+   * @param options.classes class set of the outputs, if it is known.
    * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*, HEAD_MISMATCH, DEVICE.
    */
   static async import(
@@ -136,7 +137,7 @@ export class ClassHead extends SegmentationHead {
     return ClassHead.#fromValues(values, { classSet: classes ?? null, precision }, options);
   }
 
-  /** {@link ClassHead.load} for this package's files, {@link ClassHead.import} for all others. */
+  /** Opens any head file: {@link ClassHead.load} for this package's files, {@link ClassHead.import} for all others. */
   static async open(path: string, options: HeadPlacement = {}): Promise<ClassHead> {
     checkArgument(path, text, 'ClassHead.open(path)');
     checkOptions(options, kinds.headPlacement, 'ClassHead.open()');
@@ -166,13 +167,13 @@ export class ClassHead extends SegmentationHead {
     }
   }
 
-  /** Of the linear layer. */
+  /** Precision of the linear layer. */
   get precision(): Precision {
     return this.metadata.precision;
   }
 
   /**
-   * Refuses a model whose queries are of another width, or that is on another device.
+   * Checks that a model is on the head's device and that its queries have the head's width.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError HEAD_MISMATCH, DEVICE.
@@ -182,18 +183,18 @@ export class ClassHead extends SegmentationHead {
     if (model.hidden !== this.hidden)
       throw new DinoSegError(
         'HEAD_MISMATCH',
-        `This head takes queries of width ${this.hidden}; the network ${model.path} makes queries of width ` +
-          `${model.hidden}. Use a head that was trained on this network, or train one with \`dinov3-seg train\`.`,
+        `This head expects queries of width ${this.hidden}, but the network ${model.path} returns queries of width ` +
+          `${model.hidden}. Use a head trained on this network, or train one with \`dinov3-seg train\`.`,
       );
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
-        `The head is on ${this.device}, the network on ${model.device}: give the head { device: model.device } when it is ` +
-          'made or loaded.',
+        `The head is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +
+          'load the head.',
       );
   }
 
-  /** Logits B×Q×K (float32) of queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
+  /** Computes logits B×Q×K (float32) from queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
   async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
     checkArgument(queries, tensorKind, 'forward(queries)');
     checkOptions(options, jobOptions, 'forward()');
@@ -202,7 +203,7 @@ export class ClassHead extends SegmentationHead {
     return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs, job)));
   }
 
-  /** Adds to the gradients: queries B×Q×C, gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
+  /** Adds to the gradients, given queries B×Q×C and the gradient of the logits B×Q×K. @throws DinoSegError SHAPE, DISPOSED */
   async backward(queries: Tensor, dLogits: Tensor): Promise<void> {
     checkArgument(queries, tensorKind, 'backward(queries)');
     checkArgument(dLogits, tensorKind, 'backward(dLogits)');
@@ -210,7 +211,7 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * Cross entropy of the dense scores (docs/recipe.md) on labels B×H×W (uint8, 255 ignored).
+   * Computes the cross entropy of the dense scores (docs/recipe.md) for labels B×H×W (uint8, 255 is ignored).
    *
    * @throws DinoSegError SHAPE, LABEL_VALUE, OUT_OF_MEMORY, DISPOSED.
    */
@@ -221,7 +222,7 @@ export class ClassHead extends SegmentationHead {
     return this.lossOf(new NetworkOutputs(decoded, undefined), labels, options);
   }
 
-  /** {@link loss}, and its gradient times `scale` (default 1) added to the head's gradients. */
+  /** Computes {@link loss} and adds its gradient, times `scale` (default 1), to the head's gradients. */
   async accumulate(decoded: DecodedImages, labels: Tensor, scale = 1): Promise<LossResult> {
     checkArgument(decoded, decodedKind, 'accumulate(decoded)');
     checkArgument(labels, tensorKind, 'accumulate(labels)');
@@ -231,7 +232,7 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * Clips the gradients, takes one AdamW step and clears them.
+   * Clips the gradients, takes one AdamW step and resets the gradients.
    *
    * @throws DinoSegError DISPOSED.
    */
@@ -245,7 +246,8 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * Best class of every pixel, B×height×width uint8, at any size in pixels. `scoring`: default `recipe`.
+   * Computes the best class of every pixel, B×height×width uint8, at any size in pixels. `scoring`: default
+   * `recipe`.
    *
    * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
@@ -258,7 +260,7 @@ export class ClassHead extends SegmentationHead {
     return this.mapOf(new NetworkOutputs(decoded, undefined), { scoring: 'recipe', ...options });
   }
 
-  /** A copy of weights, gradients and optimiser state. @throws DinoSegError DISPOSED */
+  /** Copies weights, gradients and optimiser state. @throws DinoSegError DISPOSED */
   async state(): Promise<ClassHeadState> {
     const arrays = await this.calls.add(readArrays(this.handle));
     const layer = (row: Float32Array) => layerOf(row, { classes: this.classes, width: this.hidden });
@@ -282,7 +284,7 @@ export class ClassHead extends SegmentationHead {
       if (weight.length !== this.classes * this.hidden || bias.length !== this.classes)
         throw new DinoSegError(
           'SHAPE',
-          `The state of this head has weights of ${this.classes}×${this.hidden} and biases of ${this.classes}; got ` +
+          `The state of this head has a weight of ${this.classes}×${this.hidden} and a bias of ${this.classes} values; got ` +
             `${weight.length} and ${bias.length} values.`,
         );
       return joined(weight, bias);
@@ -299,10 +301,10 @@ export class ClassHead extends SegmentationHead {
   }
 
   /**
-   * Writes a head file (safetensors): temporary file, synced, renamed.
+   * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.
    *
-   * @param options.metadata what to say besides the head's own metadata.
-   * @param options.optimizer whether AdamW's moments go with it (default no).
+   * @param options.metadata metadata to write in addition to the head's own.
+   * @param options.optimizer whether to include AdamW's moments. Default: false.
    * @throws DinoSegError DISK_FULL, IO, DISPOSED.
    */
   async save(

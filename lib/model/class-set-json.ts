@@ -1,4 +1,4 @@
-/** Class sets as text, for the metadata of head files: a head carries its classes with it. */
+/** Class sets as text for the metadata of head files: a head file contains its classes. */
 import { classSet, ignoreIndex, labelKinds, labelMapping, type ClassSet } from '../data/class-set.js';
 
 interface StoredClassSet {
@@ -25,7 +25,7 @@ export function stringifyClassSet(set: ClassSet): string {
   return JSON.stringify(stored);
 }
 
-/** The set that {@link stringifyClassSet} wrote. @throws Error when the text is something else */
+/** Parses the text of {@link stringifyClassSet}. @throws Error for any other text */
 export function parseClassSet(text: string): ClassSet {
   const stored = JSON.parse(text) as StoredClassSet;
   const classes = stored.classes.map(({ name, color }) => [String(name), color] as const);

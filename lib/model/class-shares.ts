@@ -1,4 +1,4 @@
-/** Shares of classes in whole images, counted where the network is: nothing per pixel comes into JavaScript. */
+/** Percentages of classes in whole images, counted in the engine: no per-pixel data enters JavaScript. */
 import type { ImageInput } from '../data/decode.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
@@ -8,18 +8,18 @@ import type { SegmentationHead } from './segmentation-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 import { withPixels } from './with-pixels.js';
 
-/** Of one image, percent (0…100) of all its pixels. */
+/** Percentages (0…100) of all pixels of one image. */
 export interface ImagePercentages {
-  /** By column. */
+  /** One percentage for each column. */
   values: number[];
   /**
-   * Of pixels that no column counts. With the values it makes 100 (up to rounding), unless a map counts classes in several
-   * columns.
+   * Percentage of the pixels that no column counts. With `values` it sums to 100 (up to rounding), unless a map
+   * counts a class in several columns.
    */
   unassigned: number;
 }
 
-/** A head, and the places at which its classes are counted. @internal */
+/** A head, and the places that its classes count for. @internal */
 export interface CountedLayer {
   head: SegmentationHead;
   scoring: Scoring;
@@ -29,19 +29,20 @@ export interface CountedLayer {
 
 /** How shares are counted. @internal */
 export interface ShareCounting {
-  /** Of the network's input, pixels, multiples of 32. */
+  /** Input size of the network in pixels, multiples of 32. */
   imageSize: ImageSize;
-  /** Places that are counted, 1 to 255. */
+  /** Number of places that are counted, 1 to 255. */
   places: number;
-  /** By the scores instead of the best class of each pixel. */
+  /** Whether to count by scores instead of the best class of each pixel. */
   soft: boolean;
 }
 
 /**
- * Shares of images, in their order, as a call of the model and of the heads: places and, last, what has none. Layers go over each
- * other in their order; all score one pass of the network.
+ * Shares of images, in their order: those of the places and, last, of pixels without a place. It is a call of the
+ * model and of the heads. All layers score one pass of the network; a later layer overrides earlier ones.
  *
- * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+ * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+ *   reason.
  */
 export async function classShares(
   model: SegmentationModel,

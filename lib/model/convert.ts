@@ -1,4 +1,4 @@
-/** From DINOv3 checkpoints to a network file, and back to a file with the trained head inside. */
+/** Converts DINOv3 checkpoints to a network file, and writes a network file with the trained head. */
 import { resolve } from 'node:path';
 import { checkArgument, checkOptions, needed, oneOf, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
@@ -9,17 +9,17 @@ import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/bindings
 import { classHeadKind, type ClassHead } from './class-head.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
-/** From which checkpoints, and to which file. */
+/** Options of {@link convert}: the checkpoints and the file to write. */
 export interface ConvertModelOptions extends JobOptions {
-  /** The backbone's state dict: .pth or .safetensors. */
+  /** Backbone checkpoint (state dict): .pth or .safetensors. */
   backbone: string;
-  /** The rest of the network: the released head file. */
+  /** Head checkpoint: the released head file, with the rest of the network. */
   head: string;
-  /** The TorchScript file to write. */
+  /** TorchScript file to write. */
   out: string;
   /** Precision of the stored backbone weights. Default `float32`. */
   dtype?: 'float32' | 'bfloat16';
-  /** What the head is for. Default `segmentation`. */
+  /** Task of the head. Default `segmentation`. */
   task?: 'segmentation' | 'detection';
 }
 
@@ -33,13 +33,13 @@ const convertOptions: OptionKinds<ConvertModelOptions> = {
 };
 
 /**
- * Builds the network of two checkpoints and writes it as a TorchScript file. Dimensions come from the shapes.
- * `onProgress` hears bytes written; stopped, it leaves nothing behind.
+ * Builds a network from two checkpoints and writes it as a TorchScript file. The dimensions follow from the tensor
+ * shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
- * @returns what the network is made of.
- * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, superfluous and misshapen keys, and
- *   names a head of another task), HEAD_MISMATCH for a head of another backbone, DISK_FULL, IO, OUT_OF_MEMORY,
- *   INVALID_ARGUMENT; the signal's reason.
+ * @returns the structure of the network.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, unexpected and misshapen keys,
+ *   and reports a head of another task), HEAD_MISMATCH for a head of another backbone, DISK_FULL, IO,
+ *   OUT_OF_MEMORY, INVALID_ARGUMENT; the signal's reason.
  */
 export async function convert(options: ConvertModelOptions & { task: 'detection' }): Promise<DetectorPlan>;
 export async function convert(
@@ -53,7 +53,7 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
     if (resolve(input) === resolve(out))
       throw new DinoSegError(
         'INVALID_ARGUMENT',
-        `The output ${out} is one of the inputs; give another name.`,
+        `The output ${out} is one of the inputs. Choose another name.`,
       );
   await makeFolderOf(out);
   const settings = { backbone, head, out, dtype };
@@ -63,7 +63,7 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
 }
 
 /**
- * Keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, without reading its values.
+ * Reads keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, without its values.
  *
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*; the signal's reason.
  */
@@ -74,8 +74,8 @@ export async function inspect(path: string, options: JobOptions = {}): Promise<I
 }
 
 /**
- * Writes a TorchScript file with the head's weights in place of the model's own class_embed. `onProgress` hears bytes
- * written; stopped, it leaves nothing behind.
+ * Writes a TorchScript file in which the head's weights replace the model's own class_embed. `onProgress` receives
+ * bytes written. A cancelled call leaves no file.
  *
  * @throws DinoSegError HEAD_MISMATCH, DISK_FULL, IO, DISPOSED; the signal's reason.
  */
@@ -92,7 +92,10 @@ export async function exportModel(
   const handles = [model.handle, head.handle] as const;
   head.assertFits(model);
   if (resolve(model.path) === resolve(out))
-    throw new DinoSegError('INVALID_ARGUMENT', `The output ${out} is the network itself; give another name.`);
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `The output ${out} is the network itself. Choose another name.`,
+    );
   await makeFolderOf(out);
   const call = runJob(options, (job) => engine().exportModel(...handles, out, job));
   await model.calls.add(head.calls.add(call));

@@ -1,4 +1,4 @@
-/** What the frozen network makes of a batch; every head function takes it. */
+/** Outputs of the frozen network for a batch of images; the input of every class head function. */
 import { instanceOf } from '../arguments.js';
 import { engine } from '../native/engine.js';
 import type { OutputHandles } from '../native/bindings/engine.js';
@@ -24,7 +24,7 @@ export class DecodedImages implements Disposable {
     return { queries: this.queries.handle, masks: this.masks.handle };
   }
 
-  /** Images `first` to `first + count`, in the same memory. @throws DinoSegError SHAPE, DISPOSED */
+  /** Returns `count` images from `first` on, in the same memory. @throws DinoSegError SHAPE, DISPOSED */
   slice(first: number, count: number): DecodedImages {
     const items = { first, count };
     const { queries, masks } = this.handles;
@@ -34,7 +34,7 @@ export class DecodedImages implements Disposable {
     });
   }
 
-  /** Frees both tensors now. */
+  /** Frees the memory of both tensors now. */
   dispose(): void {
     this.queries.dispose();
     this.masks.dispose();

@@ -25,24 +25,24 @@ import { withPixels } from './with-pixels.js';
 /** How a detector runs, and what it shares. */
 export interface DetectorRunOptions {
   /**
-   * A segmentor with the same backbone: the detector takes its weights in place of its own, which are in memory once then. Either may be
-   * disposed of first. Without it the detector has weights of its own.
+   * A segmentor with the same backbone. The detector uses the segmentor's backbone weights instead of its own, so
+   * that they are in memory once. Either may be disposed of first. Default: the detector has weights of its own.
    */
   shareWith?: SegmentationModel | undefined;
   /**
-   * Whether passes are recorded as CUDA graphs, as those of a segmentor are; each of the last four image sizes then holds the
+   * Whether to record passes as CUDA graphs, as for a segmentor. Each of the last four image sizes then holds the
    * memory of a pass. Default false.
    */
   cudaGraphs?: boolean;
 }
 
 /**
- * Where a detector runs, and in which precision its backbone does; the head computes in float32. With `shareWith` the
- * default device is the segmentor's.
+ * Device of a detector, and precision of its backbone; the head computes in float32. With `shareWith` the default
+ * device is the segmentor's.
  */
 export type DetectorLoadOptions = Omit<LoadOptions, 'precision' | 'cudaGraphs'> & DetectorRunOptions;
 
-/** What {@link DetectionModel.forward} gives, float32, on the model's device. To be disposed of. */
+/** Result of {@link DetectionModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
 export interface DetectionResult {
   /** Class logits B×Q×K, before the sigmoid. */
   predLogits: Tensor;
@@ -50,35 +50,35 @@ export interface DetectionResult {
   predBoxes: Tensor;
 }
 
-/** What {@link DetectionModel.detect} looks for, and at which size. */
+/** Options of {@link DetectionModel.detect}. */
 export interface DetectOptions extends JobOptions {
-  /** Least score, 0…1. Default 0.5. */
+  /** Minimum score, 0…1. Default 0.5. */
   threshold?: number;
-  /** Most detections. Default 100. */
+  /** Maximum number of detections. Default 100. */
   top?: number;
   /**
-   * How the network sees the image, in pixels. A number is its short side: the image keeps its shape but for multiples of 16, its
-   * long side is at most twice that. Width and height, multiples of 16 from 80, are taken as they are. Default 1536,
-   * which makes windows of 512.
+   * Input size of the network in pixels. A number sets the short side: the aspect ratio is kept up to multiples of
+   * 16, and the long side is at most twice the number. A width and a height, multiples of 16 from 80, are used
+   * unchanged. Default 1536, which makes windows of 512.
    */
   imageSize?: number | ImageSize;
 }
 
-/** One object. Places are in pixels of the image itself, the origin at its top left corner. */
+/** One object. Coordinates are in pixels of the image itself, with the origin at its top left corner. */
 export interface Detection {
-  /** Left edge. */
+  /** Left edge of the box. */
   x: number;
-  /** Top edge. */
+  /** Top edge of the box. */
   y: number;
-  /** Of the box. */
+  /** Width of the box. */
   width: number;
-  /** Of the box. */
+  /** Height of the box. */
   height: number;
-  /** 0…1. */
+  /** Score, 0…1. */
   score: number;
   /** Column of the class logits: COCO's category id. */
   label: number;
-  /** COCO's name of it; `class 7` for a detector of other than 91 classes. */
+  /** COCO's name of the class; `class 7` if the detector does not have 91 classes. */
   name: string;
 }
 
@@ -106,27 +106,28 @@ const detectOptions: OptionKinds<DetectOptions> = {
 
 /**
  * A detector written by `convert` with task `detection`, or another TorchScript file with the methods
- * `forward(images) → (pred_logits, pred_boxes)` and `features(images)`. It is always in eval mode. Its memory is freed by
- * `dispose()` or `using`; `await using` waits for its calls first. Calls run as those of a {@link SegmentationModel} do.
+ * `forward(images) → (pred_logits, pred_boxes)` and `features(images)`. It is always in eval mode. `dispose()` or
+ * `using` frees its memory; `await using` waits for its calls first. Calls are queued as those of a
+ * {@link SegmentationModel}.
  */
 export class DetectionModel implements Disposable, AsyncDisposable {
-  /** The file it was loaded from. */
+  /** File that the detector was loaded from. */
   readonly path: string;
-  /** SHA-256 that tells networks apart. */
+  /** SHA-256 that identifies the network. */
   readonly id: string;
   /** `cpu`, `cuda:0`, … */
   readonly device: string;
-  /** Precision of most of its weights. */
+  /** Data type of most of its weights. */
   readonly dtype: DType;
-  /** Width of the backbone's tokens; this and the next two are 0 where the file does not tell. */
+  /** Width of the backbone's tokens. `width`, `queries` and `classes` are 0 if the file does not state them. */
   readonly width: number;
-  /** Boxes that an image gives. */
+  /** Number of boxes per image. */
   readonly queries: number;
-  /** Columns of the class logits. */
+  /** Number of columns of the class logits. */
   readonly classes: number;
-  /** Elements of all its weights. */
+  /** Number of weights. */
   readonly parameters: number;
-  /** Bytes of its weights that are a segmentor's. */
+  /** Bytes of weights shared with a segmentor. */
   readonly sharedBytes: number;
   readonly #calls = new RunningCalls();
   readonly #owned: OwnedHandle<DetectorHandle>;
@@ -145,14 +146,14 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Loads a TorchScript file. `onProgress` hears bytes read.
+   * Loads a TorchScript file. `onProgress` receives bytes read.
    *
-   * With `shareWith` the file's backbone is not read: that it is the segmentor's is told from names, shapes and checksums in
-   * the two files. Both are to be loaded with the same `dtype`.
+   * With `shareWith` the file's backbone is not read. Names, shapes and checksums in the two files must show that
+   * it equals the segmentor's. Load both with the same `dtype`.
    *
-   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE (also where the segmentor is on another),
-   *   BACKBONE_MISMATCH where any weight of the backbone is not the segmentor's or not held in the same precision, DISPOSED,
-   *   OUT_OF_MEMORY; the signal's reason.
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE (also if the segmentor is on
+   *   another device), BACKBONE_MISMATCH if a weight of the backbone differs from the segmentor's or has another
+   *   precision, DISPOSED, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: DetectorLoadOptions = {}): Promise<DetectionModel> {
     checkArgument(path, text, 'DetectionModel.load(path)');
@@ -164,12 +165,12 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A detector with random weights, drawn on the device: no file is written or read. `onProgress` hears bytes drawn. The
-   * weights are those of `initModel`'s file; with `shareWith` the backbone is the segmentor's, whatever its weights, and the
-   * default device its own. `path` says what the detector is.
+   * Creates a detector with random weights on the device, without a file. `onProgress` receives bytes drawn. The
+   * weights equal those of a file written by `initModel`. With `shareWith` the backbone is the segmentor's,
+   * whatever its weights, and so is the default device. `path` describes the detector.
    *
-   * @throws DinoSegError INVALID_ARGUMENT, DEVICE, BACKBONE_MISMATCH where the segmentor's backbone is of another shape or
-   *   dtype, DISPOSED, OUT_OF_MEMORY; the signal's reason.
+   * @throws DinoSegError INVALID_ARGUMENT, DEVICE, BACKBONE_MISMATCH if the segmentor's backbone has another shape
+   *   or dtype, DISPOSED, OUT_OF_MEMORY; the signal's reason.
    */
   static async init(
     options: RandomNetworkOptions<DetectorArchitecture> & DetectorRunOptions,
@@ -188,10 +189,11 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Class logits and boxes of images B×3×H×W (float32, normalised, any device), H and W multiples of 16 from 80.
+   * Computes class logits and boxes of images B×3×H×W (float32, normalised, any device), H and W multiples of 16
+   * from 80.
    *
-   * @throws DinoSegError SHAPE (also where an image has fewer places for boxes than there are queries), OUT_OF_MEMORY,
-   *   DISPOSED; the signal's reason.
+   * @throws DinoSegError SHAPE (also if an image has fewer positions for boxes than the detector has queries),
+   *   OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<DetectionResult> {
     const handle = this.#owned.get();
@@ -202,8 +204,9 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * What the head takes of images as {@link forward} takes them: B×8C×H/16×W/16 float32, four of the backbone's layers of the
-   * whole image at a window's size, then of its 3×3 windows. Runs the backbone alone.
+   * Computes the input of the head for images as in {@link forward}: B×8C×H/16×W/16 float32. It contains four
+   * layers of the backbone, first for the whole image at a window's size, then for its 3×3 windows. Only the
+   * backbone runs.
    *
    * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
@@ -217,10 +220,11 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The objects of an image, best first. An object may come up with several classes, and more than once: there is no
-   * suppression of overlapping boxes.
+   * Detects the objects of an image, best first. An object may appear with several classes and more than once:
+   * overlapping boxes are not suppressed.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+   *   reason.
    */
   async detect(image: ImageInput, options: DetectOptions = {}): Promise<Detection[]> {
     checkOptions(options, detectOptions, 'detect()');
@@ -259,7 +263,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     return this.#calls.add(runJob(options, start));
   }
 
-  /** Frees the detector's memory: now, or when the calls under way end. Calling it again does nothing. */
+  /** Frees the detector's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
     this.#owned.dispose();
   }
@@ -269,7 +273,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.dispose();
   }
 
-  /** Takes no further calls, waits for those under way, frees the memory. */
+  /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.#calls);
   }

@@ -1,11 +1,11 @@
-/** Choice of the device a network runs on. */
+/** Chooses the device that a network runs on. */
 import { engine, reportTorchWarnings } from '../native/engine.js';
 
 /**
- * Of everything that runs on a device the default is `auto`, in the library as on the command line.
+ * Resolves a device name. The default is `auto` everywhere, in the library and on the command line.
  *
- * `auto` is the first CUDA device where one answers, else the CPU; `cuda` is `cuda:0`. Every other name is passed on as it is:
- * a CUDA device that was asked for and is not there is an error of the engine, never the CPU instead.
+ * `auto` is the first CUDA device if one responds, else the CPU; `cuda` is `cuda:0`. Every other name is passed on
+ * unchanged: a missing CUDA device is an error of the engine, which never falls back to the CPU.
  */
 export function resolveDevice(device = 'auto'): string {
   if (device === 'cuda') return 'cuda:0';

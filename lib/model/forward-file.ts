@@ -1,4 +1,4 @@
-/** The network's outputs for images in a safetensors file: for checks against other implementations. */
+/** Writes a network's outputs for given images to a safetensors file, for checks against other implementations. */
 import { checkOptions, needed, optionsFor, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
@@ -8,19 +8,20 @@ import { loadOptions, type LoadOptions } from './load-options.js';
 import { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
 
-/** Which files to read and write. */
+/** Options of {@link forwardFile}: the files to read and to write. */
 export interface ForwardFileOptions extends LoadOptions {
-  /** The network file. */
+  /** Network file. */
   model: string;
-  /** safetensors with `image`: B×3×H×W float32, normalised. */
+  /** safetensors file with a tensor `image`: B×3×H×W float32, normalised. */
   input: string;
   /**
-   * safetensors to write, float32: `queries`, `pred_logits`, `pred_masks`. Of a detector `pred_logits`, `pred_boxes` (centre x,
-   * centre y, width, height), and, best first and as many as it has queries, `scores`, `labels` (int64) and `boxes` (x0, y0,
-   * x1, y1); the last three without B for one image. Boxes are in pixels of the images.
+   * safetensors file to write (float32), with `queries`, `pred_logits` and `pred_masks`. For a detector it has
+   * `pred_logits`, `pred_boxes` (centre x, centre y, width, height) and, best first and one per query, `scores`,
+   * `labels` (int64) and `boxes` (x0, y0, x1, y1). For one image these last three have no dimension B. Boxes are in
+   * pixels of the images.
    */
   output: string;
-  /** Scores with this head in place of the model's own class_embed. A detector takes none. */
+  /** Head file to use instead of the model's own class_embed. Not for a detector. */
   head?: string;
 }
 
@@ -39,8 +40,8 @@ type Outputs = Record<string, Tensor>;
  * Runs a network on a file of images.
  *
  * @returns the shapes of the written arrays.
- * @throws DinoSegError what loading, reading and writing throw; CHECKPOINT_KEYS without an `image`; SHAPE; INVALID_ARGUMENT for
- *   a head beside a detector.
+ * @throws DinoSegError what loading, reading and writing throw; CHECKPOINT_KEYS if there is no `image`; SHAPE;
+ *   INVALID_ARGUMENT for a head with a detector.
  */
 export async function forwardFile(options: ForwardFileOptions): Promise<Record<string, readonly number[]>> {
   checkOptions(options, forwardFileOptions, 'forwardFile()');
@@ -56,7 +57,7 @@ export async function forwardFile(options: ForwardFileOptions): Promise<Record<s
   }
 }
 
-/** Told by the file's keys; what is no network at all is for loading to say. */
+/** Recognises a detector by the file's keys. Whether the file is a network at all is checked on loading. */
 async function isDetector(path: string): Promise<boolean> {
   try {
     const { tensors } = await engine().inspect(path);
@@ -85,7 +86,10 @@ async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Pr
 
 async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
   if (options.head)
-    throw new DinoSegError('INVALID_ARGUMENT', `${options.model} is a detector, which takes no other head.`);
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `${options.model} is a detector, which does not accept a head.`,
+    );
   using model = await DetectionModel.load(options.model, optionsFor(detectorLoadOptions, options));
   const { signal } = options;
   const result = await model.forward(images, { signal });

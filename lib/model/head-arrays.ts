@@ -1,4 +1,4 @@
-/** What heads of the engine are made of, as arrays: N heads side by side have N rows in each. */
+/** State of heads in the engine as arrays: N heads side by side have N rows in each. */
 import { engine } from '../native/engine.js';
 import type { HeadsHandle, HeadsState } from '../native/bindings/engine.js';
 import { withTensors, type ShapedFloats } from './float-file.js';

@@ -1,4 +1,4 @@
-/** Files that hold a class_embed head: this package's own, and those of others. */
+/** Files with a class_embed head: this package's own and foreign ones. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { CheckpointEntry } from '../native/bindings/engine.js';
@@ -16,7 +16,7 @@ export interface HeadValues {
   optimizer?: OptimizerValues;
 }
 
-/** State of AdamW. Legend: K classes, C hidden. */
+/** State of AdamW. Shapes: K classes, C hidden. */
 export interface OptimizerValues {
   /** First moment of the weight's gradient, K×C row by row. */
   expAvgWeight: Float32Array;
@@ -26,7 +26,7 @@ export interface OptimizerValues {
   expAvgSqWeight: Float32Array;
   /** Second moment of the bias' gradient, K. */
   expAvgSqBias: Float32Array;
-  /** Steps taken. */
+  /** Number of steps taken. */
   steps: number;
 }
 
@@ -38,7 +38,7 @@ const optimizerKeys = {
 } as const;
 
 /**
- * Writes a head file (safetensors): temporary file, synced, renamed.
+ * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.
  *
  * @throws DinoSegError DISK_FULL, IO.
  */
@@ -75,8 +75,8 @@ export async function readHeadFile(path: string): Promise<{ values: HeadValues; 
 /**
  * Reads the only `…class_embed.weight` and `.bias` of any checkpoint.
  *
- * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for unreadable files, CHECKPOINT_KEYS when there is not exactly
- *   one such pair, HEAD_MISMATCH when its shapes are not K×C and K.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for unreadable files, CHECKPOINT_KEYS unless there is exactly
+ *   one such pair, HEAD_MISMATCH unless its shapes are K×C and K.
  */
 export async function readForeignHead(path: string): Promise<HeadValues> {
   return readValues(path, (await engine().inspect(path)).tensors);
@@ -102,18 +102,18 @@ function findHead(
   if (weight === undefined || weights.length > 1)
     throw new DinoSegError(
       'CHECKPOINT_KEYS',
-      `${path} should hold exactly one tensor named …class_embed.weight; ` +
+      `${path} should contain exactly one tensor named …class_embed.weight; ` +
         (weight
-          ? `it holds ${weights.map(({ name }) => name).join(', ')}.`
-          : `none of its ${entries.length} is.`) +
-        ' Save the head that you mean alone and import that file.',
+          ? `it contains ${weights.map(({ name }) => name).join(', ')}.`
+          : `none of its ${entries.length} tensors has that name.`) +
+        ' Save the intended head in a file of its own and import that file.',
     );
   const biasName = weight.name.replace(/weight$/, 'bias');
   const bias = entries.find(({ name }) => name === biasName);
   if (bias === undefined)
     throw new DinoSegError(
       'CHECKPOINT_KEYS',
-      `${path} holds ${weight.name} but no ${biasName}, which belongs to it.`,
+      `${path} contains ${weight.name} but not the matching ${biasName}.`,
     );
   const [classes, hidden] = weight.shape;
   if (
@@ -145,7 +145,7 @@ async function readOptimizer(
   if (!sizesFit || !Number.isInteger(steps) || steps < 0)
     throw new DinoSegError(
       'CHECKPOINT_FORMAT',
-      `${path} holds an optimiser state that does not fit its weights.`,
+      `${path} contains an optimiser state that does not match its weights.`,
     );
   return {
     expAvgWeight: read[optimizerKeys.expAvgWeight]!,

@@ -1,4 +1,4 @@
-/** What this package's head files say about their heads, whatever kind they are of. */
+/** Metadata of this package's head files, for all kinds of heads. */
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
@@ -8,28 +8,28 @@ import { parseClassSet, stringifyClassSet } from './class-set-json.js';
 const formatName = 'dinov3-seg head';
 const formatVersion = 1;
 
-/** Of a head's linear layer: `bfloat16` computes as under autocast. Weights are float32 in either case. */
+/** Precision of a head's linear layer: `bfloat16` computes as under autocast. Weights are float32 in both cases. */
 export type Precision = 'bfloat16' | 'float32';
 
-/** What a head file says about its head. */
+/** Metadata of a head file. */
 export interface HeadMetadata {
-  /** Names, colours and label mapping of the classes; null where the file does not say. */
+  /** Names, colours and label mapping of the classes; null if the file does not state them. */
   classSet: ClassSet | null;
-  /** That it was trained with. */
+  /** Precision that the head was trained with. */
   precision: Precision;
-  /** Epoch (from 1) after which it was saved. */
+  /** Epoch (from 1) after which the head was saved. */
   epoch?: number;
-  /** Of the validation set after that epoch, 0…1. */
+  /** mIoU on the validation set after that epoch, 0…1. */
   mIoU?: number;
   /** {@link SegmentationModel.id} of the network it was trained on. */
   modelId?: string;
-  /** Width and height that it was trained at. */
+  /** Input size (width and height) in pixels that the head was trained at. */
   imageSize?: number;
-  /** Where the run stood, as JSON, in files from which training goes on. */
+  /** State of the training run as JSON, in files that training can resume from. */
   run?: string;
 }
 
-/** What is in a head file; files that do not say hold a class_embed. */
+/** Kind of head in a head file; files without a kind contain a class_embed. */
 export type HeadKind = 'class_embed' | 'linear_probe';
 
 const kinds: Record<HeadKind, { name: string; advice: string }> = {
@@ -82,7 +82,7 @@ export async function inspectHeadFile(
   const refuse = (message: string) => new DinoSegError('CHECKPOINT_FORMAT', `${path} ${message}`);
   if (!isHeadFile(inspection))
     throw refuse(
-      `is no head file of this package (its metadata names no format "${formatName}").` +
+      `is not a head file of this package (its metadata has no format "${formatName}").` +
         (kind === 'class_embed' ? ' Use ClassHead.import() for checkpoints from elsewhere.' : ''),
     );
   const version = Number(inspection.metadata['formatVersion']);
@@ -96,7 +96,7 @@ export async function inspectHeadFile(
     throw refuse(
       known
         ? `holds ${known.name}, not ${kinds[kind].name}. ${known.advice}`
-        : `holds a head of kind "${found}", which this release does not know. Update the package.`,
+        : `contains a head of kind "${found}", which this release does not know. Update the package.`,
     );
   }
   return { inspection, metadata: parseMetadata(path, inspection.metadata) };

@@ -1,4 +1,4 @@
-/** Sizes that the network takes. */
+/** Image sizes that networks accept. */
 import { DinoSegError } from '../errors.js';
 
 /** Height and width must be multiples of this: the coarsest of the four maps is at 1/32. */
@@ -10,7 +10,7 @@ function neighbours(size: number): string {
 }
 
 /**
- * Refuses sizes that are not multiples of 32 and names the nearest that work.
+ * Refuses sizes that are not multiples of 32 and names the nearest valid ones.
  *
  * @throws DinoSegError SHAPE
  */
@@ -22,16 +22,16 @@ export function checkImageSize(width: number, height: number): void {
   const hints = wrong.map(([name, size]) => `${name} ${neighbours(size)} instead of ${size}`);
   throw new DinoSegError(
     'SHAPE',
-    `The network takes images whose width and height are multiples of ${sizeStep}; these are ${width}×${height} ` +
-      `(width × height). The nearest that work: ${hints.join(', ')}.`,
+    `The network accepts images whose width and height are multiples of ${sizeStep}, not ${width}×${height} ` +
+      `(width × height). The nearest valid sizes: ${hints.join(', ')}.`,
   );
 }
 
-/** Pixels of an image or a grid. */
+/** Size of an image or a grid in pixels. */
 export interface ImageSize {
-  /** Columns. */
+  /** Width: number of columns. */
   width: number;
-  /** Rows. */
+  /** Height: number of rows. */
   height: number;
 }
 
@@ -40,7 +40,7 @@ export function asSize(size: number | ImageSize): ImageSize {
   return typeof size === 'number' ? { width: size, height: size } : size;
 }
 
-/** What a network sees images at where neither the caller nor a head says otherwise. */
+/** Default input size of networks, if neither the caller nor a head states another. */
 export const defaultImageSize = 512;
 
 /** What of a head says at which size it sees images. */
@@ -49,10 +49,10 @@ interface SizedHead {
 }
 
 /**
- * The size at which heads see images: the one that is given, else the one that they were trained at, else 512. Every call
- * that takes a head has this default. Heads that do not say what they were trained at take the others' size.
+ * The image size for heads: the given one, else the one that they were trained at, else 512. This is the default of
+ * every call that takes a head. Heads without a training size use that of the others.
  *
- * @throws DinoSegError INVALID_ARGUMENT where none is given and the heads were trained at several.
+ * @throws DinoSegError INVALID_ARGUMENT if none is given and the heads were trained at different sizes.
  */
 export function imageSizeOf<S extends number | ImageSize = number>(
   given: S | undefined,
@@ -63,21 +63,22 @@ export function imageSizeOf<S extends number | ImageSize = number>(
   if (sizes.size > 1)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `The heads were trained at different image sizes (${[...sizes].join(', ')} pixels): say with imageSize which one ` +
-        'all of them are to see, or call once for each size.',
+      `The heads were trained at different image sizes (${[...sizes].join(', ')} pixels). Set imageSize for all of them, or ` +
+        'call once for each size.',
     );
   const [trainedAt = defaultImageSize] = sizes;
   return trainedAt;
 }
 
-/** What a detector's images are multiples of: patches of the backbone; and the least side that its maps and windows need. */
+/** Step and minimum of the sides of a detector's images: patches of the backbone, and what its maps and windows need. */
 const detectorSizes = { step: 16, least: 80 };
 
 /**
- * The size at which a detector sees an image. A number is the short side: the image's shape is kept but for multiples of
- * 16, and the long side is at most twice the number. A size is taken as it is.
+ * The input size of a detector for an image. A number sets the short side: the aspect ratio is kept up to multiples
+ * of 16, and the long side is at most twice the number. A width and a height are used unchanged.
  *
- * @throws DinoSegError SHAPE for sides that are no multiples of 16 from 80; INVALID_ARGUMENT for a number below 80.
+ * @throws DinoSegError SHAPE for sides that are not multiples of 16 from 80; INVALID_ARGUMENT for a number below
+ *   80.
  */
 export function detectorInputSize(image: ImageSize, size: number | ImageSize): ImageSize {
   const { step, least } = detectorSizes;
@@ -94,7 +95,7 @@ export function detectorInputSize(image: ImageSize, size: number | ImageSize): I
     if (!Number.isInteger(side) || side < least || side % step !== 0)
       throw new DinoSegError(
         'SHAPE',
-        `A detector takes images whose width and height are multiples of ${step} from ${least}; these are ` +
+        `A detector accepts images whose width and height are multiples of ${step} from ${least}, not ` +
           `${width}×${height} (width × height).`,
       );
   return { width, height };

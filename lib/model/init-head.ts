@@ -1,4 +1,4 @@
-/** First weights of a head from the released one, which knows ADE20K's 150 classes and "no object". */
+/** Initial weights of a head from the released head, which has ADE20K's 150 classes and "no object". */
 import type { ClassSet } from '../data/class-set.js';
 import { loadSourceClasses, type SourceClasses } from '../data/source-classes.js';
 import { DinoSegError } from '../errors.js';
@@ -18,7 +18,7 @@ export interface InitialHeadOptions {
 }
 
 /**
- * First weights for a class set from the model's own class_embed.
+ * Initial weights for a class set from the model's own class_embed.
  *
  * @throws DinoSegError HEAD_MISMATCH for a model whose head is not the released one, CLASSES, FILE_NOT_FOUND, IO,
  *   DISPOSED.
@@ -35,17 +35,18 @@ export async function initialHeadOfModel(
 }
 
 /**
- * First weights for classes with the given sources. A class with sources takes the mean of their rows and biases: with
- * one source it keeps that logit.
+ * Initial weights for classes with the given sources. A class with sources starts from the mean of their rows and
+ * biases; with one source it keeps that logit.
  *
- * Classes without a source, in a head without "no object": they share that row, its bias lowered by the logarithm of how
- * many they are, so that together they weigh exactly what it did against the others. Queries without an object then spread over what ADE20K
- * lacks instead of pushing into classes that it knows.
+ * In a head without "no object", the classes without a source share the row of "no object". Its bias is lowered by
+ * the logarithm of their number, so that together they have exactly its weight against the others. Queries without
+ * an object are then spread over the classes that ADE20K lacks and do not push into classes that it has.
  *
- * In a head with "no object" that row goes to its own output. If classes without a source started from it as well, every
- * empty query would speak for them, and `ade20k` scoring, which drops "no object", would show them wherever nothing else
- * is. They start from the mean of all 150 class rows instead: their logit is the mean of the classes' logits, their share
- * at most the mean of the classes' shares, next to nothing where a query knows its class.
+ * In a head with "no object", that row is copied to its own output. Classes without a source must not start from it
+ * too: every empty query would vote for them, and `ade20k` scoring, which drops "no object", would show them
+ * wherever there is nothing else. They start from the mean of all 150 class rows instead. Their logit is then the
+ * mean of the classes' logits, and their share is at most the mean of the classes' shares: almost nothing where a
+ * query has a clear class.
  *
  * @throws DinoSegError HEAD_MISMATCH unless `source` has 151 outputs.
  */
@@ -58,7 +59,7 @@ export function initialHead(
   if (source.classes !== sourceOutputs)
     throw new DinoSegError(
       'HEAD_MISMATCH',
-      `First weights come from a head with ADE20K's 150 classes and "no object"; this one has ${source.classes} ` +
+      `Initial weights need a head with ADE20K's 150 classes and "no object" (151 outputs); this one has ${source.classes} ` +
         'outputs. Use the network with its released head, or start from random weights.',
     );
   const classes = sources.length + (options.noObject ? 1 : 0);

@@ -1,4 +1,4 @@
-/** Networks with random weights: any of the family's shapes, for benches, tests and trying things out. */
+/** Networks with random weights in any shape of the family, for benchmarks, tests and experiments. */
 import { checkOptions, needed, number, oneOf, text, type Kind, type OptionKinds } from '../arguments.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
@@ -8,8 +8,9 @@ import type { RandomNetwork } from '../native/bindings/init.js';
 import { resolveDevice } from './device.js';
 
 /**
- * Names of segmentors' shapes: the released network, DINOv3's smaller backbones with a head of the same structure (none of those
- * heads is published), one of 2.7 million parameters as the shipped network has, and a small one of 1.1 million.
+ * Architectures of segmentors: the released network; DINOv3's smaller backbones with a head of the same structure
+ * (none of these heads is published); one of 2.7 million parameters, as the shipped network; and a small one of 1.1
+ * million.
  */
 export const architectures = [
   'dinov3_vit7b16_ade20k_m2f',
@@ -26,8 +27,9 @@ export const architectures = [
 export type Architecture = (typeof architectures)[number];
 
 /**
- * Names of detectors' shapes: the released network, the smaller backbones with a head of the same structure (none of those
- * heads is published), one with the backbone of `street-small`, as the shipped one, and a small network with that of `tiny`.
+ * Architectures of detectors: the released network; the smaller backbones with a head of the same structure (none
+ * of these heads is published); one with the backbone of `street-small`, as the shipped detector; and a small one
+ * with the backbone of `tiny`.
  */
 export const detectorArchitectures = [
   'dinov3_vit7b16_coco_detr',
@@ -43,25 +45,26 @@ export const detectorArchitectures = [
 /** One of {@link detectorArchitectures}. */
 export type DetectorArchitecture = (typeof detectorArchitectures)[number];
 
-/** Which network with random weights, and where its weights are drawn. */
+/** Options of a network with random weights. */
 export interface RandomNetworkOptions<A extends string = Architecture> extends JobOptions {
-  /** Its shape. */
+  /** Architecture of the network. */
   arch: A;
-  /** Whole number from 0. The same seed gives the same weights on every machine and device. Default 0. */
+  /** Seed of the weights, a whole number from 0. The same seed gives the same weights on every machine and device. Default 0. */
   seed?: number;
-  /** Precision of the backbone's weights: bfloat16 is the float32 network rounded. Default `float32`. */
+  /** Precision of the backbone's weights; bfloat16 is the rounded float32 network. Default `float32`. */
   dtype?: 'float32' | 'bfloat16';
   /**
-   * Where they are drawn: `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU.
+   * Device that the weights are drawn on, such as `cpu` or `cuda:0`. `auto` (default) is a CUDA device if there is
+   * one, else the CPU.
    */
   device?: string;
 }
 
-/** The same, and the file to write. */
+/** Options of {@link initModel}: the network, and the file to write. */
 export interface InitModelOptions<
   A extends string = Architecture | DetectorArchitecture,
 > extends RandomNetworkOptions<A> {
-  /** The TorchScript file to write. */
+  /** TorchScript file to write. */
   out: string;
 }
 
@@ -93,12 +96,13 @@ export function randomNetwork({
 }
 
 /**
- * Writes a network with random weights as a TorchScript file, drawing a tensor at a time: memory for one is enough.
- * `onProgress` hears bytes written; stopped, it leaves nothing behind. `SegmentationModel.init` and
- * `DetectionModel.init` make the same network without a file. A detector and a segmentor with the same backbone and seed
- * have the same weights in it.
+ * Writes a network with random weights as a TorchScript file. Weights are drawn one tensor at a time, so that
+ * memory for one tensor is enough. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
- * @returns what the network is made of.
+ * `SegmentationModel.init` and `DetectionModel.init` create the same network without a file. A detector and a
+ * segmentor with the same backbone and seed have the same backbone weights.
+ *
+ * @returns the structure of the network.
  * @throws DinoSegError INVALID_ARGUMENT, DEVICE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
  */
 export async function initModel(options: InitModelOptions<DetectorArchitecture>): Promise<DetectorPlan>;

@@ -1,4 +1,4 @@
-/** The simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
+/** A simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
 import { checkArgument, checkOptions, needed, number, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
@@ -17,11 +17,11 @@ import { SegmentationHead } from './segmentation-head.js';
 import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } from './segment-options.js';
 import { Tensor, tensorKind } from './tensor.js';
 
-/** Where a probe computes. */
+/** Device of a probe. */
 export interface ProbePlacement {
   /**
-   * `cpu`, `cuda:0`, …: the device of the model that it works with, {@link SegmentationModel.device}. Default `auto`, as
-   * for a model: a CUDA device where there is one, else the CPU.
+   * Device, such as `cpu` or `cuda:0`. It must be the model's device, {@link SegmentationModel.device}. Default
+   * `auto`: a CUDA device if there is one, else the CPU, as for a model.
    */
   device?: string;
 }
@@ -49,12 +49,12 @@ const saveProbeOptions: OptionKinds<{ metadata?: Partial<HeadMetadata> }> = { me
 export const probePlacement: OptionKinds<ProbePlacement> = { device: text };
 
 /**
- * A trained linear probe, its batch norm with the running statistics, in float32: what the backbone gives without adapter,
- * decoder and queries. Legend of the shapes: B batch, C width, K classes, h×w patches (H/16 × W/16).
- * Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
+ * A trained linear probe in float32, with the running statistics of its batch norm. It needs the backbone's
+ * features only, without adapter, decoder and queries. Shapes: B batch, C width, K classes, h×w patches (H/16 ×
+ * W/16). `dispose()` or `using` frees its memory; `await using` waits for its calls first.
  */
 export class LinearProbe extends SegmentationHead {
-  /** Channels C of the features. */
+  /** Width C of the features. */
   readonly width: number;
   /** Weights and running statistics. */
   readonly values: Readonly<ProbeValues>;
@@ -70,9 +70,9 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * A probe of given values.
+   * Creates a probe from given values.
    *
-   * @param options.metadata what is known about it; the precision is float32.
+   * @param options.metadata metadata of the probe; the precision is float32.
    * @throws DinoSegError SHAPE, HEAD_MISMATCH, DEVICE, OUT_OF_MEMORY.
    */
   static async from(
@@ -86,7 +86,7 @@ export class LinearProbe extends SegmentationHead {
     if (classSet !== null && classSet.classes.length !== classes)
       throw new DinoSegError(
         'HEAD_MISMATCH',
-        `The probe has ${classes} outputs, the class set "${classSet.name}" has ${classSet.classes.length} classes.`,
+        `The probe has ${classes} outputs, but the class set "${classSet.name}" has ${classSet.classes.length} classes.`,
       );
     const device = resolveDevice(options.device);
     checkLengths(values);
@@ -101,7 +101,7 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Reads a file that {@link save} wrote.
+   * Reads a file written by {@link save}.
    *
    * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT, CHECKPOINT_KEYS, HEAD_MISMATCH, DEVICE.
    */
@@ -113,7 +113,7 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Refuses a model on another device. Features of another width are refused when they come.
+   * Checks that a model is on the probe's device. The width of features is checked in each call.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError DEVICE.
@@ -123,13 +123,13 @@ export class LinearProbe extends SegmentationHead {
     if (model.device !== this.device)
       throw new DinoSegError(
         'DEVICE',
-        `The probe is on ${this.device}, the network on ${model.device}: give the probe { device: model.device } when it is ` +
-          'made or loaded.',
+        `The probe is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +
+          'load the probe.',
       );
   }
 
   /**
-   * Scores (logits) B×K×h×w of features B×C×h×w ({@link SegmentationModel.features}).
+   * Computes scores (logits) B×K×h×w from features B×C×h×w ({@link SegmentationModel.features}).
    *
    * @throws DinoSegError HEAD_MISMATCH for another width, DISPOSED; the signal's reason.
    */
@@ -142,7 +142,7 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Cross entropy of the scores, resized bilinearly to labels B×H×W (uint8, 255 ignored).
+   * Computes the cross entropy of the scores, resized bilinearly to the labels B×H×W (uint8, 255 is ignored).
    *
    * @throws DinoSegError HEAD_MISMATCH, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
@@ -154,7 +154,7 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Best class of every pixel, B×height×width uint8, at any size in pixels.
+   * Computes the best class of every pixel, B×height×width uint8, at any size in pixels.
    *
    * @throws DinoSegError HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
@@ -165,8 +165,8 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Class map of one image at its own size, of the model's backbone alone: {@link SegmentationModel.segment} with this
-   * probe.
+   * Computes the class map of one image at its own size with the model's backbone only:
+   * {@link SegmentationModel.segment} with this probe.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError MODEL_FORMAT for a network without a method `features(images)`, and what
@@ -183,9 +183,9 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Writes a head file (safetensors): temporary file, synced, renamed.
+   * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.
    *
-   * @param options.metadata what to say besides the probe's own metadata.
+   * @param options.metadata metadata to write in addition to the probe's own.
    * @throws DinoSegError DISK_FULL, IO.
    */
   async save(path: string, options: { metadata?: Partial<HeadMetadata> } = {}): Promise<void> {
@@ -205,7 +205,7 @@ function checkLengths({ classes, width, ...arrays }: ProbeValues): void {
     if (length === expected) continue;
     throw new DinoSegError(
       'SHAPE',
-      `"${name}" of a linear probe of ${classes} classes and width ${width} has ${expected} elements; the array has ${length}.`,
+      `"${name}" of a linear probe of ${classes} classes and width ${width} should have ${expected} elements, not ${length}.`,
     );
   }
 }

@@ -1,4 +1,4 @@
-/** A batch of a data set as a network takes it: images and labels decoded, changed, resized and on its device. */
+/** A batch of a data set as a network accepts it: images and labels decoded, augmented, resized and on its device. */
 import type { Augmentation } from '../data/augment.js';
 import type { Sample, SegmentationDataset } from '../data/dataset.js';
 import { usableCores } from '../native/cores.js';
@@ -25,7 +25,7 @@ export class Batch implements Disposable {
   }
 }
 
-/** Where batches are for, and how many at a time. */
+/** Device and image size of batches, and how many are prepared at a time. */
 export interface Place {
   imageSize: number;
   device: string;

@@ -1,27 +1,28 @@
-/** Where a network runs, and in which precision. */
+/** Device and precision of a network. */
 import { flag, oneOf, text, type OptionKinds } from '../arguments.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { NetworkPrecision } from '../native/bindings/engine.js';
 import { networkPrecisions } from './network-precision.js';
 
-/** Where a network runs, and in which precision. */
+/** Device and precision of a network. */
 export interface LoadOptions extends JobOptions {
   /**
-   * `cpu`, `cuda:0`, …; `auto` (default) takes a CUDA device where there is one, else the CPU. A CUDA device that is named and
-   * not there is an error.
+   * Device, such as `cpu` or `cuda:0`. `auto` (default) is a CUDA device if there is one, else the CPU. A named
+   * CUDA device that does not exist is an error.
    */
   device?: string;
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
   /**
-   * What a network with a bfloat16 backbone computes its pixel decoder in: `tf32` (default) in TF32 where the device has
-   * it (CUDA) and else in float32, `reference` in float32 as the reference does, `fast` in bfloat16, a tenth faster and less
-   * exact. A float32 network is float32 throughout.
+   * Precision of the pixel decoder in a network with a bfloat16 backbone. `tf32` (default) uses TF32 on devices
+   * that have it (CUDA), else float32. `reference` uses float32, as the reference does. `fast` uses bfloat16: a
+   * tenth faster and less exact. A float32 network is float32 throughout.
    */
   precision?: NetworkPrecision;
   /**
-   * Whether passes are recorded as CUDA graphs and repeated without gaps between kernels, from the second of an image size
-   * on (default true; needs the CUDA kernels). Recordings of the last four sizes are kept; each holds the memory of a pass.
+   * Whether to record passes as CUDA graphs, which run without gaps between kernels, from the second pass of an image
+   * size on. Needs the CUDA kernels. Recordings of the last four sizes are kept; each holds the memory of a pass.
+   * Default true.
    */
   cudaGraphs?: boolean;
 }

@@ -1,9 +1,9 @@
-/** What the frozen network makes of a batch of images, as far as heads need it. */
+/** Outputs of the frozen network for a batch of images, as far as heads need them. */
 import type { OutputHandles } from '../native/bindings/engine.js';
 import type { DecodedImages } from './decoded-images.js';
 import type { Tensor } from './tensor.js';
 
-/** A part of what a network makes of images: queries and masks, or the features of its backbone. */
+/** Part of a network's outputs: queries and masks, or the backbone's features. */
 export type OutputPart = 'decoded' | 'features';
 
 /** Queries and masks, features, or both, of the same images. */
@@ -23,7 +23,7 @@ export class NetworkOutputs implements Disposable {
     return (this.decoded?.masks ?? this.features!).device;
   }
 
-  /** Images `first` to `first + count`, in the same memory. @throws DinoSegError SHAPE, DISPOSED */
+  /** Returns `count` images from `first` on, in the same memory. @throws DinoSegError SHAPE, DISPOSED */
   slice(first: number, count: number): NetworkOutputs {
     return new NetworkOutputs(this.decoded?.slice(first, count), this.features?.slice(first, count));
   }

@@ -1,4 +1,4 @@
-/** What a network with a bfloat16 backbone computes its pixel decoder in. */
+/** Precision of the pixel decoder in a network with a bfloat16 backbone. */
 import type { NetworkPrecision } from '../native/bindings/engine.js';
 
 /** Values of `LoadOptions.precision`. */

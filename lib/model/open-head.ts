@@ -12,7 +12,7 @@ export const headKind: Kind<SegmentationHead> = instanceOf(
 );
 
 /**
- * {@link LinearProbe.load} for files with a linear probe, {@link ClassHead.open} for all others.
+ * Opens a head file of any kind: {@link LinearProbe.load} for linear probes, {@link ClassHead.open} for all others.
  *
  * @throws DinoSegError what those throw.
  */

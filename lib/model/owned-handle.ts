@@ -8,7 +8,7 @@ export class OwnedHandle<T extends TensorHandle | ModelHandle | DetectorHandle |
   #handle: T | undefined;
   readonly #what: () => string;
 
-  /** `what` begins the sentence that tells of a use after disposal: `A class head`. */
+  /** `what` begins the error message after disposal, such as `A class head`. */
   constructor(handle: T, what: () => string) {
     this.#handle = handle;
     this.#what = what;
@@ -21,21 +21,21 @@ export class OwnedHandle<T extends TensorHandle | ModelHandle | DetectorHandle |
     return this.#handle;
   }
 
-  /** The handle, which is the caller's from now on. @throws DinoSegError DISPOSED */
+  /** Hands the handle over to the caller. @throws DinoSegError DISPOSED */
   give(): T {
     const handle = this.get();
     this.#handle = undefined;
     return handle;
   }
 
-  /** Frees the memory: now, or when the calls under way end. False where that was done before. */
+  /** Frees the memory now, or when running calls end. Returns false if it was already disposed of. */
   dispose(): boolean {
     if (this.#handle === undefined) return false;
     engine().dispose(this.give());
     return true;
   }
 
-  /** Takes no further calls, waits for those under way, frees the memory. */
+  /** Accepts no further calls, waits for running ones, then frees the memory. */
   async disposeAfter(calls: RunningCalls): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;

@@ -1,21 +1,21 @@
-/** How many images go through the network together, in one pass. */
+/** How many images go through the network in one pass. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { DType } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
 
-/** Sizes that are chosen by themselves, the largest first; beyond 8 an image takes no less time. */
+/** Sizes that are chosen automatically, the largest first; a pass of more than 8 is not faster per image. */
 const chosenSizes = [8, 4, 2];
-/** Of the free memory that a pass may take: recorded passes, scores and other processes want some, too. */
+/** Share of the free memory that a pass may use: recorded passes, scores and other processes need some, too. */
 const share = 0.5;
 /**
- * What an image adds to a pass of a bfloat16 network, in float32 maps of a quarter of its size whose channels are the
- * backbone's and the decoder's width. Allocated by the 7B at 512×512: 0.57 GB (docs/checks.md), 1.4 of them; the rest is for
- * what the allocator keeps and recorded passes hold.
+ * Memory that an image adds to a pass of a bfloat16 network. The unit is a float32 map of a quarter of the image's
+ * size with the channels of backbone and decoder together. Measured with the 7B at 512×512: 0.57 GB
+ * (docs/checks.md), which is 1.4 units; the rest allows for what the allocator keeps and recorded passes hold.
  */
 const mapsOfImage = 2.2;
 
-/** What of a network says how much memory an image takes. */
+/** Properties of a network that determine how much memory an image takes. */
 export interface NetworkWidths {
   /** Of the backbone's tokens. */
   width: number;
@@ -25,13 +25,13 @@ export interface NetworkWidths {
   dtype: DType;
 }
 
-/** Bytes that an image of the network's input size adds to a pass, estimated. */
+/** Estimated bytes that an image of the network's input size adds to a pass. */
 export function imageBytes({ width, hidden, dtype }: NetworkWidths, size: ImageSize): number {
   const mapBytes = ((size.width * size.height) / 16) * (width + hidden) * 4;
   return mapBytes * mapsOfImage * (dtype === 'float32' ? 2 : 1);
 }
 
-/** The largest of 8, 4, 2 and 1 whose images fit half of what is free. */
+/** The largest of 8, 4, 2 and 1 whose images fit into half of the free memory. */
 export function choosePassSize(freeBytes: number, bytesOfImage: number): number {
   return chosenSizes.find((size) => size * bytesOfImage <= share * freeBytes) ?? 1;
 }
@@ -45,16 +45,16 @@ function freeBytesOf(device: string): number {
   return (found?.freeBytes ?? 0) + reservedBytes - allocatedBytes;
 }
 
-/** How passes are sized. */
+/** Options for the size of passes. */
 export interface PassOptions {
-  /** Images in a pass, from 1; undefined or null: 1 on the CPU, else by the memory that is free. */
+  /** Images per pass, from 1. Undefined or null: 1 on the CPU, else chosen by the free memory. */
   passSize?: number | null | undefined;
-  /** Hears, for people, when passes get smaller. */
+  /** Called with a line of text when passes get smaller. */
   onLog?: ((line: string) => void) | undefined;
 }
 
 /**
- * Refuses sizes of a pass that are no whole number from 1.
+ * Refuses a pass size that is not a whole number from 1.
  *
  * @throws DinoSegError INVALID_ARGUMENT
  */
@@ -64,13 +64,13 @@ export function checkPassSize(passSize: number | null | undefined): void {
     throw new DinoSegError('INVALID_ARGUMENT', `passSize should be a whole number from 1, not ${passSize}.`);
 }
 
-/** Runs the passes of a job and chooses their size: one that was chosen by itself is halved where memory runs out. */
+/** Runs the passes of a job and chooses their size. A size that was chosen automatically is halved when memory runs out. */
 export class BatchRunner {
-  /** Why the size stays, for the error where memory runs out; null while it may be halved. */
+  /** Why the size is fixed, for the error when memory runs out; null while it may be halved. */
   #kept: string | null;
 
   constructor(
-    /** Images that a pass takes at most. */
+    /** Maximum number of images per pass. */
     public size: number,
     private readonly options: { mayHalve: boolean; onLog?: PassOptions['onLog'] },
   ) {
@@ -78,7 +78,7 @@ export class BatchRunner {
   }
 
   /**
-   * Passes of the size that was given, or of one that fits the memory that is free now.
+   * Passes of the given size, or of one that fits the memory that is free now.
    *
    * @param size width and height of the network's input.
    * @throws DinoSegError INVALID_ARGUMENT
@@ -95,13 +95,13 @@ export class BatchRunner {
     return new BatchRunner(chosen, { mayHalve: true, onLog });
   }
 
-  /** From here on the size stays: results are kept that depend on it. `why` is added to OUT_OF_MEMORY. */
+  /** Fixes the size from now on, because stored results depend on it. `why` is added to OUT_OF_MEMORY. */
   keep(why: string): void {
     this.#kept = why;
   }
 
   /**
-   * A pass of at most so many images; once more with half of them where memory runs out and the size may change.
+   * Runs a pass of at most the current size; if memory runs out and the size may change, again with half of it.
    *
    * @throws DinoSegError OUT_OF_MEMORY, and what `pass` throws.
    */
@@ -118,7 +118,7 @@ export class BatchRunner {
       const before = this.size;
       this.size = Math.floor(before / 2);
       this.options.onLog?.(
-        `Memory ran out with ${before} images in a pass; it goes on with ${this.size} (--pass-size sets it).`,
+        `Memory ran out with ${before} images per pass; continuing with ${this.size} (--pass-size sets it).`,
       );
     }
   }

@@ -5,23 +5,23 @@ import { floats } from './argument-kinds.js';
 import { readFloats, writeFloats, type ShapedFloats } from './float-file.js';
 import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata.js';
 
-/** A linear probe. Legend: K classes, C width of the features. */
+/** Values of a linear probe. Shapes: K classes, C width of the features. */
 export interface ProbeValues {
-  /** K. */
+  /** Number of classes K. */
   classes: number;
-  /** C. */
+  /** Width C of the features. */
   width: number;
-  /** Of the 1×1 convolution, K×C row by row. */
+  /** Weight of the 1×1 convolution, K×C row by row. */
   weight: Float32Array;
-  /** Of the convolution, K. */
+  /** Bias of the convolution, K. */
   bias: Float32Array;
   /** Weight of the batch norm, C. */
   gamma: Float32Array;
   /** Bias of the batch norm, C. */
   beta: Float32Array;
-  /** Of the batch norm, C. */
+  /** Running mean of the batch norm, C. */
   runningMean: Float32Array;
-  /** Of the batch norm, C. */
+  /** Running variance of the batch norm, C. */
   runningVar: Float32Array;
 }
 
@@ -47,7 +47,7 @@ function shapeOf(part: Part, classes: number, width: number): number[] {
   return part === 'bias' ? [classes] : [width];
 }
 
-/** Writes a probe (safetensors): temporary file, synced, renamed. @throws DinoSegError SHAPE, DISK_FULL, IO */
+/** Writes a probe (safetensors) atomically. @throws DinoSegError SHAPE, DISK_FULL, IO */
 export async function writeProbeFile(
   path: string,
   values: ProbeValues,
@@ -61,10 +61,10 @@ export async function writeProbeFile(
 }
 
 /**
- * Reads a probe that {@link writeProbeFile} wrote.
+ * Reads a probe written by {@link writeProbeFile}.
  *
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_FORMAT for other files, newer versions and other kinds of heads,
- *   CHECKPOINT_KEYS, HEAD_MISMATCH when its shapes do not fit together.
+ *   CHECKPOINT_KEYS, HEAD_MISMATCH if its shapes do not match.
  */
 export async function readProbeFile(path: string): Promise<{ values: ProbeValues; metadata: HeadMetadata }> {
   const { inspection, metadata } = await inspectHeadFile(path, 'linear_probe');

@@ -1,8 +1,8 @@
-/** The calls under way of one model or head. */
+/** The running calls of one model or head. */
 export class RunningCalls {
   readonly #promises = new Set<Promise<unknown>>();
 
-  /** Counts the call until it settles; gives it back. */
+  /** Counts the call until it settles, and returns it. */
   add<T>(call: Promise<T>): Promise<T> {
     this.#promises.add(call);
     const remove = () => void this.#promises.delete(call);
@@ -10,7 +10,7 @@ export class RunningCalls {
     return call;
   }
 
-  /** Resolves when none is left. */
+  /** Resolves when no call is running. */
   async settled(): Promise<void> {
     while (this.#promises.size > 0) await Promise.allSettled(this.#promises);
   }

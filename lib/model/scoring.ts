@@ -1,4 +1,4 @@
-/** Which way of scoring belongs to a head and a class set. */
+/** Chooses the scoring and the class set of a head. */
 import { checkArgument, text } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
@@ -13,11 +13,11 @@ import type { SegmentationHead } from './segmentation-head.js';
 const ade20kOutputs = 151;
 
 /**
- * `recipe` for a head with an output a class, `ade20k` for one that has "no object" as one more, its last, which a
- * linear probe has not.
+ * Returns the scoring of a head with a class set: `recipe` if the head has one output per class, `ade20k` if it has
+ * one more, the last, for "no object". A linear probe has no such output.
  *
- * @param wanted overrules the choice where the counts allow it.
- * @throws DinoSegError HEAD_MISMATCH when the head has another number of outputs.
+ * @param wanted the scoring to use, if the number of outputs allows it.
+ * @throws DinoSegError HEAD_MISMATCH if the head has another number of outputs.
  */
 export function scoringOf(head: SegmentationHead, classSet: ClassSet, wanted?: Scoring): Scoring {
   checkArgument(head, headKind, 'scoringOf(head)');
@@ -31,20 +31,20 @@ export function scoringOf(head: SegmentationHead, classSet: ClassSet, wanted?: S
   if (fitting !== undefined && (wanted === undefined || wanted === fitting)) return fitting;
   throw new DinoSegError(
     'HEAD_MISMATCH',
-    `The head has ${classes} outputs, the class set "${classSet.name}" has ${length} classes. Expected ` +
+    `The head has ${classes} outputs, but the class set "${classSet.name}" has ${length} classes. Expected ` +
       (wanted === 'recipe' || !hasNoObject
         ? `${length} outputs for recipe scoring.`
         : wanted === 'ade20k'
-          ? `${length + 1} outputs for ade20k scoring (one more: no object).`
-          : `${length} outputs, or ${length + 1} with a last one for "no object".`) +
-      ' Name the class set that the head was made for (--classes).',
+          ? `${length + 1} outputs for ade20k scoring (the last for "no object").`
+          : `${length} outputs, or ${length + 1} with the last for "no object".`) +
+      ' Choose the class set of the head (--classes).',
   );
 }
 
 /**
- * The class set of a head: the one that was named, else the one in its file, else ADE20K's for 151 outputs.
+ * Returns the class set of a head: the named one, else the one in its file, else ADE20K's for 151 outputs.
  *
- * @throws DinoSegError CLASSES when nothing says what the outputs mean, or as {@link loadClassSet}.
+ * @throws DinoSegError CLASSES if nothing states what the outputs mean, or as {@link loadClassSet}.
  */
 export async function classSetOf(head: SegmentationHead, named?: string): Promise<ClassSet> {
   checkArgument(head, headKind, 'classSetOf(head)');
@@ -54,7 +54,7 @@ export async function classSetOf(head: SegmentationHead, named?: string): Promis
   if (head.classes === ade20kOutputs) return loadClassSet('ade150');
   throw new DinoSegError(
     'CLASSES',
-    `Nothing says what the head's ${head.classes} outputs mean: its file names no classes. ` +
-      'Name the class set (--classes idd26, cityscapes19, … or a .json file).',
+    `The classes of the head's ${head.classes} outputs are unknown: its file does not name them. ` +
+      'Choose a class set (--classes idd26, cityscapes19, … or a .json file).',
   );
 }

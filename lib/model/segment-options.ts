@@ -1,28 +1,29 @@
-/** How the passes of a network cover an image, and what comes of it. */
+/** How the passes of a network cover an image, and the resulting class map. */
 import { either, number, objectWith, oneOf, type OptionKinds } from '../arguments.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import { imageSize } from './argument-kinds.js';
 import type { ImageSize } from './image-size.js';
 
-/** Pixels between one window and the next. */
+/** Step between windows in pixels. */
 export interface Stride {
-  /** To the right. */
+  /** Horizontal step. */
   x: number;
-  /** Down. */
+  /** Vertical step. */
   y: number;
 }
 
-/** How {@link LinearProbe.segment} covers an image. */
+/** Options of {@link LinearProbe.segment}. */
 export interface SegmentWithProbeOptions extends JobOptions {
   /**
-   * Width and height of the network's input in pixels, multiples of 32. Default: what the head was trained at, else 512.
+   * Input size of the network in pixels: a number for width and height, or both; multiples of 32. Default: the
+   * head's training size, else 512.
    */
   imageSize?: number | ImageSize;
-  /** `whole` (default) resizes the image to imageSize; `slide` moves a window of imageSize over it. */
+  /** `whole` (default) resizes the image to imageSize. `slide` moves a window of imageSize over it. */
   mode?: 'whole' | 'slide';
   /** Step between windows in pixels, for `slide`. Default: two thirds of the window. */
   stride?: number | Stride;
-  /** Windows that go through the network together, for `slide`. Results differ by rounding. Default 1. */
+  /** Number of windows per pass of the network, for `slide`. Results differ by rounding only. Default 1. */
   passSize?: number;
 }
 
@@ -30,9 +31,9 @@ export interface SegmentWithProbeOptions extends JobOptions {
 export interface ClassMap {
   /** Class indices H×W, row by row. */
   data: Uint8Array;
-  /** Pixels: the image's own. */
+  /** Width of the image in pixels. */
   width: number;
-  /** Pixels: the image's own. */
+  /** Height of the image in pixels. */
   height: number;
 }
 

@@ -12,21 +12,22 @@ import { RunningCalls } from './running-calls.js';
 import { Tensor } from './tensor.js';
 
 /**
- * Scores images by what the frozen network makes of them: a {@link ClassHead} by queries and masks, a {@link LinearProbe} by
- * the features of the backbone. Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
+ * A head scores images from the outputs of the frozen network: a {@link ClassHead} from queries and masks, a
+ * {@link LinearProbe} from the backbone's features. `dispose()` or `using` frees its memory; `await using` waits
+ * for its calls first.
  */
 export abstract class SegmentationHead implements Disposable, AsyncDisposable {
-  /** Outputs K. */
+  /** Number of outputs K. */
   readonly classes: number;
   /** `cpu`, `cuda:0`, … */
   readonly device: string;
-  /** Classes, precision, epoch, mIoU, model and image size of the file it came from. */
+  /** Metadata of its file: classes, precision, epoch, mIoU, model and image size. */
   readonly metadata: Readonly<HeadMetadata>;
-  /** Its calls under way. @internal */
+  /** Running calls. @internal */
   readonly calls = new RunningCalls();
-  /** What it reads of the network's outputs. @internal */
+  /** The outputs of the network that it reads. @internal */
   abstract readonly reads: OutputPart;
-  /** Ways of scoring that it has. @internal */
+  /** Supported scorings. @internal */
   abstract readonly scorings: readonly Scoring[];
   readonly #owned: OwnedHandle<HeadsHandle>;
 
@@ -47,13 +48,13 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return this.#owned.get();
   }
 
-  /** Names and colours of the outputs; null where the file did not say. */
+  /** Names and colours of the outputs; null if the file does not state them. */
   get classSet(): ClassSet | null {
     return this.metadata.classSet;
   }
 
   /**
-   * Refuses a model that the head cannot work with.
+   * Checks that the head can work with a model.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError HEAD_MISMATCH, DEVICE.
@@ -61,9 +62,9 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   abstract assertFits(model: HeadNetwork): void;
 
   /**
-   * Writes a head file (safetensors): temporary file, synced, renamed.
+   * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.
    *
-   * @param options.metadata what to say besides the head's own metadata.
+   * @param options.metadata metadata to write in addition to the head's own.
    * @throws DinoSegError DISK_FULL, IO, DISPOSED.
    */
   abstract save(path: string, options?: { metadata?: Partial<HeadMetadata> }): Promise<void>;
@@ -93,12 +94,12 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     );
   }
 
-  /** Counts a call that can be stopped. @internal */
+  /** Runs a call that can be cancelled, and counts it. @internal */
   protected run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
     return this.calls.add(runJob(options, start));
   }
 
-  /** Frees the head's memory: now, or when the calls under way end. Calling it again does nothing. */
+  /** Frees the head's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
     this.#owned.dispose();
   }
@@ -108,7 +109,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     this.dispose();
   }
 
-  /** Takes no further calls, waits for those under way, frees the memory. */
+  /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.calls);
   }

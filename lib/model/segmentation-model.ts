@@ -36,40 +36,41 @@ import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } 
 import { Tensor, tensorKind } from './tensor.js';
 import { withPixels } from './with-pixels.js';
 
-/** How an image is scored. */
+/** Options for scoring an image. */
 export interface ScoringOptions extends JobOptions {
-  /** Without it the model's own class_embed scores. With a {@link LinearProbe} the backbone alone is run. */
+  /** The head. Default: the model's own class_embed. With a {@link LinearProbe} only the backbone runs. */
   head?: SegmentationHead;
-  /** Default: `recipe` with a head, `ade20k` without one. A linear probe takes `recipe` only. */
+  /** Default: `recipe` with a head, `ade20k` without one. A linear probe supports `recipe` only. */
   scoring?: Scoring;
   /**
-   * Width and height of the network's input in pixels, multiples of 32. Default: what the head was trained at, else 512.
+   * Input size of the network in pixels: a number for width and height, or both; multiples of 32. Default: the
+   * head's training size, else 512.
    */
   imageSize?: number | ImageSize;
 }
 
-/** How {@link SegmentationModel.segment} covers an image. */
+/** Options of {@link SegmentationModel.segment}. */
 export interface SegmentImageOptions extends ScoringOptions, SegmentWithProbeOptions {}
 
-/** How {@link SegmentationModel.scores} scores an image. */
+/** Options of {@link SegmentationModel.scores}. */
 export interface ScoreImageOptions extends ScoringOptions {
-  /** Width and height of the scores. Default: those of the image. */
+  /** Size of the scores in pixels: a number for width and height, or both. Default: the size of the image. */
   outputSize?: number | ImageSize;
 }
 
 /** The score of every class at every pixel. */
 export interface ScoreMap {
-  /** classes×height×width, the highest the best. */
+  /** Scores, classes×height×width; higher is better. */
   data: Float32Array;
-  /** Outputs of the head; one less with `ade20k` scoring, which leaves "no object" out. */
+  /** Number of classes: the head's outputs, or one less with `ade20k` scoring, which leaves out "no object". */
   classes: number;
-  /** Pixels. */
+  /** Width in pixels. */
   width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   height: number;
 }
 
-/** What {@link SegmentationModel.forward} gives, float32, on the model's device. To be disposed of. */
+/** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
 export interface ForwardResult {
   /** B×Q×C, the input of class_embed. */
   queries: Tensor;
@@ -96,32 +97,32 @@ export const scoreImageOptions: OptionKinds<ScoreImageOptions> = { ...scoringOpt
 
 /**
  * A network written by `convert`, `exportModel` or any other TorchScript file with the methods
- * `forward(images) → (pred_logits, pred_masks)` and `decode(images) → (queries, pred_masks)`.
- * It is always in eval mode. Its memory is freed by `dispose()` or `using`; `await using` waits for its calls first.
+ * `forward(images) → (pred_logits, pred_masks)` and `decode(images) → (queries, pred_masks)`. It is always in eval
+ * mode. `dispose()` or `using` frees its memory; `await using` waits for its calls first.
  *
- * Calls run on a thread of the engine, one at a time and in order; worker_threads take turns. Of the calls that take
- * images at most 16, or 256 MiB of pixels, are decoded and queued at a time; the others wait before they are decoded.
+ * Calls run on a thread of the engine, one at a time and in order; worker_threads take turns. At most 16 calls with
+ * images, or 256 MiB of their pixels, are decoded and queued at a time; further calls wait before decoding.
  */
 export class SegmentationModel implements Disposable, AsyncDisposable {
-  /** The file it was loaded from, or what it is where there is none. */
+  /** File that the model was loaded from, or a description for a network without a file. */
   readonly path: string;
-  /** SHA-256 that tells networks apart. */
+  /** SHA-256 that identifies the network. */
   readonly id: string;
   /** `cpu`, `cuda:0`, … */
   readonly device: string;
-  /** Precision of the backbone's weights. */
+  /** Data type of the backbone's weights. */
   readonly dtype: DType;
-  /** As it was loaded with: what a bfloat16 network computes its pixel decoder in. */
+  /** Precision of the pixel decoder in a bfloat16 network, as chosen on loading. */
   readonly precision: NetworkPrecision;
-  /** Width of the backbone's tokens; `hidden` where the file does not tell. */
+  /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   readonly width: number;
   /** Input width of class_embed. */
   readonly hidden: number;
-  /** Outputs of the model's own class_embed. */
+  /** Number of outputs of the model's own class_embed. */
   readonly classes: number;
-  /** Elements of all its weights. */
+  /** Number of weights. */
   readonly parameters: number;
-  /** Its calls under way. @internal */
+  /** Running calls. @internal */
   readonly calls = new RunningCalls();
   readonly #owned: OwnedHandle<ModelHandle>;
   #ownHead: ClassHead | undefined;
@@ -140,9 +141,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Loads a TorchScript file. `onProgress` hears bytes read.
+   * Loads a TorchScript file. `onProgress` receives bytes read.
    *
-   * @param path a file of {@link convert}, {@link exportModel}, or another with the same methods.
+   * @param path a file written by {@link convert} or {@link exportModel}, or another with the same methods.
    * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
@@ -155,8 +156,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A network with random weights, drawn on the device: no file is written or read. `onProgress` hears bytes drawn. The
-   * weights are those of `initModel`'s file; `path` says what it is, and `id` is made of shape, seed and dtype.
+   * Creates a network with random weights on the device, without a file. `onProgress` receives bytes drawn. The
+   * weights equal those of a file written by `initModel`. `path` describes the network, and `id` follows from its
+   * shape, seed and dtype.
    *
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
@@ -180,7 +182,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The model's own class scores of images B×3×H×W (float32, normalised, H and W multiples of 32, any device).
+   * Computes the model's own class scores of images B×3×H×W (float32, normalised, H and W multiples of 32, any
+   * device).
    *
    * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
@@ -196,7 +199,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Queries and mask logits of images B×3×H×W, as {@link forward} takes them: all that a head needs.
+   * Computes queries and mask logits of images as in {@link forward}: the input of a {@link ClassHead}.
    *
    * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
@@ -208,11 +211,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer, of images as {@link forward} takes
-   * them: what a {@link LinearProbe} takes. Runs the backbone alone.
+   * Computes patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer, of images as in
+   * {@link forward}: the input of a {@link LinearProbe}. Only the backbone runs.
    *
-   * @throws DinoSegError MODEL_FORMAT for a file that was converted by an earlier release or made elsewhere, without a
-   *   method `features(images)`: convert it again; SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError MODEL_FORMAT for a file without a method `features(images)`, which was converted by an
+   *   earlier release (convert it again) or made elsewhere; SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
     const { handle } = this;
@@ -221,7 +224,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return features!;
   }
 
-  /** What heads read, of one pass over images as {@link forward} takes them. @internal */
+  /** Computes what the heads read, in one pass over images as in {@link forward}. @internal */
   async outputs(images: Tensor, heads: readonly Pick<SegmentationHead, 'reads'>[]): Promise<NetworkOutputs> {
     return this.#outputs(
       this.handle,
@@ -248,10 +251,10 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Class map of one image at its own size. `onProgress` hears windows done.
+   * Computes the class map of one image at its own size. `onProgress` receives windows done.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the
-   *   signal's reason.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED;
+   *   the signal's reason.
    */
   async segment(image: ImageInput, options: SegmentImageOptions = {}): Promise<ClassMap> {
     checkOptions(options, segmentImageOptions, 'segment()');
@@ -260,10 +263,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Class maps of some images, each at its own size. In mode `whole` they go through the network together: less time an
-   * image on a GPU, and results that differ from those of {@link segment} by rounding. All their pixels are in memory.
+   * Computes the class maps of several images, each at its own size. In mode `whole` they go through the network in
+   * one pass: a GPU needs less time per image, and results differ from those of {@link segment} by rounding. The
+   * pixels of all images are in memory.
    *
-   * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT where there is no image.
+   * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT if there is no image.
    */
   async segmentBatch(images: readonly ImageInput[], options: SegmentImageOptions = {}): Promise<ClassMap[]> {
     checkOptions(options, segmentImageOptions, 'segmentBatch()');
@@ -292,9 +296,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Score of every class at every pixel of the whole image (mode `whole`), resized to `outputSize`: what
-   * {@link segment} takes the best of. Takes 4 × classes × width × height bytes, at most 2 GiB: 150 classes at
-   * 1024 × 1024 are 600 MiB.
+   * Computes the score of every class at every pixel of the whole image (mode `whole`), resized to `outputSize`:
+   * {@link segment} chooses the best of them. The result has 4 × classes × width × height bytes, at most 2 GiB; 150
+   * classes at 1024 × 1024 are 600 MiB.
    *
    * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE (also above 2 GiB), HEAD_MISMATCH,
    *   OUT_OF_MEMORY, DISPOSED; the signal's reason.
@@ -310,7 +314,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     });
   }
 
-  /** What `options` come to, with the handles that the call holds on to. */
+  /** Resolves `options`, with the handles that the call keeps. */
   #scoring(options: ScoringOptions) {
     const { handle } = this;
     const head = options.head ?? this.ownHead();
@@ -321,7 +325,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
   }
 
-  /** Calls `use` with the images' pixels, as a call of the model and of the head. */
+  /** Calls `use` with the images' pixels, and counts it as a call of the model and of the head. */
   #withPixels<T>(
     images: readonly ImageInput[],
     options: ScoringOptions,
@@ -336,13 +340,13 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return this.calls.add(runJob(options, start));
   }
 
-  /** The model's own class_embed as a head; disposed of together with the model. @throws DinoSegError DISPOSED */
+  /** The model's own class_embed as a head. It is disposed of together with the model. @throws DinoSegError DISPOSED */
   ownHead(): ClassHead {
     this.#ownHead ??= ClassHead.ofModel(this);
     return this.#ownHead;
   }
 
-  /** Frees the network's memory: now, or when the calls under way end. Calling it again does nothing. */
+  /** Frees the network's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
     if (this.#owned.dispose()) this.#ownHead?.dispose();
   }
@@ -352,7 +356,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.dispose();
   }
 
-  /** Takes no further calls, waits for those under way, frees the memory. */
+  /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.calls);
     await this.#ownHead?.[Symbol.asyncDispose]();
@@ -373,7 +377,7 @@ function checkImages(images: Tensor, options: JobOptions, call: string): void {
   if (images.shape.length !== 4 || channels !== 3)
     throw new DinoSegError(
       'SHAPE',
-      `Images are a tensor B×3×H×W; this one is ${images.shape.join('×') || 'a scalar'}.`,
+      `Expected images as a tensor B×3×H×W, got ${images.shape.join('×') || 'a scalar'}.`,
     );
   checkImageSize(width!, height!);
 }

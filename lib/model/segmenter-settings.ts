@@ -1,8 +1,8 @@
-/** What a network and a head are and how they are run, for reports. */
+/** Settings of a network with a head, for reports. */
 import type { SegmentationHead } from './segmentation-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
 
-/** Names and values; `given`: what else was chosen, undefined values left out. */
+/** Names and values. `given`: further settings; undefined values are left out. */
 export function segmenterRows(
   model: SegmentationModel,
   head: SegmentationHead,

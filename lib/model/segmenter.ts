@@ -21,31 +21,37 @@ import {
 } from './segmentation-model.js';
 import type { ClassMap } from './segment-options.js';
 
-/** Which files belong together. `signal` and `onProgress` are for loading; `onProgress` hears bytes of the network read. */
+/**
+ * Options of {@link openSegmenter}. `signal` and `onProgress` apply to loading; `onProgress` receives bytes of the
+ * network read.
+ */
 export interface SegmenterOptions extends LoadOptions {
-  /** The network file. */
+  /** Network file. */
   model: string;
-  /** The head file, of a class_embed or of a linear probe. Without it the model's own class_embed is taken. */
+  /** Head file with a class_embed or a linear probe. Default: the model's own class_embed. */
   head?: string;
-  /** A class set's name or file. Default: what the head names, or ade150 for 151 outputs. */
+  /** Name or file of a class set. Default: that of the head, or ade150 for 151 outputs. */
   classes?: string;
-  /** Default: what the head's number of outputs says. */
+  /** Default: follows from the head's number of outputs. */
   scoring?: Scoring;
-  /** Width and height of the network's input, pixels, a multiple of 32. Default: what the head was trained at, else 512. */
+  /** Width and height of the network's input in pixels, a multiple of 32. Default: the head's training size, else 512. */
   imageSize?: number;
 }
 
-/** How {@link Segmenter.segment} covers an image. Default imageSize: {@link Segmenter.imageSize}. */
+/** Options of {@link Segmenter.segment}. Default imageSize: {@link Segmenter.imageSize}. */
 export type SegmenterRunOptions = Omit<SegmentImageOptions, 'head' | 'scoring'>;
 
-/** How {@link Segmenter.scores} scores an image. Default imageSize: {@link Segmenter.imageSize}. */
+/** Options of {@link Segmenter.scores}. Default imageSize: {@link Segmenter.imageSize}. */
 export type SegmenterScoreOptions = Omit<ScoreImageOptions, 'head' | 'scoring'>;
 
-/** How {@link Segmenter.percentages} counts an image. `onProgress` hears images done. */
+/** Options of {@link Segmenter.percentages}. `onProgress` receives images done. */
 export interface PercentageOptions extends JobOptions {
-  /** Width and height of the network's input in pixels, multiples of 32. Default: {@link Segmenter.imageSize}. */
+  /**
+   * Input size of the network in pixels: a number for width and height, or both; multiples of 32. Default:
+   * {@link Segmenter.imageSize}.
+   */
   imageSize?: number | ImageSize;
-  /** Percentages by the scores instead of the best class of each pixel (docs/features.md). Default false. */
+  /** Whether to compute percentages from scores instead of the best class of each pixel (docs/features.md). Default false. */
   soft?: boolean;
 }
 
@@ -61,28 +67,28 @@ const runOptions: OptionKinds<SegmenterRunOptions> = without(segmentImageOptions
 const scoreOptions: OptionKinds<SegmenterScoreOptions> = without(scoreImageOptions, 'head', 'scoring');
 const percentageOptions: OptionKinds<PercentageOptions> = { imageSize: sizeKind, soft: flag, ...jobOptions };
 
-/** The class of every pixel of an image, and what the classes are. */
+/** The class of every pixel of an image, with the names of the classes. */
 export interface SegmentedImage extends ClassMap {
   /** Names and colours of the indices in `data`. */
   classSet: ClassSet;
 }
 
 /**
- * An opened network and head, which {@link openSegmenter} gives. Its memory is freed by `dispose()` or `using`; `await using`
- * waits for its calls first. Calls run as those of a {@link SegmentationModel} do.
+ * An opened network with its head, returned by {@link openSegmenter}. `dispose()` or `using` frees its memory;
+ * `await using` waits for its calls first. Calls are queued as those of a {@link SegmentationModel}.
  */
 export class Segmenter implements Disposable, AsyncDisposable {
   /** The network. */
   readonly model: SegmentationModel;
-  /** On the network's device. */
+  /** The head, on the network's device. */
   readonly head: SegmentationHead;
   /** Names and colours of the head's outputs. */
   readonly classSet: ClassSet;
-  /** That fits head and class set. */
+  /** The scoring that fits head and class set. */
   readonly scoring: Scoring;
-  /** Width and height of the network's input, pixels. */
+  /** Width and height of the network's input in pixels. */
   readonly imageSize: number;
-  /** Why results may be wrong although everything fits. */
+  /** Reasons why results may be wrong although head, network and classes fit. */
   readonly warnings: readonly string[];
 
   /** @internal */
@@ -96,9 +102,11 @@ export class Segmenter implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Class map of one image at its own size, with the names of its classes. `onProgress` hears windows done.
+   * Computes the class map of one image at its own size, with the names of its classes. `onProgress` receives
+   * windows done.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+   *   reason.
    */
   async segment(image: ImageInput, options: SegmenterRunOptions = {}): Promise<SegmentedImage> {
     checkOptions(options, runOptions, 'segment()');
@@ -107,9 +115,10 @@ export class Segmenter implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Class maps of some images, each at its own size: {@link SegmentationModel.segmentBatch} with the head.
+   * Computes the class maps of several images, each at its own size: {@link SegmentationModel.segmentBatch} with
+   * the head.
    *
-   * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT where there is no image.
+   * @throws DinoSegError as {@link segment}; INVALID_ARGUMENT if there is no image.
    */
   async segmentBatch(
     images: readonly ImageInput[],
@@ -121,12 +130,14 @@ export class Segmenter implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Percent (0…100) of an image's pixels by class name, in the order of the class set; classes that do not occur have 0. They
-   * sum to 100 (up to rounding): the head gives every pixel one of its classes, so that no pixel is ignored or unassigned. They
-   * are the values that the command `features` writes for the same network, head and image (flavour `idd26-head`, or set
-   * 230 for the model's own head), counted where the network is: no class map comes into JavaScript.
+   * Percentages (0…100) of an image's pixels by class name, in the order of the class set. Classes that do not
+   * occur have 0. They sum to 100 (up to rounding), because the head gives every pixel one of its classes: no pixel
+   * is ignored or unassigned. They equal the values that the command `features` writes for the same network, head
+   * and image (flavour `idd26-head`, or set 230 for the model's own head). The engine counts them: no class map
+   * enters JavaScript.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+   *   reason.
    */
   async percentages(image: ImageInput, options: PercentageOptions = {}): Promise<Record<string, number>> {
     checkOptions(options, percentageOptions, 'percentages()');
@@ -143,8 +154,8 @@ export class Segmenter implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Score of every class at every pixel: {@link SegmentationModel.scores} with the head. Class i of the class set is at
-   * `data.subarray(i * width * height, (i + 1) * width * height)`.
+   * Computes the score of every class at every pixel: {@link SegmentationModel.scores} with the head. Class i of
+   * the class set is at `data.subarray(i * width * height, (i + 1) * width * height)`.
    *
    * @throws DinoSegError as {@link SegmentationModel.scores}.
    */
@@ -158,7 +169,7 @@ export class Segmenter implements Disposable, AsyncDisposable {
     return { ...options, imageSize: options.imageSize ?? imageSize, head, scoring };
   }
 
-  /** Frees network and head: now, or when the calls under way end. Calling it again does nothing. */
+  /** Frees network and head now, or when running calls end. Calling it again does nothing. */
   dispose(): void {
     this.head.dispose();
     this.model.dispose();
@@ -169,14 +180,14 @@ export class Segmenter implements Disposable, AsyncDisposable {
     this.dispose();
   }
 
-  /** Takes no further calls, waits for those under way, frees the memory. */
+  /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.head[Symbol.asyncDispose](), this.model[Symbol.asyncDispose]()]);
   }
 }
 
 /**
- * Opens network and head, on one device, and checks that they and the class set fit together:
+ * Opens a network and a head on one device and checks that they fit together and fit the class set:
  *
  * ```js
  * const segmenter = await openSegmenter({ model: 'model.pt', head: 'best.safetensors' });
@@ -200,8 +211,8 @@ export async function openSegmenter(options: SegmenterOptions): Promise<Segmente
       modelId === undefined || modelId === model.id
         ? []
         : [
-            `${headPath} was trained on another network file than ${modelPath} ` +
-              '(another precision, or another network): results may be wrong.',
+            `${headPath} was trained on a different network file than ${modelPath} ` +
+              '(a different network or precision): results may be wrong.',
           ];
     return new Segmenter({
       ...{ model, head, classSet, warnings },

@@ -12,13 +12,13 @@ const arrayKind = kind<TensorArray>('a typed array of a tensor', (value) =>
 const shapeKind = listOf(number, 'an array of sizes');
 
 /**
- * A tensor owned by the engine. Its memory is freed by `dispose()` (or `using`), at the latest by the garbage
- * collector, which does not know how large it is: dispose of tensors in loops.
+ * A tensor owned by the engine. `dispose()` or `using` frees its memory. The garbage collector frees it at the
+ * latest, but does not know how large it is: dispose of tensors in loops.
  */
 export class Tensor implements Disposable {
-  /** Sizes, outermost first; empty for a scalar. */
+  /** Shape, outermost dimension first; empty for a scalar. */
   readonly shape: readonly number[];
-  /** Of its elements. */
+  /** Data type of the elements. */
   readonly dtype: DType;
   /** `cpu`, `cuda:0`, … */
   readonly device: string;
@@ -35,7 +35,7 @@ export class Tensor implements Disposable {
   /**
    * Copies an array into a CPU tensor of the array's dtype.
    *
-   * @throws DinoSegError SHAPE when `shape` and the array's length do not agree.
+   * @throws DinoSegError SHAPE if `shape` does not match the array's length.
    */
   static from(data: TensorArray, shape: readonly number[]): Tensor {
     checkArgument(data, arrayKind, 'Tensor.from(data)');
@@ -49,7 +49,7 @@ export class Tensor implements Disposable {
     return new Tensor(engine().tensor(data, [...shape]));
   }
 
-  /** Takes over a handle that the engine gave. @internal */
+  /** Wraps a handle of the engine and owns it. @internal */
   static wrap(handle: TensorHandle): Tensor {
     return new Tensor(handle);
   }
@@ -60,23 +60,23 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * Items `first` to `first + count` of the outermost dimension, images of a batch, as a tensor of its own in the same
-   * memory. Both are to be disposed of.
+   * Returns `count` items of the outermost dimension (such as images of a batch) from `first` on, as a new tensor
+   * in the same memory. Dispose of both.
    *
-   * @throws DinoSegError SHAPE where there are no such items, DISPOSED
+   * @throws DinoSegError SHAPE if the items do not exist, DISPOSED
    */
   slice(first: number, count: number): Tensor {
     return new Tensor(engine().slice(this.handle, { first, count }));
   }
 
-  /** Copies the values to the CPU; bfloat16 and float16 come as Float32Array, bool as Uint8Array. @throws DinoSegError DISPOSED */
+  /** Copies the values to the CPU: bfloat16 and float16 as Float32Array, bool as Uint8Array. @throws DinoSegError DISPOSED */
   async data(): Promise<TensorArray> {
     return (await engine().tensorData(this.handle)).data;
   }
 
   /**
-   * {@link data} that disposes of the tensor: no copy is made where the tensor is on the CPU and nothing else uses its
-   * memory.
+   * Returns {@link data} and disposes of the tensor. No copy is made if the tensor is on the CPU and nothing else
+   * uses its memory.
    *
    * @throws DinoSegError DISPOSED
    */
@@ -84,7 +84,7 @@ export class Tensor implements Disposable {
     return (await engine().takeData(this.#owned.give())).data;
   }
 
-  /** The values as float32, whatever real dtype the tensor has. @throws DinoSegError DISPOSED */
+  /** The values as float32, for any real dtype. @throws DinoSegError DISPOSED */
   async floats(): Promise<Float32Array> {
     const data = await this.data();
     return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);

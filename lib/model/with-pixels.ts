@@ -1,4 +1,4 @@
-/** Images to pixels for a call, within the bounds of what may be decoded at a time. */
+/** Decodes the images of a call, within the limits of what may be decoded at a time. */
 import { pixelsOf, type ImageInput } from '../data/decode.js';
 import type { RawImage } from '../native/bindings/engine.js';
 import { imageAdmission } from './admission.js';

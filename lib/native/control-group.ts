@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Gives a file's text; `''` where it cannot be read. */
+/** Returns the text of a file; `''` if it cannot be read. */
 export type ReadText = (path: string) => string;
 
 export function readTextOrNone(path: string): string {
@@ -14,8 +14,8 @@ export function readTextOrNone(path: string): string {
 }
 
 /**
- * Folders of the process's own control group and of those above it, innermost first, in version 1 (where the controller is
- * mounted) and version 2. A limit of any of them holds for the process.
+ * Folders of the process's own control group and of the groups above it, innermost first, in version 1 (where the
+ * controller is mounted) and version 2. The limit of each of them applies to the process.
  *
  * @param controller `cpu` or `memory`
  */

@@ -1,18 +1,18 @@
-/** How many processors there are for this process. */
+/** How many processors this process may use. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { controlGroupFolders, readTextOrNone, type ReadText } from './control-group.js';
 
 /**
- * Processors that the process may use at a time: those of its affinity mask (taskset, cpuset), or its control groups' quota
- * of processor time (a container's `--cpus`) where that is less, rounded up. At least 1.
+ * Number of processors that the process may use at a time: those of its CPU affinity mask (taskset, cpuset), or the
+ * CPU quota of its control groups (a container's `--cpus`), rounded up, if that is smaller. At least 1.
  */
 export function usableCores(read: ReadText = readTextOrNone, affinity = availableParallelism()): number {
   const quotas = controlGroupFolders('cpu', read).map((folder) => quotaOf(folder, read));
   return Math.max(1, Math.ceil(Math.min(affinity, ...quotas)));
 }
 
-/** Processors by a group's quota: Infinity where it has none. */
+/** Number of processors that a group's quota allows; Infinity without a quota. */
 function quotaOf(folder: string, read: ReadText): number {
   const ofVersion2 = read(join(folder, 'cpu.max'));
   const [quota, period] = (

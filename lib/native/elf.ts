@@ -1,12 +1,12 @@
-/** Whether a shared library is whole, told by its header. */
+/** Detects truncated shared libraries by their header. */
 import { closeSync, openSync, readSync, fstatSync } from 'node:fs';
 
 const headerSize = 64;
 
 /**
- * Whether a 64-bit ELF file is shorter than its header says. The system's loader does not look: a library that was cut
- * while it was copied ends the process by SIGBUS when it is opened. False for a file of any other kind, which the loader
- * refuses by itself.
+ * Whether a 64-bit ELF file is shorter than its header says. The system's loader does not check this: opening a
+ * truncated library ends the process with SIGBUS. Returns false for every other kind of file, which the loader
+ * refuses itself.
  */
 export function isCutShort(file: string): boolean {
   const descriptor = openSync(file, 'r');

@@ -1,4 +1,4 @@
-/** Loads libtorch and the engine that was built for it, once a process and thread. */
+/** Loads libtorch and the engine that was built for it, once per process and thread. */
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ import type { Engine } from './bindings/engine.js';
 
 interface Loader {
   mappedLibtorch(): string[];
-  /** `environment`: variables for the time of loading, where they are not set. */
+  /** `environment`: variables to set while loading, unless they are set already. */
   open(libFolder: string, environment: Record<string, string>): LibtorchAbi;
   /** What `open` does, off the JavaScript thread. */
   preload(libFolder: string, environment: Record<string, string>): Promise<void>;
@@ -31,42 +31,42 @@ type MakeError = (code: string, message: string) => DinoSegError;
 /** What an addon with jobs exports besides its functions. */
 interface Addon {
   setErrorFactory(make: MakeError): void;
-  /** The process ends: nothing is run any more, and what runs is stopped and waited for (at most a second). */
+  /** Called when the process ends: starts no further job, stops running ones and waits for them, at most 1 second. */
   stopJobs(): void;
 }
 
 const require = createRequire(import.meta.url);
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-/** The folder with the addons; a build for debugging, say, is named by the environment (CONTRIBUTING.md). */
+/** The folder with the addons. An environment variable can name another build, such as a debug build (CONTRIBUTING.md). */
 const addonsFolder = process.env['DINOV3_SEG_NATIVE'] ?? join(packageRoot, 'native');
 
 let chosen: string | undefined;
 let threads: number | undefined;
 let loaded: { engine: Engine; libtorch: Libtorch } | undefined;
 
-/** What the engine runs on. */
+/** Options of {@link init}. */
 export interface InitOptions {
-  /** Folder of the libtorch to use. Default: the usual places are searched. */
+  /** Folder of the libtorch to use. Default: the usual places are searched, see `findLibtorch()`. */
   libtorch?: string;
   /**
-   * Threads of an operator on the CPU, for the whole process. Default: OMP_NUM_THREADS, else the processors that this process may
-   * use, by its affinity mask and its control group's quota.
+   * Number of CPU threads per operator, for the whole process. Default: OMP_NUM_THREADS, else the number of
+   * processors that this process may use (CPU affinity mask and quota of its control group).
    */
   threads?: number;
 }
 
 const initOptions: OptionKinds<InitOptions> = { libtorch: text, threads: number };
 
-/** Whether two folders are the same; one that is not there is no other. */
+/** Whether two paths name the same folder; false if one does not exist. */
 function isSameFolder(a: string, b: string): boolean {
   return existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b);
 }
 
 /**
- * Names the libtorch to use, before anything else is called, and the number of threads, at any time.
+ * Chooses the libtorch, before anything else is called, and the number of CPU threads, at any time.
  *
- * @throws DinoSegError INVALID_ARGUMENT when an engine is loaded already from another place, or for a number of threads that is
- *   not 1 to 1024.
+ * @throws DinoSegError INVALID_ARGUMENT if another libtorch is already loaded, or if `threads` is not a whole
+ *   number from 1 to 1024.
  */
 export function init(options: InitOptions): void {
   checkOptions(options, initOptions, 'init()');
@@ -74,7 +74,7 @@ export function init(options: InitOptions): void {
   if (loaded && options.libtorch && !isSameFolder(options.libtorch, loaded.libtorch.root))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `init() names ${options.libtorch}, but ${loaded.libtorch.root} is loaded already; call init() first.`,
+      `init() names ${options.libtorch}, but ${loaded.libtorch.root} is already loaded. Call init() first.`,
     );
   chosen = options.libtorch ?? chosen;
   threads = options.threads ?? threads;
@@ -85,11 +85,11 @@ function checkThreads(count: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= 1024) return;
   throw new DinoSegError(
     'INVALID_ARGUMENT',
-    `threads should be a whole number from 1 to 1024; ${count} was given.`,
+    `threads should be a whole number from 1 to 1024, not ${count}.`,
   );
 }
 
-/** What {@link init} named. */
+/** The libtorch that {@link init} named. */
 export function chosenLibtorch(): string | undefined {
   return chosen;
 }
@@ -111,8 +111,9 @@ export function loadedLibtorch(): Libtorch {
 }
 
 /**
- * Loads libtorch off the JavaScript thread. Without it the first call that needs libtorch blocks the event loop while 500 MB and more
- * are mapped and linked: over a second from a cold disk. A server calls this before it listens.
+ * Loads libtorch off the JavaScript thread. Without it, the first call that needs libtorch blocks the event loop
+ * while more than 500 MB are mapped and linked, which takes over a second from a cold disk. A server should call it
+ * before it listens.
  *
  * @throws DinoSegError LIBTORCH_NOT_FOUND, LIBTORCH_UNSUPPORTED or ADDON, as the first call would.
  */
@@ -125,7 +126,7 @@ export async function preload(): Promise<void> {
   engine();
 }
 
-/** Everything that can be refused before libtorch is opened. */
+/** Checks everything that can be checked before libtorch is opened. */
 function findParts(): { libtorch: Libtorch; loader: Loader; folder: string } {
   const libtorch = findLibtorch(chosen);
   const loader = loadAddon<Loader>('loader');
@@ -134,7 +135,7 @@ function findParts(): { libtorch: Libtorch; loader: Loader; folder: string } {
   if (others.length > 0)
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
-      `This process has loaded a libtorch from ${others[0]} already; a second one (${folder}) would abort it. ` +
+      `This process has already loaded a libtorch from ${others[0]}; loading a second one (${folder}) would abort it. ` +
         'Use one libtorch for all packages (DINOV3_SEG_LIBTORCH), or a child process.',
     );
   const isLibrary = (name: string) =>
@@ -143,12 +144,12 @@ function findParts(): { libtorch: Libtorch; loader: Loader; folder: string } {
   if (cut !== undefined)
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
-      `${join(folder, cut)} is cut short: it was not copied or unpacked to its end. Install libtorch anew.`,
+      `${join(folder, cut)} is cut short: it was not copied or unpacked completely. Reinstall libtorch.`,
     );
   return { libtorch, loader, folder };
 }
 
-/** Defaults of OpenMP's variables; one that it would refuse, with a line on stderr, is taken away and warned of. */
+/** Defaults of OpenMP's variables. A variable that OpenMP would refuse with a line on stderr is removed, with a warning. */
 function openMpDefaults(): Record<string, string> {
   const { defaults, refused } = openMpSettings();
   for (const [name, message] of Object.entries(refused)) {
@@ -192,14 +193,14 @@ function openLibtorch(loader: Loader, folder: string): LibtorchAbi {
 function loadError(folder: string, cause: unknown): DinoSegError {
   return new DinoSegError(
     'LIBTORCH_UNSUPPORTED',
-    `${folder}/libtorch.so does not load: ${(cause as Error).message}. Run \`npx dinov3-seg doctor\`.`,
+    `${folder}/libtorch.so cannot be loaded: ${(cause as Error).message}. Run \`npx dinov3-seg doctor\`.`,
     { cause },
   );
 }
 
 /**
- * Passes on what libtorch warned of and what matters to a user (a driver that does not answer, say), each text once a process, as a
- * warning of Node.js. The rest shows where TORCH_CPP_LOG_LEVEL is WARNING.
+ * Passes on libtorch's warnings that matter to a user (such as a driver that does not respond) as warnings of
+ * Node.js, each text once per process. TORCH_CPP_LOG_LEVEL=WARNING shows the others.
  */
 export function reportTorchWarnings(): void {
   for (const text of engine().takeWarnings())
@@ -210,7 +211,7 @@ export function reportTorchWarnings(): void {
 /** Where the fused kernels for CUDA are, if they were built: beside the engine. */
 const cudaKernelsFile = (series: string) => join(dirname(addonFile(`torch-${series}`)), 'cuda_ops.so');
 
-/** Whether fused kernels for CUDA were built for a libtorch; without them libtorch's own operators serve. */
+/** Whether fused CUDA kernels were built for a libtorch. Without them libtorch's own operators are used. */
 export function hasCudaKernels({ series }: Libtorch): boolean {
   try {
     return existsSync(cudaKernelsFile(series));
@@ -227,8 +228,8 @@ function openKernels(loader: Loader, file: string): void {
   } catch (cause) {
     throw new DinoSegError(
       'ADDON',
-      `The CUDA kernels in ${file} do not load: ${(cause as Error).message}. ` +
-        'Run `npm run build:native` in the package folder to build them anew, or remove the file to go without them.',
+      `The CUDA kernels in ${file} cannot be loaded: ${(cause as Error).message}. ` +
+        'Run `npm run build:native` in the package folder to rebuild them, or remove the file to run without them.',
       { cause },
     );
   }
@@ -243,7 +244,7 @@ function loadAddon<T>(name: string): T {
     const built = supportedSeries.filter((series) => existsSync(join(addonsFolder, `torch-${series}`)));
     throw new DinoSegError(
       'ADDON',
-      `There is no ${folder}: the addon was not built for this libtorch (built: ${built.join(', ') || 'none'}). ` +
+      `${folder} does not exist: the addon was not built for this libtorch (built for: ${built.join(', ') || 'none'}). ` +
         'Run `npm run build:native` in the package folder.',
     );
   }
@@ -255,8 +256,8 @@ function loadAddon<T>(name: string): T {
     const reason = (cause as Error).message.trim();
     throw new DinoSegError(
       'ADDON',
-      `The addon in ${folder} does not load: ${reason}\n` +
-        'Install the package anew, or run `npm run build:native` in its folder to build from source.',
+      `The addon in ${folder} cannot be loaded: ${reason}\n` +
+        'Reinstall the package, or run `npm run build:native` in its folder to build from source.',
       { cause },
     );
   }

@@ -1,18 +1,18 @@
-/** How much memory this process can still have. */
+/** How much memory is available to this process. */
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { controlGroupFolders, readTextOrNone, type ReadText } from './control-group.js';
 
 /**
- * Bytes that can be had without swapping: what the kernel estimates, or what the limits of the process's control groups leave
- * where that is less. Cached files of a group do not count as used, since the kernel drops them first.
+ * Bytes available without swapping: the kernel's estimate, or what the limits of the process's control groups leave
+ * if that is less. Cached files of a group do not count as used, since the kernel drops them first.
  */
 export function freeMemory(read: ReadText = readTextOrNone, freeBytes = freemem()): number {
   const left = controlGroupFolders('memory', read).map((folder) => leftIn(folder, read));
   return Math.max(0, Math.min(freeBytes, ...left));
 }
 
-/** Bytes that a group may still take: Infinity where it has no limit. */
+/** Bytes that a group may still allocate; Infinity without a limit. */
 function leftIn(folder: string, read: ReadText): number {
   const number = (...names: string[]) => {
     const text = names.map((name) => read(join(folder, name)).trim()).find((value) => value !== '');

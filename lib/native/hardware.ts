@@ -1,4 +1,4 @@
-/** What a job ran on, for its report. */
+/** The hardware and versions that a job ran on, for its report. */
 import { arch, cpus, release, totalmem, type as system } from 'node:os';
 import { packageVersion } from '../package-version.js';
 import { usableCores } from './cores.js';
@@ -7,15 +7,15 @@ import { gib } from './doctor/finding.js';
 import { engine, loadedLibtorch } from './engine.js';
 
 /**
- * Names and values: device, processor, memory, and versions of what computes. The host's name and the user's are left out, since
+ * Names and values: device, processor, memory and software versions. Host and user names are left out, because
  * reports are passed on.
  *
- * @param device such as `cpu` or `cuda:0`; undefined where the engine had no part in it.
+ * @param device such as `cpu` or `cuda:0`; undefined if the engine was not used.
  */
 export function hardwareRows(device: string | undefined): [name: string, value: string][] {
   return [
     ...(device === undefined ? [] : deviceRows(device)),
-    ['Processor', `${cpus()[0]?.model.trim() || arch()}, ${usableCores()} cores to use`],
+    ['Processor', `${cpus()[0]?.model.trim() || arch()}, ${usableCores()} usable cores`],
     ['Memory', gib(totalmem())],
     ['System', `${system()} ${release()} (${arch()})`],
     ['Node.js', process.version],

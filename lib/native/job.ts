@@ -1,19 +1,20 @@
-/** Long calls that can be stopped and tell how far they are. */
+/** Long-running calls that can be cancelled and report progress. */
 import { callback, signal as signalKind, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from './engine.js';
 import type { JobHandle } from './bindings/engine.js';
 
-/** What every long call takes. */
+/** Options of every long-running call. */
 export interface JobOptions {
   /**
-   * Stops the call, which then rejects with the signal's reason: at once while it waits for its turn, at the next
-   * operator of the network or the next block of a file while it runs.
+   * Cancels the call, which then rejects with the signal's reason. A waiting call stops at once; a running one
+   * stops at the next operator of the network or the next block of a file.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Hears how much is done of how much: bytes of a file, or windows of a sliding window. Reports that come faster
-   * than they are heard are left out. What it throws stops the call and rejects it.
+   * Called with the work done and the total: bytes of a file, or windows of a sliding window. Intermediate updates
+   * are skipped if they come faster than the callback runs. An error that it throws stops the call, which rejects
+   * with it.
    */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -24,7 +25,8 @@ export const jobOptions: OptionKinds<JobOptions> = { signal: signalKind, onProgr
 /**
  * Starts a call of the engine under `options`.
  *
- * @param start gets the handle that the engine's function takes as its last argument; none where nothing is asked for.
+ * @param start receives the handle that the engine's function accepts as its last argument; undefined without
+ *   options.
  * @throws the signal's reason, what `onProgress` throws, and what the call throws.
  */
 export async function runJob<T>(

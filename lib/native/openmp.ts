@@ -1,12 +1,12 @@
-/** What libtorch's OpenMP is told when it is loaded. */
+/** Settings for libtorch's OpenMP at load time. */
 import { availableParallelism } from 'node:os';
 import { usableCores } from './cores.js';
 
-/** Environment variables for the time of loading, and what is wrong with those that the user set. */
+/** Environment variables to set while loading, and what is wrong with those that the user set. */
 export interface OpenMpSettings {
-  /** Taken where the variable is not set. */
+  /** Used if the variable is not set. */
   defaults: Record<string, string>;
-  /** Variables whose value OpenMP would refuse, with what is said about each. */
+  /** Variables with a value that OpenMP would refuse, each with a message. */
   refused: Record<string, string>;
 }
 
@@ -16,8 +16,8 @@ const validValues: Record<string, RegExp> = {
 };
 
 /**
- * Threads that wait sleep instead of spinning, so that other work on the machine goes on (bench/wait-policy.mjs), and an
- * operator has as many threads as the control group's quota has processors.
+ * Waiting threads sleep instead of spinning, so that other work on the machine continues (bench/wait-policy.mjs).
+ * An operator has as many threads as the control group's CPU quota has processors.
  */
 export function openMpSettings(
   environment: Record<string, string | undefined> = process.env,
@@ -27,7 +27,7 @@ export function openMpSettings(
   const refused = Object.entries(validValues).flatMap(([name, valid]) => {
     const value = environment[name];
     if (value === undefined || valid.test(value)) return [];
-    return [[name, `${name}=${value} is not a value that OpenMP takes; the default is used.`] as const];
+    return [[name, `${name}=${value} is not a valid value for OpenMP; the default is used.`] as const];
   });
   return {
     defaults: {

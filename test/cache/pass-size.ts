@@ -148,7 +148,7 @@ t.test('once records are there the size stays, and the error says what can be do
   await t.rejects(fill(cache, source, { fileBytes }), {
     code: 'OUT_OF_MEMORY',
     message:
-      /took more memory.*stays need 4 images per forward pass\. For fewer images, remove the cache, or choose/,
+      /needs more memory.*stays need 4 images per forward pass\. For fewer images, remove the cache, or choose/,
   });
   t.same(await checkCache(cache), { records: 8, damage: [] });
 });
@@ -158,7 +158,7 @@ t.test('a given size that does not fit is an error, and nothing is recorded', as
   watchDecode(t, 3);
   await t.rejects(fill(cache, source, { passSize: 8 }), {
     code: 'OUT_OF_MEMORY',
-    message: 'Running the network took more memory than there is',
+    message: 'Running the network needs more memory than is available',
   });
   t.same(readdirSync(cache), []);
   t.match(await fill(cache, source, { passSize: 3, fileBytes }), { made: total, passSize: 3 });

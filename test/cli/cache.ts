@@ -64,7 +64,7 @@ t.test('check ends with exit code 1 where something is damaged, and names it', a
   t.equal(damaged.code, 1);
   t.match(JSON.parse(damaged.stdout), {
     records: 6,
-    damage: [{ record: 'train scene/000000 view 1', reason: /byte 68160: the checksum does not fit$/ }],
+    damage: [{ record: 'train scene/000000 view 1', reason: /byte 68160: the checksum does not match$/ }],
   });
   const mended = await runCommand(['cache', 'make', cache, ...flags]);
   t.equal(mended.code, 0, mended.stderr);

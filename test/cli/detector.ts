@@ -34,8 +34,8 @@ t.test('convert makes a detector, and forward writes its boxes', async (t) => {
 
   const wrong = await runCommand(['convert', ...argv.filter((arg) => !/^(--task|detection)$/.test(arg))]);
   t.equal(wrong.code, 1);
-  t.match(wrong.stderr, /^CHECKPOINT_KEYS: This head is a detector's/);
+  t.match(wrong.stderr, /^CHECKPOINT_KEYS: This is a detection head/);
   const beside = await runCommand(['forward', '--model', at('m.pt'), '--head', head, ...io]);
   t.equal(beside.code, 2);
-  t.match(beside.stderr, /^INVALID_ARGUMENT: .*takes no other head/);
+  t.match(beside.stderr, /^INVALID_ARGUMENT: .*does not accept a head/);
 });

@@ -20,15 +20,15 @@ t.test('every kind of fault is named, with its file', async (t) => {
   const messages = Object.fromEntries(faults.map(({ path, message }) => [relative(root, path), message]));
   t.match(messages, {
     'images/train/alone.png': /no label image/,
-    'masks/train/over.png': /label of no image/,
+    'masks/train/over.png': /has no image/,
     'images/train/cut.png': /cannot be decoded/,
     'masks/train/text.png': /cannot be decoded/,
     'masks/train/size.png': /It is 2×6 \(height × width\), but its image .*size\.png is 3×4/,
     'masks/train/coloured.png': /a colour picture, not a label image/,
     'masks/train/values.png':
-      /"idd26" does not know in labellevel3Ids files: 30 \(3 pixels\), 200 \(1 pixels\)/,
+      /"idd26" does not define for labellevel3Ids files: 30 \(3 pixels\), 200 \(1 pixels\)/,
     'masks/train/wide.png': /: 300 \(5 pixels\)/,
-    'images/val/same.png': /same bytes as .*images\/train\/a\.png of the split "train"/,
+    'images/val/same.png': /same bytes as .*images\/train\/a\.png in the split "train"/,
   });
   t.same(
     faults.flatMap(({ values }) => (values ? [values] : [])),
@@ -40,7 +40,7 @@ t.test('every kind of fault is named, with its file', async (t) => {
       [{ value: 300, pixels: 5 }],
     ],
   );
-  t.match(skipped, [{ split: 'test', message: /masks has not/ }], 'published tests have no labels');
+  t.match(skipped, [{ split: 'test', message: /masks does not/ }], 'published tests have no labels');
 });
 
 t.test('pairs, pixels, shares and images of each class are counted', async (t) => {
@@ -109,7 +109,7 @@ t.test('a split that cannot be told is a fault; data that fit no layout are refu
   });
   const { faults, splits } = await checkData(root, idd26);
   t.match(faults, [
-    { kind: 'split', split: 'train', path: root, message: /masks has not/ },
+    { kind: 'split', split: 'train', path: root, message: /masks does not/ },
     { kind: 'split', split: 'val', message: /No image has a label image/ },
   ]);
   t.same(splits, []);

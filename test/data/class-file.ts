@@ -47,8 +47,8 @@ t.test('a class without a colour gets one', async (t) => {
 t.test('what is wrong with a file is said', async (t) => {
   const many = Array.from({ length: 256 }, (_, i) => ({ name: `c${i}` }));
   for (const [title, value, message] of [
-    ['no object', [1], /must hold an object/],
-    ['null', null, /must hold an object/],
+    ['no object', [1], /must contain an object/],
+    ['null', null, /must contain an object/],
     ['no name', { classes: [road] }, /"name" must be a string/],
     ['a blank name', { ...base, name: ' ' }, /"name" must be a string/],
     ['no classes', { name: 'x' }, /"classes" must be a list.*not nothing/],
@@ -70,8 +70,8 @@ t.test('what is wrong with a file is said', async (t) => {
       { name: 'x', classes: [{ name: 'a', colour: [1, 2, 3] }] },
       /class 0.*"colour".*"color"/,
     ],
-    ['an unknown class', { ...base, mapping: { 1: 'raod' } }, /sends 1 to the unknown class "raod".*"road"/],
-    ['an index too high', { ...base, mapping: { 1: 2 } }, /sends 1 to class 2; the indices run from 0 to 1/],
+    ['an unknown class', { ...base, mapping: { 1: 'raod' } }, /maps 1 to the unknown class "raod".*"road"/],
+    ['an index too high', { ...base, mapping: { 1: 2 } }, /maps 1 to class 2, but indices run from 0 to 1/],
     ['a broken index', { ...base, mapping: { 1: 0.5 } }, /class 0\.5/],
     ['a mapping to null', { ...base, mapping: { 1: null } }, /class name or index, not null/],
     ['a raw value too high', { ...base, mapping: { 256: 'road' } }, /"256" is not a raw label value/],

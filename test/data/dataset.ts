@@ -65,7 +65,7 @@ t.test(
     await t.rejects((await SegmentationDataset.open(root, 'train', idd26)).load(0), {
       code: 'LABEL_VALUE',
       message:
-        /"idd26": 40 \(1 pixels\), 99 \(2 pixels\); the first, 99, at x 1, y 1\. In labellevel3Ids files it knows 0…25, 255\./,
+        /"idd26": 40 \(1 pixels\), 99 \(2 pixels\); the first, 99, at x 1, y 1\. For labellevel3Ids files it defines 0…25, 255\./,
     });
   },
 );

@@ -64,8 +64,7 @@ t.test("of several kinds the class set's first is taken, or the one asked for", 
   t.equal(basename(asked.pairs[0]!.label), '1_gtFine_labelIds.png');
   await t.rejects(findPairs(root, 'train', cityscapes19, { labelKind: 'labellevel3Ids' }), {
     code: 'DATASET',
-    message:
-      /"cityscapes19" does not say what label files of kind "labellevel3Ids" mean.*labelTrainIds, labelIds/,
+    message: /"cityscapes19" does not support label files of kind "labellevel3Ids".*labelTrainIds, labelIds/,
   });
 });
 
@@ -141,7 +140,7 @@ t.test('what is missing is said, with what was found instead', async (t) => {
     [
       'no label split',
       [image('a/1'), label('a/1', 'labelIds', 'val')],
-      /gtFine has no split "train".*It holds val/,
+      /gtFine has no split "train".*It contains val/,
     ],
     [
       'labels of no suitable kind',
@@ -157,12 +156,12 @@ t.test('what is missing is said, with what was found instead', async (t) => {
     [
       'no sequence folders',
       ['leftImg8bit/train/1_leftImg8bit.png', 'gtFine/train/1_gtFine_labellevel3Ids.png'],
-      /0 images.*1 files lie in .* itself; they belong into a sequence folder/,
+      /0 images.*1 files lie in .* itself; move them into a sequence folder/,
     ],
     [
       'two images of a frame',
       [image('a/1'), image('a/1', 'jpg'), label('a/1', 'labelIds')],
-      /two images of one frame: a\/1_leftImg8bit\.jpg and a\/1_leftImg8bit\.png/,
+      /two images of one frame, a\/1_leftImg8bit\.jpg and a\/1_leftImg8bit\.png/,
     ],
   ];
   for (const [title, files, message] of cases)

@@ -105,10 +105,13 @@ t.test('lists: tab or space, comments, absolute and relative paths', async (t) =
 
 t.test('lines that are no pair are refused by their number', async (t) => {
   const cases: [text: string, message: RegExp][] = [
-    ['a.jpg\ta.png\n2007_000032\n', /Line 2 of .*train\.txt is "2007_000032": expected the path of an image/],
-    ['a b.jpg a b.png', /Line 1 .* with a tab between them/],
+    [
+      'a.jpg\ta.png\n2007_000032\n',
+      /Line 2 of .*train\.txt is "2007_000032": expected the paths of an image/,
+    ],
+    ['a b.jpg a b.png', /Line 1 .* separated by a tab/],
     ['a.jpg\t\n', /Line 1 of/],
-    ['a.jpg x.png\nb.jpg y.png\n./a.png z.png', /Lines 1 and 3 of .* name one image, a\./],
+    ['a.jpg x.png\nb.jpg y.png\n./a.png z.png', /Lines 1 and 3 of .* name the same image, a\./],
     ['\n# nothing\n', /names no image/],
   ];
   for (const [text, message] of cases) {
@@ -157,14 +160,14 @@ t.test('a share is taken of train where there is no val, and refused where there
   t.equal(counts[0]! + counts[1]!, 40);
   const test = await pairsOf(root, 'test', share);
   t.same([test.splits, test.pairs.length], [['train', 'val', 'test'], 1]);
-  await t.rejects(pairsOf(root, 'val', { valShare: 1e-9 }), { message: /leaves none for "val"/ });
+  await t.rejects(pairsOf(root, 'val', { valShare: 1e-9 }), { message: /leaves no image for "val"/ });
   for (const valShare of [0, 1, NaN])
     await t.rejects(pairsOf(root, 'val', { valShare }), {
       code: 'INVALID_ARGUMENT',
       message: /above 0 and below 1/,
     });
   const own = await writeTree(t, empty('images/val/1.jpg', 'masks/val/1.png', ...some));
-  await t.rejects(pairsOf(own, 'val', share), { code: 'DATASET', message: /has a split "val" of its own/ });
+  await t.rejects(pairsOf(own, 'val', share), { code: 'DATASET', message: /already has a split "val"/ });
 });
 
 t.test(
@@ -174,29 +177,29 @@ t.test(
       [
         'no layout',
         ['pictures/1.png'],
-        /no layout that is known\. It holds pictures\. Looked for\n.*leftImg8bit[^]*folders: images[^]*annotations[^]*train\.txt/,
+        /matches no known layout\. It contains pictures\. Looked for\n.*leftImg8bit[^]*folders: images[^]*annotations[^]*train\.txt/,
       ],
-      ['empty', ['x/y'], /It holds x\./],
-      ['images alone', ['images/1.png'], /no layout that is known\. It holds images\./],
+      ['empty', ['x/y'], /It contains x\./],
+      ['images alone', ['images/1.png'], /matches no known layout\. It contains images\./],
       [
         'two layouts',
         ['leftImg8bit/train/a/1.png', 'train.txt'],
-        /cityscapes \(leftImg8bit\) and list \(train\.txt\)\. Say which by --layout/,
+        /cityscapes \(leftImg8bit\) and list \(train\.txt\)\. Choose one with --layout/,
       ],
       [
         'two folders of labels',
         ['images/1.png', 'masks/1.png', 'labels/1.png'],
-        /holds labels and masks: it is not clear/,
+        /contains labels and masks, so the label images are ambiguous/,
       ],
       [
         'two names of a split',
         ['images/val/1.png', 'images/valid/1.png', 'masks/val/1.png'],
-        /holds val and valid, which both mean/,
+        /contains val and valid, which both mean/,
       ],
       [
         'a split without labels',
         ['images/train/1.png', 'images/val/1.png', 'masks/val/1.png'],
-        /images has the split "train" \(train\), but .*masks has not\. It has val/,
+        /images has the split "train" \(train\), but .*masks does not\. It has val/,
       ],
       [
         'JPEG masks',
@@ -206,7 +209,7 @@ t.test(
       [
         'two images of a name',
         ['images/1.png', 'images/1.jpg', 'masks/1.png'],
-        /holds 1\.jpg and 1\.png, which belong to one image/,
+        /contains 1\.jpg and 1\.png, which belong to the same image/,
       ],
       [
         'not as named',
@@ -214,11 +217,11 @@ t.test(
         /no folder of label images beside images: expected annotations/,
         { layout: 'ade20k' },
       ],
-      ['no list', ['images/train/1.png', 'masks/train/1.png'], /holds no list/, { layout: 'list' }],
+      ['no list', ['images/train/1.png', 'masks/train/1.png'], /contains no list/, { layout: 'list' }],
       [
         'no images',
         ['leftImg8bit/train/a/1.png'],
-        /holds no folder images.*It holds leftImg8bit/,
+        /contains no folder images.*It contains leftImg8bit/,
         { layout: 'folders' },
       ],
       ['not cityscapes', ['images/train/1.png'], /leftImg8bit does not exist/, { layout: 'cityscapes' }],

@@ -144,7 +144,7 @@ t.test('what cannot be drawn is refused', async (t) => {
       { counts: new Uint32Array([3]) },
       {},
       'INVALID_ARGUMENT',
-      /should have 3 corners; 2 are left/,
+      /should have 3 corners, but only 2 are left/,
     ],
     [
       'more points',
@@ -158,7 +158,7 @@ t.test('what cannot be drawn is refused', async (t) => {
       { values: new Uint8Array(2) },
       {},
       'INVALID_ARGUMENT',
-      /one value a polygon: 1 polygons, 2 values/,
+      /one value per polygon: 1 polygons, 2 values/,
     ],
     [
       'other arrays',

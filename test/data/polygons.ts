@@ -104,7 +104,7 @@ t.test('what is no annotation is DATASET: the file, the object, and what is wron
   const cases: [title: string, annotation: unknown, message: RegExp][] = [
     ['no JSON', '{"imgHeight": 9,', /b_gtFine_polygons\.json is not JSON: /],
     ['an empty file', '', /is not JSON: /],
-    ['a list', [], /b_gtFine_polygons\.json is no annotation of IDD: it should hold \{imgHeight.*not \[\]\./],
+    ['a list', [], /b_gtFine_polygons\.json is not an IDD annotation: it should contain \{imgHeight.*not \[\]\./],
     ['no height', { ...whole, imgHeight: undefined }, /"imgHeight" should be a whole number of pixels from 1 to 16383, not nothing\./],
     ['a height of 0', { ...whole, imgHeight: 0 }, /"imgHeight" .* not 0\./],
     ['a height of halves', { ...whole, imgHeight: 1.5 }, /"imgHeight" .* not 1\.5\./],

@@ -195,7 +195,7 @@ t.test(
     const root = await writeTree(t, { 'gtFine/train/a/1_gtFine_labelIds.png': '' });
     await t.rejects(prepareIdd(root), {
       code: 'DATASET',
-      message: /hold no \*_gtFine_polygons\.json\. Give the folder/,
+      message: /contain no \*_gtFine_polygons\.json\. Give the folder/,
     });
     await t.rejects(prepareIdd(join(root, 'nowhere')), { code: 'FILE_NOT_FOUND' });
     await t.rejects(prepareIdd(root, { jobs: 0 }), {

@@ -45,15 +45,19 @@ t.test('maps that are not valid are refused, with what to do', async (t) => {
   const good = { name: 'my', groups: { green: ['tree'] } };
   const hybrid = { ...good, headClasses: 'idd26', overwrite: ['rider'] };
   for (const [title, map, message] of [
-    ['no object', [], /must hold an object/],
+    ['no object', [], /must contain an object/],
     ['an unknown key', { ...good, group: {} }, /unknown key "group"\. Did you mean "groups"/],
     ['no name', { groups: good.groups }, /"name" must be/],
     ['no groups', { name: 'my', groups: {} }, /"groups" must be an object/],
     ['an unknown class', { ...good, groups: { green: ['treee'] } }, /"treee".*Did you mean "tree"/],
-    ['a number', { ...good, groups: { green: [4] } }, /takes 4, which is no class of ade150.*by their names/],
+    [
+      'a number',
+      { ...good, groups: { green: [4] } },
+      /lists 4, which is not a class of ade150.*by their names/,
+    ],
     ['an empty group', { ...good, groups: { green: [] } }, /"green" must have a list of at least one/],
     ['a nameless group', { ...good, groups: { ' ': ['tree'] } }, /a group has no name/],
-    ['a class twice', { ...good, groups: { green: ['tree', 'tree'] } }, /takes "tree" twice/],
+    ['a class twice', { ...good, groups: { green: ['tree', 'tree'] } }, /lists "tree" twice/],
     [
       'a class in two groups',
       { ...good, groups: { a: ['tree'], b: ['tree'] } },
@@ -62,17 +66,25 @@ t.test('maps that are not valid are refused, with what to do', async (t) => {
     [
       'two groups of one column',
       { ...good, groups: { 'A b': ['tree'], 'a  b': ['sky'] } },
-      /both the column seg_vit_a_b/,
+      /both have the column seg_vit_a_b/,
     ],
     ['allowOverlap as a word', { ...good, allowOverlap: 'yes' }, /"allowOverlap" must be true or false/],
     ['an unknown class set', { ...good, classes: 'ade151' }, /There is no class set "ade151"/],
     ['overwrite without a head', { ...good, overwrite: ['rider'] }, /"headClasses" must name a class set/],
     ['a head without overwrite', { ...good, headClasses: 'idd26' }, /"overwrite" must be a list/],
     ['an unknown class in overwrite', { ...hybrid, overwrite: ['ridr'] }, /"ridr".*Did you mean "rider"/],
-    ['overwrite with a class twice', { ...hybrid, overwrite: ['rider', 'rider'] }, /holds "rider" twice/],
+    ['overwrite with a class twice', { ...hybrid, overwrite: ['rider', 'rider'] }, /lists "rider" twice/],
     ['an overlapping hybrid', { ...hybrid, allowOverlap: true }, /"allowOverlap" cannot be true/],
-    ['a group that is no class of the head', hybrid, /there is a group "green", which is no class of idd26/],
-    ['columns that nothing counts for', { ...hybrid, groups: { sky: ['sky'] } }, /nothing counts for "road"/],
+    [
+      'a group that is no class of the head',
+      hybrid,
+      /there is a group "green", which is not a class of idd26/,
+    ],
+    [
+      'columns that nothing counts for',
+      { ...hybrid, groups: { sky: ['sky'] } },
+      /"road".* would always be empty/,
+    ],
   ] as const)
     await t.rejects(parseFeatureMap(map, 'my.json'), { code: 'CLASSES', message }, title);
   await t.rejects(readFeatureMap('absent.json'), { code: 'FILE_NOT_FOUND' });

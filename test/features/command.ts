@@ -98,7 +98,7 @@ t.test('CSV, Parquet and COCO hold what segmentor and detector give by themselve
   });
   const other = await features('t.csv', '--model', model, '--head', head, ...sizes.slice(0, 2));
   t.equal(other.code, 1);
-  t.match(other.stderr, /^TABLE: .*begun otherwise/);
+  t.match(other.stderr, /^TABLE: .*begun with other settings/);
 });
 
 t.test('shards of the command are merged by merge', async (t) => {
@@ -175,7 +175,7 @@ t.test('what does not go together is refused before anything is read', async (t)
   for (const [flags, code, message] of [
     [['--set', '37'], 2, /--set should be one of 36, 230, not "37"/],
     [['--set', '230', '--flavour', 'ade26'], 2, /Set 230 has the 150 classes/],
-    [['--threshold', '0.4'], 2, /threshold says how objects are counted, and no detector is given/],
+    [['--threshold', '0.4'], 2, /threshold applies to counting objects, but no detector is given/],
     [['--no-shared-backbone'], 2, /no detector is given/],
     [['--coco', at('boxes.json')], 2, /--coco needs a detector/],
     [['--detector', at('none.pt'), '--detector-size', '100'], 1, /^SHAPE: .*multiples of 16/],

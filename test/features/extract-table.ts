@@ -150,7 +150,7 @@ t.test('settings or images of another run are refused, and the difference is nam
   await extract('own.csv');
   const refused = (message: RegExp, extractor: PixelExtractorOptions, list = images) =>
     t.rejects(extract('own.csv', {}, extractor, list), { code: 'TABLE', message });
-  await refused(/own\.csv was begun otherwise.*\n {2}settings\.model: "pixels" → "other"\n/s, {
+  await refused(/own\.csv was begun with other settings.*\n {2}settings\.model: "pixels" → "other"\n/s, {
     settings: { model: 'other' },
   });
   await refused(/passSize: 4 → 3/, { passSize: 3 });
@@ -161,10 +161,10 @@ t.test('settings or images of another run are refused, and the difference is nam
     message: /shard\.count: 1 → 2/,
   });
   rmSync(at('own_csv_files/resume'), { recursive: true });
-  await refused(/own\.csv was begun otherwise/, { passSize: 3 });
-  await refused(/is finished, and .*own_csv_files\/resume.* is gone/, {});
+  await refused(/own\.csv was begun with other settings/, { passSize: 3 });
+  await refused(/is finished, but .*own_csv_files\/resume.* is missing/, {});
   rmSync(at('own_csv_files/description.json'));
-  await refused(/nothing beside it says that an extraction made it/, {});
+  await refused(/was not made by an extraction/, {});
 });
 
 t.test('a manifest whose column is named like a feature is refused', async (t) => {
@@ -181,7 +181,7 @@ t.test('a stop leaves what was made; going on gives the bytes of one run', async
   const log: string[] = [];
   const { extracted } = await extract('stopped.csv', { onLog: (line) => log.push(line) }, { company: true });
   t.equal(extracted, 6);
-  t.same(log, ['4 of 10 images were there.']);
+  t.same(log, ['4 of 10 images were already done.']);
   await extract('unstopped.csv', {}, { company: true });
   t.equal(text('stopped.csv'), text('unstopped.csv'));
 });
@@ -197,7 +197,7 @@ t.test('a torn or damaged journal costs the passes it concerns', async (t) => {
   writeFileSync(journal, bytes);
   const log: string[] = [];
   t.equal((await extract('torn.csv', { onLog: (line) => log.push(line) })).extracted, 4);
-  t.match(log[0], /journal\.jsonl, line 1: the checksum does not fit; its images are taken again/);
+  t.match(log[0], /journal\.jsonl, line 1: the checksum does not match; its images are extracted again/);
   t.equal(text('torn.csv'), whole);
 });
 
@@ -245,7 +245,7 @@ t.test('boxes are written as COCO JSON, pictures for as many images as asked', a
   rmSync(at('seen_csv_files/overlays'), { recursive: true });
   t.equal((await extract('seen.csv', { visualize: 1 })).extracted, 4, 'what is missing is drawn');
   const without = extract('unseen.csv', { visualize: 1 }, { overlay: false });
-  await t.rejects(without, { code: 'INVALID_ARGUMENT', message: /leave --visualize out/ });
+  await t.rejects(without, { code: 'INVALID_ARGUMENT', message: /leave out --visualize/ });
 });
 
 t.test('more decoding threads than Node has are refused with what to do', async (t) => {

@@ -29,7 +29,7 @@ t.test('columns can be named; without an id column the path tells images', async
 
 for (const [what, text, columns, message] of [
   ['an empty manifest', '', {}, /m\.csv is empty\. Expected a header/],
-  ['a manifest without rows', 'id,image\n', {}, /has a header and no rows/],
+  ['a manifest without rows', 'id,image\n', {}, /has a header but no rows/],
   [
     'a missing column',
     'id,images\n1,a\n',
@@ -38,7 +38,7 @@ for (const [what, text, columns, message] of [
   ],
   ['a missing id column', 'a,image\n1,a\n', { idColumn: 'key' }, /has no column "key".* --id-column/],
   ['a column twice', 'id,image,id\n1,a,2\n', {}, /has the column "id" twice/],
-  ['duplicate ids', 'id,image\n1,a\n2,b\n1,c\n', {}, /line 4: the id "1" is that of line 2/],
+  ['duplicate ids', 'id,image\n1,a\n2,b\n1,c\n', {}, /line 4: the id "1" also occurs in line 2/],
   ['an empty path', 'id,image\n1,\n', {}, /line 2: the image is empty/],
   ['an empty id', 'id,image\n"",a\n', {}, /line 2: the id is empty/],
 ] as const)

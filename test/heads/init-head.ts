@@ -99,13 +99,13 @@ t.test('a set without a known name, and maps that are not valid, are CLASSES err
   const set = await setOf(['lane', 'shop']);
   await t.rejects(loadSourceClasses(set), { code: 'CLASSES', message: /"mine".*Give a class map/ });
   for (const [title, value, message] of [
-    ['a list', [], /must hold an object/],
+    ['a list', [], /must contain an object/],
     ['an unknown class', { lan: ['road'] }, /no class "lan"\. Did you mean "lane"\?/],
-    ['an unknown source', { lane: ['raod'] }, /takes "raod".*Did you mean "road"\?/],
-    ['a source that is no name', { lane: [7] }, /takes 7, which is no class/],
+    ['an unknown source', { lane: ['raod'] }, /lists "raod".*Did you mean "road"\?/],
+    ['a source that is no name', { lane: [7] }, /lists 7, which is not a class/],
     ['a name in place of a list', { lane: 'road' }, /must have a list.*not "road"/],
-    ['a source named twice', { lane: ['road', 'Road'] }, /takes "road" twice/],
-    ['nothing', { lane: [] }, /gives no class a source/],
+    ['a source named twice', { lane: ['road', 'Road'] }, /lists "road" twice/],
+    ['nothing', { lane: [] }, /no class has a source/],
   ] as const)
     t.throws(() => parseSourceClasses(value, set, 'm.json'), { code: 'CLASSES', message }, title);
   const folder = await writeTree(t, {

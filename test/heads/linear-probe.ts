@@ -334,7 +334,7 @@ t.test('what does not fit is refused', async (t) => {
   const point = randomFeatures({ ...sizes, h: 1, w: 1 }, { seed: 71 }).handles;
   await t.rejects(e.headsAccumulate(heads, narrow, 1), {
     code: 'HEAD_MISMATCH',
-    message: /takes features B×9×h×w.*trained on this network/,
+    message: /expects features B×9×h×w.*trained on this network/,
   });
   await t.rejects(e.headsAccumulate(heads, point, 1), { code: 'SHAPE', message: /more than one position/ });
   await t.rejects(e.headsAccumulate(heads, { ...handles, records: [1] }, 1), { code: 'SHAPE' });

@@ -224,7 +224,10 @@ t.test('a head that has diverged leaves the others alone', async (t) => {
 t.test('labels that are no classes, and weights of another size, are refused', async (t) => {
   const { heads } = makeHeads({ ...sizes, classes: 3 }, 1);
   const { handles } = randomBatch(sizes, { seed: 71 });
-  await t.rejects(e.headsAccumulate(heads, handles, 1), { code: 'LABEL_VALUE', message: /labels hold [34]/ });
+  await t.rejects(e.headsAccumulate(heads, handles, 1), {
+    code: 'LABEL_VALUE',
+    message: /labels contain [34]/,
+  });
   const { hidden, classes } = sizes;
   t.throws(
     () =>

@@ -35,7 +35,7 @@ export function watchDecode(t: Test, room = Infinity, from = 0): number[] {
         const [count] = images.shape;
         seen.push(count!);
         if (seen.length > from && count! > room)
-          throw new DinoSegError('OUT_OF_MEMORY', 'Running the network took more memory than there is');
+          throw new DinoSegError('OUT_OF_MEMORY', 'Running the network needs more memory than is available');
         return method.call(this, images, ...rest);
       },
     });
@@ -51,7 +51,7 @@ export function watchSegment(t: Test, room = Infinity): [images: number, passSiz
       const { mode, passSize = 1 } = options!;
       seen.push([images.length, passSize]);
       if ((mode === 'slide' ? passSize : images.length) > room)
-        throw new DinoSegError('OUT_OF_MEMORY', 'Running the network took more memory than there is');
+        throw new DinoSegError('OUT_OF_MEMORY', 'Running the network needs more memory than is available');
       return segmentBatch.call(this, images, options);
     },
   });

@@ -126,14 +126,14 @@ t.test('files without one fitting pair are refused', async (t) => {
   const matrix: [Float32Array, number[]] = [new Float32Array(6), [3, 2]];
   const row: [Float32Array, number[]] = [new Float32Array(3), [3]];
   const cases: [Record<string, [Float32Array, number[]]>, string, RegExp][] = [
-    [{ 'decoder.weight': matrix }, 'CHECKPOINT_KEYS', /none of its 1 is/],
+    [{ 'decoder.weight': matrix }, 'CHECKPOINT_KEYS', /none of its 1 tensors/],
     [{ 'class_embed.0.weight': matrix, 'class_embed.0.bias': row }, 'CHECKPOINT_KEYS', /exactly one tensor/],
     [
       { 'a.class_embed.weight': matrix, 'b.class_embed.weight': matrix },
       'CHECKPOINT_KEYS',
-      /it holds a\..*, b\./,
+      /it contains a\..*, b\./,
     ],
-    [{ 'class_embed.weight': matrix }, 'CHECKPOINT_KEYS', /no class_embed\.bias/],
+    [{ 'class_embed.weight': matrix }, 'CHECKPOINT_KEYS', /not the matching class_embed\.bias/],
     [{ 'class_embed.weight': row, 'class_embed.bias': row }, 'HEAD_MISMATCH', /they are 3 and 3/],
     [
       { 'class_embed.weight': matrix, 'class_embed.bias': [new Float32Array(2), [2]] },

@@ -95,7 +95,7 @@ t.test(
     Object.defineProperty(elsewhere, 'device', { value: 'cuda:1' });
     t.throws(() => elsewhere.assertFits(segmenter.model), {
       code: 'DEVICE',
-      message: /on cuda:1, the network on cpu: give the head \{ device: model\.device \}/,
+      message: /on cuda:1, but the network is on cpu: pass \{ device: model\.device \}/,
     });
   },
 );

@@ -55,10 +55,10 @@ t.test('key lists that do not fit are refused with the keys', async (t) => {
       /Missing.*transformer\.decoder\.class_embed\.3\.weight/s,
     ],
     ['a missing first key', without(head, 'input_proj.0.0.weight'), /no key input_proj\.0\.0\.weight/],
-    ['a superfluous key', { ...head, 'query_embed.bias': float(60) }, /Superfluous.*query_embed\.bias/s],
+    ['a superfluous key', { ...head, 'query_embed.bias': float(60) }, /Unexpected.*query_embed\.bias/s],
     ['a misshapen key', { ...head, 'input_proj.0.1.bias': float(63) }, /input_proj\.0\.1\.bias.*63/s],
     ['an odd number of queries', { ...head, 'query_embed.weight': float(61, 64) }, /even number.*61/],
-    ["a segmentor's head", formulaTables('seg-swiglu').head, /head is a segmentor's.*task segmentation/],
+    ["a segmentor's head", formulaTables('seg-swiglu').head, /is a segmentation head.*task segmentation/],
   ];
   for (const [name, table, message] of cases)
     t.throws(() => engine().planDetector(backbone, table), { code: 'CHECKPOINT_KEYS', message }, name);

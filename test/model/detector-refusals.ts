@@ -26,11 +26,11 @@ t.test('heads of the other task and unknown tasks are refused', async (t) => {
   const task = 'detection';
   await t.rejects(convert({ ...segmentor, out, task }), {
     code: 'CHECKPOINT_KEYS',
-    message: /head is a segmentor's/,
+    message: /is a segmentation head/,
   });
   await t.rejects(convert({ ...detector, out }), {
     code: 'CHECKPOINT_KEYS',
-    message: /head is a detector's/,
+    message: /is a detection head/,
   });
   await t.rejects(convert({ ...detector, out, task: 'depth' as never }), {
     code: 'INVALID_ARGUMENT',
@@ -47,7 +47,7 @@ t.test('a repeat with values of its own is refused', async (t) => {
   using other = Tensor.from(new Float32Array(91), [91]);
   await t.rejects(convert(await writeWith(t.testdir(), key, other)), {
     code: 'CHECKPOINT_KEYS',
-    message: /transformer\.decoder\.class_embed\.2\.bias to hold the values of class_embed\.2\.bias/,
+    message: /transformer\.decoder\.class_embed\.2\.bias to repeat the values of class_embed\.2\.bias/,
   });
 });
 
@@ -58,7 +58,7 @@ t.test('a detector is no segmentor, nor a segmentor a detector', async (t) => {
     await writeFormulaModel(join(folder, 'det'), 'det'),
   ];
   const code = 'MODEL_FORMAT';
-  await t.rejects(DetectionModel.load(segmentor), { code, message: /holds a segmentor/ });
+  await t.rejects(DetectionModel.load(segmentor), { code, message: /contains a segmentor/ });
   await t.rejects(SegmentationModel.load(detector), { code, message: /no method decode/ });
   const foreign = join(import.meta.dirname, '../fixtures/torchscript/no-decode.pt');
   await t.rejects(DetectionModel.load(foreign), { code, message: /no method features/ });
@@ -87,7 +87,7 @@ t.test('images of sizes that the detector cannot take are refused', async (t) =>
   await convert(crowded);
   using many = await DetectionModel.load(crowded.out);
   t.equal(many.queries, 200);
-  await t.rejects(many.forward(least), { code: 'SHAPE', message: /130 places for boxes.*200/ });
+  await t.rejects(many.forward(least), { code: 'SHAPE', message: /130 positions for boxes.*200/ });
 });
 
 t.test('detect refuses what it cannot do', async (t) => {

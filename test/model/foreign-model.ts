@@ -42,13 +42,13 @@ t.test('what the network itself raises arrives as TORCH, and it goes on working'
 for (const [name, why] of [
   ['no-decode.pt', /no method decode/],
   ['no-head.pt', /no sub-module class_embed/],
-  ['../checkpoints/plain.pth', /not a TorchScript file/],
+  ['../checkpoints/plain.pth', /cannot be loaded as TorchScript/],
 ] as const)
   t.test(`${name} is refused`, async (t) => {
     await t.rejects(SegmentationModel.load(fixture(name)), { code: 'MODEL_FORMAT', message: why });
   });
 
-t.test('only a network made by convert can be cast on loading', async (t) => {
+t.test('only a network made by convert can be cast while loading', async (t) => {
   await t.rejects(SegmentationModel.load(fixture('foreign.pt'), { dtype: 'bfloat16' }), {
     code: 'MODEL_FORMAT',
     message: /load it with dtype stored/,

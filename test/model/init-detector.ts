@@ -97,15 +97,15 @@ t.test("a segmentor's backbone stands in for the drawn one", async (t) => {
   const code = 'BACKBONE_MISMATCH';
   await t.rejects(DetectionModel.init({ arch: 'dinov3_vits16_detr', shareWith: segmentor }), {
     code,
-    message: /is of shape .*384.* and the segmentor's of .*64/,
+    message: /has shape .*384.*, the segmentor's has .*64/,
   });
   await t.rejects(DetectionModel.init({ arch: 'tiny-detector', dtype: 'bfloat16', shareWith: segmentor }), {
     code,
-    message: /is to be bfloat16 and the segmentor holds it as float32/,
+    message: /should be bfloat16, but the segmentor has it in float32/,
   });
   await t.rejects(DetectionModel.init({ arch: 'tiny' as 'tiny-detector' }), {
     code: 'INVALID_ARGUMENT',
-    message: /no network named tiny; expected one of dinov3_vit7b16_coco_detr, .*tiny-detector/,
+    message: /Unknown network tiny; expected one of dinov3_vit7b16_coco_detr, .*tiny-detector/,
   });
 });
 

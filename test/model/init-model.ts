@@ -82,7 +82,7 @@ t.test('another seed, or key, gives other weights; mistakes are refused', async 
   await t.rejects(draw('blocks.9.norm1.weight'), { code: 'INVALID_ARGUMENT', message: /no key blocks\.9/ });
   await t.rejects(SegmentationModel.init({ arch: 'huge' as 'tiny' }), {
     code: 'INVALID_ARGUMENT',
-    message: /no network named huge; expected one of dinov3_vit7b16_ade20k_m2f, .*tiny/,
+    message: /Unknown network huge; expected one of dinov3_vit7b16_ade20k_m2f, .*tiny/,
   });
   await t.rejects(SegmentationModel.init({ arch: 'tiny', seed: -1 }), { code: 'INVALID_ARGUMENT' });
   await t.rejects(SegmentationModel.init({ arch: 'tiny', device: 'cuda:99' }), { code: 'DEVICE' });

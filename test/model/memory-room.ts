@@ -29,7 +29,7 @@ t.test(
     t.match(error, {
       code: 'OUT_OF_MEMORY',
       message:
-        /^Running the network \(decode\) on images \[8, 3, 1024, 1024\] took more memory than there is: .*tried to allocate \d+ bytes.*The host has .* free\. Take fewer images at a time \(--pass-size; training: --batch-size\)/,
+        /^Running the network \(decode\) on images \[8, 3, 1024, 1024\] needs more memory than is available: .*tried to allocate \d+ bytes.*The host has .* free\. Use fewer images per pass \(--pass-size; training: --batch-size\)/,
     });
     t.same(after, before);
   },
@@ -55,7 +55,7 @@ t.test('a network that does not fit the memory is refused before it is begun', a
   const init = SegmentationModel.init({ arch: 'dinov3_vit7b16_ade20k_m2f' });
   await t.rejects(init, {
     code: 'OUT_OF_MEMORY',
-    message: /needs 28\.\d GiB on cpu, \d+\.\d [GM]iB are free\. Take --dtype bfloat16, another device/,
+    message: /needs 28\.\d GiB on cpu, \d+\.\d [GM]iB are free\. Choose --dtype bfloat16, another device/,
   });
 });
 
@@ -95,7 +95,7 @@ t.test('a conversion that the disk has no room for is refused before it is begun
   const out = join(folder, 'out.pt');
   await t.rejects(convert({ backbone, head: vast, out }), {
     code: 'DISK_FULL',
-    message: /it needs 7\d{12} bytes, and \d+ are free on its disk\. Nothing was written; free space/,
+    message: /it needs 7\d{12} bytes, but \d+ are free on its disk\. Nothing was written; free space/,
   });
   t.notOk(
     readdirSync(folder).some((name) => name.startsWith('out.pt')),

@@ -68,7 +68,7 @@ t.test('a size that was chosen is halved where memory runs out, and stays so', a
   t.equal(await runner.run(passFor(2, asked)), 2);
   t.equal(await runner.run(passFor(2, asked)), 2);
   t.same(asked, [8, 4, 2, 2]);
-  t.match(log, [/^Memory ran out with 8 images in a pass; it goes on with 4/, /with 4 images .* with 2/]);
+  t.match(log, [/^Memory ran out with 8 images per pass; continuing with 4/, /with 4 images .* with 2/]);
   await t.rejects(runner.run(passFor(0, asked)), { code: 'OUT_OF_MEMORY', message: /more memory$/ });
   t.equal(runner.size, 1);
 });

@@ -69,6 +69,6 @@ t.test('key lists that do not fit are refused with the keys', async (t) => {
   const detector = formulaTables('det');
   t.throws(() => engine().planSegmentor(detector.backbone, detector.head, 26), {
     code: 'CHECKPOINT_KEYS',
-    message: /head is a detector's/,
+    message: /is a detection head/,
   });
 });

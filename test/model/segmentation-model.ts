@@ -54,8 +54,8 @@ t.test('images of a wrong shape are refused', async (t) => {
   const shapes: [number[], RegExp][] = [
     [[1, 3, 64, 100], /width 96 or 128 instead of 100/],
     [[1, 3, 31, 64], /height 32 instead of 31/],
-    [[3, 64, 64], /B×3×H×W; this one is 3×64×64/],
-    [[1, 4, 64, 64], /this one is 1×4×64×64/],
+    [[3, 64, 64], /B×3×H×W, got 3×64×64/],
+    [[1, 4, 64, 64], /got 1×4×64×64/],
   ];
   for (const [shape, message] of shapes) {
     using images = Tensor.from(new Float32Array(shape.reduce((a, b) => a * b)), shape);
@@ -91,7 +91,7 @@ t.test('segment refuses a size that the network cannot take', async (t) => {
 
 t.test('a head for another hidden size is refused with both figures and what to do', async (t) => {
   using head = ClassHead.create({ hidden: 2048, classes: 26 });
-  const message = /width 2048; the network .* width 64.*train one with `dinov3-seg train`/;
+  const message = /width 2048, but the network .* width 64.*train one with `dinov3-seg train`/;
   await t.rejects(model.segment(picture, { head, imageSize: 64 }), { code: 'HEAD_MISMATCH', message });
   await t.rejects(exportModel(model, head, join(root, 'x.pt')), { code: 'HEAD_MISMATCH', message });
 });
@@ -176,7 +176,7 @@ t.test('a batch tells each of its images as done', async (t) => {
 t.test('a batch of nothing, and one with what is no image, are refused', async (t) => {
   await t.rejects(model.segmentBatch([]), { code: 'INVALID_ARGUMENT', message: /at least one image/ });
   const none = model.segmentBatch([picture, { width: 3 } as never], { imageSize: 64 });
-  await t.rejects(none, { code: 'INVALID_ARGUMENT', message: /An image is a path/ });
+  await t.rejects(none, { code: 'INVALID_ARGUMENT', message: /Expected an image as a path/ });
   const short = model.segmentBatch([picture, { ...picture, width: 91 }], { imageSize: 64 });
   await t.rejects(short, { code: 'SHAPE' });
   await t.rejects(model.segment(picture, { passSize: 0 }), { code: 'INVALID_ARGUMENT' });

@@ -123,12 +123,12 @@ t.test('another backbone, or one in another precision, is refused and says what 
     /cannot share the backbone of .*: the values of blocks\.2\.ls1\.gamma differ\. Convert/,
   );
 
-  await refused(files.detector, /is to be bfloat16.*holds it as float32.*more differences/, {
+  await refused(files.detector, /should be bfloat16.*has it in float32.*more differences/, {
     dtype: 'bfloat16',
   });
   const { detector: rounded } = await writeBoth(folder, 'bfloat16');
-  await refused(rounded, /is to be bfloat16.*holds it as float32/);
-  await refused(rounded, /is stored as bfloat16 and in the segmentor's file as float32/, {
+  await refused(rounded, /should be bfloat16.*has it in float32/);
+  await refused(rounded, /is stored as bfloat16, but in the segmentor's file as float32/, {
     dtype: 'float32',
   });
 

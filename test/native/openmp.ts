@@ -71,7 +71,7 @@ t.test('init({ threads }) wins over the environment, before loading and after it
       () => init({ threads }),
       new DinoSegError(
         'INVALID_ARGUMENT',
-        `threads should be a whole number from 1 to 1024; ${threads} was given.`,
+        `threads should be a whole number from 1 to 1024, not ${threads}.`,
       ),
     );
 });
@@ -81,6 +81,6 @@ t.test('a wrong variable gets a warning of ours, and OpenMP never sees it', asyn
     OMP_NUM_THREADS: 'many',
   });
   t.equal(result, true);
-  t.match(stderr, /^\(node:\d+\) DinoSegWarning: OMP_NUM_THREADS=many is not a value that OpenMP takes/);
+  t.match(stderr, /^\(node:\d+\) DinoSegWarning: OMP_NUM_THREADS=many is not a valid value for OpenMP/);
   t.notMatch(stderr, /libgomp/);
 });

@@ -97,7 +97,7 @@ t.test('a class set of another size is refused', async (t) => {
   });
   await t.rejects(wrong, {
     code: 'HEAD_MISMATCH',
-    message: /26 outputs, the class set "ade150" has 150 classes/,
+    message: /26 outputs, but the class set "ade150" has 150 classes/,
   });
   const scoring = predict(model, [join(root, 'in')], { head, classSet, output: root, scoring: 'ade20k' });
   await t.rejects(scoring, { code: 'HEAD_MISMATCH', message: /27 outputs for ade20k/ });
@@ -183,7 +183,7 @@ t.test('images in passes that run out of memory are done in smaller ones, which 
     calls.map(([images]) => images),
     [7, 4, 2, 2, 2, 1],
   );
-  t.match(log, [/Memory ran out with 8 images in a pass; it goes on with 4/, /with 4 .* with 2/]);
+  t.match(log, [/Memory ran out with 8 images per pass; continuing with 4/, /with 4 .* with 2/]);
   t.equal(log.length, 2);
   t.same(failed, [mixed[2]]);
   t.equal(seen.length, 8);

@@ -20,7 +20,7 @@ namespace {
 void check_grid(int64_t blocks) {
   if (blocks > std::numeric_limits<int32_t>::max())
     fail("SHAPE", "scores and labels of ", blocks,
-         " blocks are more than a CUDA launch takes: use smaller batches");
+         " blocks exceed the limit of a CUDA launch: use smaller batches");
 }
 
 cuda::ScoreArguments score_arguments(const ScoreSizes& size, const at::Tensor& scores,

@@ -17,7 +17,7 @@ constexpr int64_t most_blocks = std::numeric_limits<int32_t>::max();
 /// A block counts as one index of a grid, of which CUDA takes 2^31.
 inline void check_grid(int64_t blocks) {
   if (blocks > most_blocks)
-    fail("SHAPE", "tensors of ", blocks, " blocks are more than a CUDA launch takes: use smaller batches");
+    fail("SHAPE", "tensors of ", blocks, " blocks exceed the limit of a CUDA launch: use smaller batches");
 }
 
 inline int narrow(int64_t value) {

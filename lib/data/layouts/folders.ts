@@ -27,7 +27,7 @@ function byStem(
     const stem = stemOf(file);
     const before = stems.get(stem);
     if (before !== undefined)
-      refuse(`${where} holds ${before} and ${file}, which belong to one image. Remove one of them.`);
+      refuse(`${where} contains ${before} and ${file}, which belong to the same image. Remove one of them.`);
     stems.set(stem, file);
   }
   return stems;
@@ -52,10 +52,10 @@ async function pairFolders(images: string, labels: string, labelKind: LabelKind)
   if (paired.length === 0) {
     const first = (files: readonly string[]) => (files.length > 0 ? ` (first: ${files[0]})` : '');
     return refuse(
-      `No image has a label image of its name. Looked for <name>.{png,jpg,jpeg,webp,tif} in ${images}: ` +
+      `No image has a label image of the same name. Looked for <name>.{png,jpg,jpeg,webp,tif} in ${images}: ` +
         `${frames.size} images${first([...frames.values()])}. Looked for <name>.png, or <name>_mask, _label, _gt or ` +
         `_seg, in ${labels}: ${named.size} label images${first([...named.values()])} among ${labelFiles.length} files` +
-        `${first(labelFiles)}. JPEG changes values and is no label image.`,
+        `${first(labelFiles)}. JPEG changes values, so it cannot store labels.`,
     );
   }
   const aloneImages = names.filter((name) => !named.has(name)).map((name) => join(images, frames.get(name)!));
@@ -86,8 +86,8 @@ async function labelFolder(root: string, names: readonly string[]): Promise<stri
   if (found.length === 1) return join(root, found[0]!);
   return refuse(
     found.length === 0
-      ? `${root} holds no folder of label images beside ${imageFolderName}: expected ${names.join(', ')}.`
-      : `${root} holds ${found.join(' and ')}: it is not clear which are the label images. Keep one of them.`,
+      ? `${root} contains no folder of label images beside ${imageFolderName}: expected ${names.join(', ')}.`
+      : `${root} contains ${found.join(' and ')}, so the label images are ambiguous. Keep one of these folders.`,
   );
 }
 
@@ -126,7 +126,7 @@ export async function openFolders(
       const labelled = ownLabels.get(split);
       if (labelled === undefined)
         return refuse(
-          `${images} has the split "${split}" (${folder}), but ${labels} has not. It has ` +
+          `${images} has the split "${split}" (${folder}), but ${labels} does not. It has ` +
             `${[...ownLabels.keys()].join(', ') || 'none'}.`,
         );
       return pairFolders(join(images, folder), join(labels, labelled), labelKind);
@@ -144,7 +144,7 @@ async function openSplitFolders(
   const own = await splitFoldersOf(root);
   if (own.size === 0)
     return refuse(
-      `${root} holds no folder ${imageFolderName}, neither itself nor in folders train and val. It holds ` +
+      `${root} contains no folder ${imageFolderName}, and neither do its folders train and val. It contains ` +
         `${(await foldersIn(root)).slice(0, 8).join(', ') || 'no folder'}.`,
     );
   const splits = [...own.keys()].sort(compareNames);

@@ -28,8 +28,8 @@ function parseLine(line: string, place: string): [image: string, label: string] 
   const paths = fields.map((field) => field.trim());
   if (paths.length === 2 && paths.every((path) => path !== '')) return [paths[0]!, paths[1]!];
   return refuse(
-    `${place} is "${line.trim().slice(0, 120)}": expected the path of an image and that of its label image, with a tab ` +
-      'between them (or a space, where neither path holds one).',
+    `${place} is "${line.trim().slice(0, 120)}": expected the paths of an image and its label image, separated by a tab ` +
+      '(or by a space, if neither path contains one).',
   );
 }
 
@@ -45,13 +45,13 @@ async function readList(path: string, base: string, labelKind: LabelKind): Promi
     const name = own.slice(0, own.length - extname(own).length);
     const before = lineOf.get(name);
     if (before !== undefined)
-      refuse(`Lines ${before} and ${i + 1} of ${path} name one image, ${name}. Remove one of them.`);
+      refuse(`Lines ${before} and ${i + 1} of ${path} name the same image, ${name}. Remove one of them.`);
     lineOf.set(name, i + 1);
     const at = (file: string) => (isAbsolute(file) ? file : join(base, file));
     pairs.push({ name, image: at(image), label: at(label) });
   }
   if (pairs.length === 0)
-    refuse(`${path} names no image. A line is the path of an image, a tab, and that of its label.`);
+    refuse(`${path} names no image. Each line is the path of an image, a tab, and the path of its label.`);
   pairs.sort((a, b) => compareNames(a.name, b.name));
   return { labelKind, pairs, unpaired: unpairedOf([]), alone: { images: [], labels: [] } };
 }
@@ -75,7 +75,7 @@ export async function openLists(root: string, isFile: boolean, labelKind: LabelK
     };
   }
   const lists = await listsIn(root);
-  if (lists.size === 0) return refuse(`${root} holds no list: expected train.txt and val.txt.`);
+  if (lists.size === 0) return refuse(`${root} contains no list: expected train.txt and val.txt.`);
   const splits = [...lists.keys()].sort(compareNames);
   return {
     layout: 'list',

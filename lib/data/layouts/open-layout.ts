@@ -1,4 +1,4 @@
-/** Which layout a folder has, and the pairs of a split in it. */
+/** Recognises the layout of a folder and lists the pairs of a split in it. */
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ const expectations: Record<LayoutName, string> = {
   list: 'train.txt and val.txt with an image, a tab and its label image on each line',
 };
 
-/** The layouts that a folder may have, each with what speaks for it. */
+/** The layouts that a folder may have, each with the evidence for it. */
 async function candidates(root: string): Promise<Map<LayoutName, string>> {
   const found = new Map<LayoutName, string>();
   const folders = await foldersIn(root);
@@ -57,21 +57,22 @@ async function detect(root: string): Promise<LayoutName> {
   if (found.size === 1) return [...found.keys()][0]!;
   if (found.size > 1) {
     const listed = [...found].map(([name, reason]) => `${name} (${reason})`).join(' and ');
-    return refuse(`${root} may be laid out as ${listed}. Say which by --layout.`);
+    return refuse(`${root} matches several layouts: ${listed}. Choose one with --layout.`);
   }
   const inside = (await readdir(root)).sort(compareNames);
   const looked = Object.entries(expectations).map(([name, expected]) => `\n  ${name}: ${expected}`);
   return refuse(
-    `${root} fits no layout that is known. It holds ${inside.slice(0, 8).join(', ') || 'nothing'}. Looked for` +
+    `${root} matches no known layout. It contains ${inside.slice(0, 8).join(', ') || 'nothing'}. Looked for` +
       `${looked.join('')}\nSee docs/data.md.`,
   );
 }
 
 /**
- * Opens data of any layout. Only folders are listed and lists read, no image is opened.
+ * Opens data of any layout. It lists folders and reads lists, but opens no image.
  *
  * @param root a folder, or a list of pairs.
- * @throws DinoSegError DATASET where it is absent, fits no layout or several, or is not laid out as `options.layout` says
+ * @throws DinoSegError DATASET if the folder does not exist, matches no layout or several, or does not match
+ *   `options.layout`
  */
 export async function openLayout(
   root: string,
@@ -86,13 +87,13 @@ export async function openLayout(
   if (!isFile && !(await isFolder(root))) refuse(`${root} does not exist. Check the path of the data.`);
   if (isFile && options.layout !== undefined && options.layout !== 'list')
     refuse(
-      `${root} is a file, which is read as a list of pairs; the layout "${options.layout}" needs a folder.`,
+      `${root} is a file and is read as a list of pairs, but the layout "${options.layout}" needs a folder.`,
     );
   const layout = isFile ? 'list' : (options.layout ?? (await detect(root)));
   if (kind === 'polygons' && layout !== 'cityscapes')
     refuse(
-      `Labels of the kind polygons are files of the layout cityscapes; ${root} has the layout ${layout}, whose labels are images. ` +
-        'Leave --label-kind out, or make label images first: dinov3-seg prepare idd.',
+      `Labels of kind polygons exist only in the layout cityscapes, but ${root} has the layout ${layout}, whose labels are images. ` +
+        'Leave out --label-kind, or first make label images with dinov3-seg prepare idd.',
     );
   switch (layout) {
     case 'cityscapes':
@@ -110,24 +111,24 @@ export async function openLayout(
   }
 }
 
-/** From 0 to 1, by a name alone. */
+/** Maps a name to a fixed number from 0 to 1. */
 function shareOf(name: string): number {
   return createHash('sha256').update(name).digest().readUIntBE(0, 6) / 2 ** 48;
 }
 
-/** `train` or `val` of a split that is divided by its images' names. */
+/** `train` or `val` of a split that is divided by the names of its images. */
 function part(layout: Layout, split: 'train' | 'val', valShare: number, where: string): Layout {
   const pairs = layout.pairs.filter(({ name }) => shareOf(name) < valShare === (split === 'val'));
   if (pairs.length === 0)
     refuse(
-      `A share of ${valShare} of the ${layout.pairs.length} images in ${where} leaves none for "${split}".`,
+      `A validation share of ${valShare} of the ${layout.pairs.length} images in ${where} leaves no image for "${split}".`,
     );
   const none = { unpaired: unpairedOf([]), alone: { images: [], labels: [] } };
   // What has no partner is told of once.
   return { ...layout, pairs, ...(split === 'val' && none) };
 }
 
-/** The splits of data, those made by `valShare` included. @throws DATASET */
+/** Splits of data, including those made by `valShare`. @throws DATASET */
 export function splitsOf(source: LayoutSource, { valShare }: LayoutOptions): readonly string[] {
   if (valShare === undefined) return source.splits;
   const others = source.splits.filter((split) => split !== wholeSplit && split !== 'train');
@@ -135,9 +136,9 @@ export function splitsOf(source: LayoutSource, { valShare }: LayoutOptions): rea
 }
 
 /**
- * The pairs of a split.
+ * Lists the pairs of a split.
  *
- * @throws DinoSegError DATASET where the split is absent or holds no pair; INVALID_ARGUMENT for a share that is none
+ * @throws DinoSegError DATASET if the split does not exist or has no pair; INVALID_ARGUMENT for an invalid share
  */
 export async function findSplit(
   source: LayoutSource,
@@ -150,10 +151,10 @@ export async function findSplit(
   if (!(valShare > 0 && valShare < 1))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `The share for validation should be above 0 and below 1, not ${valShare}.`,
+      `The validation share should be above 0 and below 1, not ${valShare}.`,
     );
   if (source.splits.includes('val'))
-    refuse(`${where} has a split "val" of its own: leave --val-share out, or take the split away.`);
+    refuse(`${where} already has a split "val": leave out --val-share, or remove the split.`);
   if (split !== 'train' && split !== 'val') return source.find(split);
   const whole = source.splits.includes('train') ? 'train' : wholeSplit;
   return part(await source.find(whole), split, valShare, where);

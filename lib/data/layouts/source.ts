@@ -1,8 +1,8 @@
-/** What all layouts have in common: splits, and what is in them. */
+/** What all layouts have in common: their splits and the contents of each. */
 import { didYouMean } from '../../nearest.js';
 import { refuse, type Layout, type LayoutName } from '../layout.js';
 
-/** The split of data that has none of its own. */
+/** The split of data without splits. */
 export const wholeSplit = 'all';
 
 /** A folder whose layout is known. */
@@ -38,23 +38,23 @@ export function splitsAmong(names: readonly string[], where: string): Map<string
     const before = splits.get(split);
     if (before !== undefined)
       refuse(
-        `${where} holds ${before} and ${name}, which both mean the split "${split}". Remove one of them.`,
+        `${where} contains ${before} and ${name}, which both mean the split "${split}". Remove one of them.`,
       );
     splits.set(split, name);
   }
   return splits;
 }
 
-/** @throws DATASET for a split that a source does not have, saying what to do instead */
+/** Reports a split that a source does not have, with advice. @throws DATASET */
 export function refuseSplit({ splits }: Pick<LayoutSource, 'splits'>, split: string, where: string): never {
   if (splits.includes(wholeSplit))
     return refuse(
-      `${where} has no splits, but "${split}" was asked for. Take a share of the images for validation ` +
-        '(--val-share 0.1; their names decide which), or sort them into folders train and val.',
+      `${where} has no splits, but "${split}" was requested. Use a share of the images for validation ` +
+        '(--val-share 0.1; chosen by their names), or sort them into folders train and val.',
     );
   const share =
     split === 'val' && splits.includes('train')
-      ? ' Take a share of the training images for it (--val-share 0.1; their names decide which).'
+      ? ' Use a share of the training images for it (--val-share 0.1; chosen by their names).'
       : '';
   return refuse(
     `${where} has no split "${split}".${didYouMean(split, splits)} It has ${splits.join(', ')}.${share}`,

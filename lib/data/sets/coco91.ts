@@ -1,6 +1,6 @@
 /**
- * Names of COCO's category ids 0 to 90, which are the outputs of a COCO detector. 80 of them are annotated; 0 and the ten
- * that COCO's 2014 and later sets leave out (12, 26, 29, 30, 45, 66, 68, 69, 71, 83) a detector does not give.
+ * Names of COCO's category ids 0 to 90, the outputs of a COCO detector. 80 of them are annotated. A detector never
+ * returns 0 and the ten ids that COCO's 2014 and later sets leave out (12, 26, 29, 30, 45, 66, 68, 69, 71, 83).
  */
 export const coco91Names: readonly string[] = [
   'background',

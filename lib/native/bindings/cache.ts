@@ -73,7 +73,7 @@ export interface CacheEngine {
   recordBytes(layout: RecordPart[]): number;
   /** Takes the lock: CACHE while another writer has it. */
   createCacheWriter(layout: RecordPart[], cacheId: string, lockPath: string): CacheWriterHandle;
-  /** Goes on with a file of records of which `sizeBytes` count (0: a new one). */
+  /** Continues a file of records of which the first `sizeBytes` are valid (0: a new file). */
   openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
   /**
    * Begins to copy a batch's arrays to the CPU, in their parts' dtypes; does not wait for the device. `parts` are to be

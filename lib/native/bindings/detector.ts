@@ -4,17 +4,17 @@ import type { RawImage } from './images.js';
 import type { ConvertOptions, NetworkPlacement, ShapeTable } from './model.js';
 import type { DType } from './tensor.js';
 
-/** What the detector of two checkpoints is made of. */
+/** Structure of the detector that two checkpoints describe. */
 export interface DetectorPlan {
-  /** Width of the backbone, depth, heads, hidden width of the head, queries, classes and the like. */
+  /** Dimensions: backbone width, depth and heads, hidden width of the head, queries, classes and so on. */
   dims: Record<string, number | string | boolean>;
-  /** Keys used of the backbone, each once; checkpoints with other keys are refused. */
+  /** Number of backbone keys that are used, each counted once. Checkpoints with other keys are refused. */
   backboneKeys: number;
-  /** Keys used of the head file, each once. */
+  /** Number of keys of the head file that are used, each counted once. */
   headKeys: number;
-  /** Further keys of the head file, whose values others hold as well; those are used. */
+  /** Number of further keys of the head file that repeat the values of other keys, which are used instead. */
   repeatedKeys: number;
-  /** Elements of the network's weights. */
+  /** Number of weights. */
   parameters: number;
 }
 
@@ -25,22 +25,22 @@ export interface DetectorInfo {
   device: string;
   /** Dtype of most weights. */
   dtype: DType;
-  /** Of the backbone's tokens; this and the next two are 0 where the file does not tell. */
+  /** Width of the backbone's tokens. `width`, `queries` and `classes` are 0 if the file does not state them. */
   width: number;
-  /** Boxes that an image gives. */
+  /** Number of boxes per image. */
   queries: number;
   classes: number;
   parameters: number;
-  /** Bytes of its weights that are a segmentor's. */
+  /** Bytes of weights shared with a segmentor. */
   sharedBytes: number;
 }
 
-/** Where and how a detector runs, and the segmentor whose backbone it takes in place of its own. */
+/** Where and how a detector runs, and the segmentor whose backbone it shares. */
 export interface DetectorPlacement extends NetworkPlacement {
   shareWith?: ModelHandle;
 }
 
-/** Size of the network's input in pixels, and how many detections are wanted at most. */
+/** Input size of the network in pixels, and the maximum number of detections. */
 export interface DetectSettings {
   width: number;
   height: number;
@@ -52,7 +52,7 @@ export interface DetectorEngine {
   /** Checks the key lists of a detector and says what it is made of. */
   planDetector(backbone: ShapeTable, head: ShapeTable): DetectorPlan;
   convertDetector(options: ConvertOptions, job?: JobHandle): Promise<DetectorPlan>;
-  /** MODEL_FORMAT for a segmentor, BACKBONE_MISMATCH where a backbone that is to be shared is not the file's. */
+  /** MODEL_FORMAT for a segmentor, BACKBONE_MISMATCH if the backbone to share is not the file's. */
   loadDetector(path: string, options: DetectorPlacement, job?: JobHandle): Promise<DetectorHandle>;
   detectorInfo(detector: DetectorHandle): DetectorInfo;
   /**

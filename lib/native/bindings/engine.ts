@@ -49,9 +49,9 @@ export interface EngineInfo {
   cudaAvailable: boolean;
   /** Whether fused kernels for CUDA are loaded; libtorch's own operators serve otherwise. */
   cudaKernels: boolean;
-  /** Whether NNPACK may be used, which prints a warning per thread on processors that it does not know. */
+  /** Whether NNPACK may be used. On processors that it does not know it prints a warning per thread. */
   nnpack: boolean;
-  /** Threads an operator uses on the CPU. */
+  /** Number of CPU threads per operator. */
   threads: number;
 }
 
@@ -65,37 +65,37 @@ export interface DeviceInfo {
 
 /** Memory of a CUDA device. */
 export interface MemoryStats {
-  /** In tensors. */
+  /** Bytes in tensors. */
   allocatedBytes: number;
   peakAllocatedBytes: number;
-  /** Taken from the device: tensors and what is kept for the next ones. */
+  /** Bytes taken from the device: tensors and what is kept for later ones. */
   reservedBytes: number;
   peakReservedBytes: number;
 }
 
 /** One tensor of a checkpoint file. */
 export interface CheckpointEntry {
-  /** Its key. */
+  /** Key in the checkpoint. */
   name: string;
-  /** Sizes, outermost first; empty for a scalar. */
+  /** Shape, outermost dimension first; empty for a scalar. */
   shape: number[];
-  /** As stored. */
+  /** Data type, as stored. */
   dtype: DType;
-  /** Of its values. */
+  /** Size of the values in bytes. */
   sizeBytes: number;
 }
 
-/** What a checkpoint file holds. */
+/** Contents of a checkpoint file. */
 export interface Inspection {
-  /** What kind of file it is. */
+  /** File format. */
   format: 'pth' | 'safetensors' | 'torchscript';
-  /** In the file's order. */
+  /** Tensors in the file's order. */
   tensors: CheckpointEntry[];
-  /** Elements of all tensors together. */
+  /** Number of elements of all tensors together. */
   parameters: number;
-  /** Of all values together. */
+  /** Size of all values together in bytes. */
   totalBytes: number;
-  /** Texts of a safetensors header; empty for other files. */
+  /** Metadata of a safetensors header; empty for other files. */
   metadata: Record<string, string>;
 }
 
@@ -114,17 +114,17 @@ export interface Engine
     SharesEngine {
   info(): EngineInfo;
   devices(): DeviceInfo[];
-  /** Bytes of a CUDA device that libtorch's allocator has given out and holds, and the most of both. DEVICE for the CPU. */
+  /** Current and peak bytes of a CUDA device that libtorch's allocator has handed out and holds. DEVICE for the CPU. */
   memoryStats(device: string): MemoryStats;
-  /** Begins the peaks of memoryStats anew. */
+  /** Resets the peaks of memoryStats. */
   resetPeakMemory(device: string): void;
-  /** Bytes of the memory that networks hold for their weights; what they share counts once. */
+  /** Bytes of memory that networks hold for their weights; shared weights count once. */
   storageBytes(networks: readonly (ModelHandle | DetectorHandle)[]): number;
-  /** Waits for the work of the calls before it. */
+  /** Waits for the work of all earlier calls. */
   synchronize(device: string): Promise<void>;
   /** Texts of libtorch's warnings since the last call, each once a process. */
   takeWarnings(): string[];
-  /** Threads an operator uses on the CPU, from the next job on. */
+  /** Sets the number of CPU threads per operator, from the next job on. */
   setThreads(threads: number): void;
 
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
@@ -132,13 +132,13 @@ export interface Engine
     handle: TensorHandle | ModelHandle | DetectorHandle | HeadsHandle | CacheWriterHandle | RecordStoreHandle,
   ): void;
 
-  /** For one call. `onProgress` is called with the latest figures only, and not after the call has settled. */
+  /** Creates a job for one call. `onProgress` receives the latest figures only, and none after the call has settled. */
   createJob(onProgress?: (done: number, total: number) => void): JobHandle;
   /** Stops the call (ABORTED): at once where it waits, at its next operator or file block where it runs. */
   cancelJob(job: JobHandle): void;
-  /** Forgets the listener. */
+  /** Removes the listener. */
   releaseJob(job: JobHandle): void;
-  /** The process ends: nothing is run any more, and what runs is stopped and waited for (at most a second). */
+  /** Called when the process ends: starts no further job, stops running ones and waits for them, at most 1 second. */
   stopJobs(): void;
 
   inspect(path: string, job?: JobHandle): Promise<Inspection>;

@@ -2,19 +2,19 @@
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { OutputHandles, Scoring } from './model.js';
 
-/** Of one AdamW step (Loshchilov & Hutter 2019); {@link defaultStepOptions} has the defaults. */
+/** Settings of one AdamW step (Loshchilov & Hutter 2019). Defaults: {@link defaultStepOptions}. */
 export interface StepOptions {
-  /** Step size. */
+  /** Learning rate. */
   learningRate: number;
-  /** Decoupled: times the learning rate, off the weights before the step. */
+  /** Decoupled weight decay: before the step, learningRate × weightDecay × weight is subtracted from each weight. */
   weightDecay: number;
-  /** Decay of the first moment. */
+  /** Decay rate of the first moment. */
   beta1: number;
-  /** Decay of the second moment. */
+  /** Decay rate of the second moment. */
   beta2: number;
-  /** Added to the root of the second moment. */
+  /** Term added to the root of the second moment. */
   epsilon: number;
-  /** Global norm to clip to; 0: no clipping. */
+  /** Maximum global norm of the gradients (clipping); 0 disables clipping. */
   maxNorm: number;
 }
 
@@ -23,9 +23,9 @@ export type ScoreLoss = 'cross-entropy' | 'nll';
 
 /** Cross entropy of a batch. */
 export interface LossResult {
-  /** Mean cross entropy over the pixels that count; 0 when there are none. */
+  /** Mean cross entropy over the counted pixels; 0 if there are none. */
   loss: number;
-  /** Pixels that count (label not ignored). */
+  /** Number of counted pixels: those whose label is not ignored. */
   pixels: number;
 }
 

@@ -1,15 +1,15 @@
-/** Images and labels on their way into a network, as the engine takes them; legend and rules in engine.ts. */
+/** Images and labels before they enter a network; legend and rules in engine.ts. */
 import type { TensorHandle } from './handles.js';
 
-/** Pixels of one decoded image, 8 bit, row by row. */
+/** Pixels of one decoded image, 8 bits per sample, row by row. */
 export interface RawImage {
-  /** H×W×channels. */
+  /** Samples, H×W×channels. */
   readonly data: Uint8Array;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
-  /** 3 (default) RGB; 1 grey, taken for all three; 4 RGBA, the alpha dropped. */
+  /** Number of channels: 3 (default) is RGB; 1 is grey, used for all three channels; 4 is RGBA, whose alpha is dropped. */
   readonly channels?: 1 | 3 | 4;
 }
 

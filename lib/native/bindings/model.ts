@@ -3,23 +3,23 @@ import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handle
 import type { RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
-/** What a network with a bfloat16 backbone computes its pixel decoder in: TF32, float32 or bfloat16. */
+/** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
 export type NetworkPrecision = 'tf32' | 'reference' | 'fast';
 
-/** Names and shapes of a checkpoint, without its values. */
+/** Names, shapes and dtypes of a checkpoint, without its values. */
 export type ShapeTable = Record<string, { shape: number[]; dtype: string }>;
 
-/** What the network of two checkpoints is made of. */
+/** Structure of the network that two checkpoints describe. */
 export interface SegmentorPlan {
-  /** Width of the backbone, depth, heads, hidden width of the decoder, queries, classes and the like. */
+  /** Dimensions: backbone width, depth and heads, hidden width of the decoder, queries, classes and so on. */
   dims: Record<string, number | string | boolean>;
-  /** Keys used of the backbone, each once; checkpoints with other keys are refused. */
+  /** Number of backbone keys that are used, each counted once. Checkpoints with other keys are refused. */
   backboneKeys: number;
-  /** Keys used of the head file, each once. */
+  /** Number of keys of the head file that are used, each counted once. */
   headKeys: number;
-  /** Elements of all that is not trained. */
+  /** Number of parameters that are not trained. */
   frozenParameters: number;
-  /** Parameters of `class_embed` with `classes` outputs. */
+  /** Number of parameters of `class_embed` with `classes` outputs. */
   trainedParameters: number;
 }
 
@@ -45,7 +45,7 @@ export interface ModelInfo {
   device: string;
   /** Dtype of the backbone's weights. */
   dtype: DType;
-  /** Of the backbone's tokens; `hidden` where the file does not tell. */
+  /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   width: number;
   /** Input width of class_embed. */
   hidden: number;
@@ -54,7 +54,7 @@ export interface ModelInfo {
   parameters: number;
 }
 
-/** What a network makes of images, as far as it was asked for; float32 but for those of a cache. */
+/** Outputs of a network, as far as they were requested; float32, except those of a cache. */
 export interface OutputHandles {
   /** B×Q×C, the input of class_embed. */
   queries?: TensorHandle;
@@ -65,9 +65,9 @@ export interface OutputHandles {
 }
 
 /**
- * How dense scores come from queries and masks (docs/recipe.md):
- * `recipe` keeps all K columns and scores at mask resolution before the resize;
- * `ade20k` drops the last column (no object) and resizes the mask logits first.
+ * How dense scores are computed from queries and masks (docs/recipe.md). `recipe` keeps all K columns and computes
+ * scores at mask resolution before the resize. `ade20k` drops the last column (no object) and resizes the mask
+ * logits first.
  */
 export type Scoring = 'recipe' | 'ade20k';
 
@@ -81,11 +81,11 @@ export interface SegmentOptions {
   /** Step between windows in pixels. */
   strideX: number;
   strideY: number;
-  /** Windows that go through the network together. */
+  /** Number of windows per pass of the network. */
   passSize: number;
 }
 
-/** `scores` of the whole image: width and height of the network's input, and of what is given. */
+/** `scores` of the whole image: sizes of the network's input and of the result. */
 export interface ScoreOptions {
   width: number;
   height: number;
@@ -96,7 +96,7 @@ export interface ScoreOptions {
 
 /** The engine's functions on segmentation networks. */
 export interface ModelEngine {
-  /** Checks the key lists of a segmentor and says what it is made of. `classes`: outputs of the trained head. */
+  /** Checks the key lists of a segmentor and returns its structure. `classes`: outputs of the trained head. */
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
   /** `dtype` `stored` keeps the file's precision. */
@@ -107,15 +107,15 @@ export interface ModelEngine {
     images: TensorHandle,
     options: { repeat: number },
   ): Promise<Record<'backbone' | 'adapter' | 'pixel_decoder' | 'predictor', number>>;
-  /** `loadModel` by the way that GPUs are loaded, on any device; null for files it does not take. For tests. */
+  /** `loadModel` by the path that GPUs use, on any device; null for files that it does not support. For tests. */
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   modelInfo(model: ModelHandle): ModelInfo;
   /**
-   * Queries and masks (`decoded`), `features` or all of one pass over images B×3×H×W (float32, normalised, H and W multiples
-   * of 32, on any device). For features alone neither adapter nor decoder run. MODEL_FORMAT for files without a method
-   * that gives features: converted by an earlier release, or made elsewhere.
+   * Queries and masks (`decoded`), `features` or both from one pass over images B×3×H×W (float32, normalised, H and
+   * W multiples of 32, on any device). For features alone, adapter and decoder do not run. MODEL_FORMAT for files
+   * without a method that returns features: converted by an earlier release, or made elsewhere.
    */
   outputs(
     model: ModelHandle,

@@ -13,9 +13,9 @@ export interface Polygons {
 
 /** What polygons are drawn on. */
 export interface LabelCanvas {
-  /** Pixels. */
+  /** Width in pixels. */
   width: number;
-  /** Pixels. */
+  /** Height in pixels. */
   height: number;
   /** Where no polygon is: 0…255. */
   background: number;

@@ -18,6 +18,6 @@ export interface TensorEngine {
   tensorInfo(tensor: TensorHandle): { shape: number[]; dtype: DType; device: string };
   /** Values on the CPU; bfloat16 and float16 as Float32Array, bool as Uint8Array. */
   tensorData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
-  /** {@link tensorData} that disposes of the tensor: without a copy where nothing else uses its memory. */
+  /** Returns {@link tensorData} and disposes of the tensor. No copy is made if nothing else uses its memory. */
   takeData(tensor: TensorHandle): Promise<{ data: TensorArray; shape: number[]; dtype: DType }>;
 }

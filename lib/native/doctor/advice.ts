@@ -12,7 +12,7 @@ const packages: [pattern: RegExp, name: string][] = [
 ];
 const driverLibrary = /^lib(cuda|nvidia-ml)\.so/;
 const cudaLibrary = /^lib(cu|nv|nccl)/;
-const again = 'Install libtorch anew: `npx dinov3-seg libtorch install --force`.';
+const again = 'Reinstall libtorch: `npx dinov3-seg libtorch install --force`.';
 
 /** @param glibc the machine's version */
 export function adviceFor(message: string, glibc: string | undefined): string | undefined {
@@ -22,16 +22,16 @@ export function adviceFor(message: string, glibc: string | undefined): string | 
   if (need?.[1] === 'GLIBC')
     return (
       `It needs glibc ${need[2]} or newer; this machine has ${glibc ?? 'another C library'}. Use a newer ` +
-      'distribution, or build the addon here: `npm run build:native` in a clone of the repository.'
+      'distribution, or build the addon on this machine: `npm run build:native` in a clone of the repository.'
     );
   if (need)
-    return `It needs a libstdc++ with ${need[1]}_${need[2]}: install a newer libstdc++6, or build the addon here.`;
+    return `It needs a libstdc++ with ${need[1]}_${need[2]}: install a newer libstdc++6, or build the addon on this machine.`;
   if (/invalid ELF header|file too short|wrong ELF class|ELF file/.test(message))
-    return `A library is damaged or for another kind of processor. ${again}`;
+    return `A library is damaged or built for another processor architecture. ${again}`;
   if (/undefined symbol/.test(message))
-    return 'The addon and this libtorch do not fit together: install the libtorch that it was built for, or build it anew.';
+    return 'The addon and this libtorch are incompatible: install the libtorch that the addon was built for, or rebuild the addon.';
   if (/cannot allocate memory|failed to map segment/i.test(message))
-    return 'Memory is short, or the folder is mounted noexec: give it more, or another XDG_CACHE_HOME.';
+    return 'Memory ran out, or the folder is mounted noexec. Free some memory, or set XDG_CACHE_HOME to another folder.';
   return undefined;
 }
 
@@ -39,19 +39,19 @@ function missingLibrary(name: string): string {
   const debian = packages.find(([pattern]) => pattern.test(name))?.[1];
   if (debian) return `${name} is missing. On Debian or Ubuntu: apt-get install ${debian}.`;
   if (driverLibrary.test(name))
-    return `${name} is missing: it comes with NVIDIA's driver. Install the driver.`;
+    return `${name} is missing. It is part of NVIDIA's driver: install the driver.`;
   if (cudaLibrary.test(name))
     return (
-      `${name} of CUDA is missing. \`npx dinov3-seg libtorch install\` puts NVIDIA's libraries beside libtorch; or name ` +
-      'the torch folder of a Python environment that has them with DINOV3_SEG_LIBTORCH.'
+      `${name} (CUDA) is missing. \`npx dinov3-seg libtorch install\` installs NVIDIA's libraries beside libtorch. Or set ` +
+      'DINOV3_SEG_LIBTORCH to the torch folder of a Python environment that has them.'
     );
   return `${name} is missing. ${again}`;
 }
 
-/** What to do when the process that tried ended by a signal. */
+/** What to do if a signal ended the test process. */
 export function adviceForSignal(signal: string): string {
-  if (signal === 'SIGILL')
-    return 'The processor lacks instructions that this libtorch needs (AVX2 and the like).';
-  if (signal === 'SIGKILL') return 'Perhaps memory ran out: see the system log (dmesg), and give it more.';
+  if (signal === 'SIGILL') return 'The processor lacks instructions that this libtorch needs (such as AVX2).';
+  if (signal === 'SIGKILL')
+    return 'Memory may have run out: check the system log (dmesg), and free some memory.';
   return `${again} If it crashes again, please report it with the output of doctor --json.`;
 }

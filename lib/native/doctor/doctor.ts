@@ -1,4 +1,4 @@
-/** What this package finds on the machine, and what to do about what it does not find. */
+/** Checks the machine for everything that this package needs, with advice for what is missing. */
 import { checkOptions, number, text, type OptionKinds } from '../../arguments.js';
 import { DinoSegError } from '../../errors.js';
 import { adviceFor, adviceForSignal } from './advice.js';
@@ -11,19 +11,19 @@ import { findLibtorch, type Libtorch } from '../libtorch/find-libtorch.js';
 
 export type { Finding } from './finding.js';
 
-/** What was found on the machine. */
+/** Result of {@link doctor}. */
 export interface DoctorReport {
-  /** No fault was found. */
+  /** True if no finding is a fault. */
   ok: boolean;
-  /** In the order in which they were looked for. */
+  /** Findings, in the order of the checks. */
   findings: Finding[];
 }
 
-/** What to examine. */
+/** Options of {@link doctor}. */
 export interface DoctorOptions {
   /** Folder of the libtorch to examine. Default: the one that `init()` named, else the usual places are searched. */
   libtorch?: string;
-  /** How long loading libtorch and trying its devices may take, seconds. Default: 120. */
+  /** Time limit in seconds for loading libtorch and testing its devices. Default: 120. */
   seconds?: number;
 }
 
@@ -32,8 +32,9 @@ const doctorOptions: OptionKinds<DoctorOptions> = { libtorch: text, seconds: num
 const defaultSeconds = 120;
 
 /**
- * Checks versions, memory, disk, image codec, libtorch, addon and devices. Libraries are loaded and an operator is run on
- * each device in a child process, whose crash or silence is a finding; faults are findings, never errors.
+ * Checks versions, memory, disk, image codec, libtorch, addon and devices. A child process loads the libraries and
+ * runs an operator on each device; if it crashes or does not respond, that is a finding. Faults are findings, never
+ * errors.
  */
 export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
   checkOptions(options, doctorOptions, 'doctor()');
@@ -82,7 +83,7 @@ function probeFindings({ steps, broken }: ProbeResult): Finding[] {
     });
   if (broken) {
     const { during, signal, problem, output } = broken;
-    const detail = `the process that tried it ${problem}${output ? `: ${output.split('\n').slice(-3).join('; ')}` : ''}`;
+    const detail = `the test process ${problem}${output ? `: ${output.split('\n').slice(-3).join('; ')}` : ''}`;
     const advice = signal ? adviceForSignal(signal) : undefined;
     findings.push({ name: during, status: 'fault', detail, ...(advice !== undefined && { advice }) });
   }
@@ -90,7 +91,7 @@ function probeFindings({ steps, broken }: ProbeResult): Finding[] {
 }
 
 const sharpAdvice =
-  'Images cannot be read without it. Install again without leaving out optional packages: ' +
+  'Images cannot be read without it. Reinstall it with the optional packages: ' +
   '`npm install --include=optional sharp`.';
 
 function cudaDevices({ steps }: ProbeResult): number | undefined {

@@ -11,9 +11,9 @@ const displayClass = '0x03';
 const smiMilliseconds = 10_000;
 
 export interface Graphics {
-  /** Version of NVIDIA's driver; undefined where none answers. */
+  /** Version of NVIDIA's driver; undefined if there is none. */
   driver?: string;
-  /** Whether a graphics processor of NVIDIA is on the PCI bus. */
+  /** Whether the PCI bus has an NVIDIA graphics processor. */
   hardware: boolean;
 }
 
@@ -49,10 +49,10 @@ async function hasHardware(): Promise<boolean> {
   return false;
 }
 
-/** Least driver for each major version of CUDA (NVIDIA's table of minor version compatibility, Linux). */
+/** Minimum driver for each major version of CUDA (NVIDIA's table of minor version compatibility, Linux). */
 const leastDriver: Record<string, string> = { 12: '525.60', 13: '580' };
 
-/** CUDA's version of a libtorch: `13.0` of the build `cu130`; undefined for a CPU build or where it is not told. */
+/** CUDA's version of a libtorch: `13.0` of the build `cu130`; undefined for a CPU build or if the files do not state it. */
 export function cudaVersion({ cuda, build }: Pick<Libtorch, 'cuda' | 'build'>): string | undefined {
   const digits = cuda ? /^cu(\d+)(\d)$/.exec(build ?? '') : null;
   return digits ? `${digits[1]}.${digits[2]}` : undefined;
@@ -64,22 +64,22 @@ function isOlder(version: string, than: string): boolean {
   return false;
 }
 
-/** What is to be said about the fused kernels for CUDA; that those which are there load is the addon's finding. */
+/** Finding about the fused CUDA kernels. Whether they can be loaded is checked with the addon. */
 export function kernelsFinding({ cuda }: Pick<Libtorch, 'cuda'>, built: boolean): Finding[] {
   const name = 'CUDA kernels';
   if (!cuda) return [];
   if (built)
-    return [{ name, status: 'ok', detail: 'fused kernels for training on cached outputs are there' }];
+    return [{ name, status: 'ok', detail: 'fused kernels for training on cached outputs are installed' }];
   const detail =
-    "there are no fused kernels: on CUDA, training on cached outputs takes libtorch's own operators, and longer";
+    "no fused kernels are installed: on CUDA, training on cached outputs uses libtorch's own operators and takes longer";
   const advice = 'Install the CUDA toolkit (nvcc) and run `npm run build:native` in the package folder.';
   return [{ name, status: 'note', detail, advice }];
 }
 
 /**
- * What is to be said about CUDA.
+ * Findings about CUDA.
  *
- * @param cudaDevices how many CUDA devices answered; undefined where none could be asked, since libtorch does not load
+ * @param cudaDevices number of CUDA devices that respond; undefined if libtorch cannot be loaded
  */
 export function cudaFindings(
   libtorch: Pick<Libtorch, 'cuda' | 'build'>,
@@ -91,16 +91,16 @@ export function cudaFindings(
   const name = 'CUDA';
   const version = cudaVersion(libtorch);
   if (!libtorch.cuda) {
-    const detail = `this libtorch is a CPU build${driver || hardware ? ', though an NVIDIA GPU is there' : ''}`;
+    const detail = `this libtorch is a CPU build${driver || hardware ? ', although the machine has an NVIDIA GPU' : ''}`;
     const advice =
-      'For an NVIDIA GPU, name a CUDA build of libtorch with DINOV3_SEG_LIBTORCH, or install one.';
+      'To use an NVIDIA GPU, install a CUDA build of libtorch, or set DINOV3_SEG_LIBTORCH to one.';
     return [...findings, { name, status: 'note', detail, advice }];
   }
   const built = `this libtorch is built for CUDA ${version ?? '(version unknown)'}`;
   const least = leastDriver[version?.split('.')[0] ?? ''];
   if (driver !== undefined && least !== undefined && isOlder(driver, least)) {
-    const detail = `${built}, which needs driver ${least} or newer; ${driver} is too old`;
-    const advice = `Install an NVIDIA driver from ${least} on, or a libtorch for an older CUDA or the CPU.`;
+    const detail = `${built}, which needs driver ${least} or newer; driver ${driver} is too old`;
+    const advice = `Install NVIDIA driver ${least} or newer, or a libtorch for an older CUDA or for the CPU.`;
     return [...findings, { name, status: 'fault', detail, advice }];
   }
   if (cudaDevices !== 0) return [...findings, { name, status: 'ok', detail: built }];
@@ -112,10 +112,10 @@ export function cudaFindings(
     ];
   }
   const detail = driver
-    ? `${built} and driver ${driver} is there, but no device answers`
-    : `${built} and an NVIDIA GPU is there, but no driver`;
+    ? `${built} and driver ${driver} is installed, but no CUDA device responds`
+    : `${built} and the machine has an NVIDIA GPU, but no driver is installed`;
   const advice =
-    'Check with nvidia-smi that driver and device are there; a container needs access to them (--gpus all), and ' +
+    'Check the driver and the devices with nvidia-smi. A container needs access to them (--gpus all), and ' +
     'CUDA_VISIBLE_DEVICES can hide them.';
   return [...findings, { name, status: 'fault', detail, advice }];
 }

@@ -1,12 +1,12 @@
-/** One thing that was looked at. */
+/** Result of one check of the doctor. */
 export interface Finding {
-  /** What was looked at: `libtorch`, `device cuda:0`, … */
+  /** What was checked: `libtorch`, `device cuda:0`, … */
   name: string;
-  /** `fault`: something that is there does not work until it is mended; `note`: worth knowing. */
+  /** `fault`: does not work until it is fixed; `note`: worth knowing. */
   status: 'ok' | 'note' | 'fault';
-  /** What was found, a line or more for people. */
+  /** What was found, as one or more lines of text. */
   detail: string;
-  /** What to do. */
+  /** What to do about it. */
   advice?: string;
 }
 

@@ -57,7 +57,8 @@ const gibibyte = 1024 ** 3;
 export function memoryFinding(freeBytes: number, totalBytes: number): Finding {
   const detail = `${gib(freeBytes)} free of ${gib(totalBytes)}`;
   if (freeBytes >= 2 * gibibyte) return { name: 'memory', status: 'ok', detail };
-  const advice = 'That is enough for small networks at most: end other programs, or give the container more.';
+  const advice =
+    'This is enough for small networks only. Close other programs, or give the container more memory.';
   return { name: 'memory', status: freeBytes < gibibyte / 2 ? 'fault' : 'note', detail, advice };
 }
 
@@ -66,6 +67,6 @@ export function diskFinding(folder: string, freeBytes: number): Finding {
   const detail = `${gib(freeBytes)} free for the cache ${folder}`;
   if (freeBytes >= 2 * gibibyte) return { name: 'disk', status: 'ok', detail };
   const advice =
-    'Installing libtorch needs more: free some, or set XDG_CACHE_HOME to a folder on another disk.';
+    'Installing libtorch needs more. Free some space, or set XDG_CACHE_HOME to a folder on another disk.';
   return { name: 'disk', status: 'note', detail, advice };
 }

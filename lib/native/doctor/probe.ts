@@ -42,7 +42,8 @@ async function trySharp(): Promise<void> {
       .png()
       .toBuffer();
     const back = await sharp(png).raw().toBuffer();
-    if (!back.equals(Buffer.from([0, 1, 2, 3, 4, 5]))) throw new Error('a PNG came back with other pixels');
+    if (!back.equals(Buffer.from([0, 1, 2, 3, 4, 5])))
+      throw new Error('a PNG was decoded to other pixels than were encoded');
     return [undefined, `${sharp.versions.sharp}, libvips ${sharp.versions.vips}`];
   });
 }
@@ -57,7 +58,7 @@ async function tryDevice(loaded: Engine, device: string): Promise<void> {
   const { data } = await loaded.tensorData(await loaded.headsForward(head, { queries }));
   const expected = [6.5, 2.5, 1.25, -1.5];
   if (data.length !== expected.length || expected.some((value, i) => value !== data[i]))
-    throw new Error(`a matrix product gave ${data.join(', ')} instead of ${expected.join(', ')}`);
+    throw new Error(`the test product is ${data.join(', ')} instead of ${expected.join(', ')}`);
 }
 
 async function tryLibtorch(root: string): Promise<void> {
@@ -65,7 +66,7 @@ async function tryLibtorch(root: string): Promise<void> {
     init({ libtorch: root });
     const found = engine();
     const { torch, threads } = found.info();
-    return [found, `loaded, on torch ${torch}, ${threads} threads an operator`];
+    return [found, `loaded with libtorch ${torch}, ${threads} threads per operator`];
   });
   if (!loaded) return;
   const devices = await step('devices', async () => {
@@ -76,7 +77,7 @@ async function tryLibtorch(root: string): Promise<void> {
     await step(`device ${name}`, async () => {
       await tryDevice(loaded, name);
       const memory = `${gib(freeBytes)} free of ${gib(totalBytes)}`;
-      return [undefined, `${description}, ${memory}; a matrix product is right`];
+      return [undefined, `${description}, ${memory}; test product correct`];
     });
 }
 
@@ -84,5 +85,5 @@ const [what, root] = process.argv.slice(2);
 if (what === 'sharp') await trySharp();
 else await tryLibtorch(root!);
 say({ name: 'end', state: 'ok' });
-// A thread of a library that will not end is not to keep this process.
+// A library's thread that does not end must not keep this process alive.
 process.exit(0);

@@ -12,7 +12,7 @@ export interface ProbeLine {
 export interface ProbeResult {
   /** Steps that ended, in order. */
   steps: ProbeLine[];
-  /** How it ended, where it did not end by itself: during `during`, by a signal, an exit code or the time limit. */
+  /** How it failed: during which step, and by a signal, an exit code or the time limit. */
   broken?: { during: string; signal?: string; problem: string; output: string };
 }
 
@@ -56,9 +56,9 @@ export function runProbe(
       const during = last?.state === 'started' ? last.name : last ? `after ${last.name}` : 'start';
       resolve({ steps, broken: { during, problem, output: output.trim(), ...(signal && { signal }) } });
     };
-    child.on('error', (error) => ended(`does not start: ${error.message}`));
+    child.on('error', (error) => ended(`could not be started: ${error.message}`));
     child.on('close', (code, signal) => {
-      if (timedOut) ended(`did not answer within ${seconds} s`);
+      if (timedOut) ended(`did not respond within ${seconds} s`);
       else if (signal) ended(`crashed with ${signal}`, signal);
       else ended(`ended early with exit code ${code}`);
     });

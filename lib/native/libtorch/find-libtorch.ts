@@ -1,4 +1,4 @@
-/** Where libtorch is: the places looked at, in order, and why each was refused. */
+/** Finds libtorch: the places to search, in order, and why each was refused. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -6,29 +6,29 @@ import { join } from 'node:path';
 import { checkArgument, text } from '../../arguments.js';
 import { DinoSegError } from '../../errors.js';
 
-/** Series of libtorch that the sources are written for. */
+/** Supported series of libtorch. */
 export const supportedSeries = ['2.11', '2.12', '2.13', '2.14'];
 
-/** The version that `libtorch install` fetches. */
+/** The version that `libtorch install` downloads. */
 export const defaultVersion = '2.13.0';
 
-/** What a libtorch's files say about its version. */
+/** Version of a libtorch, as its files state it. */
 export interface VersionInfo {
-  /** `2.13.0` */
+  /** Full version, such as `2.13.0`. */
   version: string;
-  /** `2.13`: the part that an engine is built for. */
+  /** Major and minor version, such as `2.13`: an engine is built for one series. */
   series: string;
-  /** `cpu`, `cu130`, …, where its files tell. */
+  /** `cpu`, `cu130`, …; undefined if the files do not state it. */
   build?: string;
 }
 
-/** A folder that was found to hold a usable libtorch. */
+/** A usable libtorch. */
 export interface Libtorch extends VersionInfo {
-  /** Folder with `lib/` and, for source builds, `include/`. */
+  /** Folder that contains `lib/` and, for source builds, `include/`. */
   root: string;
-  /** Whether CUDA libraries are in it. */
+  /** Whether it contains CUDA libraries. */
   cuda: boolean;
-  /** What named the folder: an option, a variable, the cache… */
+  /** How the folder was found: an option, an environment variable, the cache, … */
   source: string;
 }
 
@@ -54,7 +54,7 @@ export function cacheFolder(): string {
   return join(base, 'dinov3-seg', 'libtorch');
 }
 
-/** Looks a folder over without loading anything; a string says why it cannot be used. */
+/** Examines a folder without loading anything. Returns a string that says why it cannot be used. */
 export function examine(root: string, source: string): Libtorch | string {
   if (!existsSync(root)) return 'no such folder';
   for (const name of ['libtorch.so', 'libtorch_cpu.so', 'libc10.so'])
@@ -63,13 +63,13 @@ export function examine(root: string, source: string): Libtorch | string {
     const path = join(root, name);
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
   });
-  if (found === undefined) return 'its version cannot be told (no build-version, version.py or headers)';
+  if (found === undefined) return 'its version is unknown (no build-version, version.py or headers)';
   if (!supportedSeries.includes(found.series))
-    return `version ${found.version}; supported are ${supportedSeries.map((s) => s + '.x').join(', ')}`;
+    return `version ${found.version} is not supported; expected ${supportedSeries.map((s) => s + '.x').join(', ')}`;
   return { root, ...found, cuda: existsSync(join(root, 'lib', 'libtorch_cuda.so')), source };
 }
 
-/** The version by the text of a libtorch's files; `read` gives `''` for a file that is not there. */
+/** Reads the version from a libtorch's files; `read` returns `''` for a file that does not exist. */
 export function describeVersion(read: (name: string) => string): VersionInfo | undefined {
   const [, plain, plainBuild] = /^(\d+\.\d+\.\d+)\S*?(?:\+(\w+))?\s*$/m.exec(read('build-version')) ?? [];
   const python = read('version.py');
@@ -91,12 +91,12 @@ function headerVersion(header: string): string | undefined {
 }
 
 /**
- * Finds libtorch: `explicit` (from `init({libtorch})`), DINOV3_SEG_LIBTORCH, LIBTORCH, LIBTORCH_USE_PYTORCH=1
- * (asks python3), the package's cache, an active virtualenv or conda environment, /opt/libtorch, /usr/local.
- * One of the first four that is given and cannot be used is an error; the search does not go on past it.
+ * Finds libtorch. The search order is `explicit` (as in `init({libtorch})`), DINOV3_SEG_LIBTORCH, LIBTORCH,
+ * LIBTORCH_USE_PYTORCH=1 (asks python3), the package's cache, an active virtualenv or conda environment, /opt/libtorch,
+ * /usr/local. If one of the first four is given but cannot be used, that is an error and the search ends.
  *
- * @throws DinoSegError LIBTORCH_NOT_FOUND with every place and why it was refused; LIBTORCH_UNSUPPORTED for an
- *   explicit one that cannot be used.
+ * @throws DinoSegError LIBTORCH_NOT_FOUND with every place and why it was refused; LIBTORCH_UNSUPPORTED if an explicit
+ *   one cannot be used.
  */
 export function findLibtorch(explicit?: string): Libtorch {
   if (explicit !== undefined) checkArgument(explicit, text, 'findLibtorch(explicit)');
@@ -144,11 +144,14 @@ function askPython(): string {
     const path = execFileSync('python3', ['-c', program], { encoding: 'utf8', stdio: 'pipe' }).trim();
     if (path) return path;
   } catch (cause) {
-    throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 could not be asked.', {
+    throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1 is set, but python3 failed.', {
       cause,
     });
   }
-  throw new DinoSegError('LIBTORCH_NOT_FOUND', 'LIBTORCH_USE_PYTORCH=1, but python3 has no torch package.');
+  throw new DinoSegError(
+    'LIBTORCH_NOT_FOUND',
+    'LIBTORCH_USE_PYTORCH=1 is set, but python3 has no torch package.',
+  );
 }
 
 function usualPlaces(): [source: string, path: string][] {

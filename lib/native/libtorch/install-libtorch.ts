@@ -1,4 +1,4 @@
-/** Puts libtorch into the package's cache: from pip's torch wheel, a wheel, a zip, a folder or a URL. */
+/** Installs libtorch into the package's cache: from pip's torch wheel, a wheel, a zip, a folder or a URL. */
 import { existsSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -33,33 +33,33 @@ import { totalSize, writeFiles } from './install/write-files.js';
 import { openZip } from './install/zip.js';
 import { cacheFolder, defaultVersion, examine } from './find-libtorch.js';
 
-/** How far an install is. */
+/** Progress of an installation. */
 export interface InstallProgress {
-  /** What is being done. */
+  /** Current phase. */
   phase: 'download' | 'verify' | 'unpack';
-  /** A line for people. */
+  /** Description of the current work, one line of text. */
   message: string;
-  /** Bytes done, where bytes are counted. */
+  /** Bytes done, in phases that count bytes. */
   doneBytes?: number;
-  /** Of how many bytes, where that is known. */
+  /** Total number of bytes, if it is known. */
   totalBytes?: number;
-  /** A line that pip printed meanwhile. */
+  /** A line of pip's output. */
   output?: string;
 }
 
-/** Which libtorch to install, and from where. */
+/** Options of {@link installLibtorch}. */
 export interface InstallOptions {
-  /** Version that pip fetches: `2.13.0`, or with a build, `2.13.0+cpu`. Not with `from`. Default: 2.13.0. */
+  /** Version that pip downloads: `2.13.0`, or with a build `2.13.0+cpu`. Not together with `from`. Default: 2.13.0. */
   version?: string;
-  /** A torch wheel, a libtorch zip, a folder of a libtorch or of Python's torch package, or a URL of a wheel or zip. */
+  /** Source: a torch wheel, a libtorch zip, the folder of a libtorch or of Python's torch package, or the URL of a wheel or zip. */
   from?: string;
-  /** SHA-256 of the wheel or zip, 64 hexadecimal digits. */
+  /** Expected SHA-256 of the wheel or zip, 64 hexadecimal digits. */
   sha256?: string;
-  /** Installs also where the same version and build is there and whole. */
+  /** Whether to reinstall a version and build that is already installed. Default: false. */
   force?: boolean;
-  /** Stops; nothing is left in the cache. */
+  /** Cancels the installation; nothing is left in the cache. */
   signal?: AbortSignal;
-  /** Hears how far it is. */
+  /** Called with the progress. */
   onProgress?: (progress: InstallProgress) => void;
 }
 
@@ -72,15 +72,15 @@ const installOptions: OptionKinds<InstallOptions> = {
   onProgress: callback(),
 };
 
-/** The libtorch that is in the cache now. */
+/** The installed libtorch. */
 export interface InstallResult {
-  /** The folder with `lib/` and `include/`. */
+  /** Folder that contains `lib/` and `include/`. */
   root: string;
-  /** Such as `2.13.0`. */
+  /** Version, such as `2.13.0`. */
   version: string;
-  /** `cpu`, `cu130`, … */
+  /** Build: `cpu`, `cu130`, … */
   build: string;
-  /** It was there and whole: nothing was done. */
+  /** True if it was already installed and complete: nothing was done. */
   alreadyThere: boolean;
 }
 
@@ -102,15 +102,16 @@ interface Source {
 }
 
 /**
- * Installs libtorch to `<cache>/<version>-<build>`, where {@link findLibtorch} finds it. The archive's checksum is verified
- * (`sha256`, a `<file>.sha256` beside it, a `#sha256=` in the URL), and each file of a wheel against the wheel's RECORD. Only
- * libraries, headers and the version are unpacked, into a temporary folder that takes its place when all of it is synced:
- * the cache holds whole libtorches only. Installs at the same time do not disturb one another.
+ * Installs libtorch to `<cache>/<version>-<build>`, where {@link findLibtorch} finds it. Checksums are verified: that of
+ * the archive (`sha256`, a `<file>.sha256` beside it, or a `#sha256=` in the URL), and those of a wheel's files (RECORD).
+ * Only libraries, headers and the version are unpacked, into a temporary folder that is renamed when everything is synced:
+ * the cache contains complete installations only. Several installations may run at the same time.
  *
- * For a wheel built for CUDA, the wheels of NVIDIA that it requires are fetched with pip (those beside it are taken).
+ * For a wheel built for CUDA, pip downloads the NVIDIA wheels that it requires, unless they lie beside it.
  *
- * @throws DinoSegError INVALID_ARGUMENT, FILE_NOT_FOUND, DOWNLOAD (no pip, no wheel, no answer), CHECKSUM, ARCHIVE (no zip, cut
- *   off, damaged), LIBTORCH_UNSUPPORTED (no libtorch in it, or of an unsupported version), DISK_FULL, IO; the signal's reason
+ * @throws DinoSegError INVALID_ARGUMENT, FILE_NOT_FOUND, DOWNLOAD (no pip, no wheel, no response), CHECKSUM, ARCHIVE (not a
+ *   zip, truncated, damaged), LIBTORCH_UNSUPPORTED (no libtorch, or an unsupported version), DISK_FULL, IO; the signal's
+ *   reason.
  */
 export async function installLibtorch(options: InstallOptions = {}): Promise<InstallResult> {
   checkOptions(options, installOptions, 'installLibtorch()');
@@ -144,12 +145,12 @@ function statedSums({ version, from, sha256 }: InstallOptions): Expected[] {
   if (version !== undefined && from !== undefined)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      'A version is for pip; what is given with "from" has one already.',
+      'Give either "version", which pip downloads, or "from", which has a version of its own.',
     );
   if (version !== undefined && !/^\d+\.\d+\.\d+(\+\w+)?$/.test(version))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `The version should be like ${defaultVersion} or ${defaultVersion}+cpu; "${version}" was given.`,
+      `The version should look like ${defaultVersion} or ${defaultVersion}+cpu, not "${version}".`,
     );
   return sha256 === undefined ? [] : [expectedBy('the given checksum', sha256)];
 }
@@ -246,7 +247,10 @@ async function obtain(job: Job, stated: Expected[]): Promise<Source> {
     origin = path;
     if (statSync(path).isDirectory()) {
       if (expected.length > 0)
-        throw new DinoSegError('INVALID_ARGUMENT', `${path} is a folder, which has no checksum; give none.`);
+        throw new DinoSegError(
+          'INVALID_ARGUMENT',
+          `${path} is a folder, which has no checksum: leave the checksum out.`,
+        );
       return { contents: keep(job, await openFolder(path)) };
     }
     expected.push(...(await expectedByNeighbour(path)));
@@ -270,7 +274,7 @@ function keep(job: Job, contents: Contents): Contents {
 /** @throws DinoSegError FILE_NOT_FOUND, INVALID_ARGUMENT for a URL that is not http(s) or file */
 function localPath(from: string): string {
   if (/^[a-z][a-z\d+.-]+:\/\//i.test(from) && !/^file:\/\//i.test(from))
-    throw new DinoSegError('INVALID_ARGUMENT', `A URL should be http, https or file; "${from}" was given.`);
+    throw new DinoSegError('INVALID_ARGUMENT', `A URL should be http, https or file, not "${from}".`);
   const path = resolve(/^file:\/\//i.test(from) ? fileURLToPath(from) : from);
   if (existsSync(path)) return path;
   throw new DinoSegError('FILE_NOT_FOUND', `${path} does not exist. Check the path.`);

@@ -218,7 +218,7 @@ t.test('what cannot be is refused', async (t) => {
   const scenes = await drawnScenes();
   await t.rejects(create({ architecture: 'tinny' }), {
     code: 'INVALID_ARGUMENT',
-    message: /no network named/,
+    message: /Unknown network tinny/,
   });
   await t.rejects(create({ device: 'tpu' }), { code: 'DEVICE' });
   await t.rejects(create({ width: 50 }), { code: 'SHAPE', message: /multiples of 32/ });

@@ -40,8 +40,8 @@ t.test('where all is well: versions, a product on each device, exit code 0', asy
     ['disk', /GiB free for the cache/],
     ['sharp', /^\d+\.\d+.*libvips \d/],
     ['libtorch', /^2\.\d+\.\d+ \(\w+.* build\) in \//],
-    ['addon', /^loaded, on torch 2\./],
-    ['device cpu', /GiB free of .*; a matrix product is right$/],
+    ['addon', /^loaded with libtorch 2\./],
+    ['device cpu', /GiB free of .*; test product correct$/],
   ] as const)
     t.match(named(report, name), { status: 'ok', detail }, name);
   t.match((await spawnCommand(['doctor'])).stdout, /^ok +device cpu: /m);
@@ -53,7 +53,7 @@ t.test('no libtorch, or one that is not supported', async (t) => {
   t.equal(none.code, 1);
   t.match(named(none, 'libtorch'), { status: 'fault', detail: /LIBTORCH_UNSUPPORTED.*no such folder/ });
   const old = await doctorWith({ DINOV3_SEG_LIBTORCH: join(root, 'old') });
-  t.match(named(old, 'libtorch'), { status: 'fault', detail: /version 2\.4\.1; supported are/ });
+  t.match(named(old, 'libtorch'), { status: 'fault', detail: /version 2\.4\.1 is not supported; expected/ });
 });
 
 t.test('a libtorch that does not load: the library is named, or called damaged', async (t) => {
@@ -61,7 +61,11 @@ t.test('a libtorch that does not load: the library is named, or called damaged',
   const fake = join(root, 'fake');
   const damaged = await doctorWith({ DINOV3_SEG_LIBTORCH: fake });
   t.equal(damaged.code, 1);
-  t.match(named(damaged, 'addon'), { status: 'fault', detail: /does not load/, advice: /damaged.*--force/ });
+  t.match(named(damaged, 'addon'), {
+    status: 'fault',
+    detail: /cannot be loaded/,
+    advice: /damaged.*--force/,
+  });
 
   // The true libtorch.so, made to want a library that there is not.
   const real = readFileSync(join(findLibtorch().root, 'lib/libtorch.so'));
@@ -73,7 +77,7 @@ t.test('a libtorch that does not load: the library is named, or called damaged',
   t.match(named(missing, 'addon'), {
     status: 'fault',
     detail: /libcudart\.so\.99: cannot open shared object file/,
-    advice: /libcudart\.so\.99 of CUDA is missing.*libtorch install/,
+    advice: /libcudart\.so\.99 \(CUDA\) is missing.*libtorch install/,
   });
 });
 
@@ -121,7 +125,7 @@ t.test('a child that crashes, hangs, ends early or is not there is a finding', a
   while (!existsSync(hangs)) await sleep(5);
   expired.abort();
   const hung = await hanging;
-  t.match(hung, { steps, broken: { during: 'addon', problem: 'did not answer within 1 s' } });
+  t.match(hung, { steps, broken: { during: 'addon', problem: 'did not respond within 1 s' } });
   t.notOk('signal' in hung.broken!, 'our own kill is not taken for a crash');
   t.match(await probe('early.mjs'), { broken: { problem: 'ended early with exit code 3', output: 'oh no' } });
   t.match(await probe('nothing.mjs'), { steps: [], broken: { during: 'start' } });
@@ -155,23 +159,23 @@ t.test('CUDA: build, driver, device', (t) => {
   t.match(last(cuda, { driver: '580.65.06', hardware: true }, 1), { status: 'ok', detail: /CUDA 13\.0/ });
   t.match(last(cuda, { driver: '580.65.06', hardware: true }, 0), {
     status: 'fault',
-    detail: /driver 580\.65\.06 is there, but no device answers/,
+    detail: /driver 580\.65\.06 is installed, but no CUDA device responds/,
     advice: /nvidia-smi/,
   });
   t.match(last(cuda, { driver: '535.104.05', hardware: true }, 0), {
     status: 'fault',
-    detail: /needs driver 580 or newer; 535\.104\.05 is too old/,
+    detail: /needs driver 580 or newer; driver 535\.104\.05 is too old/,
   });
   t.match(last({ cuda: true, build: 'cu128' }, { driver: '535.104.05', hardware: true }, 1), {
     status: 'ok',
   });
   t.match(last({ cuda: true, build: 'cu128' }, { driver: '525.59', hardware: true }, 0), { status: 'fault' });
-  t.match(last(cuda, { hardware: true }, 0), { status: 'fault', detail: /GPU is there, but no driver/ });
+  t.match(last(cuda, { hardware: true }, 0), { status: 'fault', detail: /GPU, but no driver is installed/ });
   t.match(last(cuda, { hardware: false }, 0), { status: 'note', detail: /no NVIDIA GPU: the CPU is used/ });
   t.match(last(cpu, { hardware: false }, 0), { status: 'note', detail: 'this libtorch is a CPU build' });
   t.match(last(cpu, { driver: '580.65', hardware: true }, 0), {
     status: 'note',
-    detail: /though an NVIDIA GPU/,
+    detail: /although the machine has an NVIDIA GPU/,
   });
   t.match(cudaFindings(cuda, { driver: '580.65', hardware: true }, 1)[0], {
     name: 'driver',
@@ -187,8 +191,8 @@ t.test('advice by what the loader of the system says', (t) => {
   const missing = (name: string) => `${name}: cannot open shared object file: No such file or directory`;
   const cases: [string, RegExp][] = [
     [missing('libgomp.so.1'), /apt-get install libgomp1/],
-    [missing('libcudnn.so.9'), /libcudnn\.so\.9 of CUDA is missing/],
-    [missing('libnvJitLink.so.13'), /of CUDA is missing/],
+    [missing('libcudnn.so.9'), /libcudnn\.so\.9 \(CUDA\) is missing/],
+    [missing('libnvJitLink.so.13'), /\(CUDA\) is missing/],
     [missing('libcuda.so.1'), /NVIDIA's driver/],
     [missing('libc10.so'), /libc10\.so is missing.*--force/],
     [
@@ -197,7 +201,7 @@ t.test('advice by what the loader of the system says', (t) => {
     ],
     ["libstdc++.so.6: version `GLIBCXX_3.4.30' not found", /libstdc\+\+ with GLIBCXX_3\.4\.30/],
     ['/x/libtorch.so: invalid ELF header', /damaged/],
-    ['engine.node: undefined symbol: _ZN2at', /do not fit together/],
+    ['engine.node: undefined symbol: _ZN2at', /are incompatible/],
     ['failed to map segment from shared object', /noexec/],
   ];
   for (const [message, advice] of cases) t.match(adviceFor(message, '2.31'), advice, message);

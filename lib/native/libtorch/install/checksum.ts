@@ -1,11 +1,11 @@
-/** SHA-256 of an archive: what is expected, and whether it is so. */
+/** Expected SHA-256 of an archive, and its verification. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { DinoSegError } from '../../../errors.js';
 import { readError } from '../../../files.js';
 
-/** A checksum, lower-case hexadecimal, and who states it. */
+/** A checksum (lower-case hexadecimal) and its source. */
 export interface Expected {
   sha256: string;
   statedBy: string;
@@ -16,7 +16,7 @@ export function expectedBy(statedBy: string, sha256: string): Expected {
   if (!/^[\da-f]{64}$/i.test(sha256))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
-      `${statedBy[0]!.toUpperCase()}${statedBy.slice(1)} should be a SHA-256 of 64 hexadecimal digits; "${sha256}" was given.`,
+      `${statedBy[0]!.toUpperCase()}${statedBy.slice(1)} should be a SHA-256 of 64 hexadecimal digits, not "${sha256}".`,
     );
   return { sha256: sha256.toLowerCase(), statedBy };
 }
@@ -44,7 +44,7 @@ export async function expectedByNeighbour(path: string): Promise<Expected[]> {
   }
   throw new DinoSegError(
     'CHECKSUM',
-    `${neighbour} states no SHA-256 of ${basename(path)}. Mend or remove that file.`,
+    `${neighbour} contains no SHA-256 of ${basename(path)}. Correct or remove that file.`,
   );
 }
 
@@ -54,7 +54,7 @@ export function verify(origin: string, sha256: string, expected: readonly Expect
     if (stated !== sha256)
       throw new DinoSegError(
         'CHECKSUM',
-        `${origin} has the SHA-256 ${sha256}, but ${statedBy} says ${stated}. It is damaged or another file; ` +
-          'nothing was installed. Fetch it again.',
+        `${origin} has the SHA-256 ${sha256}; expected ${stated} (${statedBy}). The file is damaged or a different one; ` +
+          'nothing was installed. Download it again.',
       );
 }

@@ -22,7 +22,7 @@ export async function requireSpace(path: string, neededBytes: number): Promise<v
   const mib = (bytes: number) => `${Math.ceil(bytes / mebibyte).toLocaleString('en')} MiB`;
   throw new DinoSegError(
     'DISK_FULL',
-    `libtorch needs ${mib(neededBytes + slackBytes)} in ${dirname(path)}, where ${mib(freeBytes)} are free. ` +
+    `libtorch needs ${mib(neededBytes + slackBytes)} in ${dirname(path)}, which has ${mib(freeBytes)} free. ` +
       'Free some space, or set XDG_CACHE_HOME to a folder on another disk.',
   );
 }

@@ -16,11 +16,11 @@ export interface DownloadOptions {
 }
 
 /**
- * Fetches an http(s) URL to a file.
+ * Downloads an http(s) URL to a file.
  *
- * @returns the SHA-256 of what came, hexadecimal.
- * @throws DinoSegError DOWNLOAD for no connection, one cut in the middle, an answer other than 200, more than five redirects
- *   or one from https to http; DISK_FULL, IO; the signal's reason
+ * @returns the SHA-256 of the downloaded file, hexadecimal.
+ * @throws DinoSegError DOWNLOAD for a failed or interrupted connection, a response other than 200, more than five
+ *   redirects or one from https to http; DISK_FULL, IO; the signal's reason
  */
 export async function download(url: URL, path: string, options: DownloadOptions = {}): Promise<string> {
   const { signal, onBytes } = options;
@@ -34,7 +34,7 @@ export async function download(url: URL, path: string, options: DownloadOptions 
     signal?.throwIfAborted();
     if (cause instanceof DinoSegError) throw cause;
     if (isFileError(cause)) throw writeError(path, cause);
-    throw downloadError(url, `the connection broke off (${reasonOf(cause)}). Run it again.`, cause);
+    throw downloadError(url, `the connection was interrupted (${reasonOf(cause)}). Try again.`, cause);
   } finally {
     await response.body?.cancel().catch(() => {});
   }
@@ -58,11 +58,11 @@ async function follow(start: URL, signal: AbortSignal | undefined): Promise<Resp
     if (url.protocol === 'https:' && next.protocol !== 'https:')
       throw downloadError(
         url,
-        `it leads from https to ${next.protocol.slice(0, -1)}, which is not followed.`,
+        `it redirects from https to ${next.protocol.slice(0, -1)}, which is not followed.`,
       );
     url = next;
   }
-  throw downloadError(start, `it leads on more than ${mostRedirects} times.`);
+  throw downloadError(start, `it redirects more than ${mostRedirects} times.`);
 }
 
 async function request(url: URL, signal: AbortSignal | undefined): Promise<Response> {
@@ -100,7 +100,7 @@ async function receive(
 function downloadError(url: URL, problem: string, cause?: unknown): DinoSegError {
   // A password in the address stays out of messages.
   const shown = `${url.protocol}//${url.host}${url.pathname}`;
-  return new DinoSegError('DOWNLOAD', `${shown} cannot be fetched: ${problem}`, { cause });
+  return new DinoSegError('DOWNLOAD', `${shown} cannot be downloaded: ${problem}`, { cause });
 }
 
 function isFileError(cause: unknown): boolean {

@@ -21,7 +21,7 @@ export async function openFolder(folder: string): Promise<Contents> {
   if (root === undefined)
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
-      `${folder} holds no lib/libtorch.so, nor do its folders libtorch and torch. Give the folder of a libtorch or ` +
+      `${folder} contains no lib/libtorch.so, and neither do its folders libtorch and torch. Give the folder of a libtorch or ` +
         "of Python's torch package.",
     );
   const files = new Map<string, SourceFile>();
@@ -34,7 +34,10 @@ export async function openFolder(folder: string): Promise<Contents> {
 
 async function list(path: string, name: string, files: Map<string, SourceFile>, depth = 0): Promise<void> {
   if (depth > deepest)
-    throw new DinoSegError('LIBTORCH_UNSUPPORTED', `${path} is too deep: do links go in circles there?`);
+    throw new DinoSegError(
+      'LIBTORCH_UNSUPPORTED',
+      `${path} is nested too deeply: its links may form a cycle.`,
+    );
   if (!existsSync(path)) return;
   try {
     const found = await stat(path);

@@ -41,7 +41,7 @@ export async function pipDownload(requirements: string[], options: PipOptions): 
       `pip could not download ${requirements.join(', ')} (${end}).\n` +
         `${output.trim().split('\n').slice(-5).join('\n')}\n` +
         'Install python3 with pip (Debian, Ubuntu: apt-get install python3-pip), give a file with --from, or set ' +
-        'DINOV3_SEG_LIBTORCH to a libtorch that is there.',
+        'DINOV3_SEG_LIBTORCH to an existing libtorch.',
     );
   const names = await readdir(folder);
   return names.filter((name) => name.endsWith('.whl')).map((name) => join(folder, name));

@@ -60,7 +60,7 @@ function findPrefix({ files, origin }: Contents): string {
   const found = [...files.keys()].filter((name) => /^([^/]+\/)?lib\/libtorch\.so$/.test(name));
   if (found.length === 1) return found[0]!.slice(0, -'lib/libtorch.so'.length);
   const problem =
-    found.length === 0 ? 'holds no libtorch (lib/libtorch.so)' : `holds several: ${found.join(', ')}`;
+    found.length === 0 ? 'contains no libtorch (lib/libtorch.so)' : `contains several: ${found.join(', ')}`;
   throw new DinoSegError(
     'LIBTORCH_UNSUPPORTED',
     `${origin} ${problem}. Give a torch wheel for Linux, or a libtorch zip with libtorch/lib in it.`,
@@ -75,12 +75,12 @@ async function versionOf(contents: Contents, prefix: string): Promise<VersionInf
   if (version === undefined)
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
-      `The version of the libtorch in ${contents.origin} cannot be told (no build-version, version.py or headers).`,
+      `The version of the libtorch in ${contents.origin} is unknown (no build-version, version.py or headers).`,
     );
   if (!supportedSeries.includes(version.series))
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
-      `${contents.origin} holds libtorch ${version.version}; supported are ` +
+      `${contents.origin} contains libtorch ${version.version}, which is not supported; expected ` +
         `${supportedSeries.map((series) => `${series}.x`).join(', ')}.`,
     );
   return version;

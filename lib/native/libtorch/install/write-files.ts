@@ -86,8 +86,8 @@ async function writeFile(
   if (wrong)
     throw new DinoSegError(
       'CHECKSUM',
-      `${name} in ${origin} is not what ${sha256 ? 'its RECORD' : "the zip's CRC-32"} states: the file is damaged. ` +
-        'Nothing was installed. Fetch it again.',
+      `${name} in ${origin} does not match ${sha256 ? 'its RECORD' : "the zip's CRC-32"}: the file is damaged. ` +
+        'Nothing was installed. Download it again.',
     );
 }
 

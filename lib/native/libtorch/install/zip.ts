@@ -61,10 +61,10 @@ async function listFiles(zip: yauzl.ZipFile, origin: string): Promise<Map<string
   for await (const entry of zip.eachEntry()) {
     const { fileName, uncompressedSize, crc32, externalFileAttributes } = entry;
     if (((externalFileAttributes >>> 16) & fileTypeMask) === symbolicLink)
-      throw archiveError(origin, `holds a symbolic link, ${fileName}, which is not taken from archives.`);
+      throw archiveError(origin, `contains a symbolic link, ${fileName}, which is not allowed.`);
     if (fileName.endsWith('/')) continue;
     if (files.has(fileName)) throw archiveError(origin, `holds ${fileName} twice.`);
-    if (entry.isEncrypted()) throw archiveError(origin, `holds an encrypted file, ${fileName}.`);
+    if (entry.isEncrypted()) throw archiveError(origin, `contains an encrypted file, ${fileName}.`);
     const open = () => zip.openReadStreamPromise(entry);
     files.set(fileName, { sizeBytes: uncompressedSize, crc32, open });
   }
@@ -74,7 +74,7 @@ async function listFiles(zip: yauzl.ZipFile, origin: string): Promise<Map<string
 /** Takes over the hashes of a wheel's RECORD; false where there is none. */
 async function applyRecord(contents: Contents): Promise<boolean> {
   const records = [...contents.files.keys()].filter((name) => /^[^/]+\.dist-info\/RECORD$/.test(name));
-  if (records.length > 1) throw archiveError(contents.origin, 'holds more than one RECORD.');
+  if (records.length > 1) throw archiveError(contents.origin, 'contains more than one RECORD.');
   if (records[0] === undefined) return false;
   for (const line of (await readText(contents, records[0])).split('\n')) {
     // Names with a comma are in quotes; those of torch have none.
