@@ -19,9 +19,10 @@ const at = (name) => join(folder, name);
 const checkpoint = { backbone: at('backbone.safetensors'), head: at('head.safetensors') };
 
 // In a process of its own, since all of it is in memory there.
+const operands = [architecture, 1, checkpoint.backbone, checkpoint.head];
 const make =
   `import { engine } from ${JSON.stringify(new URL('../dist/native/engine.js', import.meta.url).href)};` +
-  `await engine().initCheckpoint(${JSON.stringify({ architecture, seed: 1, ...checkpoint })});`;
+  `await engine().callOperator('dinov3_seg_reference::init_checkpoint', ${JSON.stringify(operands)});`;
 execFileSync(process.execPath, ['--input-type=module', '-e', make], { stdio: 'inherit' });
 
 function copy(from, to) {

@@ -16,12 +16,12 @@ export async function writeNetwork() {
     head: join(folder, 'head.safetensors'),
     model: join(folder, 'model.pt'),
   };
-  await engine().initCheckpoint({
-    architecture: 'tiny',
-    seed: 1,
-    backbone: paths.backbone,
-    head: paths.head,
-  });
+  await engine().callOperator('dinov3_seg_reference::init_checkpoint', [
+    'tiny',
+    1,
+    paths.backbone,
+    paths.head,
+  ]);
   await convert({ backbone: paths.backbone, head: paths.head, out: paths.model });
   return paths;
 }

@@ -26,9 +26,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   });
   keep_warnings_of_this_thread();
   export_methods(env, exports);
-  export_models(env, exports);
-  export_trained_heads(env, exports);
-  export_cache(env, exports);
   return exports;
 }
 

@@ -21,7 +21,7 @@ inline constexpr auto fields<CheckpointSummary> = std::tuple{
 
 namespace {
 
-/// `names`: of all tensors, where it is not given.
+/// All tensors if `names` is not given.
 auto read_tensors(const std::string& path, const std::optional<std::vector<std::string>>& names) {
   Checkpoint checkpoint = read_checkpoint(path);
   std::vector<NamedTensor> chosen;
@@ -48,7 +48,7 @@ auto convert_files(const ConvertOptions& options) {
 const Methods checkpoint_methods{
     job<Lane::prepare, &inspect_checkpoint>("inspect", "path"),
     job<Lane::prepare, &read_tensors>("readTensors", "path", "names"),
-    // After all jobs asked for before on models and heads.
+    // After all earlier jobs on models and heads.
     job<Lane::model, &write_safetensors>("writeSafetensors", "path", "tensors", "metadata"),
     call<&plan_segmentor>("planSegmentor", "backbone", "head", "classes"),
     job<Lane::prepare, &convert_files>("convertSegmentor", "options"),

@@ -1,5 +1,5 @@
-// JavaScript's values to C++ and back: a trait for each type, used by method.h. Errors name the argument or
-// the field.
+// Converts JavaScript's values to C++ and back, by a trait for each type; method.h uses it. Errors name the
+// argument or the field.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <functional>
 #include <limits>
@@ -28,8 +29,8 @@
 
 namespace dinov3_seg {
 
-/// `from(value, what)`, INVALID_ARGUMENT naming `what` for a value of another kind, and `to(env, value)`. A
-/// type may have one of the two only.
+/// `from(value, what)` throws INVALID_ARGUMENT, naming `what`, for a value of another kind; `to(env, value)`
+/// is the reverse. A type may have only one of them.
 template <typename T>
 struct Js;
 
@@ -43,30 +44,30 @@ Napi::Value to_js(Napi::Env env, const T& value) {
   return Js<T>::to(env, value);
 }
 
-/// A type whose values are named in JavaScript: `parse` throws for an unknown name.
-template <auto parse>
-struct Named {
-  static auto from(const Napi::Value& value, const char* what) { return parse(string_argument(value, what)); }
-};
-
-// Numbers, texts.
+// Numbers and strings.
 
 template <>
 struct Js<double> {
-  static double from(const Napi::Value& value, const char* what) { return number_argument(value, what); }
+  static double from(const Napi::Value& value, const char* what) {
+    if (!value.IsNumber()) fail("INVALID_ARGUMENT", what, " must be a number");
+    return value.As<Napi::Number>().DoubleValue();
+  }
   static Napi::Value to(Napi::Env env, double value) { return Napi::Number::New(env, value); }
 };
 
-/// Whole numbers; those of JavaScript that are above 2^53 are none.
+/// Whole numbers, up to 2^53 − 1, where JavaScript's are exact.
 template <std::integral T>
 struct Js<T> {
   static T from(const Napi::Value& value, const char* what) {
-    const int64_t number = integer_argument(value, what);
-    constexpr T least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
-    if (sizeof(T) == 8 && std::cmp_less(number, least))
+    const double given = from_js<double>(value, what);
+    if (std::floor(given) != given || std::abs(given) > 9007199254740991.0)
+      fail("INVALID_ARGUMENT", what, " must be a whole number, got ", given);
+    const auto number = static_cast<int64_t>(given);
+    constexpr T min = std::numeric_limits<T>::min(), max = std::numeric_limits<T>::max();
+    if (sizeof(T) == 8 && std::cmp_less(number, min))
       fail("INVALID_ARGUMENT", what, " must be a whole number from 0, got ", number);
-    if (std::cmp_less(number, least) || std::cmp_greater(number, most))
-      fail("INVALID_ARGUMENT", what, " must be from ", +least, " to ", +most, ", got ", number);
+    if (std::cmp_less(number, min) || std::cmp_greater(number, max))
+      fail("INVALID_ARGUMENT", what, " must be from ", +min, " to ", +max, ", got ", number);
     return static_cast<T>(number);
   }
   static Napi::Value to(Napi::Env env, T value) { return Js<double>::to(env, static_cast<double>(value)); }
@@ -74,19 +75,33 @@ struct Js<T> {
 
 template <>
 struct Js<bool> {
-  static bool from(const Napi::Value& value, const char* what) { return boolean_argument(value, what); }
+  static bool from(const Napi::Value& value, const char* what) {
+    if (!value.IsBoolean()) fail("INVALID_ARGUMENT", what, " must be true or false");
+    return value.As<Napi::Boolean>().Value();
+  }
   static Napi::Value to(Napi::Env env, bool value) { return Napi::Boolean::New(env, value); }
 };
 
 template <>
 struct Js<std::string> {
-  static std::string from(const Napi::Value& value, const char* what) { return string_argument(value, what); }
+  static std::string from(const Napi::Value& value, const char* what) {
+    if (!value.IsString()) fail("INVALID_ARGUMENT", what, " must be a string");
+    return value.As<Napi::String>().Utf8Value();
+  }
   static Napi::Value to(Napi::Env env, const std::string& value) { return Napi::String::New(env, value); }
 };
 
 template <>
 struct Js<const char*> {
   static Napi::Value to(Napi::Env env, const char* value) { return Napi::String::New(env, value); }
+};
+
+/// A type whose values have names in JavaScript; `parse` throws for an unknown name.
+template <auto parse>
+struct Named {
+  static auto from(const Napi::Value& value, const char* what) {
+    return parse(from_js<std::string>(value, what));
+  }
 };
 
 template <>
@@ -99,7 +114,7 @@ struct Js<at::ScalarType> : Named<parse_dtype> {
   static Napi::Value to(Napi::Env env, at::ScalarType value) { return to_js(env, dtype_name(value)); }
 };
 
-/// As it is: for functions that run on the JavaScript thread.
+/// Unconverted, for functions that run on the JavaScript thread.
 template <>
 struct Js<Napi::Value> {
   static Napi::Value from(const Napi::Value& value, const char*) { return value; }
@@ -108,11 +123,16 @@ struct Js<Napi::Value> {
 
 // Handles.
 
+/// One of several classes that have handles of one kind, that of `HandleKind<T>::Base`; `refuse()` throws
+/// for the other classes.
+template <typename T>
+concept HandledAsBase = requires { typename HandleKind<T>::Base; };
+
 /// What JavaScript has a handle of. Tensors are handles too, but are passed by value.
 template <typename T>
-concept Handled = requires { HandleKind<T>::tag; } && !std::same_as<T, at::Tensor>;
+concept Handled = HandledAsBase<T> || (requires { HandleKind<T>::tag; } && !std::same_as<T, at::Tensor>);
 
-/// undefined for a tensor that is not defined.
+/// An undefined tensor becomes undefined.
 template <>
 struct Js<at::Tensor> {
   static at::Tensor from(const Napi::Value& value, const char* what) {
@@ -124,10 +144,18 @@ struct Js<at::Tensor> {
   }
 };
 
-/// null for no object. `HandleKind<T>::bytes`: what V8 is told that a handle holds.
+/// A null pointer becomes null. `HandleKind<T>::bytes` gives the size that is reported to V8.
 template <Handled T>
 struct Js<std::shared_ptr<T>> {
-  static std::shared_ptr<T> from(const Napi::Value& value, const char*) { return unwrap<T>(value); }
+  static std::shared_ptr<T> from(const Napi::Value& value, const char*) {
+    if constexpr (HandledAsBase<T>) {
+      auto object = std::dynamic_pointer_cast<T>(unwrap<typename HandleKind<T>::Base>(value));
+      if (!object) HandleKind<T>::refuse();
+      return object;
+    } else {
+      return unwrap<T>(value);
+    }
+  }
   static Napi::Value to(Napi::Env env, const std::shared_ptr<T>& value) {
     if (!value) return env.Null();
     if constexpr (requires { HandleKind<T>::bytes(*value); })
@@ -137,7 +165,7 @@ struct Js<std::shared_ptr<T>> {
   }
 };
 
-/// A handle of one of several kinds; of none of them: the error of the last.
+/// A handle of one of several kinds. For any other value, the error is that of the last kind.
 template <Handled First, Handled... Others>
 struct Js<std::variant<std::shared_ptr<First>, std::shared_ptr<Others>...>> {
   using Variant = std::variant<std::shared_ptr<First>, std::shared_ptr<Others>...>;
@@ -148,6 +176,14 @@ struct Js<std::variant<std::shared_ptr<First>, std::shared_ptr<Others>...>> {
                           from_js<std::variant<std::shared_ptr<Others>...>>(value, what));
     }
     return unwrap<First>(value);
+  }
+};
+
+/// One of several types, as a result.
+template <typename... T>
+struct Js<std::variant<T...>> {
+  static Napi::Value to(Napi::Env env, const std::variant<T...>& value) {
+    return std::visit([&](const auto& held) { return to_js(env, held); }, value);
   }
 };
 
@@ -196,7 +232,7 @@ struct Js<TypedArray<T>> {
 
 // Containers.
 
-/// undefined (or, on the way in, null) for none.
+/// An empty optional becomes undefined; undefined and null become an empty optional.
 template <typename T>
 struct Js<std::optional<T>> {
   static std::optional<T> from(const Napi::Value& value, const char* what) {
@@ -255,6 +291,16 @@ void each_property(const Napi::Value& value, const char* what, Use use) {
   }
 }
 
+/// An object with its properties in this order.
+template <typename T>
+struct Js<std::vector<std::pair<std::string, T>>> {
+  static Napi::Value to(Napi::Env env, const std::vector<std::pair<std::string, T>>& items) {
+    auto object = Napi::Object::New(env);
+    for (const auto& [name, value] : items) object.Set(name, to_js(env, value));
+    return object;
+  }
+};
+
 template <typename T>
 struct Js<std::map<std::string, T>> {
   static std::map<std::string, T> from(const Napi::Value& value, const char* what) {
@@ -288,27 +334,27 @@ struct Js<std::vector<NamedTensor>> {
   }
 };
 
-// Objects with fields that are known.
+// Objects with known fields.
 
-/// A field of an object. `Member`: a pointer to a member, or a function of the struct (on the way in, one
-/// that gives a reference). `As`: what crosses in place of the member's own type; void: itself.
+/// A field of an object. `Member` is a pointer to a member, or a function of the struct (for an argument, one
+/// that returns a reference). `As` is the type to convert instead of the member's own; void: its own.
 template <typename As, typename Member>
 struct Field {
   const char* name;
   Member member;
-  bool optional;  // may be undefined: the struct's own value stays
+  bool optional;  // undefined leaves the struct's default
 };
 template <typename As = void, typename Member>
 constexpr Field<As, Member> field(const char* name, Member member) {
   return {name, member, false};
 }
-template <typename Member>
-constexpr Field<void, Member> optional_field(const char* name, Member member) {
+template <typename As = void, typename Member>
+constexpr Field<As, Member> optional_field(const char* name, Member member) {
   return {name, member, true};
 }
 
-/// The fields of a struct: specialise it by a tuple of them. A `void check_fields(const T&)` is called with
-/// what came from JavaScript.
+/// The fields of a struct: specialise it with a tuple of them. `void check_fields(const T&)`, if there is
+/// one, is called with a struct that came from JavaScript.
 template <typename T>
 inline constexpr std::nullptr_t fields = nullptr;
 
@@ -352,7 +398,7 @@ struct Js<T> {
   }
 };
 
-/// A property of an object that no struct describes: object_of(Item{"name", value}, …).
+/// A property of an object without a struct: object_of(Item{"name", value}, …).
 template <typename T>
 struct Item {
   const char* name;

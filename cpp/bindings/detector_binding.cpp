@@ -1,4 +1,4 @@
-// Detectors: plans, conversion, loading, boxes.
+// Detectors: plans, conversion, loading, detection.
 #include <ATen/ATen.h>
 
 #include "bindings/images.h"

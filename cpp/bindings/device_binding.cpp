@@ -1,4 +1,4 @@
-// Devices: what there is, their memory, and waiting for them.
+// Devices: the list, their memory, and waiting for their work.
 #include <ATen/ATen.h>
 #include <ATen/DeviceAccelerator.h>
 
@@ -16,9 +16,10 @@ inline constexpr auto fields<DeviceDescription> = std::tuple{
 
 namespace {
 
-/// The index of a CUDA device, whose allocator there is to ask from here on.
+/// The index of a CUDA device, with its allocator initialised.
 c10::DeviceIndex accelerator_index(c10::Device device) {
-  if (device.is_cpu()) fail("DEVICE", "expected a CUDA device, got cpu: libtorch counts no memory there");
+  if (device.is_cpu())
+    fail("DEVICE", "expected a CUDA device, got cpu, for which libtorch does not count memory");
   at::globalContext().lazyInitDevice(device.type());
   return device.index();
 }

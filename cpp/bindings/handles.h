@@ -1,4 +1,4 @@
-// Tagged handles: what JavaScript holds of tensors, models and heads.
+// Tagged handles, by which JavaScript holds tensors, models and heads.
 #pragma once
 
 #include <napi.h>
@@ -29,7 +29,7 @@ void free_handle(napi_env env, void* data, void*) noexcept {
   if (handle->object) napi_adjust_external_memory(env, -handle->bytes, &all);
 }
 
-/// A new handle that owns a share of `object`; `bytes` steers V8's garbage collection.
+/// A new handle that shares `object`; `bytes` is reported to V8's garbage collector.
 template <typename T>
 Napi::Value wrap(Napi::Env env, std::shared_ptr<T> object, int64_t bytes) {
   auto handle = std::make_unique<Handle<T>>(std::move(object), bytes);
@@ -56,7 +56,7 @@ std::shared_ptr<T> unwrap(const Napi::Value& value) {
   return object;
 }
 
-/// Frees the handle's share now. False when it is of another kind.
+/// Releases the object now. False for a handle of another kind.
 template <typename T>
 bool dispose_handle(const Napi::Value& value) {
   if (!is_handle<T>(value)) return false;

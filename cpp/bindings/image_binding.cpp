@@ -1,4 +1,4 @@
-// Decoded pixels and label maps to tensors, and whole images to class maps.
+// Decoded images and label maps become tensors; whole images become class maps.
 #include <ATen/ATen.h>
 
 #include <cstring>
@@ -13,7 +13,8 @@ namespace dinov3_seg {
 namespace {
 
 at::Tensor copy_bytes(const Napi::Object& object, int64_t channels) {
-  const int64_t width = integer_field(object, "width"), height = integer_field(object, "height");
+  const auto width = from_js<int64_t>(object.Get("width"), "width");
+  const auto height = from_js<int64_t>(object.Get("height"), "height");
   const Napi::Value data = object.Get("data");
   if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
     fail("INVALID_ARGUMENT", "data must be a Uint8Array");
@@ -62,7 +63,7 @@ inline constexpr auto fields<Augmentation> =
 struct PrepareOptions {
   int64_t height, width;
   c10::Device device = c10::kCPU;
-  std::optional<std::vector<Augmentation>> augmentations;  // one an image
+  std::optional<std::vector<Augmentation>> augmentations;  // one per image
 };
 template <>
 inline constexpr auto fields<PrepareOptions> = std::tuple{
@@ -70,12 +71,12 @@ inline constexpr auto fields<PrepareOptions> = std::tuple{
     field("device", &PrepareOptions::device), field("augmentations", &PrepareOptions::augmentations)};
 inline void check_fields(const PrepareOptions& options) { check_size(options.height, options.width); }
 
-/// A SegmentOptions::slide.
+/// SegmentOptions::slide by its name.
 struct Mode;
 template <>
 struct Js<Mode> {
   static bool from(const Napi::Value& value, const char* what) {
-    const std::string mode = string_argument(value, what);
+    const auto mode = from_js<std::string>(value, what);
     if (mode != "whole" && mode != "slide")
       fail("INVALID_ARGUMENT", "unknown mode '", mode, "': expected whole or slide");
     return mode == "slide";
@@ -109,12 +110,13 @@ inline void check_fields(const ScoreSettings& settings) {
 
 namespace {
 
-/// The images one by one, and what is to be changed of each.
+/// Prepares the images one by one, each with its augmentation.
 template <typename Prepare>
 at::Tensor prepared(const std::vector<at::Tensor>& images, const PrepareOptions& options, Prepare prepare) {
   const auto& augmentations = options.augmentations;
   if (augmentations && augmentations->size() != images.size())
-    fail("INVALID_ARGUMENT", "augmentations must be an array of one an image (", images.size(), ")");
+    fail("INVALID_ARGUMENT", "augmentations must hold one per image (", images.size(), "), got ",
+         augmentations->size());
   std::vector<at::Tensor> all;
   for (size_t i = 0; i < images.size(); ++i)
     all.push_back(prepare(images[i], augmentations ? (*augmentations)[i] : Augmentation{}));

@@ -1,4 +1,4 @@
-// Pixels that cross, and what scores them.
+// Pixels of images, and the scoring of classes.
 #pragma once
 
 #include <utility>
@@ -10,7 +10,7 @@
 
 namespace dinov3_seg {
 
-/// {data, width, height, channels?} as H×W×channels uint8. Copied: the array stays JavaScript's.
+/// {data, width, height, channels?} as H×W×channels uint8, a copy.
 struct Pixels {
   at::Tensor tensor;
 };
@@ -19,13 +19,14 @@ struct Js<Pixels> {
   static Pixels from(const Napi::Value& value, const char* what);
 };
 
-/// At least one image, each by `unpack`.
+/// At least one image, each converted by `unpack`.
 template <typename Unpack>
 std::vector<at::Tensor> images_from(const Napi::Value& value, Unpack unpack) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
     fail("INVALID_ARGUMENT", "expected an array of at least one image");
   std::vector<at::Tensor> images;
-  for (const Napi::Value& image : array_argument(value, "images")) images.push_back(unpack(image));
+  for (const Napi::Value& image : from_js<std::vector<Napi::Value>>(value, "images"))
+    images.push_back(unpack(image));
   return images;
 }
 

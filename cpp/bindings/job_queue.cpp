@@ -28,7 +28,7 @@ constexpr const char* out_of_memory = "OUT_OF_MEMORY";
 
 struct Job;
 
-/// What is to happen on an environment's JavaScript thread.
+/// Work for an environment's JavaScript thread.
 using Delivery = std::function<void(Napi::Env)>;
 
 /// What belongs to one environment. Jobs keep it alive.
@@ -81,7 +81,7 @@ struct Job : LaneJob {
   std::shared_ptr<Environment> environment;
   Napi::Promise::Deferred deferred;
   Work work;
-  ToJs to_js;
+  Work::result_type make_value;
   Failure failure;
 };
 
@@ -91,16 +91,16 @@ void settle(Napi::Env env, Job& job) {
   Environment& environment = *job.environment;
   if (--environment.pending == 0) napi_unref_threadsafe_function(env, environment.deliveries);
   environment.listeners.erase(job.control.get());
-  // Also where the job had done its work when the request came: whoever stops it is to hear just that.
+  // Also if the job had finished when the request came: the caller who stops it gets this error only.
   if (job.control->cancelled() && !job.control->shielded())
     job.failure = {"ABORTED", "the job was stopped on request"};
   if (!job.failure.code.empty()) {
-    job.to_js = nullptr;
+    job.make_value = nullptr;
     job.deferred.Reject(to_js_error(env, job.failure).Value());
     return;
   }
   try {
-    job.deferred.Resolve(job.to_js(env));
+    job.deferred.Resolve(job.make_value(env));
   } catch (const Napi::Error& error) {
     job.deferred.Reject(error.Value());
   } catch (...) {
@@ -115,12 +115,12 @@ void Job::run() noexcept {
     check_cancelled();
     use_intraop_threads();
     keep_warnings_of_this_thread();
-    to_js = work();
+    make_value = work();
   } catch (...) {
     failure = describe_current_exception();
   }
   work = nullptr;
-  // When nothing of the job is held any more: the next one may ask for other sizes.
+  // After all memory of the job is freed: the next one may need other sizes.
   if (failure.code == out_of_memory) release_cached_memory();
 }
 
@@ -136,7 +136,7 @@ Lanes& lanes() {
   return *all;
 }
 
-/// Passes a report on to the listener, if JavaScript still listens.
+/// Passes a progress report to the listener, if there still is one.
 void deliver_progress(const std::shared_ptr<Environment>& environment,
                       const std::shared_ptr<JobControl>& control) {
   lanes().unless_closed(environment.get(), [&] {
@@ -194,7 +194,7 @@ std::shared_ptr<JobControl> create_job(Napi::Value listener) {
   return control;
 }
 
-/// A job that waits is dropped now.
+/// A waiting job is dropped immediately.
 void cancel_job(Napi::Value handle) {
   const auto control = unwrap<JobControl>(handle);
   if (auto dropped = lanes().cancel(*control)) {
@@ -209,7 +209,7 @@ void release_job(Napi::Value handle) {
   environment_of(handle.Env())->listeners.erase(unwrap<JobControl>(handle).get());
 }
 
-/// The process ends; nothing is run any more, what runs is stopped.
+/// The process ends: waiting jobs are dropped, and running jobs are stopped.
 void stop_jobs() { lanes().stop(stop_wait); }
 
 const Methods job_methods{

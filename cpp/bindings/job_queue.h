@@ -1,4 +1,4 @@
-// Threads of our own for long work: the libuv pool stays free for files and sockets.
+// Long work runs on threads of the package's own; the libuv pool stays free for files and sockets.
 #pragma once
 
 #include <napi.h>
@@ -18,27 +18,25 @@ struct HandleKind<JobControl> {
   static constexpr const char* name = "job";
 };
 
-/// Makes a job's value on the JavaScript thread.
-using ToJs = std::function<Napi::Value(Napi::Env)>;
-
-/// A job's work, on one of the queue's threads. No N-API in it: what it needs is unpacked before.
-using Work = std::function<ToJs()>;
+/// A job's work. It runs on one of the queue's threads and uses no N-API; the function that it returns makes
+/// the job's value on the JavaScript thread.
+using Work = std::function<std::function<Napi::Value(Napi::Env)>()>;
 
 /// `model`: one thread, since networks and heads change state. `prepare`: pixels and files, two threads, so
 /// that the next batch is made while the model works. Environments (main thread, worker_threads) take turns
-/// in a lane; the jobs of one environment run in the order in which they were asked for.
+/// in a lane; the jobs of one environment run in the order of the calls.
 enum class Lane { model, prepare };
 
-/// Readies the calling environment (main thread or worker_thread) for jobs. Once an environment.
+/// Prepares the calling environment (main thread or worker_thread) for jobs. Call it once per environment.
 void start_jobs(Napi::Env env);
 
-/// Starts `work` and gives the promise of its value. A job handle as the last argument of the call steers it.
+/// Queues `work` and returns the promise of its value. A job handle as the last argument controls it.
 Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work);
 
 /// Remembers the function that makes a DinoSegError of (code, message) in this environment.
 void set_error_factory(Napi::Env env, Napi::Function make);
 
-/// What an exception means: the one place where Error, c10::Error and everything else are mapped.
+/// The code and message of an exception: the only place that maps Error, c10::Error and all others.
 struct Failure {
   std::string code;
   std::string message;
@@ -58,7 +56,7 @@ Napi::Value throwing(Napi::Env env, Function function) {
   }
 }
 
-/// The promise that `function` gives; whatever it throws becomes a rejection.
+/// The promise that `function` returns; whatever it throws becomes a rejection.
 template <typename Function>
 Napi::Value rejecting(Napi::Env env, Function function) {
   try {
@@ -68,16 +66,6 @@ Napi::Value rejecting(Napi::Env env, Function function) {
     deferred.Reject(error.Value());
     return deferred.Promise();
   }
-}
-
-/// The same as bindings that take their arguments themselves.
-template <Napi::Value (*function)(const Napi::CallbackInfo&)>
-Napi::Value synchronous(const Napi::CallbackInfo& info) {
-  return throwing(info.Env(), [&] { return function(info); });
-}
-template <Napi::Value (*function)(const Napi::CallbackInfo&)>
-Napi::Value asynchronous(const Napi::CallbackInfo& info) {
-  return rejecting(info.Env(), [&] { return function(info); });
 }
 
 }  // namespace dinov3_seg

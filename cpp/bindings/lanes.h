@@ -1,4 +1,4 @@
-// Threads that run jobs, and whose turn it is. Knows no JavaScript.
+// Threads that run jobs, and the order in which they run. Knows no JavaScript.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ struct LaneJob {
   std::shared_ptr<JobControl> control;
 };
 
-/// One for the process: owners share its threads. In a lane the owners that have jobs take turns, and the
-/// jobs of one owner run in order. All members may be called from any thread.
+/// One per process, whose threads all owners share. In a lane, the owners with jobs take turns, and the jobs
+/// of one owner run in order. Thread-safe.
 class Lanes {
  public:
   /// `threads` of each lane. `deliver` gets every job that has run, on the lane's thread, unless its owner
@@ -45,7 +45,7 @@ class Lanes {
   /// any more. False if some still run after `wait`.
   bool close(const void* owner, std::chrono::milliseconds wait);
 
-  /// The same for all owners, for good: nothing is run any more.
+  /// The same for all owners; no job runs afterwards.
   bool stop(std::chrono::milliseconds wait);
 
   /// Calls `function` while the owner cannot be closed, unless it was.

@@ -5,7 +5,7 @@
 namespace dinov3_seg {
 namespace {
 
-/// In the order of the files' statics, which does not matter; never destroyed, and their places stay.
+/// Never destroyed, and elements do not move: JavaScript's functions point to them.
 std::deque<Method>& all_methods() {
   static auto* all = new std::deque<Method>();
   return *all;
@@ -16,7 +16,7 @@ napi_value call_method(napi_env env, napi_callback_info raw) noexcept {
     const Napi::CallbackInfo info(env, raw);
     const auto& method = *static_cast<const Method*>(info.Data());
     const auto run = [&] { return method.call(info, method.arguments); };
-    return method.gives_promise ? rejecting(env, run) : throwing(env, run);
+    return method.returns_promise ? rejecting(env, run) : throwing(env, run);
   });
 }
 

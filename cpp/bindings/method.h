@@ -1,5 +1,5 @@
-// Functions of C++ as functions of JavaScript: their arguments and results are converted (convert.h), and
-// jobs run on a lane.
+// Exports C++ functions to JavaScript. Arguments and results are converted (convert.h), and jobs run on a
+// lane.
 #pragma once
 
 #include <napi.h>
@@ -23,10 +23,10 @@ struct Method {
   const char* name;
   Names arguments;
   Napi::Value (*call)(const Napi::CallbackInfo& info, const Names& names);
-  bool gives_promise;  // whatever it throws is a rejection
+  bool returns_promise;  // what it throws becomes a rejection
 };
 
-/// The functions of a file, a static of it: the engine exports those of all files.
+/// The functions of a file, in a static variable; the addon exports those of all files.
 struct Methods {
   Methods(std::initializer_list<Method> methods);
 };
@@ -53,7 +53,7 @@ struct Signature<R (T::*)(A...)> {
 template <typename R, typename T, typename... A>
 struct Signature<R (T::*)(A...) const> : Signature<R (T::*)(A...)> {};
 
-/// How an argument is held until the call: an object that JavaScript has a handle of by a share of it.
+/// How an argument is held until the call: an object behind a handle by a shared pointer.
 template <typename A>
 using Held = std::conditional_t<Handled<std::remove_cvref_t<A>>, std::shared_ptr<std::remove_cvref_t<A>>,
                                 std::remove_cvref_t<A>>;
@@ -73,7 +73,7 @@ struct HeldArguments<std::tuple<A...>> {
   std::tuple<Held<A>...> values;
 
   static HeldArguments from(const Napi::CallbackInfo& info, const Method::Names& names) {
-    // A job handle behind the arguments is none of them.
+    // A job handle after the arguments is not one of them.
     const size_t last = info.Length() - 1;
     const size_t job = info.Length() > 0 && is_handle<JobControl>(info[last]) ? last : info.Length();
     const auto value = [&]<typename T>(size_t i, std::type_identity<T>) -> Napi::Value {
@@ -91,15 +91,13 @@ struct HeldArguments<std::tuple<A...>> {
   }
 };
 
-/// Calls `work` and gives what makes JavaScript's value of its result, on the JavaScript thread.
+/// Calls `work`; returns a function that converts the result, on the JavaScript thread.
 template <typename Function>
 auto result_of(Function&& work) {
   using Result = std::remove_cvref_t<decltype(work())>;
   if constexpr (std::is_void_v<Result>) {
     work();
     return [](Napi::Env env) { return env.Undefined(); };
-  } else if constexpr (std::is_convertible_v<Result, ToJs>) {
-    return work();
   } else {
     return [result = Result(work())](Napi::Env env) { return to_js(env, result); };
   }
@@ -108,7 +106,8 @@ auto result_of(Function&& work) {
 template <typename Arguments, size_t names>
 inline constexpr bool are_named = std::tuple_size_v<Arguments> == names;
 
-/// A function that runs at once, on the JavaScript thread. `names`: of its arguments, for messages.
+/// A function that runs immediately, on the JavaScript thread. `names` are those of its arguments in
+/// messages.
 template <auto function, typename... Name>
 constexpr Method call(const char* name, Name... names) {
   using Arguments = typename Signature<std::remove_cv_t<decltype(function)>>::Arguments;
@@ -122,8 +121,8 @@ constexpr Method call(const char* name, Name... names) {
           false};
 }
 
-/// A function that runs as a job; its arguments are converted before. One that gives a function runs on the
-/// JavaScript thread (it looks at its arguments there), and what it gives is the job.
+/// A function that runs as a job. Its arguments are converted before. If it returns a function, it runs on
+/// the JavaScript thread, where it can read its arguments, and the returned function is the job.
 template <Lane lane, auto function, typename... Name>
 constexpr Method job(const char* name, Name... names) {
   using Arguments = typename Signature<std::remove_cv_t<decltype(function)>>::Arguments;
@@ -134,10 +133,11 @@ constexpr Method job(const char* name, Name... names) {
             auto arguments = HeldArguments<Arguments>::from(info, names);
             using Result = typename Signature<std::remove_cv_t<decltype(function)>>::Result;
             if constexpr (std::is_invocable_v<Result>)
-              return run_job(info, lane,
-                             [work = arguments.call(function)]() mutable -> ToJs { return result_of(work); });
+              return run_job(info, lane, [work = arguments.call(function)]() mutable -> Work::result_type {
+                return result_of(work);
+              });
             else
-              return run_job(info, lane, [arguments = std::move(arguments)]() mutable -> ToJs {
+              return run_job(info, lane, [arguments = std::move(arguments)]() mutable -> Work::result_type {
                 return result_of([&]() -> decltype(auto) { return arguments.call(function); });
               });
           },

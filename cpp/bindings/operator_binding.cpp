@@ -1,4 +1,4 @@
-// Any operator of libtorch's dispatcher by its name, for tests and benches.
+// Calls any operator of libtorch's dispatcher by its name, for tests and benches.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/jit_type.h>
 
@@ -6,6 +6,30 @@
 #include "core/error.h"
 
 namespace dinov3_seg {
+
+template <>
+struct Js<c10::IValue> {
+  static Napi::Value to(Napi::Env env, const c10::IValue& value) {
+    if (value.isTensor()) return to_js(env, value.toTensor());
+    if (value.isBool()) return to_js(env, value.toBool());
+    if (value.isInt()) return to_js(env, value.toInt());
+    if (value.isDouble()) return to_js(env, value.toDouble());
+    if (value.isTensorList()) return to_js(env, value.toTensorVector());
+    return env.Undefined();
+  }
+};
+
+/// A single result becomes a value, several become an array.
+struct OperatorResults {
+  std::vector<c10::IValue> stack;
+};
+template <>
+struct Js<OperatorResults> {
+  static Napi::Value to(Napi::Env env, const OperatorResults& results) {
+    return results.stack.size() == 1 ? to_js(env, results.stack[0]) : to_js(env, results.stack);
+  }
+};
+
 namespace {
 
 template <typename T>
@@ -13,7 +37,7 @@ c10::IValue list_operand(const Napi::Value& value, const char* name) {
   return c10::List<T>(from_js<std::vector<T>>(value, name));
 }
 
-/// A value as the operator's schema wants it.
+/// A value converted to the type in the operator's schema.
 c10::IValue operand(const Napi::Value& value, const c10::TypePtr& type, const char* name) {
   switch (type->kind()) {
     case c10::TypeKind::OptionalType:
@@ -49,7 +73,7 @@ c10::IValue operand(const Napi::Value& value, const c10::TypePtr& type, const ch
       }
       [[fallthrough]];
     default:
-      fail("INVALID_ARGUMENT", name, " is of a kind that cannot be given here: ", type->str());
+      fail("INVALID_ARGUMENT", name, " has a type that cannot be passed from JavaScript: ", type->str());
   }
 }
 
@@ -63,7 +87,7 @@ OperatorCall operator_call(const std::string& full_name, const Napi::Value& give
   const auto handle = c10::Dispatcher::singleton().findSchema(
       {full_name.substr(0, dot), dot == std::string::npos ? "" : full_name.substr(dot + 1)});
   if (!handle) fail("INVALID_ARGUMENT", "there is no operator ", full_name);
-  const auto values = array_argument(given, "operands");
+  const auto values = from_js<std::vector<Napi::Value>>(given, "operands");
   const auto& arguments = handle->schema().arguments();
   if (values.size() > arguments.size())
     fail("INVALID_ARGUMENT", full_name, " takes at most ", arguments.size(), " operands, got ",
@@ -79,30 +103,15 @@ OperatorCall operator_call(const std::string& full_name, const Napi::Value& give
   return call;
 }
 
-Napi::Value value_of(Napi::Env env, const c10::IValue& value) {
-  if (value.isTensor()) return to_js(env, value.toTensor());
-  if (value.isBool()) return to_js(env, value.toBool());
-  if (value.isInt()) return to_js(env, value.toInt());
-  if (value.isDouble()) return to_js(env, value.toDouble());
-  if (value.isTensorList()) return to_js(env, value.toTensorVector());
-  return env.Undefined();
-}
-
-/// Runs it `repeat` times (once, where that is not given), so that benches time it and not the job queue.
+/// Runs it `repeat` times (default 1), for benches that time it without the job queue.
 auto call_operator(const std::string& name, Napi::Value operands, std::optional<int64_t> repeat) {
-  return [call = operator_call(name, operands), repeat = repeat.value_or(1)]() -> ToJs {
-    std::vector<c10::IValue> stack;
+  return [call = operator_call(name, operands), repeat = repeat.value_or(1)] {
+    OperatorResults results;
     for (int64_t i = 0; i < repeat; ++i) {
-      stack = call.operands;
-      call.handle.callBoxed(&stack);
+      results.stack = call.operands;
+      call.handle.callBoxed(&results.stack);
     }
-    return [results = std::move(stack)](Napi::Env env) -> Napi::Value {
-      if (results.size() == 1) return value_of(env, results[0]);
-      auto array = Napi::Array::New(env, results.size());
-      for (size_t i = 0; i < results.size(); ++i)
-        array.Set(static_cast<uint32_t>(i), value_of(env, results[i]));
-      return array;
-    };
+    return results;
   };
 }
 

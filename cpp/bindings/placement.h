@@ -1,4 +1,4 @@
-// Where and how networks run, and what is told of them.
+// Where and how networks run, and their description.
 #pragma once
 
 #include "bindings/method.h"
@@ -16,14 +16,14 @@ inline constexpr auto fields<ModelPlacement> =
                field("precision", &ModelPlacement::precision), field("cudaGraphs", &ModelPlacement::graphs)};
 
 struct DetectorPlacement : ModelPlacement {
-  /// The segmentor that a detector is to share a backbone with.
+  /// The segmentor whose backbone a detector shares.
   std::shared_ptr<SegmentationModel> share_with;
 };
 template <>
 inline constexpr auto fields<DetectorPlacement> = std::tuple_cat(
     fields<ModelPlacement>, std::tuple{optional_field("shareWith", &DetectorPlacement::share_with)});
 
-/// What the infos of all kinds of networks begin with.
+/// The first fields of the description of any network.
 inline auto network_info(const NetworkModule& network) {
   return object_of(Item{"path", network.path()}, Item{"id", network.id()}, Item{"device", network.device()},
                    Item{"dtype", network.dtype()}, Item{"parameters", network.parameters()});

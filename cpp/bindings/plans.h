@@ -1,4 +1,4 @@
-// What networks are made of, as JavaScript sees it.
+// Plans of networks: dimensions, keys and parameters.
 #pragma once
 
 #include "bindings/method.h"
@@ -35,7 +35,7 @@ inline constexpr auto fields<DetectorDims> = std::tuple_cat(
         field("queries", &DetectorDims::queries), field("encoderLayers", &DetectorDims::encoder_layers),
         field("decoderLayers", &DetectorDims::decoder_layers), field("classes", &DetectorDims::classes)});
 
-/// A SegmentorPlan; `classes`: outputs of the trained head.
+/// A SegmentorPlan; `classes` are the outputs of the trained head.
 inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
   const ParameterCounts counts = count_parameters(dims, classes);
   return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
@@ -64,7 +64,7 @@ struct Js<std::vector<KeyShape>> {
     std::vector<KeyShape> keys;
     each_property(value, what, [&](const std::string& name, const Napi::Value& property) {
       const Napi::Object entry = object_argument(property, name.c_str());
-      const std::string dtype = string_field(entry, "dtype");
+      const auto dtype = from_js<std::string>(entry.Get("dtype"), "dtype");
       const DtypeNames* row = find_dtype(&DtypeNames::name, std::string_view(dtype));
       if (!row) fail("INVALID_ARGUMENT", what, " key ", name, " has the unknown dtype ", dtype);
       keys.push_back({name, from_js<std::vector<int64_t>>(entry.Get("shape"), "shape"), row->dtype});
@@ -73,16 +73,19 @@ struct Js<std::vector<KeyShape>> {
   }
 };
 
-/// The dtype of a network that is made.
+/// The dtype of a new network.
 struct NetworkDtype;
 template <>
 struct Js<NetworkDtype> {
   static at::ScalarType from(const Napi::Value& value, const char* what) {
-    return network_dtype_argument(value, what);
+    const auto dtype = from_js<std::string>(value, what);
+    if (dtype != "float32" && dtype != "bfloat16")
+      fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected float32 or bfloat16");
+    return dtype == "float32" ? at::kFloat : at::kBFloat16;
   }
 };
 
-/// What a segmentor or a detector is converted from and to.
+/// The files of a conversion of a segmentor or a detector.
 struct ConvertOptions : ConvertPaths {
   at::ScalarType dtype;
 };

@@ -1,4 +1,4 @@
-// Polygons to label images: flat arrays in, one label out.
+// Polygons become label images: flat arrays in, one label out.
 #include "bindings/method.h"
 #include "core/polygon_raster.h"
 

@@ -1,4 +1,4 @@
-// Shares of classes in images and labels: counts and means only cross, nothing a pixel.
+// Shares of classes in images and labels. Only counts and means cross, no pixels.
 #include <ATen/ATen.h>
 
 #include "bindings/images.h"

@@ -1,4 +1,4 @@
-// Versions, devices, and tensors in and out.
+// Versions, and tensors in and out.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/CPUAllocator.h>
@@ -65,7 +65,7 @@ at::Tensor make_tensor(Napi::Value data, const std::vector<int64_t>& shape) {
   const auto array = data.As<Napi::TypedArray>();
   int64_t elements = 1;
   for (const int64_t size : shape) {
-    if (size < 0) fail("INVALID_ARGUMENT", "shape holds sizes that are not whole numbers");
+    if (size < 0) fail("INVALID_ARGUMENT", "shape must hold whole numbers from 0, got ", size);
     elements *= size;
   }
   if (elements != static_cast<int64_t>(array.ElementLength()))
@@ -90,16 +90,15 @@ auto tensor_info(const at::Tensor& tensor) {
                    Item{"device", tensor.device()});
 }
 
-/// Whether nothing else sees this memory and JavaScript may write to it: allocated by libtorch, in one piece,
-/// and of this tensor alone.
+/// Whether JavaScript may take this memory: allocated by libtorch, contiguous, and used by this tensor only.
 bool is_sole_owner(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.is_contiguous() && tensor.storage_offset() == 0 &&
          tensor.use_count() == 1 && tensor.storage().use_count() == 1 &&
          tensor.storage().data_ptr().get_deleter() == c10::GetCPUAllocator()->raw_deleter();
 }
 
-/// Values of a tensor on the CPU; a copy, since the array can be written to, unless `tensor` was its only
-/// owner.
+/// Values of a tensor on the CPU: a copy, since JavaScript can write to the array, unless `tensor` was the
+/// only owner.
 auto values_of(at::Tensor tensor, bool take) {
   const auto dtype = tensor.scalar_type();
   const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
@@ -118,7 +117,7 @@ auto take_data(Napi::Value handle) {
   auto held = unwrap<at::Tensor>(handle);
   dispose_handle<at::Tensor>(handle);
   return [held = std::move(held)]() mutable {
-    // The handle's share is gone; a job that still uses the tensor has one of its own.
+    // The handle no longer holds the tensor; a job that still uses it does.
     at::Tensor own = *held;
     held.reset();
     return values_of(std::move(own), true);

@@ -1,7 +1,6 @@
 #include "heads/class_embed_heads.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <optional>
@@ -92,24 +91,6 @@ HeadCounts ClassEmbedHeads::evaluate(const HeadBatch& batch) {
     confusion.push_back(score_counts(scores, labels));
   });
   return {at::cat(losses), at::cat(confusion)};
-}
-
-std::pair<at::Tensor, at::Tensor> autograd_gradients(const LinearHeads& head, const HeadBatch& batch,
-                                                     Precision precision) {
-  const c10::AutoGradMode enabled(true);
-  const auto dtype = precision == Precision::float32 ? at::kFloat : at::kBFloat16;
-  const at::Tensor weight = head.weight()[0].detach().clone().requires_grad_();
-  const at::Tensor bias = head.bias()[0].detach().clone().requires_grad_();
-  // clone(): inference tensors cannot be saved for backward.
-  const at::Tensor logits =
-      at::linear(batch.queries.clone().to(dtype), weight.to(dtype), bias.to(dtype)).to(at::kFloat);
-  const at::Tensor masks = batch.masks.clone().to(at::kFloat).sigmoid();
-  const at::Tensor scores = at::einsum("bqk,bqhw->bkhw", {at::softmax(logits, -1), masks});
-  const at::Tensor& labels = batch.labels;
-  const at::Tensor resized = at::upsample_bilinear2d(scores, {labels.size(1), labels.size(2)}, false);
-  at::cross_entropy_loss(resized, labels.to(resized.device(), at::kLong), {}, at::Reduction::Mean, 255)
-      .backward();
-  return {weight.grad(), bias.grad()};
 }
 
 }  // namespace dinov3_seg

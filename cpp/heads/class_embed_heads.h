@@ -32,9 +32,4 @@ class ClassEmbedHeads : public LinearHeads {
   at::Tensor class_weights_;  // N×K, or undefined
 };
 
-/// d_weight K×C and d_bias K of the mean cross entropy under one head of weight K×C and bias K, by libtorch's
-/// autograd instead of the formulas of accumulate(): the truth that tests and benchmarks compare with.
-std::pair<at::Tensor, at::Tensor> autograd_gradients(const LinearHeads& head, const HeadBatch& batch,
-                                                     Precision precision);
-
 }  // namespace dinov3_seg

@@ -14,6 +14,7 @@
 #include "core/job_control.h"
 #include "models/builder.h"
 #include "models/deferred_tensors.h"
+#include "models/presets.h"
 #include "models/streamed_archive.h"
 
 namespace dinov3_seg {
@@ -164,6 +165,11 @@ NetworkShape network_shape(const SegmentorDims& dims) {
 
 NetworkShape network_shape(const DetectorDims& dims) {
   return {backbone_keys(dims), detector_head_keys(dims), build_detector};
+}
+
+NetworkShape network_shape(const std::string& architecture) {
+  return is_detector_preset(architecture) ? network_shape(detector_preset(architecture))
+                                          : network_shape(preset(architecture));
 }
 
 NetworkCheckpoint init_checkpoint(const NetworkShape& shape, uint64_t seed) {

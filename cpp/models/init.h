@@ -25,6 +25,8 @@ struct NetworkShape {
 };
 NetworkShape network_shape(const SegmentorDims& dims);
 NetworkShape network_shape(const DetectorDims& dims);
+/// Of a name of presets.h, of either kind. Throws INVALID_ARGUMENT with the segmentors' names.
+NetworkShape network_shape(const std::string& architecture);
 
 /// The two files of a network, keys in the order of the released ones.
 struct NetworkCheckpoint {

@@ -5,6 +5,7 @@ import { adamwByDefinition } from '../helpers/adamw.js';
 import { close } from '../helpers/close.js';
 import { denseLoss } from '../helpers/dense-loss.js';
 import { accumulate, floats, normals, randomBatch, stepOptions } from '../helpers/heads.js';
+import { classEmbedGradients } from '../helpers/operators.js';
 import { createRandom } from '../helpers/random-values.js';
 
 const e = engine();
@@ -72,7 +73,6 @@ for (const precision of ['float32', 'bfloat16'] as const)
         const zeros = () => new Float64Array(value.length);
         return { value, gradient: zeros(), expAvg: zeros(), expAvgSq: zeros() };
       });
-      const alone = [0, 1].map((n) => makeAlone(n, 2, precision));
       const losses: number[] = [];
       const expected: number[] = [];
       const norms: number[] = [];
@@ -97,9 +97,11 @@ for (const precision of ['float32', 'bfloat16'] as const)
             }
             expected.push(pixels > 0 ? sum / pixels : 0);
             if (pixels === 0) continue;
-            const value = e.tensor(Float32Array.from(truth.value), [1, truth.value.length]);
-            await e.headsRestore(alone[n]!, { ...(await e.headsState(alone[n]!)), value });
-            const { dWeight, dBias } = await e.headsAutograd(alone[n]!, random.handles, precision);
+            const layer = {
+              weight: e.tensor(Float32Array.from(head.weight), [classes, hidden]),
+              bias: e.tensor(Float32Array.from(head.bias), [classes]),
+            };
+            const { dWeight, dBias } = await classEmbedGradients(layer, random.handles, precision);
             for (const [i, slope] of [...(await floats(dWeight)), ...(await floats(dBias))].entries())
               truth.gradient[i]! += 0.5 * slope;
           }

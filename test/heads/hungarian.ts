@@ -1,12 +1,14 @@
 import t from 'tap';
 import { engine } from '../../lib/native/engine.js';
 import { bestAssignment, totalCost } from '../helpers/mask2former.js';
+import { leastCostAssignment } from '../helpers/operators.js';
 import { createRandom } from '../helpers/random-values.js';
 
 const e = engine();
 
-function assign(costs: Float64Array, rows: number, columns: number): Promise<Int32Array> {
-  return e.leastCostAssignment(e.tensor(costs, [rows, columns]));
+async function assign(costs: Float64Array, rows: number, columns: number): Promise<Int32Array> {
+  const { data } = await e.tensorData(await leastCostAssignment(e.tensor(costs, [rows, columns])));
+  return data as Int32Array;
 }
 
 for (const { kind, value } of [

@@ -1,6 +1,6 @@
 /** The engine's operators with their operands' names and types; they are defined in cpp/ops/{score,network}_ops.h. */
 import { engine } from '../../lib/native/engine.js';
-import type { Operand, TensorHandle } from '../../lib/native/bindings/engine.js';
+import type { Operand, RandomNetwork, TensorHandle } from '../../lib/native/bindings/engine.js';
 
 export type ComputedDType = 'float32' | 'bfloat16' | 'float64';
 
@@ -11,6 +11,9 @@ export type ScoreLoss = 'cross-entropy' | 'nll';
 interface CallOptions {
   plain?: boolean;
 }
+
+/** Of operators that are there for tests alone. */
+const reference = { plain: true };
 
 async function call<Result = TensorHandle>(
   name: string,
@@ -57,6 +60,42 @@ export async function scoreLoss(
 /** Confusion counts B×N×K×K int64 (rows truth) of scores and labels as in {@link scoreLoss}. */
 export const scoreCounts = (scores: TensorHandle, labels: TensorHandle, options: CallOptions = {}) =>
   call('score_counts', [scores, labels], options);
+
+/** The gradient of one class_embed's mean cross entropy by libtorch's autograd; weight K×C, bias K. */
+export async function classEmbedGradients(
+  { weight, bias }: { weight: TensorHandle; bias: TensorHandle },
+  batch: { queries: TensorHandle; masks: TensorHandle; labels: TensorHandle },
+  dtype: ComputedDType,
+): Promise<{ dWeight: TensorHandle; dBias: TensorHandle }> {
+  const operands = [weight, bias, batch.queries, batch.masks, batch.labels, dtype];
+  const [dWeight, dBias] = await call<[TensorHandle, TensorHandle]>(
+    'class_embed_gradients',
+    operands,
+    reference,
+  );
+  return { dWeight, dBias };
+}
+
+/** The column of each row of costs rows×columns at least total cost, −1 for rows left over: int32. */
+export const leastCostAssignment = (costs: TensorHandle) => call('least_cost_assignment', [costs], reference);
+
+/** Weights of one key of a random network's checkpoint. `operators`: drawn as on a GPU, on any device. */
+export const randomTensor = (
+  { architecture, seed, dtype, device }: RandomNetwork,
+  key: string,
+  operators = false,
+) => call('random_tensor', [architecture, seed, dtype, device, key, operators], reference);
+
+/** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */
+export async function initCheckpoint(options: {
+  architecture: string;
+  seed: number;
+  backbone: string;
+  head: string;
+}): Promise<void> {
+  const { architecture, seed, backbone, head } = options;
+  await call('init_checkpoint', [architecture, seed, backbone, head], reference);
+}
 
 /** Tensors that an AdamW step changes, N×P, and its coefficients, N×5. */
 interface AdamwTensors {

@@ -1,8 +1,8 @@
 /** A network that takes long enough for what happens in the middle of a forward pass: 0.1 s at 256 pixels. */
 import { join } from 'node:path';
 import { convert } from '../../lib/model/convert.js';
-import { engine } from '../../lib/native/engine.js';
 import { madeOnce } from './made-once.js';
+import { initCheckpoint } from './operators.js';
 
 /** Writes random checkpoints and their network; returns the paths. */
 export async function writeTinyNetwork(
@@ -15,7 +15,7 @@ export async function writeTinyNetwork(
   });
   await madeOnce('tiny network', folder, async (aside) => {
     const { model: out, ...paths } = pathsIn(aside);
-    await engine().initCheckpoint({ architecture: 'tiny', seed: 1, ...paths });
+    await initCheckpoint({ architecture: 'tiny', seed: 1, ...paths });
     await convert({ ...paths, out });
   });
   return pathsIn(folder);

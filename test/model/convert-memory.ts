@@ -3,8 +3,8 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
-import { engine } from '../../lib/native/engine.js';
 import { runScript } from '../helpers/command-line.js';
+import { initCheckpoint } from '../helpers/operators.js';
 import { writeTinyNetwork } from '../helpers/tiny-network.js';
 
 t.test('a conversion to bfloat16 casts a tensor at a time, and the network is the same', async (t) => {
@@ -12,7 +12,7 @@ t.test('a conversion to bfloat16 casts a tensor at a time, and the network is th
   const at = (name: string) => join(folder, name);
   await writeTinyNetwork(at('small'));
   const checkpoint = { backbone: at('backbone.safetensors'), head: at('head.safetensors') };
-  await engine().initCheckpoint({ architecture: 'deep', seed: 1, ...checkpoint });
+  await initCheckpoint({ architecture: 'deep', seed: 1, ...checkpoint });
   const script = join(import.meta.dirname, '../helpers/convert-memory.mjs');
   const args = [checkpoint.backbone, checkpoint.head, at('network.pt'), at('small')];
   const grown = Number(await runScript(script, ...args));

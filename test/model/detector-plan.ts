@@ -31,7 +31,7 @@ t.test(
       decoderLayers: 6,
       classes: 91,
     });
-    t.same(engine().planDetectorArchitecture('dinov3_vit7b16_coco_detr'), plan, 'as init makes it');
+    t.same(engine().planArchitecture('dinov3_vit7b16_coco_detr'), plan, 'as init makes it');
   },
 );
 

@@ -9,6 +9,7 @@ import { engine } from '../../lib/native/engine.js';
 import { sameBits } from '../helpers/close.js';
 import { runCommand } from '../helpers/command-line.js';
 import { formulaTensor } from '../helpers/formula.js';
+import { randomTensor } from '../helpers/operators.js';
 
 const shape = [1, 3, 144, 192];
 const images = Tensor.from(formulaTensor('image', shape).data, shape);
@@ -54,7 +55,7 @@ t.test('it finds a few things, in boxes of all sizes inside of the image', async
 });
 
 t.test('shapes have the published sizes, by their plans alone', async (t) => {
-  const plans = detectorArchitectures.map((name) => engine().planDetectorArchitecture(name));
+  const plans = detectorArchitectures.map((name) => engine().planArchitecture(name));
   t.same(
     plans.map(({ dims }) => [dims['embedDim'], dims['depth'], dims['queries']]),
     [
@@ -68,14 +69,8 @@ t.test('shapes have the published sizes, by their plans alone', async (t) => {
       [64, 4, 30],
     ],
   );
-  const drawn = await engine().randomTensor(
-    {
-      architecture: 'dinov3_vit7b16_coco_detr',
-      seed: 1,
-      dtype: 'bfloat16',
-      device: 'cpu',
-      operators: false,
-    },
+  const drawn = await randomTensor(
+    { architecture: 'dinov3_vit7b16_coco_detr', seed: 1, dtype: 'bfloat16', device: 'cpu' },
     'class_embed.6.weight',
   );
   t.match(engine().tensorInfo(drawn), { shape: [91, 768], dtype: 'float32' });

@@ -8,12 +8,13 @@ import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import type { RandomNetwork } from '../../lib/native/bindings/engine.js';
 import { runCommand } from '../helpers/command-line.js';
+import { randomTensor } from '../helpers/operators.js';
 import { picture, writeTinyNetwork } from '../helpers/tiny-network.js';
 
 const tiny: RandomNetwork = { architecture: 'tiny', seed: 1, dtype: 'float32', device: 'cpu' };
 
 async function draw(key: string, network: Partial<RandomNetwork> = {}, operators = false) {
-  return Tensor.wrap(await engine().randomTensor({ ...tiny, ...network, operators }, key)).floats();
+  return Tensor.wrap(await randomTensor({ ...tiny, ...network }, key, operators)).floats();
 }
 
 /** The nearest bfloat16, of two the even one. */

@@ -118,12 +118,6 @@ export interface HeadsEngine {
     scale: number,
     include?: TensorHandle,
   ): Promise<{ loss: Float64Array; weight: Float64Array }>;
-  /** The gradient of one class_embed's mean loss by libtorch's autograd: the truth that tests and benchmarks compare with. */
-  headsAutograd(
-    head: HeadsHandle,
-    batch: HeadBatch,
-    precision: 'bfloat16' | 'float32',
-  ): Promise<{ dWeight: TensorHandle; dBias: TensorHandle }>;
   /**
    * A step of all heads that are `active`, in which each has taken `steps`, this one included; clears all gradients. Betas
    * and epsilon are the same for all. Gives the norms before clipping; a head whose norm is not finite is lost, or with
@@ -149,6 +143,4 @@ export interface HeadsEngine {
   ): Promise<TensorHandle>;
   /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
   confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
-  /** The column of each row at least total cost, −1 for rows left over: what mask2former heads match with, for tests. */
-  leastCostAssignment(costs: TensorHandle): Promise<Int32Array>;
 }

@@ -1,6 +1,6 @@
 /** Networks with random weights; legend and rules in engine.ts. */
 import type { DetectorPlacement, DetectorPlan } from './detector.js';
-import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
+import type { DetectorHandle, JobHandle, ModelHandle } from './handles.js';
 import type { NetworkPrecision, SegmentorPlan } from './model.js';
 
 /** Which network, and what its weights are drawn from. */
@@ -29,17 +29,6 @@ export interface InitEngine {
     path: string,
     job?: JobHandle,
   ): Promise<SegmentorPlan | DetectorPlan>;
-  /** What a named segmentor is made of. `classes`: outputs of the trained head. */
-  planArchitecture(architecture: string, classes: number): SegmentorPlan;
-  /** What a named detector is made of. */
-  planDetectorArchitecture(architecture: string): DetectorPlan;
-  /** Weights of one key of the checkpoint, for tests. `operators`: drawn as on a GPU, on any device. */
-  randomTensor(options: RandomNetwork & { operators: boolean }, key: string): Promise<TensorHandle>;
-  /** Writes random checkpoints of a named architecture: backbone and head as .safetensors. */
-  initCheckpoint(options: {
-    architecture: string;
-    seed: number;
-    backbone: string;
-    head: string;
-  }): Promise<void>;
+  /** What a named network is made of, for tests. `classes`: outputs of a segmentor's trained head. Default: its own. */
+  planArchitecture(architecture: string, classes?: number): SegmentorPlan | DetectorPlan;
 }

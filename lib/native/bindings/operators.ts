@@ -7,8 +7,8 @@ export type Operand = TensorHandle | number | boolean | string | readonly Operan
 /** The engine's function on operators. */
 export interface OperatorEngine {
   /**
-   * Calls an operator, `aten::narrow` say. Ours are `dinov3_seg::…` (cpp/ops/library.cpp), and the same by libtorch's own operators
-   * `dinov3_seg_reference::…`. Gives its result, undefined for a tensor that there is none of; of several results an array.
+   * Calls an operator, `aten::narrow` say. Ours are `dinov3_seg::…` (cpp/ops/library.cpp); `dinov3_seg_reference::…` has the same by
+   * libtorch's own operators, and those of cpp/bindings/test_operators.cpp. Gives its result, undefined for a tensor that there is none of; of several results an array.
    *
    * @param operands in the order of the operator's schema; those with a default may be undefined.
    * @param repeat how often it is run; default 1.

@@ -28,8 +28,6 @@ const Methods addon_methods{
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   start_jobs(env);
   export_methods(env, exports);
-  export_training(env, exports);
-  export_detector_training(env, exports);
   return exports;
 }
 

@@ -1,93 +1,63 @@
 // NetworkTraining of a detector's head.
-#include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
-
 #include "addon/training_handle.h"
-#include "bindings/job_queue.h"
-#include "bindings/values.h"
-#include "core/error.h"
-#include "training/detector_training.h"
 
 namespace dinov3_seg {
+
+struct BoxedScenes {
+  at::Tensor images, boxes, classes, counts;
+};
+template <>
+inline constexpr auto fields<BoxedScenes> =
+    std::tuple{field("images", &BoxedScenes::images), field("boxes", &BoxedScenes::boxes),
+               field("classes", &BoxedScenes::classes), field("counts", &BoxedScenes::counts)};
+
+template <>
+inline constexpr auto fields<BoxViews> =
+    std::tuple{field("images", &BoxViews::images),
+               field("boxes", [](const BoxViews& views) { return views.targets.boxes; }),
+               field("classes", [](const BoxViews& views) { return views.targets.classes; })};
+
+struct BoxPredictions : BoxTargets {
+  at::Tensor logits, predicted;
+  int64_t repeats;
+};
+template <>
+inline constexpr auto fields<BoxPredictions> =
+    std::tuple{field("logits", &BoxPredictions::logits),  field("boxes", &BoxPredictions::predicted),
+               field("targets", &BoxPredictions::boxes),  field("classes", &BoxPredictions::classes),
+               field("height", &BoxPredictions::height),  field("width", &BoxPredictions::width),
+               field("repeats", &BoxPredictions::repeats)};
+
 namespace {
 
-std::shared_ptr<DetectorTraining> detector_argument(const Napi::Value& value) {
-  auto training = std::dynamic_pointer_cast<DetectorTraining>(unwrap<NetworkTraining>(value));
-  if (!training) fail("INVALID_ARGUMENT", "expected the training of a detector, this is a segmentor's");
-  return training;
+void add_boxes(DetectorTraining& training, const BoxedScenes& scenes) {
+  training.boxes().add(scenes.images, scenes.boxes, scenes.classes, scenes.counts);
 }
 
-/// trainingAddBoxes(training, {images, boxes, classes, counts}): Promise<void>
-Napi::Value training_add_boxes(const Napi::CallbackInfo& info) {
-  const Napi::Object scenes = object_argument(info[1], "scenes");
-  return run_job(info, Lane::model,
-                 [training = detector_argument(info[0]), images = tensor_field(scenes, "images"),
-                  boxes = tensor_field(scenes, "boxes"), classes = tensor_field(scenes, "classes"),
-                  counts = tensor_field(scenes, "counts")]() -> ToJs {
-                   training->boxes().add(images, boxes, classes, counts);
-                   return [](Napi::Env env) { return env.Undefined(); };
-                 });
+auto detections(DetectorTraining& training, const at::Tensor& images) {
+  const auto [logits, boxes] = training.predictions(images);
+  return object_of(Item{"logits", logits}, Item{"boxes", boxes});
 }
 
-/// trainingDetections(training, images): Promise<{logits, boxes}>
-Napi::Value training_detections(const Napi::CallbackInfo& info) {
-  return run_job(info, Lane::model,
-                 [training = detector_argument(info[0]), images = tensor_argument(info[1])]() -> ToJs {
-                   const auto [logits, boxes] = training->predictions(images);
-                   return [logits = logits, boxes = boxes](Napi::Env env) -> Napi::Value {
-                     return tensor_object(env, {{"logits", logits}, {"boxes", boxes}});
-                   };
-                 });
+BoxViews box_views(DetectorTraining& training, const TrainingBatch& batch, const ViewSize& size) {
+  return training.boxes().views(batch.scenes, batch.views, size.height, size.width);
 }
 
-/// trainingBoxViews(training, batch, {height, width}): Promise<{images, boxes, classes}>
-Napi::Value training_box_views(const Napi::CallbackInfo& info) {
-  const Napi::Object sizes = object_argument(info[2], "sizes");
-  return run_job(info, Lane::model,
-                 [training = detector_argument(info[0]), batch = training_batch_argument(info[1]),
-                  height = integer_field(sizes, "height"), width = integer_field(sizes, "width")]() -> ToJs {
-                   const BoxViews views = training->boxes().views(batch.scenes, batch.views, height, width);
-                   return [views](Napi::Env env) -> Napi::Value {
-                     Napi::Object result =
-                         tensor_object(env, {{"images", views.images}, {"boxes", views.targets.boxes}});
-                     result.Set("classes", class_lists_array(env, views.targets.classes));
-                     return result;
-                   };
-                 });
+auto box_loss_of(const BoxPredictions& given) {
+  auto result = loss_gradients(given.logits, given.predicted, [&](const at::Tensor& x, const at::Tensor& y) {
+    const BoxLoss loss = box_loss(x, y, given, given.repeats);
+    return std::vector{loss.total, loss.classes, loss.l1, loss.giou};
+  });
+  return object_of(Item{"losses", Values{std::move(result.losses)}}, Item{"dLogits", result.first},
+                   Item{"dBoxes", result.second});
 }
 
-/// boxLoss({logits, boxes, targets, classes, height, width, repeats}): Promise<{losses, dLogits, dBoxes}>
-Napi::Value box_loss_of(const Napi::CallbackInfo& info) {
-  const Napi::Object object = object_argument(info[0], "predictions");
-  const BoxTargets targets{integer_field(object, "height"), integer_field(object, "width"),
-                           tensor_field(object, "targets"), class_lists(object.Get("classes"))};
-  return run_job(
-      info, Lane::model,
-      [targets, logits = tensor_field(object, "logits"), boxes = tensor_field(object, "boxes"),
-       repeats = integer_field(object, "repeats")]() -> ToJs {
-        const at::Tensor x = logits.detach().clone().requires_grad_(true);
-        const at::Tensor y = boxes.detach().clone().requires_grad_(true);
-        const c10::AutoGradMode with_grad(true);
-        const BoxLoss loss = box_loss(x, y, targets, repeats);
-        const auto gradients = torch::autograd::grad({loss.total}, {x, y}, {}, std::nullopt, false, true);
-        const c10::NoGradGuard no_grad;
-        const at::Tensor losses = at::stack({loss.total, loss.classes, loss.l1, loss.giou}).to(at::kDouble);
-        return [losses, gradients](Napi::Env env) -> Napi::Value {
-          Napi::Object result = tensor_object(env, {{"dLogits", gradients[0]}, {"dBoxes", gradients[1]}});
-          result.Set("losses", typed_array(env, losses));
-          return result;
-        };
-      });
-}
+const Methods detector_training_methods{
+    job<Lane::model, &add_boxes>("trainingAddBoxes", "training", "scenes"),
+    job<Lane::model, &detections>("trainingDetections", "training", "images"),
+    job<Lane::model, &box_views>("trainingBoxViews", "training", "batch", "sizes"),
+    job<Lane::model, &box_loss_of>("boxLoss", "predictions"),
+};
 
 }  // namespace
-
-void export_detector_training(Napi::Env env, Napi::Object exports) {
-  export_function<asynchronous<training_add_boxes>>(env, exports, "trainingAddBoxes");
-  export_function<asynchronous<training_detections>>(env, exports, "trainingDetections");
-  export_function<asynchronous<training_box_views>>(env, exports, "trainingBoxViews");
-  export_function<asynchronous<box_loss_of>>(env, exports, "boxLoss");
-}
-
 }  // namespace dinov3_seg

@@ -1,0 +1,83 @@
+// Operators for tests and benches alone: what the engine's results are compared with, and random checkpoints.
+// operator_binding.cpp calls them by their names.
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <torch/library.h>
+
+#include <string>
+#include <tuple>
+
+#include "core/error.h"
+#include "core/hungarian.h"
+#include "core/safetensors.h"
+#include "models/init.h"
+
+namespace dinov3_seg {
+namespace {
+
+/// d_weight K×C and d_bias K of the mean cross entropy under one class_embed of weight K×C and bias K, by
+/// libtorch's autograd instead of the formulas of ClassEmbedHeads::accumulate(). Queries B×Q×C, masks
+/// B×Q×h×w, labels B×H×W; `dtype` of the linear layer.
+std::tuple<at::Tensor, at::Tensor> class_embed_gradients(const at::Tensor& weight, const at::Tensor& bias,
+                                                         const at::Tensor& queries, const at::Tensor& masks,
+                                                         const at::Tensor& labels, at::ScalarType dtype) {
+  const c10::AutoGradMode enabled(true);
+  const at::Tensor w = weight.detach().clone().requires_grad_();
+  const at::Tensor b = bias.detach().clone().requires_grad_();
+  // clone(): inference tensors cannot be saved for backward.
+  const at::Tensor logits = at::linear(queries.clone().to(dtype), w.to(dtype), b.to(dtype)).to(at::kFloat);
+  const at::Tensor shares = masks.clone().to(at::kFloat).sigmoid();
+  const at::Tensor scores = at::einsum("bqk,bqhw->bkhw", {at::softmax(logits, -1), shares});
+  const at::Tensor resized = at::upsample_bilinear2d(scores, {labels.size(1), labels.size(2)}, false);
+  at::cross_entropy_loss(resized, labels.to(resized.device(), at::kLong), {}, at::Reduction::Mean, 255)
+      .backward();
+  return {w.grad(), b.grad()};
+}
+
+/// int32: the column of each row of costs rows×columns, −1 for rows left over.
+at::Tensor least_cost_assignment(const at::Tensor& costs) {
+  if (costs.dim() != 2) fail("SHAPE", "expected costs rows×columns, got ", costs.sizes());
+  const at::Tensor values = costs.to(at::kDouble).contiguous();
+  const c10::ArrayRef<double> all(values.const_data_ptr<double>(), static_cast<size_t>(values.numel()));
+  return at::tensor(assign_least_cost(all, costs.size(0), costs.size(1))).to(at::kInt);
+}
+
+/// Weights of one key of a checkpoint as a random network has them; `operators`: drawn as on a GPU, on any
+/// device.
+at::Tensor random_values(std::string architecture, int64_t seed, at::ScalarType dtype, at::Device device,
+                         std::string key, bool operators) {
+  const auto path = operators ? RandomPath::operators : RandomPath::by_device;
+  const Randomness random{static_cast<uint64_t>(seed), device};
+  const NetworkShape shape = network_shape(architecture);
+  for (const auto& keys : {shape.backbone, shape.head})
+    for (const KeyShape& each : keys)
+      if (each.name == key) return apply_dtype(each, draw_tensor(each, random, path), dtype);
+  fail("INVALID_ARGUMENT", architecture, " has no key ", key);
+}
+
+/// Writes random checkpoints: two .safetensors files.
+void init_files(std::string architecture, int64_t seed, std::string backbone, std::string head) {
+  const auto checkpoint = init_checkpoint(network_shape(architecture), static_cast<uint64_t>(seed));
+  const std::map<std::string, std::string> metadata{{"origin", "random weights, synthetic"},
+                                                    {"architecture", architecture},
+                                                    {"seed", std::to_string(seed)}};
+  write_safetensors(backbone, checkpoint.backbone, metadata);
+  write_safetensors(head, checkpoint.head, metadata);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(dinov3_seg_reference, library) {
+  library.def(
+      "class_embed_gradients(Tensor weight, Tensor bias, Tensor queries, Tensor masks, Tensor labels, "
+      "ScalarType dtype) -> (Tensor, Tensor)",
+      class_embed_gradients);
+  library.def("least_cost_assignment(Tensor costs) -> Tensor", least_cost_assignment);
+  library.def(
+      "random_tensor(str architecture, int seed, ScalarType dtype, Device device, str key, bool operators) "
+      "-> Tensor",
+      random_values);
+  library.def("init_checkpoint(str architecture, int seed, str backbone, str head) -> ()", init_files);
+}
+
+}  // namespace dinov3_seg
