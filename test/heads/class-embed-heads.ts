@@ -85,7 +85,7 @@ for (const precision of ['float32', 'bfloat16'] as const)
             { seed: 2 * step + part, ...(step % 5 === 0 && { blank: [0] }) },
           );
           losses.push(...(await accumulate(heads, random.handles, 0.5)));
-          for (const [n, truth] of truths.entries()) {
+          for (const truth of truths) {
             const head = {
               weight: truth.value.subarray(0, classes * hidden),
               bias: truth.value.subarray(classes * hidden),
