@@ -1,5 +1,5 @@
-// Exports C++ functions to JavaScript. Arguments and results are converted (convert.h), and jobs run on a
-// lane.
+// Exports C++ functions to JavaScript. Arguments and results are converted (convert.h, fields.h), and jobs
+// run on a lane.
 #pragma once
 
 #include <napi.h>
@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "bindings/convert.h"
+#include "bindings/fields.h"
 #include "bindings/job_queue.h"
 
 namespace dinov3_seg {
