@@ -89,5 +89,5 @@ t.test('eval writes a report where it is told to, and its figures in any case', 
   ]);
   t.equal(bad.code, 1);
   t.match(JSON.parse(bad.stdout), { images: 5 });
-  t.match(bad.stderr, /IO: .*folder\.html could not be made/);
+  t.match(bad.stderr, /IO: .*folder\.html could not be written/);
 });

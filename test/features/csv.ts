@@ -53,7 +53,7 @@ for (const [what, text, message] of [
   ['a row of another length', 'a,b\n1,2\n3\n', /line 3: 1 cells, but the header has 2/],
   ['a quote inside a plain cell', 'a,b\n1,2"\n', /line 2: an unquoted cell contains a quote/],
   ['text after a closing quote', 'a,b\n"1"x,2\n', /line 2: "x" follows the quote/],
-  ['a quoted cell without an end', 'a,b\n1,"2\n3\n', /line 2: a quoted cell .* has no end/],
+  ['a quoted cell without an end', 'a,b\n1,"2\n3\n', /line 2: a quoted cell .* is not closed/],
   ['bytes that are no UTF-8', Buffer.from('a\n\xff\n', 'latin1'), /contains bytes that are not UTF-8/],
 ] as const)
   t.test(`${what} is refused`, async (t) => {

@@ -120,7 +120,7 @@ t.test('a table is there where its report cannot be written', async (t) => {
     output: at('u.csv'),
   });
   t.same([report, rows], [null, 11]);
-  t.match(reportError, { code: 'IO', message: /u_csv_files\/report\.html could not be made/ });
+  t.match(reportError, { code: 'IO', message: /u_csv_files\/report\.html could not be written/ });
   t.equal(page('u.csv'), page('t.csv'));
 });
 
