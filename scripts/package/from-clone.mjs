@@ -29,6 +29,6 @@ export function checkClone() {
   const install = attempt(project, 'npm', ['install', '--no-audit', '--no-fund', `git+file://${clone}`], {
     PATH,
   });
-  refused(install, 'npm install of a git dependency', ['has no compiled files', 'npm pack']);
+  refused(install, 'npm install of a git dependency', ['contains no compiled files', 'npm pack']);
   return 'npm pack and a git dependency are refused, with what to do';
 }
