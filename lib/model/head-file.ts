@@ -30,12 +30,16 @@ export interface OptimizerValues {
   steps: number;
 }
 
+/** Name of a moment of AdamW, of a parameter, in files from which training can resume. */
+export const optimizerKey = (moment: 'exp_avg' | 'exp_avg_sq', parameter: string): string =>
+  `optimizer.${moment}.${parameter}`;
+
 const optimizerKeys = {
-  expAvgWeight: 'optimizer.exp_avg.weight',
-  expAvgBias: 'optimizer.exp_avg.bias',
-  expAvgSqWeight: 'optimizer.exp_avg_sq.weight',
-  expAvgSqBias: 'optimizer.exp_avg_sq.bias',
-} as const;
+  expAvgWeight: optimizerKey('exp_avg', 'weight'),
+  expAvgBias: optimizerKey('exp_avg', 'bias'),
+  expAvgSqWeight: optimizerKey('exp_avg_sq', 'weight'),
+  expAvgSqBias: optimizerKey('exp_avg_sq', 'bias'),
+};
 
 /**
  * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.

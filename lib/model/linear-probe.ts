@@ -94,10 +94,20 @@ export class LinearProbe extends SegmentationHead {
     const { weight, bias, gamma, beta, runningMean, runningVar } = values;
     const value = joined(weight, bias, gamma, beta);
     const zeros = new Float32Array(value.length);
-    await writeArrays(handle, 1, {
-      ...{ value, gradient: zeros, expAvg: zeros, expAvgSq: zeros, runningMean, runningVar },
+    const probe = new LinearProbe(handle, device, values, {
+      ...options.metadata,
+      classSet,
+      precision: 'float32',
     });
-    return new LinearProbe(handle, device, values, { ...options.metadata, classSet, precision: 'float32' });
+    try {
+      await writeArrays(handle, 1, {
+        ...{ value, gradient: zeros, expAvg: zeros, expAvgSq: zeros, runningMean, runningVar },
+      });
+      return probe;
+    } catch (error) {
+      probe.dispose();
+      throw error;
+    }
   }
 
   /**

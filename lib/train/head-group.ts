@@ -1,6 +1,6 @@
 /** Heads of one kind that are trained side by side. */
 import { readArrays, writeArrays, type HeadArrays } from '../model/head-arrays.js';
-import type { NetworkOutputs } from '../model/network-outputs.js';
+import type { NetworkOutputs, OutputPart } from '../model/network-outputs.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type {
@@ -11,7 +11,7 @@ import type {
   TrainingPlan,
   TrainingPlanResult,
 } from '../native/bindings/engine.js';
-import type { LossName } from './config.js';
+import type { HeadKind, LossName } from './config.js';
 
 /** What may differ between heads that are trained together. */
 export interface HeadSettings {
@@ -35,6 +35,11 @@ export interface GroupOptions {
   precision: 'bfloat16' | 'float32';
   /** R×C and R that all heads begin with; or the seed of random ones. */
   initial: { weight: Float32Array; bias: Float32Array } | { seed: number };
+}
+
+/** The part of the network's outputs that a kind of head reads, which is also what a cache for it contains. */
+export function readsOf(kind: HeadKind | 'mask2former'): OutputPart {
+  return kind === 'linear_probe' ? 'features' : 'decoded';
 }
 
 /** State of N heads between two steps, when their gradients are zero: arrays of N rows, and N step counts. */
@@ -61,8 +66,8 @@ export class HeadGroup implements Disposable {
   }
 
   /** What the heads read of the network's outputs. */
-  get reads(): 'decoded' | 'features' {
-    return this.options.kind === 'linear_probe' ? 'features' : 'decoded';
+  get reads(): OutputPart {
+    return readsOf(this.options.kind);
   }
 
   /** Outputs of a head. */

@@ -37,6 +37,9 @@ interface Member {
 
 /** The heads and what feeds them; those with an output for "no object" make a group of their own. */
 export class HeadsTrainer implements Disposable {
+  /** The heads of each group by slot. */
+  readonly #headsOf: ReadonlyMap<HeadGroup, readonly number[]>;
+
   private constructor(
     private readonly config: TrainConfig,
     private readonly datasets: Datasets,
@@ -45,7 +48,11 @@ export class HeadsTrainer implements Disposable {
     private readonly groups: readonly HeadGroup[],
     private readonly members: readonly Member[],
     private readonly leftOutBy: readonly number[] | undefined,
-  ) {}
+  ) {
+    const headsOf = new Map(groups.map((group): [HeadGroup, number[]] => [group, []]));
+    for (const [head, { group, slot }] of members.entries()) headsOf.get(group)![slot] = head;
+    this.#headsOf = headsOf;
+  }
 
   /**
    * Loads the network (mode live), or fills the cache and opens it (mode cached).
@@ -126,12 +133,12 @@ export class HeadsTrainer implements Disposable {
    * @throws the signal's reason.
    */
   async evaluate(hooks: EvaluateHooks = {}): Promise<Evaluation[]> {
-    const { leftOutBy, datasets, members, feed, groups } = this;
+    const { leftOutBy, datasets, feed, groups } = this;
     const started = performance.now();
-    const accumulators = members.map(() => new EvaluationAccumulator(datasets.train.classSet));
+    const accumulators = this.members.map(() => new EvaluationAccumulator(datasets.train.classSet));
     const split = leftOutBy ? 'train' : 'val';
     const each: Parameters<OutputFeed['evaluate']>[2] = (group, image, slot, loss, confusion) => {
-      const head = members.findIndex((member) => member.group === group && member.slot === slot);
+      const head = this.#headsOf.get(group)![slot]!;
       if (!leftOutBy || leftOutBy[image] === head) accumulators[head]!.add(confusion, loss);
     };
     await feed.evaluate(groups, split, each, hooks);
@@ -154,7 +161,7 @@ export class HeadsTrainer implements Disposable {
   /** Writes the state of all heads, to resume from. */
   async saveStates(path: string, metadata: Partial<HeadMetadata> & { run: string }): Promise<void> {
     const states = await Promise.all(this.groups.map((group) => group.state()));
-    await writeStates(path, this.groups, states, { ...this.#metadata(metadata), run: metadata.run });
+    await writeStates(path, this.groups, states, this.#metadata(metadata));
   }
 
   /** @throws DinoSegError RUN for a file without such a state, CHECKPOINT_*, HEAD_MISMATCH, IO */
@@ -163,7 +170,7 @@ export class HeadsTrainer implements Disposable {
     for (const [i, group] of this.groups.entries()) await group.restore(states[i]!);
   }
 
-  #metadata(metadata: Partial<HeadMetadata>): HeadMetadata {
+  #metadata<T extends Partial<HeadMetadata>>(metadata: T): HeadMetadata & T {
     return {
       classSet: this.datasets.train.classSet,
       precision: this.config.headPrecision,

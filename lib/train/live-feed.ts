@@ -10,7 +10,7 @@ import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import { trainingBatches } from './batches.js';
 import type { TrainConfig } from './config.js';
-import type { HeadGroup } from './head-group.js';
+import { readsOf, type HeadGroup } from './head-group.js';
 import { scheduleOf } from './schedule.js';
 import type { Datasets, EpochPlan, EvaluateHooks, FedBatches, OutputFeed } from './output-feed.js';
 
@@ -35,7 +35,7 @@ export class LiveFeed implements OutputFeed {
   }
 
   get width(): number {
-    return this.config.headKind === 'linear_probe' ? this.model.width : this.model.hidden;
+    return readsOf(this.config.headKind) === 'features' ? this.model.width : this.model.hidden;
   }
 
   async classPixels(): Promise<number[]> {
@@ -98,8 +98,7 @@ export class LiveFeed implements OutputFeed {
   async outputsOf(index: number): Promise<NetworkOutputs> {
     const { model, datasets, config } = this;
     using batch = await evaluationBatch(datasets.val, [index], { ...config, device: model.device });
-    const reads = config.headKind === 'linear_probe' ? 'features' : 'decoded';
-    return model.outputs(batch.images, [{ reads }]);
+    return model.outputs(batch.images, [{ reads: readsOf(config.headKind) }]);
   }
 
   [Symbol.dispose](): void {

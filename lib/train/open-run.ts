@@ -36,6 +36,8 @@ export interface OpenRun extends Disposable {
 export interface PreparedRun {
   config: TrainConfig;
   datasets: Datasets;
+  /** Of each head. */
+  settings: readonly SweepSettings[];
   folder: RunFolder;
   resume: boolean;
 }
@@ -48,14 +50,14 @@ export interface PreparedRun {
  */
 export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): Promise<PreparedRun> {
   const config = await completeConfig(given, resume);
-  headsOfRun(config);
+  const settings = headsOfRun(config);
   const datasets = await openDatasets(config);
   const { train, val } = datasets;
   const modelId = await engine().modelId(config.model);
   const data = { train: train.length, val: val.length, digest: digest(train, val) };
   const description: RunDescription = { package: packageVersion(), config, modelId, data };
   const folder = resume ? await RunFolder.resume(description) : await RunFolder.create(description);
-  return { config, datasets, folder, resume };
+  return { config, datasets, settings, folder, resume };
 }
 
 /**
@@ -65,8 +67,7 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
  * @throws DinoSegError DEVICE, CACHE, ABORTED, RUN, and what loading a model throws.
  */
 export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise<OpenRun> {
-  const { config, datasets, folder, resume } = prepared;
-  const settings = headsOfRun(config);
+  const { config, datasets, settings, folder, resume } = prepared;
   const last = folder.last();
   let trainer: HeadsTrainer | undefined;
   try {

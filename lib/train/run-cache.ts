@@ -3,19 +3,20 @@ import { dirname, join } from 'node:path';
 import { optionsFor } from '../arguments.js';
 import type { CacheFolder } from '../cache/cache-folder.js';
 import { fillCache, type FillResult } from '../cache/fill-cache.js';
-import { cacheId, cacheKey, type CacheContent, type CacheKey } from '../cache/key.js';
+import { cacheId, cacheKey, type CacheKey } from '../cache/key.js';
 import { viewSettings } from '../cache/views.js';
 import { loadOptions } from '../model/load-options.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { formatBytes, formatSeconds } from '../text.js';
 import type { TrainConfig } from './config.js';
+import { readsOf } from './head-group.js';
 import type { Datasets } from './output-feed.js';
 import type { TrainHooks } from './train-hooks.js';
 
 /** The key of a run's cache. @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for the network's file */
 export async function runCacheKey(config: TrainConfig, { train }: Datasets): Promise<CacheKey> {
-  const contents: CacheContent = config.headKind === 'linear_probe' ? 'features' : 'decoded';
+  const contents = readsOf(config.headKind);
   const { classSet, labelKind } = train;
   const { imageSize, cacheDtype: dtype } = config;
   const model = {

@@ -5,7 +5,7 @@
 import { DinoSegError } from '../errors.js';
 import { readFloats, writeFloats, type ShapedFloats } from '../model/float-file.js';
 import type { HeadArrays } from '../model/head-arrays.js';
-import { classEmbedPrefix } from '../model/head-file.js';
+import { classEmbedPrefix, optimizerKey } from '../model/head-file.js';
 import { headStrings, type HeadMetadata } from '../model/head-metadata.js';
 import { probeKeys } from '../model/probe-file.js';
 import { engine } from '../native/engine.js';
@@ -37,27 +37,41 @@ function piecesOf({ outputs, options: { kind, width } }: HeadGroup): Piece[] {
   ];
 }
 
-/** Where each piece of each array of a group stands in a file. */
-function placesOf(group: HeadGroup): { array: keyof GroupState['arrays']; key: string; shape: number[] }[] {
-  const pieces = piecesOf(group);
-  const { kind, width } = group.options;
-  const all = (array: keyof GroupState['arrays'], keyOf: (piece: Piece) => string) =>
-    pieces.map((piece) => ({ array, key: keyOf(piece), shape: piece.shape }));
-  return [
-    ...all('value', ({ key }) => key),
-    ...all('expAvg', ({ moment }) => `optimizer.exp_avg.${moment}`),
-    ...all('expAvgSq', ({ moment }) => `optimizer.exp_avg_sq.${moment}`),
-    ...(kind === 'linear_probe'
-      ? (['runningMean', 'runningVar'] as const).map((array) => ({
-          array,
-          key: probeKeys[array],
-          shape: [width],
-        }))
-      : []),
-  ];
+/** Where a piece of an array stands: in a file, and in the array's rows of `row` elements. */
+interface Place {
+  array: keyof GroupState['arrays'];
+  key: string;
+  shape: number[];
+  start: number;
+  length: number;
+  row: number;
 }
 
 const elementsOf = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+
+function placesOf(group: HeadGroup): Place[] {
+  const { kind, width } = group.options;
+  const pieces = piecesOf(group).map((piece) => ({ ...piece, length: elementsOf(piece.shape) }));
+  const row = pieces.reduce((sum, { length }) => sum + length, 0);
+  const all = (array: Place['array'], keyOf: (piece: Piece) => string) => {
+    let end = 0;
+    return pieces.map((piece): Place => {
+      const { shape, length } = piece;
+      end += length;
+      return { array, key: keyOf(piece), shape, start: end - length, length, row };
+    });
+  };
+  const statistics = (array: 'runningMean' | 'runningVar'): Place => ({
+    ...{ array, key: probeKeys[array], shape: [width] },
+    ...{ start: 0, length: width, row: width },
+  });
+  return [
+    ...all('value', ({ key }) => key),
+    ...all('expAvg', ({ moment }) => optimizerKey('exp_avg', moment)),
+    ...all('expAvgSq', ({ moment }) => optimizerKey('exp_avg_sq', moment)),
+    ...(kind === 'linear_probe' ? [statistics('runningMean'), statistics('runningVar')] : []),
+  ];
+}
 
 /** Cuts the rows of a group's arrays into the pieces of a file; arrays that are not there are left out. */
 function cut(
@@ -67,13 +81,9 @@ function cut(
   prefix = '',
 ): Record<string, ShapedFloats> {
   const pieces: Record<string, ShapedFloats> = {};
-  const starts = new Map<string, number>();
-  for (const { array, key, shape } of placesOf(group)) {
+  for (const { array, key, shape, start, length, row } of placesOf(group)) {
     const rows = arrays[array];
     if (!rows) continue;
-    const start = starts.get(array) ?? 0;
-    const [row, length] = [rows.length / heads, elementsOf(shape)];
-    starts.set(array, start + length);
     const data = new Float32Array(heads * length);
     for (let head = 0; head < heads; head++)
       data.set(rows.subarray(head * row + start, head * row + start + length), head * length);
@@ -89,15 +99,9 @@ function join(
   heads: number,
   prefix: string,
 ): GroupState['arrays'] {
-  const places = placesOf(group);
   const arrays: Partial<HeadArrays> = {};
-  const starts = new Map<string, number>();
-  for (const { array, key, shape } of places) {
-    const own = places.filter((place) => place.array === array);
-    const row = own.reduce((length, place) => length + elementsOf(place.shape), 0);
+  for (const { array, key, start, length, row } of placesOf(group)) {
     const rows = (arrays[array] ??= new Float32Array(heads * row));
-    const [start, length] = [starts.get(array) ?? 0, elementsOf(shape)];
-    starts.set(array, start + length);
     for (let head = 0; head < heads; head++)
       rows.set(pieces[prefix + key]!.subarray(head * length, (head + 1) * length), head * row + start);
   }
