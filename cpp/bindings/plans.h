@@ -4,6 +4,7 @@
 #include "bindings/method.h"
 #include "models/convert.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
@@ -35,11 +36,26 @@ inline constexpr auto fields<DetectorDims> = std::tuple_cat(
         field("queries", &DetectorDims::queries), field("encoderLayers", &DetectorDims::encoder_layers),
         field("decoderLayers", &DetectorDims::decoder_layers), field("classes", &DetectorDims::classes)});
 
+template <>
+inline constexpr auto fields<EomtDims> = std::tuple_cat(
+    fields<BackboneDims>,
+    std::tuple{field("hiddenDim", [](const EomtDims& dims) { return dims.embed_dim; }),
+               field("queries", &EomtDims::queries), field("queryBlocks", &EomtDims::query_blocks),
+               field("upscaleBlocks", &EomtDims::upscale_blocks), field("classes", &EomtDims::classes)});
+
 /// A SegmentorPlan; `classes` are the outputs of the trained head.
 inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
   const ParameterCounts counts = count_parameters(dims, classes);
   return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
                    Item{"headKeys", head_keys(dims).size()}, Item{"frozenParameters", counts.frozen()},
+                   Item{"trainedParameters", counts.trained});
+}
+
+/// The same of an EoMT network.
+inline auto plan_of(const EomtDims& dims, int64_t classes) {
+  const EomtParameterCounts counts = count_eomt_parameters(dims, classes);
+  return object_of(Item{"dims", dims}, Item{"backboneKeys", eomt_backbone_keys(dims).size()},
+                   Item{"headKeys", eomt_head_keys(dims).size()}, Item{"frozenParameters", counts.frozen},
                    Item{"trainedParameters", counts.trained});
 }
 

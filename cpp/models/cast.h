@@ -5,7 +5,7 @@
 
 namespace dinov3_seg {
 
-/// Casts the weights of a segmentor made by build_segmentor to the precision plan of `dtype` (builder.h), one
+/// Casts the weights of a segmentor made by build_segmentor or build_eomt to the precision plan of `dtype` (builder.h), one
 /// tensor at a time, on the device they are on. Throws MODEL_FORMAT for a module with other keys.
 void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype);
 

@@ -96,7 +96,8 @@ bool is_balanced(const KeyShape& key) {
 
 /// Values that no rule draws; undefined for other keys.
 at::Tensor fixed_values(const KeyShape& key) {
-  if (key.dtype != at::kFloat) return at::zeros(key.shape, key.dtype);
+  if (key.dtype != at::kFloat || key.name.ends_with("attn_mask_probs"))
+    return at::zeros(key.shape, key.dtype);
   const bool periods = key.name.ends_with("rope_embed.periods");
   if (!periods && !key.name.ends_with("qkv.bias_mask")) return {};
   at::Tensor tensor = at::empty(key.shape, at::kFloat);
@@ -167,9 +168,18 @@ NetworkShape network_shape(const DetectorDims& dims) {
   return {backbone_keys(dims), detector_head_keys(dims), build_detector};
 }
 
+NetworkShape network_shape(const EomtDims& dims) {
+  return {eomt_backbone_keys(dims), eomt_head_keys(dims), build_eomt};
+}
+
+NetworkShape segmenting_shape(const std::string& architecture) {
+  return is_eomt_preset(architecture) ? network_shape(eomt_preset(architecture))
+                                      : network_shape(preset(architecture));
+}
+
 NetworkShape network_shape(const std::string& architecture) {
   return is_detector_preset(architecture) ? network_shape(detector_preset(architecture))
-                                          : network_shape(preset(architecture));
+                                          : segmenting_shape(architecture);
 }
 
 NetworkCheckpoint init_checkpoint(const NetworkShape& shape, uint64_t seed) {

@@ -11,6 +11,7 @@
 #include "core/named_tensor.h"
 #include "models/builder.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/random_values.h"
 #include "models/segmentor_plan.h"
 
@@ -25,7 +26,10 @@ struct NetworkShape {
 };
 NetworkShape network_shape(const SegmentorDims& dims);
 NetworkShape network_shape(const DetectorDims& dims);
-/// Of a name of presets.h, of either kind. Throws INVALID_ARGUMENT with the segmentors' names.
+NetworkShape network_shape(const EomtDims& dims);
+/// Of a name of presets.h, of a network that segments. Throws INVALID_ARGUMENT with their names.
+NetworkShape segmenting_shape(const std::string& architecture);
+/// The same, or of a detector.
 NetworkShape network_shape(const std::string& architecture);
 
 /// The two files of a network, keys in the order of the released ones.
