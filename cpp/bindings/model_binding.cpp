@@ -3,7 +3,7 @@
 
 #include "bindings/heads.h"
 #include "bindings/placement.h"
-#include "core/zip_reader.h"
+#include "models/archive.h"
 #include "models/staged_archive.h"
 
 namespace dinov3_seg {
@@ -31,7 +31,7 @@ std::shared_ptr<SegmentationModel> load_model(const std::string& path, const Mod
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
   const auto module = load_staged(path, device);
   if (!module) return nullptr;
-  return std::make_shared<SegmentationModel>(path, zip_content_id(path), *module, ModelPlacement{device});
+  return std::make_shared<SegmentationModel>(path, archive_id(path), *module, ModelPlacement{device});
 }
 
 auto model_info(const SegmentationModel& model) {
@@ -80,7 +80,7 @@ void export_model(const SegmentationModel& model, const LinearHeads& head, const
 const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
-    job<Lane::prepare, &zip_content_id>("modelId", "path"),
+    job<Lane::prepare, &archive_id>("modelId", "path"),
     call<&model_info>("modelInfo", "model"),
     job<Lane::model, &outputs_of>("outputs", "model", "images", "options"),
     job<Lane::model, &forward>("forward", "model", "images"),

@@ -1,6 +1,7 @@
 import { convert } from '../model/convert.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
-import { next, printResult } from './output.js';
+import { next, note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
 export default command({
@@ -10,14 +11,13 @@ export default command({
   flags: {
     backbone: {
       type: 'text',
-      value: 'FILE',
+      value: 'PATH',
       required: true,
-      help: 'state dict of the backbone, .pth or .safetensors',
+      help: "backbone: a .pth, .safetensors or network file, or a folder of Hugging Face; Meta's, Hugging Face's or timm's keys",
     },
     head: {
       type: 'text',
       value: 'FILE',
-      required: true,
       help: 'released head, .pth or .safetensors',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
@@ -33,10 +33,19 @@ export default command({
       default: 'float32',
       help: 'weight precision of the backbone in the file',
     },
+    'attention-heads': {
+      type: 'integer',
+      least: 1,
+      value: 'N',
+      help: 'attention heads of a backbone whose files do not state them',
+    },
     ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, task, dtype, json }, signal }) {
-    const plan = await convert({ backbone, head, out, task, dtype, signal });
+  async run({ flags, signal }) {
+    const { backbone, head, out, task, dtype, json } = flags;
+    const given = withoutUndefined({ head, attentionHeads: flags['attention-heads'] });
+    const { notes, ...plan } = await convert({ backbone, out, task, dtype, signal, ...given });
+    notes.forEach(note);
     printResult({ out, ...plan }, json);
     next(
       task === 'detection'

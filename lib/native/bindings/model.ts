@@ -23,13 +23,6 @@ export interface SegmentorPlan {
   trainedParameters: number;
 }
 
-export interface ConvertOptions {
-  backbone: string;
-  head: string;
-  out: string;
-  dtype: 'float32' | 'bfloat16';
-}
-
 /** Where and how a network runs. */
 export interface NetworkPlacement {
   device: string;
@@ -98,7 +91,6 @@ export interface ScoreOptions {
 export interface ModelEngine {
   /** Checks the key lists of a segmentor and returns its structure. `classes`: outputs of the trained head. */
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
-  convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
   /**
