@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
+import { toDevice } from './network.mjs';
 
 const [device = 'cpu', arch = device === 'cpu' ? 'tiny-eomt' : 'dinov3_vitl16_eomt', side = ''] =
   process.argv.slice(2);
@@ -17,7 +18,7 @@ const size = Number(side) || (arch.startsWith('tiny') ? 128 : 512);
 const [warmup, passes] = [5, 41];
 
 /** Smooth values of the size of normalised pixels, batch×3×size×size. */
-function imagesOf(batch) {
+async function imagesOf(batch) {
   const shape = [batch, 3, size, size];
   const values = Float32Array.from({ length: batch * 3 * size * size }, (_, i) => {
     const [x, y] = [i % size, Math.floor(i / size) % size];
@@ -25,9 +26,7 @@ function imagesOf(batch) {
   });
   const images = Tensor.from(values, shape);
   if (!isCuda) return images;
-  return Tensor.wrap(
-    e.callOperator('aten::to.dtype_layout', [images.handle, undefined, undefined, device]),
-  );
+  return Tensor.wrap(await toDevice(images.handle, device));
 }
 
 async function timed(batch, work) {

@@ -48,13 +48,17 @@ auto converted(const char* network, Plan plan, const std::vector<std::string>& n
 }
 
 using Converted = std::variant<decltype(converted("", plan_of(SegmentorDims(), 0), {})),
-                               decltype(converted("", plan_of(DetectorDims()), {}))>;
+                               decltype(converted("", plan_of(DetectorDims()), {})),
+                               decltype(converted("", plan_of(EomtDims(), 0), {}))>;
 struct PlanOfConverted {
   const std::vector<std::string>& notes;
   Converted operator()(const SegmentorDims& dims) const {
     return converted("segmentor", plan_of(dims, dims.classes), notes);
   }
   Converted operator()(const DetectorDims& dims) const { return converted("detector", plan_of(dims), notes); }
+  Converted operator()(const EomtDims& dims) const {
+    return converted("eomt", plan_of(dims, dims.classes), notes);
+  }
 };
 
 Converted convert(const ConvertSettings& settings) {

@@ -54,7 +54,7 @@ inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
 /// The same of an EoMT network.
 inline auto plan_of(const EomtDims& dims, int64_t classes) {
   const EomtParameterCounts counts = count_eomt_parameters(dims, classes);
-  return object_of(Item{"dims", dims}, Item{"backboneKeys", eomt_backbone_keys(dims).size()},
+  return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
                    Item{"headKeys", eomt_head_keys(dims).size()}, Item{"frozenParameters", counts.frozen},
                    Item{"trainedParameters", counts.trained});
 }

@@ -32,4 +32,8 @@ struct BackboneWeights {
 /// heads.
 BackboneWeights read_backbone(const CheckpointSource& source, DeferredTensors& deferred);
 
+/// The same of the source's tensors.
+BackboneWeights backbone_among(SourceTensors given, const CheckpointSource& source,
+                               DeferredTensors& deferred);
+
 }  // namespace dinov3_seg

@@ -146,7 +146,7 @@ torch::jit::Module build_eomt(const std::vector<NamedTensor>& backbone, const st
   const EomtDims dims = checked_eomt_dims(shapes_of(backbone), shapes_of(head));
   check_mask_probabilities(head);
   TensorTaker taker(dtype, cast);
-  taker.take(eomt_backbone_keys(dims), backbone, backbone_prefix);
+  taker.take(backbone_keys(dims), backbone, backbone_prefix);
   taker.take(eomt_head_keys(dims), head);
   return build_module(parse_sources(torchscript_sources()), "Eomt", eomt_constants(dims), taker.tensors());
 }

@@ -45,10 +45,10 @@ void set_tensor(torch::jit::Module module, const std::string& name, const at::Te
   module.setattr(name.substr(start), tensor);
 }
 
-/// `read` gives the dimensions of a backbone's and a head's shapes, the others the keys of both.
-template <typename Read, typename BackboneKeys, typename HeadKeys>
+/// `read` gives the dimensions of a backbone's and a head's shapes, `head_keys_of` the head's keys.
+template <typename Read, typename HeadKeys>
 void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::string& prefix, Read read,
-                  BackboneKeys backbone_keys_of, HeadKeys head_keys_of) {
+                  HeadKeys head_keys_of) {
   TensorMap tensors = tensors_of(module);
   const auto cast = [&](const std::string& before, const std::vector<KeyShape>& keys) {
     for (const KeyShape& key : keys) {
@@ -70,7 +70,7 @@ void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::s
            "); load it with dtype stored");
     }
   }();
-  cast(prefix, backbone_keys_of(dims));
+  cast(prefix, backbone_keys(dims));
   cast("", head_keys_of(dims));
 }
 
@@ -78,14 +78,13 @@ void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::s
 
 void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype) {
   if (is_eomt(checkpoint_shapes(tensors_of(module), backbone_prefix).head))
-    cast_network(module, dtype, backbone_prefix, read_eomt_dims, eomt_backbone_keys, eomt_head_keys);
+    cast_network(module, dtype, backbone_prefix, read_eomt_dims, eomt_head_keys);
   else
-    cast_network(module, dtype, backbone_prefix, read_dims, backbone_keys, head_keys);
+    cast_network(module, dtype, backbone_prefix, read_dims, head_keys);
 }
 
 void cast_detector(torch::jit::Module& module, at::ScalarType dtype) {
-  cast_network(module, dtype, detector_backbone_prefix, read_detector_dims, backbone_keys,
-               detector_head_keys);
+  cast_network(module, dtype, detector_backbone_prefix, read_detector_dims, detector_head_keys);
 }
 
 }  // namespace dinov3_seg

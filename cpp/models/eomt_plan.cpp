@@ -46,15 +46,9 @@ EomtDims read_eomt_dims(const std::vector<KeyShape>& backbone, const std::vector
 
 EomtDims checked_eomt_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head) {
   const EomtDims dims = read_eomt_dims(backbone, head);
-  check_keys("backbone", "EoMT network", eomt_backbone_keys(dims), backbone);
+  check_keys("backbone", "EoMT network", backbone_keys(dims), backbone);
   check_keys("head", "EoMT network", eomt_head_keys(dims), head);
   return dims;
-}
-
-std::vector<KeyShape> eomt_backbone_keys(const EomtDims& dims) {
-  std::vector<KeyShape> keys = backbone_keys(dims);
-  std::erase_if(keys, [](const KeyShape& key) { return key.name == "mask_token"; });
-  return keys;
 }
 
 std::vector<KeyShape> eomt_head_keys(const EomtDims& dims) {
@@ -81,7 +75,7 @@ EomtParameterCounts count_eomt_parameters(const EomtDims& dims, int64_t classes)
   EomtDims with_classes = dims;
   with_classes.classes = classes;
   EomtParameterCounts counts;
-  for (const KeyShape& key : eomt_backbone_keys(with_classes)) counts.frozen += parameters_of(key);
+  for (const KeyShape& key : backbone_keys(with_classes)) counts.frozen += parameters_of(key);
   for (const KeyShape& key : eomt_head_keys(with_classes)) {
     const bool trained = key.name.starts_with(eomt_class_embed_prefix);
     (trained ? counts.trained : counts.frozen) += parameters_of(key);

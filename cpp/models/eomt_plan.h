@@ -35,10 +35,7 @@ EomtDims read_eomt_dims(const std::vector<KeyShape>& backbone, const std::vector
 /// shape.
 EomtDims checked_eomt_dims(const std::vector<KeyShape>& backbone, const std::vector<KeyShape>& head);
 
-/// Every key of the backbone, in its order: backbone_keys() without what EoMT networks do not have.
-std::vector<KeyShape> eomt_backbone_keys(const EomtDims& dims);
-
-/// Every other key, in its order.
+/// Every key but the backbone's, in its order.
 std::vector<KeyShape> eomt_head_keys(const EomtDims& dims);
 
 /// Numbers of parameters (no buffers).

@@ -40,6 +40,7 @@ constexpr InitRule rules[] = {
     {"storage_tokens", 0.0, 1.0, 0.0},
     {"query_feat.weight", 0.0, 1.5, 0.0},
     {"query_embed.weight", 0.0, 1.5, 0.0},
+    {"^segmentation_model.1.query.weight", 0.0, 1.5, 0.0},
     {"level_embed.weight", 0.0, 1.5, 0.0},
     {"level_embed", 0.0, 1.5, 0.0},
     {"level_encoding", 0.0, 1.5, 0.0},
@@ -112,6 +113,17 @@ at::Tensor fixed_values(const KeyShape& key) {
   return tensor;
 }
 
+/// Of EoMT's upscale blocks: what a place becomes is nearly the same in its four pixels, and what follows blurs,
+/// so that the masks follow the patches instead of a pattern of the weights.
+void smooth_upscale(const KeyShape& key, const at::Tensor& tensor) {
+  if (key.name.ends_with(".conv1.weight")) {
+    const at::Tensor first = tensor.slice(2, 0, 1).slice(3, 0, 1).clone();
+    tensor.mul_(0.2F).add_(first);
+  } else if (key.name.ends_with(".conv2.weight")) {
+    tensor.mul_(0.05F).add_(0.11F);
+  }
+}
+
 /// What `place` gives for each key of one of the two files. A key that repeats another has its tensor.
 template <typename Place>
 std::vector<NamedTensor> place_all(const std::vector<KeyShape>& keys, const Place& place) {
@@ -152,6 +164,7 @@ at::Tensor draw_tensor(const KeyShape& key, const Randomness& random, RandomPath
     kernel[4] = 2.6F;
     tensor.mul_(kernel.view({3, 3}).to(random.device));
   }
+  if (key.name.starts_with("segmentation_model.1.upscale.")) smooth_upscale(key, tensor);
   if (is_balanced(key)) {
     // Of two neighbouring inputs one weighs what the other does, negated: what they have in common cancels.
     const at::Tensor pairs = tensor.view({-1, 2});
@@ -169,7 +182,7 @@ NetworkShape network_shape(const DetectorDims& dims) {
 }
 
 NetworkShape network_shape(const EomtDims& dims) {
-  return {eomt_backbone_keys(dims), eomt_head_keys(dims), build_eomt};
+  return {backbone_keys(dims), eomt_head_keys(dims), build_eomt};
 }
 
 NetworkShape segmenting_shape(const std::string& architecture) {

@@ -66,7 +66,7 @@ std::string in_first_block(std::string_view pattern) { return fill_pattern(patte
 /// Meta's own files.
 KeyLayout meta_layout(FeedForward feed_forward) {
   KeyLayout layout{"Meta", {}, {}};
-  const auto add = [&](std::string_view name, bool optional = false) {
+  const auto add = [&](const std::string& name, bool optional = false) {
     layout.renames.push_back({name, name, optional});
   };
   for (const char* name : {"cls_token", "patch_embed.proj", "blocks.N.norm1", "blocks.N.attn.qkv",
@@ -81,36 +81,47 @@ KeyLayout meta_layout(FeedForward feed_forward) {
   return layout;
 }
 
-/// DINOv3ViTModel of transformers.
-KeyLayout hugging_face_layout(FeedForward feed_forward) {
+/// How transformers' networks name the embeddings, a block and the last norm.
+struct HuggingFaceNames {
+  std::string embeddings, block, norm;
+};
+
+KeyLayout hugging_face_layout(std::string name, const HuggingFaceNames& names, FeedForward feed_forward) {
+  const auto& [embeddings, block, norm] = names;
+  const std::string attention = block + "attention.", mlp = block + "mlp.";
   KeyLayout layout{
-      "Hugging Face transformers",
-      {{"embeddings.cls_token", "cls_token"},
-       {"embeddings.register_tokens", "storage_tokens", true},
-       {"embeddings.mask_token", "mask_token", true, true},
-       {"embeddings.patch_embeddings", "patch_embed.proj"},
-       {"layer.N.norm1", "blocks.N.norm1"},
-       {"layer.N.attention.o_proj", "blocks.N.attn.proj"},
-       {"layer.N.layer_scale1.lambda1", "blocks.N.ls1.gamma"},
-       {"layer.N.norm2", "blocks.N.norm2"},
-       {"layer.N.layer_scale2.lambda1", "blocks.N.ls2.gamma"},
-       {"norm", "norm"}},
-      {{{"layer.N.attention.q_proj.weight", "layer.N.attention.k_proj.weight",
-         "layer.N.attention.v_proj.weight"},
+      std::move(name),
+      {{embeddings + "cls_token", "cls_token"},
+       {embeddings + "register_tokens", "storage_tokens", true},
+       {embeddings + "mask_token", "mask_token", true, true},
+       {embeddings + "patch_embeddings", "patch_embed.proj"},
+       {block + "norm1", "blocks.N.norm1"},
+       {attention + "o_proj", "blocks.N.attn.proj"},
+       {block + "layer_scale1.lambda1", "blocks.N.ls1.gamma"},
+       {block + "norm2", "blocks.N.norm2"},
+       {block + "layer_scale2.lambda1", "blocks.N.ls2.gamma"},
+       {norm, "norm"}},
+      {{{attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"},
         "blocks.N.attn.qkv.weight"},
-       {{"layer.N.attention.q_proj.bias", "layer.N.attention.k_proj.bias", "layer.N.attention.v_proj.bias"},
+       {{attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"},
         "blocks.N.attn.qkv.bias",
         true}}};
   if (feed_forward == FeedForward::swiglu) {
-    layout.renames.push_back({"layer.N.mlp.gate_proj", "blocks.N.mlp.w1"});
-    layout.renames.push_back({"layer.N.mlp.up_proj", "blocks.N.mlp.w2"});
-    layout.renames.push_back({"layer.N.mlp.down_proj", "blocks.N.mlp.w3"});
+    layout.renames.push_back({mlp + "gate_proj", "blocks.N.mlp.w1"});
+    layout.renames.push_back({mlp + "up_proj", "blocks.N.mlp.w2"});
+    layout.renames.push_back({mlp + "down_proj", "blocks.N.mlp.w3"});
   } else {
-    layout.renames.push_back({"layer.N.mlp.up_proj", "blocks.N.mlp.fc1"});
-    layout.renames.push_back({"layer.N.mlp.down_proj", "blocks.N.mlp.fc2"});
+    layout.renames.push_back({mlp + "up_proj", "blocks.N.mlp.fc1"});
+    layout.renames.push_back({mlp + "down_proj", "blocks.N.mlp.fc2"});
   }
   return layout;
 }
+
+/// DINOv3ViTModel, EomtDinov3ForUniversalSegmentation, and what EoMT's authors publish.
+const std::array<std::pair<const char*, HuggingFaceNames>, 3> hugging_face_networks{
+    {{"Hugging Face transformers", {"embeddings.", "layer.N.", "norm"}},
+     {"an EoMT network of transformers", {"embeddings.", "layers.N.", "layernorm"}},
+     {"EoMT's authors", {"patch_embed.", "blocks.N.", "norm"}}}};
 
 /// timm's Eva. Its attention has no bias for keys.
 KeyLayout timm_layout(FeedForward feed_forward) {
@@ -158,8 +169,9 @@ std::optional<KeyPlace> place_of(const KeyLayout& layout, std::string_view key) 
 }
 
 /// What goes before a backbone's keys: wrappers of training, and the places where our networks keep it.
-constexpr std::array<std::string_view, 7> known_prefixes = {
-    "module.", "model.", "backbone.", "teacher.", "student.", backbone_prefix, detector_backbone_prefix};
+constexpr std::array<std::string_view, 9> known_prefixes = {
+    "module.", "model.",        "backbone.",        "teacher.",
+    "student.", "network.", "network.encoder.backbone.", backbone_prefix, detector_backbone_prefix};
 
 /// Every prefix of the key that consists of known ones, the empty one included.
 void add_prefixes(const std::string& key, std::size_t from, std::set<std::string>& prefixes) {
@@ -235,7 +247,8 @@ const std::vector<KeyLayout>& key_layouts() {
     std::vector<KeyLayout> all;
     for (const FeedForward feed_forward : {FeedForward::swiglu, FeedForward::mlp}) {
       all.push_back(meta_layout(feed_forward));
-      all.push_back(hugging_face_layout(feed_forward));
+      for (const auto& [name, names] : hugging_face_networks)
+        all.push_back(hugging_face_layout(name, names, feed_forward));
       all.push_back(timm_layout(feed_forward));
     }
     return all;
@@ -243,12 +256,41 @@ const std::vector<KeyLayout>& key_layouts() {
   return layouts;
 }
 
-LayoutMatch nearest_layout(const std::vector<NamedTensor>& tensors) {
+const std::vector<KeyLayout>& eomt_head_layouts() {
+  static const std::vector<KeyLayout> layouts{
+      {"an EoMT network of transformers",
+       {{"query", "segmentation_model.1.query"},
+        {"class_predictor", "segmentation_model.1.class_embed"},
+        {"mask_head.fc1", "segmentation_model.1.mask_head.fc1"},
+        {"mask_head.fc2", "segmentation_model.1.mask_head.fc2"},
+        {"mask_head.fc3", "segmentation_model.1.mask_head.fc3"},
+        {"upscale_block.block.N.conv1", "segmentation_model.1.upscale.N.conv1"},
+        {"upscale_block.block.N.conv2", "segmentation_model.1.upscale.N.conv2"},
+        {"upscale_block.block.N.layernorm2d", "segmentation_model.1.upscale.N.norm"},
+        {"attn_mask_probs", "segmentation_model.1.attn_mask_probs"}},
+       {}},
+      {"EoMT's authors",
+       {{"q", "segmentation_model.1.query"},
+        {"class_head", "segmentation_model.1.class_embed"},
+        {"mask_head.0", "segmentation_model.1.mask_head.fc1"},
+        {"mask_head.2", "segmentation_model.1.mask_head.fc2"},
+        {"mask_head.4", "segmentation_model.1.mask_head.fc3"},
+        {"upscale.N.conv1", "segmentation_model.1.upscale.N.conv1"},
+        {"upscale.N.conv2", "segmentation_model.1.upscale.N.conv2"},
+        {"upscale.N.norm", "segmentation_model.1.upscale.N.norm"},
+        {"attn_mask_probs", "segmentation_model.1.attn_mask_probs"}},
+       {}}};
+  return layouts;
+}
+
+bool knows(const KeyLayout& layout, std::string_view key) { return place_of(layout, key).has_value(); }
+
+LayoutMatch nearest_layout(const std::vector<NamedTensor>& tensors, const std::vector<KeyLayout>& layouts) {
   std::set<std::string> prefixes;
   for (const auto& [name, tensor] : tensors) add_prefixes(name, 0, prefixes);
   LayoutMatch best;
   for (const std::string& prefix : prefixes) {
-    for (const KeyLayout& layout : key_layouts()) {
+    for (const KeyLayout& layout : layouts) {
       LayoutMatch candidate = match_layout(layout, prefix, tensors);
       if (!best.layout || is_better(candidate, best)) best = std::move(candidate);
     }

@@ -23,24 +23,31 @@
 namespace dinov3_seg {
 
 struct KeyRename {
-  std::string_view own, meta;
+  std::string own, meta;
   bool optional = false;
   bool leading_one = false;  ///< the file's tensor has one more dimension, of size 1, before Meta's
 };
 
 struct KeyJoin {
-  std::vector<std::string_view> own;  ///< top to bottom; empty: never in the file
-  std::string_view meta;
+  std::vector<std::string> own;  ///< top to bottom; empty: never in the file
+  std::string meta;
   bool absent_is_zero = false;
 };
 
 struct KeyLayout {
-  std::string_view name;
+  std::string name;
   std::vector<KeyRename> renames;
   std::vector<KeyJoin> joins;
 };
 
 const std::vector<KeyLayout>& key_layouts();
+
+/// The same for what an EoMT network has beside its backbone, under the names of our networks
+/// (`segmentation_model.1.…`).
+const std::vector<KeyLayout>& eomt_head_layouts();
+
+/// Whether the layout knows a key, without the prefix.
+bool knows(const KeyLayout& layout, std::string_view key);
 
 /// A layout and the prefix of its keys in a file ("teacher.backbone.").
 struct LayoutMatch {
@@ -52,10 +59,11 @@ struct LayoutMatch {
   bool recognised() const { return explained > 0 && missing.empty(); }
 };
 
-/// The layout and prefix that explain the most keys. A prefix is made of what training leaves (`module.`,
+/// The layout, one of `layouts`, and prefix that explain the most keys. A prefix is made of what training leaves (`module.`,
 /// `_orig_mod.`, `model.`, `backbone.`, `teacher.`, `student.`) and of where our networks keep their
 /// backbone. Among prefixes that explain as many, a student's comes last and a teacher's first.
-LayoutMatch nearest_layout(const std::vector<NamedTensor>& tensors);
+LayoutMatch nearest_layout(const std::vector<NamedTensor>& tensors,
+                           const std::vector<KeyLayout>& layouts = key_layouts());
 
 /// Tensors under Meta's names.
 struct TranslatedTensors {

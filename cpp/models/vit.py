@@ -102,7 +102,7 @@ class Block:
 class Vit:
     cls_token: Parameter
     storage_tokens: Optional[Parameter]
-    mask_token: Optional[Parameter]
+    mask_token: Parameter
     patch_embed: PatchEmbed
     rope_embed: RopeEmbed
     blocks: ModuleList[Block]

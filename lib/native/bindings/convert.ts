@@ -34,9 +34,9 @@ export interface ConversionNotes {
   notes: string[];
 }
 
-/** Structure of a converted segmentor. */
+/** Structure of a converted network that segments: with Mask2Former's head, or an EoMT network. */
 export interface ConvertedSegmentor extends SegmentorPlan, ConversionNotes {
-  network: 'segmentor';
+  network: 'segmentor' | 'eomt';
 }
 
 /** Structure of a converted detector. */
