@@ -41,12 +41,14 @@ export type {
   LossResult,
   RawImage,
   NetworkPrecision,
+  Normalization,
   Scoring,
   SegmentorPlan,
   StepOptions,
   TensorArray,
 } from './native/bindings/engine.js';
 
+export { normalizations, type NormalizationName } from './model/normalization.js';
 export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';
 export {

@@ -31,7 +31,11 @@ std::shared_ptr<SegmentationModel> load_model(const std::string& path, const Mod
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
   const auto module = load_staged(path, device);
   if (!module) return nullptr;
-  return std::make_shared<SegmentationModel>(path, zip_content_id(path), *module, ModelPlacement{device});
+  return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});
+}
+
+Normalization normalization_of(const std::string& path) {
+  return recorded_normalization(path).value_or(lvd_normalization);
 }
 
 auto model_info(const SegmentationModel& model) {
@@ -81,6 +85,7 @@ const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
     job<Lane::prepare, &zip_content_id>("modelId", "path"),
+    job<Lane::prepare, &normalization_of>("modelNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
     job<Lane::model, &outputs_of>("outputs", "model", "images", "options"),
     job<Lane::model, &forward>("forward", "model", "images"),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bindings/method.h"
+#include "bindings/normalization.h"
 #include "models/convert.h"
 #include "models/detector_plan.h"
 #include "models/segmentor_plan.h"
@@ -90,8 +91,9 @@ struct ConvertOptions : ConvertPaths {
   at::ScalarType dtype;
 };
 template <>
-inline constexpr auto fields<ConvertOptions> = std::tuple{
-    field<NetworkDtype>("dtype", &ConvertOptions::dtype), field("backbone", &ConvertOptions::backbone),
-    field("head", &ConvertOptions::head), field("out", &ConvertOptions::out)};
+inline constexpr auto fields<ConvertOptions> =
+    std::tuple{field<NetworkDtype>("dtype", &ConvertOptions::dtype),
+               field("backbone", &ConvertOptions::backbone), field("head", &ConvertOptions::head),
+               field("out", &ConvertOptions::out), field("normalization", &ConvertOptions::normalization)};
 
 }  // namespace dinov3_seg

@@ -18,7 +18,7 @@ auto convert_network(const ConvertPaths& paths, at::ScalarType dtype, Build buil
     return deferred.add(meta_of_cast(tensor, stored), [tensor, stored] { return tensor.to(stored); });
   };
   const torch::jit::Module module = build(backbone.tensors, head.tensors, dtype, cast_when_written);
-  save_streamed(module, deferred, paths.out);
+  save_streamed(module, deferred, paths.out, paths.normalization);
   return read(shapes_of(backbone.tensors), shapes_of(head.tensors));
 }
 

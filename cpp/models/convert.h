@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "core/normalization.h"
 #include "models/detector_plan.h"
 #include "models/segmentor_plan.h"
 
@@ -13,11 +14,13 @@ struct ConvertPaths {
   std::string backbone;  // .pth or .safetensors
   std::string head;
   std::string out;  // TorchScript
+  Normalization normalization = lvd_normalization;
 };
 
 /// Builds the segmentor from two checkpoint files and saves it; `dtype` as in build_segmentor. Tensors are
 /// cast one at a time as they are written: the inputs stay mapped, and memory for one tensor is enough. The
-/// file appears whole or not at all, and the same inputs give the same bytes. Throws what read_checkpoint and
+/// file appears whole or not at all, and the same inputs give the same bytes. It records the normalization.
+/// Throws what read_checkpoint and
 /// build_segmentor throw, DISK_FULL, IO.
 SegmentorDims convert_segmentor(const ConvertPaths& paths, at::ScalarType dtype);
 

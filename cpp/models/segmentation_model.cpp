@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/cast.h"
 
@@ -43,11 +42,11 @@ void check_images(const at::Tensor& images) {
 
 SegmentationModel::SegmentationModel(const std::string& path, const ModelPlacement& placement)
     // In braces: the identity first, which is refused at once where the file is none.
-    : SegmentationModel{path, zip_content_id(path), load_cast(path, placement), placement} {}
+    : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
-SegmentationModel::SegmentationModel(std::string path, std::string id, torch::jit::Module module,
+SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
                                      const ModelPlacement& placement)
-    : NetworkModule(std::move(path), std::move(id), std::move(module), placement, {"forward", "decode"},
+    : NetworkModule(std::move(origin), std::move(module), placement, {"forward", "decode"},
                     {"forward", "decode", "decode_with_features", "features", "taps"}, "a network"),
       class_embed_(find_class_embed(this->module(), this->path())) {}
 
@@ -107,7 +106,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   };
   set(like(weight, own_weight), like(bias, own_bias));
   try {
-    save_archive(module(), path);
+    save_archive(module(), path, origin().normalization);
   } catch (...) {
     set(own_weight, own_bias);
     throw;

@@ -3,8 +3,10 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <optional>
 #include <string>
 
+#include "core/normalization.h"
 #include "models/deferred_tensors.h"
 
 namespace dinov3_seg {
@@ -14,7 +16,7 @@ namespace dinov3_seg {
 /// written from the mapping. The file is written atomically; progress is bytes written, out of about the
 /// bytes of its tensors. Throws DISK_FULL, IO, FILE_NOT_FOUND, ABORTED, and what the functions for the values
 /// throw.
-void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred,
-                   const std::string& path);
+void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred, const std::string& path,
+                   const std::optional<Normalization>& normalization = {});
 
 }  // namespace dinov3_seg

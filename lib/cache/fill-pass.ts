@@ -196,8 +196,8 @@ export class FillPass {
     const options = { width: imageSize, height: imageSize, augmentations };
     const pixels = records.map(({ pair }) => samples.get(pair)!.image);
     const classes = records.map(({ pair }) => samples.get(pair)!.label);
-    const { device } = this.model;
-    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device }));
+    const { device, normalization } = this.model;
+    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device, normalization }));
     const labels = Tensor.wrap(await engine().prepareLabels(classes, { ...options, device: 'cpu' }));
     const dispose = () => {
       images.dispose();

@@ -1,5 +1,7 @@
 import { convert } from '../model/convert.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
+import { normalizationNames } from '../model/normalization.js';
 import { next, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
@@ -33,10 +35,18 @@ export default command({
       default: 'float32',
       help: 'weight precision of the backbone in the file',
     },
+    normalization: {
+      type: 'text',
+      choices: normalizationNames,
+      help: 'images that the backbone was trained on, which set the mean and standard deviation of its input; lvd: web images, sat: satellite images (default lvd)',
+    },
     ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, task, dtype, json }, signal }) {
-    const plan = await convert({ backbone, head, out, task, dtype, signal });
+  async run({ flags: { backbone, head, out, task, dtype, normalization, json }, signal }) {
+    const plan = await convert({
+      ...{ backbone, head, out, task, dtype, signal },
+      ...withoutUndefined({ normalization }),
+    });
     printResult({ out, ...plan }, json);
     next(
       task === 'detection'

@@ -1,12 +1,14 @@
 /** Converts DINOv3 checkpoints to a network file, and writes a network file with the trained head. */
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, needed, oneOf, text, type OptionKinds } from '../arguments.js';
+import { checkArgument, checkOptions, either, needed, oneOf, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/bindings/engine.js';
+import type { DetectorPlan, Inspection, Normalization, SegmentorPlan } from '../native/bindings/engine.js';
 import { classHeadKind, type ClassHead } from './class-head.js';
+import { normalizationKind } from './argument-kinds.js';
+import { normalizationNames, normalizations, type NormalizationName } from './normalization.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
 /** Options of {@link convert}: the checkpoints and the file to write. */
@@ -21,6 +23,11 @@ export interface ConvertModelOptions extends JobOptions {
   dtype?: 'float32' | 'bfloat16';
   /** Task of the head. Default `segmentation`. */
   task?: 'segmentation' | 'detection';
+  /**
+   * Mean and standard deviation of the images that the backbone was trained on. `lvd` (default): web images; `sat`:
+   * satellite images; or the values.
+   */
+  normalization?: NormalizationName | Normalization;
 }
 
 const convertOptions: OptionKinds<ConvertModelOptions> = {
@@ -29,6 +36,7 @@ const convertOptions: OptionKinds<ConvertModelOptions> = {
   out: needed(text),
   dtype: oneOf(['float32', 'bfloat16']),
   task: oneOf(['segmentation', 'detection']),
+  normalization: either(oneOf(normalizationNames), normalizationKind),
   ...jobOptions,
 };
 
@@ -56,7 +64,9 @@ export async function convert(options: ConvertModelOptions): Promise<SegmentorPl
         `The output ${out} is one of the inputs. Choose another name.`,
       );
   await makeFolderOf(out);
-  const settings = { backbone, head, out, dtype };
+  const { normalization: given = 'lvd' } = options;
+  const normalization = typeof given === 'string' ? normalizations[given] : given;
+  const settings = { backbone, head, out, dtype, normalization };
   return runJob<SegmentorPlan | DetectorPlan>(options, (job) =>
     task === 'detection' ? engine().convertDetector(settings, job) : engine().convertSegmentor(settings, job),
   );

@@ -23,6 +23,7 @@ export async function runCacheKey(config: TrainConfig, { train }: Datasets): Pro
     id: await engine().modelId(config.model),
     dtype: config.dtype,
     precision: config.precision,
+    normalization: await engine().modelNormalization(config.model),
   };
   return cacheKey({ model, classSet, labelKind, imageSize, dtype, contents, views: viewSettings(config) });
 }

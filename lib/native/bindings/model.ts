@@ -1,6 +1,6 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { RawImage } from './images.js';
+import type { Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
 /** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
@@ -28,6 +28,8 @@ export interface ConvertOptions {
   head: string;
   out: string;
   dtype: 'float32' | 'bfloat16';
+  /** Recorded in the file. */
+  normalization: Normalization;
 }
 
 /** Where and how a network runs. */
@@ -45,6 +47,8 @@ export interface ModelInfo {
   device: string;
   /** Dtype of the backbone's weights. */
   dtype: DType;
+  /** As recorded in the file; LVD's where there is no record. */
+  normalization: Normalization;
   /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   width: number;
   /** Input width of class_embed. */
@@ -111,6 +115,8 @@ export interface ModelEngine {
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
+  /** {@link ModelInfo.normalization} of a file, without loading the network. MODEL_FORMAT for a damaged record. */
+  modelNormalization(path: string): Promise<Normalization>;
   modelInfo(model: ModelHandle): ModelInfo;
   /**
    * Queries and masks (`decoded`), `features` or both from one pass over images B×3×H×W (float32, normalised, H and
