@@ -7,13 +7,19 @@ import { isSameNormalization, normalizations } from '../model/normalization.js';
 import type { Normalization } from '../native/bindings/engine.js';
 import type { ViewSettings } from './views.js';
 
-/** Dtypes of cached queries and masks. `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
+/**
+ * Dtypes of cached outputs. `uint8`: masks as 8-bit sigmoid, queries in bfloat16; features in 8 bits between the least and the
+ * greatest value of each channel and image.
+ */
 export const cacheDtypes = ['bfloat16', 'uint8', 'float32'] as const;
 /** One of {@link cacheDtypes}. */
 export type CacheDtype = (typeof cacheDtypes)[number];
 
-/** Which outputs of the network are stored: `decoded` queries and masks, or the backbone's `features`. */
-export type CacheContent = 'decoded' | 'features';
+/**
+ * Which outputs of the network are stored: `decoded` queries and masks, the backbone's `features`, or its `layer_features` (of
+ * all four tapped layers).
+ */
+export type CacheContent = 'decoded' | 'features' | 'layer_features';
 
 /** Everything that the records of a cache depend on, except the images and labels. */
 export interface CacheKey {
