@@ -35,6 +35,10 @@ export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch
 export type { JobOptions } from './native/job.js';
 export type {
   CheckpointEntry,
+  ConversionNotes,
+  ConvertedDetector,
+  ConvertedPlan,
+  ConvertedSegmentor,
   DetectorPlan,
   DType,
   Inspection,

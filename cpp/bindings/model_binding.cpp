@@ -3,7 +3,7 @@
 
 #include "bindings/heads.h"
 #include "bindings/placement.h"
-#include "core/zip_reader.h"
+#include "models/archive.h"
 #include "models/staged_archive.h"
 
 namespace dinov3_seg {
@@ -34,8 +34,9 @@ std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c1
   return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});
 }
 
-Normalization normalization_of(const std::string& path) {
-  return recorded_normalization(path).value_or(lvd_normalization);
+/// What any file records.
+std::optional<Normalization> file_normalization(const std::string& path) {
+  return recorded_normalization(path);
 }
 
 auto model_info(const SegmentationModel& model) {
@@ -84,8 +85,8 @@ void export_model(const SegmentationModel& model, const LinearHeads& head, const
 const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
-    job<Lane::prepare, &zip_content_id>("modelId", "path"),
-    job<Lane::prepare, &normalization_of>("modelNormalization", "path"),
+    job<Lane::prepare, &archive_id>("modelId", "path"),
+    job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
     job<Lane::model, &outputs_of>("outputs", "model", "images", "options"),
     job<Lane::model, &forward>("forward", "model", "images"),

@@ -86,14 +86,26 @@ struct Js<NetworkDtype> {
   }
 };
 
-/// The files of a conversion of a segmentor or a detector.
-struct ConvertOptions : ConvertPaths {
-  at::ScalarType dtype;
-};
 template <>
-inline constexpr auto fields<ConvertOptions> =
-    std::tuple{field<NetworkDtype>("dtype", &ConvertOptions::dtype),
-               field("backbone", &ConvertOptions::backbone), field("head", &ConvertOptions::head),
-               field("out", &ConvertOptions::out), field("normalization", &ConvertOptions::normalization)};
+inline constexpr auto fields<SourceConfig> = std::tuple{
+    field("ropeTheta", &SourceConfig::rope_theta), field("attentionHeads", &SourceConfig::attention_heads)};
+template <>
+inline constexpr auto fields<CheckpointSource> = std::tuple{
+    field("path", &CheckpointSource::path), field("files", &CheckpointSource::files),
+    optional_field("index", &CheckpointSource::index), optional_field("config", &CheckpointSource::config)};
+
+inline Task parse_task(const std::string& task) {
+  if (task != "segmentation" && task != "detection")
+    fail("INVALID_ARGUMENT", "unknown task '", task, "': expected segmentation or detection");
+  return task == "detection" ? Task::detection : Task::segmentation;
+}
+template <>
+struct Js<Task> : Named<parse_task> {};
+
+template <>
+inline constexpr auto fields<ConvertSettings> = std::tuple{
+    field("backbone", &ConvertSettings::backbone), field("head", &ConvertSettings::head),
+    field("out", &ConvertSettings::out),           field<NetworkDtype>("dtype", &ConvertSettings::dtype),
+    field("task", &ConvertSettings::task),         field("normalization", &ConvertSettings::normalization)};
 
 }  // namespace dinov3_seg

@@ -122,7 +122,9 @@ std::optional<Normalization> recorded_normalization(const ZipReader& zip) {
 }
 
 std::optional<Normalization> recorded_normalization(const std::string& path) {
-  return recorded_normalization(ZipReader(MappedFile::open(path)));
+  const auto file = MappedFile::open(path);
+  if (!ZipReader::looks_like_zip(file->bytes())) return std::nullopt;
+  return recorded_normalization(ZipReader(file));
 }
 
 }  // namespace dinov3_seg

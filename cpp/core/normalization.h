@@ -33,7 +33,7 @@ std::string network_record(const Normalization& normalization);
 /// What an archive's record says; nothing where there is none: the file is of an earlier release, was made
 /// elsewhere or has random weights, and LVD holds. Throws MODEL_FORMAT for a damaged record.
 std::optional<Normalization> recorded_normalization(const ZipReader& zip);
-/// The same of a TorchScript file. Throws what ZipReader throws as well.
+/// The same of any file. Throws FILE_NOT_FOUND, IO, and what ZipReader throws.
 std::optional<Normalization> recorded_normalization(const std::string& path);
 
 }  // namespace dinov3_seg

@@ -9,8 +9,7 @@
 
 #include "core/error.h"
 #include "core/job_control.h"
-#include "core/mapped_file.h"
-#include "core/zip_reader.h"
+#include "models/archive.h"
 #include "models/graph_passes.h"
 
 namespace dinov3_seg {
@@ -36,8 +35,8 @@ at::ScalarType cast_target(const std::string& dtype) {
 }
 
 NetworkOrigin origin_of(const std::string& path) {
-  const ZipReader zip(MappedFile::open(path));
-  return {path, zip.content_id(), recorded_normalization(zip)};
+  std::string id = archive_id(path);
+  return {path, std::move(id), recorded_normalization(path)};
 }
 
 NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,

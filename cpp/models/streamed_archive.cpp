@@ -156,10 +156,12 @@ void write_records(PyTorchStreamWriter& writer, const std::shared_ptr<Skeleton>&
 }  // namespace
 
 void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred, const std::string& path,
-                   const std::optional<Normalization>& normalization) {
+                   const std::optional<Normalization>& normalization, const std::function<void()>& finish) {
   const auto skeleton = write_skeleton(module, normalization);
-  write_archive(path, skeleton->size(),
-                [&](PyTorchStreamWriter& writer) { write_records(writer, skeleton, deferred); });
+  write_archive(path, skeleton->size(), [&](PyTorchStreamWriter& writer) {
+    write_records(writer, skeleton, deferred);
+    finish();
+  });
 }
 
 }  // namespace dinov3_seg

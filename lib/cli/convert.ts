@@ -2,7 +2,7 @@ import { convert } from '../model/convert.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { normalizationNames } from '../model/normalization.js';
-import { next, printResult } from './output.js';
+import { next, note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
 export default command({
@@ -12,14 +12,13 @@ export default command({
   flags: {
     backbone: {
       type: 'text',
-      value: 'FILE',
+      value: 'PATH',
       required: true,
-      help: 'state dict of the backbone, .pth or .safetensors',
+      help: "backbone: a .pth, .safetensors or network file, or a folder of Hugging Face; Meta's, Hugging Face's or timm's keys",
     },
     head: {
       type: 'text',
       value: 'FILE',
-      required: true,
       help: 'released head, .pth or .safetensors',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
@@ -38,15 +37,21 @@ export default command({
     normalization: {
       type: 'text',
       choices: normalizationNames,
-      help: 'images that the backbone was trained on, which set the mean and standard deviation of its input; lvd: web images, sat: satellite images (default lvd)',
+      help: 'images that the backbone was trained on, which set the mean and standard deviation of its input; lvd: web images, sat: satellite images (default: as preprocessor_config.json says, else lvd)',
+    },
+    'attention-heads': {
+      type: 'integer',
+      least: 1,
+      value: 'N',
+      help: 'attention heads of a backbone whose files do not state them',
     },
     ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, task, dtype, normalization, json }, signal }) {
-    const plan = await convert({
-      ...{ backbone, head, out, task, dtype, signal },
-      ...withoutUndefined({ normalization }),
-    });
+  async run({ flags, signal }) {
+    const { backbone, head, out, task, dtype, normalization, json } = flags;
+    const given = withoutUndefined({ head, normalization, attentionHeads: flags['attention-heads'] });
+    const { notes, ...plan } = await convert({ backbone, out, task, dtype, signal, ...given });
+    notes.forEach(note);
     printResult({ out, ...plan }, json);
     next(
       task === 'detection'

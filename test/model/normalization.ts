@@ -64,7 +64,7 @@ t.test('a network says what its images are normalised with, and its file keeps i
   const values: Normalization = { mean: [0.1, -0.25, 1e-3], std: [1, 0.123456789012, 12] };
   const own = join(root, 'own.pt');
   await convert({ ...checkpoints, out: own, normalization: values });
-  t.same(await engine().modelNormalization(own), values, 'any values, to the last digit');
+  t.same(await engine().recordedNormalization(own), values, 'any values, to the last digit');
   const out = join(root, 'command.pt');
   const made = await runCommand([
     'convert',
@@ -72,7 +72,7 @@ t.test('a network says what its images are normalised with, and its file keeps i
     ...['--out', out, '--normalization', 'sat'],
   ]);
   t.equal(made.code, 0, made.stderr);
-  t.same(await engine().modelNormalization(out), sat, 'by the command');
+  t.same(await engine().recordedNormalization(out), sat, 'by the command');
   for (const wrong of [
     'web',
     { mean: [0, 0], std: [1, 1, 1] },
@@ -292,7 +292,7 @@ t.test('a damaged record is refused, and further members are for later releases'
     await t.rejects(SegmentationModel.load(path), expected, what);
     await t.rejects(engine().loadStaged(path, 'cpu'), expected, what);
     await t.rejects(inspect(path), expected, what);
-    await t.rejects(engine().modelNormalization(path), expected, what);
+    await t.rejects(engine().recordedNormalization(path), expected, what);
   }
   write(good, false);
   await t.rejects(SegmentationModel.load(path), { code: 'CHECKPOINT_FORMAT' }, 'compressed');

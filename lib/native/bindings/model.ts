@@ -23,15 +23,6 @@ export interface SegmentorPlan {
   trainedParameters: number;
 }
 
-export interface ConvertOptions {
-  backbone: string;
-  head: string;
-  out: string;
-  dtype: 'float32' | 'bfloat16';
-  /** Recorded in the file. */
-  normalization: Normalization;
-}
-
 /** Where and how a network runs. */
 export interface NetworkPlacement {
   device: string;
@@ -102,7 +93,6 @@ export interface ScoreOptions {
 export interface ModelEngine {
   /** Checks the key lists of a segmentor and returns its structure. `classes`: outputs of the trained head. */
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
-  convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
   /** Milliseconds of the network's parts alone, means over `repeat` passes. */
@@ -115,8 +105,8 @@ export interface ModelEngine {
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
-  /** {@link ModelInfo.normalization} of a file, without loading the network. MODEL_FORMAT for a damaged record. */
-  modelNormalization(path: string): Promise<Normalization>;
+  /** What a network's file records; undefined for any other file. MODEL_FORMAT for a damaged record. */
+  recordedNormalization(path: string): Promise<Normalization | undefined>;
   modelInfo(model: ModelHandle): ModelInfo;
   /**
    * Queries and masks (`decoded`), `features` or both from one pass over images B×3×H×W (float32, normalised, H and
