@@ -34,6 +34,7 @@ export {
 export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch/find-libtorch.js';
 export type { JobOptions } from './native/job.js';
 export type {
+  BackbonePlan,
   CheckpointEntry,
   DetectorPlan,
   DType,
@@ -41,6 +42,7 @@ export type {
   LossResult,
   RawImage,
   NetworkPrecision,
+  OutputPart,
   Scoring,
   SegmentorPlan,
   StepOptions,
@@ -49,14 +51,13 @@ export type {
 
 export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';
-export {
-  SegmentationModel,
-  type ForwardResult,
-  type ScoreImageOptions,
-  type ScoreMap,
-  type ScoringOptions,
-  type SegmentImageOptions,
-} from './model/segmentation-model.js';
+export { SegmentationModel, type ForwardResult } from './model/segmentation-model.js';
+export type {
+  ScoreImageOptions,
+  ScoreMap,
+  ScoringOptions,
+  SegmentImageOptions,
+} from './model/scoring-options.js';
 export type { LoadOptions } from './model/load-options.js';
 export type { ClassMap, SegmentWithProbeOptions, Stride } from './model/segment-options.js';
 export {
@@ -71,7 +72,7 @@ export { coco91Names } from './data/sets/coco91.js';
 export { ClassHead, defaultStepOptions, type StepResult } from './model/class-head.js';
 export type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './model/class-head-options.js';
 export { LinearProbe, type ProbePlacement } from './model/linear-probe.js';
-export type { ProbeValues } from './model/probe-file.js';
+export type { ProbeLayers, ProbeValues } from './model/probe-file.js';
 export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
 export { openHead } from './model/open-head.js';
@@ -79,9 +80,11 @@ export type { SegmentationHead } from './model/segmentation-head.js';
 export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
 export {
   architectures,
+  backboneArchitectures,
   detectorArchitectures,
   initModel,
   type Architecture,
+  type BackboneArchitecture,
   type DetectorArchitecture,
   type InitModelOptions,
   type RandomNetworkOptions,
