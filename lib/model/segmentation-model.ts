@@ -25,7 +25,7 @@ import {
   type BackboneArchitecture,
   type RandomNetworkOptions,
 } from './init-model.js';
-import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
+import { asSize, checkImageSize, imageSizeOf } from './image-size.js';
 import { loadOptions, waysToRunOptions, type LoadOptions } from './load-options.js';
 import {
   scoreImageOptions,
