@@ -50,7 +50,7 @@ std::string random_id(const InitSettings& settings, const std::string& backbone 
 
 std::shared_ptr<SegmentationModel> init_model(const std::pair<InitSettings, ModelPlacement>& options) {
   const auto& [settings, placement] = options;
-  const NetworkShape shape = network_shape(preset(settings.architecture));
+  const NetworkShape shape = segmentation_shape(settings.architecture);
   return std::make_shared<SegmentationModel>(NetworkOrigin{settings.name(), random_id(settings), {}},
                                              init_network(shape, settings.dtype, settings.random), placement);
 }
@@ -74,9 +74,11 @@ std::shared_ptr<DetectionModel> init_detector(const std::pair<InitSettings, Dete
 }
 
 /// `classes`: outputs of a segmentor's trained head. Default: its own.
-using Plan = std::variant<decltype(plan_of(DetectorDims())), decltype(plan_of(SegmentorDims(), 0))>;
+using Plan = std::variant<decltype(plan_of(DetectorDims())), decltype(plan_of(BackboneNetworkDims())),
+                          decltype(plan_of(SegmentorDims(), 0))>;
 Plan plan_architecture(const std::string& name, std::optional<int64_t> classes) {
   if (is_detector_preset(name)) return plan_of(detector_preset(name));
+  if (is_backbone_preset(name)) return plan_of(backbone_preset(name));
   const SegmentorDims dims = preset(name);
   return plan_of(dims, classes.value_or(dims.classes));
 }

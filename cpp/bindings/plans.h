@@ -3,6 +3,7 @@
 
 #include "bindings/method.h"
 #include "bindings/normalization.h"
+#include "models/backbone_network_plan.h"
 #include "models/convert.h"
 #include "models/detector_plan.h"
 #include "models/segmentor_plan.h"
@@ -42,6 +43,15 @@ inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
   return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
                    Item{"headKeys", head_keys(dims).size()}, Item{"frozenParameters", counts.frozen()},
                    Item{"trainedParameters", counts.trained});
+}
+
+/// A BackbonePlan.
+inline auto plan_of(const BackboneNetworkDims& dims) {
+  int64_t parameters = 0;
+  const auto keys = backbone_keys(dims);
+  for (const KeyShape& key : keys) parameters += parameters_of(key);
+  return object_of(Item{"network", "backbone"}, Item{"dims", static_cast<const BackboneDims&>(dims)},
+                   Item{"backboneKeys", keys.size()}, Item{"parameters", parameters});
 }
 
 /// A DetectorPlan.

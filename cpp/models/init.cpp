@@ -167,9 +167,18 @@ NetworkShape network_shape(const DetectorDims& dims) {
   return {backbone_keys(dims), detector_head_keys(dims), build_detector};
 }
 
+NetworkShape network_shape(const BackboneNetworkDims& dims) {
+  return {backbone_keys(dims), linear_head_keys(dims), build_backbone};
+}
+
+NetworkShape segmentation_shape(const std::string& architecture) {
+  return is_backbone_preset(architecture) ? network_shape(backbone_preset(architecture))
+                                          : network_shape(preset(architecture));
+}
+
 NetworkShape network_shape(const std::string& architecture) {
   return is_detector_preset(architecture) ? network_shape(detector_preset(architecture))
-                                          : network_shape(preset(architecture));
+                                          : segmentation_shape(architecture);
 }
 
 NetworkCheckpoint init_checkpoint(const NetworkShape& shape, uint64_t seed) {

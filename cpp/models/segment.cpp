@@ -124,9 +124,18 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
 }  // namespace
 
 void check_fits(const SegmentationModel& model, const SegmentationHead& head) {
-  if (!head.needs_features() && head.width() != model.hidden())
-    fail("HEAD_MISMATCH", "the head expects queries of width ", head.width(), ", but the network returns ",
-         model.hidden());
+  const OutputOptions reads = head.reads();
+  model.require(reads);
+  if (reads.decoded && head.width() != model.hidden())
+    fail("HEAD_MISMATCH", "This head expects queries of width ", head.width(), ", but the network ",
+         model.path(), " returns queries of width ", model.hidden(),
+         ". Use a head trained on this network, or train one with `dinov3-seg train`");
+  // A file made elsewhere may not tell its width; the probe then compares it with the features.
+  const int64_t width = model.token_width() * reads.feature_layers;
+  if (width > 0 && head.width() != width)
+    fail("HEAD_MISMATCH", "This linear probe expects features of width ", head.width(), ", but the network ",
+         model.path(), " returns features of width ", width,
+         ". Use a probe trained on this network's backbone, or train one with `dinov3-seg train`");
 }
 
 ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<const SegmentationHead> head,
@@ -134,8 +143,7 @@ ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<
   check_fits(*model, *head);
   return {model->device(), model->normalization(), head->scored_classes(scoring),
           [model, head, scoring](const at::Tensor& images) {
-            const bool features = head->needs_features();
-            return head->dense_scores(model->outputs(images, !features, features), scoring);
+            return head->dense_scores(model->outputs(images, head->reads()), scoring);
           }};
 }
 

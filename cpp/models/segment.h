@@ -30,7 +30,8 @@ struct ImageScorer {
   std::function<DenseScores(const at::Tensor& images)> scores;
 };
 
-/// Throws HEAD_MISMATCH for a head on queries of another width; a head on features checks this itself.
+/// Throws MODEL_FORMAT for a head that reads what the network does not provide, HEAD_MISMATCH for one of
+/// another width.
 void check_fits(const SegmentationModel& model, const SegmentationHead& head);
 
 /// Holds on to both. Runs what the head needs of the network. Throws HEAD_MISMATCH, INVALID_ARGUMENT

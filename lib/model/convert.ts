@@ -22,9 +22,10 @@ import type {
   Normalization,
 } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { checkpointSource, type ResolvedSource } from './checkpoint-source.js';
-import { classHeadKind, type ClassHead } from './class-head.js';
 import { normalizationKind } from './argument-kinds.js';
+import { checkpointSource, type ResolvedSource } from './checkpoint-source.js';
+import type { ClassHead } from './class-head.js';
+import { LinearProbe } from './linear-probe.js';
 import {
   isSameNormalization,
   normalizationNames,
@@ -32,6 +33,7 @@ import {
   normalizationText,
   type NormalizationName,
 } from './normalization.js';
+import { headKind } from './open-head.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
 /** Options of {@link convert}: the checkpoints and the file to write. */
@@ -145,19 +147,23 @@ export async function inspect(path: string, options: JobOptions = {}): Promise<I
 }
 
 /**
- * Writes a TorchScript file in which the head's weights replace the model's own class_embed. `onProgress` receives
- * bytes written. A cancelled call leaves no file.
+ * Writes a TorchScript file that includes a head. The weights of a {@link ClassHead} replace the model's own
+ * class_embed. With a {@link LinearProbe}, the file contains the network's backbone and the probe, whose class logits
+ * B×K×H×W its method `forward(images)` returns at the images' size; adapter and decoder of a network that has them are
+ * left out, since the probe does not use them. Loaded again, the head is the model's {@link SegmentationModel.ownHead}.
+ * `onProgress` receives bytes written. A cancelled call leaves no file.
  *
- * @throws DinoSegError HEAD_MISMATCH, DISK_FULL, IO, DISPOSED; the signal's reason.
+ * @throws DinoSegError HEAD_MISMATCH, MODEL_FORMAT for a probe with a network that `convert` did not make, DISK_FULL, IO,
+ *   DISPOSED; the signal's reason.
  */
 export async function exportModel(
   model: SegmentationModel,
-  head: ClassHead,
+  head: ClassHead | LinearProbe,
   out: string,
   options: JobOptions = {},
 ): Promise<void> {
   checkArgument(model, modelKind, 'exportModel(model)');
-  checkArgument(head, classHeadKind, 'exportModel(head)');
+  checkArgument(head, headKind, 'exportModel(head)');
   checkArgument(out, text, 'exportModel(out)');
   checkOptions(options, jobOptions, 'exportModel()');
   const handles = [model.handle, head.handle] as const;
@@ -168,6 +174,10 @@ export async function exportModel(
       `The output ${out} is the network itself. Choose another name.`,
     );
   await makeFolderOf(out);
-  const call = runJob(options, (job) => engine().exportModel(...handles, out, job));
+  const call = runJob(options, (job) =>
+    head instanceof LinearProbe
+      ? engine().exportWithProbe(...handles, out, job)
+      : engine().exportModel(...handles, out, job),
+  );
   await model.calls.add(head.calls.add(call));
 }

@@ -33,7 +33,7 @@ function softmax(logits: Float32Array): number[] {
 }
 
 /** At each place of the mask grid the classes' shares of the place's scores; ade20k leaves the last output out. */
-async function sharesBy(scorer: ClassHead, classes: number): Promise<number[][]> {
+async function sharesBy(scorer: ReturnType<typeof model.ownHead>, classes: number): Promise<number[][]> {
   const pixels = await engine().prepareImages([image], {
     ...size,
     device: 'cpu',

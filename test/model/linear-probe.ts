@@ -274,7 +274,7 @@ t.test('what does not fit is refused', async (t) => {
   using probe = await LinearProbe.from(randomValues(5, 48));
   await t.rejects(probe.segment(model, image, { imageSize: 64 }), {
     code: 'HEAD_MISMATCH',
-    message: /expects features B×48×h×w, got \[1, 64, 4, 4\]; .*trained on this network/,
+    message: /expects features of width 48, but the network .* of width 64\. Use a probe trained on/,
   });
   using fitting = await LinearProbe.from(randomValues(5, 64));
   await t.rejects(model.segment(image, { head: fitting, imageSize: 64, scoring: 'ade20k' }), {
