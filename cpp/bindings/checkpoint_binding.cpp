@@ -1,6 +1,7 @@
 // Checkpoint files: inspection, tensors in and out, plans, conversion.
 #include <algorithm>
 
+#include "bindings/normalization.h"
 #include "bindings/plans.h"
 #include "core/checkpoint.h"
 #include "core/error.h"
@@ -14,10 +15,13 @@ inline constexpr auto fields<CheckpointRow> =
                field("dtype", &CheckpointRow::dtype), field("sizeBytes", &CheckpointRow::bytes)};
 
 template <>
-inline constexpr auto fields<CheckpointSummary> = std::tuple{
-    field("format", &CheckpointSummary::format), field("tensors", &CheckpointSummary::rows),
-    field("parameters", &CheckpointSummary::parameters), field("totalBytes", &CheckpointSummary::total_bytes),
-    field("metadata", &CheckpointSummary::metadata)};
+inline constexpr auto fields<CheckpointSummary> =
+    std::tuple{field("format", &CheckpointSummary::format),
+               field("tensors", &CheckpointSummary::rows),
+               field("parameters", &CheckpointSummary::parameters),
+               field("totalBytes", &CheckpointSummary::total_bytes),
+               field("metadata", &CheckpointSummary::metadata),
+               field("normalization", &CheckpointSummary::normalization)};
 
 namespace {
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "bindings/method.h"
+#include "bindings/normalization.h"
+#include "models/backbone_network_plan.h"
 #include "models/convert.h"
 #include "models/detector_plan.h"
 #include "models/eomt_plan.h"
@@ -57,6 +59,15 @@ inline auto plan_of(const EomtDims& dims, int64_t classes) {
   return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
                    Item{"headKeys", eomt_head_keys(dims).size()}, Item{"frozenParameters", counts.frozen},
                    Item{"trainedParameters", counts.trained});
+}
+
+/// A BackbonePlan.
+inline auto plan_of(const BackboneNetworkDims& dims) {
+  int64_t parameters = 0;
+  const auto keys = backbone_keys(dims);
+  for (const KeyShape& key : keys) parameters += parameters_of(key);
+  return object_of(Item{"network", "backbone"}, Item{"dims", static_cast<const BackboneDims&>(dims)},
+                   Item{"backboneKeys", keys.size()}, Item{"parameters", parameters});
 }
 
 /// A DetectorPlan.
@@ -118,9 +129,9 @@ template <>
 struct Js<Task> : Named<parse_task> {};
 
 template <>
-inline constexpr auto fields<ConvertSettings> =
-    std::tuple{field("backbone", &ConvertSettings::backbone), field("head", &ConvertSettings::head),
-               field("out", &ConvertSettings::out), field<NetworkDtype>("dtype", &ConvertSettings::dtype),
-               field("task", &ConvertSettings::task)};
+inline constexpr auto fields<ConvertSettings> = std::tuple{
+    field("backbone", &ConvertSettings::backbone), field("head", &ConvertSettings::head),
+    field("out", &ConvertSettings::out),           field<NetworkDtype>("dtype", &ConvertSettings::dtype),
+    field("task", &ConvertSettings::task),         field("normalization", &ConvertSettings::normalization)};
 
 }  // namespace dinov3_seg

@@ -81,6 +81,10 @@ std::map<std::string, c10::IValue> eomt_constants(const EomtDims& dims) {
           {"QUERY_LAYER", dims.depth - dims.query_blocks}};
 }
 
+std::map<std::string, c10::IValue> backbone_network_constants(const std::vector<int64_t>& layers) {
+  return {{"PATCH_SIZE", patch_size}, {"TAPPED_LAYERS", layers}};
+}
+
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kBFloat16) {
     fail("INVALID_ARGUMENT", "Expected float32, float64 or bfloat16 for a network, got ", dtype_name(dtype),
@@ -113,6 +117,36 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
   taker.take(keys.subspan(1), head);
   return build_module(parse_sources(torchscript_sources()), "Segmentor", segmentor_constants(dims),
                       taker.tensors());
+}
+
+namespace {
+
+torch::jit::Module build_backbone_network(const std::vector<NamedTensor>& backbone,
+                                          const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                          const CastTensor& cast, const BackboneNetworkDims& dims,
+                                          const std::vector<int64_t>& layers) {
+  TensorTaker taker(dtype, cast);
+  taker.take(backbone_keys(dims), backbone, backbone_prefix);
+  taker.take(linear_head_keys(dims), head);
+  return build_module(parse_sources(torchscript_sources()), "BackboneNetwork",
+                      backbone_network_constants(layers), taker.tensors());
+}
+
+}  // namespace
+
+torch::jit::Module build_backbone(const std::vector<NamedTensor>& backbone,
+                                  const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                  const CastTensor& cast) {
+  const BackboneNetworkDims dims = checked_backbone_network_dims(shapes_of(backbone), shapes_of(head));
+  return build_backbone_network(backbone, head, dtype, cast, dims, backbone_layers(dims.depth));
+}
+
+torch::jit::Module build_linear_segmentor(const std::vector<NamedTensor>& backbone,
+                                          const std::vector<NamedTensor>& head,
+                                          const std::vector<int64_t>& layers) {
+  const BackboneNetworkDims dims = checked_backbone_network_dims(shapes_of(backbone), shapes_of(head));
+  const auto as_it_is = [](const at::Tensor& tensor, at::ScalarType) { return tensor; };
+  return build_backbone_network(backbone, head, at::kFloat, as_it_is, dims, layers);
 }
 
 torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,

@@ -104,7 +104,7 @@ ConvertedNetwork convert_network(const ConvertSettings& settings) {
   const bool detector = settings.task == Task::detection;
   const auto build = eomt ? build_eomt : detector ? build_detector : build_segmentor;
   const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
-  save_streamed(module, deferred, settings.out, [&] {
+  save_streamed(module, deferred, settings.out, settings.normalization, [&] {
     const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
     written.checks.check(files, backbone.origins);
   });

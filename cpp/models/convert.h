@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/normalization.h"
 #include "models/checkpoint_source.h"
 #include "models/detector_plan.h"
 #include "models/eomt_plan.h"
@@ -23,6 +24,7 @@ struct ConvertSettings {
   std::string out;  ///< TorchScript
   at::ScalarType dtype = at::kFloat;
   Task task = Task::segmentation;
+  Normalization normalization = lvd_normalization;  ///< recorded in the file
 };
 
 struct ConvertedNetwork {

@@ -185,14 +185,19 @@ NetworkShape network_shape(const EomtDims& dims) {
   return {backbone_keys(dims), eomt_head_keys(dims), build_eomt};
 }
 
-NetworkShape segmenting_shape(const std::string& architecture) {
-  return is_eomt_preset(architecture) ? network_shape(eomt_preset(architecture))
-                                      : network_shape(preset(architecture));
+NetworkShape network_shape(const BackboneNetworkDims& dims) {
+  return {backbone_keys(dims), linear_head_keys(dims), build_backbone};
+}
+
+NetworkShape segmentation_shape(const std::string& architecture) {
+  if (is_backbone_preset(architecture)) return network_shape(backbone_preset(architecture));
+  if (is_eomt_preset(architecture)) return network_shape(eomt_preset(architecture));
+  return network_shape(preset(architecture));
 }
 
 NetworkShape network_shape(const std::string& architecture) {
   return is_detector_preset(architecture) ? network_shape(detector_preset(architecture))
-                                          : segmenting_shape(architecture);
+                                          : segmentation_shape(architecture);
 }
 
 NetworkCheckpoint init_checkpoint(const NetworkShape& shape, uint64_t seed) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "models/backbone_network_plan.h"
 #include "models/builder.h"
 #include "models/detector_plan.h"
 #include "models/eomt_plan.h"
@@ -27,9 +28,10 @@ struct NetworkShape {
 NetworkShape network_shape(const SegmentorDims& dims);
 NetworkShape network_shape(const DetectorDims& dims);
 NetworkShape network_shape(const EomtDims& dims);
-/// Of a name of presets.h, of a network that segments. Throws INVALID_ARGUMENT with their names.
-NetworkShape segmenting_shape(const std::string& architecture);
-/// The same, or of a detector.
+NetworkShape network_shape(const BackboneNetworkDims& dims);
+/// Of a name of presets.h that SegmentationModel runs. Throws INVALID_ARGUMENT with their names.
+NetworkShape segmentation_shape(const std::string& architecture);
+/// Of any name of presets.h. Throws INVALID_ARGUMENT with the names of segmentation_shape().
 NetworkShape network_shape(const std::string& architecture);
 
 /// The two files of a network, keys in the order of the released ones.

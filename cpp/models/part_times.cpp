@@ -60,14 +60,18 @@ std::vector<PartTime> part_times(const Module& module, const at::Tensor& images,
     });
     return times;
   }
-  const Module adapter = child(child(module, "segmentation_model"), "0");
-  const Module head = child(child(module, "segmentation_model"), "1");
+  const Module model = child(module, "segmentation_model");
+  const Module adapter = child(model, "0");
   const Module backbone = child(adapter, "backbone");
-  const Module pixel_decoder = child(head, "pixel_decoder"), predictor = child(head, "predictor");
-  for (const Module& part : {adapter, backbone, pixel_decoder, predictor}) run_graph_passes(part, "forward");
+  run_graph_passes(backbone, "forward");
   const Tensors tokens = measure("backbone", {images}, [&](const Tensors& in) {
     return backbone.get_method("forward")({in[0]}).toTensorVector();
   });
+  if (!module.find_method("decode")) return times;
+
+  const Module head = child(model, "1");
+  const Module pixel_decoder = child(head, "pixel_decoder"), predictor = child(head, "predictor");
+  for (const Module& part : {adapter, pixel_decoder, predictor}) run_graph_passes(part, "forward");
   Tensors taps{images};
   const int64_t patches = images.size(2) / patch_size * (images.size(3) / patch_size);
   for (const at::Tensor& layer : tokens) taps.push_back(layer.slice(1, layer.size(1) - patches));

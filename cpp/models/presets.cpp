@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
@@ -12,6 +13,7 @@ namespace {
 struct Backbone {
   std::string_view name;
   std::string_view detector;  ///< the name of one with this backbone
+  std::string_view alone;     ///< of the backbone as a network
   int64_t embed_dim, depth, heads, feed_forward_dim;
   FeedForward feed_forward;
   bool qkv_bias;  ///< with a mask that leaves out the keys'
@@ -25,17 +27,22 @@ constexpr std::string_view street_small = "street-small";
 constexpr std::string_view street_small_detector = "street-small-detector";
 
 constexpr std::array backbones{
-    Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", 4096, 40, 32, 8192, FeedForward::swiglu,
-             false},
-    Backbone{"dinov3_vith16plus_m2f", "dinov3_vith16plus_detr", 1280, 32, 20, 5120, FeedForward::swiglu,
+    Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", "dinov3_vit7b16", 4096, 40, 32, 8192,
+             FeedForward::swiglu, false},
+    Backbone{"dinov3_vith16plus_m2f", "dinov3_vith16plus_detr", "dinov3_vith16plus", 1280, 32, 20, 5120,
+             FeedForward::swiglu, true},
+    Backbone{"dinov3_vitl16_m2f", "dinov3_vitl16_detr", "dinov3_vitl16", 1024, 24, 16, 4096, FeedForward::mlp,
              true},
-    Backbone{"dinov3_vitl16_m2f", "dinov3_vitl16_detr", 1024, 24, 16, 4096, FeedForward::mlp, true},
-    Backbone{"dinov3_vitb16_m2f", "dinov3_vitb16_detr", 768, 12, 12, 3072, FeedForward::mlp, true},
-    Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", 384, 12, 6, 1536, FeedForward::swiglu, true},
-    Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", 384, 12, 6, 1536, FeedForward::mlp, true},
-    Backbone{"tiny", "tiny-detector", 64, 4, 2, 128, FeedForward::swiglu, false},
-    Backbone{street_small, street_small_detector, 128, 8, 4, 128, FeedForward::mlp, false},
-    Backbone{deep, "", 256, 40, 4, 512, FeedForward::swiglu, false},
+    Backbone{"dinov3_vitb16_m2f", "dinov3_vitb16_detr", "dinov3_vitb16", 768, 12, 12, 3072, FeedForward::mlp,
+             true},
+    Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", "dinov3_vits16plus", 384, 12, 6, 1536,
+             FeedForward::swiglu, true},
+    Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", "dinov3_vits16", 384, 12, 6, 1536, FeedForward::mlp,
+             true},
+    Backbone{"tiny", "tiny-detector", "tiny-backbone", 64, 4, 2, 128, FeedForward::swiglu, false},
+    Backbone{street_small, street_small_detector, "street-small-backbone", 128, 8, 4, 128, FeedForward::mlp,
+             false},
+    Backbone{deep, "", "", 256, 40, 4, 512, FeedForward::swiglu, false},
 };
 
 struct EomtNetwork {
@@ -75,6 +82,10 @@ void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64
   dims.encoder_feed_forward_dim = 2 * hidden;
   dims.decoder_layers = decoder_layers;
   dims.decoder_feed_forward_dim = 2 * hidden;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 struct DetectorHead {
@@ -118,9 +129,10 @@ SegmentorDims preset(const std::string& name) {
     if (name == deep) set_head(dims, 256, 6, 9);
     return dims;
   }
-  std::vector<std::string> known = preset_names();
-  for (const std::string& each : eomt_preset_names()) known.push_back(each);
-  fail_unknown(name, known);
+  std::vector<std::string> names = preset_names();
+  for (const auto& others : {eomt_preset_names(), backbone_preset_names()})
+    names.insert(names.end(), others.begin(), others.end());
+  fail_unknown(name, names);
 }
 
 std::vector<std::string> preset_names() {
@@ -176,9 +188,25 @@ std::vector<std::string> detector_preset_names() {
   return names;
 }
 
-bool is_detector_preset(const std::string& name) {
-  const std::vector<std::string> names = detector_preset_names();
-  return std::find(names.begin(), names.end(), name) != names.end();
+bool is_detector_preset(const std::string& name) { return contains(detector_preset_names(), name); }
+
+BackboneNetworkDims backbone_preset(const std::string& name) {
+  for (const Backbone& backbone : backbones) {
+    if (backbone.alone != name || name.empty()) continue;
+    BackboneNetworkDims dims;
+    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
+    return dims;
+  }
+  fail_unknown(name, backbone_preset_names());
 }
+
+std::vector<std::string> backbone_preset_names() {
+  std::vector<std::string> names;
+  for (const Backbone& backbone : backbones)
+    if (!backbone.alone.empty()) names.emplace_back(backbone.alone);
+  return names;
+}
+
+bool is_backbone_preset(const std::string& name) { return contains(backbone_preset_names(), name); }
 
 }  // namespace dinov3_seg

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/backbone_network_plan.h"
 #include "models/detector_plan.h"
 #include "models/eomt_plan.h"
 #include "models/segmentor_plan.h"
@@ -17,8 +18,8 @@ namespace dinov3_seg {
 ///                               the smaller backbones; heads for them are not published
 ///   street-small                2.7 million parameters, the shape of the network that ships with the package
 ///   tiny                        the same structure with 1.1 million parameters, for 128–256 pixels on a CPU
-/// Source of the backbones: dinov3/hub/backbones.py. Errors: INVALID_ARGUMENT with the known names of all
-/// networks that segment.
+/// Source of the backbones: dinov3/hub/backbones.py. Errors: INVALID_ARGUMENT with the names of all networks
+/// that segment, and of backbones.
 SegmentorDims preset(const std::string& name);
 
 /// The names that preset() takes.
@@ -44,5 +45,12 @@ DetectorDims detector_preset(const std::string& name);
 std::vector<std::string> detector_preset_names();
 /// Whether a name is one of a detector.
 bool is_detector_preset(const std::string& name);
+
+/// Those backbones alone: dinov3_vit7b16, dinov3_vith16plus, dinov3_vitl16, dinov3_vitb16, dinov3_vits16plus,
+/// dinov3_vits16, street-small-backbone, tiny-backbone. Errors: INVALID_ARGUMENT with these names.
+BackboneNetworkDims backbone_preset(const std::string& name);
+std::vector<std::string> backbone_preset_names();
+/// Whether a name is one of a backbone alone.
+bool is_backbone_preset(const std::string& name);
 
 }  // namespace dinov3_seg

@@ -2,6 +2,7 @@
 import type { FeatureMean } from '../features/write-outputs.js';
 import type { Inspection } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
+import { normalizations, normalizationText } from '../model/normalization.js';
 import type { SweepRow } from '../train/train-result.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
@@ -21,7 +22,8 @@ export function table(rows: string[][], right: readonly number[] = []): string {
   return [resultStyle('bold', headings!), ...others].join('\n');
 }
 
-export function inspectionText({ format, tensors, parameters, totalBytes, metadata }: Inspection): string {
+export function inspectionText(inspection: Inspection): string {
+  const { format, tensors, parameters, totalBytes, metadata, normalization } = inspection;
   const rows = tensors.map(({ name, shape, dtype, sizeBytes }) => [
     name,
     shape.join('×') || 'scalar',
@@ -31,6 +33,9 @@ export function inspectionText({ format, tensors, parameters, totalBytes, metada
   const notes = Object.entries(metadata).map(([key, value]) => `  ${key}: ${value}`);
   return [
     `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}`,
+    ...(format === 'torchscript'
+      ? [`normalization: ${normalizationText(normalization ?? normalizations.lvd)}`]
+      : []),
     ...(notes.length > 0 ? ['metadata', ...notes] : []),
     ...(rows.length > 0 ? [table([['key', 'shape', 'dtype', 'size'], ...rows], [3])] : []),
   ].join('\n');

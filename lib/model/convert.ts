@@ -1,6 +1,15 @@
 /** Converts DINOv3 checkpoints to a network file, and writes a network file with the trained head. */
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, needed, number, oneOf, text, type OptionKinds } from '../arguments.js';
+import {
+  checkArgument,
+  checkOptions,
+  either,
+  needed,
+  number,
+  oneOf,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
@@ -10,10 +19,21 @@ import type {
   ConvertedPlan,
   ConvertedSegmentor,
   Inspection,
+  Normalization,
 } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { checkpointSource } from './checkpoint-source.js';
-import { classHeadKind, type ClassHead } from './class-head.js';
+import { normalizationKind } from './argument-kinds.js';
+import { checkpointSource, type ResolvedSource } from './checkpoint-source.js';
+import type { ClassHead } from './class-head.js';
+import { LinearProbe } from './linear-probe.js';
+import {
+  isSameNormalization,
+  normalizationNames,
+  normalizations,
+  normalizationText,
+  type NormalizationName,
+} from './normalization.js';
+import { headKind } from './open-head.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
 /** Options of {@link convert}: the checkpoints and the file to write. */
@@ -32,6 +52,12 @@ export interface ConvertModelOptions extends JobOptions {
   /** Task of the head. Default `segmentation`. */
   task?: 'segmentation' | 'detection';
   /**
+   * Mean and standard deviation of the images that the backbone was trained on. `lvd`: web images; `sat`: satellite
+   * images; or the values. Default: as `preprocessor_config.json` beside the weights says, or the network file that
+   * they are taken from, else `lvd`.
+   */
+  normalization?: NormalizationName | Normalization;
+  /**
    * Number of attention heads, for backbone files that neither state it nor have the width of a released backbone.
    * Default: as the files say.
    */
@@ -44,6 +70,7 @@ const convertOptions: OptionKinds<ConvertModelOptions> = {
   out: needed(text),
   dtype: oneOf(['float32', 'bfloat16']),
   task: oneOf(['segmentation', 'detection']),
+  normalization: either(oneOf(normalizationNames), normalizationKind),
   attentionHeads: number,
   ...jobOptions,
 };
@@ -81,9 +108,31 @@ export async function convert(options: ConvertModelOptions): Promise<ConvertedPl
         `The output ${out} is one of the inputs. Choose another name.`,
       );
   await makeFolderOf(out);
+  const { normalization, notes } = await normalizationOf(body, options.normalization);
   const config = { ...body.config, ...withoutUndefined({ attentionHeads }) };
-  const settings = { backbone: { ...body, config }, out, dtype, task, ...withoutUndefined({ head: top }) };
-  return runJob(options, (job) => engine().convertNetwork(settings, job));
+  const settings = { backbone: { ...body, config }, out, dtype, task, normalization };
+  const converted = await runJob(options, (job) =>
+    engine().convertNetwork({ ...settings, ...withoutUndefined({ head: top }) }, job),
+  );
+  return { ...converted, notes: [...converted.notes, ...notes] };
+}
+
+/** The given normalisation, else what the backbone's files say, and what a person should know of the choice. */
+async function normalizationOf(
+  { path, files, preprocessor }: ResolvedSource,
+  given: ConvertModelOptions['normalization'],
+): Promise<{ normalization: Normalization; notes: string[] }> {
+  const chosen = typeof given === 'string' ? normalizations[given] : given;
+  const recorded = await engine().recordedNormalization(files[0]!);
+  const found = preprocessor ?? recorded;
+  const place = preprocessor ? 'preprocessor_config.json' : path;
+  if (!found) return { normalization: chosen ?? normalizations.lvd, notes: [] };
+  const text = normalizationText(found);
+  if (!chosen) return { normalization: found, notes: [`normalization of ${place}: ${text}`] };
+  const notes = isSameNormalization(chosen, found)
+    ? []
+    : [`normalization: ${normalizationText(chosen)} as given; ${place} has ${text}`];
+  return { normalization: chosen, notes };
 }
 
 /**
@@ -98,19 +147,23 @@ export async function inspect(path: string, options: JobOptions = {}): Promise<I
 }
 
 /**
- * Writes a TorchScript file in which the head's weights replace the model's own class_embed. `onProgress` receives
- * bytes written. A cancelled call leaves no file.
+ * Writes a TorchScript file that includes a head. The weights of a {@link ClassHead} replace the model's own
+ * class_embed. With a {@link LinearProbe}, the file contains the network's backbone and the probe, whose class logits
+ * B×K×H×W its method `forward(images)` returns at the images' size; adapter and decoder of a network that has them are
+ * left out, since the probe does not use them. Loaded again, the head is the model's {@link SegmentationModel.ownHead}.
+ * `onProgress` receives bytes written. A cancelled call leaves no file.
  *
- * @throws DinoSegError HEAD_MISMATCH, DISK_FULL, IO, DISPOSED; the signal's reason.
+ * @throws DinoSegError HEAD_MISMATCH, MODEL_FORMAT for a probe with a network that `convert` did not make, DISK_FULL, IO,
+ *   DISPOSED; the signal's reason.
  */
 export async function exportModel(
   model: SegmentationModel,
-  head: ClassHead,
+  head: ClassHead | LinearProbe,
   out: string,
   options: JobOptions = {},
 ): Promise<void> {
   checkArgument(model, modelKind, 'exportModel(model)');
-  checkArgument(head, classHeadKind, 'exportModel(head)');
+  checkArgument(head, headKind, 'exportModel(head)');
   checkArgument(out, text, 'exportModel(out)');
   checkOptions(options, jobOptions, 'exportModel()');
   const handles = [model.handle, head.handle] as const;
@@ -121,6 +174,10 @@ export async function exportModel(
       `The output ${out} is the network itself. Choose another name.`,
     );
   await makeFolderOf(out);
-  const call = runJob(options, (job) => engine().exportModel(...handles, out, job));
+  const call = runJob(options, (job) =>
+    head instanceof LinearProbe
+      ? engine().exportWithProbe(...handles, out, job)
+      : engine().exportModel(...handles, out, job),
+  );
   await model.calls.add(head.calls.add(call));
 }

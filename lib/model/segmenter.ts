@@ -14,11 +14,11 @@ import { classSetOf, scoringOf } from './scoring.js';
 import {
   scoreImageOptions,
   segmentImageOptions,
-  SegmentationModel,
   type ScoreImageOptions,
   type ScoreMap,
   type SegmentImageOptions,
-} from './segmentation-model.js';
+} from './scoring-options.js';
+import { SegmentationModel } from './segmentation-model.js';
 import type { ClassMap } from './segment-options.js';
 
 /**

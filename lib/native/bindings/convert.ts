@@ -1,6 +1,7 @@
 /** Conversion of checkpoints, as the engine has it; legend and rules in engine.ts. */
 import type { DetectorPlan } from './detector.js';
 import type { JobHandle } from './handles.js';
+import type { Normalization } from './images.js';
 import type { SegmentorPlan } from './model.js';
 
 /** What config.json beside the weights says and the weights do not. */
@@ -26,6 +27,8 @@ export interface ConvertSettings {
   out: string;
   dtype: 'float32' | 'bfloat16';
   task: 'segmentation' | 'detection';
+  /** Recorded in the file. */
+  normalization: Normalization;
 }
 
 /** What `convert` learned about the files. */
