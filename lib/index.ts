@@ -36,6 +36,11 @@ export type { JobOptions } from './native/job.js';
 export type {
   BackbonePlan,
   CheckpointEntry,
+  ConversionNotes,
+  ConvertedBackbone,
+  ConvertedDetector,
+  ConvertedPlan,
+  ConvertedSegmentor,
   DetectorPlan,
   DType,
   Inspection,

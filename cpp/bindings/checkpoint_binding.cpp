@@ -40,9 +40,33 @@ auto plan_segmentor(const std::vector<KeyShape>& backbone, const std::vector<Key
   return plan_of(checked_dims(backbone, head), classes);
 }
 
-auto convert_files(const ConvertOptions& options) {
-  const SegmentorDims dims = convert_segmentor(options, options.dtype);
-  return plan_of(dims, dims.classes);
+/// A plan with the kind of network and the notes.
+template <typename Plan>
+auto converted(const char* network, Plan plan, const std::vector<std::string>& notes) {
+  return std::tuple_cat(object_of(Item{"network", network}), std::move(plan),
+                        object_of(Item{"notes", notes}));
+}
+
+using Notes = std::vector<std::string>;
+inline auto converted(const BackboneNetworkDims& dims, const Notes& notes) {
+  return std::tuple_cat(plan_of(dims), object_of(Item{"notes", notes}));
+}
+
+using Converted = std::variant<decltype(converted("", plan_of(SegmentorDims(), 0), {})),
+                               decltype(converted("", plan_of(DetectorDims()), {})),
+                               decltype(converted(BackboneNetworkDims(), {}))>;
+struct PlanOfConverted {
+  const std::vector<std::string>& notes;
+  Converted operator()(const SegmentorDims& dims) const {
+    return converted("segmentor", plan_of(dims, dims.classes), notes);
+  }
+  Converted operator()(const DetectorDims& dims) const { return converted("detector", plan_of(dims), notes); }
+  Converted operator()(const BackboneNetworkDims& dims) const { return converted(dims, notes); }
+};
+
+Converted convert(const ConvertSettings& settings) {
+  const ConvertedNetwork network = convert_network(settings);
+  return std::visit(PlanOfConverted{network.notes}, network.dims);
 }
 
 const Methods checkpoint_methods{
@@ -51,7 +75,7 @@ const Methods checkpoint_methods{
     // After all earlier jobs on models and heads.
     job<Lane::model, &write_safetensors>("writeSafetensors", "path", "tensors", "metadata"),
     call<&plan_segmentor>("planSegmentor", "backbone", "head", "classes"),
-    job<Lane::prepare, &convert_files>("convertSegmentor", "options"),
+    job<Lane::prepare, &convert>("convertNetwork", "settings"),
 };
 
 }  // namespace

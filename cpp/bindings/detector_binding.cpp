@@ -36,10 +36,6 @@ auto plan_detector(const std::vector<KeyShape>& backbone, const std::vector<KeyS
   return plan_of(checked_detector_dims(backbone, head));
 }
 
-auto convert_detector_files(const ConvertOptions& options) {
-  return plan_of(convert_detector(options, options.dtype));
-}
-
 std::shared_ptr<DetectionModel> load_detector(const std::string& path, const DetectorPlacement& placement) {
   return placement.share_with ? std::make_shared<DetectionModel>(path, placement, *placement.share_with)
                               : std::make_shared<DetectionModel>(path, placement);
@@ -65,7 +61,6 @@ auto detect_image(DetectionModel& model, const Pixels& image, const DetectOption
 
 const Methods detector_methods{
     call<&plan_detector>("planDetector", "backbone", "head"),
-    job<Lane::prepare, &convert_detector_files>("convertDetector", "options"),
     job<Lane::model, &load_detector>("loadDetector", "path", "options"),
     call<&detector_info>("detectorInfo", "detector"),
     job<Lane::model, &DetectionModel::forward>("detectorForward", "detector", "images"),

@@ -3,7 +3,7 @@
 
 #include "bindings/heads.h"
 #include "bindings/placement.h"
-#include "core/zip_reader.h"
+#include "models/archive.h"
 #include "models/segment.h"
 #include "models/staged_archive.h"
 
@@ -36,7 +36,7 @@ std::shared_ptr<SegmentationModel> load_model(const std::string& path, const Mod
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
   const auto module = load_staged(path, device);
   if (!module) return nullptr;
-  return std::make_shared<SegmentationModel>(path, zip_content_id(path), *module, ModelPlacement{device});
+  return std::make_shared<SegmentationModel>(path, archive_id(path), *module, ModelPlacement{device});
 }
 
 auto model_info(const SegmentationModel& model) {
@@ -91,7 +91,7 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
 const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
-    job<Lane::prepare, &zip_content_id>("modelId", "path"),
+    job<Lane::prepare, &archive_id>("modelId", "path"),
     call<&model_info>("modelInfo", "model"),
     call<&check_head>("checkFits", "model", "head"),
     job<Lane::model, &SegmentationModel::outputs>("outputs", "model", "images", "options"),

@@ -36,6 +36,10 @@ inline constexpr auto fields<DetectorDims> = std::tuple_cat(
         field("queries", &DetectorDims::queries), field("encoderLayers", &DetectorDims::encoder_layers),
         field("decoderLayers", &DetectorDims::decoder_layers), field("classes", &DetectorDims::classes)});
 
+template <>
+inline constexpr auto fields<BackboneNetworkDims> =
+    std::tuple_cat(fields<BackboneDims>, std::tuple{field("classes", &BackboneNetworkDims::classes)});
+
 /// A SegmentorPlan; `classes` are the outputs of the trained head.
 inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
   const ParameterCounts counts = count_parameters(dims, classes);
@@ -47,10 +51,11 @@ inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
 /// A BackbonePlan.
 inline auto plan_of(const BackboneNetworkDims& dims) {
   int64_t parameters = 0;
-  const auto keys = backbone_keys(dims);
-  for (const KeyShape& key : keys) parameters += parameters_of(key);
-  return object_of(Item{"network", "backbone"}, Item{"dims", static_cast<const BackboneDims&>(dims)},
-                   Item{"backboneKeys", keys.size()}, Item{"parameters", parameters});
+  const auto backbone = backbone_keys(dims), head = linear_head_keys(dims);
+  for (const auto& keys : {backbone, head})
+    for (const KeyShape& key : keys) parameters += parameters_of(key);
+  return object_of(Item{"network", "backbone"}, Item{"dims", dims}, Item{"backboneKeys", backbone.size()},
+                   Item{"headKeys", head.size()}, Item{"parameters", parameters});
 }
 
 /// A DetectorPlan.
@@ -95,13 +100,26 @@ struct Js<NetworkDtype> {
   }
 };
 
-/// The files of a conversion of a segmentor or a detector.
-struct ConvertOptions : ConvertPaths {
-  at::ScalarType dtype;
-};
 template <>
-inline constexpr auto fields<ConvertOptions> = std::tuple{
-    field<NetworkDtype>("dtype", &ConvertOptions::dtype), field("backbone", &ConvertOptions::backbone),
-    field("head", &ConvertOptions::head), field("out", &ConvertOptions::out)};
+inline constexpr auto fields<SourceConfig> = std::tuple{
+    field("ropeTheta", &SourceConfig::rope_theta), field("attentionHeads", &SourceConfig::attention_heads)};
+template <>
+inline constexpr auto fields<CheckpointSource> = std::tuple{
+    field("path", &CheckpointSource::path), field("files", &CheckpointSource::files),
+    optional_field("index", &CheckpointSource::index), optional_field("config", &CheckpointSource::config)};
+
+inline Task parse_task(const std::string& task) {
+  if (task != "segmentation" && task != "detection")
+    fail("INVALID_ARGUMENT", "unknown task '", task, "': expected segmentation or detection");
+  return task == "detection" ? Task::detection : Task::segmentation;
+}
+template <>
+struct Js<Task> : Named<parse_task> {};
+
+template <>
+inline constexpr auto fields<ConvertSettings> =
+    std::tuple{field("backbone", &ConvertSettings::backbone), field("head", &ConvertSettings::head),
+               field("out", &ConvertSettings::out), field<NetworkDtype>("dtype", &ConvertSettings::dtype),
+               field("task", &ConvertSettings::task)};
 
 }  // namespace dinov3_seg

@@ -12,6 +12,7 @@
 
 #include "dtype_names.h"
 #include "error.h"
+#include "foreign_file.h"
 #include "mapped_file.h"
 #include "safetensors.h"
 #include "state_dict.h"
@@ -45,6 +46,9 @@ bool is_legacy(std::span<const std::uint8_t> bytes) {
 
 [[noreturn]] void fail_unknown(const MappedFile& file) {
   const auto bytes = file.bytes();
+  const std::string foreign = describe_foreign_file(bytes);
+  if (!foreign.empty())
+    fail(bytes.empty() ? "CHECKPOINT_TRUNCATED" : "CHECKPOINT_FORMAT", file.path(), " ", foreign);
   if (bytes.size() < 9) {
     fail("CHECKPOINT_TRUNCATED", file.path(), " has ", bytes.size(),
          " bytes, too few for any checkpoint. Copy or download it again");
@@ -53,10 +57,6 @@ bool is_legacy(std::span<const std::uint8_t> bytes) {
       "; expected a file of torch.save (.pth, .pt), of torch.jit.save, or a .safetensors file";
   if (text_at(bytes, 0, 1) == "\x80"sv) {
     fail("CHECKPOINT_FORMAT", file.path(), " is a plain pickle", expected, ". Save it with torch.save");
-  }
-  if (text_at(bytes, 0, 23) == "version https://git-lfs"sv) {
-    fail("CHECKPOINT_FORMAT", file.path(),
-         " is a Git LFS pointer, not the file itself; fetch it with git lfs pull");
   }
   fail("CHECKPOINT_FORMAT", file.path(), " is not a checkpoint (it begins with '",
        printable(text_at(bytes, 0, 40)), "')", expected);
@@ -69,7 +69,8 @@ Checkpoint read_any(const std::string& path) {
     const TorchArchive archive = read_torch_archive(file);
     StateDict found = archive.torchscript ? find_module_tensors(archive.pickle, path)
                                           : find_state_dict(archive.pickle, path);
-    return {archive.torchscript ? "torchscript" : "pth", std::move(found.tensors), std::move(found.metadata)};
+    return {archive.torchscript ? "torchscript" : "pth", std::move(found.tensors), std::move(found.metadata),
+            std::move(found.container), std::move(found.ignored)};
   }
   if (is_legacy(bytes)) {
     fail("CHECKPOINT_LEGACY", path,
@@ -78,7 +79,7 @@ Checkpoint read_any(const std::string& path) {
   }
   if (!looks_like_safetensors(bytes)) fail_unknown(*file);
   Safetensors content = read_safetensors(file);
-  return {"safetensors", std::move(content.tensors), std::move(content.metadata)};
+  return {"safetensors", std::move(content.tensors), std::move(content.metadata), {}, {}};
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ struct Checkpoint {
   std::string format;                ///< "pth", "safetensors" or "torchscript"
   std::vector<NamedTensor> tensors;  ///< in the order of the file; CPU
   std::map<std::string, std::string> metadata;
+  std::string container;  ///< where in a .pth file they lie ("model", "teacher"); empty: at the top
+  std::vector<std::string> ignored;  ///< other containers of tensors in that file
 };
 
 /// Reads the names, shapes and places of all tensors; the tensors are views of the mapped file, whose pages

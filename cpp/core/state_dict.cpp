@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -18,7 +19,8 @@ namespace {
 using Kind = PickleValue::Kind;
 using Members = std::vector<std::pair<std::string, const PickleValue*>>;
 
-constexpr std::array<std::string_view, 3> known_wrappers = {"model", "state_dict", "model_state_dict"};
+constexpr std::array<std::string_view, 5> known_wrappers = {"model", "state_dict", "model_state_dict",
+                                                            "teacher", "student"};
 constexpr int max_depth = 100;
 
 std::string number_text(double value) {
@@ -140,35 +142,69 @@ std::string names(const Members& members) {
   return result.empty() ? "nothing" : result;
 }
 
-/// The key of the state dict within `top`; empty if it is `top` itself.
-std::string choose_wrapper(const PickleTree& pickle, const Members& top, const std::string& where) {
-  if (has_direct_tensors(top, 2)) return "";
-  Walker walker(pickle, where);
+/// The keys of dicts with tensors among those that wrap a state dict.
+std::vector<std::string> wrappers_in(const Members& members, const PickleTree& pickle,
+                                     const std::string& where) {
+  Walker search(pickle, where);
   std::vector<std::string> found;
   for (const auto name : known_wrappers) {
-    const PickleValue* value = find(top, name);
-    if (value != nullptr && value->is(Kind::dict) && has_direct_tensors(walker.members(*value))) {
-      found.emplace_back(name);
-    }
+    const PickleValue* value = find(members, name);
+    if (value != nullptr && value->is(Kind::dict) && search.holds_tensors(*value)) found.emplace_back(name);
   }
-  if (found.size() == 1) return found[0];
+  const auto student = std::find(found.begin(), found.end(), "student");
+  if (student != found.end() && std::find(found.begin(), found.end(), "teacher") != found.end())
+    found.erase(student);
+  return found;
+}
+
+[[noreturn]] void fail_without_state_dict(const PickleTree& pickle, const Members& members,
+                                          const std::string& where) {
+  Walker walker(pickle, where);
+  Members candidates;
+  for (const auto& member : members)
+    if (member.second->is(Kind::dict) && walker.holds_tensors(*member.second)) candidates.push_back(member);
+  if (candidates.empty())
+    walker.fail_format(" contains no tensors (its keys: " + names(members) + "); expected a state dict");
+  walker.fail_format(
+      ": no state dict at the top level or under 'model', 'state_dict', 'model_state_dict', 'teacher' or "
+      "'student'. Tensors are under " +
+      names(candidates) + "; save the intended one in a file of its own");
+}
+
+/// The state dict within a dict, and the keys that lead to it.
+struct Chosen {
+  const PickleValue* dict;
+  std::string path;
+};
+
+Chosen choose_state_dict(const PickleTree& pickle, const PickleValue& dict, const std::string& path,
+                         const std::string& where, int depth = 0) {
+  Walker walker(pickle, where);
+  const Members members = walker.members(dict);
+  if (has_direct_tensors(members, 2)) return {&dict, path};
+  if (depth > max_depth) walker.fail_format(": containers are nested more than 100 deep");
+  const auto found = wrappers_in(members, pickle, where);
   if (found.size() > 1) {
     walker.fail_format(": both '" + found[0] + "' and '" + found[1] +
                        "' contain tensors; save the intended one in a file of its own");
   }
-  if (has_direct_tensors(top)) return "";
-  Members candidates;
+  if (found.size() == 1)
+    return choose_state_dict(pickle, *find(members, found[0]), path + (path.empty() ? "" : ".") + found[0],
+                             where, depth + 1);
+  if (!has_direct_tensors(members)) fail_without_state_dict(pickle, members, where);
+  return {&dict, path};
+}
+
+/// Keys of the top-level dict with tensors below them, the one that was chosen aside.
+std::vector<std::string> ignored_beside(const PickleTree& pickle, const Members& top, const std::string& path,
+                                        const std::string& where) {
+  std::vector<std::string> ignored;
+  if (path.empty()) return ignored;
   Walker search(pickle, where);
-  for (const auto& member : top) {
-    if (member.second->is(Kind::dict) && search.holds_tensors(*member.second)) candidates.push_back(member);
-  }
-  if (candidates.empty()) {
-    walker.fail_format(" contains no tensors (its keys: " + names(top) + "); expected a state dict");
-  }
-  walker.fail_format(
-      ": no state dict at the top level or under 'model', 'state_dict' or 'model_state_dict'. Tensors are "
-      "under " +
-      names(candidates) + "; save the intended one in a file of its own");
+  for (const auto& [name, value] : top)
+    if (name != path.substr(0, path.find('.')) && !value->is(Kind::tensor) && search.holds_tensors(*value))
+      ignored.push_back(printable(name, 60));
+  return ignored;
 }
 
 }  // namespace
@@ -180,10 +216,11 @@ StateDict find_state_dict(const PickleTree& pickle, const std::string& where) {
         " contains no dict; expected a state dict written by torch.save(model.state_dict(), path)");
   }
   const Members top = walker.members(*pickle.root);
-  const std::string key = choose_wrapper(pickle, top, where);
-  const PickleValue* chosen = key.empty() ? pickle.root : find(top, key);
+  const auto [chosen, path] = choose_state_dict(pickle, *pickle.root, "", where);
 
   StateDict result;
+  result.container = path;
+  result.ignored = ignored_beside(pickle, top, path, where);
   Walker(pickle, where).collect(*chosen, "", false, 0, result.tensors);
   Walker nested(pickle, where);
   for (const auto& [name, value] : chosen == pickle.root ? top : Walker(pickle, where).members(*chosen)) {

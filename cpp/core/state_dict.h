@@ -13,11 +13,14 @@ namespace dinov3_seg {
 struct StateDict {
   std::vector<NamedTensor> tensors;
   std::map<std::string, std::string> metadata;
+  std::string container;  ///< the keys that lead to the tensors ("model"); empty: the top-level dict
+  std::vector<std::string> ignored;  ///< other top-level keys with tensors below them
 };
 
 /// The state dict of a torch.save file, by these rules:
 /// - tensors of more than one element at the top: the top-level dict itself;
-/// - otherwise the one of `model`, `state_dict` and `model_state_dict` that holds tensors;
+/// - otherwise the one of `model`, `state_dict`, `model_state_dict`, `teacher` and `student` that holds
+///   tensors, by the same rules; a teacher is preferred to a student;
 /// - otherwise one-element tensors at the top: the top-level dict.
 /// Numbers, strings, booleans and one-element tensors beside the chosen dict become metadata.
 /// Containers of tensors beside tensors are an error. Throws CHECKPOINT_FORMAT, naming the file by `where`.

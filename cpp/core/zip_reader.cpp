@@ -241,6 +241,4 @@ std::string ZipReader::content_id() const {
   return hash.hex();
 }
 
-std::string zip_content_id(const std::string& path) { return ZipReader(MappedFile::open(path)).content_id(); }
-
 }  // namespace dinov3_seg

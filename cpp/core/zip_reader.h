@@ -60,7 +60,4 @@ class ZipReader {
   std::unordered_map<std::string_view, std::size_t> index_;
 };
 
-/// `ZipReader(path).content_id()`: the identity of a .pth or TorchScript file.
-std::string zip_content_id(const std::string& path);
-
 }  // namespace dinov3_seg

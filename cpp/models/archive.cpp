@@ -12,7 +12,11 @@
 #include "core/atomic_file.h"
 #include "core/available_memory.h"
 #include "core/error.h"
+#include "core/foreign_file.h"
 #include "core/job_control.h"
+#include "core/mapped_file.h"
+#include "core/safetensors.h"
+#include "core/zip_reader.h"
 #include "models/file_source.h"
 #include "models/staged_archive.h"
 
@@ -48,6 +52,17 @@ void give_up(caffe2::serialize::PyTorchStreamWriter& writer) {
 }
 
 }  // namespace
+
+std::string archive_id(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  const auto bytes = file->bytes();
+  if (ZipReader::looks_like_zip(bytes)) return ZipReader(file).content_id();
+  const std::string foreign = describe_foreign_file(bytes);
+  if (!foreign.empty()) fail("MODEL_FORMAT", path, " ", foreign);
+  fail("MODEL_FORMAT", path,
+       looks_like_safetensors(bytes) ? " contains weights alone" : " is not a TorchScript file",
+       ": make a network file of checkpoints with convert");
+}
 
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared) {
   try {

@@ -15,6 +15,10 @@ class PyTorchStreamWriter;
 
 namespace dinov3_seg {
 
+/// The identity of a network's file: SHA-256 over names, sizes and checksums of its records. Throws
+/// FILE_NOT_FOUND, IO, what ZipReader throws, and MODEL_FORMAT for a file that is no archive.
+std::string archive_id(const std::string& path);
+
 /// Loads a TorchScript file onto a device: onto a GPU through pinned buffers (staged_archive.h) unless the
 /// file holds what that cannot take, then and on the CPU as torch::jit::load does. Reports bytes read of the
 /// file's size. What `shared` stands for is not read (MODEL_FORMAT for a file that staged_archive.h cannot

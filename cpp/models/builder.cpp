@@ -38,7 +38,8 @@ class TensorTaker {
       const at::Tensor& tensor = *table.at(key.name);
       if (key.repeats.empty()) {
         const at::ScalarType stored = stored_dtype(key, dtype_);
-        tensors_.push_back({prefix + key.name, tensor.is_floating_point() ? cast_(tensor, stored) : tensor});
+        tensors_.push_back(
+            {prefix + key.name, tensor.is_floating_point() ? cast_(key.name, tensor, stored) : tensor});
       } else if (!is_same(tensor, *table.at(key.repeats))) {
         fail("CHECKPOINT_KEYS", "Expected ", key.name, " to repeat the values of ", key.repeats,
              ", which inference uses, but the values differ. Give the released file.");
@@ -92,7 +93,9 @@ at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::Scalar
   return tensor.is_floating_point() ? tensor.to(stored) : tensor;
 }
 
-at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored) { return tensor.to(stored); }
+at::Tensor cast_now(const std::string&, const at::Tensor& tensor, at::ScalarType stored) {
+  return tensor.to(stored);
+}
 
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype,
@@ -136,7 +139,7 @@ torch::jit::Module build_linear_segmentor(const std::vector<NamedTensor>& backbo
                                           const std::vector<NamedTensor>& head,
                                           const std::vector<int64_t>& layers) {
   const BackboneNetworkDims dims = checked_backbone_network_dims(shapes_of(backbone), shapes_of(head));
-  const auto as_it_is = [](const at::Tensor& tensor, at::ScalarType) { return tensor; };
+  const auto as_it_is = [](const std::string&, const at::Tensor& tensor, at::ScalarType) { return tensor; };
   return build_backbone_network(backbone, head, at::kFloat, as_it_is, dims, layers);
 }
 

@@ -31,10 +31,11 @@ at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype);
 /// `tensor` cast to stored_dtype(); itself where no cast is needed.
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype);
 
-/// How a checkpoint's tensor becomes the network's, given the dtype it is to have.
-using CastTensor = std::function<at::Tensor(const at::Tensor& tensor, at::ScalarType stored)>;
+/// How a checkpoint's floating tensor becomes the network's, given its key there and the dtype it is to have.
+using CastTensor =
+    std::function<at::Tensor(const std::string& key, const at::Tensor& tensor, at::ScalarType stored)>;
 /// Casts at once.
-at::Tensor cast_now(const at::Tensor& tensor, at::ScalarType stored);
+at::Tensor cast_now(const std::string& key, const at::Tensor& tensor, at::ScalarType stored);
 
 /// The names in capitals of a network's sources.
 std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims);

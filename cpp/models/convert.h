@@ -1,27 +1,42 @@
+// From checkpoints to a network file.
 #pragma once
 
 #include <c10/core/ScalarType.h>
 
+#include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
+#include "models/backbone_network_plan.h"
+#include "models/checkpoint_source.h"
 #include "models/detector_plan.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 
-struct ConvertPaths {
-  std::string backbone;  // .pth or .safetensors
-  std::string head;
-  std::string out;  // TorchScript
+enum class Task { segmentation, detection };
+
+struct ConvertSettings {
+  CheckpointSource backbone;
+  std::optional<CheckpointSource> head;  ///< none: the network is the backbone alone
+  std::string out;                       ///< TorchScript
+  at::ScalarType dtype = at::kFloat;
+  Task task = Task::segmentation;
 };
 
-/// Builds the segmentor from two checkpoint files and saves it; `dtype` as in build_segmentor. Tensors are
-/// cast one at a time as they are written: the inputs stay mapped, and memory for one tensor is enough. The
-/// file appears whole or not at all, and the same inputs give the same bytes. Throws what read_checkpoint and
-/// build_segmentor throw, DISK_FULL, IO.
-SegmentorDims convert_segmentor(const ConvertPaths& paths, at::ScalarType dtype);
+struct ConvertedNetwork {
+  std::variant<SegmentorDims, DetectorDims, BackboneNetworkDims> dims;
+  std::vector<std::string> notes;  ///< what was taken off, derived or left out of the files: a line each
+};
 
-/// The same for a detector: throws what build_detector throws.
-DetectorDims convert_detector(const ConvertPaths& paths, at::ScalarType dtype);
+/// Builds the network from its checkpoints, whatever their layout (key_layouts.h), and saves it; `dtype` as
+/// in build_segmentor. Tensors are joined and cast one at a time as they are written: the inputs stay mapped,
+/// and memory for one tensor is enough. Every value is looked at on the way. The file appears whole or not at
+/// all, and the same inputs give the same bytes. Without a head, and with a linear head, the network is a
+/// backbone alone (build_backbone). Throws what read_backbone, read_source and the builders throw;
+/// INVALID_ARGUMENT for a detector without a head; CHECKPOINT_VALUES for values that are not finite;
+/// DISK_FULL, IO.
+ConvertedNetwork convert_network(const ConvertSettings& settings);
 
 }  // namespace dinov3_seg

@@ -33,6 +33,11 @@ const DeferredTensors::Make* DeferredTensors::find(const void* data) const {
   return found == makers_.end() ? nullptr : &found->second;
 }
 
+at::Tensor DeferredTensors::values_of(const at::Tensor& tensor) const {
+  const Make* make = find(tensor.storage().data());
+  return make ? (*make)() : tensor;
+}
+
 at::Tensor meta_of_cast(const at::Tensor& tensor, at::ScalarType dtype) {
   const auto options = at::TensorOptions().dtype(tensor.scalar_type()).device(at::kMeta);
   return at::empty_strided(tensor.sizes(), tensor.strides(), options).to(dtype);

@@ -21,6 +21,9 @@ class DeferredTensors {
   /// What makes the values of the placeholder whose memory begins at `data`; null for other memory.
   const Make* find(const void* data) const;
 
+  /// The values of a placeholder, made now; any other tensor is given back.
+  at::Tensor values_of(const at::Tensor& tensor) const;
+
  private:
   std::unordered_map<const void*, Make> makers_;
 };

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/cast.h"
 #include "models/detector_plan.h"
@@ -37,7 +36,7 @@ DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& pl
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
                                const SharedTensors& shared)
     // In braces: the identity first, which is refused at once where the file is none.
-    : DetectionModel{path, zip_content_id(path), load_detector(path, placement, shared), placement,
+    : DetectionModel{path, archive_id(path), load_detector(path, placement, shared), placement,
                      bytes_of(shared)} {}
 
 DetectionModel::DetectionModel(std::string path, std::string id, torch::jit::Module module,

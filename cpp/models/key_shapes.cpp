@@ -19,16 +19,17 @@ std::string to_text(const std::vector<int64_t>& shape) {
   return text.str();
 }
 
-/// "missing (2): a [1, 2], b [3]" with 20 entries at most.
-void append_list(std::ostringstream& text, const char* title, const std::vector<std::string>& entries) {
+}  // namespace
+
+std::string key_list_text(const char* title, const std::vector<std::string>& entries) {
   constexpr std::size_t shown = 20;
-  if (entries.empty()) return;
+  if (entries.empty()) return "";
+  std::ostringstream text;
   text << "\n" << title << " (" << entries.size() << "):";
   for (std::size_t i = 0; i < std::min(entries.size(), shown); ++i) text << "\n  " << entries[i];
   if (entries.size() > shown) text << "\n  and " << entries.size() - shown << " more";
+  return text.str();
 }
-
-}  // namespace
 
 ShapeTable::ShapeTable(std::string what, const std::vector<KeyShape>& keys) : what_(std::move(what)) {
   for (const auto& key : keys) shapes_.emplace(key.name, &key.shape);
@@ -92,11 +93,9 @@ void check_keys(const std::string& what, const std::string& network, const std::
   if (missing.empty() && superfluous.empty() && repeated.empty() && misshapen.empty()) return;
   std::ostringstream text;
   text << "The " << what << " does not have the keys of a DINOv3 " << network << ": expected "
-       << expected.size() << " keys, got " << given.size() << ".";
-  append_list(text, "Missing", missing);
-  append_list(text, "Unexpected", superfluous);
-  append_list(text, "Repeated", repeated);
-  append_list(text, "Misshapen", misshapen);
+       << expected.size() << " keys, got " << given.size() << "." << key_list_text("Missing", missing)
+       << key_list_text("Unexpected", superfluous) << key_list_text("Repeated", repeated)
+       << key_list_text("Misshapen", misshapen);
   text << "\nGive the released file; `inspect` lists the contents of a file.";
   fail("CHECKPOINT_KEYS", text.str());
 }

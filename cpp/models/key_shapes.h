@@ -32,6 +32,9 @@ std::vector<KeyShape> shapes_of(const std::vector<NamedTensor>& tensors);
 void check_keys(const std::string& what, const std::string& network, const std::vector<KeyShape>& expected,
                 const std::vector<KeyShape>& given);
 
+/// A heading with their number, and a line for each entry: 20 at most. Empty without entries.
+std::string key_list_text(const char* title, const std::vector<std::string>& entries);
+
 /// Looks shapes up by name and says what a missing one would have told.
 class ShapeTable {
  public:

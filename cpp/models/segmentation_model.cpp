@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/zip_reader.h"
 #include "models/archive.h"
 #include "models/backbone_network_plan.h"
 #include "models/builder.h"
@@ -67,7 +66,7 @@ void check_images(const at::Tensor& images) {
 
 SegmentationModel::SegmentationModel(const std::string& path, const ModelPlacement& placement)
     // In braces: the identity first, which is refused at once where the file is none.
-    : SegmentationModel{path, zip_content_id(path), load_cast(path, placement), placement} {}
+    : SegmentationModel{path, archive_id(path), load_cast(path, placement), placement} {}
 
 SegmentationModel::SegmentationModel(std::string path, std::string id, torch::jit::Module module,
                                      const ModelPlacement& placement)

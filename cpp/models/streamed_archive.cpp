@@ -156,11 +156,13 @@ void write_records(PyTorchStreamWriter& writer, const std::shared_ptr<Skeleton>&
 
 }  // namespace
 
-void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred,
-                   const std::string& path) {
+void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred, const std::string& path,
+                   const std::function<void()>& finish) {
   const auto skeleton = write_skeleton(module);
-  write_archive(path, skeleton->size(),
-                [&](PyTorchStreamWriter& writer) { write_records(writer, skeleton, deferred); });
+  write_archive(path, skeleton->size(), [&](PyTorchStreamWriter& writer) {
+    write_records(writer, skeleton, deferred);
+    finish();
+  });
 }
 
 }  // namespace dinov3_seg

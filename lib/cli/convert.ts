@@ -1,7 +1,16 @@
 import { convert } from '../model/convert.js';
+import type { ConvertedPlan } from '../native/bindings/engine.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
-import { next, printResult } from './output.js';
+import { next, note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
+
+function nextCommand(network: ConvertedPlan['network'], out: string): string {
+  const train = `dinov3-seg train --model ${out} --data DIR --out RUN`;
+  if (network === 'detector') return `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`;
+  if (network === 'backbone') return `${train}, which trains a linear probe`;
+  return `${train}, or features --model ${out} --output T.csv IMAGE…`;
+}
 
 export default command({
   name: 'convert',
@@ -10,15 +19,14 @@ export default command({
   flags: {
     backbone: {
       type: 'text',
-      value: 'FILE',
+      value: 'PATH',
       required: true,
-      help: 'state dict of the backbone, .pth or .safetensors',
+      help: "backbone: a .pth, .safetensors or network file, or a folder of Hugging Face; Meta's, Hugging Face's or timm's keys",
     },
     head: {
       type: 'text',
       value: 'FILE',
-      required: true,
-      help: 'released head, .pth or .safetensors',
+      help: 'released head or linear head, .pth or .safetensors (default: none; the network is the backbone alone, for linear probes)',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     task: {
@@ -33,15 +41,20 @@ export default command({
       default: 'float32',
       help: 'weight precision of the backbone in the file',
     },
+    'attention-heads': {
+      type: 'integer',
+      least: 1,
+      value: 'N',
+      help: 'attention heads of a backbone whose files do not state them',
+    },
     ...jsonFlag,
   },
-  async run({ flags: { backbone, head, out, task, dtype, json }, signal }) {
-    const plan = await convert({ backbone, head, out, task, dtype, signal });
+  async run({ flags, signal }) {
+    const { backbone, head, out, task, dtype, json } = flags;
+    const given = withoutUndefined({ head, attentionHeads: flags['attention-heads'] });
+    const { notes, ...plan } = await convert({ backbone, out, task, dtype, signal, ...given });
+    notes.forEach(note);
     printResult({ out, ...plan }, json);
-    next(
-      task === 'detection'
-        ? `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`
-        : `dinov3-seg train --model ${out} --data DIR --out RUN, or features --model ${out} --output T.csv IMAGE…`,
-    );
+    next(nextCommand(plan.network, out));
   },
 });

@@ -1,11 +1,19 @@
 /** Converts DINOv3 checkpoints to a network file, and writes a network file with the trained head. */
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, needed, oneOf, text, type OptionKinds } from '../arguments.js';
+import { checkArgument, checkOptions, needed, number, oneOf, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorPlan, Inspection, SegmentorPlan } from '../native/bindings/engine.js';
+import type {
+  ConvertedBackbone,
+  ConvertedDetector,
+  ConvertedPlan,
+  ConvertedSegmentor,
+  Inspection,
+} from '../native/bindings/engine.js';
+import { withoutUndefined } from '../without-undefined.js';
+import { checkpointSource } from './checkpoint-source.js';
 import type { ClassHead } from './class-head.js';
 import { LinearProbe } from './linear-probe.js';
 import { headKind } from './open-head.js';
@@ -13,55 +21,78 @@ import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
 /** Options of {@link convert}: the checkpoints and the file to write. */
 export interface ConvertModelOptions extends JobOptions {
-  /** Backbone checkpoint (state dict): .pth or .safetensors. */
+  /**
+   * Backbone: a file with a state dict (.pth, .safetensors), a network file that contains it, or a folder as Hugging
+   * Face's libraries save it. The keys may have Meta's, Hugging Face's or timm's layout.
+   */
   backbone: string;
-  /** Head checkpoint: the released head file, with the rest of the network. */
-  head: string;
+  /**
+   * Head checkpoint: the released head file, with the rest of the network, or a linear head as DINOv3's own evaluation
+   * saves it. Default: none; the network is the backbone alone.
+   */
+  head?: string;
   /** TorchScript file to write. */
   out: string;
   /** Precision of the stored backbone weights. Default `float32`. */
   dtype?: 'float32' | 'bfloat16';
   /** Task of the head. Default `segmentation`. */
   task?: 'segmentation' | 'detection';
+  /**
+   * Number of attention heads, for backbone files that neither state it nor have the width of a released backbone.
+   * Default: as the files say.
+   */
+  attentionHeads?: number;
 }
 
 const convertOptions: OptionKinds<ConvertModelOptions> = {
   backbone: needed(text),
-  head: needed(text),
+  head: text,
   out: needed(text),
   dtype: oneOf(['float32', 'bfloat16']),
   task: oneOf(['segmentation', 'detection']),
+  attentionHeads: number,
   ...jobOptions,
 };
 
 /**
- * Builds a network from two checkpoints and writes it as a TorchScript file. The dimensions follow from the tensor
- * shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
+ * Builds a network from a backbone and a head, or from a backbone alone, and writes it as a TorchScript file. The
+ * dimensions follow from the tensor shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
- * @returns the structure of the network.
- * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, unexpected and misshapen keys,
- *   and reports a head of another task), HEAD_MISMATCH for a head of another backbone, DISK_FULL, IO,
- *   OUT_OF_MEMORY, INVALID_ARGUMENT; the signal's reason.
+ * @returns the structure of the network, and notes about the files: which layout their keys have, what was taken off or
+ *   derived.
+ * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* (CHECKPOINT_KEYS lists missing, unexpected and misshapen keys, and
+ *   reports a head of another task; CHECKPOINT_VALUES lists keys with NaN or infinite values), HEAD_MISMATCH for a head
+ *   of another backbone, DISK_FULL, IO, OUT_OF_MEMORY, INVALID_ARGUMENT; the signal's reason.
  */
-export async function convert(options: ConvertModelOptions & { task: 'detection' }): Promise<DetectorPlan>;
 export async function convert(
-  options: ConvertModelOptions & { task?: 'segmentation' },
-): Promise<SegmentorPlan>;
-export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan | DetectorPlan>;
-export async function convert(options: ConvertModelOptions): Promise<SegmentorPlan | DetectorPlan> {
+  options: ConvertModelOptions & { task: 'detection' },
+): Promise<ConvertedDetector>;
+export async function convert(
+  options: ConvertModelOptions & { task?: 'segmentation'; head: string },
+): Promise<ConvertedSegmentor>;
+export async function convert(
+  options: ConvertModelOptions & { task?: 'segmentation'; head?: undefined },
+): Promise<ConvertedBackbone>;
+export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan>;
+export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan> {
   checkOptions(options, convertOptions, 'convert()');
-  const { backbone, head, out, dtype = 'float32', task = 'segmentation' } = options;
-  for (const input of [backbone, head])
-    if (resolve(input) === resolve(out))
+  const { backbone, head, out, dtype = 'float32', task = 'segmentation', attentionHeads } = options;
+  if (attentionHeads !== undefined && !(Number.isInteger(attentionHeads) && attentionHeads > 0))
+    throw new DinoSegError('INVALID_ARGUMENT', `attentionHeads should be at least 1, not ${attentionHeads}.`);
+  const [body, top] = await Promise.all([
+    checkpointSource(backbone),
+    head === undefined ? undefined : checkpointSource(head),
+  ]);
+  for (const input of [backbone, head, ...body.files, ...(top?.files ?? [])])
+    if (input !== undefined && resolve(input) === resolve(out))
       throw new DinoSegError(
         'INVALID_ARGUMENT',
         `The output ${out} is one of the inputs. Choose another name.`,
       );
   await makeFolderOf(out);
-  const settings = { backbone, head, out, dtype };
-  return runJob<SegmentorPlan | DetectorPlan>(options, (job) =>
-    task === 'detection' ? engine().convertDetector(settings, job) : engine().convertSegmentor(settings, job),
-  );
+  const config = { ...body.config, ...withoutUndefined({ attentionHeads }) };
+  const settings = { backbone: { ...body, config }, out, dtype, task, ...withoutUndefined({ head: top }) };
+  return runJob(options, (job) => engine().convertNetwork(settings, job));
 }
 
 /**

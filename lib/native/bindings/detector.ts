@@ -1,7 +1,7 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
 import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { RawImage } from './images.js';
-import type { ConvertOptions, NetworkPlacement, ShapeTable } from './model.js';
+import type { NetworkPlacement, ShapeTable } from './model.js';
 import type { DType } from './tensor.js';
 
 /** Structure of the detector that two checkpoints describe. */
@@ -51,7 +51,6 @@ export interface DetectSettings {
 export interface DetectorEngine {
   /** Checks the key lists of a detector and says what it is made of. */
   planDetector(backbone: ShapeTable, head: ShapeTable): DetectorPlan;
-  convertDetector(options: ConvertOptions, job?: JobHandle): Promise<DetectorPlan>;
   /** MODEL_FORMAT for a segmentor, BACKBONE_MISMATCH if the backbone to share is not the file's. */
   loadDetector(path: string, options: DetectorPlacement, job?: JobHandle): Promise<DetectorHandle>;
   detectorInfo(detector: DetectorHandle): DetectorInfo;

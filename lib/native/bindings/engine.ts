@@ -10,6 +10,7 @@
  * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  */
 import type { CacheEngine } from './cache.js';
+import type { ConvertEngine } from './convert.js';
 import type { DetectorEngine } from './detector.js';
 import type {
   CacheWriterHandle,
@@ -30,6 +31,7 @@ import type { SharesEngine } from './shares.js';
 import type { DType, TensorEngine } from './tensor.js';
 
 export type * from './cache.js';
+export type * from './convert.js';
 export type * from './detector.js';
 export type * from './handles.js';
 export type * from './heads.js';
@@ -107,6 +109,7 @@ export interface Engine
     ModelEngine,
     HeadsEngine,
     CacheEngine,
+    ConvertEngine,
     DetectorEngine,
     InitEngine,
     OperatorEngine,

@@ -32,19 +32,14 @@ export interface SegmentorPlan {
 /** Structure of a backbone alone. */
 export interface BackbonePlan {
   network: 'backbone';
-  /** Dimensions: width, depth and heads, and so on. */
+  /** Dimensions: width, depth and heads, classes of a linear head (0 without one), and so on. */
   dims: Record<string, number | string | boolean>;
   /** Number of backbone keys that are used, each counted once. */
   backboneKeys: number;
+  /** Number of keys of a linear head; 0 without one. */
+  headKeys: number;
   /** Number of parameters. */
   parameters: number;
-}
-
-export interface ConvertOptions {
-  backbone: string;
-  head: string;
-  out: string;
-  dtype: 'float32' | 'bfloat16';
 }
 
 /** Where and how a network runs. */
@@ -123,7 +118,6 @@ export interface ScoreOptions {
 export interface ModelEngine {
   /** Checks the key lists of a segmentor and returns its structure. `classes`: outputs of the trained head. */
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
-  convertSegmentor(options: ConvertOptions, job?: JobHandle): Promise<SegmentorPlan>;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
   /** Milliseconds of the network's parts alone, means over `repeat` passes. */

@@ -1,0 +1,57 @@
+/** Conversion of checkpoints, as the engine has it; legend and rules in engine.ts. */
+import type { DetectorPlan } from './detector.js';
+import type { JobHandle } from './handles.js';
+import type { BackbonePlan, SegmentorPlan } from './model.js';
+
+/** What config.json beside the weights says and the weights do not. */
+export interface SourceConfig {
+  /** Base of the rotary position embedding's periods. */
+  ropeTheta?: number;
+  attentionHeads?: number;
+}
+
+/** The files of one checkpoint. */
+export interface CheckpointSource {
+  /** As given, for messages. */
+  path: string;
+  files: string[];
+  /** Key to name of its file, where an index file lists them. */
+  index?: Record<string, string>;
+  config?: SourceConfig;
+}
+
+export interface ConvertSettings {
+  backbone: CheckpointSource;
+  head?: CheckpointSource;
+  out: string;
+  dtype: 'float32' | 'bfloat16';
+  task: 'segmentation' | 'detection';
+}
+
+/** What `convert` learned about the files. */
+export interface ConversionNotes {
+  /** Lines for people: the layout of the keys, wrappers that were taken off, and what was derived. */
+  notes: string[];
+}
+
+/** Structure of a converted segmentor. */
+export interface ConvertedSegmentor extends SegmentorPlan, ConversionNotes {
+  network: 'segmentor';
+}
+
+/** Structure of a converted detector. */
+export interface ConvertedDetector extends DetectorPlan, ConversionNotes {
+  network: 'detector';
+}
+
+/** Structure of a converted backbone alone. */
+export interface ConvertedBackbone extends BackbonePlan, ConversionNotes {}
+
+/** Structure of a converted network, and notes about its checkpoints. */
+export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector | ConvertedBackbone;
+
+/** The engine's function for conversion. */
+export interface ConvertEngine {
+  /** Writes a network's file from its checkpoints. */
+  convertNetwork(settings: ConvertSettings, job?: JobHandle): Promise<ConvertedPlan>;
+}
