@@ -51,9 +51,15 @@ auto converted(const char* network, Plan plan, const std::vector<std::string>& n
                         object_of(Item{"notes", notes}));
 }
 
+using Notes = std::vector<std::string>;
+inline auto converted(const BackboneNetworkDims& dims, const Notes& notes) {
+  return std::tuple_cat(plan_of(dims), object_of(Item{"notes", notes}));
+}
+
 using Converted = std::variant<decltype(converted("", plan_of(SegmentorDims(), 0), {})),
                                decltype(converted("", plan_of(DetectorDims()), {})),
-                               decltype(converted("", plan_of(EomtDims(), 0), {}))>;
+                               decltype(converted("", plan_of(EomtDims(), 0), {})),
+                               decltype(converted(BackboneNetworkDims(), {}))>;
 struct PlanOfConverted {
   const std::vector<std::string>& notes;
   Converted operator()(const SegmentorDims& dims) const {
@@ -63,6 +69,7 @@ struct PlanOfConverted {
   Converted operator()(const EomtDims& dims) const {
     return converted("eomt", plan_of(dims, dims.classes), notes);
   }
+  Converted operator()(const BackboneNetworkDims& dims) const { return converted(dims, notes); }
 };
 
 Converted convert(const ConvertSettings& settings) {

@@ -47,10 +47,6 @@ class WrittenTensors {
   DeferredTensors& deferred_;
 };
 
-}  // namespace
-
-namespace {
-
 /// What a network is made of, whatever the files.
 struct NetworkWeights {
   BackboneWeights backbone;  ///< with the notes on the head
@@ -86,7 +82,6 @@ NetworkWeights read_weights(const ConvertSettings& settings, DeferredTensors& de
   const auto backbone_eomt = eomt_file(given.tensors), head_eomt = eomt_file(head.tensors);
   check_roles(settings, backbone_eomt, head_eomt);
   if (backbone_eomt) return of_eomt(read_eomt(std::move(given), settings.backbone, deferred));
-  if (!settings.head) fail("INVALID_ARGUMENT", "A head is needed: --head FILE");
   BackboneWeights backbone = backbone_among(std::move(given), settings.backbone, deferred);
   if (head_eomt)
     return of_eomt(add_differences(std::move(backbone), std::move(head), *settings.head, deferred));
@@ -97,21 +92,28 @@ NetworkWeights read_weights(const ConvertSettings& settings, DeferredTensors& de
 }  // namespace
 
 ConvertedNetwork convert_network(const ConvertSettings& settings) {
+  const bool detector = settings.task == Task::detection;
+  if (detector && !settings.head) fail("INVALID_ARGUMENT", "A detector needs a head: --head FILE");
   DeferredTensors deferred;
   WrittenTensors written(deferred);
   NetworkWeights weights = read_weights(settings, deferred);
   const auto& [backbone, head, eomt] = weights;
-  const bool detector = settings.task == Task::detection;
-  const auto build = eomt ? build_eomt : detector ? build_detector : build_segmentor;
+  const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head);
+  const bool alone = !eomt && !detector && has_only_linear_head(head_shapes);
+  const auto build = eomt       ? build_eomt
+                     : detector ? build_detector
+                     : alone    ? build_backbone
+                                : build_segmentor;
   const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
   save_streamed(module, deferred, settings.out, settings.normalization, [&] {
     const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
     written.checks.check(files, backbone.origins);
   });
   ConvertedNetwork result;
-  const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head);
   if (eomt)
     result.dims = read_eomt_dims(shapes, head_shapes);
+  else if (alone)
+    result.dims = read_backbone_network_dims(shapes, head_shapes);
   else if (detector)
     result.dims = read_detector_dims(shapes, head_shapes);
   else
