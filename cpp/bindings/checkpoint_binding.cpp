@@ -5,6 +5,7 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/safetensors.h"
+#include "models/backbone_weights.h"
 
 namespace dinov3_seg {
 
@@ -18,6 +19,11 @@ inline constexpr auto fields<CheckpointSummary> = std::tuple{
     field("format", &CheckpointSummary::format), field("tensors", &CheckpointSummary::rows),
     field("parameters", &CheckpointSummary::parameters), field("totalBytes", &CheckpointSummary::total_bytes),
     field("metadata", &CheckpointSummary::metadata)};
+
+template <>
+inline constexpr auto fields<RecognisedBackbone> =
+    std::tuple{field("layout", &RecognisedBackbone::layout), field("prefix", &RecognisedBackbone::prefix),
+               field("dims", &RecognisedBackbone::dims)};
 
 namespace {
 
@@ -68,6 +74,7 @@ const Methods checkpoint_methods{
     // After all earlier jobs on models and heads.
     job<Lane::model, &write_safetensors>("writeSafetensors", "path", "tensors", "metadata"),
     call<&plan_segmentor>("planSegmentor", "backbone", "head", "classes"),
+    job<Lane::prepare, &recognise_backbone>("recogniseBackbone", "source"),
     job<Lane::prepare, &convert>("convertNetwork", "settings"),
 };
 

@@ -8,6 +8,7 @@
 #include "models/backbone_weights.h"
 #include "models/builder.h"
 #include "models/deferred_tensors.h"
+#include "models/head_weights.h"
 #include "models/streamed_archive.h"
 #include "models/value_checks.h"
 
@@ -51,7 +52,7 @@ ConvertedNetwork convert_network(const ConvertSettings& settings) {
   DeferredTensors deferred;
   WrittenTensors written(deferred);
   BackboneWeights backbone = read_backbone(settings.backbone, deferred);
-  SourceTensors head = read_source(*settings.head);
+  SourceTensors head = read_head(*settings.head);
   ConvertedNetwork result;
   result.notes = std::move(backbone.notes);
   result.notes.insert(result.notes.end(), head.notes.begin(), head.notes.end());
