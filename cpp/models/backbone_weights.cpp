@@ -25,7 +25,7 @@ std::string parts_beside(const std::vector<NamedTensor>& tensors, const std::str
 void note_layout(const LayoutMatch& match, const std::vector<NamedTensor>& tensors,
                  std::vector<std::string>& notes) {
   if (match.layout->name != "Meta" || !match.prefix.empty())
-    notes.push_back("the backbone's keys have the layout of " + std::string(match.layout->name) +
+    notes.push_back("the backbone's keys have the layout of " + match.layout->name +
                     (match.prefix.empty() ? "" : ", after '" + match.prefix + "'"));
   const std::string beside = parts_beside(tensors, match.prefix);
   if (!beside.empty()) notes.push_back("other keys of the file are not used: those under " + beside);
@@ -39,7 +39,7 @@ std::string guess(const std::vector<NamedTensor>& tensors) {
   if (is_head) return " These are keys of a head: give the file as --head, and a backbone as --backbone.";
   const LayoutMatch inside = nearest_layout_anywhere(tensors);
   if (!inside.layout || !inside.recognised()) return "";
-  return " The keys after '" + inside.prefix + "' have the layout of " + std::string(inside.layout->name) +
+  return " The keys after '" + inside.prefix + "' have the layout of " + inside.layout->name +
          ", but what stands before them is not known: if it is the backbone that you want, save it alone.";
 }
 
@@ -100,8 +100,7 @@ std::optional<RecognisedBackbone> recognise_backbone(const CheckpointSource& sou
   try {
     refuse_other_networks(source.path, given.tensors);
     derive_rope_periods(source, tensors, given.notes);
-    return RecognisedBackbone{std::string(match.layout->name), match.prefix,
-                              read_backbone_dims(shapes_of(tensors))};
+    return RecognisedBackbone{match.layout->name, match.prefix, read_backbone_dims(shapes_of(tensors))};
   } catch (const Error&) {
     return {};  // another network, or one whose number of heads nothing tells
   }

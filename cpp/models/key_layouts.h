@@ -8,31 +8,31 @@
 //             that is absent in block 0 is zero where `absent_is_zero`, otherwise it is missing
 // What no publisher's file needs to hold is derived for all layouts alike (backbone_derivations.h).
 //
-// Values that are differences to another file's: translate both (layout_match.h), then put placeholders for the
-// sums in their place, DeferredTensors::add with what values_of gives of both.
+// Values that are differences to another file's: translate both (layout_match.h), then put placeholders for
+// the sums in their place, DeferredTensors::add with what values_of gives of both.
 //
 // To add a layout: an entry here; a key list of it in test/fixtures/layouts; a line in docs/networks.md.
 #pragma once
 
-#include <string_view>
+#include <string>
 #include <vector>
 
 namespace dinov3_seg {
 
 struct KeyRename {
-  std::string_view own, meta;
+  std::string own, meta;
   bool optional = false;
   bool leading_one = false;  ///< the file's tensor has one more dimension, of size 1, before Meta's
 };
 
 struct KeyJoin {
-  std::vector<std::string_view> own;  ///< top to bottom
-  std::string_view meta;
+  std::vector<std::string> own;  ///< top to bottom
+  std::string meta;
   bool absent_is_zero = false;
 };
 
 struct KeyLayout {
-  std::string_view name;
+  std::string name;
   std::vector<KeyRename> renames;
   std::vector<KeyJoin> joins;
 };

@@ -75,7 +75,7 @@ LayoutMatch match_layout(const KeyLayout& layout, const std::string& prefix,
   for (const KeyRename& rename : layout.renames)
     if (!rename.optional && !found.contains(rename.own)) result.missing.emplace_back(rename.own);
   for (const KeyJoin& join : layout.joins)
-    for (const std::string_view part : join.own)
+    for (const std::string& part : join.own)
       if (!join.absent_is_zero && !found.contains(part)) result.missing.emplace_back(part);
   return result;
 }
@@ -196,7 +196,7 @@ std::vector<std::string> own_names(const KeyLayout& layout, const std::string& m
     const auto found = match_pattern(join.meta, meta);
     if (!found) continue;
     std::vector<std::string> names;
-    for (const std::string_view part : join.own) names.push_back(fill_pattern(part, *found));
+    for (const std::string& part : join.own) names.push_back(fill_pattern(part, *found));
     return names;
   }
   return {meta};

@@ -11,7 +11,7 @@ import { counted } from '../text.js';
 const weightNames = ['model.safetensors', 'pytorch_model.bin'];
 const wholeOrIndex = weightNames.flatMap((name) => [name, `${name}.index.json`]);
 
-/** Mean and standard deviation of each channel, of values from 0 to 1, as preprocessor_config.json has them. */
+/** Mean and standard deviation of each channel, of values from 0 to 1: of preprocessor_config.json, or timm's config.json. */
 export interface SourcePreprocessor {
   mean: [number, number, number];
   std: [number, number, number];
@@ -115,7 +115,11 @@ async function shardsOf(path: string): Promise<Pick<CheckpointSource, 'files' | 
 async function settingsIn(folder: string): Promise<Pick<ResolvedSource, 'config' | 'preprocessor'>> {
   const config = await jsonObjectIn(folder, 'config.json');
   const preprocessor = await jsonObjectIn(folder, 'preprocessor_config.json');
-  const normalization = preprocessor === undefined ? undefined : normalizationOf(preprocessor);
+  // timm keeps it in config.json.
+  const trained = config?.['pretrained_cfg'];
+  const normalization =
+    normalizationOf(preprocessor?.['image_mean'], preprocessor?.['image_std']) ??
+    (isObject(trained) ? normalizationOf(trained['mean'], trained['std']) : undefined);
   return {
     ...(config === undefined ? {} : { config: configOf(join(folder, 'config.json'), config) }),
     ...(normalization === undefined ? {} : { preprocessor: normalization }),
@@ -160,8 +164,7 @@ function configOf(path: string, config: JsonObject): SourceConfig {
   return Object.fromEntries(known);
 }
 
-function normalizationOf(preprocessor: JsonObject): SourcePreprocessor | undefined {
-  const [mean, std] = [preprocessor['image_mean'], preprocessor['image_std']];
+function normalizationOf(mean: unknown, std: unknown): SourcePreprocessor | undefined {
   return isTriple(mean) && isTriple(std) ? { mean, std } : undefined;
 }
 
