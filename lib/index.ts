@@ -1,5 +1,4 @@
 /**
-<<<<<<< HEAD
  * Fine-tunes and runs DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
  *
  * {@link convert} builds a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and {@link ClassHead} is the
@@ -7,16 +6,6 @@
  *
  * Long-running functions return promises and work on the engine's own threads. Every error is a {@link DinoSegError}, except
  * the reason of an aborted signal.
-=======
- * Fine-tunes and runs DINOv3 ViT with a Mask2Former head on libtorch, without Python.
- *
- * {@link convert} makes a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and
- * {@link ClassHead} is the layer that is trained. {@link train}, {@link evaluate} and {@link predict} are the
- * commands of the same names.
- *
- * Every long-running function returns a promise and runs on the engine's own threads. Every error is a
- * {@link DinoSegError}, except a signal's own reason.
->>>>>>> 2e315d0 (Plain English in the messages and docstrings of networks, data, features and libtorch)
  *
  * Shapes: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  *
@@ -34,8 +23,10 @@ export {
 export { findLibtorch, type Libtorch, type VersionInfo } from './native/libtorch/find-libtorch.js';
 export type { JobOptions } from './native/job.js';
 export type {
+  BackbonePlan,
   CheckpointEntry,
   ConversionNotes,
+  ConvertedBackbone,
   ConvertedDetector,
   ConvertedPlan,
   ConvertedSegmentor,
@@ -46,22 +37,24 @@ export type {
   LossResult,
   RawImage,
   NetworkPrecision,
+  Normalization,
+  OutputPart,
   Scoring,
   SegmentorPlan,
   StepOptions,
   TensorArray,
 } from './native/bindings/engine.js';
 
+export { normalizations, type NormalizationName } from './model/normalization.js';
 export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';
-export {
-  SegmentationModel,
-  type ForwardResult,
-  type ScoreImageOptions,
-  type ScoreMap,
-  type ScoringOptions,
-  type SegmentImageOptions,
-} from './model/segmentation-model.js';
+export { SegmentationModel, type ForwardResult } from './model/segmentation-model.js';
+export type {
+  ScoreImageOptions,
+  ScoreMap,
+  ScoringOptions,
+  SegmentImageOptions,
+} from './model/scoring-options.js';
 export type { LoadOptions } from './model/load-options.js';
 export type { ClassMap, SegmentWithProbeOptions, Stride } from './model/segment-options.js';
 export {
@@ -76,7 +69,7 @@ export { coco91Names } from './data/sets/coco91.js';
 export { ClassHead, defaultStepOptions, type StepResult } from './model/class-head.js';
 export type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './model/class-head-options.js';
 export { LinearProbe, type ProbePlacement } from './model/linear-probe.js';
-export type { ProbeValues } from './model/probe-file.js';
+export type { ProbeLayers, ProbeValues } from './model/probe-file.js';
 export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
 export { openHead } from './model/open-head.js';
@@ -90,9 +83,11 @@ export {
 } from './model/convert.js';
 export {
   architectures,
+  backboneArchitectures,
   detectorArchitectures,
   initModel,
   type Architecture,
+  type BackboneArchitecture,
   type DetectorArchitecture,
   type InitModelOptions,
   type RandomNetworkOptions,

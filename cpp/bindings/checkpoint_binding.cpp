@@ -1,6 +1,7 @@
 // Checkpoint files: inspection, tensors in and out, plans, conversion.
 #include <algorithm>
 
+#include "bindings/normalization.h"
 #include "bindings/plans.h"
 #include "core/checkpoint.h"
 #include "core/error.h"
@@ -15,10 +16,13 @@ inline constexpr auto fields<CheckpointRow> =
                field("dtype", &CheckpointRow::dtype), field("sizeBytes", &CheckpointRow::bytes)};
 
 template <>
-inline constexpr auto fields<CheckpointSummary> = std::tuple{
-    field("format", &CheckpointSummary::format), field("tensors", &CheckpointSummary::rows),
-    field("parameters", &CheckpointSummary::parameters), field("totalBytes", &CheckpointSummary::total_bytes),
-    field("metadata", &CheckpointSummary::metadata)};
+inline constexpr auto fields<CheckpointSummary> =
+    std::tuple{field("format", &CheckpointSummary::format),
+               field("tensors", &CheckpointSummary::rows),
+               field("parameters", &CheckpointSummary::parameters),
+               field("totalBytes", &CheckpointSummary::total_bytes),
+               field("metadata", &CheckpointSummary::metadata),
+               field("normalization", &CheckpointSummary::normalization)};
 
 template <>
 inline constexpr auto fields<RecognisedBackbone> =
@@ -53,14 +57,25 @@ auto converted(const char* network, Plan plan, const std::vector<std::string>& n
                         object_of(Item{"notes", notes}));
 }
 
+using Notes = std::vector<std::string>;
+inline auto converted(const BackboneNetworkDims& dims, const Notes& notes) {
+  return std::tuple_cat(plan_of(dims), object_of(Item{"notes", notes}));
+}
+
 using Converted = std::variant<decltype(converted("", plan_of(SegmentorDims(), 0), {})),
-                               decltype(converted("", plan_of(DetectorDims()), {}))>;
+                               decltype(converted("", plan_of(DetectorDims()), {})),
+                               decltype(converted("", plan_of(EomtDims(), 0), {})),
+                               decltype(converted(BackboneNetworkDims(), {}))>;
 struct PlanOfConverted {
   const std::vector<std::string>& notes;
   Converted operator()(const SegmentorDims& dims) const {
     return converted("segmentor", plan_of(dims, dims.classes), notes);
   }
   Converted operator()(const DetectorDims& dims) const { return converted("detector", plan_of(dims), notes); }
+  Converted operator()(const EomtDims& dims) const {
+    return converted("eomt", plan_of(dims, dims.classes), notes);
+  }
+  Converted operator()(const BackboneNetworkDims& dims) const { return converted(dims, notes); }
 };
 
 Converted convert(const ConvertSettings& settings) {

@@ -36,6 +36,7 @@ struct HeadsOptions {
   std::string kind;
   int64_t width, classes;
   c10::Device device = c10::kCPU;
+  std::optional<int64_t> layers;
   std::optional<Precision> precision;
   std::vector<ScoreLoss> losses;
   at::Tensor weight, bias, class_weights;
@@ -47,6 +48,7 @@ inline constexpr auto fields<HeadsOptions> =
                field("width", &HeadsOptions::width),
                field("classes", &HeadsOptions::classes),
                field("device", &HeadsOptions::device),
+               optional_field("layers", &HeadsOptions::layers),
                optional_field("precision", &HeadsOptions::precision),
                optional_field("losses", &HeadsOptions::losses),
                optional_field("weight", &HeadsOptions::weight),
@@ -98,9 +100,11 @@ std::pair<at::Tensor, at::Tensor> initial_layer(const HeadsOptions& options, int
 }
 
 Head create_heads(const HeadsOptions& options) {
-  const auto& [kind, width, classes, device, precision, losses, weight, bias, class_weights, seeds] = options;
+  const auto& [kind, width, classes, device, layers, precision, losses, weight, bias, class_weights, seeds] =
+      options;
   if (kind == "linear_probe")
-    return std::make_shared<LinearProbeHeads>(width, classes, device, seeds, class_weights);
+    return std::make_shared<LinearProbeHeads>(width, layers.value_or(1), classes, device, seeds,
+                                              class_weights);
   const bool is_matched = kind == "mask2former";
   const auto [w, b] = initial_layer(options, classes + (is_matched ? 1 : 0));
   if (is_matched) return std::make_shared<Mask2FormerHeads>(w, b, device, *precision, class_weights);
@@ -115,7 +119,7 @@ Head head_of_model(const SegmentationModel& model, Precision precision) {
 
 at::Tensor heads_forward(const TrainedHeads& heads, const NetworkOutputs& outputs) {
   const at::Tensor result = heads.forward(outputs);
-  return heads.heads() == 1 ? result.squeeze(heads.needs_features() ? 1 : 2) : result;
+  return heads.heads() == 1 ? result.squeeze(heads.reads().decoded ? 2 : 1) : result;
 }
 
 void heads_backward(LinearHeads& heads, const at::Tensor& queries, const at::Tensor& d_logits) {
@@ -190,6 +194,10 @@ at::Tensor class_map_of(const TrainedHeads& head, const NetworkOutputs& outputs,
   return class_map(head.dense_scores(outputs, options.scoring), options.height, options.width);
 }
 
+at::Tensor scores_of(const TrainedHeads& head, const NetworkOutputs& outputs, const MapOptions& options) {
+  return head.dense_scores(outputs, options.scoring).resized(options.height, options.width);
+}
+
 Values confusion(const at::Tensor& prediction, const at::Tensor& labels, int64_t classes) {
   return {confusion_matrix(prediction, labels, classes).to(at::kDouble)};
 }
@@ -206,6 +214,7 @@ const Methods heads_methods{
     job<Lane::model, &heads_state>("headsState", "heads"),
     job<Lane::model, &heads_restore>("headsRestore", "heads", "state"),
     job<Lane::model, &class_map_of>("classMap", "head", "outputs", "options"),
+    job<Lane::model, &scores_of>("headScores", "head", "outputs", "options"),
     job<Lane::model, &confusion>("confusion", "prediction", "labels", "classes"),
 };
 

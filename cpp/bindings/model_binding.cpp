@@ -4,17 +4,22 @@
 #include "bindings/heads.h"
 #include "bindings/placement.h"
 #include "models/archive.h"
+#include "models/segment.h"
 #include "models/staged_archive.h"
 
 namespace dinov3_seg {
 
-/// Which outputs a pass computes.
-struct OutputOptions {
-  bool decoded, features;
-};
 template <>
 inline constexpr auto fields<OutputOptions> =
-    std::tuple{field("decoded", &OutputOptions::decoded), field("features", &OutputOptions::features)};
+    std::tuple{field("decoded", &OutputOptions::decoded), field("features", &OutputOptions::feature_layers)};
+
+template <>
+inline constexpr auto fields<ProbeValues> = std::tuple{field("weight", &ProbeValues::weight),
+                                                       field("bias", &ProbeValues::bias),
+                                                       field("gamma", &ProbeValues::gamma),
+                                                       field("beta", &ProbeValues::beta),
+                                                       field("runningMean", &ProbeValues::running_mean),
+                                                       field("runningVar", &ProbeValues::running_var)};
 
 struct TimesOptions {
   int64_t repeat;
@@ -31,21 +36,24 @@ std::shared_ptr<SegmentationModel> load_model(const std::string& path, const Mod
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
   const auto module = load_staged(path, device);
   if (!module) return nullptr;
-  return std::make_shared<SegmentationModel>(path, archive_id(path), *module, ModelPlacement{device});
+  return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});
+}
+
+/// What any file records.
+std::optional<Normalization> file_normalization(const std::string& path) {
+  return recorded_normalization(path);
 }
 
 auto model_info(const SegmentationModel& model) {
   return std::tuple_cat(network_info(model),
                         object_of(Item{"width", model.width()}, Item{"hidden", model.hidden()},
-                                  Item{"classes", model.classes()}));
+                                  Item{"classes", model.classes()}, Item{"provides", model.provides()}));
 }
 
-NetworkOutputs outputs_of(SegmentationModel& model, const at::Tensor& images, const OutputOptions& options) {
-  return model.outputs(images, options.decoded, options.features);
-}
+void check_head(const SegmentationModel& model, const TrainedHeads& head) { check_fits(model, head); }
 
 auto forward(SegmentationModel& model, const at::Tensor& images) {
-  const NetworkOutputs decoded = model.outputs(images, true, false);
+  const NetworkOutputs decoded = model.outputs(images, {.decoded = true});
   return object_of(Item{"queries", decoded.queries}, Item{"predLogits", model.class_logits(decoded.queries)},
                    Item{"predMasks", decoded.masks});
 }
@@ -77,17 +85,29 @@ void export_model(const SegmentationModel& model, const LinearHeads& head, const
   model.save_with_class_embed(head.weight()[0], head.bias()[0], path);
 }
 
+void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& head,
+                       const std::string& path) {
+  const ProbeParameters own = head.parameters();
+  model.save_with_probe(
+      {own.weight[0], own.bias[0], own.gamma[0], own.beta[0], head.running_mean()[0], head.running_var()[0]},
+      path);
+}
+
 const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
     job<Lane::prepare, &archive_id>("modelId", "path"),
+    job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
-    job<Lane::model, &outputs_of>("outputs", "model", "images", "options"),
+    call<&check_head>("checkFits", "model", "head"),
+    job<Lane::model, &SegmentationModel::outputs>("outputs", "model", "images", "options"),
+    job<Lane::model, &SegmentationModel::probe>("ownProbe", "model"),
     job<Lane::model, &forward>("forward", "model", "images"),
     job<Lane::model, &taps>("taps", "model", "images"),
     job<Lane::model, &part_times_of>("partTimes", "model", "images", "options"),
     call<&storage_bytes_of>("storageBytes", "networks"),
     job<Lane::model, &export_model>("exportModel", "model", "head", "path"),
+    job<Lane::model, &export_with_probe>("exportWithProbe", "model", "probe", "path"),
 };
 
 }  // namespace

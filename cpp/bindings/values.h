@@ -11,6 +11,7 @@
 #include "cache/shard_writer.h"
 #include "core/device_copies.h"
 #include "heads/linear_heads.h"
+#include "heads/linear_probe_heads.h"
 #include "models/detection_model.h"
 #include "models/segmentation_model.h"
 
@@ -54,6 +55,13 @@ struct HandleKind<LinearHeads> {
   using Base = TrainedHeads;
   [[noreturn]] static void refuse() {
     fail("HEAD_MISMATCH", "expected a class_embed head, got a linear probe");
+  }
+};
+template <>
+struct HandleKind<LinearProbeHeads> {
+  using Base = TrainedHeads;
+  [[noreturn]] static void refuse() {
+    fail("HEAD_MISMATCH", "expected a linear probe, got a class_embed head");
   }
 };
 

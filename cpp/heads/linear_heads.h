@@ -21,7 +21,7 @@ at::Tensor xavier_uniform(int64_t width, int64_t outputs, const std::vector<uint
 /// A head's parameters stand as weight R×C row by row, then bias R.
 class LinearHeads : public TrainedHeads {
  public:
-  bool needs_features() const override { return false; }
+  OutputOptions reads() const override { return {.decoded = true}; }
   int64_t width() const override { return width_; }
   int64_t outputs() const override { return outputs_; }
   int64_t scored_classes(Scoring scoring) const override;

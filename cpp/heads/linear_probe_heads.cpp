@@ -49,7 +49,12 @@ at::Tensor pointwise_scores(const at::Tensor& features, const at::Tensor& weight
   return scores.view({batch, weight.size(0), h, w});
 }
 
-int64_t parameters_for(int64_t width, int64_t classes) {
+int64_t parameters_for(int64_t width, int64_t layers, int64_t classes) {
+  if (layers != 1 && layers != all_layers)
+    fail("INVALID_ARGUMENT", "a linear probe reads 1 or ", all_layers, " layers, got ", layers);
+  if (width % layers != 0)
+    fail("HEAD_MISMATCH", "the width of a linear probe of ", layers, " layers must be a multiple of ", layers,
+         ", got ", width);
   if (width < 1 || classes < 1)
     fail("INVALID_ARGUMENT", "a linear probe needs at least one channel and one class, got ", width, " and ",
          classes);
@@ -76,10 +81,11 @@ struct LinearProbeHeads::Statistics {
   }
 };
 
-LinearProbeHeads::LinearProbeHeads(int64_t width, int64_t classes, c10::Device device,
+LinearProbeHeads::LinearProbeHeads(int64_t width, int64_t layers, int64_t classes, c10::Device device,
                                    const std::vector<uint64_t>& seeds, const at::Tensor& class_weights)
-    : TrainedHeads(static_cast<int64_t>(seeds.size()), parameters_for(width, classes), device),
+    : TrainedHeads(static_cast<int64_t>(seeds.size()), parameters_for(width, layers, classes), device),
       width_(width),
+      layers_(layers),
       classes_(classes),
       losses_(seeds.size(), static_cast<int64_t>(ScoreLoss::cross_entropy)),
       class_weights_(checked_class_weights(class_weights, classes)),
@@ -116,8 +122,7 @@ DenseScores LinearProbeHeads::dense_scores(const NetworkOutputs& outputs, Scorin
 }
 
 at::Tensor LinearProbeHeads::forward(const NetworkOutputs& outputs) const {
-  const at::Tensor& features = outputs.features;
-  check_features(features);
+  const at::Tensor features = own_channels(outputs.features);
   const at::Tensor shift = running_mean_.mean(0);
   const FoldedProbe folded = fold_probe(parameters_of(value_), running_mean_ - shift, running_var_);
   return pointwise_scores(shifted_features(features.to(device()), shift), folded.weight.flatten(0, 1),
@@ -125,16 +130,21 @@ at::Tensor LinearProbeHeads::forward(const NetworkOutputs& outputs) const {
       .view({features.size(0), heads(), classes_, features.size(2), features.size(3)});
 }
 
-void LinearProbeHeads::check_features(const at::Tensor& features) const {
-  if (!features.defined() || features.dim() != 4 || features.size(1) != width_ || features.numel() == 0)
+/// The channels that the probe reads, the last ones. All layers' features are those of the last one too.
+at::Tensor LinearProbeHeads::own_channels(const at::Tensor& features) const {
+  const auto fits = [&](int64_t channels) {
+    return channels == width_ || (layers_ == 1 && channels == all_layers * width_);
+  };
+  if (!features.defined() || features.dim() != 4 || !fits(features.size(1)) || features.numel() == 0)
     fail("HEAD_MISMATCH", "the linear probe expects features B×", width_, "×h×w, got ", features.sizes(),
          "; use a probe trained on this network's backbone");
+  return features.slice(1, features.size(1) - width_);
 }
 
 void LinearProbeHeads::check_batch(const HeadBatch& batch) const {
   if (!batch.features.defined() || !batch.labels.defined())
     fail("INVALID_ARGUMENT", "linear probes learn from features and labels; one of them is missing");
-  check_features(batch.features);
+  own_channels(batch.features);
   if (static_cast<int64_t>(batch.records.size()) != batch.features.size(0))
     fail("SHAPE", "expected a record number for each of ", batch.features.size(0), " images, got ",
          batch.records.size());
@@ -142,11 +152,12 @@ void LinearProbeHeads::check_batch(const HeadBatch& batch) const {
 
 HeadLosses LinearProbeHeads::accumulate(const HeadBatch& batch, const at::Tensor& include, double scale) {
   check_batch(batch);
-  const int64_t images = batch.features.size(0), h = batch.features.size(2), w = batch.features.size(3);
+  const at::Tensor given = own_channels(batch.features);
+  const int64_t images = given.size(0), h = given.size(2), w = given.size(3);
   if (h * w < 2) fail("SHAPE", "batch norm needs more than one position per image, got features 1×1");
-  const auto [variances, means] = at::var_mean(batch.features.to(at::kFloat).flatten(2), {2}, 0);  // B×C
+  const auto [variances, means] = at::var_mean(given.to(at::kFloat).flatten(2), {2}, 0);  // B×C
   const at::Tensor shift = means.mean(0);
-  const at::Tensor features = shifted_features(batch.features, shift);
+  const at::Tensor features = shifted_features(given, shift);
   const Statistics statistics(means - shift, variances, include, heads());
   move_running(statistics, shift, h * w);
 

@@ -19,19 +19,22 @@ struct ProbeParameters {
 /// resized bilinearly to the labels, the loss is cross entropy, all in float32. A head's parameters stand as
 /// convolution weight K×C row by row, bias K, gamma C, beta C.
 ///
+/// A probe reads the features of the last layer, or of all tapped layers side by side: of features that hold
+/// more than its width, it takes the last channels.
+///
 /// Batch norm is torch.nn.BatchNorm2d's: eps 1e-5, momentum 0.1, the biased variance normalises, the unbiased
 /// one runs. Batch and running statistics are each head's own, over the images that it learns from, so that
 /// it learns what it would alone. They do not cost a pass over the features a head: the statistics of each
 /// image are combined.
 class LinearProbeHeads : public TrainedHeads {
  public:
-  /// A head for each seed: weight normal(0, 0.01) (the same numbers on every device), bias 0, gamma 1, beta
-  /// 0, running mean 0, running variance 1. Class weights N×K or undefined (all 1). Throws INVALID_ARGUMENT,
-  /// HEAD_MISMATCH, SHAPE.
-  LinearProbeHeads(int64_t width, int64_t classes, c10::Device device, const std::vector<uint64_t>& seeds,
-                   const at::Tensor& class_weights);
+  /// A head for each seed, which reads `layers` (1 or 4) layers of `width` channels together: weight
+  /// normal(0, 0.01) (the same numbers on every device), bias 0, gamma 1, beta 0, running mean 0, running
+  /// variance 1. Class weights N×K or undefined (all 1). Throws INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE.
+  LinearProbeHeads(int64_t width, int64_t layers, int64_t classes, c10::Device device,
+                   const std::vector<uint64_t>& seeds, const at::Tensor& class_weights);
 
-  bool needs_features() const override { return true; }
+  OutputOptions reads() const override { return {.feature_layers = layers_}; }
   int64_t width() const override { return width_; }
   int64_t outputs() const override { return classes_; }
 
@@ -55,15 +58,19 @@ class LinearProbeHeads : public TrainedHeads {
 
   std::vector<std::pair<const char*, at::Tensor>> buffers() const override;
 
+  ProbeParameters parameters() const { return parameters_of(value_); }
+  at::Tensor running_mean() const { return running_mean_; }  // N×C
+  at::Tensor running_var() const { return running_var_; }
+
  private:
   struct Statistics;
   ProbeParameters parameters_of(const at::Tensor& rows) const;
-  void check_features(const at::Tensor& features) const;
+  at::Tensor own_channels(const at::Tensor& features) const;
   void check_batch(const HeadBatch& batch) const;
   void move_running(const Statistics& statistics, const at::Tensor& shift, int64_t positions);
   void backward(const at::Tensor& features, const at::Tensor& d_scores, const Statistics& statistics);
 
-  int64_t width_, classes_;
+  int64_t width_, layers_, classes_;
   std::vector<int64_t> losses_;
   at::Tensor class_weights_;               // N×K, or undefined
   at::Tensor running_mean_, running_var_;  // N×C

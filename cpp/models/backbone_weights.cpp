@@ -70,7 +70,11 @@ void check_own_keys(const LayoutMatch& match, const TranslatedTensors& translate
 }  // namespace
 
 BackboneWeights read_backbone(const CheckpointSource& source, DeferredTensors& deferred) {
-  SourceTensors given = read_source(source);
+  return backbone_among(read_source(source), source, deferred);
+}
+
+BackboneWeights backbone_among(SourceTensors given, const CheckpointSource& source,
+                               DeferredTensors& deferred) {
   BackboneWeights result;
   result.notes = std::move(given.notes);
   remove_inner_wrappers(given.tensors, result.notes);

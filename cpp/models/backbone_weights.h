@@ -24,6 +24,10 @@ struct BackboneWeights {
 /// number of heads.
 BackboneWeights read_backbone(const CheckpointSource& source, DeferredTensors& deferred);
 
+/// The same of the source's tensors.
+BackboneWeights backbone_among(SourceTensors given, const CheckpointSource& source,
+                               DeferredTensors& deferred);
+
 struct RecognisedBackbone {
   std::string layout, prefix;
   BackboneDims dims;

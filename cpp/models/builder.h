@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "models/backbone_network_plan.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
@@ -19,10 +21,11 @@ namespace dinov3_seg {
 ///   float32, float64   every floating tensor in that dtype
 ///   bfloat16           as the reference computes under bfloat16 autocast: bfloat16 for the linears and
 ///   convolutions
-///                      (weights and biases) of the backbone, the adapter and the predictor; float32 for all
-///                      norms, LayerScale gammas, tokens, embeddings and RoPE periods, for the whole pixel
-///                      decoder (autocast is off there), for class_embed (the part that is trained, in
-///                      float32) and for the whole of a detector's head
+///                      (weights and biases) of the backbone, the adapter, the predictor and EoMT's mask
+///                      head and upscale blocks; float32 for all norms, LayerScale gammas, tokens, embeddings
+///                      and RoPE periods, for the whole pixel decoder (autocast is off there), for class_embed
+///                      and a linear head (the parts that are trained, in float32) and for the whole of a
+///                      detector's head
 /// Integers stay.
 /// Errors: INVALID_ARGUMENT for another dtype.
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype);
@@ -39,6 +42,9 @@ at::Tensor cast_now(const std::string& key, const at::Tensor& tensor, at::Scalar
 /// The names in capitals of a network's sources.
 std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims);
 std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims);
+std::map<std::string, c10::IValue> eomt_constants(const EomtDims& dims);
+/// `layers`: the blocks that are tapped.
+std::map<std::string, c10::IValue> backbone_network_constants(const std::vector<int64_t>& layers);
 
 /// Builds the segmentor on the tensors' device (the CPU). Checks the keys first, then takes the tensors one
 /// at a time: one that needs no cast is used as it is, views of a mapped file included. Parameters do not
@@ -47,13 +53,31 @@ std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims);
 ///   forward(images) -> (pred_logits B×Q×K, pred_masks B×Q×H/4×W/4)
 ///   decode(images) -> (queries B×Q×hidden, pred_masks)     without class_embed
 ///   features(images) -> patch features B×C×H/16×W/16 of the backbone's last tapped layer, the backbone alone
+///   layer_features(images) -> those of the four tapped layers side by side, B×4C×H/16×W/16, in order
 ///   decode_with_features(images) -> (queries, pred_masks, features)     of one pass
+///   decode_with_layer_features(images) -> the same with layer_features
 ///   taps(images) -> every intermediate array by name
 /// images: B×3×H×W floating, H and W multiples of 32. Outputs are at least float32.
 /// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (segmentor_plan.h), INVALID_ARGUMENT (dtype).
 torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
                                    const std::vector<NamedTensor>& head, at::ScalarType dtype,
                                    const CastTensor& cast = cast_now);
+
+/// Builds a backbone alone in the same way, with the linear head of the reference's names or, where `head` is
+/// empty, without one. Methods:
+///   features(images) -> patch features B×C×H/16×W/16 of the last block
+///   layer_features(images) -> those of backbone_layers() side by side, B×4C×H/16×W/16, in order
+///   forward(images) -> class logits B×K×H×W of the linear head, or features
+/// images: B×3×H×W floating, H and W multiples of 16. Outputs are at least float32.
+/// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (backbone_network_plan.h), INVALID_ARGUMENT (dtype).
+torch::jit::Module build_backbone(const std::vector<NamedTensor>& backbone,
+                                  const std::vector<NamedTensor>& head, at::ScalarType dtype,
+                                  const CastTensor& cast = cast_now);
+
+/// The same of tensors in the dtypes that they are to have, which taps `layers`.
+torch::jit::Module build_linear_segmentor(const std::vector<NamedTensor>& backbone,
+                                          const std::vector<NamedTensor>& head,
+                                          const std::vector<int64_t>& layers);
 
 /// Builds the detector in the same way; the backbone's names begin with detector_backbone_prefix. Methods:
 ///   forward(images) -> (pred_logits B×Q×K before the sigmoid, pred_boxes B×Q×4)
@@ -64,5 +88,13 @@ torch::jit::Module build_segmentor(const std::vector<NamedTensor>& backbone,
 torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
                                   const std::vector<NamedTensor>& head, at::ScalarType dtype,
                                   const CastTensor& cast = cast_now);
+
+/// Builds an EoMT network in the same way, with the backbone's names as in a segmentor. Methods: forward,
+/// decode and taps, as a segmentor's. It has no features: after its last blocks the patches have seen the
+/// queries.
+/// Errors: CHECKPOINT_KEYS, also where attn_mask_probs are not zero, HEAD_MISMATCH (eomt_plan.h),
+/// INVALID_ARGUMENT (dtype).
+torch::jit::Module build_eomt(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
+                              at::ScalarType dtype, const CastTensor& cast = cast_now);
 
 }  // namespace dinov3_seg

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "core/class_columns.h"
 #include "core/error.h"
 #include "core/job_control.h"
@@ -26,10 +24,9 @@ void check_layers(const SegmentationModel& model, const std::vector<ShareLayer>&
 /// Scores of the images by each layer, of one pass.
 std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vector<ShareLayer>& layers,
                                       const at::Tensor& images) {
-  const auto reads_features = [](const ShareLayer& layer) { return layer.head->needs_features(); };
-  const NetworkOutputs outputs =
-      model.outputs(images, !std::all_of(layers.begin(), layers.end(), reads_features),
-                    std::any_of(layers.begin(), layers.end(), reads_features));
+  OutputOptions wanted;
+  for (const ShareLayer& layer : layers) wanted = wanted | layer.head->reads();
+  const NetworkOutputs outputs = model.outputs(images, wanted);
   std::vector<DenseScores> scores;
   for (const ShareLayer& layer : layers) scores.push_back(layer.head->dense_scores(outputs, layer.scoring));
   return scores;
@@ -42,7 +39,8 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
   check_layers(model, layers, options.columns);
   std::vector<at::Tensor> images, tables, rows;
   for (const at::Tensor& each : pixels)
-    images.push_back(network_input(each, model.device(), options.height, options.width));
+    images.push_back(
+        network_input(each, model.device(), options.height, options.width, model.normalization()));
   for (const ShareLayer& layer : layers) tables.push_back(layer.table.to(model.device()));
   const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(images));
   for (size_t i = 0; i < pixels.size(); ++i) {

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "models/backbone_network_plan.h"
 #include "models/builder.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/random_values.h"
 #include "models/segmentor_plan.h"
 
@@ -25,7 +27,11 @@ struct NetworkShape {
 };
 NetworkShape network_shape(const SegmentorDims& dims);
 NetworkShape network_shape(const DetectorDims& dims);
-/// Of a name of presets.h, of either kind. Throws INVALID_ARGUMENT with the segmentors' names.
+NetworkShape network_shape(const EomtDims& dims);
+NetworkShape network_shape(const BackboneNetworkDims& dims);
+/// Of a name of presets.h that SegmentationModel runs. Throws INVALID_ARGUMENT with their names.
+NetworkShape segmentation_shape(const std::string& architecture);
+/// Of any name of presets.h. Throws INVALID_ARGUMENT with the names of segmentation_shape().
 NetworkShape network_shape(const std::string& architecture);
 
 /// The two files of a network, keys in the order of the released ones.

@@ -61,10 +61,13 @@ KeyLayout hugging_face_layout(std::string name, const HuggingFaceNames& names, F
   return layout;
 }
 
-/// DINOv3ViTModel as its files have it, and its state dict in releases after 5.3.
-const std::array<std::pair<const char*, HuggingFaceNames>, 2> hugging_face_networks{
+/// DINOv3ViTModel as its files have it and as its state dict in releases after 5.3,
+/// EomtDinov3ForUniversalSegmentation, and what EoMT's authors publish.
+const std::array<std::pair<const char*, HuggingFaceNames>, 4> hugging_face_networks{
     {{"Hugging Face transformers", {"embeddings.", "layer.N.", "norm"}},
-     {"Hugging Face transformers", {"embeddings.", "model.layer.N.", "norm"}}}};
+     {"Hugging Face transformers", {"embeddings.", "model.layer.N.", "norm"}},
+     {"an EoMT network of transformers", {"embeddings.", "layers.N.", "layernorm"}},
+     {"EoMT's authors", {"patch_embed.", "blocks.N.", "norm"}}}};
 
 /// timm's Eva. Its attention has no bias for keys.
 KeyLayout timm_layout(FeedForward feed_forward) {
@@ -106,6 +109,33 @@ const std::vector<KeyLayout>& key_layouts() {
     }
     return all;
   }();
+  return layouts;
+}
+
+const std::vector<KeyLayout>& eomt_head_layouts() {
+  static const std::vector<KeyLayout> layouts{
+      {"an EoMT network of transformers",
+       {{"query", "segmentation_model.1.query"},
+        {"class_predictor", "segmentation_model.1.class_embed"},
+        {"mask_head.fc1", "segmentation_model.1.mask_head.fc1"},
+        {"mask_head.fc2", "segmentation_model.1.mask_head.fc2"},
+        {"mask_head.fc3", "segmentation_model.1.mask_head.fc3"},
+        {"upscale_block.block.N.conv1", "segmentation_model.1.upscale.N.conv1"},
+        {"upscale_block.block.N.conv2", "segmentation_model.1.upscale.N.conv2"},
+        {"upscale_block.block.N.layernorm2d", "segmentation_model.1.upscale.N.norm"},
+        {"attn_mask_probs", "segmentation_model.1.attn_mask_probs"}},
+       {}},
+      {"EoMT's authors",
+       {{"q", "segmentation_model.1.query"},
+        {"class_head", "segmentation_model.1.class_embed"},
+        {"mask_head.0", "segmentation_model.1.mask_head.fc1"},
+        {"mask_head.2", "segmentation_model.1.mask_head.fc2"},
+        {"mask_head.4", "segmentation_model.1.mask_head.fc3"},
+        {"upscale.N.conv1", "segmentation_model.1.upscale.N.conv1"},
+        {"upscale.N.conv2", "segmentation_model.1.upscale.N.conv2"},
+        {"upscale.N.norm", "segmentation_model.1.upscale.N.norm"},
+        {"attn_mask_probs", "segmentation_model.1.attn_mask_probs"}},
+       {}}};
   return layouts;
 }
 

@@ -40,4 +40,8 @@ struct KeyLayout {
 /// Layouts of a backbone.
 const std::vector<KeyLayout>& key_layouts();
 
+/// The same for what an EoMT network has beside its backbone, under the names of our networks
+/// (`segmentation_model.1.…`).
+const std::vector<KeyLayout>& eomt_head_layouts();
+
 }  // namespace dinov3_seg

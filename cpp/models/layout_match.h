@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/named_tensor.h"
@@ -20,6 +21,9 @@ struct LayoutMatch {
   std::vector<std::string> unknown;  ///< keys under the prefix that the layout does not know
   bool recognised() const { return explained > 0 && missing.empty(); }
 };
+
+/// Whether the layout knows a key, without the prefix.
+bool knows(const KeyLayout& layout, std::string_view key);
 
 /// The layout and prefix that explain the most keys. A prefix is made of what training leaves (`module.`,
 /// `model.`, `backbone.`, `teacher.`, `student.`) and of where our networks keep their backbone. Among

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
@@ -12,6 +13,7 @@ namespace {
 struct Backbone {
   std::string_view name;
   std::string_view detector;  ///< the name of one with this backbone
+  std::string_view alone;     ///< of the backbone as a network
   int64_t embed_dim, depth, heads, feed_forward_dim;
   FeedForward feed_forward;
   bool qkv_bias;  ///< with a mask that leaves out the keys'
@@ -25,17 +27,34 @@ constexpr std::string_view street_small = "street-small";
 constexpr std::string_view street_small_detector = "street-small-detector";
 
 constexpr std::array backbones{
-    Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", 4096, 40, 32, 8192, FeedForward::swiglu,
-             false},
-    Backbone{"dinov3_vith16plus_m2f", "dinov3_vith16plus_detr", 1280, 32, 20, 5120, FeedForward::swiglu,
+    Backbone{"dinov3_vit7b16_ade20k_m2f", "dinov3_vit7b16_coco_detr", "dinov3_vit7b16", 4096, 40, 32, 8192,
+             FeedForward::swiglu, false},
+    Backbone{"dinov3_vith16plus_m2f", "dinov3_vith16plus_detr", "dinov3_vith16plus", 1280, 32, 20, 5120,
+             FeedForward::swiglu, true},
+    Backbone{"dinov3_vitl16_m2f", "dinov3_vitl16_detr", "dinov3_vitl16", 1024, 24, 16, 4096, FeedForward::mlp,
              true},
-    Backbone{"dinov3_vitl16_m2f", "dinov3_vitl16_detr", 1024, 24, 16, 4096, FeedForward::mlp, true},
-    Backbone{"dinov3_vitb16_m2f", "dinov3_vitb16_detr", 768, 12, 12, 3072, FeedForward::mlp, true},
-    Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", 384, 12, 6, 1536, FeedForward::swiglu, true},
-    Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", 384, 12, 6, 1536, FeedForward::mlp, true},
-    Backbone{"tiny", "tiny-detector", 64, 4, 2, 128, FeedForward::swiglu, false},
-    Backbone{street_small, street_small_detector, 128, 8, 4, 128, FeedForward::mlp, false},
-    Backbone{deep, "", 256, 40, 4, 512, FeedForward::swiglu, false},
+    Backbone{"dinov3_vitb16_m2f", "dinov3_vitb16_detr", "dinov3_vitb16", 768, 12, 12, 3072, FeedForward::mlp,
+             true},
+    Backbone{"dinov3_vits16plus_m2f", "dinov3_vits16plus_detr", "dinov3_vits16plus", 384, 12, 6, 1536,
+             FeedForward::swiglu, true},
+    Backbone{"dinov3_vits16_m2f", "dinov3_vits16_detr", "dinov3_vits16", 384, 12, 6, 1536, FeedForward::mlp,
+             true},
+    Backbone{"tiny", "tiny-detector", "tiny-backbone", 64, 4, 2, 128, FeedForward::swiglu, false},
+    Backbone{street_small, street_small_detector, "street-small-backbone", 128, 8, 4, 128, FeedForward::mlp,
+             false},
+    Backbone{deep, "", "", 256, 40, 4, 512, FeedForward::swiglu, false},
+};
+
+struct EomtNetwork {
+  std::string_view name, backbone;  ///< its own name, and that of a segmentor with its backbone
+  int64_t queries, query_blocks;
+};
+
+constexpr std::array eomt_networks{
+    EomtNetwork{"dinov3_vitl16_eomt", "dinov3_vitl16_m2f", 100, 4},
+    EomtNetwork{"dinov3_vitb16_eomt", "dinov3_vitb16_m2f", 100, 3},
+    EomtNetwork{"dinov3_vits16_eomt", "dinov3_vits16_m2f", 100, 3},
+    EomtNetwork{"tiny-eomt", "tiny", 40, 2},
 };
 
 BackboneDims backbone_dims(const Backbone& backbone) {
@@ -63,6 +82,10 @@ void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64
   dims.encoder_feed_forward_dim = 2 * hidden;
   dims.decoder_layers = decoder_layers;
   dims.decoder_feed_forward_dim = 2 * hidden;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 struct DetectorHead {
@@ -106,7 +129,10 @@ SegmentorDims preset(const std::string& name) {
     if (name == deep) set_head(dims, 256, 6, 9);
     return dims;
   }
-  fail_unknown(name, preset_names());
+  std::vector<std::string> names = preset_names();
+  for (const auto& others : {eomt_preset_names(), backbone_preset_names()})
+    names.insert(names.end(), others.begin(), others.end());
+  fail_unknown(name, names);
 }
 
 std::vector<std::string> preset_names() {
@@ -114,6 +140,31 @@ std::vector<std::string> preset_names() {
   for (const Backbone& backbone : backbones)
     if (backbone.name != deep) names.emplace_back(backbone.name);
   return names;
+}
+
+EomtDims eomt_preset(const std::string& name) {
+  for (const EomtNetwork& network : eomt_networks) {
+    if (network.name != name) continue;
+    EomtDims dims;
+    static_cast<BackboneDims&>(dims) = preset(std::string(network.backbone));
+    dims.queries = network.queries;
+    dims.query_blocks = network.query_blocks;
+    dims.upscale_blocks = 2;
+    dims.classes = 151;
+    return dims;
+  }
+  fail_unknown(name, eomt_preset_names());
+}
+
+std::vector<std::string> eomt_preset_names() {
+  std::vector<std::string> names;
+  for (const EomtNetwork& network : eomt_networks) names.emplace_back(network.name);
+  return names;
+}
+
+bool is_eomt_preset(const std::string& name) {
+  return std::any_of(eomt_networks.begin(), eomt_networks.end(),
+                     [&](const EomtNetwork& network) { return network.name == name; });
 }
 
 DetectorDims detector_preset(const std::string& name) {
@@ -137,9 +188,25 @@ std::vector<std::string> detector_preset_names() {
   return names;
 }
 
-bool is_detector_preset(const std::string& name) {
-  const std::vector<std::string> names = detector_preset_names();
-  return std::find(names.begin(), names.end(), name) != names.end();
+bool is_detector_preset(const std::string& name) { return contains(detector_preset_names(), name); }
+
+BackboneNetworkDims backbone_preset(const std::string& name) {
+  for (const Backbone& backbone : backbones) {
+    if (backbone.alone != name || name.empty()) continue;
+    BackboneNetworkDims dims;
+    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
+    return dims;
+  }
+  fail_unknown(name, backbone_preset_names());
 }
+
+std::vector<std::string> backbone_preset_names() {
+  std::vector<std::string> names;
+  for (const Backbone& backbone : backbones)
+    if (!backbone.alone.empty()) names.emplace_back(backbone.alone);
+  return names;
+}
+
+bool is_backbone_preset(const std::string& name) { return contains(backbone_preset_names(), name); }
 
 }  // namespace dinov3_seg

@@ -102,7 +102,7 @@ DenseScores score_whole(const ImageScorer& scorer, const std::vector<at::Tensor>
                         const SegmentOptions& options) {
   std::vector<at::Tensor> images;
   for (const at::Tensor& each : pixels)
-    images.push_back(network_input(each, scorer.device, options.height, options.width));
+    images.push_back(network_input(each, scorer.device, options.height, options.width, scorer.normalization));
   return scorer.scores(at::stack(images));
 }
 
@@ -115,25 +115,35 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
       std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
   const int64_t work_width =
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor map =
-      slide(scorer, network_input(pixels, scorer.device, work_height, work_width), options);
+  const at::Tensor input =
+      network_input(pixels, scorer.device, work_height, work_width, scorer.normalization);
+  const at::Tensor map = slide(scorer, input, options);
   return prepare_label(map, height, width, false).cpu();
 }
 
 }  // namespace
 
 void check_fits(const SegmentationModel& model, const SegmentationHead& head) {
-  if (!head.needs_features() && head.width() != model.hidden())
-    fail("HEAD_MISMATCH", "the head expects queries of width ", head.width(), ", but the network returns ",
-         model.hidden());
+  const OutputOptions reads = head.reads();
+  model.require(reads);
+  if (reads.decoded && head.width() != model.hidden())
+    fail("HEAD_MISMATCH", "This head expects queries of width ", head.width(), ", but the network ",
+         model.path(), " returns queries of width ", model.hidden(),
+         ". Use a head trained on this network, or train one with `dinov3-seg train`");
+  // A file made elsewhere may not tell its width; the probe then compares it with the features.
+  const int64_t width = model.token_width() * reads.feature_layers;
+  if (width > 0 && head.width() != width)
+    fail("HEAD_MISMATCH", "This linear probe expects features of width ", head.width(), ", but the network ",
+         model.path(), " returns features of width ", width,
+         ". Use a probe trained on this network's backbone, or train one with `dinov3-seg train`");
 }
 
 ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<const SegmentationHead> head,
                       Scoring scoring) {
   check_fits(*model, *head);
-  return {model->device(), head->scored_classes(scoring), [model, head, scoring](const at::Tensor& images) {
-            const bool features = head->needs_features();
-            return head->dense_scores(model->outputs(images, !features, features), scoring);
+  return {model->device(), model->normalization(), head->scored_classes(scoring),
+          [model, head, scoring](const at::Tensor& images) {
+            return head->dense_scores(model->outputs(images, head->reads()), scoring);
           }};
 }
 

@@ -25,11 +25,13 @@ struct SegmentOptions {
 /// A network with a head: from normalised images B×3×height×width to scores.
 struct ImageScorer {
   c10::Device device;
+  Normalization normalization;  // of the images
   int64_t classes;
   std::function<DenseScores(const at::Tensor& images)> scores;
 };
 
-/// Throws HEAD_MISMATCH for a head on queries of another width; a head on features checks this itself.
+/// Throws MODEL_FORMAT for a head that reads what the network does not provide, HEAD_MISMATCH for one of
+/// another width.
 void check_fits(const SegmentationModel& model, const SegmentationHead& head);
 
 /// Holds on to both. Runs what the head needs of the network. Throws HEAD_MISMATCH, INVALID_ARGUMENT

@@ -7,13 +7,18 @@
 
 #include "core/error.h"
 #include "models/archive.h"
+#include "models/backbone_network_plan.h"
+#include "models/builder.h"
 #include "models/cast.h"
+#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {
 
-/// The one sub-module whose name is or ends in class_embed and that has weight and bias.
-torch::jit::Module find_class_embed(const torch::jit::Module& module, const std::string& path) {
+/// The one sub-module whose name is or ends in class_embed and that has weight and bias. Nothing for a
+/// network without a decoder.
+std::optional<torch::jit::Module> find_class_embed(const torch::jit::Module& module,
+                                                   const std::string& path) {
   std::optional<torch::jit::Module> found;
   for (const auto& [name, child] : module.named_modules()) {
     const bool named = name == "class_embed" ||
@@ -22,8 +27,27 @@ torch::jit::Module find_class_embed(const torch::jit::Module& module, const std:
     if (found) fail("MODEL_FORMAT", path, " has more than one class_embed");
     found = child;
   }
-  if (!found) fail("MODEL_FORMAT", path, " has no sub-module class_embed with weight and bias");
-  return *found;
+  const bool decodes = module.find_method("decode").has_value();
+  if (decodes && !found) fail("MODEL_FORMAT", path, " has no sub-module class_embed with weight and bias");
+  if (!decodes && !module.find_method("features"))
+    fail("MODEL_FORMAT", path,
+         " has no method decode(images) or features(images): expected a network made by convert, or one with "
+         "its methods");
+  return decodes ? found : std::nullopt;
+}
+
+/// The linear head of build_backbone inside a network.
+std::optional<torch::jit::Module> find_linear_head(const torch::jit::Module& module) {
+  for (const auto& [name, child] : module.named_modules())
+    if (name + "." == linear_head_prefix && child.hasattr("batchnorm_layer") && child.hasattr("conv"))
+      return child;
+  return std::nullopt;
+}
+
+/// The method that gives features of `layers` layers, with queries and masks or alone.
+const char* features_method(int64_t layers, bool decoded) {
+  if (layers > 1) return decoded ? "decode_with_layer_features" : "layer_features";
+  return decoded ? "decode_with_features" : "features";
 }
 
 torch::jit::Module load_cast(const std::string& path, const ModelPlacement& placement) {
@@ -42,12 +66,14 @@ void check_images(const at::Tensor& images) {
 
 SegmentationModel::SegmentationModel(const std::string& path, const ModelPlacement& placement)
     // In braces: the identity first, which is refused at once where the file is none.
-    : SegmentationModel{path, archive_id(path), load_cast(path, placement), placement} {}
+    : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
-SegmentationModel::SegmentationModel(std::string path, std::string id, torch::jit::Module module,
+SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
                                      const ModelPlacement& placement)
-    : NetworkModule(std::move(path), std::move(id), std::move(module), placement, {"forward", "decode"},
-                    {"forward", "decode", "decode_with_features", "features", "taps"}, "a network"),
+    : NetworkModule(std::move(origin), std::move(module), placement, {"forward"},
+                    {"forward", "decode", "decode_with_features", "decode_with_layer_features", "features",
+                     "layer_features", "taps"},
+                    "a network"),
       class_embed_(find_class_embed(this->module(), this->path())) {}
 
 /// A method's results for images of a size that the network takes.
@@ -56,12 +82,36 @@ CudaGraphRunner::Tensors SegmentationModel::run_checked(const char* method, cons
   return run(method, images);
 }
 
-NetworkOutputs SegmentationModel::outputs(const at::Tensor& images, bool decoded, bool features) {
-  const char* method = !features ? "decode" : decoded ? "decode_with_features" : "features";
-  if (features) require_features(method);
-  const auto result = run_checked(method, images);
+NetworkOutputs SegmentationModel::outputs(const at::Tensor& images, const OutputOptions& wanted) {
+  const auto [decoded, layers] = wanted;
+  require(wanted);
+  const auto result = run_checked(layers == 0 ? "decode" : features_method(layers, decoded), images);
   if (!decoded) return {{}, {}, result.at(0)};
-  return {result.at(0), result.at(1), features ? result.at(2) : at::Tensor()};
+  return {result.at(0), result.at(1), layers > 0 ? result.at(2) : at::Tensor()};
+}
+
+std::vector<std::string> SegmentationModel::provides() const {
+  std::vector<std::string> parts;
+  if (class_embed_) parts.emplace_back("decoded");
+  for (const char* part : {"features", "layer_features"})
+    if (has(part)) parts.emplace_back(part);
+  return parts;
+}
+
+void SegmentationModel::require(const OutputOptions& wanted) const {
+  const auto [decoded, layers] = wanted;
+  if (layers != 0 && layers != 1 && layers != all_layers)
+    fail("INVALID_ARGUMENT", "features are those of 0, 1 or ", all_layers, " layers, got ", layers);
+  if (!decoded && layers == 0) fail("INVALID_ARGUMENT", "no output is wanted of the network");
+  if (decoded) class_embed();
+  if (layers == 0) return;
+  const char* method = features_method(layers, decoded);
+  if (!has(method))
+    fail("MODEL_FORMAT", path(), " has no method ", method,
+         "(images), which returns the backbone's features: it was converted by an earlier release, made "
+         "elsewhere, or is of a kind without features of its own. Convert it again from the checkpoints, or "
+         "use "
+         "the backbone alone (convert --backbone)");
 }
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
@@ -70,12 +120,13 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
                 [&](const at::Tensor& input) { return part_times(module(), input, runner(), repeat); });
 }
 
-void SegmentationModel::require_features(const char* method) const {
-  if (!module().find_method(method))
-    fail("MODEL_FORMAT", path(), " has no method ", method,
-         "(images), which returns the backbone's features: it was converted by an earlier release or made "
-         "elsewhere. "
-         "Convert it again from the checkpoints");
+const torch::jit::Module& SegmentationModel::class_embed() const {
+  if (!class_embed_)
+    fail("MODEL_FORMAT", path(),
+         " is a backbone without a decoder: it has no class_embed, and gives no queries and masks. Use it "
+         "with "
+         "a linear probe (train --head-kind linear_probe), or convert the backbone together with a head");
+  return *class_embed_;
 }
 
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
@@ -95,7 +146,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   if (weight.size(1) != hidden())
     fail("HEAD_MISMATCH", "the head expects queries of width ", weight.size(1), ", but the network returns ",
          hidden());
-  torch::jit::Module target = class_embed_;
+  torch::jit::Module target = class_embed();
   const at::Tensor own_weight = class_embed_weight(), own_bias = class_embed_bias();
   const auto set = [&](const at::Tensor& w, const at::Tensor& b) {
     target.setattr("weight", w);
@@ -106,7 +157,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   };
   set(like(weight, own_weight), like(bias, own_bias));
   try {
-    save_archive(module(), path);
+    save_archive(module(), path, origin().normalization);
   } catch (...) {
     set(own_weight, own_bias);
     throw;
@@ -114,8 +165,48 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   set(own_weight, own_bias);
 }
 
+std::optional<ProbeValues> SegmentationModel::probe() const {
+  const auto head = find_linear_head(module());
+  if (!head) return std::nullopt;
+  const auto value = [&](const char* part, const char* name) {
+    return head->attr(part).toModule().attr(name).toTensor().to(at::kCPU, at::kFloat);
+  };
+  return ProbeValues{value("conv", "weight").flatten(1),       value("conv", "bias"),
+                     value("batchnorm_layer", "weight"),       value("batchnorm_layer", "bias"),
+                     value("batchnorm_layer", "running_mean"), value("batchnorm_layer", "running_var")};
+}
+
+void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::string& path) const {
+  const std::string prefix = backbone_prefix;
+  std::vector<NamedTensor> backbone;
+  const auto add = [&](const auto& entries) {
+    for (const auto& entry : entries)
+      if (entry.name.starts_with(prefix)) backbone.push_back({entry.name.substr(prefix.size()), entry.value});
+  };
+  add(parameters_by_name());
+  add(buffers_by_name());
+  if (backbone.empty())
+    fail("MODEL_FORMAT", this->path(), " has no backbone under ", prefix,
+         "…: only a network made by convert can be exported with a linear probe");
+  const auto here = [&](const at::Tensor& value) { return value.to(device(), at::kFloat, false, true); };
+  const std::string norm = std::string(linear_head_prefix) + "batchnorm_layer.";
+  const std::string conv = std::string(linear_head_prefix) + "conv.";
+  const std::vector<NamedTensor> head{
+      {norm + "weight", here(probe.gamma)},
+      {norm + "bias", here(probe.beta)},
+      {norm + "running_mean", here(probe.running_mean)},
+      {norm + "running_var", here(probe.running_var)},
+      {norm + "num_batches_tracked", at::zeros({}, at::TensorOptions().dtype(at::kLong).device(device()))},
+      {conv + "weight", here(probe.weight).unsqueeze(-1).unsqueeze(-1)},
+      {conv + "bias", here(probe.bias)}};
+  const int64_t depth = read_backbone_dims(shapes_of(backbone)).depth;
+  // Those that the probe was trained on.
+  const auto layers = class_embed_ ? tapped_layers(depth) : backbone_layers(depth);
+  save_archive(build_linear_segmentor(backbone, head, layers), path, origin().normalization);
+}
+
 int64_t SegmentationModel::width() const {
-  const int64_t width = parameter_size("patch_embed.proj.weight", 0);
+  const int64_t width = token_width();
   return width > 0 ? width : hidden();
 }
 

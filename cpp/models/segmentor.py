@@ -23,6 +23,21 @@ def patch_map(tokens: Tensor, images: Tensor) -> Tensor:
     return to_map(patch_tokens(tokens, images), height, width).permute([0, 3, 1, 2]).contiguous()
 
 
+# Those of several layers side by side, B×(layers·C)×H/16×W/16
+def layer_map(tokens: List[Tensor], images: Tensor) -> Tensor:
+    return patch_map(torch.cat(tokens, 2), images)
+
+
+# Puts the tapped layers' tokens among the arrays of a `taps`; the patch tokens of each.
+def add_layer_taps(out: Dict[str, Tensor], layers: List[Tensor], images: Tensor) -> List[Tensor]:
+    taps: List[Tensor] = []
+    for (i, tokens) in enumerate(layers):
+        taps.append(patch_tokens(tokens, images))
+        out["vit." + str(i) + ".patch"] = taps[i]
+        out["vit." + str(i) + ".cls"] = tokens[:, 0]
+    return taps
+
+
 class Segmentor:
     segmentation_model: SegmentationModel
 
@@ -43,11 +58,21 @@ class Segmentor:
     def features(self, images: Tensor) -> Tensor:
         return patch_map(getattr(self.segmentation_model, "0").backbone.last(images), images)
 
+    # Of the four tapped layers side by side, B×4C×H/16×W/16; the last C channels are those of `features`.
+    def layer_features(self, images: Tensor) -> Tensor:
+        return layer_map(getattr(self.segmentation_model, "0").backbone.forward(images), images)
+
     # decode and features of one pass: queries, mask logits, features
     def decode_with_features(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         tokens = getattr(self.segmentation_model, "0").backbone.forward(images)
         queries, masks = self.decode_tokens(images, tokens)
         return queries, masks, patch_map(tokens[-1], images)
+
+    # The same with layer_features
+    def decode_with_layer_features(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        tokens = getattr(self.segmentation_model, "0").backbone.forward(images)
+        queries, masks = self.decode_tokens(images, tokens)
+        return queries, masks, layer_map(tokens, images)
 
     # Class logits B×Q×K and mask logits B×Q×H/4×W/4
     def forward(self, images: Tensor) -> Tuple[Tensor, Tensor]:
@@ -59,11 +84,7 @@ class Segmentor:
         adapter = getattr(self.segmentation_model, "0")
         head = getattr(self.segmentation_model, "1")
         out: Dict[str, Tensor] = {}
-        taps: List[Tensor] = []
-        for (i, tokens) in enumerate(adapter.backbone.forward(images)):
-            taps.append(patch_tokens(tokens, images))
-            out["vit." + str(i) + ".patch"] = taps[i]
-            out["vit." + str(i) + ".cls"] = tokens[:, 0]
+        taps = add_layer_taps(out, adapter.backbone.forward(images), images)
         features = adapter.forward(images, taps)
         for (i, feature) in enumerate(features):
             out["adapter.f" + str(i + 1)] = feature.permute([0, 3, 1, 2])

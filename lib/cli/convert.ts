@@ -1,8 +1,17 @@
 import { convert } from '../model/convert.js';
+import type { ConvertedPlan } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
+import { normalizationNames } from '../model/normalization.js';
 import { next, note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
+
+function nextCommand(network: ConvertedPlan['network'], out: string): string {
+  const train = `dinov3-seg train --model ${out} --data DIR --out RUN`;
+  if (network === 'detector') return `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`;
+  if (network === 'backbone') return `${train}, which trains a linear probe`;
+  return `${train}, or features --model ${out} --output T.csv IMAGE…`;
+}
 
 export default command({
   name: 'convert',
@@ -18,7 +27,7 @@ export default command({
     head: {
       type: 'text',
       value: 'FILE',
-      help: 'released head, .pth or .safetensors',
+      help: 'released head or linear head, .pth or .safetensors (default: none; the network is the backbone alone, for linear probes)',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     task: {
@@ -33,6 +42,11 @@ export default command({
       default: 'float32',
       help: 'weight precision of the backbone in the file',
     },
+    normalization: {
+      type: 'text',
+      choices: normalizationNames,
+      help: 'images that the backbone was trained on, which set the mean and standard deviation of its input; lvd: web images, sat: satellite images (default: as preprocessor_config.json says, else lvd)',
+    },
     'attention-heads': {
       type: 'integer',
       least: 1,
@@ -42,15 +56,11 @@ export default command({
     ...jsonFlag,
   },
   async run({ flags, signal }) {
-    const { backbone, head, out, task, dtype, json } = flags;
-    const given = withoutUndefined({ head, attentionHeads: flags['attention-heads'] });
+    const { backbone, head, out, task, dtype, normalization, json } = flags;
+    const given = withoutUndefined({ head, normalization, attentionHeads: flags['attention-heads'] });
     const { notes, ...plan } = await convert({ backbone, out, task, dtype, signal, ...given });
     notes.forEach(note);
     printResult({ out, ...plan }, json);
-    next(
-      task === 'detection'
-        ? `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`
-        : `dinov3-seg train --model ${out} --data DIR --out RUN, or features --model ${out} --output T.csv IMAGE…`,
-    );
+    next(nextCommand(plan.network, out));
   },
 });

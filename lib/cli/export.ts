@@ -1,9 +1,10 @@
-import { ClassHead } from '../model/class-head.js';
 import { exportModel } from '../model/convert.js';
+import { LinearProbe } from '../model/linear-probe.js';
+import { openHead } from '../model/open-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
-import { printResult } from './output.js';
+import { note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
 export default command({
@@ -12,7 +13,12 @@ export default command({
   stoppable: true,
   flags: {
     model: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file of the network' },
-    head: { type: 'text', value: 'FILE', required: true, help: 'trained head' },
+    head: {
+      type: 'text',
+      value: 'FILE',
+      required: true,
+      help: 'trained head: a class_embed or a linear probe',
+    },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     dtype: {
       type: 'text',
@@ -26,8 +32,14 @@ export default command({
       device: 'cpu',
       ...withoutUndefined({ dtype, signal }),
     });
-    using head = await ClassHead.open(headPath, { device: model.device });
+    using head = await openHead(headPath, { device: model.device });
     await exportModel(model, head, out, { signal });
-    printResult({ out, hidden: head.hidden, classes: head.classes }, json);
+    if (head instanceof LinearProbe && model.provides.includes('decoded'))
+      note(
+        `${out} contains the backbone and the probe, without the adapter and the decoder, which the probe does not use.`,
+      );
+    const sizes =
+      head instanceof LinearProbe ? { width: head.width, layers: head.layers } : { hidden: head.hidden };
+    printResult({ out, ...sizes, classes: head.classes }, json);
   },
 });

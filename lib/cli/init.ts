@@ -1,10 +1,15 @@
-import { architectures, detectorArchitectures, initModel } from '../model/init-model.js';
+import {
+  architectures,
+  backboneArchitectures,
+  detectorArchitectures,
+  initModel,
+} from '../model/init-model.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { printResult } from './output.js';
 import { deviceFlag, jsonFlag } from './shared-flags.js';
 
-const names = [...architectures, ...detectorArchitectures];
+const names = [...architectures, ...backboneArchitectures, ...detectorArchitectures];
 
 export default command({
   name: 'init',

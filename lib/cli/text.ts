@@ -3,6 +3,7 @@ import type { FeatureMean } from '../features/write-outputs.js';
 import type { CheckpointInspection } from '../model/convert.js';
 import type { RecognisedBackbone } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
+import { normalizations, normalizationText } from '../model/normalization.js';
 import type { SweepRow } from '../train/train-result.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
@@ -32,7 +33,7 @@ function backboneText({ layout, prefix, dims }: RecognisedBackbone): string {
 }
 
 export function inspectionText(inspection: CheckpointInspection): string {
-  const { format, tensors, parameters, totalBytes, metadata, files, backbone } = inspection;
+  const { format, tensors, parameters, totalBytes, metadata, files, backbone, normalization } = inspection;
   const rows = tensors.map(({ name, shape, dtype, sizeBytes }) => [
     name,
     shape.join('×') || 'scalar',
@@ -44,6 +45,9 @@ export function inspectionText(inspection: CheckpointInspection): string {
     `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}` +
       (files.length > 1 ? ` in ${files.length} files` : ''),
     ...(backbone ? [backboneText(backbone)] : []),
+    ...(format === 'torchscript'
+      ? [`normalization: ${normalizationText(normalization ?? normalizations.lvd)}`]
+      : []),
     ...(notes.length > 0 ? ['metadata', ...notes] : []),
     ...(rows.length > 0 ? [table([['key', 'shape', 'dtype', 'size'], ...rows], [3])] : []),
   ].join('\n');

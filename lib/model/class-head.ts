@@ -172,28 +172,6 @@ export class ClassHead extends SegmentationHead {
     return this.metadata.precision;
   }
 
-  /**
-   * Checks that a model is on the head's device and that its queries have the head's width.
-   *
-   * @param model a {@link SegmentationModel}.
-   * @throws DinoSegError HEAD_MISMATCH, DEVICE.
-   */
-  assertFits(model: HeadNetwork): void {
-    checkArgument(model, networkKind, 'assertFits(model)');
-    if (model.hidden !== this.hidden)
-      throw new DinoSegError(
-        'HEAD_MISMATCH',
-        `This head expects queries of width ${this.hidden}, but the network ${model.path} returns queries of width ` +
-          `${model.hidden}. Use a head trained on this network, or train one with \`dinov3-seg train\`.`,
-      );
-    if (model.device !== this.device)
-      throw new DinoSegError(
-        'DEVICE',
-        `The head is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +
-          'load the head.',
-      );
-  }
-
   /** Computes logits B×Q×K (float32) from queries B×Q×C. @throws DinoSegError SHAPE, DISPOSED */
   async forward(queries: Tensor, options: JobOptions = {}): Promise<Tensor> {
     checkArgument(queries, tensorKind, 'forward(queries)');

@@ -3,6 +3,9 @@ import { checkOptions, needed, optionsFor, text, type OptionKinds } from '../arg
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { ClassHead } from './class-head.js';
+import { LinearProbe } from './linear-probe.js';
+import { NetworkOutputs } from './network-outputs.js';
+import { openHead } from './open-head.js';
 import { DetectionModel, detectorLoadOptions } from './detection-model.js';
 import { loadOptions, type LoadOptions } from './load-options.js';
 import { SegmentationModel } from './segmentation-model.js';
@@ -15,13 +18,15 @@ export interface ForwardFileOptions extends LoadOptions {
   /** safetensors file with a tensor `image`: B×3×H×W float32, normalised. */
   input: string;
   /**
-   * safetensors file to write (float32), with `queries`, `pred_logits` and `pred_masks`. For a detector it has
+   * safetensors file to write (float32), with `queries`, `pred_logits` and `pred_masks`; for a backbone alone with
+   * `features` and `layer_features`. With a linear probe, given or inside the network, also its `logits`
+   * B×K×H×W at the images' size. For a detector it has
    * `pred_logits`, `pred_boxes` (centre x, centre y, width, height) and, best first and one per query, `scores`,
    * `labels` (int64) and `boxes` (x0, y0, x1, y1). For one image these last three have no dimension B. Boxes are in
    * pixels of the images.
    */
   output: string;
-  /** Head file to use instead of the model's own class_embed. Not for a detector. */
+  /** Head file to use instead of the model's own head, a class_embed or a linear probe. Not for a detector. */
   head?: string;
 }
 
@@ -69,9 +74,24 @@ async function isDetector(path: string): Promise<boolean> {
 
 async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
   using model = await SegmentationModel.load(options.model, optionsFor(loadOptions, options));
-  using head = options.head ? await ClassHead.open(options.head, { device: model.device }) : undefined;
-  head?.assertFits(model);
-  const { signal } = options;
+  using given = options.head ? await openHead(options.head, { device: model.device }) : undefined;
+  given?.assertFits(model);
+  const decodes = model.provides.includes('decoded');
+  const probe = given ?? (model.hasProbe ? model.ownHead() : undefined);
+  return {
+    ...(decodes
+      ? await decodedOutputs(images, model, given instanceof ClassHead ? given : undefined, options)
+      : await featureOutputs(images, model, options)),
+    ...(probe instanceof LinearProbe && { logits: await probeLogits(images, model, probe, options) }),
+  };
+}
+
+async function decodedOutputs(
+  images: Tensor,
+  model: SegmentationModel,
+  head: ClassHead | undefined,
+  { signal }: ForwardFileOptions,
+): Promise<Outputs> {
   const result = await model.forward(images, { signal });
   using queries = result.queries;
   using predMasks = result.predMasks;
@@ -82,6 +102,36 @@ async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Pr
     pred_logits: await floatsOf(headLogits ?? ownLogits),
     pred_masks: await floatsOf(predMasks),
   };
+}
+
+async function featureOutputs(
+  images: Tensor,
+  model: SegmentationModel,
+  { signal }: ForwardFileOptions,
+): Promise<Outputs> {
+  using features = await model.features(images, { signal });
+  const outputs: Outputs = { features: await floatsOf(features) };
+  if (!model.provides.includes('layer_features')) return outputs;
+  using layers = await model.layerFeatures(images, { signal });
+  return { ...outputs, layer_features: await floatsOf(layers) };
+}
+
+/** Of the probe at the images' size, B×K×H×W. */
+async function probeLogits(
+  images: Tensor,
+  model: SegmentationModel,
+  probe: LinearProbe,
+  { signal }: ForwardFileOptions,
+): Promise<Tensor> {
+  using features =
+    probe.layers === 4
+      ? await model.layerFeatures(images, { signal })
+      : await model.features(images, { signal });
+  const [, , height, width] = images.shape as [number, number, number, number];
+  const size = { width, height, scoring: 'recipe' } as const;
+  const outputs = new NetworkOutputs(undefined, features).handles;
+  using logits = Tensor.wrap(await engine().headScores(probe.handle, outputs, size));
+  return floatsOf(logits);
 }
 
 async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {

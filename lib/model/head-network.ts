@@ -1,7 +1,7 @@
 /** What heads need of the network that they score for. */
 import { kind } from '../arguments.js';
 import { isObject } from '../json.js';
-import type { DType, ModelHandle } from '../native/bindings/engine.js';
+import type { DType, ModelHandle, OutputPart } from '../native/bindings/engine.js';
 
 /** Marks a {@link SegmentationModel}, which heads cannot import: it imports them. @internal */
 export const networkMark = Symbol('SegmentationModel');
@@ -22,6 +22,8 @@ export interface HeadNetwork {
   readonly hidden: number;
   /** {@link SegmentationModel.classes} */
   readonly classes: number;
+  /** {@link SegmentationModel.provides} */
+  readonly provides: readonly OutputPart[];
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
   readonly handle: ModelHandle;
 }

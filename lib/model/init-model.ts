@@ -3,14 +3,14 @@ import { checkOptions, needed, number, oneOf, text, type Kind, type OptionKinds 
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorPlan, SegmentorPlan } from '../native/bindings/engine.js';
+import type { BackbonePlan, DetectorPlan, SegmentorPlan } from '../native/bindings/engine.js';
 import type { RandomNetwork } from '../native/bindings/init.js';
 import { resolveDevice } from './device.js';
 
 /**
  * Architectures of segmentors: the released network; DINOv3's smaller backbones with a head of the same structure
- * (none of these heads is published); one of 2.7 million parameters, as the shipped network; and a small one of 1.1
- * million.
+ * (none of these heads is published); one of 2.7 million parameters, as the shipped network; a small one of 1.1
+ * million; and EoMT networks, of which the largest has the structure of the authors' for ADE20K.
  */
 export const architectures = [
   'dinov3_vit7b16_ade20k_m2f',
@@ -21,6 +21,10 @@ export const architectures = [
   'dinov3_vits16_m2f',
   'street-small',
   'tiny',
+  'dinov3_vitl16_eomt',
+  'dinov3_vitb16_eomt',
+  'dinov3_vits16_eomt',
+  'tiny-eomt',
 ] as const;
 
 /** One of {@link architectures}. */
@@ -45,6 +49,24 @@ export const detectorArchitectures = [
 /** One of {@link detectorArchitectures}. */
 export type DetectorArchitecture = (typeof detectorArchitectures)[number];
 
+/**
+ * Architectures of backbones alone: DINOv3's backbones, and those of `street-small` and `tiny`. Their weights are those
+ * of the segmentor with the same backbone and seed.
+ */
+export const backboneArchitectures = [
+  'dinov3_vit7b16',
+  'dinov3_vith16plus',
+  'dinov3_vitl16',
+  'dinov3_vitb16',
+  'dinov3_vits16plus',
+  'dinov3_vits16',
+  'street-small-backbone',
+  'tiny-backbone',
+] as const;
+
+/** One of {@link backboneArchitectures}. */
+export type BackboneArchitecture = (typeof backboneArchitectures)[number];
+
 /** Options of a network with random weights. */
 export interface RandomNetworkOptions<A extends string = Architecture> extends JobOptions {
   /** Architecture of the network. */
@@ -62,7 +84,7 @@ export interface RandomNetworkOptions<A extends string = Architecture> extends J
 
 /** Options of {@link initModel}: the network, and the file to write. */
 export interface InitModelOptions<
-  A extends string = Architecture | DetectorArchitecture,
+  A extends string = Architecture | BackboneArchitecture | DetectorArchitecture,
 > extends RandomNetworkOptions<A> {
   /** TorchScript file to write. */
   out: string;
@@ -81,7 +103,7 @@ export function randomNetworkOptions<A extends string>(): OptionKinds<RandomNetw
 }
 
 const initModelOptions: OptionKinds<InitModelOptions> = {
-  ...randomNetworkOptions<Architecture | DetectorArchitecture>(),
+  ...randomNetworkOptions<Architecture | BackboneArchitecture | DetectorArchitecture>(),
   out: needed(text),
 };
 
@@ -99,16 +121,21 @@ export function randomNetwork({
  * Writes a network with random weights as a TorchScript file. Weights are drawn one tensor at a time, so that
  * memory for one tensor is enough. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
- * `SegmentationModel.init` and `DetectionModel.init` create the same network without a file. A detector and a
- * segmentor with the same backbone and seed have the same backbone weights.
+ * `SegmentationModel.init` and `DetectionModel.init` create the same network without a file. Networks with the same
+ * backbone and seed have the same backbone weights.
  *
  * @returns the structure of the network.
  * @throws DinoSegError INVALID_ARGUMENT, DEVICE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
  */
 export async function initModel(options: InitModelOptions<DetectorArchitecture>): Promise<DetectorPlan>;
 export async function initModel(options: InitModelOptions<Architecture>): Promise<SegmentorPlan>;
-export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan>;
-export async function initModel(options: InitModelOptions): Promise<SegmentorPlan | DetectorPlan> {
+export async function initModel(options: InitModelOptions<BackboneArchitecture>): Promise<BackbonePlan>;
+export async function initModel(
+  options: InitModelOptions,
+): Promise<SegmentorPlan | DetectorPlan | BackbonePlan>;
+export async function initModel(
+  options: InitModelOptions,
+): Promise<SegmentorPlan | DetectorPlan | BackbonePlan> {
   checkOptions(options, initModelOptions, 'initModel()');
   const network = randomNetwork(options);
   await makeFolderOf(options.out);

@@ -1,5 +1,7 @@
 /** A simple baseline: batch norm and a 1×1 convolution on the backbone's patch features. */
-import { checkArgument, checkOptions, needed, number, text, type OptionKinds } from '../arguments.js';
+import { checkArgument, checkOptions, needed, number, oneOf, text, type OptionKinds } from '../arguments.js';
+import { classSetKind } from '../data/argument-kinds.js';
+import type { ClassSet } from '../data/class-set.js';
 import type { ImageInput } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
@@ -8,10 +10,17 @@ import type { HeadsHandle, LossResult } from '../native/bindings/engine.js';
 import { metadata } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { joined, writeArrays } from './head-arrays.js';
-import type { HeadMetadata } from './head-metadata.js';
+import { isHeadFile, type HeadMetadata } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
 import type { ImageSize } from './image-size.js';
-import { probeValuesKind, readProbeFile, writeProbeFile, type ProbeValues } from './probe-file.js';
+import {
+  probeValuesKind,
+  readForeignProbe,
+  readProbeFile,
+  writeProbeFile,
+  type ProbeLayers,
+  type ProbeValues,
+} from './probe-file.js';
 import { NetworkOutputs } from './network-outputs.js';
 import { SegmentationHead } from './segmentation-head.js';
 import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } from './segment-options.js';
@@ -43,6 +52,12 @@ const fromValuesOptions: OptionKinds<ProbePlacement & { metadata?: Partial<HeadM
   metadata,
 };
 
+const importProbeOptions: OptionKinds<ProbePlacement & { classes?: ClassSet; layers?: ProbeLayers }> = {
+  device: text,
+  classes: classSetKind,
+  layers: oneOf<ProbeLayers>([1, 4]),
+};
+
 const saveProbeOptions: OptionKinds<{ metadata?: Partial<HeadMetadata> }> = { metadata };
 
 /** The kinds of {@link ProbePlacement}. */
@@ -54,18 +69,22 @@ export const probePlacement: OptionKinds<ProbePlacement> = { device: text };
  * W/16). `dispose()` or `using` frees its memory; `await using` waits for its calls first.
  */
 export class LinearProbe extends SegmentationHead {
-  /** Width C of the features. */
+  /** Width C of the features, of all layers together. */
   readonly width: number;
+  /** Number of the backbone's layers whose features it reads: the last one, or the four tapped ones side by side. */
+  readonly layers: ProbeLayers;
   /** Weights and running statistics. */
   readonly values: Readonly<ProbeValues>;
   /** @internal */
-  readonly reads = 'features';
+  readonly reads: 'features' | 'layer_features';
   /** There is no output for "no object". @internal */
   readonly scorings = ['recipe'] as const;
 
   private constructor(handle: HeadsHandle, device: string, values: ProbeValues, metadata: HeadMetadata) {
     super(handle, 'A linear probe', { classes: values.classes, device, metadata });
     this.width = values.width;
+    this.layers = values.layers ?? 1;
+    this.reads = this.layers === 4 ? 'layer_features' : 'features';
     this.values = values;
   }
 
@@ -81,7 +100,7 @@ export class LinearProbe extends SegmentationHead {
   ): Promise<LinearProbe> {
     checkArgument(values, probeValuesKind, 'LinearProbe.from(values)');
     checkOptions(options, fromValuesOptions, 'LinearProbe.from()');
-    const { classes, width } = values;
+    const { classes, width, layers } = values;
     const { classSet = null } = options.metadata ?? {};
     if (classSet !== null && classSet.classes.length !== classes)
       throw new DinoSegError(
@@ -90,7 +109,8 @@ export class LinearProbe extends SegmentationHead {
       );
     const device = resolveDevice(options.device);
     checkLengths(values);
-    const handle = engine().createHeads({ kind: 'linear_probe', width, classes, device, seeds: [0] });
+    const shape = { width, classes, ...(layers && { layers }) };
+    const handle = engine().createHeads({ kind: 'linear_probe', ...shape, device, seeds: [0] });
     const { weight, bias, gamma, beta, runningMean, runningVar } = values;
     const value = joined(weight, bias, gamma, beta);
     const zeros = new Float32Array(value.length);
@@ -123,23 +143,35 @@ export class LinearProbe extends SegmentationHead {
   }
 
   /**
-   * Checks that a model is on the probe's device. The width of features is checked in each call.
+   * Imports the linear head of any checkpoint with one batch norm `…batchnorm_layer` and, beside it, one 1×1 convolution
+   * `conv` or `conv_seg`: DINOv3's own linear evaluation (`model_final.pth`), a state dict or a safetensors file.
    *
-   * @param model a {@link SegmentationModel}.
-   * @throws DinoSegError DEVICE.
+   * @param options.classes class set of the outputs, if it is known.
+   * @param options.layers layers that it was trained on. Default 1.
+   * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*, HEAD_MISMATCH, DEVICE.
    */
-  assertFits(model: HeadNetwork): void {
-    checkArgument(model, networkKind, 'assertFits(model)');
-    if (model.device !== this.device)
-      throw new DinoSegError(
-        'DEVICE',
-        `The probe is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +
-          'load the probe.',
-      );
+  static async import(
+    path: string,
+    options: ProbePlacement & { classes?: ClassSet; layers?: ProbeLayers } = {},
+  ): Promise<LinearProbe> {
+    checkArgument(path, text, 'LinearProbe.import(path)');
+    checkOptions(options, importProbeOptions, 'LinearProbe.import()');
+    const { classes: classSet = null, layers = 1, ...placement } = options;
+    const values = await readForeignProbe(path);
+    return LinearProbe.from({ ...values, layers }, { ...placement, metadata: { classSet } });
+  }
+
+  /** Opens any file with a linear probe: {@link LinearProbe.load} for this package's files, {@link LinearProbe.import} for all others. */
+  static async open(path: string, options: ProbePlacement = {}): Promise<LinearProbe> {
+    checkArgument(path, text, 'LinearProbe.open(path)');
+    checkOptions(options, probePlacement, 'LinearProbe.open()');
+    const own = isHeadFile(await engine().inspect(path));
+    return own ? LinearProbe.load(path, options) : LinearProbe.import(path, options);
   }
 
   /**
-   * Computes scores (logits) B×K×h×w from features B×C×h×w ({@link SegmentationModel.features}).
+   * Computes scores (logits) B×K×h×w from features B×C×h×w ({@link SegmentationModel.features}, or
+   * {@link SegmentationModel.layerFeatures} for a probe of four layers).
    *
    * @throws DinoSegError HEAD_MISMATCH for another width, DISPOSED; the signal's reason.
    */
@@ -147,6 +179,7 @@ export class LinearProbe extends SegmentationHead {
     checkArgument(features, tensorKind, 'forward(features)');
     checkOptions(options, jobOptions, 'forward()');
     const { handle } = this;
+    this.#checkWidth(features);
     const outputs = { features: features.handle };
     return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs, job)));
   }
@@ -160,6 +193,7 @@ export class LinearProbe extends SegmentationHead {
     checkArgument(features, tensorKind, 'loss(features)');
     checkArgument(labels, tensorKind, 'loss(labels)');
     checkOptions(options, jobOptions, 'loss()');
+    this.#checkWidth(features);
     return this.lossOf(new NetworkOutputs(undefined, features), labels, options);
   }
 
@@ -171,6 +205,7 @@ export class LinearProbe extends SegmentationHead {
   async classMap(features: Tensor, options: JobOptions & { width: number; height: number }): Promise<Tensor> {
     checkArgument(features, tensorKind, 'classMap(features)');
     checkOptions(options, probeMapOptions, 'classMap()');
+    this.#checkWidth(features);
     return this.mapOf(new NetworkOutputs(undefined, features), { ...options, scoring: 'recipe' });
   }
 
@@ -192,6 +227,17 @@ export class LinearProbe extends SegmentationHead {
     return model.segment(image, { ...options, head: this });
   }
 
+  /** The engine takes the last channels of features of four layers. Here nothing says how many layers they are of. */
+  #checkWidth(features: Tensor): void {
+    const [, width] = features.shape;
+    if (features.shape.length === 4 && width !== this.width)
+      throw new DinoSegError(
+        'HEAD_MISMATCH',
+        `The linear probe expects features B×${this.width}×h×w, got ${features.shape.join('×')}. ` +
+          `Use ${this.layers === 4 ? 'layerFeatures()' : 'features()'} of the network that it was trained on.`,
+      );
+  }
+
   /**
    * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.
    *
@@ -209,7 +255,7 @@ export class LinearProbe extends SegmentationHead {
   }
 }
 
-function checkLengths({ classes, width, ...arrays }: ProbeValues): void {
+function checkLengths({ classes, width, layers: _, ...arrays }: ProbeValues): void {
   for (const [name, { length }] of Object.entries(arrays)) {
     const expected = name === 'weight' ? classes * width : name === 'bias' ? classes : width;
     if (length === expected) continue;

@@ -1,15 +1,21 @@
 /** Outputs of the frozen network for a batch of images, as far as heads need them. */
-import type { OutputHandles } from '../native/bindings/engine.js';
+import type { OutputHandles, OutputPart } from '../native/bindings/engine.js';
 import type { DecodedImages } from './decoded-images.js';
 import type { Tensor } from './tensor.js';
 
-/** Part of a network's outputs: queries and masks, or the backbone's features. */
-export type OutputPart = 'decoded' | 'features';
+export type { OutputPart };
+
+/** What the engine is asked for, to have these parts of one pass. */
+export function outputOptions(parts: readonly OutputPart[]): { decoded: boolean; features: 0 | 1 | 4 } {
+  const features = parts.includes('layer_features') ? 4 : parts.includes('features') ? 1 : 0;
+  return { decoded: parts.includes('decoded'), features };
+}
 
 /** Queries and masks, features, or both, of the same images. */
 export class NetworkOutputs implements Disposable {
   constructor(
     readonly decoded: DecodedImages | undefined,
+    /** Of the last layer, B×C×H/16×W/16, or of the four tapped layers, B×4C×H/16×W/16. */
     readonly features: Tensor | undefined,
   ) {}
 

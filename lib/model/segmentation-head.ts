@@ -1,10 +1,12 @@
 /** What all kinds of heads have in common. */
+import { checkArgument } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
+import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { HeadsHandle, JobHandle, LossResult, Scoring } from '../native/bindings/engine.js';
 import type { HeadMetadata } from './head-metadata.js';
-import type { HeadNetwork } from './head-network.js';
+import { networkKind, type HeadNetwork } from './head-network.js';
 import type { ImageSize } from './image-size.js';
 import type { NetworkOutputs, OutputPart } from './network-outputs.js';
 import { OwnedHandle } from './owned-handle.js';
@@ -54,12 +56,23 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Checks that the head can work with a model.
+   * Checks that the head can work with a model: that the network gives what the head reads, in the head's width, on the
+   * head's device.
    *
    * @param model a {@link SegmentationModel}.
-   * @throws DinoSegError HEAD_MISMATCH, DEVICE.
+   * @throws DinoSegError MODEL_FORMAT for a network without queries and masks (a backbone alone) or without features,
+   *   HEAD_MISMATCH for another width, DEVICE.
    */
-  abstract assertFits(model: HeadNetwork): void;
+  assertFits(model: HeadNetwork): void {
+    checkArgument(model, networkKind, 'assertFits(model)');
+    engine().checkFits(model.handle, this.handle);
+    if (model.device !== this.device)
+      throw new DinoSegError(
+        'DEVICE',
+        `The head is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +
+          'load the head.',
+      );
+  }
 
   /**
    * Writes a head file (safetensors) atomically: to a temporary file, which is synced and renamed.

@@ -10,10 +10,11 @@ import type {
   ModelHandle,
   ModelInfo,
   NetworkPrecision,
+  Normalization,
+  OutputPart,
   RawImage,
   Scoring,
 } from '../native/bindings/engine.js';
-import { imageSize, scoring } from './argument-kinds.js';
 import { ClassHead } from './class-head.js';
 import { DecodedImages } from './decoded-images.js';
 import { resolveDevice } from './device.js';
@@ -22,53 +23,29 @@ import {
   randomNetwork,
   randomNetworkOptions,
   type Architecture,
+  type BackboneArchitecture,
   type RandomNetworkOptions,
 } from './init-model.js';
-import { asSize, checkImageSize, imageSizeOf, type ImageSize } from './image-size.js';
+import { asSize, checkImageSize, imageSizeOf } from './image-size.js';
 import { loadOptions, waysToRunOptions, type LoadOptions } from './load-options.js';
-import { headKind } from './open-head.js';
+import {
+  scoreImageOptions,
+  segmentImageOptions,
+  type ScoreImageOptions,
+  type ScoreMap,
+  type ScoringOptions,
+  type SegmentImageOptions,
+} from './scoring-options.js';
 import type { SegmentationHead } from './segmentation-head.js';
-import { NetworkOutputs, type OutputPart } from './network-outputs.js';
+import { NetworkOutputs, outputOptions } from './network-outputs.js';
+import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
+import { ownProbe } from './own-probe.js';
 import { checkPassSize } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
-import { segmentWithProbeOptions, type ClassMap, type SegmentWithProbeOptions } from './segment-options.js';
+import type { ClassMap } from './segment-options.js';
 import { Tensor, tensorKind } from './tensor.js';
 import { withPixels } from './with-pixels.js';
-
-/** Options for scoring an image. */
-export interface ScoringOptions extends JobOptions {
-  /** The head. Default: the model's own class_embed. With a {@link LinearProbe} only the backbone runs. */
-  head?: SegmentationHead;
-  /** Default: `recipe` with a head, `ade20k` without one. A linear probe supports `recipe` only. */
-  scoring?: Scoring;
-  /**
-   * Input size of the network in pixels: a number for width and height, or both; multiples of 32. Default: the
-   * head's training size, else 512.
-   */
-  imageSize?: number | ImageSize;
-}
-
-/** Options of {@link SegmentationModel.segment}. */
-export interface SegmentImageOptions extends ScoringOptions, SegmentWithProbeOptions {}
-
-/** Options of {@link SegmentationModel.scores}. */
-export interface ScoreImageOptions extends ScoringOptions {
-  /** Size of the scores in pixels: a number for width and height, or both. Default: the size of the image. */
-  outputSize?: number | ImageSize;
-}
-
-/** The score of every class at every pixel. */
-export interface ScoreMap {
-  /** Scores, classes×height×width; higher is better. */
-  data: Float32Array;
-  /** Number of classes: the head's outputs, or one less with `ade20k` scoring, which leaves out "no object". */
-  classes: number;
-  /** Width in pixels. */
-  width: number;
-  /** Height in pixels. */
-  height: number;
-}
 
 /** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
 export interface ForwardResult {
@@ -80,25 +57,18 @@ export interface ForwardResult {
   predMasks: Tensor;
 }
 
-const initOptions: OptionKinds<
-  RandomNetworkOptions<Architecture> & Pick<LoadOptions, 'precision' | 'cudaGraphs'>
-> = { ...randomNetworkOptions<Architecture>(), ...waysToRunOptions };
+/** Options of {@link SegmentationModel.init}. */
+type InitOptions = RandomNetworkOptions<Architecture | BackboneArchitecture> &
+  Pick<LoadOptions, 'precision' | 'cudaGraphs'>;
 
-const scoringOptions: OptionKinds<ScoringOptions> = { head: headKind, scoring, imageSize, ...jobOptions };
-
-/** The kinds of {@link SegmentImageOptions}. */
-export const segmentImageOptions: OptionKinds<SegmentImageOptions> = {
-  ...scoringOptions,
-  ...segmentWithProbeOptions,
-};
-
-/** The kinds of {@link ScoreImageOptions}. */
-export const scoreImageOptions: OptionKinds<ScoreImageOptions> = { ...scoringOptions, outputSize: imageSize };
+const initOptions: OptionKinds<InitOptions> = { ...randomNetworkOptions(), ...waysToRunOptions };
 
 /**
- * A network written by `convert`, `exportModel` or any other TorchScript file with the methods
- * `forward(images) → (pred_logits, pred_masks)` and `decode(images) → (queries, pred_masks)`. It is always in eval
- * mode. `dispose()` or `using` frees its memory; `await using` waits for its calls first.
+ * A network written by `convert`, `initModel` or `exportModel`, or any other TorchScript file with the methods
+ * `forward(images) → (pred_logits, pred_masks)` and `decode(images) → (queries, pred_masks)`, or, for a backbone alone,
+ * with `forward(images)` and `features(images)`. {@link provides} says what it gives; a backbone alone scores images with
+ * a {@link LinearProbe}. It is always in eval mode. `dispose()` or `using` frees its memory; `await using` waits for its
+ * calls first.
  *
  * Calls run on a thread of the engine, one at a time and in order; worker_threads take turns. At most 16 calls with
  * images, or 256 MiB of their pixels, are decoded and queued at a time; further calls wait before decoding.
@@ -112,32 +82,47 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly device: string;
   /** Data type of the backbone's weights. */
   readonly dtype: DType;
+  /** Mean and standard deviation of the images that the network takes. */
+  readonly normalization: Normalization;
   /** Precision of the pixel decoder in a bfloat16 network, as chosen on loading. */
   readonly precision: NetworkPrecision;
   /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   readonly width: number;
-  /** Input width of class_embed. */
+  /** Input width of class_embed; 0 for a network without one, such as a backbone alone. */
   readonly hidden: number;
-  /** Number of outputs of the model's own class_embed. */
+  /** Number of outputs of the model's own class_embed; 0 without one. */
   readonly classes: number;
+  /**
+   * Outputs that the network gives: `decoded` (queries and masks, for a {@link ClassHead}), `features` and
+   * `layer_features` (for a {@link LinearProbe} of one or four layers). A backbone alone gives only features.
+   */
+  readonly provides: readonly OutputPart[];
   /** Number of weights. */
   readonly parameters: number;
   /** Running calls. @internal */
   readonly calls = new RunningCalls();
   readonly #owned: OwnedHandle<ModelHandle>;
-  #ownHead: ClassHead | undefined;
+  #ownHead: ClassHead | LinearProbe | undefined;
 
-  private constructor(handle: ModelHandle, info: ModelInfo, precision: NetworkPrecision) {
+  private constructor(
+    handle: ModelHandle,
+    info: ModelInfo,
+    precision: NetworkPrecision,
+    probe?: LinearProbe,
+  ) {
     this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
     this.dtype = info.dtype;
+    this.normalization = info.normalization;
     this.precision = precision;
     this.width = info.width;
     this.hidden = info.hidden;
     this.classes = info.classes;
+    this.provides = info.provides;
     this.parameters = info.parameters;
+    this.#ownHead = probe;
   }
 
   /**
@@ -152,7 +137,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { device, dtype = 'stored' } = options;
     const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
-    return new SegmentationModel(handle, engine().modelInfo(handle), placement.precision);
+    const info = engine().modelInfo(handle);
+    return new SegmentationModel(handle, info, placement.precision, await ownProbe(handle, info));
   }
 
   /**
@@ -162,9 +148,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
-  static async init(
-    options: RandomNetworkOptions & Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
-  ): Promise<SegmentationModel> {
+  static async init(options: InitOptions): Promise<SegmentationModel> {
     checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
@@ -185,7 +169,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * Computes the model's own class scores of images B×3×H×W (float32, normalised, H and W multiples of 32, any
    * device).
    *
-   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError MODEL_FORMAT for a network without class_embed (see {@link provides}), SHAPE, OUT_OF_MEMORY,
+   *   DISPOSED; the signal's reason.
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle } = this;
@@ -201,7 +186,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   /**
    * Computes queries and mask logits of images as in {@link forward}: the input of a {@link ClassHead}.
    *
-   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError as {@link forward}.
    */
   async decode(images: Tensor, options: JobOptions = {}): Promise<DecodedImages> {
     const { handle } = this;
@@ -211,8 +196,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Computes patch features B×C×H/16×W/16 (float32) of the backbone's last tapped layer, of images as in
-   * {@link forward}: the input of a {@link LinearProbe}. Only the backbone runs.
+   * Computes patch features B×C×H/16×W/16 (float32) of the backbone's last layer, of images as in {@link forward}: the
+   * input of a {@link LinearProbe}. Only the backbone runs.
    *
    * @throws DinoSegError MODEL_FORMAT for a file without a method `features(images)`, which was converted by an
    *   earlier release (convert it again) or made elsewhere; SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
@@ -221,6 +206,19 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const { handle } = this;
     checkImages(images, options, 'features');
     const { features } = await this.#outputs(handle, images, ['features'], options);
+    return features!;
+  }
+
+  /**
+   * Computes the features of the four tapped layers side by side, B×4C×H/16×W/16 (float32), first to last: the input of a
+   * {@link LinearProbe} of four layers. The last C channels are those of {@link features}. Only the backbone runs.
+   *
+   * @throws DinoSegError as {@link features}.
+   */
+  async layerFeatures(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
+    const { handle } = this;
+    checkImages(images, options, 'layerFeatures');
+    const { features } = await this.#outputs(handle, images, ['layer_features'], options);
     return features!;
   }
 
@@ -240,7 +238,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     parts: readonly OutputPart[],
     options: JobOptions,
   ): Promise<NetworkOutputs> {
-    const wanted = { decoded: parts.includes('decoded'), features: parts.includes('features') };
+    const wanted = outputOptions(parts);
     const { queries, masks, features } = await this.#run(options, (job) =>
       engine().outputs(handle, images.handle, wanted, job),
     );
@@ -321,7 +319,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     head.assertFits(this);
     const size = asSize(imageSizeOf(options.imageSize, [head]));
     checkImageSize(size.width, size.height);
-    const scoring: Scoring = options.scoring ?? (options.head ? 'recipe' : 'ade20k');
+    const isOwnClassEmbed = !options.head && head.reads === 'decoded';
+    const scoring: Scoring = options.scoring ?? (isOwnClassEmbed ? 'ade20k' : 'recipe');
     return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
   }
 
@@ -340,10 +339,20 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return this.calls.add(runJob(options, start));
   }
 
-  /** The model's own class_embed as a head. It is disposed of together with the model. @throws DinoSegError DISPOSED */
-  ownHead(): ClassHead {
+  /**
+   * The model's own head: its class_embed, or the linear probe that {@link exportModel} wrote into a backbone. It is
+   * disposed of together with the model.
+   *
+   * @throws DinoSegError MODEL_FORMAT for a backbone alone, which has none; DISPOSED.
+   */
+  ownHead(): ClassHead | LinearProbe {
     this.#ownHead ??= ClassHead.ofModel(this);
     return this.#ownHead;
+  }
+
+  /** Whether the file contains a linear probe, which is then the own head. @internal */
+  get hasProbe(): boolean {
+    return this.#ownHead?.reads !== undefined && this.#ownHead.reads !== 'decoded';
   }
 
   /** Frees the network's memory now, or when its running calls end. Calling it again does nothing. */

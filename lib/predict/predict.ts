@@ -17,12 +17,8 @@ import { DinoSegError } from '../errors.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
 import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
-import {
-  modelKind,
-  segmentImageOptions,
-  type SegmentationModel,
-  type SegmentImageOptions,
-} from '../model/segmentation-model.js';
+import { segmentImageOptions, type SegmentImageOptions } from '../model/scoring-options.js';
+import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
 import type { ClassMap } from '../model/segment-options.js';
 import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';

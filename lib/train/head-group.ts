@@ -38,7 +38,7 @@ export interface GroupOptions {
 }
 
 /** The part of the network's outputs that a kind of head reads, which is also what a cache for it contains. */
-export function readsOf(kind: HeadKind | 'mask2former'): OutputPart {
+export function readsOf(kind: HeadKind | 'mask2former'): Exclude<OutputPart, 'layer_features'> {
   return kind === 'linear_probe' ? 'features' : 'decoded';
 }
 

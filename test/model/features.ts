@@ -12,7 +12,7 @@ import { writeFormulaModel } from '../helpers/network.js';
 import { readSafetensors, type Stored } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 
-const both = { decoded: true, features: true };
+const both = { decoded: true, features: 1 } as const;
 
 const floats = async (handle: TensorHandle) => Tensor.wrap(handle).floats();
 

@@ -1,7 +1,8 @@
 /** Conversion of checkpoints, as the engine has it; legend and rules in engine.ts. */
 import type { DetectorPlan } from './detector.js';
 import type { JobHandle } from './handles.js';
-import type { SegmentorPlan } from './model.js';
+import type { Normalization } from './images.js';
+import type { BackbonePlan, SegmentorPlan } from './model.js';
 
 /** What config.json beside the weights says and the weights do not. */
 export interface SourceConfig {
@@ -26,6 +27,8 @@ export interface ConvertSettings {
   out: string;
   dtype: 'float32' | 'bfloat16';
   task: 'segmentation' | 'detection';
+  /** Recorded in the file. */
+  normalization: Normalization;
 }
 
 /** What `convert` learned about the files. */
@@ -34,9 +37,9 @@ export interface ConversionNotes {
   notes: string[];
 }
 
-/** Structure of a converted segmentor. */
+/** Structure of a converted network that segments: with Mask2Former's head, or an EoMT network. */
 export interface ConvertedSegmentor extends SegmentorPlan, ConversionNotes {
-  network: 'segmentor';
+  network: 'segmentor' | 'eomt';
 }
 
 /** Structure of a converted detector. */
@@ -44,8 +47,11 @@ export interface ConvertedDetector extends DetectorPlan, ConversionNotes {
   network: 'detector';
 }
 
+/** Structure of a converted backbone alone. */
+export interface ConvertedBackbone extends BackbonePlan, ConversionNotes {}
+
 /** Structure of a converted network, and notes about its checkpoints. */
-export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector;
+export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector | ConvertedBackbone;
 
 /** The backbone that was found in a checkpoint. */
 export interface RecognisedBackbone {

@@ -62,6 +62,8 @@ export interface LinearHeadsOptions extends CommonHeadsOptions {
 export interface ProbeHeadsOptions extends CommonHeadsOptions {
   /** Batch norm is each head's own: over the images that it learns from. R = K, scores are logits. */
   kind: 'linear_probe';
+  /** Layers of the backbone that `width` is of, side by side. Default 1. */
+  layers?: 1 | 4;
   /** One a head, of its normal(0, 0.01) weight; bias 0, gamma 1, beta 0. */
   seeds: readonly number[];
 }
@@ -136,6 +138,13 @@ export interface HeadsEngine {
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
   /** Best class of each pixel under one head, B×H×W uint8, at any size. A probe takes `recipe` scoring. */
   classMap(
+    head: HeadsHandle,
+    outputs: OutputHandles,
+    options: { width: number; height: number; scoring: Scoring },
+    job?: JobHandle,
+  ): Promise<TensorHandle>;
+  /** The scores that {@link classMap} chooses of, B×K×H×W float32 (K − 1 for ade20k scoring). */
+  headScores(
     head: HeadsHandle,
     outputs: OutputHandles,
     options: { width: number; height: number; scoring: Scoring },

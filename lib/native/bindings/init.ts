@@ -1,7 +1,7 @@
 /** Networks with random weights; legend and rules in engine.ts. */
 import type { DetectorPlacement, DetectorPlan } from './detector.js';
 import type { DetectorHandle, JobHandle, ModelHandle } from './handles.js';
-import type { NetworkPrecision, SegmentorPlan } from './model.js';
+import type { BackbonePlan, NetworkPrecision, SegmentorPlan } from './model.js';
 
 /** Which network, and what its weights are drawn from. */
 export interface RandomNetwork {
@@ -28,7 +28,7 @@ export interface InitEngine {
     options: RandomNetwork,
     path: string,
     job?: JobHandle,
-  ): Promise<SegmentorPlan | DetectorPlan>;
+  ): Promise<SegmentorPlan | DetectorPlan | BackbonePlan>;
   /** What a named network is made of, for tests. `classes`: outputs of a segmentor's trained head. Default: its own. */
-  planArchitecture(architecture: string, classes?: number): SegmentorPlan | DetectorPlan;
+  planArchitecture(architecture: string, classes?: number): SegmentorPlan | DetectorPlan | BackbonePlan;
 }

@@ -1,10 +1,16 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { RawImage } from './images.js';
+import type { Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
 /** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
 export type NetworkPrecision = 'tf32' | 'reference' | 'fast';
+
+/**
+ * Part of a network's outputs: queries and masks; the backbone's features of its last layer; those of its four tapped
+ * layers side by side.
+ */
+export type OutputPart = 'decoded' | 'features' | 'layer_features';
 
 /** Names, shapes and dtypes of a checkpoint, without its values. */
 export type ShapeTable = Record<string, { shape: number[]; dtype: string }>;
@@ -23,6 +29,19 @@ export interface SegmentorPlan {
   trainedParameters: number;
 }
 
+/** Structure of a backbone alone. */
+export interface BackbonePlan {
+  network: 'backbone';
+  /** Dimensions: width, depth and heads, classes of a linear head (0 without one), and so on. */
+  dims: Record<string, number | string | boolean>;
+  /** Number of backbone keys that are used, each counted once. */
+  backboneKeys: number;
+  /** Number of keys of a linear head; 0 without one. */
+  headKeys: number;
+  /** Number of parameters. */
+  parameters: number;
+}
+
 /** Where and how a network runs. */
 export interface NetworkPlacement {
   device: string;
@@ -38,14 +57,24 @@ export interface ModelInfo {
   device: string;
   /** Dtype of the backbone's weights. */
   dtype: DType;
+  /** As recorded in the file; LVD's where there is no record. */
+  normalization: Normalization;
   /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   width: number;
-  /** Input width of class_embed. */
+  /** Input width of class_embed; 0 without one. */
   hidden: number;
-  /** Outputs of the model's own class_embed. */
+  /** Outputs of the model's own class_embed; 0 without one. */
   classes: number;
   parameters: number;
+  /** What the file's methods give. */
+  provides: OutputPart[];
 }
+
+/** Values of a linear probe, float32 on the CPU: K×C, K, and C each. */
+export type ProbeTensors = Record<
+  'weight' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVar',
+  TensorHandle
+>;
 
 /** Outputs of a network, as far as they were requested; float32, except those of a cache. */
 export interface OutputHandles {
@@ -53,7 +82,7 @@ export interface OutputHandles {
   queries?: TensorHandle;
   /** Logits B×Q×h×w; of a cache also their sigmoid as uint8 (255: 1). */
   masks?: TensorHandle;
-  /** B×C×H/16×W/16 of the backbone's last tapped layer. */
+  /** B×C×H/16×W/16 of the backbone's last layer, or B×4C×H/16×W/16 of the tapped ones, the last of them last. */
   features?: TensorHandle;
 }
 
@@ -93,26 +122,37 @@ export interface ModelEngine {
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
-  /** Milliseconds of the network's parts alone, means over `repeat` passes. */
+  /**
+   * Milliseconds of the network's parts alone, means over `repeat` passes: `backbone`, `adapter`, `pixel_decoder` and
+   * `predictor`; of an EoMT network `backbone` (with its queries) and `mask_head`.
+   */
   partTimes(
     model: ModelHandle,
     images: TensorHandle,
     options: { repeat: number },
-  ): Promise<Record<'backbone' | 'adapter' | 'pixel_decoder' | 'predictor', number>>;
+  ): Promise<
+    { backbone: number } & Partial<Record<'adapter' | 'pixel_decoder' | 'predictor' | 'mask_head', number>>
+  >;
   /** `loadModel` by the path that GPUs use, on any device; null for files that it does not support. For tests. */
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
+  /** What a network's file records; undefined for any other file. MODEL_FORMAT for a damaged record. */
+  recordedNormalization(path: string): Promise<Normalization | undefined>;
   modelInfo(model: ModelHandle): ModelInfo;
+  /** MODEL_FORMAT where the network does not provide what the head reads, HEAD_MISMATCH for another width. */
+  checkFits(model: ModelHandle, head: HeadsHandle): void;
+  /** The linear probe inside a network; undefined without one. */
+  ownProbe(model: ModelHandle): Promise<ProbeTensors | undefined>;
   /**
-   * Queries and masks (`decoded`), `features` or both from one pass over images B×3×H×W (float32, normalised, H and
-   * W multiples of 32, on any device). For features alone, adapter and decoder do not run. MODEL_FORMAT for files
-   * without a method that returns features: converted by an earlier release, or made elsewhere.
+   * Queries and masks (`decoded`), `features` of 0, 1 or 4 layers or both from one pass over images B×3×H×W (float32,
+   * normalised, H and W multiples of 32, on any device). For features alone, adapter and decoder do not run.
+   * MODEL_FORMAT for files without a method that gives them.
    */
   outputs(
     model: ModelHandle,
     images: TensorHandle,
-    options: { decoded: boolean; features: boolean },
+    options: { decoded: boolean; features: 0 | 1 | 4 },
     job?: JobHandle,
   ): Promise<OutputHandles>;
   /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
@@ -125,6 +165,8 @@ export interface ModelEngine {
   taps(model: ModelHandle, images: TensorHandle): Promise<Record<string, TensorHandle>>;
   /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
   exportModel(model: ModelHandle, head: HeadsHandle, path: string, job?: JobHandle): Promise<void>;
+  /** Writes a TorchScript file of the network's backbone and a linear probe on it. */
+  exportWithProbe(model: ModelHandle, probe: HeadsHandle, path: string, job?: JobHandle): Promise<void>;
 
   /** Class maps of images, each at its own size; whole images go through the network together. A probe takes `recipe` scoring, and runs the backbone alone. */
   segment(
