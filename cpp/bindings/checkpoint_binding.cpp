@@ -6,6 +6,7 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/safetensors.h"
+#include "models/backbone_weights.h"
 
 namespace dinov3_seg {
 
@@ -22,6 +23,11 @@ inline constexpr auto fields<CheckpointSummary> =
                field("totalBytes", &CheckpointSummary::total_bytes),
                field("metadata", &CheckpointSummary::metadata),
                field("normalization", &CheckpointSummary::normalization)};
+
+template <>
+inline constexpr auto fields<RecognisedBackbone> =
+    std::tuple{field("layout", &RecognisedBackbone::layout), field("prefix", &RecognisedBackbone::prefix),
+               field("dims", &RecognisedBackbone::dims)};
 
 namespace {
 
@@ -83,6 +89,7 @@ const Methods checkpoint_methods{
     // After all earlier jobs on models and heads.
     job<Lane::model, &write_safetensors>("writeSafetensors", "path", "tensors", "metadata"),
     call<&plan_segmentor>("planSegmentor", "backbone", "head", "classes"),
+    job<Lane::prepare, &recognise_backbone>("recogniseBackbone", "source"),
     job<Lane::prepare, &convert>("convertNetwork", "settings"),
 };
 

@@ -11,6 +11,7 @@
 #include "models/builder.h"
 #include "models/deferred_tensors.h"
 #include "models/eomt_weights.h"
+#include "models/head_weights.h"
 #include "models/streamed_archive.h"
 #include "models/value_checks.h"
 
@@ -78,7 +79,7 @@ void check_roles(const ConvertSettings& settings, std::optional<EomtFile> backbo
 
 NetworkWeights read_weights(const ConvertSettings& settings, DeferredTensors& deferred) {
   SourceTensors given = read_source(settings.backbone);
-  SourceTensors head = settings.head ? read_source(*settings.head) : SourceTensors();
+  SourceTensors head = settings.head ? read_head(*settings.head) : SourceTensors();
   const auto backbone_eomt = eomt_file(given.tensors), head_eomt = eomt_file(head.tensors);
   check_roles(settings, backbone_eomt, head_eomt);
   if (backbone_eomt) return of_eomt(read_eomt(std::move(given), settings.backbone, deferred));

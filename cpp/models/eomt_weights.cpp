@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 #include "models/eomt_plan.h"
-#include "models/key_layouts.h"
+#include "models/layout_match.h"
 
 namespace dinov3_seg {
 namespace {
