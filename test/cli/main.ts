@@ -61,7 +61,7 @@ t.test('wrong usage ends with exit code 2 and says what was meant', async (t) =>
     [['cache', 'fill'], /cache expects one of make, check, list, remove, not "fill"/],
     [['cache', 'make', '--data', 'd'], /Missing DIR or --out RUN/],
     [['cache', 'check'], /Missing DIR: cache check needs the folder of a cache/],
-    [['convert', '--backbone', 'a'], /Missing --head FILE: released head/],
+    [['convert', '--backbone', 'a'], /Missing --out FILE: TorchScript file/],
     [
       ['convert', '--backbone', 'a', '--head', 'b', '--out', 'c', '--task', 'depth'],
       /--task should be one of segmentation, detection, not "depth"/,
