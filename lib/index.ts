@@ -26,6 +26,7 @@ export type {
   BackbonePlan,
   CheckpointEntry,
   ConversionNotes,
+  ConvertedBackbone,
   ConvertedDetector,
   ConvertedPlan,
   ConvertedSegmentor,

@@ -51,14 +51,21 @@ auto converted(const char* network, Plan plan, const std::vector<std::string>& n
                         object_of(Item{"notes", notes}));
 }
 
+using Notes = std::vector<std::string>;
+inline auto converted(const BackboneNetworkDims& dims, const Notes& notes) {
+  return std::tuple_cat(plan_of(dims), object_of(Item{"notes", notes}));
+}
+
 using Converted = std::variant<decltype(converted("", plan_of(SegmentorDims(), 0), {})),
-                               decltype(converted("", plan_of(DetectorDims()), {}))>;
+                               decltype(converted("", plan_of(DetectorDims()), {})),
+                               decltype(converted(BackboneNetworkDims(), {}))>;
 struct PlanOfConverted {
   const std::vector<std::string>& notes;
   Converted operator()(const SegmentorDims& dims) const {
     return converted("segmentor", plan_of(dims, dims.classes), notes);
   }
   Converted operator()(const DetectorDims& dims) const { return converted("detector", plan_of(dims), notes); }
+  Converted operator()(const BackboneNetworkDims& dims) const { return converted(dims, notes); }
 };
 
 Converted convert(const ConvertSettings& settings) {

@@ -37,6 +37,10 @@ inline constexpr auto fields<DetectorDims> = std::tuple_cat(
         field("queries", &DetectorDims::queries), field("encoderLayers", &DetectorDims::encoder_layers),
         field("decoderLayers", &DetectorDims::decoder_layers), field("classes", &DetectorDims::classes)});
 
+template <>
+inline constexpr auto fields<BackboneNetworkDims> =
+    std::tuple_cat(fields<BackboneDims>, std::tuple{field("classes", &BackboneNetworkDims::classes)});
+
 /// A SegmentorPlan; `classes` are the outputs of the trained head.
 inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
   const ParameterCounts counts = count_parameters(dims, classes);
@@ -48,10 +52,11 @@ inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
 /// A BackbonePlan.
 inline auto plan_of(const BackboneNetworkDims& dims) {
   int64_t parameters = 0;
-  const auto keys = backbone_keys(dims);
-  for (const KeyShape& key : keys) parameters += parameters_of(key);
-  return object_of(Item{"network", "backbone"}, Item{"dims", static_cast<const BackboneDims&>(dims)},
-                   Item{"backboneKeys", keys.size()}, Item{"parameters", parameters});
+  const auto backbone = backbone_keys(dims), head = linear_head_keys(dims);
+  for (const auto& keys : {backbone, head})
+    for (const KeyShape& key : keys) parameters += parameters_of(key);
+  return object_of(Item{"network", "backbone"}, Item{"dims", dims}, Item{"backboneKeys", backbone.size()},
+                   Item{"headKeys", head.size()}, Item{"parameters", parameters});
 }
 
 /// A DetectorPlan.

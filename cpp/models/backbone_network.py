@@ -47,3 +47,11 @@ class BackboneNetwork:
         else:
             y = self.features(images)
         return y
+
+    # Every array by name, for tests: as a segmentor's, and the class logits of `forward`.
+    def taps(self, images: Tensor) -> Dict[str, Tensor]:
+        out: Dict[str, Tensor] = {}
+        add_layer_taps(out, getattr(self.segmentation_model, "0").backbone.forward(images), images)
+        if hasattr(self.segmentation_model, "1"):
+            out["logits"] = self.forward(images)
+        return out

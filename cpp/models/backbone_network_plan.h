@@ -38,8 +38,8 @@ BackboneNetworkDims checked_backbone_network_dims(const std::vector<KeyShape>& b
 /// is trained.
 std::vector<KeyShape> linear_head_keys(const BackboneNetworkDims& dims);
 
-/// Blocks whose output a backbone alone gives, first to last: those that a segmentor taps, but the last is the
-/// last block for every depth.
+/// Blocks whose output a backbone alone gives, first to last: those that a segmentor taps, but the last is
+/// the last block for every depth.
 std::vector<int64_t> backbone_layers(int64_t depth);
 
 }  // namespace dinov3_seg

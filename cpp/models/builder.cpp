@@ -139,7 +139,7 @@ torch::jit::Module build_linear_segmentor(const std::vector<NamedTensor>& backbo
                                           const std::vector<NamedTensor>& head,
                                           const std::vector<int64_t>& layers) {
   const BackboneNetworkDims dims = checked_backbone_network_dims(shapes_of(backbone), shapes_of(head));
-  const auto as_it_is = [](const at::Tensor& tensor, at::ScalarType) { return tensor; };
+  const auto as_it_is = [](const std::string&, const at::Tensor& tensor, at::ScalarType) { return tensor; };
   return build_backbone_network(backbone, head, at::kFloat, as_it_is, dims, layers);
 }
 

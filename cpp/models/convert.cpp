@@ -47,22 +47,26 @@ class WrittenTensors {
 }  // namespace
 
 ConvertedNetwork convert_network(const ConvertSettings& settings) {
-  if (!settings.head) fail("INVALID_ARGUMENT", "A head is needed: --head FILE");
+  const bool detector = settings.task == Task::detection;
+  if (detector && !settings.head) fail("INVALID_ARGUMENT", "A detector needs a head: --head FILE");
   DeferredTensors deferred;
   WrittenTensors written(deferred);
   BackboneWeights backbone = read_backbone(settings.backbone, deferred);
-  SourceTensors head = read_source(*settings.head);
+  const SourceTensors head = settings.head ? read_source(*settings.head) : SourceTensors();
   ConvertedNetwork result;
   result.notes = std::move(backbone.notes);
   result.notes.insert(result.notes.end(), head.notes.begin(), head.notes.end());
-  const bool detector = settings.task == Task::detection;
-  const auto build = detector ? build_detector : build_segmentor;
+  const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head.tensors);
+  const bool alone = !detector && has_only_linear_head(head_shapes);
+  const auto build = detector ? build_detector : alone ? build_backbone : build_segmentor;
   const torch::jit::Module module = build(backbone.tensors, head.tensors, settings.dtype, std::ref(written));
   save_streamed(module, deferred, settings.out, settings.normalization, [&] {
-    written.checks.check(settings.backbone.path + " and " + settings.head->path, backbone.origins);
+    const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
+    written.checks.check(files, backbone.origins);
   });
-  const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head.tensors);
-  if (detector)
+  if (alone)
+    result.dims = read_backbone_network_dims(shapes, head_shapes);
+  else if (detector)
     result.dims = read_detector_dims(shapes, head_shapes);
   else
     result.dims = read_dims(shapes, head_shapes);

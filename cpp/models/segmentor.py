@@ -28,6 +28,16 @@ def layer_map(tokens: List[Tensor], images: Tensor) -> Tensor:
     return patch_map(torch.cat(tokens, 2), images)
 
 
+# Puts the tapped layers' tokens among the arrays of a `taps`; the patch tokens of each.
+def add_layer_taps(out: Dict[str, Tensor], layers: List[Tensor], images: Tensor) -> List[Tensor]:
+    taps: List[Tensor] = []
+    for (i, tokens) in enumerate(layers):
+        taps.append(patch_tokens(tokens, images))
+        out["vit." + str(i) + ".patch"] = taps[i]
+        out["vit." + str(i) + ".cls"] = tokens[:, 0]
+    return taps
+
+
 class Segmentor:
     segmentation_model: SegmentationModel
 
@@ -74,11 +84,7 @@ class Segmentor:
         adapter = getattr(self.segmentation_model, "0")
         head = getattr(self.segmentation_model, "1")
         out: Dict[str, Tensor] = {}
-        taps: List[Tensor] = []
-        for (i, tokens) in enumerate(adapter.backbone.forward(images)):
-            taps.append(patch_tokens(tokens, images))
-            out["vit." + str(i) + ".patch"] = taps[i]
-            out["vit." + str(i) + ".cls"] = tokens[:, 0]
+        taps = add_layer_taps(out, adapter.backbone.forward(images), images)
         features = adapter.forward(images, taps)
         for (i, feature) in enumerate(features):
             out["adapter.f" + str(i + 1)] = feature.permute([0, 3, 1, 2])

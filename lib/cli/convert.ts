@@ -1,9 +1,17 @@
 import { convert } from '../model/convert.js';
+import type { ConvertedPlan } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { normalizationNames } from '../model/normalization.js';
 import { next, note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
+
+function nextCommand(network: ConvertedPlan['network'], out: string): string {
+  const train = `dinov3-seg train --model ${out} --data DIR --out RUN`;
+  if (network === 'detector') return `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`;
+  if (network === 'backbone') return `${train}, which trains a linear probe`;
+  return `${train}, or features --model ${out} --output T.csv IMAGE…`;
+}
 
 export default command({
   name: 'convert',
@@ -19,7 +27,7 @@ export default command({
     head: {
       type: 'text',
       value: 'FILE',
-      help: 'released head, .pth or .safetensors',
+      help: 'released head or linear head, .pth or .safetensors (default: none; the network is the backbone alone, for linear probes)',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     task: {
@@ -53,10 +61,6 @@ export default command({
     const { notes, ...plan } = await convert({ backbone, out, task, dtype, signal, ...given });
     notes.forEach(note);
     printResult({ out, ...plan }, json);
-    next(
-      task === 'detection'
-        ? `dinov3-seg features --model M --detector ${out} --output T.csv IMAGE…`
-        : `dinov3-seg train --model ${out} --data DIR --out RUN, or features --model ${out} --output T.csv IMAGE…`,
-    );
+    next(nextCommand(plan.network, out));
   },
 });

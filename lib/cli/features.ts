@@ -34,7 +34,7 @@ const extractorFlags = {
   flavour: {
     type: 'text',
     choices: flavours,
-    help: 'source of the 26 percentages. idd26: both heads (default with --head); idd26-head: the fine-tuned head; ade26: sums of ADE20K classes (default without --head)',
+    help: 'source of the 26 percentages. idd26: both heads (default with --head); idd26-head: the fine-tuned head (default for a backbone alone); ade26: sums of ADE20K classes (default without --head)',
   },
   aggregation: {
     type: 'text',

@@ -7,7 +7,11 @@ import { classesFlag, passSizeFlag, placementFlags, scoringFlags } from './share
 
 export const segmenterFlags = {
   model: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file of the network' },
-  head: { type: 'text', value: 'FILE', help: "trained head (default: the network's own class_embed)" },
+  head: {
+    type: 'text',
+    value: 'FILE',
+    help: "trained head, a class_embed or a linear probe (default: the network's own)",
+  },
   ...classesFlag,
   ...scoringFlags,
   ...placementFlags,

@@ -83,7 +83,7 @@ export const planKind = objectWith<PercentagePlan>('a plan, as percentagePlan() 
 export interface FeatureChoice {
   /** Feature set. Default `36`. */
   set?: FeatureSetName;
-  /** Flavour of set `36`. Default: `idd26` with a head, `ade26` without one. */
+  /** Flavour of set `36`. Default: `idd26` with a head, `ade26` without one; `idd26-head` for a backbone alone. */
   flavour?: Flavour;
   /** Map file (docs/features.md) instead of the 26 percentages of a flavour. */
   aggregation?: string;

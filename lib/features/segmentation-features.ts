@@ -97,22 +97,27 @@ export class SegmentationFeatures implements Disposable {
   static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures> {
     checkOptions(options, segmentationOptions, 'SegmentationFeatures.open()');
     const { head: headPath, soft = false } = options;
-    const plan = await percentagePlan(optionsFor(choiceOptions, options), headPath !== undefined);
+    const choice = optionsFor(choiceOptions, options);
+    let plan = await percentagePlan(choice, headPath !== undefined);
     checkHeadGiven(plan, headPath);
     const isOwn = typeof options.model === 'string';
     const model =
       typeof options.model === 'string'
         ? await SegmentationModel.load(options.model, optionsFor(loadOptions, options))
         : options.model;
-    let given: SegmentationHead | undefined;
+    let opened: SegmentationHead | undefined;
     const close = () => {
-      given?.dispose();
+      opened?.dispose();
       if (isOwn) model.dispose();
     };
     try {
+      if (isDefault(choice) && !model.provides.includes('decoded'))
+        plan = await percentagePlan({ ...choice, flavour: 'idd26-head' }, true);
       checkOwnHead(plan, model);
-      if (headPath !== undefined) given = await openHead(headPath, { device: model.device });
-      given?.assertFits(model);
+      if (headPath !== undefined) opened = await openHead(headPath, { device: model.device });
+      opened?.assertFits(model);
+      // A plan for a fine-tuned head without a file was chosen for a backbone alone: the probe inside it.
+      const given = opened ?? (plan.layers.some(({ from }) => from === 'head') ? model.ownHead() : undefined);
       const layers = plan.layers.map((layer) =>
         openLayer(layer, layer.from === 'own' ? undefined : given, model),
       );
@@ -126,13 +131,13 @@ export class SegmentationFeatures implements Disposable {
         imageSize: { width: imageSize.width, height: imageSize.height },
         model: { id: model.id, dtype: model.dtype, precision: model.precision },
         heads: layers.map(({ head, scoring, plan: { from, classSet } }) => ({
-          head: from === 'own' ? 'own' : digest,
+          head: from === 'own' || !opened ? 'own' : digest,
           classSet: classSet.name,
           scoring,
           precision: head.metadata.precision,
         })),
       };
-      const trainedOn = given?.metadata.modelId;
+      const trainedOn = opened?.metadata.modelId;
       const warnings =
         trainedOn === undefined || trainedOn === model.id
           ? []
@@ -175,6 +180,11 @@ export class SegmentationFeatures implements Disposable {
   }
 }
 
+/** Whether the 26 percentages are those that fit the network and the heads. */
+function isDefault({ set = '36', flavour, aggregation }: FeatureChoice): boolean {
+  return set === '36' && flavour === undefined && aggregation === undefined;
+}
+
 function checkHeadGiven(plan: PercentagePlan, headPath: string | undefined): void {
   const asks = plan.layers.some(({ from }) => from === 'head');
   if (asks === (headPath !== undefined)) return;
@@ -194,8 +204,11 @@ function checkOwnHead(plan: PercentagePlan, model: SegmentationModel): void {
   if (layer === undefined || model.classes === layer.classSet.classes.length + 1) return;
   throw new DinoSegError(
     'HEAD_MISMATCH',
-    `The percentages of "${plan.name}" need a network with ADE20K's own head of 151 outputs; the class_embed of ` +
-      `${model.path} has ${model.classes}. Use the network converted from the released head.`,
+    `The percentages of "${plan.name}" need a network with ADE20K's own head of 151 outputs; ` +
+      (model.classes === 0
+        ? `${model.path} has no class_embed. Choose idd26-head, which needs a fine-tuned head only, or use `
+        : `the class_embed of ${model.path} has ${model.classes}. Use `) +
+      'the network converted from the released head.',
   );
 }
 

@@ -15,6 +15,7 @@ import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type {
+  ConvertedBackbone,
   ConvertedDetector,
   ConvertedPlan,
   ConvertedSegmentor,
@@ -43,7 +44,10 @@ export interface ConvertModelOptions extends JobOptions {
    * Face's libraries save it. The keys may have Meta's, Hugging Face's or timm's layout.
    */
   backbone: string;
-  /** Head checkpoint: the released head file, with the rest of the network. */
+  /**
+   * Head checkpoint: the released head file, with the rest of the network, or a linear head as DINOv3's own evaluation
+   * saves it. Default: none; the network is the backbone alone.
+   */
   head?: string;
   /** TorchScript file to write. */
   out: string;
@@ -76,8 +80,8 @@ const convertOptions: OptionKinds<ConvertModelOptions> = {
 };
 
 /**
- * Builds a network from two checkpoints and writes it as a TorchScript file. The dimensions follow from the tensor
- * shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
+ * Builds a network from a backbone and a head, or from a backbone alone, and writes it as a TorchScript file. The
+ * dimensions follow from the tensor shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
  * @returns the structure of the network, and notes about the files: which layout their keys have, what was taken off or
  *   derived.
@@ -91,6 +95,9 @@ export async function convert(
 export async function convert(
   options: ConvertModelOptions & { task?: 'segmentation'; head: string },
 ): Promise<ConvertedSegmentor>;
+export async function convert(
+  options: ConvertModelOptions & { task?: 'segmentation'; head?: undefined },
+): Promise<ConvertedBackbone>;
 export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan>;
 export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan> {
   checkOptions(options, convertOptions, 'convert()');

@@ -28,7 +28,7 @@ import type { ClassMap } from './segment-options.js';
 export interface SegmenterOptions extends LoadOptions {
   /** Network file. */
   model: string;
-  /** Head file with a class_embed or a linear probe. Default: the model's own class_embed. */
+  /** Head file with a class_embed or a linear probe. Default: the model's own head. */
   head?: string;
   /** Name or file of a class set. Default: that of the head, or ade150 for 151 outputs. */
   classes?: string;

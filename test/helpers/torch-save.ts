@@ -7,7 +7,7 @@ export interface SavedTensor {
   shape: readonly number[];
   data: ArrayLike<number>;
   /** Default: float32. */
-  dtype?: 'float32' | 'float64' | 'float16';
+  dtype?: 'float32' | 'float64' | 'float16' | 'int64';
   /** As a torch.nn.Parameter. */
   parameter?: boolean;
 }
@@ -19,6 +19,7 @@ const storages = {
   float32: { type: 'FloatStorage', array: Float32Array },
   float64: { type: 'DoubleStorage', array: Float64Array },
   float16: { type: 'HalfStorage', array: Uint16Array },
+  int64: { type: 'LongStorage', array: BigInt64Array },
 } as const;
 
 const isTensor = (value: Saved): value is SavedTensor =>
@@ -33,6 +34,12 @@ function halfBits(value: number): number {
   if (exponent < 113) return sign;
   const rounded = (bits & 0x7fffffff) - (112 << 23) + 0xfff + ((bits >>> 13) & 1);
   return sign | Math.min(rounded >>> 13, 0x7c00);
+}
+
+function bytesOf(data: ArrayLike<number>, dtype: keyof typeof storages): Uint8Array {
+  if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(Array.from(data), BigInt).buffer);
+  const values = dtype === 'float16' ? Array.from(data, halfBits) : data;
+  return new Uint8Array(storages[dtype].array.from(values).buffer);
 }
 
 /** Opcodes of pickle, protocol 2. */
@@ -61,14 +68,9 @@ class Pickle {
   }
 
   #tensor({ shape, data, dtype = 'float32', parameter = false }: SavedTensor): void {
-    const { type, array } = storages[dtype];
+    const { type } = storages[dtype];
     const key = String(this.#data.length);
-    const values = dtype === 'float16' ? Array.from(data, halfBits) : data;
-    this.#data.push({
-      name: `archive/data/${key}`,
-      data: new Uint8Array(array.from(values).buffer),
-      stored: true,
-    });
+    this.#data.push({ name: `archive/data/${key}`, data: bytesOf(data, dtype), stored: true });
     if (parameter) this.byte('ctorch._utils\n_rebuild_parameter\n', '(');
     this.byte('ctorch._utils\n_rebuild_tensor_v2\n', '(', '(');
     this.#text('storage');

@@ -2,7 +2,7 @@
 import type { DetectorPlan } from './detector.js';
 import type { JobHandle } from './handles.js';
 import type { Normalization } from './images.js';
-import type { SegmentorPlan } from './model.js';
+import type { BackbonePlan, SegmentorPlan } from './model.js';
 
 /** What config.json beside the weights says and the weights do not. */
 export interface SourceConfig {
@@ -47,8 +47,11 @@ export interface ConvertedDetector extends DetectorPlan, ConversionNotes {
   network: 'detector';
 }
 
+/** Structure of a converted backbone alone. */
+export interface ConvertedBackbone extends BackbonePlan, ConversionNotes {}
+
 /** Structure of a converted network, and notes about its checkpoints. */
-export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector;
+export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector | ConvertedBackbone;
 
 /** The engine's function for conversion. */
 export interface ConvertEngine {

@@ -32,10 +32,12 @@ export interface SegmentorPlan {
 /** Structure of a backbone alone. */
 export interface BackbonePlan {
   network: 'backbone';
-  /** Dimensions: width, depth and heads, and so on. */
+  /** Dimensions: width, depth and heads, classes of a linear head (0 without one), and so on. */
   dims: Record<string, number | string | boolean>;
   /** Number of backbone keys that are used, each counted once. */
   backboneKeys: number;
+  /** Number of keys of a linear head; 0 without one. */
+  headKeys: number;
   /** Number of parameters. */
   parameters: number;
 }
