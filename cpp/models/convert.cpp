@@ -101,10 +101,7 @@ ConvertedNetwork convert_network(const ConvertSettings& settings) {
   const auto& [backbone, head, eomt] = weights;
   const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head);
   const bool alone = !eomt && !detector && has_only_linear_head(head_shapes);
-  const auto build = eomt       ? build_eomt
-                     : detector ? build_detector
-                     : alone    ? build_backbone
-                                : build_segmentor;
+  const auto build = eomt ? build_eomt : detector ? build_detector : alone ? build_backbone : build_segmentor;
   const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
   save_streamed(module, deferred, settings.out, settings.normalization, [&] {
     const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
