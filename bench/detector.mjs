@@ -14,6 +14,7 @@ import {
   detectorArchitectures,
 } from '../dist/index.js';
 import { drawScene } from '../packages/street-scenes/index.mjs';
+import { normalizations } from '../dist/model/normalization.js';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
 
@@ -42,7 +43,15 @@ const place = { seed: 1, dtype, device };
 async function sceneOf({ width, height }) {
   const { image } = await drawScene({ seed: 1, index: 0, width, height });
   const augmentations = [{ flip: false, jitter: null }];
-  return Tensor.wrap(await e.prepareImages([image], { width, height, augmentations, device }));
+  return Tensor.wrap(
+    await e.prepareImages([image], {
+      width,
+      height,
+      augmentations,
+      device,
+      normalization: normalizations.lvd,
+    }),
+  );
 }
 
 /** Milliseconds of work that gives tensors, after two runs that do not count. */

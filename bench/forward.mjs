@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
 import { prefetch } from '../dist/data/prefetch.js';
 import { drawScene } from '../packages/street-scenes/index.mjs';
+import { normalizations } from '../dist/model/normalization.js';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
 
@@ -44,6 +45,7 @@ async function scenes(batch, first = 0) {
       width: size,
       height: size,
       augmentations: images.map(() => ({ flip: false, jitter: null })),
+      normalization: normalizations.lvd,
       device,
     }),
   );

@@ -1,5 +1,4 @@
 /**
-<<<<<<< HEAD
  * Fine-tunes and runs DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
  *
  * {@link convert} builds a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and {@link ClassHead} is the
@@ -7,16 +6,6 @@
  *
  * Long-running functions return promises and work on the engine's own threads. Every error is a {@link DinoSegError}, except
  * the reason of an aborted signal.
-=======
- * Fine-tunes and runs DINOv3 ViT with a Mask2Former head on libtorch, without Python.
- *
- * {@link convert} makes a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and
- * {@link ClassHead} is the layer that is trained. {@link train}, {@link evaluate} and {@link predict} are the
- * commands of the same names.
- *
- * Every long-running function returns a promise and runs on the engine's own threads. Every error is a
- * {@link DinoSegError}, except a signal's own reason.
->>>>>>> 2e315d0 (Plain English in the messages and docstrings of networks, data, features and libtorch)
  *
  * Shapes: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  *
@@ -44,9 +33,11 @@ export type {
   DetectorPlan,
   DType,
   Inspection,
+  RecognisedBackbone,
   LossResult,
   RawImage,
   NetworkPrecision,
+  Normalization,
   OutputPart,
   Scoring,
   SegmentorPlan,
@@ -54,6 +45,7 @@ export type {
   TensorArray,
 } from './native/bindings/engine.js';
 
+export { normalizations, type NormalizationName } from './model/normalization.js';
 export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';
 export { SegmentationModel, type ForwardResult } from './model/segmentation-model.js';
@@ -82,7 +74,13 @@ export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
 export { openHead } from './model/open-head.js';
 export type { SegmentationHead } from './model/segmentation-head.js';
-export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
+export {
+  convert,
+  exportModel,
+  inspect,
+  type CheckpointInspection,
+  type ConvertModelOptions,
+} from './model/convert.js';
 export {
   architectures,
   backboneArchitectures,

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { ClassHead } from '../lib/model/class-head.js';
 import { DetectionModel } from '../lib/model/detection-model.js';
 import { initModel } from '../lib/model/init-model.js';
+import { normalizations } from '../lib/model/normalization.js';
 import { BatchRunner } from '../lib/model/pass-size.js';
 import type { LoadOptions } from '../lib/model/load-options.js';
 import { SegmentationModel } from '../lib/model/segmentation-model.js';
@@ -154,7 +155,7 @@ t.test('prepared images are on the device asked for, with the same values', { sk
     width: 70,
     height: 50,
   };
-  const options = { width: 64, height: 32 };
+  const options = { width: 64, height: 32, normalization: normalizations.lvd };
   const onCpu = Tensor.wrap(await engine().prepareImages([image], { ...options, device: 'cpu' }));
   const onCuda = Tensor.wrap(await engine().prepareImages([image], { ...options, device }));
   t.equal(onCuda.device, 'cuda:0');

@@ -103,15 +103,19 @@ auto create_writer(const RecordLayout& layout, const std::string& cache_id, cons
 }
 
 auto copy_records(const Parts& parts, const std::map<std::string, at::ScalarType>& dtypes) {
+  std::vector<std::string> names;
   std::vector<at::Tensor> values;
   for (const auto& [name, tensor] : parts) {
     const auto dtype = dtypes.find(name);
     if (dtype == dtypes.end()) fail("INVALID_ARGUMENT", "dtypes has no dtype for ", name);
-    values.push_back(stored_values(name, dtype->second, tensor));
+    for (NamedTensor& each : stored_parts(name, dtype->second, tensor)) {
+      names.push_back(std::move(each.name));
+      values.push_back(std::move(each.tensor));
+    }
   }
   const auto copies = std::make_shared<HostCopies>(values);
   std::vector<NamedTensor> copied;
-  for (const auto& [name, tensor] : parts) copied.push_back({name, copies->tensors()[copied.size()]});
+  for (std::string& name : names) copied.push_back({std::move(name), copies->tensors()[copied.size()]});
   return object_of(Item{"parts", std::move(copied)}, Item{"copies", copies});
 }
 

@@ -276,6 +276,9 @@ struct Js<std::array<T, size>> {
     std::copy(items.begin(), items.end(), all.begin());
     return all;
   }
+  static Napi::Value to(Napi::Env env, const std::array<T, size>& items) {
+    return to_js(env, std::vector<T>(items.begin(), items.end()));
+  }
 };
 
 /// Calls `use(name, value)` with each property of an object, in its order.

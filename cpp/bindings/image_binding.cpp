@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "bindings/images.h"
+#include "bindings/normalization.h"
 #include "core/device_copies.h"
 #include "core/image_ops.h"
 #include "core/page_allocator.h"
@@ -60,15 +61,22 @@ template <>
 inline constexpr auto fields<Augmentation> =
     std::tuple{field("flip", &Augmentation::flip), field("jitter", &Augmentation::jitter)};
 
+/// Of images or labels.
 struct PrepareOptions {
   int64_t height, width;
   c10::Device device = c10::kCPU;
   std::optional<std::vector<Augmentation>> augmentations;  // one per image
 };
+struct ImageOptions : PrepareOptions {
+  Normalization normalization;
+};
 template <>
 inline constexpr auto fields<PrepareOptions> = std::tuple{
     field("height", &PrepareOptions::height), field("width", &PrepareOptions::width),
     field("device", &PrepareOptions::device), field("augmentations", &PrepareOptions::augmentations)};
+template <>
+inline constexpr auto fields<ImageOptions> =
+    std::tuple_cat(fields<PrepareOptions>, std::tuple{field("normalization", &ImageOptions::normalization)});
 inline void check_fields(const PrepareOptions& options) { check_size(options.height, options.width); }
 
 /// SegmentOptions::slide by its name.
@@ -123,9 +131,9 @@ at::Tensor prepared(const std::vector<at::Tensor>& images, const PrepareOptions&
   return upload(at::stack(all), options.device);
 }
 
-at::Tensor prepare_images(const Images& images, const PrepareOptions& options) {
+at::Tensor prepare_images(const Images& images, const ImageOptions& options) {
   return prepared(images.pixels, options, [&](const at::Tensor& image, const Augmentation& augmentation) {
-    return prepare_image(to_rgb(image), options.height, options.width, augmentation);
+    return prepare_image(to_rgb(image), options.height, options.width, augmentation, options.normalization);
   });
 }
 

@@ -51,7 +51,7 @@ std::string random_id(const InitSettings& settings, const std::string& backbone 
 std::shared_ptr<SegmentationModel> init_model(const std::pair<InitSettings, ModelPlacement>& options) {
   const auto& [settings, placement] = options;
   const NetworkShape shape = segmentation_shape(settings.architecture);
-  return std::make_shared<SegmentationModel>(settings.name(), random_id(settings),
+  return std::make_shared<SegmentationModel>(NetworkOrigin{settings.name(), random_id(settings), {}},
                                              init_network(shape, settings.dtype, settings.random), placement);
 }
 
@@ -60,24 +60,29 @@ std::shared_ptr<DetectionModel> init_detector(const std::pair<InitSettings, Dete
   const NetworkShape shape = network_shape(detector_preset(settings.architecture));
   std::string name = settings.name();
   if (!placement.share_with)
-    return std::make_shared<DetectionModel>(
-        name, random_id(settings), init_network(shape, settings.dtype, settings.random), placement, 0);
+    return std::make_shared<DetectionModel>(NetworkOrigin{name, random_id(settings), {}},
+                                            init_network(shape, settings.dtype, settings.random), placement,
+                                            0);
   const SegmentationModel& segmentor = *placement.share_with;
   const auto backbone = backbone_of(segmentor, shape.backbone, settings.dtype, settings.random.device, name);
   uint64_t bytes = 0;
   for (const NamedTensor& each : backbone) bytes += each.tensor.nbytes();
   name += " and the backbone of " + segmentor.path();
-  return std::make_shared<DetectionModel>(name, random_id(settings, segmentor.id()),
-                                          init_network(shape, settings.dtype, settings.random, backbone),
-                                          placement, bytes);
+  return std::make_shared<DetectionModel>(
+      NetworkOrigin{name, random_id(settings, segmentor.id()), segmentor.normalization()},
+      init_network(shape, settings.dtype, settings.random, backbone), placement, bytes);
 }
 
 /// `classes`: outputs of a segmentor's trained head. Default: its own.
 using Plan = std::variant<decltype(plan_of(DetectorDims())), decltype(plan_of(BackboneNetworkDims())),
-                          decltype(plan_of(SegmentorDims(), 0))>;
+                          decltype(plan_of(SegmentorDims(), 0)), decltype(plan_of(EomtDims(), 0))>;
 Plan plan_architecture(const std::string& name, std::optional<int64_t> classes) {
   if (is_detector_preset(name)) return plan_of(detector_preset(name));
   if (is_backbone_preset(name)) return plan_of(backbone_preset(name));
+  if (is_eomt_preset(name)) {
+    const EomtDims dims = eomt_preset(name);
+    return plan_of(dims, classes.value_or(dims.classes));
+  }
   const SegmentorDims dims = preset(name);
   return plan_of(dims, classes.value_or(dims.classes));
 }

@@ -36,7 +36,12 @@ std::shared_ptr<SegmentationModel> load_model(const std::string& path, const Mod
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
   const auto module = load_staged(path, device);
   if (!module) return nullptr;
-  return std::make_shared<SegmentationModel>(path, archive_id(path), *module, ModelPlacement{device});
+  return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});
+}
+
+/// What any file records.
+std::optional<Normalization> file_normalization(const std::string& path) {
+  return recorded_normalization(path);
 }
 
 auto model_info(const SegmentationModel& model) {
@@ -92,6 +97,7 @@ const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
     job<Lane::prepare, &archive_id>("modelId", "path"),
+    job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
     call<&check_head>("checkFits", "model", "head"),
     job<Lane::model, &SegmentationModel::outputs>("outputs", "model", "images", "options"),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bindings/method.h"
+#include "bindings/normalization.h"
 #include "models/network_module.h"
 #include "models/precision.h"
 
@@ -26,7 +27,8 @@ inline constexpr auto fields<DetectorPlacement> = std::tuple_cat(
 /// The first fields of the description of any network.
 inline auto network_info(const NetworkModule& network) {
   return object_of(Item{"path", network.path()}, Item{"id", network.id()}, Item{"device", network.device()},
-                   Item{"dtype", network.dtype()}, Item{"parameters", network.parameters()});
+                   Item{"dtype", network.dtype()}, Item{"normalization", network.normalization()},
+                   Item{"parameters", network.parameters()});
 }
 
 }  // namespace dinov3_seg

@@ -20,7 +20,8 @@ const std::map<std::string, Rule>& rules() {
   static const std::map<std::string, Rule> all = {
       {"queries", {2, {at::kFloat, at::kBFloat16}}},
       {"masks", {3, {at::kFloat, at::kBFloat16, at::kByte}}},
-      {"features", {3, {at::kFloat, at::kBFloat16}}},
+      {"features", {3, {at::kFloat, at::kBFloat16, at::kByte}}},
+      {"feature_ranges", {2, {at::kFloat}}},
       {"labels", {2, {at::kByte}}},
   };
   return all;
@@ -54,6 +55,11 @@ RecordLayout::RecordLayout(std::vector<RecordPart> parts) : parts_(std::move(par
     fail("INVALID_ARGUMENT", "a record needs labels and outputs to learn from");
   if ((find("queries") == nullptr) != (find("masks") == nullptr))
     fail("INVALID_ARGUMENT", "a record needs queries and masks together");
+  const RecordPart *features = find("features"), *ranges = find("feature_ranges");
+  const bool quantised = features != nullptr && features->dtype == at::kByte;
+  if (quantised != (ranges != nullptr) ||
+      (quantised && ranges->shape != std::vector<int64_t>{features->shape[0], 2}))
+    fail("INVALID_ARGUMENT", "a record needs feature_ranges C×2 with features C×h×w in uint8, and only then");
 }
 
 const RecordPart* RecordLayout::find(const std::string& name) const {

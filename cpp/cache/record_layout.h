@@ -9,7 +9,8 @@
 
 namespace dinov3_seg {
 
-/// One array of a record. Names: `queries` Q×C, `masks` Q×h×w, `features` C×h×w, `labels` H×W.
+/// One array of a record. Names: `queries` Q×C, `masks` Q×h×w, `features` C×h×w (of several layers side by
+/// side as well), `feature_ranges` C×2 of features in uint8 (quantised_features.h), `labels` H×W.
 struct RecordPart {
   std::string name;
   std::vector<int64_t> shape;

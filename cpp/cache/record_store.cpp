@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "cache/quantised_features.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/job_control.h"
@@ -207,6 +208,9 @@ HeadBatch RecordStore::batch(const HostBatch& host) const {
   for (const auto& [name, target] : named)
     if (const RecordPart* part = layout_.find(name))
       *target = parts[static_cast<size_t>(part - layout_.parts().data())];
+  if (const RecordPart* part = layout_.find("feature_ranges"))
+    result.features =
+        dequantised_features({result.features, parts[static_cast<size_t>(part - layout_.parts().data())]});
   return result;
 }
 

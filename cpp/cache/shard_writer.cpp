@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "cache/quantised_features.h"
 #include "core/error.h"
 #include "core/file_write.h"
 #include "core/xxh64.h"
@@ -27,7 +28,7 @@ at::Tensor stored(const RecordPart& part, const at::Tensor& given) {
   if (!fits)
     fail("SHAPE", "the cache holds ", part.name, " of ", c10::IntArrayRef(part.shape),
          " per image, got a batch of ", given.sizes());
-  return stored_values(part.name, part.dtype, given).to(at::kCPU).contiguous();
+  return given.to(at::kCPU, part.dtype).contiguous();
 }
 
 std::vector<int64_t> count_classes(const uint8_t* labels, int64_t pixels, int64_t classes) {
@@ -42,9 +43,16 @@ std::vector<int64_t> count_classes(const uint8_t* labels, int64_t pixels, int64_
 
 }  // namespace
 
-at::Tensor stored_values(const std::string& name, at::ScalarType dtype, const at::Tensor& values) {
-  const bool as_sigmoid = name == "masks" && dtype == at::kByte && values.scalar_type() != at::kByte;
-  return (as_sigmoid ? values.to(at::kFloat).sigmoid().mul_(255).round_() : values).to(dtype);
+std::vector<NamedTensor> stored_parts(const std::string& name, at::ScalarType dtype,
+                                      const at::Tensor& values) {
+  if (dtype == at::kByte && values.scalar_type() != at::kByte) {
+    if (name == "masks") return {{name, values.to(at::kFloat).sigmoid().mul_(255).round_().to(dtype)}};
+    if (name == "features") {
+      const QuantisedFeatures stored = quantise_features(values);
+      return {{name, stored.values}, {"feature_ranges", stored.ranges}};
+    }
+  }
+  return {{name, values.to(dtype)}};
 }
 
 CacheLock::CacheLock(const std::string& path)
@@ -90,10 +98,14 @@ void ShardWriter::open(const std::string& path, int64_t size) {
 std::vector<WrittenRecord> ShardWriter::append(const std::map<std::string, at::Tensor>& parts,
                                                int64_t classes) {
   if (fd_ < 0) fail("INTERNAL", "a record was appended before a file was opened");
+  std::map<std::string, at::Tensor> given;
+  for (const auto& [name, tensor] : parts)
+    if (const RecordPart* part = layout_.find(name))
+      for (NamedTensor& each : stored_parts(name, part->dtype, tensor)) given.emplace(each.name, each.tensor);
   std::vector<at::Tensor> values;
   for (const RecordPart& part : layout_.parts()) {
-    const auto found = parts.find(part.name);
-    if (found == parts.end()) fail("SHAPE", "the cache needs ", part.name, " of each image; none were given");
+    const auto found = given.find(part.name);
+    if (found == given.end()) fail("SHAPE", "the cache needs ", part.name, " of each image; none were given");
     values.push_back(stored(part, found->second));
     if (values.back().size(0) != values.front().size(0))
       fail("SHAPE", "expected parts of the same number of images, got ", values.front().size(0), " and ",

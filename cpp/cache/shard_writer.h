@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/record_layout.h"
+#include "core/named_tensor.h"
 
 namespace dinov3_seg {
 
@@ -19,8 +20,10 @@ struct WrittenRecord {
   std::vector<int64_t> class_pixels;  // labelled pixels of each class
 };
 
-/// A part's values as a record has them, on their device; `masks` are logits, or uint8 already.
-at::Tensor stored_values(const std::string& name, at::ScalarType dtype, const at::Tensor& values);
+/// An output's values as a record has them, on their device: one part, or `features` and `feature_ranges` of
+/// features in uint8. `masks` are logits, or uint8 already; `features` values, or uint8 already.
+std::vector<NamedTensor> stored_parts(const std::string& name, at::ScalarType dtype,
+                                      const at::Tensor& values);
 
 /// The right to write to a cache folder, held while this lives, by one process at a time and one writer in
 /// it.
@@ -49,8 +52,8 @@ class ShardWriter {
   void open(const std::string& path, int64_t size);
 
   /// Appends a record for each image of a batch. `parts` are the layout's by name with B in front, on any
-  /// device; `masks` as stored_values() takes them. `classes`: labels are
-  /// below it or 255. Throws SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
+  /// device, or the outputs that stored_parts() makes them of. `classes`: labels are below it or 255. Throws
+  /// SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
   std::vector<WrittenRecord> append(const std::map<std::string, at::Tensor>& parts, int64_t classes);
 
   /// What was appended survives a power cut from here on.

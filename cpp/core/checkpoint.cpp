@@ -107,6 +107,7 @@ CheckpointSummary inspect_checkpoint(const std::string& path) {
     summary.total_bytes += bytes;
   }
   summary.format = std::move(checkpoint.format);
+  if (summary.format == "torchscript") summary.normalization = recorded_normalization(path);
   summary.metadata = std::move(checkpoint.metadata);
   return summary;
 }

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "named_tensor.h"
+#include "normalization.h"
 
 namespace dinov3_seg {
 
@@ -40,9 +42,11 @@ struct CheckpointSummary {
   std::int64_t parameters = 0;   ///< elements of all rows, buffers included
   std::int64_t total_bytes = 0;  ///< of all rows
   std::map<std::string, std::string> metadata;
+  std::optional<Normalization> normalization;  ///< as recorded in a TorchScript file
 };
 
-/// What `read_checkpoint` would give, without reading the data. Throws the same.
+/// What `read_checkpoint` would give, without reading the data. Throws the same; MODEL_FORMAT for a damaged
+/// record of the normalization.
 CheckpointSummary inspect_checkpoint(const std::string& path);
 
 }  // namespace dinov3_seg

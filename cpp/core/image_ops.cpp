@@ -73,11 +73,11 @@ at::Tensor color_jitter(const at::Tensor& image, const Jitter& jitter) {
   return result;
 }
 
-at::Tensor normalize_image(const at::Tensor& image) {
+at::Tensor normalize_image(const at::Tensor& image, const Normalization& normalization) {
   const auto channels = [&](const std::array<double, 3>& values) {
     return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({3, 1, 1}).to(image.device());
   };
-  return (image - channels(imagenet_mean)) / channels(imagenet_std);
+  return (image - channels(normalization.mean)) / channels(normalization.std);
 }
 
 at::Tensor to_rgb(const at::Tensor& pixels) {
@@ -89,7 +89,7 @@ at::Tensor to_rgb(const at::Tensor& pixels) {
 }
 
 at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width,
-                         const Augmentation& augmentation) {
+                         const Augmentation& augmentation, const Normalization& normalization) {
   if (pixels.dim() != 3 || pixels.size(2) != 3 || pixels.scalar_type() != at::kByte || pixels.numel() == 0)
     fail("SHAPE", "expected pixels H×W×3 uint8, got ", pixels.sizes(), " ", pixels.scalar_type());
   at::Tensor image = pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat).div_(255);  // 1×3×H×W
@@ -98,7 +98,7 @@ at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width
   image = image[0];
   if (augmentation.jitter) image = color_jitter(image, *augmentation.jitter);
   if (augmentation.flip) image = image.flip(2);
-  return normalize_image(image);
+  return normalize_image(image, normalization);
 }
 
 at::Tensor prepare_label(const at::Tensor& label, int64_t height, int64_t width, bool flip) {

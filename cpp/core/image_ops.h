@@ -7,10 +7,9 @@
 #include <cstdint>
 #include <optional>
 
-namespace dinov3_seg {
+#include "core/normalization.h"
 
-/// Mean and standard deviation of ImageNet's channels (red, green, blue) in 0…1.
-inline constexpr std::array<double, 3> imagenet_mean{0.485, 0.456, 0.406}, imagenet_std{0.229, 0.224, 0.225};
+namespace dinov3_seg {
 
 /// Colour jitter with torchvision's meaning. `order` permutes 0 brightness, 1 contrast, 2 saturation, 3 hue.
 struct Jitter {
@@ -30,10 +29,9 @@ struct Augmentation {
 at::Tensor to_rgb(const at::Tensor& pixels);
 
 /// Pixels H×W×3 uint8 RGB → 3×height×width float32: divided by 255, resized (bilinear, antialiased,
-/// align_corners false), jittered, flipped, normalised with ImageNet's mean and standard deviation. Works on
-/// the pixels' device.
+/// align_corners false), jittered, flipped, normalised. Works on the pixels' device.
 at::Tensor prepare_image(const at::Tensor& pixels, int64_t height, int64_t width,
-                         const Augmentation& augmentation);
+                         const Augmentation& augmentation, const Normalization& normalization);
 
 /// Labels H×W uint8 → height×width uint8 by nearest neighbour at pixel centres (as PIL does), flipped where
 /// asked.
@@ -44,7 +42,7 @@ at::Tensor prepare_label(const at::Tensor& label, int64_t height, int64_t width,
 /// _hue).
 at::Tensor color_jitter(const at::Tensor& image, const Jitter& jitter);
 
-/// (image − mean)/std of ImageNet, on 3×H×W.
-at::Tensor normalize_image(const at::Tensor& image);
+/// (image − mean)/std, on 3×H×W.
+at::Tensor normalize_image(const at::Tensor& image, const Normalization& normalization);
 
 }  // namespace dinov3_seg

@@ -3,16 +3,16 @@
 #include <unordered_set>
 #include <utility>
 
-#include "byte_reader.h"
 #include "error.h"
+#include "json_reader.h"
 #include "utf8.h"
 
 namespace dinov3_seg {
 namespace {
 
-class HeaderParser {
+class HeaderParser : JsonReader {
  public:
-  HeaderParser(std::string_view json, const std::string& where) : json_(json), where_(where) {}
+  HeaderParser(std::string_view json, const std::string& where) : JsonReader(json), where_(where) {}
 
   SafetensorsHeader parse() {
     SafetensorsHeader header;
@@ -28,15 +28,14 @@ class HeaderParser {
         header.entries.push_back(entry(std::move(name)));
       }
     });
-    space();
-    if (position_ != json_.size()) invalid("there is data after the closing brace");
+    end();
     return header;
   }
 
  private:
-  [[noreturn]] void invalid(const std::string& what) const {
+  [[noreturn]] void invalid(const std::string& what) const override {
     fail("CHECKPOINT_FORMAT", where_, ": the header is not valid for a .safetensors file: ", what, " (byte ",
-         8 + position_, ")");
+         8 + position(), ")");
   }
 
   SafetensorsEntry entry(std::string name) {
@@ -62,133 +61,16 @@ class HeaderParser {
     return result;
   }
 
-  template <typename Member>
-  void each_member(Member member) {
-    expect('{');
-    if (accept('}')) return;
-    do {
-      std::string key = string();
-      expect(':');
-      member(std::move(key));
-    } while (accept(','));
-    expect('}');
-  }
-
   std::vector<std::int64_t> integers(std::size_t most) {
     std::vector<std::int64_t> result;
-    expect('[');
-    if (accept(']')) return result;
-    do {
+    each_item([&] {
       if (result.size() == most) invalid("a list has more than " + std::to_string(most) + " numbers");
       result.push_back(integer());
-    } while (accept(','));
-    expect(']');
+    });
     return result;
   }
 
-  std::int64_t integer() {
-    space();
-    const auto begin = position_;
-    std::int64_t result = 0;
-    while (peek() >= '0' && peek() <= '9') {
-      const std::int64_t digit = json_[position_++] - '0';
-      if (!checked_multiply(result, std::int64_t{10}, result) || !checked_add(result, digit, result)) {
-        invalid("a number is too large");
-      }
-    }
-    if (position_ == begin) invalid("expected a whole number");
-    if (json_[begin] == '0' && position_ - begin > 1) invalid("a number begins with 0");
-    return result;
-  }
-
-  std::string string() {
-    expect('"');
-    std::string result;
-    while (peek() != '"') {
-      const char c = next();
-      if (static_cast<unsigned char>(c) < 0x20) invalid("a string contains a control character");
-      if (c == '\\') {
-        escape(result);
-      } else {
-        result += c;
-      }
-    }
-    ++position_;
-    if (!is_utf8(result)) invalid("a string is not UTF-8");
-    return result;
-  }
-
-  void escape(std::string& result) {
-    constexpr std::string_view from = "\"\\/bfnrt";
-    constexpr std::string_view to = "\"\\/\b\f\n\r\t";
-    const char c = next();
-    if (c != 'u') {
-      const auto which = from.find(c);
-      if (which == std::string_view::npos) invalid("a string contains an unknown escape");
-      result += to[which];
-      return;
-    }
-    std::uint32_t code = hex4();
-    if (code >= 0xd800 && code <= 0xdbff) {
-      if (next() != '\\' || next() != 'u') invalid("a string holds half of a surrogate pair");
-      const std::uint32_t low = hex4();
-      if (low < 0xdc00 || low > 0xdfff) invalid("a string holds half of a surrogate pair");
-      code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    }
-    append_utf8(result, code);
-  }
-
-  std::uint32_t hex4() {
-    std::uint32_t result = 0;
-    for (int i = 0; i < 4; ++i) {
-      const char c = next();
-      const int digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
-      if (digit < 0) invalid("a \\u escape is not four hexadecimal digits");
-      result = result << 4 | static_cast<std::uint32_t>(digit);
-    }
-    return result;
-  }
-
-  static void append_utf8(std::string& result, std::uint32_t code) {
-    const auto tail = [&](int shift) { result += static_cast<char>(0x80 | (code >> shift & 0x3f)); };
-    if (code < 0x80) {
-      result += static_cast<char>(code);
-    } else if (code < 0x800) {
-      result += static_cast<char>(0xc0 | code >> 6);
-      tail(0);
-    } else if (code < 0x10000) {
-      result += static_cast<char>(0xe0 | code >> 12);
-      tail(6), tail(0);
-    } else {
-      result += static_cast<char>(0xf0 | code >> 18);
-      tail(12), tail(6), tail(0);
-    }
-  }
-
-  int peek() const { return position_ < json_.size() ? static_cast<unsigned char>(json_[position_]) : -1; }
-  char next() {
-    if (position_ == json_.size()) invalid("it ends early");
-    return json_[position_++];
-  }
-  void space() {
-    while (peek() == ' ' || peek() == '\n' || peek() == '\r' || peek() == '\t') ++position_;
-  }
-  bool accept(char c) {
-    space();
-    if (peek() != c) return false;
-    ++position_;
-    return true;
-  }
-  void expect(char c) {
-    if (!accept(c)) invalid(std::string("expected ") + c);
-  }
-
-  std::string_view json_;
   const std::string& where_;
-  std::size_t position_ = 0;
 };
 
 std::string json_string(std::string_view text) {

@@ -101,10 +101,20 @@ void write_archive(const std::string& path, std::uint64_t expected_bytes,
   file.commit();
 }
 
-void save_archive(const torch::jit::Module& module, const std::string& path) {
+void serialize_module(caffe2::serialize::PyTorchStreamWriter& writer, const torch::jit::Module& module,
+                      const std::optional<Normalization>& normalization) {
+  torch::jit::ExtraFilesMap extra;
+  // libtorch puts these under extra/.
+  constexpr std::string_view name = network_record_name;
+  if (normalization) extra.emplace(name.substr(name.find('/') + 1), network_record(*normalization));
+  torch::jit::ScriptModuleSerializer(writer).serialize(module, extra, /*bytecode_format=*/false,
+                                                       /*save_mobile_debug_info=*/false);
+}
+
+void save_archive(const torch::jit::Module& module, const std::string& path,
+                  const std::optional<Normalization>& normalization) {
   write_archive(path, tensor_bytes(module), [&](caffe2::serialize::PyTorchStreamWriter& writer) {
-    torch::jit::ScriptModuleSerializer(writer).serialize(module, {}, /*bytecode_format=*/false,
-                                                         /*save_mobile_debug_info=*/false);
+    serialize_module(writer, module, normalization);
     writer.writeEndOfFile();
   });
 }

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "core/normalization.h"
 #include "models/shared_tensors.h"
 
 namespace caffe2::serialize {
@@ -27,8 +29,14 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device,
                                 const SharedTensors& shared = {});
 
 /// Writes the module as a TorchScript file, whole or not at all. Reports bytes written of about the bytes of
-/// its tensors. Throws DISK_FULL, IO, FILE_NOT_FOUND, ABORTED.
-void save_archive(const torch::jit::Module& module, const std::string& path);
+/// its tensors. `normalization` is recorded, where there is one. Throws DISK_FULL, IO, FILE_NOT_FOUND,
+/// ABORTED.
+void save_archive(const torch::jit::Module& module, const std::string& path,
+                  const std::optional<Normalization>& normalization = {});
+
+/// Writes a module's records, but not the archive's end.
+void serialize_module(caffe2::serialize::PyTorchStreamWriter& writer, const torch::jit::Module& module,
+                      const std::optional<Normalization>& normalization);
 
 /// Makes the file of an archive whose records and end `write` writes; what it throws ends the work, and
 /// nothing is left behind. Throws as save_archive does.

@@ -39,7 +39,8 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
   check_layers(model, layers, options.columns);
   std::vector<at::Tensor> images, tables, rows;
   for (const at::Tensor& each : pixels)
-    images.push_back(network_input(each, model.device(), options.height, options.width));
+    images.push_back(
+        network_input(each, model.device(), options.height, options.width, model.normalization()));
   for (const ShareLayer& layer : layers) tables.push_back(layer.table.to(model.device()));
   const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(images));
   for (size_t i = 0; i < pixels.size(); ++i) {

@@ -36,12 +36,11 @@ DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& pl
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
                                const SharedTensors& shared)
     // In braces: the identity first, which is refused at once where the file is none.
-    : DetectionModel{path, archive_id(path), load_detector(path, placement, shared), placement,
-                     bytes_of(shared)} {}
+    : DetectionModel{origin_of(path), load_detector(path, placement, shared), placement, bytes_of(shared)} {}
 
-DetectionModel::DetectionModel(std::string path, std::string id, torch::jit::Module module,
+DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
                                const ModelPlacement& placement, uint64_t shared_bytes)
-    : NetworkModule(std::move(path), std::move(id), std::move(module), placement, {"forward", "features"},
+    : NetworkModule(std::move(origin), std::move(module), placement, {"forward", "features"},
                     {"forward", "features"}, "a detector"),
       shared_bytes_(shared_bytes) {}
 
@@ -58,7 +57,8 @@ at::Tensor DetectionModel::features(const at::Tensor& images) {
 
 Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,
                   int64_t top) {
-  const Predictions found = model.forward(network_input(pixels, model.device(), height, width).unsqueeze(0));
+  const at::Tensor input = network_input(pixels, model.device(), height, width, model.normalization());
+  const Predictions found = model.forward(input.unsqueeze(0));
   Detections best = best_detections(found.logits, found.boxes, height, width, top);
   const double down = static_cast<double>(pixels.size(0)) / static_cast<double>(height);
   const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(width);

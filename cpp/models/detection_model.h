@@ -31,7 +31,7 @@ class DetectionModel : public NetworkModule {
 
   /// Takes a network that is on the placement's device in its dtype already, as a SegmentationModel does.
   /// `shared_bytes`: of its weights that another one holds as well.
-  DetectionModel(std::string path, std::string id, torch::jit::Module module, const ModelPlacement& placement,
+  DetectionModel(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,
                  uint64_t shared_bytes);
 
   /// Throws SHAPE as check_detector_input() does.

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/job_control.h"
+#include "models/archive.h"
 #include "models/graph_passes.h"
 
 namespace dinov3_seg {
@@ -33,17 +34,21 @@ at::ScalarType cast_target(const std::string& dtype) {
   fail("INVALID_ARGUMENT", "unknown dtype '", dtype, "': expected stored, float32 or bfloat16");
 }
 
-NetworkModule::NetworkModule(std::string path, std::string id, torch::jit::Module module,
-                             const ModelPlacement& placement, const std::vector<const char*>& required,
+NetworkOrigin origin_of(const std::string& path) {
+  std::string id = archive_id(path);
+  return {path, std::move(id), recorded_normalization(path)};
+}
+
+NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,
+                             const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
-    : path_(std::move(path)),
-      id_(std::move(id)),
+    : origin_(std::move(origin)),
       device_(placement.device),
       module_(std::move(module)),
       runner_(placement.graphs && device_.is_cuda() && has_cuda_graphs()) {
   for (const char* method : required)
     if (!module_.find_method(method))
-      fail("MODEL_FORMAT", path_, " has no method ", method, "(images): expected ", expected,
+      fail("MODEL_FORMAT", path(), " has no method ", method, "(images): expected ", expected,
            " made by convert, or one with its methods");
   module_.eval();
   const bool mixed = dtype() == at::kBFloat16;

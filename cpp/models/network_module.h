@@ -5,9 +5,11 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/normalization.h"
 #include "models/cuda_graph_runner.h"
 #include "models/precision.h"
 
@@ -21,6 +23,16 @@ struct ModelPlacement {
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
 };
 
+/// Where a network comes from.
+struct NetworkOrigin {
+  std::string path;  // its file; of one without a file, a name for messages
+  std::string id;    // tells networks apart: SHA-256 over names, sizes and checksums of the file's records
+  std::optional<Normalization> normalization;  // as recorded in the file
+};
+/// Of a TorchScript file, whose weights are not read. Throws what archive_id() throws, and MODEL_FORMAT for a
+/// damaged record.
+NetworkOrigin origin_of(const std::string& path);
+
 class NetworkModule;
 /// Bytes of the memory that networks hold for their weights; what they share, or tensors of one share, counts
 /// once.
@@ -32,9 +44,12 @@ at::ScalarType cast_target(const std::string& dtype);
 /// What all kinds of networks have in common. Not thread-safe: one job at a time.
 class NetworkModule {
  public:
-  const std::string& path() const { return path_; }
-  /// SHA-256 over names, sizes and checksums of the file's records.
-  const std::string& id() const { return id_; }
+  const std::string& path() const { return origin_.path; }
+  const std::string& id() const { return origin_.id; }
+  /// Of the images that it takes.
+  const Normalization& normalization() const {
+    return origin_.normalization ? *origin_.normalization : lvd_normalization;
+  }
   c10::Device device() const { return device_; }
   /// Dtype of most of the network's parameters.
   at::ScalarType dtype() const;
@@ -44,13 +59,14 @@ class NetworkModule {
   torch::jit::named_buffer_list buffers_by_name() const { return module_.named_buffers(); }
 
  protected:
-  /// Takes a network that is on the placement's device in its dtype already; `path` names it in messages,
-  /// `id` tells networks apart. Throws MODEL_FORMAT where one of the methods `required` is missing;
-  /// `expected` says what it should have been. `methods`: all that may be run.
-  NetworkModule(std::string path, std::string id, torch::jit::Module module, const ModelPlacement& placement,
+  /// Takes a network that is on the placement's device in its dtype already. Throws MODEL_FORMAT where one of
+  /// the methods `required` is missing; `expected` says what it should have been. `methods`: all that may be
+  /// run.
+  NetworkModule(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,
                 const std::vector<const char*>& required, const std::vector<const char*>& methods,
                 const char* expected);
 
+  const NetworkOrigin& origin() const { return origin_; }
   const torch::jit::Module& module() const { return module_; }
   CudaGraphRunner& runner() { return runner_; }
 
@@ -75,8 +91,7 @@ class NetworkModule {
  private:
   static void say_running(const char* method, const at::Tensor& images);
 
-  std::string path_;
-  std::string id_;
+  NetworkOrigin origin_;
   c10::Device device_;
   torch::jit::Module module_;
   bool tf32_ = false;

@@ -102,7 +102,7 @@ DenseScores score_whole(const ImageScorer& scorer, const std::vector<at::Tensor>
                         const SegmentOptions& options) {
   std::vector<at::Tensor> images;
   for (const at::Tensor& each : pixels)
-    images.push_back(network_input(each, scorer.device, options.height, options.width));
+    images.push_back(network_input(each, scorer.device, options.height, options.width, scorer.normalization));
   return scorer.scores(at::stack(images));
 }
 
@@ -115,8 +115,9 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
       std::max<int64_t>(std::llround(static_cast<double>(height) * enlarge), options.height);
   const int64_t work_width =
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
-  const at::Tensor map =
-      slide(scorer, network_input(pixels, scorer.device, work_height, work_width), options);
+  const at::Tensor input =
+      network_input(pixels, scorer.device, work_height, work_width, scorer.normalization);
+  const at::Tensor map = slide(scorer, input, options);
   return prepare_label(map, height, width, false).cpu();
 }
 
@@ -140,7 +141,8 @@ void check_fits(const SegmentationModel& model, const SegmentationHead& head) {
 ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<const SegmentationHead> head,
                       Scoring scoring) {
   check_fits(*model, *head);
-  return {model->device(), head->scored_classes(scoring), [model, head, scoring](const at::Tensor& images) {
+  return {model->device(), model->normalization(), head->scored_classes(scoring),
+          [model, head, scoring](const at::Tensor& images) {
             return head->dense_scores(model->outputs(images, head->reads()), scoring);
           }};
 }

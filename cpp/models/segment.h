@@ -25,6 +25,7 @@ struct SegmentOptions {
 /// A network with a head: from normalised images B×3×height×width to scores.
 struct ImageScorer {
   c10::Device device;
+  Normalization normalization;  // of the images
   int64_t classes;
   std::function<DenseScores(const at::Tensor& images)> scores;
 };

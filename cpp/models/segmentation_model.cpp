@@ -66,11 +66,11 @@ void check_images(const at::Tensor& images) {
 
 SegmentationModel::SegmentationModel(const std::string& path, const ModelPlacement& placement)
     // In braces: the identity first, which is refused at once where the file is none.
-    : SegmentationModel{path, archive_id(path), load_cast(path, placement), placement} {}
+    : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
-SegmentationModel::SegmentationModel(std::string path, std::string id, torch::jit::Module module,
+SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
                                      const ModelPlacement& placement)
-    : NetworkModule(std::move(path), std::move(id), std::move(module), placement, {"forward"},
+    : NetworkModule(std::move(origin), std::move(module), placement, {"forward"},
                     {"forward", "decode", "decode_with_features", "decode_with_layer_features", "features",
                      "layer_features", "taps"},
                     "a network"),
@@ -157,7 +157,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   };
   set(like(weight, own_weight), like(bias, own_bias));
   try {
-    save_archive(module(), path);
+    save_archive(module(), path, origin().normalization);
   } catch (...) {
     set(own_weight, own_bias);
     throw;
@@ -202,7 +202,7 @@ void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::str
   const int64_t depth = read_backbone_dims(shapes_of(backbone)).depth;
   // Those that the probe was trained on.
   const auto layers = class_embed_ ? tapped_layers(depth) : backbone_layers(depth);
-  save_archive(build_linear_segmentor(backbone, head, layers), path);
+  save_archive(build_linear_segmentor(backbone, head, layers), path, origin().normalization);
 }
 
 int64_t SegmentationModel::width() const {

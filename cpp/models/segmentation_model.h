@@ -30,10 +30,8 @@ class SegmentationModel : public NetworkModule {
   /// Throws FILE_NOT_FOUND, MODEL_FORMAT, DEVICE.
   SegmentationModel(const std::string& path, const ModelPlacement& placement);
 
-  /// Takes a network that is on the placement's device in its dtype already; `path` names it in messages,
-  /// `id` tells networks apart. Throws MODEL_FORMAT.
-  SegmentationModel(std::string path, std::string id, torch::jit::Module module,
-                    const ModelPlacement& placement);
+  /// Takes a network that is on the placement's device in its dtype already. Throws MODEL_FORMAT.
+  SegmentationModel(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement);
 
   /// What is wanted, of one pass, float32, of images B×3×H×W, H and W multiples of 32. For features alone
   /// neither adapter nor decoder run. Throws SHAPE, and MODEL_FORMAT as require().

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/read_adapter_interface.h>
-#include <torch/csrc/jit/serialization/export.h>
 
 #include <algorithm>
 #include <cstring>
@@ -103,12 +102,12 @@ class Skeleton : public caffe2::serialize::ReadAdapterInterface {
 };
 
 /// Everything but the tensors' values. Checksums would read those, so there are none.
-std::shared_ptr<Skeleton> write_skeleton(const torch::jit::Module& module) {
+std::shared_ptr<Skeleton> write_skeleton(const torch::jit::Module& module,
+                                         const std::optional<Normalization>& normalization) {
   auto skeleton = std::make_shared<Skeleton>(storages_of(module));
   PyTorchStreamWriter writer([&](const void* data, std::size_t size) { return skeleton->append(data, size); },
                              /*compute_crc32=*/false);
-  torch::jit::ScriptModuleSerializer(writer).serialize(module, {}, /*bytecode_format=*/false,
-                                                       /*save_mobile_debug_info=*/false);
+  serialize_module(writer, module, normalization);
   writer.writeEndOfFile();
   if (skeleton->holes() != skeleton->tensors()) {
     fail("INTERNAL", "libtorch wrote ", skeleton->holes(), " tensors of ", skeleton->tensors(),
@@ -157,8 +156,8 @@ void write_records(PyTorchStreamWriter& writer, const std::shared_ptr<Skeleton>&
 }  // namespace
 
 void save_streamed(const torch::jit::Module& module, const DeferredTensors& deferred, const std::string& path,
-                   const std::function<void()>& finish) {
-  const auto skeleton = write_skeleton(module);
+                   const std::optional<Normalization>& normalization, const std::function<void()>& finish) {
+  const auto skeleton = write_skeleton(module, normalization);
   write_archive(path, skeleton->size(), [&](PyTorchStreamWriter& writer) {
     write_records(writer, skeleton, deferred);
     finish();

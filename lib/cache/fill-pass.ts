@@ -11,17 +11,12 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
-import type {
-  CacheWriterHandle,
-  HostCopiesHandle,
-  RecordPart,
-  TensorHandle,
-} from '../native/bindings/engine.js';
+import type { CacheWriterHandle, HostCopiesHandle, TensorHandle } from '../native/bindings/engine.js';
 import { formatBytes } from '../text.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
 import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
-import type { CacheDtype } from './key.js';
+import { layoutOf, partDtypes, partNames, type PartDtypes } from './record-form.js';
 import { sourceOf } from './source.js';
 import { viewAugmentation } from './views.js';
 
@@ -124,6 +119,10 @@ export class FillPass {
     return this.#runner.size;
   }
 
+  get #dtypes(): PartDtypes {
+    return partDtypes(this.folder.form, this.folder.key.dtype);
+  }
+
   #keepPassSize(): void {
     this.#runner.keep(
       `All records of the cache in ${this.folder.path} need ${this.passSize} images per forward pass. For fewer images, ` +
@@ -196,8 +195,8 @@ export class FillPass {
     const options = { width: imageSize, height: imageSize, augmentations };
     const pixels = records.map(({ pair }) => samples.get(pair)!.image);
     const classes = records.map(({ pair }) => samples.get(pair)!.label);
-    const { device } = this.model;
-    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device }));
+    const { device, normalization } = this.model;
+    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device, normalization }));
     const labels = Tensor.wrap(await engine().prepareLabels(classes, { ...options, device: 'cpu' }));
     const dispose = () => {
       images.dispose();
@@ -230,13 +229,12 @@ export class FillPass {
   }
 
   async #copyToHost(tensors: Record<string, Tensor>) {
-    const { parts, copies } = await engine().copyRecords(
-      handlesOf(tensors),
-      partDtypes(this.folder.key.dtype),
-    );
+    const dtypes = this.#dtypes;
+    const { parts, copies } = await engine().copyRecords(handlesOf(tensors), dtypes);
     for (const tensor of Object.values(tensors)) tensor.dispose();
     // In the order of `tensors`, which a record's layout follows.
-    const outputs = Object.keys(tensors).map((name) => [name, Tensor.wrap(parts[name]!)] as const);
+    const names = partNames(Object.keys(tensors), dtypes);
+    const outputs = names.map((name) => [name, Tensor.wrap(parts[name]!)] as const);
     return { outputs: Object.fromEntries(outputs), copies };
   }
 
@@ -276,7 +274,7 @@ export class FillPass {
     classes: number,
   ): Promise<{ offset: number; checksum: string; classPixels: number[] }> {
     if (!this.#writer) {
-      const form = { layout: layoutOf(parts, this.folder.key.dtype), passSize: this.passSize };
+      const form = { layout: layoutOf(parts, this.#dtypes), passSize: this.passSize };
       this.#writer = engine().createCacheWriter(form.layout, this.folder.id, this.folder.file('lock'));
       await this.folder.tidy(form, new Map());
     }
@@ -369,18 +367,4 @@ export async function takeLock(folder: CacheFolder): Promise<CacheWriterHandle |
 
 function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {
   return Object.fromEntries(Object.entries(tensors).map(([name, { handle }]) => [name, handle]));
-}
-
-function partDtypes(dtype: CacheDtype): Record<string, RecordPart['dtype']> {
-  const float = dtype === 'float32' ? 'float32' : 'bfloat16';
-  return { queries: float, masks: dtype, features: float, labels: 'uint8' };
-}
-
-function layoutOf(parts: Record<string, Tensor>, dtype: CacheDtype): RecordPart[] {
-  const dtypes = partDtypes(dtype);
-  return Object.entries(parts).map(([name, { shape }]) => ({
-    name,
-    shape: shape.slice(1),
-    dtype: dtypes[name]!,
-  }));
 }

@@ -3,15 +3,23 @@ import { createHash } from 'node:crypto';
 import type { ClassSet, LabelKind } from '../data/class-set.js';
 import { polygonRule } from '../data/polygons.js';
 import { stringifyClassSet } from '../model/class-set-json.js';
+import { isSameNormalization, normalizations } from '../model/normalization.js';
+import type { Normalization } from '../native/bindings/engine.js';
 import type { ViewSettings } from './views.js';
 
-/** Dtypes of cached queries and masks. `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
+/**
+ * Dtypes of cached outputs. `uint8`: masks as 8-bit sigmoid, queries in bfloat16; features in 8 bits between the least and the
+ * greatest value of each channel and image.
+ */
 export const cacheDtypes = ['bfloat16', 'uint8', 'float32'] as const;
 /** One of {@link cacheDtypes}. */
 export type CacheDtype = (typeof cacheDtypes)[number];
 
-/** Which outputs of the network are stored: `decoded` queries and masks, or the backbone's `features`. */
-export type CacheContent = 'decoded' | 'features';
+/**
+ * Which outputs of the network are stored: `decoded` queries and masks, the backbone's `features`, or its `layer_features` (of
+ * all four tapped layers).
+ */
+export type CacheContent = 'decoded' | 'features' | 'layer_features';
 
 /** Everything that the records of a cache depend on, except the images and labels. */
 export interface CacheKey {
@@ -41,11 +49,18 @@ export interface CacheKey {
   views: ViewSettings;
 }
 
-const preprocessing = 'bilinear antialiased, ImageNet mean and deviation; labels nearest (1)';
+/** Of LVD's values, it is the text of releases that knew no others: their caches stay valid. */
+function preprocessing(normalization: Normalization): string {
+  const { mean, std } = normalization;
+  const values = isSameNormalization(normalization, normalizations.lvd)
+    ? 'ImageNet mean and deviation'
+    : `mean ${mean.join(' ')} and deviation ${std.join(' ')}`;
+  return `bilinear antialiased, ${values}; labels nearest (1)`;
+}
 
 /** The key of a network, a class set and settings. */
 export function cacheKey(options: {
-  model: { id: string; dtype: string; precision: string };
+  model: { id: string; dtype: string; precision: string; normalization: Normalization };
   classSet: ClassSet;
   labelKind: LabelKind;
   imageSize: number;
@@ -54,13 +69,14 @@ export function cacheKey(options: {
   views: ViewSettings;
 }): CacheKey {
   const { model, classSet, labelKind, imageSize, dtype, contents, views } = options;
+  const prepared = preprocessing(model.normalization);
   const mappings = classSet.mappings.filter(({ kind }) => kind === labelKind);
   return {
     format: 1,
     modelId: model.id,
     modelDtype: model.dtype,
     modelPrecision: model.precision,
-    preprocessing: labelKind === 'polygons' ? `${preprocessing}; ${polygonRule}` : preprocessing,
+    preprocessing: labelKind === 'polygons' ? `${prepared}; ${polygonRule}` : prepared,
     imageSize,
     classes: classSet.name,
     classDigest: sha256(stringifyClassSet({ ...classSet, mappings })),

@@ -27,6 +27,15 @@ function placeOf(layout: readonly RecordPart[], name: string): { part: RecordPar
   return null;
 }
 
+/** The values of features in 8 bits, as the engine gives them (cpp/cache/quantised_features.h). @param ranges least and step, C×2 */
+function featuresOf(bytes: Buffer, ranges: Float32Array): Float32Array {
+  const positions = (2 * bytes.length) / ranges.length;
+  return Float32Array.from(bytes, (value, i) => {
+    const channel = 2 * Math.floor(i / positions);
+    return ranges[channel]! + value * ranges[channel + 1]!;
+  });
+}
+
 /** Values as float32; bytes are masks' sigmoid, of which the logit is taken as the engine takes it (cpp/heads). */
 function asFloats(bytes: Buffer, dtype: RecordPart['dtype']): Float32Array {
   const { buffer, byteOffset } = bytes;
@@ -54,19 +63,29 @@ export async function readRecord(
   { offset }: Pick<IndexEntry, 'offset'>,
   layout: readonly RecordPart[],
 ): Promise<NetworkOutputs> {
-  const read = async (name: string): Promise<TensorHandle | null> => {
+  const read = async (name: string) => {
     const place = placeOf(layout, name);
     if (!place) return null;
     const { part } = place;
     // A buffer of its own, so that it is aligned for any type.
     const bytes = Buffer.from(new ArrayBuffer(elementsOf(part) * elementBytes[part.dtype]!));
     await readInto(bytes, path, offset + place.offset);
-    return engine().tensor(asFloats(bytes, part.dtype), [1, ...part.shape]);
+    return { bytes, ...part };
   };
-  const features = await read('features');
-  if (features) return new NetworkOutputs(undefined, Tensor.wrap(features));
-  const [queries, masks] = [await read('queries'), await read('masks')];
-  return new NetworkOutputs(new DecodedImages({ queries: queries!, masks: masks! }), undefined);
+  const tensorOf = ({ shape }: RecordPart, values: Float32Array): TensorHandle =>
+    engine().tensor(values, [1, ...shape]);
+  const floats = async (name: string): Promise<TensorHandle> => {
+    const part = (await read(name))!;
+    return tensorOf(part, asFloats(part.bytes, part.dtype));
+  };
+  const [features, ranges] = [await read('features'), await read('feature_ranges')];
+  if (features) {
+    const { bytes, dtype } = features;
+    const values = ranges ? featuresOf(bytes, asFloats(ranges.bytes, 'float32')) : asFloats(bytes, dtype);
+    return new NetworkOutputs(undefined, Tensor.wrap(tensorOf(features, values)));
+  }
+  const [queries, masks] = [await floats('queries'), await floats('masks')];
+  return new NetworkOutputs(new DecodedImages({ queries, masks }), undefined);
 }
 
 async function readInto(bytes: Buffer, path: string, position: number): Promise<void> {

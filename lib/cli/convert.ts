@@ -2,6 +2,7 @@ import { convert } from '../model/convert.js';
 import type { ConvertedPlan } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
+import { normalizationNames } from '../model/normalization.js';
 import { next, note, printResult } from './output.js';
 import { jsonFlag } from './shared-flags.js';
 
@@ -41,6 +42,11 @@ export default command({
       default: 'float32',
       help: 'weight precision of the backbone in the file',
     },
+    normalization: {
+      type: 'text',
+      choices: normalizationNames,
+      help: 'images that the backbone was trained on, which set the mean and standard deviation of its input; lvd: web images, sat: satellite images (default: as preprocessor_config.json says, else lvd)',
+    },
     'attention-heads': {
       type: 'integer',
       least: 1,
@@ -50,8 +56,8 @@ export default command({
     ...jsonFlag,
   },
   async run({ flags, signal }) {
-    const { backbone, head, out, task, dtype, json } = flags;
-    const given = withoutUndefined({ head, attentionHeads: flags['attention-heads'] });
+    const { backbone, head, out, task, dtype, normalization, json } = flags;
+    const given = withoutUndefined({ head, normalization, attentionHeads: flags['attention-heads'] });
     const { notes, ...plan } = await convert({ backbone, out, task, dtype, signal, ...given });
     notes.forEach(note);
     printResult({ out, ...plan }, json);

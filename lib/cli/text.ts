@@ -1,7 +1,9 @@
 /** Results as text for people. */
 import type { FeatureMean } from '../features/write-outputs.js';
-import type { Inspection } from '../native/bindings/engine.js';
+import type { CheckpointInspection } from '../model/convert.js';
+import type { RecognisedBackbone } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
+import { normalizations, normalizationText } from '../model/normalization.js';
 import type { SweepRow } from '../train/train-result.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
@@ -21,7 +23,17 @@ export function table(rows: string[][], right: readonly number[] = []): string {
   return [resultStyle('bold', headings!), ...others].join('\n');
 }
 
-export function inspectionText({ format, tensors, parameters, totalBytes, metadata }: Inspection): string {
+/** What a backbone is, in a line. */
+function backboneText({ layout, prefix, dims }: RecognisedBackbone): string {
+  const { embedDim, depth, heads, feedForward } = dims;
+  return (
+    `DINOv3 backbone of width ${embedDim}: ${depth} blocks, ${heads} attention heads, ${feedForward}; ` +
+    `keys of ${layout}${prefix === '' ? '' : ` after ${prefix}`}`
+  );
+}
+
+export function inspectionText(inspection: CheckpointInspection): string {
+  const { format, tensors, parameters, totalBytes, metadata, files, backbone, normalization } = inspection;
   const rows = tensors.map(({ name, shape, dtype, sizeBytes }) => [
     name,
     shape.join('×') || 'scalar',
@@ -30,7 +42,12 @@ export function inspectionText({ format, tensors, parameters, totalBytes, metada
   ]);
   const notes = Object.entries(metadata).map(([key, value]) => `  ${key}: ${value}`);
   return [
-    `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}`,
+    `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}` +
+      (files.length > 1 ? ` in ${files.length} files` : ''),
+    ...(backbone ? [backboneText(backbone)] : []),
+    ...(format === 'torchscript'
+      ? [`normalization: ${normalizationText(normalization ?? normalizations.lvd)}`]
+      : []),
     ...(notes.length > 0 ? ['metadata', ...notes] : []),
     ...(rows.length > 0 ? [table([['key', 'shape', 'dtype', 'size'], ...rows], [3])] : []),
   ].join('\n');

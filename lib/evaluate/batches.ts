@@ -21,7 +21,7 @@ export async function* evaluationBatches(
 export function evaluationBatch(
   dataset: SegmentationDataset,
   indices: number[],
-  place: Pick<Place, 'imageSize' | 'device'>,
+  place: Omit<Place, 'prefetch'>,
 ): Promise<Batch> {
   const changes = indices.map(() => noAugmentation);
   return loadBatch(dataset, indices, changes, place);

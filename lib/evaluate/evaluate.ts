@@ -98,7 +98,8 @@ export async function evaluateHeads(
   const scorings = heads.map((head) => scoringOf(head, classSet, options.scoring));
   const size = { width: imageSize, height: imageSize };
   const runner = BatchRunner.of(model, size, options);
-  const place = { imageSize, device: model.device, prefetch };
+  const { device, normalization } = model;
+  const place = { imageSize, device, normalization, prefetch };
 
   const started = performance.now();
   const accumulators = heads.map(() => new EvaluationAccumulator(classSet));

@@ -1,6 +1,15 @@
 /** Converts DINOv3 checkpoints to a network file, and writes a network file with the trained head. */
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, needed, number, oneOf, text, type OptionKinds } from '../arguments.js';
+import {
+  checkArgument,
+  checkOptions,
+  either,
+  needed,
+  number,
+  oneOf,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolderOf } from '../files.js';
 import { engine } from '../native/engine.js';
@@ -11,11 +20,21 @@ import type {
   ConvertedPlan,
   ConvertedSegmentor,
   Inspection,
+  Normalization,
+  RecognisedBackbone,
 } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
-import { checkpointSource } from './checkpoint-source.js';
+import { normalizationKind } from './argument-kinds.js';
+import { checkpointSource, isShard, type ResolvedSource } from './checkpoint-source.js';
 import type { ClassHead } from './class-head.js';
 import { LinearProbe } from './linear-probe.js';
+import {
+  isSameNormalization,
+  normalizationNames,
+  normalizations,
+  normalizationText,
+  type NormalizationName,
+} from './normalization.js';
 import { headKind } from './open-head.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 
@@ -38,6 +57,12 @@ export interface ConvertModelOptions extends JobOptions {
   /** Task of the head. Default `segmentation`. */
   task?: 'segmentation' | 'detection';
   /**
+   * Mean and standard deviation of the images that the backbone was trained on. `lvd`: web images; `sat`: satellite
+   * images; or the values. Default: as `preprocessor_config.json` beside the weights says, or the network file that
+   * they are taken from, else `lvd`.
+   */
+  normalization?: NormalizationName | Normalization;
+  /**
    * Number of attention heads, for backbone files that neither state it nor have the width of a released backbone.
    * Default: as the files say.
    */
@@ -50,13 +75,15 @@ const convertOptions: OptionKinds<ConvertModelOptions> = {
   out: needed(text),
   dtype: oneOf(['float32', 'bfloat16']),
   task: oneOf(['segmentation', 'detection']),
+  normalization: either(oneOf(normalizationNames), normalizationKind),
   attentionHeads: number,
   ...jobOptions,
 };
 
 /**
- * Builds a network from a backbone and a head, or from a backbone alone, and writes it as a TorchScript file. The
- * dimensions follow from the tensor shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
+ * Builds a network from a backbone and a head, or from a backbone alone, and writes it as a TorchScript file. A folder
+ * of transformers with a whole EoMT network gives that network, and so does a head's file with EoMT's differences to
+ * the backbone. The dimensions follow from the tensor shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
  * @returns the structure of the network, and notes about the files: which layout their keys have, what was taken off or
  *   derived.
@@ -72,7 +99,7 @@ export async function convert(
 ): Promise<ConvertedSegmentor>;
 export async function convert(
   options: ConvertModelOptions & { task?: 'segmentation'; head?: undefined },
-): Promise<ConvertedBackbone>;
+): Promise<ConvertedBackbone | ConvertedSegmentor>;
 export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan>;
 export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan> {
   checkOptions(options, convertOptions, 'convert()');
@@ -90,20 +117,64 @@ export async function convert(options: ConvertModelOptions): Promise<ConvertedPl
         `The output ${out} is one of the inputs. Choose another name.`,
       );
   await makeFolderOf(out);
+  const { normalization, notes } = await normalizationOf(body, options.normalization);
   const config = { ...body.config, ...withoutUndefined({ attentionHeads }) };
-  const settings = { backbone: { ...body, config }, out, dtype, task, ...withoutUndefined({ head: top }) };
-  return runJob(options, (job) => engine().convertNetwork(settings, job));
+  const settings = { backbone: { ...body, config }, out, dtype, task, normalization };
+  const converted = await runJob(options, (job) =>
+    engine().convertNetwork({ ...settings, ...withoutUndefined({ head: top }) }, job),
+  );
+  return { ...converted, notes: [...converted.notes, ...notes] };
+}
+
+/** The given normalisation, else what the backbone's files say, and what a person should know of the choice. */
+async function normalizationOf(
+  { path, files, preprocessor }: ResolvedSource,
+  given: ConvertModelOptions['normalization'],
+): Promise<{ normalization: Normalization; notes: string[] }> {
+  const chosen = typeof given === 'string' ? normalizations[given] : given;
+  const recorded = await engine().recordedNormalization(files[0]!);
+  const found = preprocessor ?? recorded;
+  const place = preprocessor ? 'preprocessor_config.json' : path;
+  if (!found) return { normalization: chosen ?? normalizations.lvd, notes: [] };
+  const text = normalizationText(found);
+  if (!chosen) return { normalization: found, notes: [`normalization of ${place}: ${text}`] };
+  const notes = isSameNormalization(chosen, found)
+    ? []
+    : [`normalization: ${normalizationText(chosen)} as given; ${place} has ${text}`];
+  return { normalization: chosen, notes };
+}
+
+/** Contents of a checkpoint: of its files together, and what they are. */
+export interface CheckpointInspection extends Inspection {
+  /** Paths of the files: one, or the shards of a folder. */
+  files: string[];
+  /** The DINOv3 backbone in it, if its keys have a known layout. */
+  backbone?: RecognisedBackbone;
 }
 
 /**
- * Reads keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, without its values.
+ * Reads keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, or of the weights in a folder, without their
+ * values.
  *
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*; the signal's reason.
  */
-export async function inspect(path: string, options: JobOptions = {}): Promise<Inspection> {
+export async function inspect(path: string, options: JobOptions = {}): Promise<CheckpointInspection> {
   checkArgument(path, text, 'inspect(path)');
   checkOptions(options, jobOptions, 'inspect()');
-  return runJob(options, (job) => engine().inspect(path, job));
+  const source = isShard(path) ? { path, files: [path] } : await checkpointSource(path);
+  const parts: Inspection[] = [];
+  for (const file of source.files) parts.push(await runJob(options, (job) => engine().inspect(file, job)));
+  const backbone = await runJob(options, (job) => engine().recogniseBackbone(source, job));
+  const sum = (count: (part: Inspection) => number) => parts.reduce((total, part) => total + count(part), 0);
+  return {
+    format: parts[0]!.format,
+    tensors: parts.flatMap(({ tensors }) => tensors),
+    parameters: sum(({ parameters }) => parameters),
+    totalBytes: sum(({ totalBytes }) => totalBytes),
+    metadata: Object.assign({}, ...parts.map(({ metadata }) => metadata)) as Record<string, string>,
+    files: source.files,
+    ...withoutUndefined({ backbone, normalization: parts[0]!.normalization }),
+  };
 }
 
 /**

@@ -5,7 +5,13 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorHandle, DetectorInfo, DType, JobHandle } from '../native/bindings/engine.js';
+import type {
+  DetectorHandle,
+  DetectorInfo,
+  DType,
+  JobHandle,
+  Normalization,
+} from '../native/bindings/engine.js';
 import { imageSize } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
@@ -119,6 +125,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly device: string;
   /** Data type of most of its weights. */
   readonly dtype: DType;
+  /** Mean and standard deviation of the images that the network takes. */
+  readonly normalization: Normalization;
   /** Width of the backbone's tokens. `width`, `queries` and `classes` are 0 if the file does not state them. */
   readonly width: number;
   /** Number of boxes per image. */
@@ -138,6 +146,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.id = info.id;
     this.device = info.device;
     this.dtype = info.dtype;
+    this.normalization = info.normalization;
     this.width = info.width;
     this.queries = info.queries;
     this.classes = info.classes;

@@ -3,6 +3,7 @@ import type { Augmentation } from '../data/augment.js';
 import type { Sample, SegmentationDataset } from '../data/dataset.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
+import type { Normalization } from '../native/bindings/engine.js';
 import { Tensor } from './tensor.js';
 
 /** Images B×3×H×W (float32, normalised) and labels B×H×W (uint8), on the network's device. */
@@ -25,10 +26,12 @@ export class Batch implements Disposable {
   }
 }
 
-/** Device and image size of batches, and how many are prepared at a time. */
+/** Device, image size and normalisation of batches, and how many are prepared at a time. */
 export interface Place {
   imageSize: number;
   device: string;
+  /** The network's. */
+  normalization: Normalization;
   /** Batches prepared ahead. */
   prefetch: number;
 }
@@ -43,15 +46,15 @@ export async function loadBatch(
   dataset: SegmentationDataset,
   indices: number[],
   augmentations: Augmentation[],
-  place: Pick<Place, 'imageSize' | 'device'>,
+  place: Pick<Place, 'imageSize' | 'device' | 'normalization'>,
 ): Promise<Batch> {
   const samples = await Promise.all(indices.map((index) => dataset.load(index)));
-  const { imageSize, device } = place;
+  const { imageSize, device, normalization } = place;
   const options = { width: imageSize, height: imageSize, device, augmentations };
   const [images, labels] = await Promise.all([
     engine().prepareImages(
       samples.map(({ image }) => image),
-      options,
+      { ...options, normalization },
     ),
     loadLabels(samples, augmentations, place),
   ]);

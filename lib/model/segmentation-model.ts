@@ -10,6 +10,7 @@ import type {
   ModelHandle,
   ModelInfo,
   NetworkPrecision,
+  Normalization,
   OutputPart,
   RawImage,
   Scoring,
@@ -81,6 +82,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly device: string;
   /** Data type of the backbone's weights. */
   readonly dtype: DType;
+  /** Mean and standard deviation of the images that the network takes. */
+  readonly normalization: Normalization;
   /** Precision of the pixel decoder in a bfloat16 network, as chosen on loading. */
   readonly precision: NetworkPrecision;
   /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
@@ -112,6 +115,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.id = info.id;
     this.device = info.device;
     this.dtype = info.dtype;
+    this.normalization = info.normalization;
     this.precision = precision;
     this.width = info.width;
     this.hidden = info.hidden;

@@ -3,7 +3,7 @@ import { drawAugmentation } from '../data/augment.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { shuffle } from '../data/random.js';
-import { ahead, loadBatch, type Batch } from '../model/load-batch.js';
+import { ahead, loadBatch, type Batch, type Place } from '../model/load-batch.js';
 import type { TrainConfig } from './config.js';
 
 /**
@@ -12,7 +12,7 @@ import type { TrainConfig } from './config.js';
  */
 export async function* trainingBatches(
   dataset: SegmentationDataset,
-  config: TrainConfig & { device: string },
+  config: TrainConfig & Place,
   epoch: number,
   firstBatch: number,
 ): AsyncGenerator<Batch, void, void> {

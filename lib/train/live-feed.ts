@@ -57,7 +57,7 @@ export class LiveFeed implements OutputFeed {
     const { config, model, datasets } = this;
     const { accumulate } = config;
     const { batchesPerEpoch } = scheduleOf({ ...config, images: datasets.train.length });
-    const place = { ...config, device: model.device };
+    const place = this.#place();
     let done = plan.firstBatch;
     let step = new Step(groups, plan, done);
     for await (using batch of trainingBatches(datasets.train, place, plan.epoch, done)) {
@@ -80,7 +80,7 @@ export class LiveFeed implements OutputFeed {
   ): Promise<void> {
     const { config, model } = this;
     const dataset = this.datasets[split];
-    const place = { ...config, device: model.device };
+    const place = this.#place();
     let first = 0;
     // Passes of a size that the settings give: figures are those of a run that never stopped, to the bit.
     for await (using batch of evaluationBatches(dataset, config.batchSize, place, signal)) {
@@ -97,8 +97,14 @@ export class LiveFeed implements OutputFeed {
 
   async outputsOf(index: number): Promise<NetworkOutputs> {
     const { model, datasets, config } = this;
-    using batch = await evaluationBatch(datasets.val, [index], { ...config, device: model.device });
+    using batch = await evaluationBatch(datasets.val, [index], this.#place());
     return model.outputs(batch.images, [{ reads: readsOf(config.headKind) }]);
+  }
+
+  /** Where and how batches are prepared. */
+  #place() {
+    const { device, normalization } = this.model;
+    return { ...this.config, device, normalization };
   }
 
   [Symbol.dispose](): void {

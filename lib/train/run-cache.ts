@@ -6,6 +6,7 @@ import { fillCache, type FillResult } from '../cache/fill-cache.js';
 import { cacheId, cacheKey, type CacheKey } from '../cache/key.js';
 import { viewSettings } from '../cache/views.js';
 import { loadOptions } from '../model/load-options.js';
+import { normalizations } from '../model/normalization.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { formatBytes, formatSeconds } from '../text.js';
@@ -23,6 +24,7 @@ export async function runCacheKey(config: TrainConfig, { train }: Datasets): Pro
     id: await engine().modelId(config.model),
     dtype: config.dtype,
     precision: config.precision,
+    normalization: (await engine().recordedNormalization(config.model)) ?? normalizations.lvd,
   };
   return cacheKey({ model, classSet, labelKind, imageSize, dtype, contents, views: viewSettings(config) });
 }

@@ -56,7 +56,9 @@ t.test("a record's group is given by its place in the list", async (t) => {
   const images = [samples[0]!.image, samples[0]!.image, samples[1]!.image];
   const augmentations = [false, true, false].map((flip) => ({ flip, jitter: null }));
   const options = { width: 64, height: 64, device: 'cpu', augmentations };
-  using batch = Tensor.wrap(await engine().prepareImages(images, options));
+  using batch = Tensor.wrap(
+    await engine().prepareImages(images, { ...options, normalization: model.normalization }),
+  );
   using decoded = await model.decode(batch);
   const queries = (await decoded.queries.data()) as Float32Array;
   const [first] = readRecords(whole, recordBytes).values();

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { decodeImage, decodeLabel } from '../../lib/data/decode.js';
+import { normalizations } from '../../lib/model/normalization.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
@@ -10,6 +11,7 @@ import { shared, skipWithout } from '../helpers/temporary.js';
 
 const e = engine();
 const size = { width: 224, height: 224, device: 'cpu' };
+const normalization = normalizations.lvd;
 
 t.test(
   'images and labels are prepared as the reference prepares them',
@@ -20,7 +22,10 @@ t.test(
       const sample = join(shared, 'data/ade20k-sample');
       const name = `ADE_val_0000000${number}`;
       const prepared = Tensor.wrap(
-        await e.prepareImages([await decodeImage(join(sample, 'images', `${name}.jpg`))], size),
+        await e.prepareImages([await decodeImage(join(sample, 'images', `${name}.jpg`))], {
+          ...size,
+          normalization,
+        }),
       );
       const values = await prepared.floats();
       for (const how of ['tensor_resize', 'pil_resize'])
@@ -44,14 +49,13 @@ const pixels = (fill: (x: number, y: number, channel: number) => number, width =
   width,
   height,
 });
-const mean = [0.485, 0.456, 0.406];
-const deviation = [0.229, 0.224, 0.225];
+const { mean, std: deviation } = normalization;
 
 /** Channels 3×H×W in 0…255, undoing the normalisation. */
 async function prepared(image: ReturnType<typeof pixels>, augmentation: object): Promise<number[]> {
   const options = { width: image.width, height: image.height, device: 'cpu' };
   const augmentations = [{ flip: false, jitter: null, ...augmentation }];
-  const tensor = Tensor.wrap(await e.prepareImages([image], { ...options, augmentations }));
+  const tensor = Tensor.wrap(await e.prepareImages([image], { ...options, augmentations, normalization }));
   const plane = image.width * image.height;
   return Array.from(await tensor.floats(), (value, i) => {
     const channel = Math.floor(i / plane);
@@ -109,7 +113,7 @@ t.test('jitter does what its names say', async (t) => {
 t.test('bad pixels and options are refused', async (t) => {
   const image = pixels(() => 0);
   const ask = (given: object, options: object) =>
-    e.prepareImages([{ ...image, ...given }], { ...size, ...options });
+    e.prepareImages([{ ...image, ...given }], { ...size, normalization, ...options });
   await t.rejects(ask({ width: 9 }, {}), { code: 'SHAPE' }, 'bytes that do not fit the size');
   await t.rejects(
     ask({ data: new Float32Array(96) as never }, {}),
@@ -122,6 +126,11 @@ t.test('bad pixels and options are refused', async (t) => {
     { code: 'INVALID_ARGUMENT' },
     'augmentations of other images',
   );
+  await t.rejects(
+    ask({}, { normalization: { ...normalization, std: [0.2, 0, 0.2] } }),
+    { code: 'INVALID_ARGUMENT' },
+    'a deviation of 0',
+  );
   await t.rejects(ask({}, { device: 'tpu' }), { code: 'DEVICE' }, 'an unknown device');
-  await t.rejects(e.prepareImages([], size), { code: 'INVALID_ARGUMENT' }, 'no image');
+  await t.rejects(e.prepareImages([], { ...size, normalization }), { code: 'INVALID_ARGUMENT' }, 'no image');
 });

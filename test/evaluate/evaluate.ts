@@ -22,7 +22,7 @@ const head = ClassHead.create({ hidden: model.hidden, classes: classSet, precisi
 
 t.test('the figures are those of the images one by one', async (t) => {
   const result = await evaluate(model, head, dataset, { imageSize: 64 });
-  const place = { width: 64, height: 64, device: 'cpu' };
+  const place = { width: 64, height: 64, device: 'cpu', normalization: model.normalization };
   const total = new Float64Array(26 * 26);
   const losses: number[] = [];
   const ious: (number | null)[] = [];

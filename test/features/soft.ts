@@ -34,7 +34,11 @@ function softmax(logits: Float32Array): number[] {
 
 /** At each place of the mask grid the classes' shares of the place's scores; ade20k leaves the last output out. */
 async function sharesBy(scorer: ReturnType<typeof model.ownHead>, classes: number): Promise<number[][]> {
-  const pixels = await engine().prepareImages([image], { ...size, device: 'cpu' });
+  const pixels = await engine().prepareImages([image], {
+    ...size,
+    device: 'cpu',
+    normalization: model.normalization,
+  });
   using images = Tensor.wrap(pixels);
   using decoded = await model.decode(images);
   using logits = await scorer.forward(decoded.queries);

@@ -1,6 +1,10 @@
-/** A zip writer small enough to make archives that are wrong in one chosen place. */
+/** A zip writer small enough to make archives that are wrong in one chosen place, and the entries of archives. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
+import yauzl from 'yauzl';
 import { crc32 } from '../../lib/native/libtorch/install/crc32.js';
 
 export interface ZipEntry {
@@ -46,6 +50,27 @@ export function zipOf(entries: readonly ZipEntry[]): Buffer {
   const counts = [u16(0), u16(0), u16(entries.length), u16(entries.length)];
   const tail = [u32(0x06054b50), ...counts, u32(directory.length), u32(offset), u16(0)];
   return Buffer.concat([...locals, directory, ...tail]);
+}
+
+/** The entries of a zip archive. */
+export async function entriesOf(path: string): Promise<ZipEntry[]> {
+  const zip = await promisify<string, { lazyEntries: boolean; autoClose: boolean }, yauzl.ZipFile>(
+    yauzl.open,
+  )(path, { lazyEntries: true, autoClose: false });
+  const entries: ZipEntry[] = [];
+  zip.on('entry', (entry: yauzl.Entry) => {
+    zip.openReadStream(entry, (error, stream) => {
+      if (error) return zip.emit('error', error);
+      void buffer(stream).then((data) => {
+        entries.push({ name: entry.fileName, data, stored: true });
+        zip.readEntry();
+      });
+    });
+  });
+  zip.readEntry();
+  await once(zip, 'end');
+  zip.close();
+  return entries;
 }
 
 /** A wheel: the files, METADATA and WHEEL, and a RECORD of them; `change` may spoil the entries. */

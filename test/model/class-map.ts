@@ -136,7 +136,9 @@ t.test('sliding windows average the scores of the windows that cover a pixel', a
   };
   const { data: map } = await model.segment(image, { head, mode: 'slide', imageSize: window, stride });
 
-  const normalised = Tensor.wrap(await engine().prepareImages([image], { width, height, device: 'cpu' }));
+  const { normalization } = model;
+  const place = { width, height, device: 'cpu', normalization };
+  const normalised = Tensor.wrap(await engine().prepareImages([image], place));
   const pixels = await normalised.floats();
   const sums = new Float64Array(outputs * width * height);
   const windows = new Float64Array(width * height);

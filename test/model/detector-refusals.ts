@@ -38,7 +38,7 @@ t.test('heads of the other task and unknown tasks are refused', async (t) => {
   });
   await t.rejects(convert({ backbone: detector.head, head: detector.backbone, out, task }), {
     code: 'CHECKPOINT_KEYS',
-    message: /backbone has no key patch_embed\.proj\.weight/,
+    message: /keys of a head: give the file as --head/,
   });
 });
 

@@ -143,7 +143,11 @@ t.test('detect gives boxes in the pixels of the image, best first', async (t) =>
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7919) % 251);
   const image = { data, width, height };
   const imageSize = { width: 192, height: 144 };
-  const prepared = await engine().prepareImages([image], { ...imageSize, device: 'cpu' });
+  const prepared = await engine().prepareImages([image], {
+    ...imageSize,
+    device: 'cpu',
+    normalization: model.normalization,
+  });
   const { predLogits, predBoxes } = await model.forward(Tensor.wrap(prepared));
   const best = await engine().bestDetections(predLogits.handle, predBoxes.handle, { ...imageSize, top: 20 });
   const scores = await Tensor.wrap(best.scores).floats();

@@ -27,6 +27,7 @@ import { tinySettings } from '../helpers/tiny-run.js';
 const e = engine();
 const settings = await tinySettings(t.testdir());
 const model = await SegmentationModel.load(settings.model);
+const { normalization } = model;
 const classSet = await loadClassSet('idd26');
 const image = {
   data: Uint8Array.from({ length: 90 * 70 * 3 }, (_, i) => (i * 7919) >> 3),
@@ -209,7 +210,7 @@ t.test('files without a fitting probe are refused', async (t) => {
 
 t.test('a probe segments an image at its own size', async (t) => {
   using probe = await LinearProbe.from(randomValues(5, 64));
-  const place = { width: 96, height: 64, device: 'cpu' };
+  const place = { width: 96, height: 64, device: 'cpu', normalization };
   using images = Tensor.wrap(await e.prepareImages([image], place));
   using features = await model.features(images);
   const scores = await (await probe.forward(features)).floats();
@@ -242,7 +243,9 @@ t.test('sliding windows average the scores of a probe', async (t) => {
   // The image is one window high and two wide, 26 columns apart.
   const wide = { data: image.data.subarray(0, 90 * 64 * 3), width: 90, height: 64 };
   const { data } = await probe.segment(model, wide, { imageSize: 64, mode: 'slide', stride: 64 });
-  const normalised = Tensor.wrap(await e.prepareImages([wide], { width: 90, height: 64, device: 'cpu' }));
+  const normalised = Tensor.wrap(
+    await e.prepareImages([wide], { width: 90, height: 64, device: 'cpu', normalization }),
+  );
   const pixels = await normalised.floats();
   const sums = Array.from({ length: 5 }, () => new Float64Array(64 * 90));
   const windows = new Float64Array(64 * 90);
@@ -304,7 +307,7 @@ t.test('eval and predict take a probe where they take a head', async (t) => {
   const total = new Float64Array(26 * 26);
   for (let i = 0; i < dataset.length; i++) {
     const { image, label } = await dataset.load(i);
-    const place = { width: 64, height: 64, device: 'cpu' };
+    const place = { width: 64, height: 64, device: 'cpu', normalization };
     using inputs = Tensor.wrap(await e.prepareImages([image], place));
     using labels = Tensor.wrap(await e.prepareLabels([label], place));
     using features = await model.features(inputs);

@@ -1,17 +1,13 @@
 /** The way of loading that GPUs take, on the CPU: the same network, without a second copy of it. */
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import t from 'tap';
-import yauzl from 'yauzl';
 import { initModel } from '../../lib/model/init-model.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import { runJob } from '../../lib/native/job.js';
-import { zipOf, type ZipEntry } from '../helpers/zip.js';
+import { entriesOf, zipOf } from '../helpers/zip.js';
 
 const folder = t.testdir();
 const path = join(folder, 'network.pt');
@@ -52,27 +48,6 @@ t.test('a job that is stopped stops it; files made elsewhere and mistakes are to
   t.ok(staged, 'a file made elsewhere is taken as well');
   t.match(engine().modelInfo(staged!), { hidden: 8, classes: 6 });
 });
-
-/** The entries of a zip archive. */
-async function entriesOf(path: string): Promise<ZipEntry[]> {
-  const zip = await promisify<string, { lazyEntries: boolean; autoClose: boolean }, yauzl.ZipFile>(
-    yauzl.open,
-  )(path, { lazyEntries: true, autoClose: false });
-  const entries: ZipEntry[] = [];
-  zip.on('entry', (entry: yauzl.Entry) => {
-    zip.openReadStream(entry, (error, stream) => {
-      if (error) return zip.emit('error', error);
-      void buffer(stream).then((data) => {
-        entries.push({ name: entry.fileName, data, stored: true });
-        zip.readEntry();
-      });
-    });
-  });
-  zip.readEntry();
-  await once(zip, 'end');
-  zip.close();
-  return entries;
-}
 
 t.test("a file with tensors inside of its code is left to libtorch's own loading", async (t) => {
   const entries = await entriesOf(join(import.meta.dirname, '../fixtures/torchscript/foreign.pt'));

@@ -10,12 +10,15 @@ import type {
 import type { HeadsEvaluation, StepOptions } from './heads.js';
 import type { DType } from './tensor.js';
 
-/** One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w or `labels` H×W. */
+/**
+ * One array of a cache's record: `queries` Q×C, `masks` Q×h×w, `features` C×h×w, `feature_ranges` C×2 (least value and step, of
+ * features in uint8) or `labels` H×W.
+ */
 export interface RecordPart {
   name: string;
   /** Without the batch. */
   shape: number[];
-  /** float32 or bfloat16; masks also uint8 (their sigmoid), labels uint8. */
+  /** float32 or bfloat16; masks also uint8 (their sigmoid), features also uint8 (steps of their ranges), labels uint8. */
   dtype: DType;
 }
 
@@ -76,8 +79,8 @@ export interface CacheEngine {
   /** Continues a file of records of which the first `sizeBytes` are valid (0: a new file). */
   openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
   /**
-   * Begins to copy a batch's arrays to the CPU, in their parts' dtypes; does not wait for the device. `parts` are to be
-   * read after {@link copiesDone} only, and disposed of.
+   * Begins to copy a batch's arrays to the CPU, in their parts' dtypes; does not wait for the device. `features` in uint8 become
+   * two parts, `feature_ranges` besides. `parts` are to be read after {@link copiesDone} only, and disposed of.
    */
   copyRecords(
     parts: Record<string, TensorHandle>,

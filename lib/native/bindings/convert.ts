@@ -1,6 +1,7 @@
 /** Conversion of checkpoints, as the engine has it; legend and rules in engine.ts. */
 import type { DetectorPlan } from './detector.js';
 import type { JobHandle } from './handles.js';
+import type { Normalization } from './images.js';
 import type { BackbonePlan, SegmentorPlan } from './model.js';
 
 /** What config.json beside the weights says and the weights do not. */
@@ -26,6 +27,8 @@ export interface ConvertSettings {
   out: string;
   dtype: 'float32' | 'bfloat16';
   task: 'segmentation' | 'detection';
+  /** Recorded in the file. */
+  normalization: Normalization;
 }
 
 /** What `convert` learned about the files. */
@@ -34,9 +37,9 @@ export interface ConversionNotes {
   notes: string[];
 }
 
-/** Structure of a converted segmentor. */
+/** Structure of a converted network that segments: with Mask2Former's head, or an EoMT network. */
 export interface ConvertedSegmentor extends SegmentorPlan, ConversionNotes {
-  network: 'segmentor';
+  network: 'segmentor' | 'eomt';
 }
 
 /** Structure of a converted detector. */
@@ -50,8 +53,20 @@ export interface ConvertedBackbone extends BackbonePlan, ConversionNotes {}
 /** Structure of a converted network, and notes about its checkpoints. */
 export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector | ConvertedBackbone;
 
-/** The engine's function for conversion. */
+/** The backbone that was found in a checkpoint. */
+export interface RecognisedBackbone {
+  /** Whose names its keys have: `Meta`, `Hugging Face transformers` or `timm`. */
+  layout: string;
+  /** What stands before its keys in the file, such as `teacher.backbone.`. */
+  prefix: string;
+  /** Width, depth, attention heads and so on. */
+  dims: Record<string, number | string | boolean>;
+}
+
+/** The engine's functions for conversion. */
 export interface ConvertEngine {
+  /** The backbone in a checkpoint; undefined if there is none in a known layout. */
+  recogniseBackbone(source: CheckpointSource, job?: JobHandle): Promise<RecognisedBackbone | undefined>;
   /** Writes a network's file from its checkpoints. */
   convertNetwork(settings: ConvertSettings, job?: JobHandle): Promise<ConvertedPlan>;
 }

@@ -1,6 +1,6 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
 import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { RawImage } from './images.js';
+import type { Normalization, RawImage } from './images.js';
 import type { NetworkPlacement, ShapeTable } from './model.js';
 import type { DType } from './tensor.js';
 
@@ -25,6 +25,8 @@ export interface DetectorInfo {
   device: string;
   /** Dtype of most weights. */
   dtype: DType;
+  /** As recorded in the file; LVD's where there is no record. */
+  normalization: Normalization;
   /** Width of the backbone's tokens. `width`, `queries` and `classes` are 0 if the file does not state them. */
   width: number;
   /** Number of boxes per image. */

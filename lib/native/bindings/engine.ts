@@ -22,7 +22,7 @@ import type {
   TensorHandle,
 } from './handles.js';
 import type { HeadsEngine } from './heads.js';
-import type { ImageEngine } from './images.js';
+import type { ImageEngine, Normalization } from './images.js';
 import type { InitEngine } from './init.js';
 import type { ModelEngine } from './model.js';
 import type { OperatorEngine } from './operators.js';
@@ -99,6 +99,8 @@ export interface Inspection {
   totalBytes: number;
   /** Metadata of a safetensors header; empty for other files. */
   metadata: Record<string, string>;
+  /** Mean and standard deviation of a network's images, as recorded in a TorchScript file; absent: LVD's. */
+  normalization?: Normalization;
 }
 
 /** Everything that the engine exports. */

@@ -44,10 +44,22 @@ export interface PrepareOptions {
   augmentations?: Augmentation[];
 }
 
+/** Mean and standard deviation of a network's images: it takes (pixel − mean)/std. Red, green, blue, of pixels in 0…1. */
+export interface Normalization {
+  readonly mean: readonly [number, number, number];
+  /** Each above 0. */
+  readonly std: readonly [number, number, number];
+}
+
+export interface PrepareImageOptions extends PrepareOptions {
+  /** That of the network which takes the images. */
+  normalization: Normalization;
+}
+
 /** The engine's functions on pixels. */
 export interface ImageEngine {
   /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
-  prepareImages(images: RawImage[], options: PrepareOptions): Promise<TensorHandle>;
+  prepareImages(images: RawImage[], options: PrepareImageOptions): Promise<TensorHandle>;
   /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
   prepareLabels(labels: RawLabel[], options: PrepareOptions): Promise<TensorHandle>;
 }

@@ -1,6 +1,6 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { RawImage } from './images.js';
+import type { Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
 /** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
@@ -57,6 +57,8 @@ export interface ModelInfo {
   device: string;
   /** Dtype of the backbone's weights. */
   dtype: DType;
+  /** As recorded in the file; LVD's where there is no record. */
+  normalization: Normalization;
   /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   width: number;
   /** Input width of class_embed; 0 without one. */
@@ -120,16 +122,23 @@ export interface ModelEngine {
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
-  /** Milliseconds of the network's parts alone, means over `repeat` passes. */
+  /**
+   * Milliseconds of the network's parts alone, means over `repeat` passes: `backbone`, `adapter`, `pixel_decoder` and
+   * `predictor`; of an EoMT network `backbone` (with its queries) and `mask_head`.
+   */
   partTimes(
     model: ModelHandle,
     images: TensorHandle,
     options: { repeat: number },
-  ): Promise<{ backbone: number } & Partial<Record<'adapter' | 'pixel_decoder' | 'predictor', number>>>;
+  ): Promise<
+    { backbone: number } & Partial<Record<'adapter' | 'pixel_decoder' | 'predictor' | 'mask_head', number>>
+  >;
   /** `loadModel` by the path that GPUs use, on any device; null for files that it does not support. For tests. */
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
+  /** What a network's file records; undefined for any other file. MODEL_FORMAT for a damaged record. */
+  recordedNormalization(path: string): Promise<Normalization | undefined>;
   modelInfo(model: ModelHandle): ModelInfo;
   /** MODEL_FORMAT where the network does not provide what the head reads, HEAD_MISMATCH for another width. */
   checkFits(model: ModelHandle, head: HeadsHandle): void;

@@ -86,8 +86,8 @@ at::Tensor SceneImages::images(const SceneViews& views) const {
       images_.index_select(0, views.scenes).permute({0, 3, 1, 2}).to(at::kFloat).div_(255);
   const at::Tensor sampled =
       at::grid_sampler_2d(pixels.contiguous(), places * 2 - 1, 0, 1, false);  // bilinear, border
-  return (recolored(sampled, views.plan) - channels(imagenet_mean, views.plan.options())) /
-         channels(imagenet_std, views.plan.options());
+  return (recolored(sampled, views.plan) - channels(lvd_normalization.mean, views.plan.options())) /
+         channels(lvd_normalization.std, views.plan.options());
 }
 
 }  // namespace dinov3_seg
