@@ -33,6 +33,7 @@ export type {
   DetectorPlan,
   DType,
   Inspection,
+  RecognisedBackbone,
   LossResult,
   RawImage,
   NetworkPrecision,
@@ -73,7 +74,13 @@ export type { OptimizerValues } from './model/head-file.js';
 export type { HeadMetadata, Precision } from './model/head-metadata.js';
 export { openHead } from './model/open-head.js';
 export type { SegmentationHead } from './model/segmentation-head.js';
-export { convert, exportModel, inspect, type ConvertModelOptions } from './model/convert.js';
+export {
+  convert,
+  exportModel,
+  inspect,
+  type CheckpointInspection,
+  type ConvertModelOptions,
+} from './model/convert.js';
 export {
   architectures,
   backboneArchitectures,

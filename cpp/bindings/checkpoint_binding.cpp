@@ -6,6 +6,7 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/safetensors.h"
+#include "models/backbone_weights.h"
 
 namespace dinov3_seg {
 
@@ -22,6 +23,11 @@ inline constexpr auto fields<CheckpointSummary> =
                field("totalBytes", &CheckpointSummary::total_bytes),
                field("metadata", &CheckpointSummary::metadata),
                field("normalization", &CheckpointSummary::normalization)};
+
+template <>
+inline constexpr auto fields<RecognisedBackbone> =
+    std::tuple{field("layout", &RecognisedBackbone::layout), field("prefix", &RecognisedBackbone::prefix),
+               field("dims", &RecognisedBackbone::dims)};
 
 namespace {
 
@@ -58,6 +64,7 @@ inline auto converted(const BackboneNetworkDims& dims, const Notes& notes) {
 
 using Converted = std::variant<decltype(converted("", plan_of(SegmentorDims(), 0), {})),
                                decltype(converted("", plan_of(DetectorDims()), {})),
+                               decltype(converted("", plan_of(EomtDims(), 0), {})),
                                decltype(converted(BackboneNetworkDims(), {}))>;
 struct PlanOfConverted {
   const std::vector<std::string>& notes;
@@ -65,6 +72,9 @@ struct PlanOfConverted {
     return converted("segmentor", plan_of(dims, dims.classes), notes);
   }
   Converted operator()(const DetectorDims& dims) const { return converted("detector", plan_of(dims), notes); }
+  Converted operator()(const EomtDims& dims) const {
+    return converted("eomt", plan_of(dims, dims.classes), notes);
+  }
   Converted operator()(const BackboneNetworkDims& dims) const { return converted(dims, notes); }
 };
 
@@ -79,6 +89,7 @@ const Methods checkpoint_methods{
     // After all earlier jobs on models and heads.
     job<Lane::model, &write_safetensors>("writeSafetensors", "path", "tensors", "metadata"),
     call<&plan_segmentor>("planSegmentor", "backbone", "head", "classes"),
+    job<Lane::prepare, &recognise_backbone>("recogniseBackbone", "source"),
     job<Lane::prepare, &convert>("convertNetwork", "settings"),
 };
 

@@ -75,10 +75,14 @@ std::shared_ptr<DetectionModel> init_detector(const std::pair<InitSettings, Dete
 
 /// `classes`: outputs of a segmentor's trained head. Default: its own.
 using Plan = std::variant<decltype(plan_of(DetectorDims())), decltype(plan_of(BackboneNetworkDims())),
-                          decltype(plan_of(SegmentorDims(), 0))>;
+                          decltype(plan_of(SegmentorDims(), 0)), decltype(plan_of(EomtDims(), 0))>;
 Plan plan_architecture(const std::string& name, std::optional<int64_t> classes) {
   if (is_detector_preset(name)) return plan_of(detector_preset(name));
   if (is_backbone_preset(name)) return plan_of(backbone_preset(name));
+  if (is_eomt_preset(name)) {
+    const EomtDims dims = eomt_preset(name);
+    return plan_of(dims, classes.value_or(dims.classes));
+  }
   const SegmentorDims dims = preset(name);
   return plan_of(dims, classes.value_or(dims.classes));
 }

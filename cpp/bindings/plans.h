@@ -6,6 +6,7 @@
 #include "models/backbone_network_plan.h"
 #include "models/convert.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
@@ -38,6 +39,13 @@ inline constexpr auto fields<DetectorDims> = std::tuple_cat(
         field("decoderLayers", &DetectorDims::decoder_layers), field("classes", &DetectorDims::classes)});
 
 template <>
+inline constexpr auto fields<EomtDims> = std::tuple_cat(
+    fields<BackboneDims>,
+    std::tuple{field("hiddenDim", [](const EomtDims& dims) { return dims.embed_dim; }),
+               field("queries", &EomtDims::queries), field("queryBlocks", &EomtDims::query_blocks),
+               field("upscaleBlocks", &EomtDims::upscale_blocks), field("classes", &EomtDims::classes)});
+
+template <>
 inline constexpr auto fields<BackboneNetworkDims> =
     std::tuple_cat(fields<BackboneDims>, std::tuple{field("classes", &BackboneNetworkDims::classes)});
 
@@ -46,6 +54,14 @@ inline auto plan_of(const SegmentorDims& dims, int64_t classes) {
   const ParameterCounts counts = count_parameters(dims, classes);
   return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
                    Item{"headKeys", head_keys(dims).size()}, Item{"frozenParameters", counts.frozen()},
+                   Item{"trainedParameters", counts.trained});
+}
+
+/// The same of an EoMT network.
+inline auto plan_of(const EomtDims& dims, int64_t classes) {
+  const EomtParameterCounts counts = count_eomt_parameters(dims, classes);
+  return object_of(Item{"dims", dims}, Item{"backboneKeys", backbone_keys(dims).size()},
+                   Item{"headKeys", eomt_head_keys(dims).size()}, Item{"frozenParameters", counts.frozen},
                    Item{"trainedParameters", counts.trained});
 }
 

@@ -131,14 +131,16 @@ class UpConv:
     weight: Parameter
     bias: Parameter
 
-    # x B×H×W×C to B×H×2×W×2×D: what each place becomes
-    def spread(self, x: Tensor) -> Tensor:
+    # x B×H×W×C to B×H×W×(2·2·D): what each place becomes
+    def product(self, x: Tensor) -> Tensor:
         w = self.weight  # C×D×2×2
-        batch, height, width, _ = x.shape
-        channels = w.size(1)
-        matrix = w.permute([2, 3, 1, 0]).reshape(4 * channels, w.size(0))
-        up = torch.linear(x.to(w.dtype), matrix, self.bias.repeat([4]))  # B×H×W×(2·2·D)
-        return up.reshape(batch, height, width, 2, 2, channels).permute([0, 1, 3, 2, 4, 5])
+        matrix = w.permute([2, 3, 1, 0]).reshape(4 * w.size(1), w.size(0))
+        return torch.linear(x.to(w.dtype), matrix, self.bias.repeat([4]))
+
+    # The same, B×H×2×W×2×D
+    def spread(self, x: Tensor) -> Tensor:
+        up = self.product(x).reshape(x.size(0), x.size(1), x.size(2), 2, 2, self.weight.size(1))
+        return up.permute([0, 1, 3, 2, 4, 5])
 
     # B×2H×2W×D
     def forward(self, x: Tensor) -> Tensor:

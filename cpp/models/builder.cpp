@@ -75,6 +75,12 @@ std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims) 
           {"TAPPED_LAYERS", detector_tapped_layers(dims.depth)}};
 }
 
+std::map<std::string, c10::IValue> eomt_constants(const EomtDims& dims) {
+  return {{"PATCH_SIZE", patch_size},
+          {"TAPPED_LAYERS", tapped_layers(dims.depth)},
+          {"QUERY_LAYER", dims.depth - dims.query_blocks}};
+}
+
 std::map<std::string, c10::IValue> backbone_network_constants(const std::vector<int64_t>& layers) {
   return {{"PATCH_SIZE", patch_size}, {"TAPPED_LAYERS", layers}};
 }
@@ -152,6 +158,32 @@ torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
   taker.take(backbone_keys(dims), backbone, detector_backbone_prefix);
   return build_module(parse_sources(torchscript_sources()), "Detector", detector_constants(dims),
                       taker.tensors());
+}
+
+namespace {
+
+/// While an EoMT network is trained, its queries attend under masks of their own with these probabilities,
+/// which sink to zero. Errors: CHECKPOINT_KEYS where they have not.
+void check_mask_probabilities(const std::vector<NamedTensor>& head) {
+  for (const auto& [name, tensor] : head) {
+    if (!name.ends_with("attn_mask_probs") || !tensor.any().item<bool>()) continue;
+    fail("CHECKPOINT_KEYS", "Expected attn_mask_probs of zeros, got ", tensor.max().item<double>(),
+         ": this checkpoint is from the middle of a training, where the queries still attend under masks. "
+         "Give a "
+         "checkpoint of the end of the training.");
+  }
+}
+
+}  // namespace
+
+torch::jit::Module build_eomt(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
+                              at::ScalarType dtype, const CastTensor& cast) {
+  const EomtDims dims = checked_eomt_dims(shapes_of(backbone), shapes_of(head));
+  check_mask_probabilities(head);
+  TensorTaker taker(dtype, cast);
+  taker.take(backbone_keys(dims), backbone, backbone_prefix);
+  taker.take(eomt_head_keys(dims), head);
+  return build_module(parse_sources(torchscript_sources()), "Eomt", eomt_constants(dims), taker.tensors());
 }
 
 }  // namespace dinov3_seg

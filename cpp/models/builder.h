@@ -12,6 +12,7 @@
 #include "core/named_tensor.h"
 #include "models/backbone_network_plan.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
@@ -20,10 +21,11 @@ namespace dinov3_seg {
 ///   float32, float64   every floating tensor in that dtype
 ///   bfloat16           as the reference computes under bfloat16 autocast: bfloat16 for the linears and
 ///   convolutions
-///                      (weights and biases) of the backbone, the adapter and the predictor; float32 for all
-///                      norms, LayerScale gammas, tokens, embeddings and RoPE periods, for the whole pixel
-///                      decoder (autocast is off there), for class_embed and a linear head (the parts that
-///                      are trained, in float32) and for the whole of a detector's head
+///                      (weights and biases) of the backbone, the adapter, the predictor and EoMT's mask
+///                      head and upscale blocks; float32 for all norms, LayerScale gammas, tokens, embeddings
+///                      and RoPE periods, for the whole pixel decoder (autocast is off there), for
+///                      class_embed and a linear head (the parts that are trained, in float32) and for the
+///                      whole of a detector's head
 /// Integers stay.
 /// Errors: INVALID_ARGUMENT for another dtype.
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype);
@@ -40,6 +42,7 @@ at::Tensor cast_now(const std::string& key, const at::Tensor& tensor, at::Scalar
 /// The names in capitals of a network's sources.
 std::map<std::string, c10::IValue> segmentor_constants(const SegmentorDims& dims);
 std::map<std::string, c10::IValue> detector_constants(const DetectorDims& dims);
+std::map<std::string, c10::IValue> eomt_constants(const EomtDims& dims);
 /// `layers`: the blocks that are tapped.
 std::map<std::string, c10::IValue> backbone_network_constants(const std::vector<int64_t>& layers);
 
@@ -85,5 +88,13 @@ torch::jit::Module build_linear_segmentor(const std::vector<NamedTensor>& backbo
 torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
                                   const std::vector<NamedTensor>& head, at::ScalarType dtype,
                                   const CastTensor& cast = cast_now);
+
+/// Builds an EoMT network in the same way, with the backbone's names as in a segmentor. Methods: forward,
+/// decode and taps, as a segmentor's. It has no features: after its last blocks the patches have seen the
+/// queries.
+/// Errors: CHECKPOINT_KEYS, also where attn_mask_probs are not zero, HEAD_MISMATCH (eomt_plan.h),
+/// INVALID_ARGUMENT (dtype).
+torch::jit::Module build_eomt(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
+                              at::ScalarType dtype, const CastTensor& cast = cast_now);
 
 }  // namespace dinov3_seg

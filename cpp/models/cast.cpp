@@ -78,8 +78,11 @@ void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::s
 }  // namespace
 
 void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype) {
-  if (has_only_linear_head(checkpoint_shapes(tensors_of(module), backbone_prefix).head))
+  const std::vector<KeyShape> head = checkpoint_shapes(tensors_of(module), backbone_prefix).head;
+  if (has_only_linear_head(head))
     cast_network(module, dtype, backbone_prefix, read_backbone_network_dims, linear_head_keys);
+  else if (is_eomt(head))
+    cast_network(module, dtype, backbone_prefix, read_eomt_dims, eomt_head_keys);
   else
     cast_network(module, dtype, backbone_prefix, read_dims, head_keys);
 }

@@ -5,9 +5,9 @@
 
 namespace dinov3_seg {
 
-/// Casts the weights of a network made by build_segmentor or build_backbone to the precision plan of `dtype`
-/// (builder.h), one tensor at a time, on the device they are on. Throws MODEL_FORMAT for a module with other
-/// keys.
+/// Casts the weights of a network made by build_segmentor, build_eomt or build_backbone to the precision plan
+/// of `dtype` (builder.h), one tensor at a time, on the device they are on. Throws MODEL_FORMAT for a module
+/// with other keys.
 void cast_segmentor(torch::jit::Module& module, at::ScalarType dtype);
 
 /// The same for a detector made by build_detector.

@@ -2,12 +2,16 @@
 
 #include <ATen/ATen.h>
 
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
 #include "models/backbone_weights.h"
 #include "models/builder.h"
 #include "models/deferred_tensors.h"
+#include "models/eomt_weights.h"
+#include "models/head_weights.h"
 #include "models/streamed_archive.h"
 #include "models/value_checks.h"
 
@@ -44,6 +48,49 @@ class WrittenTensors {
   DeferredTensors& deferred_;
 };
 
+/// What a network is made of, whatever the files.
+struct NetworkWeights {
+  BackboneWeights backbone;  ///< with the notes on the head
+  std::vector<NamedTensor> head;
+  bool eomt = false;
+};
+
+NetworkWeights of_eomt(EomtWeights weights) {
+  return {std::move(weights.backbone), std::move(weights.head), true};
+}
+
+/// The roles of the files decide what they may hold.
+void check_roles(const ConvertSettings& settings, std::optional<EomtFile> backbone,
+                 std::optional<EomtFile> head) {
+  const std::string& path = settings.backbone.path;
+  if ((backbone || head) && settings.task == Task::detection)
+    fail("INVALID_ARGUMENT", (backbone ? path : settings.head->path),
+         " is an EoMT network, which segments. Leave out --task detection.");
+  if (backbone == EomtFile::differences)
+    fail(
+        "CHECKPOINT_KEYS", path,
+        " holds an EoMT network's differences to its DINOv3 backbone. Give the backbone with --backbone, and "
+        "this file with --head.");
+  if (backbone && settings.head)
+    fail("CHECKPOINT_KEYS", path, " is a whole EoMT network, backbone included. Leave out --head.");
+  if (head == EomtFile::whole)
+    fail("CHECKPOINT_KEYS", settings.head->path,
+         " is a whole EoMT network, backbone included. Give it with --backbone, and no --head.");
+}
+
+NetworkWeights read_weights(const ConvertSettings& settings, DeferredTensors& deferred) {
+  SourceTensors given = read_source(settings.backbone);
+  SourceTensors head = settings.head ? read_head(*settings.head) : SourceTensors();
+  const auto backbone_eomt = eomt_file(given.tensors), head_eomt = eomt_file(head.tensors);
+  check_roles(settings, backbone_eomt, head_eomt);
+  if (backbone_eomt) return of_eomt(read_eomt(std::move(given), settings.backbone, deferred));
+  BackboneWeights backbone = backbone_among(std::move(given), settings.backbone, deferred);
+  if (head_eomt)
+    return of_eomt(add_differences(std::move(backbone), std::move(head), *settings.head, deferred));
+  std::move(head.notes.begin(), head.notes.end(), std::back_inserter(backbone.notes));
+  return {std::move(backbone), std::move(head.tensors)};
+}
+
 }  // namespace
 
 ConvertedNetwork convert_network(const ConvertSettings& settings) {
@@ -51,25 +98,26 @@ ConvertedNetwork convert_network(const ConvertSettings& settings) {
   if (detector && !settings.head) fail("INVALID_ARGUMENT", "A detector needs a head: --head FILE");
   DeferredTensors deferred;
   WrittenTensors written(deferred);
-  BackboneWeights backbone = read_backbone(settings.backbone, deferred);
-  const SourceTensors head = settings.head ? read_source(*settings.head) : SourceTensors();
-  ConvertedNetwork result;
-  result.notes = std::move(backbone.notes);
-  result.notes.insert(result.notes.end(), head.notes.begin(), head.notes.end());
-  const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head.tensors);
-  const bool alone = !detector && has_only_linear_head(head_shapes);
-  const auto build = detector ? build_detector : alone ? build_backbone : build_segmentor;
-  const torch::jit::Module module = build(backbone.tensors, head.tensors, settings.dtype, std::ref(written));
+  NetworkWeights weights = read_weights(settings, deferred);
+  const auto& [backbone, head, eomt] = weights;
+  const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head);
+  const bool alone = !eomt && !detector && has_only_linear_head(head_shapes);
+  const auto build = eomt ? build_eomt : detector ? build_detector : alone ? build_backbone : build_segmentor;
+  const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
   save_streamed(module, deferred, settings.out, settings.normalization, [&] {
     const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
     written.checks.check(files, backbone.origins);
   });
-  if (alone)
+  ConvertedNetwork result;
+  if (eomt)
+    result.dims = read_eomt_dims(shapes, head_shapes);
+  else if (alone)
     result.dims = read_backbone_network_dims(shapes, head_shapes);
   else if (detector)
     result.dims = read_detector_dims(shapes, head_shapes);
   else
     result.dims = read_dims(shapes, head_shapes);
+  result.notes = std::move(weights.backbone.notes);
   return result;
 }
 

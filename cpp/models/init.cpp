@@ -40,6 +40,7 @@ constexpr InitRule rules[] = {
     {"storage_tokens", 0.0, 1.0, 0.0},
     {"query_feat.weight", 0.0, 1.5, 0.0},
     {"query_embed.weight", 0.0, 1.5, 0.0},
+    {"^segmentation_model.1.query.weight", 0.0, 1.5, 0.0},
     {"level_embed.weight", 0.0, 1.5, 0.0},
     {"level_embed", 0.0, 1.5, 0.0},
     {"level_encoding", 0.0, 1.5, 0.0},
@@ -96,7 +97,8 @@ bool is_balanced(const KeyShape& key) {
 
 /// Values that no rule draws; undefined for other keys.
 at::Tensor fixed_values(const KeyShape& key) {
-  if (key.dtype != at::kFloat) return at::zeros(key.shape, key.dtype);
+  if (key.dtype != at::kFloat || key.name.ends_with("attn_mask_probs"))
+    return at::zeros(key.shape, key.dtype);
   const bool periods = key.name.ends_with("rope_embed.periods");
   if (!periods && !key.name.ends_with("qkv.bias_mask")) return {};
   at::Tensor tensor = at::empty(key.shape, at::kFloat);
@@ -109,6 +111,17 @@ at::Tensor fixed_values(const KeyShape& key) {
       out[i] = i / (size / 3) == 1 ? 0.0F : 1.0F;
   }
   return tensor;
+}
+
+/// Of EoMT's upscale blocks: what a place becomes is nearly the same in its four pixels, and what follows
+/// blurs, so that the masks follow the patches instead of a pattern of the weights.
+void smooth_upscale(const KeyShape& key, const at::Tensor& tensor) {
+  if (key.name.ends_with(".conv1.weight")) {
+    const at::Tensor first = tensor.slice(2, 0, 1).slice(3, 0, 1).clone();
+    tensor.mul_(0.2F).add_(first);
+  } else if (key.name.ends_with(".conv2.weight")) {
+    tensor.mul_(0.05F).add_(0.11F);
+  }
 }
 
 /// What `place` gives for each key of one of the two files. A key that repeats another has its tensor.
@@ -151,6 +164,7 @@ at::Tensor draw_tensor(const KeyShape& key, const Randomness& random, RandomPath
     kernel[4] = 2.6F;
     tensor.mul_(kernel.view({3, 3}).to(random.device));
   }
+  if (key.name.starts_with("segmentation_model.1.upscale.")) smooth_upscale(key, tensor);
   if (is_balanced(key)) {
     // Of two neighbouring inputs one weighs what the other does, negated: what they have in common cancels.
     const at::Tensor pairs = tensor.view({-1, 2});
@@ -167,13 +181,18 @@ NetworkShape network_shape(const DetectorDims& dims) {
   return {backbone_keys(dims), detector_head_keys(dims), build_detector};
 }
 
+NetworkShape network_shape(const EomtDims& dims) {
+  return {backbone_keys(dims), eomt_head_keys(dims), build_eomt};
+}
+
 NetworkShape network_shape(const BackboneNetworkDims& dims) {
   return {backbone_keys(dims), linear_head_keys(dims), build_backbone};
 }
 
 NetworkShape segmentation_shape(const std::string& architecture) {
-  return is_backbone_preset(architecture) ? network_shape(backbone_preset(architecture))
-                                          : network_shape(preset(architecture));
+  if (is_backbone_preset(architecture)) return network_shape(backbone_preset(architecture));
+  if (is_eomt_preset(architecture)) return network_shape(eomt_preset(architecture));
+  return network_shape(preset(architecture));
 }
 
 NetworkShape network_shape(const std::string& architecture) {

@@ -12,6 +12,7 @@
 #include "models/backbone_network_plan.h"
 #include "models/builder.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/random_values.h"
 #include "models/segmentor_plan.h"
 
@@ -26,6 +27,7 @@ struct NetworkShape {
 };
 NetworkShape network_shape(const SegmentorDims& dims);
 NetworkShape network_shape(const DetectorDims& dims);
+NetworkShape network_shape(const EomtDims& dims);
 NetworkShape network_shape(const BackboneNetworkDims& dims);
 /// Of a name of presets.h that SegmentationModel runs. Throws INVALID_ARGUMENT with their names.
 NetworkShape segmentation_shape(const std::string& architecture);

@@ -1,72 +1,17 @@
 #include "models/key_layouts.h"
 
-#include <ATen/ATen.h>
-
-#include <algorithm>
 #include <array>
-#include <cctype>
-#include <set>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "models/backbone_plan.h"
-#include "models/detector_plan.h"
-#include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
 namespace {
 
-/// What a pattern's numbers stand for in a key, and what follows the match.
-struct PatternMatch {
-  std::vector<std::string_view> numbers;
-  std::string_view rest;
-};
-
-std::string_view next_part(std::string_view& text) {
-  const std::size_t dot = text.find('.');
-  const std::string_view part = text.substr(0, dot);
-  text = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
-  return part;
-}
-
-bool is_number(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
-}
-
-/// Whether `key` is the pattern, or goes on after it with a dot.
-std::optional<PatternMatch> match_pattern(std::string_view pattern, std::string_view key) {
-  PatternMatch result;
-  while (!pattern.empty()) {
-    if (key.empty()) return {};
-    const std::string_view wanted = next_part(pattern), part = next_part(key);
-    if (wanted == "N" ? !is_number(part) : wanted != part) return {};
-    if (wanted == "N") result.numbers.push_back(part);
-  }
-  result.rest = key;
-  return result;
-}
-
-std::string fill_pattern(std::string_view pattern, const PatternMatch& match) {
-  std::string text;
-  std::size_t number = 0;
-  while (!pattern.empty()) {
-    const std::string_view part = next_part(pattern);
-    text += (text.empty() ? "" : ".");
-    text += part == "N" ? match.numbers.at(number++) : part;
-  }
-  if (!match.rest.empty()) text += "." + std::string(match.rest);
-  return text;
-}
-
-/// The key of a join's part in block 0.
-std::string in_first_block(std::string_view pattern) { return fill_pattern(pattern, {{"0"}, {}}); }
-
 /// Meta's own files.
 KeyLayout meta_layout(FeedForward feed_forward) {
   KeyLayout layout{"Meta", {}, {}};
-  const auto add = [&](std::string_view name, bool optional = false) {
+  const auto add = [&](const std::string& name, bool optional = false) {
     layout.renames.push_back({name, name, optional});
   };
   for (const char* name : {"cls_token", "patch_embed.proj", "blocks.N.norm1", "blocks.N.attn.qkv",
@@ -81,36 +26,48 @@ KeyLayout meta_layout(FeedForward feed_forward) {
   return layout;
 }
 
-/// DINOv3ViTModel of transformers.
-KeyLayout hugging_face_layout(FeedForward feed_forward) {
-  KeyLayout layout{
-      "Hugging Face transformers",
-      {{"embeddings.cls_token", "cls_token"},
-       {"embeddings.register_tokens", "storage_tokens", true},
-       {"embeddings.mask_token", "mask_token", true, true},
-       {"embeddings.patch_embeddings", "patch_embed.proj"},
-       {"layer.N.norm1", "blocks.N.norm1"},
-       {"layer.N.attention.o_proj", "blocks.N.attn.proj"},
-       {"layer.N.layer_scale1.lambda1", "blocks.N.ls1.gamma"},
-       {"layer.N.norm2", "blocks.N.norm2"},
-       {"layer.N.layer_scale2.lambda1", "blocks.N.ls2.gamma"},
-       {"norm", "norm"}},
-      {{{"layer.N.attention.q_proj.weight", "layer.N.attention.k_proj.weight",
-         "layer.N.attention.v_proj.weight"},
-        "blocks.N.attn.qkv.weight"},
-       {{"layer.N.attention.q_proj.bias", "layer.N.attention.k_proj.bias", "layer.N.attention.v_proj.bias"},
-        "blocks.N.attn.qkv.bias",
-        true}}};
+/// How transformers' networks name the embeddings, a block and the last norm.
+struct HuggingFaceNames {
+  std::string embeddings, block, norm;
+};
+
+KeyLayout hugging_face_layout(std::string name, const HuggingFaceNames& names, FeedForward feed_forward) {
+  const auto& [embeddings, block, norm] = names;
+  const std::string attention = block + "attention.", mlp = block + "mlp.";
+  KeyLayout layout{std::move(name),
+                   {{embeddings + "cls_token", "cls_token"},
+                    {embeddings + "register_tokens", "storage_tokens", true},
+                    {embeddings + "mask_token", "mask_token", true, true},
+                    {embeddings + "patch_embeddings", "patch_embed.proj"},
+                    {block + "norm1", "blocks.N.norm1"},
+                    {attention + "o_proj", "blocks.N.attn.proj"},
+                    {block + "layer_scale1.lambda1", "blocks.N.ls1.gamma"},
+                    {block + "norm2", "blocks.N.norm2"},
+                    {block + "layer_scale2.lambda1", "blocks.N.ls2.gamma"},
+                    {norm, "norm"}},
+                   {{{attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"},
+                     "blocks.N.attn.qkv.weight"},
+                    {{attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"},
+                     "blocks.N.attn.qkv.bias",
+                     true}}};
   if (feed_forward == FeedForward::swiglu) {
-    layout.renames.push_back({"layer.N.mlp.gate_proj", "blocks.N.mlp.w1"});
-    layout.renames.push_back({"layer.N.mlp.up_proj", "blocks.N.mlp.w2"});
-    layout.renames.push_back({"layer.N.mlp.down_proj", "blocks.N.mlp.w3"});
+    layout.renames.push_back({mlp + "gate_proj", "blocks.N.mlp.w1"});
+    layout.renames.push_back({mlp + "up_proj", "blocks.N.mlp.w2"});
+    layout.renames.push_back({mlp + "down_proj", "blocks.N.mlp.w3"});
   } else {
-    layout.renames.push_back({"layer.N.mlp.up_proj", "blocks.N.mlp.fc1"});
-    layout.renames.push_back({"layer.N.mlp.down_proj", "blocks.N.mlp.fc2"});
+    layout.renames.push_back({mlp + "up_proj", "blocks.N.mlp.fc1"});
+    layout.renames.push_back({mlp + "down_proj", "blocks.N.mlp.fc2"});
   }
   return layout;
 }
+
+/// DINOv3ViTModel as its files have it and as its state dict in releases after 5.3,
+/// EomtDinov3ForUniversalSegmentation, and what EoMT's authors publish.
+const std::array<std::pair<const char*, HuggingFaceNames>, 4> hugging_face_networks{
+    {{"Hugging Face transformers", {"embeddings.", "layer.N.", "norm"}},
+     {"Hugging Face transformers", {"embeddings.", "model.layer.N.", "norm"}},
+     {"an EoMT network of transformers", {"embeddings.", "layers.N.", "layernorm"}},
+     {"EoMT's authors", {"patch_embed.", "blocks.N.", "norm"}}}};
 
 /// timm's Eva. Its attention has no bias for keys.
 KeyLayout timm_layout(FeedForward feed_forward) {
@@ -139,95 +96,6 @@ KeyLayout timm_layout(FeedForward feed_forward) {
   return layout;
 }
 
-/// What the layout makes of a key: one of `renames`, or a part of one of `joins`.
-struct KeyPlace {
-  const KeyRename* rename = nullptr;
-  const KeyJoin* join = nullptr;
-  std::size_t part = 0;
-  PatternMatch matched;
-};
-
-std::optional<KeyPlace> place_of(const KeyLayout& layout, std::string_view key) {
-  for (const KeyRename& rename : layout.renames)
-    if (auto found = match_pattern(rename.own, key)) return KeyPlace{&rename, nullptr, 0, std::move(*found)};
-  for (const KeyJoin& join : layout.joins)
-    for (std::size_t part = 0; part < join.own.size(); ++part)
-      if (auto found = match_pattern(join.own[part], key))
-        return KeyPlace{nullptr, &join, part, std::move(*found)};
-  return {};
-}
-
-/// What goes before a backbone's keys: wrappers of training, and the places where our networks keep it.
-constexpr std::array<std::string_view, 7> known_prefixes = {
-    "module.", "model.", "backbone.", "teacher.", "student.", backbone_prefix, detector_backbone_prefix};
-
-/// Every prefix of the key that consists of known ones, the empty one included.
-void add_prefixes(const std::string& key, std::size_t from, std::set<std::string>& prefixes) {
-  prefixes.insert(key.substr(0, from));
-  for (const std::string_view prefix : known_prefixes)
-    if (std::string_view(key).substr(from).starts_with(prefix))
-      add_prefixes(key, from + prefix.size(), prefixes);
-}
-
-/// Smaller is preferred.
-int rank_of(const std::string& prefix) {
-  if (prefix.find("student.") != std::string::npos) return 2;
-  return prefix.find("teacher.") != std::string::npos ? 0 : 1;
-}
-
-LayoutMatch match_layout(const KeyLayout& layout, const std::string& prefix,
-                         const std::vector<NamedTensor>& tensors) {
-  LayoutMatch result{&layout, prefix};
-  std::set<std::string_view> found;
-  for (const auto& [name, tensor] : tensors) {
-    if (!name.starts_with(prefix)) continue;
-    const std::string_view key = std::string_view(name).substr(prefix.size());
-    if (const auto place = place_of(layout, key)) {
-      ++result.explained;
-      found.insert(place->rename ? place->rename->own : place->join->own[place->part]);
-    } else {
-      result.unknown.emplace_back(key);
-    }
-  }
-  for (const KeyRename& rename : layout.renames)
-    if (!rename.optional && !found.contains(rename.own)) result.missing.emplace_back(rename.own);
-  for (const KeyJoin& join : layout.joins)
-    for (const std::string_view part : join.own)
-      if (!join.absent_is_zero && !found.contains(part)) result.missing.emplace_back(part);
-  return result;
-}
-
-bool is_better(const LayoutMatch& a, const LayoutMatch& b) {
-  if (a.explained != b.explained) return a.explained > b.explained;
-  if (a.missing.size() != b.missing.size()) return a.missing.size() < b.missing.size();
-  return rank_of(a.prefix) < rank_of(b.prefix);
-}
-
-/// The parts of a join as one tensor. Vectors are small and made at once.
-at::Tensor join_rows(std::vector<at::Tensor> parts, DeferredTensors& deferred) {
-  const at::Tensor like =
-      *std::find_if(parts.begin(), parts.end(), [](const auto& part) { return part.defined(); });
-  for (at::Tensor& part : parts)
-    if (!part.defined()) part = at::zeros_like(like);
-  if (like.dim() < 2) return at::cat(parts);
-  std::vector<at::Tensor> shapes;
-  for (const at::Tensor& part : parts)
-    shapes.push_back(at::empty(part.sizes(), part.options().device(at::kMeta)));
-  return deferred.add(at::cat(shapes), [parts = std::move(parts)] { return at::cat(parts); });
-}
-
-/// Whether the parts can be put one below the other.
-bool fit_together(const std::vector<at::Tensor>& parts) {
-  const at::Tensor* first = nullptr;
-  for (const at::Tensor& part : parts) {
-    if (!part.defined()) continue;
-    if (!first) first = &part;
-    if (part.dim() == 0 || part.numel() == 0 || part.sizes().slice(1) != first->sizes().slice(1))
-      return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 const std::vector<KeyLayout>& key_layouts() {
@@ -235,7 +103,8 @@ const std::vector<KeyLayout>& key_layouts() {
     std::vector<KeyLayout> all;
     for (const FeedForward feed_forward : {FeedForward::swiglu, FeedForward::mlp}) {
       all.push_back(meta_layout(feed_forward));
-      all.push_back(hugging_face_layout(feed_forward));
+      for (const auto& [name, names] : hugging_face_networks)
+        all.push_back(hugging_face_layout(name, names, feed_forward));
       all.push_back(timm_layout(feed_forward));
     }
     return all;
@@ -243,90 +112,31 @@ const std::vector<KeyLayout>& key_layouts() {
   return layouts;
 }
 
-LayoutMatch nearest_layout(const std::vector<NamedTensor>& tensors) {
-  std::set<std::string> prefixes;
-  for (const auto& [name, tensor] : tensors) add_prefixes(name, 0, prefixes);
-  LayoutMatch best;
-  for (const std::string& prefix : prefixes) {
-    for (const KeyLayout& layout : key_layouts()) {
-      LayoutMatch candidate = match_layout(layout, prefix, tensors);
-      if (!best.layout || is_better(candidate, best)) best = std::move(candidate);
-    }
-  }
-  return best;
-}
-
-TranslatedTensors translate(const LayoutMatch& match, const std::vector<NamedTensor>& tensors,
-                            DeferredTensors& deferred) {
-  TranslatedTensors result;
-  // Meta's keys of joins, in the order of their first part.
-  std::vector<std::pair<std::string, std::vector<at::Tensor>>> joined;
-  std::unordered_map<std::string, std::size_t> places;
-  for (const auto& [name, tensor] : tensors) {
-    if (!name.starts_with(match.prefix)) continue;
-    const std::string key = name.substr(match.prefix.size());
-    result.own.push_back({key, tensor});
-    const auto place = place_of(*match.layout, key);
-    if (!place) continue;
-    if (const KeyRename* rename = place->rename) {
-      const bool drop = rename->leading_one && tensor.dim() > 0 && tensor.size(0) == 1;
-      result.tensors.push_back(
-          {fill_pattern(rename->meta, place->matched), drop ? tensor.squeeze(0) : tensor});
-      continue;
-    }
-    const std::string meta = fill_pattern(place->join->meta, place->matched);
-    const auto [at, added] = places.emplace(meta, joined.size());
-    if (added) joined.push_back({meta, std::vector<at::Tensor>(place->join->own.size())});
-    joined[at->second].second[place->part] = tensor;
-  }
-  for (auto& [meta, parts] : joined)
-    if (fit_together(parts)) result.tensors.push_back({meta, join_rows(std::move(parts), deferred)});
-  return result;
-}
-
-std::vector<std::string> own_names(const KeyLayout& layout, const std::string& meta) {
-  for (const KeyRename& rename : layout.renames)
-    if (const auto found = match_pattern(rename.meta, meta)) return {fill_pattern(rename.own, *found)};
-  for (const KeyJoin& join : layout.joins) {
-    const auto found = match_pattern(join.meta, meta);
-    if (!found) continue;
-    std::vector<std::string> names;
-    for (const std::string_view part : join.own) names.push_back(fill_pattern(part, *found));
-    return names;
-  }
-  return {meta};
-}
-
-std::vector<KeyShape> own_keys(const KeyLayout& layout, const std::vector<KeyShape>& expected,
-                               const std::vector<NamedTensor>& own) {
-  std::unordered_set<std::string> present;
-  for (const auto& [name, tensor] : own) present.insert(name);
-  std::vector<KeyShape> keys;
-  for (const KeyShape& key : expected) {
-    const auto rename =
-        std::find_if(layout.renames.begin(), layout.renames.end(),
-                     [&](const KeyRename& each) { return match_pattern(each.meta, key.name).has_value(); });
-    const auto join = std::find_if(layout.joins.begin(), layout.joins.end(), [&](const KeyJoin& each) {
-      return match_pattern(each.meta, key.name).has_value();
-    });
-    const std::vector<std::string> names = own_names(layout, key.name);
-    if (rename != layout.renames.end()) {
-      if (rename->optional && !present.contains(names[0])) continue;
-      keys.push_back(key);
-      keys.back().name = names[0];
-      if (rename->leading_one) keys.back().shape.insert(keys.back().shape.begin(), 1);
-    } else if (join != layout.joins.end()) {
-      for (std::size_t part = 0; part < names.size(); ++part) {
-        if (join->absent_is_zero && !present.contains(in_first_block(join->own[part]))) continue;
-        keys.push_back(key);
-        keys.back().name = names[part];
-        keys.back().shape[0] /= static_cast<int64_t>(names.size());
-      }
-    } else if (present.contains(key.name)) {
-      keys.push_back(key);
-    }
-  }
-  return keys;
+const std::vector<KeyLayout>& eomt_head_layouts() {
+  static const std::vector<KeyLayout> layouts{
+      {"an EoMT network of transformers",
+       {{"query", "segmentation_model.1.query"},
+        {"class_predictor", "segmentation_model.1.class_embed"},
+        {"mask_head.fc1", "segmentation_model.1.mask_head.fc1"},
+        {"mask_head.fc2", "segmentation_model.1.mask_head.fc2"},
+        {"mask_head.fc3", "segmentation_model.1.mask_head.fc3"},
+        {"upscale_block.block.N.conv1", "segmentation_model.1.upscale.N.conv1"},
+        {"upscale_block.block.N.conv2", "segmentation_model.1.upscale.N.conv2"},
+        {"upscale_block.block.N.layernorm2d", "segmentation_model.1.upscale.N.norm"},
+        {"attn_mask_probs", "segmentation_model.1.attn_mask_probs"}},
+       {}},
+      {"EoMT's authors",
+       {{"q", "segmentation_model.1.query"},
+        {"class_head", "segmentation_model.1.class_embed"},
+        {"mask_head.0", "segmentation_model.1.mask_head.fc1"},
+        {"mask_head.2", "segmentation_model.1.mask_head.fc2"},
+        {"mask_head.4", "segmentation_model.1.mask_head.fc3"},
+        {"upscale.N.conv1", "segmentation_model.1.upscale.N.conv1"},
+        {"upscale.N.conv2", "segmentation_model.1.upscale.N.conv2"},
+        {"upscale.N.norm", "segmentation_model.1.upscale.N.norm"},
+        {"attn_mask_probs", "segmentation_model.1.attn_mask_probs"}},
+       {}}};
+  return layouts;
 }
 
 }  // namespace dinov3_seg

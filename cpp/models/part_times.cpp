@@ -35,11 +35,6 @@ c10::List<at::Tensor> list_of(const Tensors& tensors, size_t first) {
 
 std::vector<PartTime> part_times(const Module& module, const at::Tensor& images, CudaGraphRunner& runner,
                                  int64_t repeat) {
-  const Module model = child(module, "segmentation_model");
-  const Module adapter = child(model, "0");
-  const Module backbone = child(adapter, "backbone");
-  run_graph_passes(backbone, "forward");
-
   std::vector<PartTime> times;
   const auto measure = [&](const char* name, const Tensors& inputs,
                            const std::function<Tensors(const Tensors&)>& function) {
@@ -54,6 +49,21 @@ std::vector<PartTime> part_times(const Module& module, const at::Tensor& images,
     runner.clear();
     return outputs;
   };
+  if (module.find_method("decode_tokens") && module.find_method("tokens")) {  // EoMT
+    for (const char* method : {"tokens", "decode_tokens"}) run_graph_passes(module, method);
+    const Tensors tokens = measure("backbone", {images}, [&](const Tensors& in) {
+      return Tensors{module.get_method("tokens")({in[0]}).toTensor()};
+    });
+    measure("mask_head", {images, tokens[0]}, [&](const Tensors& in) {
+      const auto result = module.get_method("decode_tokens")({in[0], in[1]}).toTupleRef().elements().vec();
+      return Tensors{result.at(0).toTensor(), result.at(1).toTensor()};
+    });
+    return times;
+  }
+  const Module model = child(module, "segmentation_model");
+  const Module adapter = child(model, "0");
+  const Module backbone = child(adapter, "backbone");
+  run_graph_passes(backbone, "forward");
   const Tensors tokens = measure("backbone", {images}, [&](const Tensors& in) {
     return backbone.get_method("forward")({in[0]}).toTensorVector();
   });

@@ -12,7 +12,7 @@
 namespace dinov3_seg {
 
 struct PartTime {
-  std::string part;  // backbone and, of a segmentor, adapter, pixel_decoder, predictor
+  std::string part;  // backbone and, of a segmentor, adapter, pixel_decoder, predictor; of EoMT, mask_head
   double milliseconds;
 };
 

@@ -45,6 +45,18 @@ constexpr std::array backbones{
     Backbone{deep, "", "", 256, 40, 4, 512, FeedForward::swiglu, false},
 };
 
+struct EomtNetwork {
+  std::string_view name, backbone;  ///< its own name, and that of a segmentor with its backbone
+  int64_t queries, query_blocks;
+};
+
+constexpr std::array eomt_networks{
+    EomtNetwork{"dinov3_vitl16_eomt", "dinov3_vitl16_m2f", 100, 4},
+    EomtNetwork{"dinov3_vitb16_eomt", "dinov3_vitb16_m2f", 100, 3},
+    EomtNetwork{"dinov3_vits16_eomt", "dinov3_vits16_m2f", 100, 3},
+    EomtNetwork{"tiny-eomt", "tiny", 40, 2},
+};
+
 BackboneDims backbone_dims(const Backbone& backbone) {
   BackboneDims dims;
   dims.embed_dim = backbone.embed_dim;
@@ -118,7 +130,8 @@ SegmentorDims preset(const std::string& name) {
     return dims;
   }
   std::vector<std::string> names = preset_names();
-  for (std::string& each : backbone_preset_names()) names.push_back(std::move(each));
+  for (const auto& others : {eomt_preset_names(), backbone_preset_names()})
+    names.insert(names.end(), others.begin(), others.end());
   fail_unknown(name, names);
 }
 
@@ -127,6 +140,31 @@ std::vector<std::string> preset_names() {
   for (const Backbone& backbone : backbones)
     if (backbone.name != deep) names.emplace_back(backbone.name);
   return names;
+}
+
+EomtDims eomt_preset(const std::string& name) {
+  for (const EomtNetwork& network : eomt_networks) {
+    if (network.name != name) continue;
+    EomtDims dims;
+    static_cast<BackboneDims&>(dims) = preset(std::string(network.backbone));
+    dims.queries = network.queries;
+    dims.query_blocks = network.query_blocks;
+    dims.upscale_blocks = 2;
+    dims.classes = 151;
+    return dims;
+  }
+  fail_unknown(name, eomt_preset_names());
+}
+
+std::vector<std::string> eomt_preset_names() {
+  std::vector<std::string> names;
+  for (const EomtNetwork& network : eomt_networks) names.emplace_back(network.name);
+  return names;
+}
+
+bool is_eomt_preset(const std::string& name) {
+  return std::any_of(eomt_networks.begin(), eomt_networks.end(),
+                     [&](const EomtNetwork& network) { return network.name == name; });
 }
 
 DetectorDims detector_preset(const std::string& name) {

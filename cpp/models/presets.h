@@ -6,6 +6,7 @@
 
 #include "models/backbone_network_plan.h"
 #include "models/detector_plan.h"
+#include "models/eomt_plan.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
@@ -17,12 +18,21 @@ namespace dinov3_seg {
 ///                               the smaller backbones; heads for them are not published
 ///   street-small                2.7 million parameters, the shape of the network that ships with the package
 ///   tiny                        the same structure with 1.1 million parameters, for 128–256 pixels on a CPU
-/// Source of the backbones: dinov3/hub/backbones.py. Errors: INVALID_ARGUMENT with the names of segmentors
-/// and backbones.
+/// Source of the backbones: dinov3/hub/backbones.py. Errors: INVALID_ARGUMENT with the names of all networks
+/// that segment, and of backbones.
 SegmentorDims preset(const std::string& name);
 
 /// The names that preset() takes.
 std::vector<std::string> preset_names();
+
+/// The same for EoMT networks:
+///   dinov3_vitl16_eomt          the structure of the authors' network for ADE20K: 100 queries in the last 4
+///   blocks dinov3_vitb16_eomt, dinov3_vits16_eomt    the smaller backbones, with 100 queries in the last 3
+///   blocks tiny-eomt                   the backbone of tiny, with 40 queries in the last 2 blocks
+EomtDims eomt_preset(const std::string& name);
+std::vector<std::string> eomt_preset_names();
+/// Whether a name is one of an EoMT network.
+bool is_eomt_preset(const std::string& name);
 
 /// The same for detectors: those backbones with the structure of the released detection head, whose hidden
 /// width is 768 for all of them:

@@ -32,6 +32,9 @@ constexpr const char* schemas[] = {
 
     "group_norm_tokens(Tensor x, int groups, Tensor weight, Tensor bias, float eps, bool relu) -> Tensor",
     "depthwise_gelu(Tensor x, int[] sizes, Tensor weight, Tensor bias) -> Tensor",
+
+    "upscaled_norm(Tensor x, Tensor weight, Tensor norm_weight, Tensor norm_bias, float eps, "
+    "ScalarType? dtype) -> Tensor",
 };
 
 }  // namespace
@@ -120,6 +123,12 @@ at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::
                           const at::Tensor& bias) {
   static const auto op = find_operator<decltype(depthwise_gelu)>("dinov3_seg::depthwise_gelu");
   return op.call(x, sizes, weight, bias);
+}
+
+at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& norm_weight,
+                         const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype) {
+  static const auto op = find_operator<decltype(upscaled_norm)>("dinov3_seg::upscaled_norm");
+  return op.call(x, weight, norm_weight, norm_bias, eps, dtype);
 }
 
 }  // namespace dinov3_seg

@@ -161,4 +161,21 @@ inline void check_depthwise(const at::Tensor& x, at::IntArrayRef sizes, const at
   check_values("bias", bias, {x.size(2)}, x.device());
 }
 
+/// Gives the dtype of the result.
+inline at::ScalarType check_upscaled(const at::Tensor& x, const at::Tensor& weight,
+                                     const at::Tensor& norm_weight, const at::Tensor& norm_bias,
+                                     std::optional<at::ScalarType> dtype) {
+  if (x.dim() != 4 || x.numel() == 0 || x.size(3) % 4 != 0)
+    fail("SHAPE", "expected x B×H×W×(2·2·C), got ", x.sizes());
+  check_values("x", x, x.sizes(), x.device());
+  const int64_t channels = x.size(3) / 4;
+  check_values("weight", weight, {channels, 1, 3, 3}, x.device());
+  check_values("norm weight", norm_weight, {channels}, x.device());
+  check_values("norm bias", norm_bias, {channels}, x.device());
+  for (const int64_t side : {x.size(1), x.size(2)}) check_side(side);
+  if (dtype && !is_computed(*dtype))
+    fail("SHAPE", "expected a norm in float32, bfloat16 or float64, got ", *dtype);
+  return dtype.value_or(to_op_math_type(x.scalar_type()));
+}
+
 }  // namespace dinov3_seg

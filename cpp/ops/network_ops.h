@@ -71,4 +71,12 @@ at::Tensor group_norm_tokens(const at::Tensor& x, int64_t groups, const at::Tens
 at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::Tensor& weight,
                           const at::Tensor& bias);
 
+/// Layer norm over the channels of a depthwise convolution of 3×3 with zero padding and no bias. x
+/// B×H×W×(2·2·C): the four pixels (row, column) that each place becomes; weight C×1×3×3; norm_weight and
+/// norm_bias C; any floating point. A fused kernel computes in float32 (float64 where x is) and rounds once,
+/// libtorch after the convolution as well. Gives B×2H×2W×C in `dtype` (absent: what is computed in). Throws
+/// SHAPE for anything else.
+at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& norm_weight,
+                         const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype);
+
 }  // namespace dinov3_seg

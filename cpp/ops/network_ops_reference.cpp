@@ -150,6 +150,21 @@ at::Tensor depthwise_gelu_reference(const at::Tensor& x, at::IntArrayRef sizes, 
   return at::gelu(at::cat(parts, 2).transpose(1, 2).contiguous());
 }
 
+at::Tensor upscaled_norm_reference(const at::Tensor& x, const at::Tensor& weight,
+                                   const at::Tensor& norm_weight, const at::Tensor& norm_bias, double eps,
+                                   std::optional<at::ScalarType> dtype) {
+  const at::ScalarType to = check_upscaled(x, weight, norm_weight, norm_bias, dtype);
+  const int64_t channels = weight.size(0);
+  const at::Tensor map = x.unflatten(3, {2, 2, channels})
+                             .permute({0, 5, 1, 3, 2, 4})
+                             .reshape({x.size(0), channels, 2 * x.size(1), 2 * x.size(2)});
+  const at::ScalarType type = to_op_math_type(x.scalar_type());
+  const at::Tensor convolved =
+      at::conv2d(map, weight.to(x.scalar_type()), {}, 1, 1, 1, channels).permute({0, 2, 3, 1}).to(type);
+  return at::layer_norm(convolved.contiguous(), {channels}, norm_weight.to(type), norm_bias.to(type), eps)
+      .to(to);
+}
+
 void implement_network_ops(torch::Library& library) {
   library.impl("deformable_attend", deformable_attend_reference);
   library.impl("rotate_qkv", rotate_qkv_reference);
@@ -160,6 +175,7 @@ void implement_network_ops(torch::Library& library) {
   library.impl("add_resized", add_resized_reference);
   library.impl("group_norm_tokens", group_norm_tokens_reference);
   library.impl("depthwise_gelu", depthwise_gelu_reference);
+  library.impl("upscaled_norm", upscaled_norm_reference);
 }
 
 }  // namespace

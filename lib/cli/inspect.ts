@@ -6,8 +6,14 @@ import { inspectionText } from './text.js';
 
 export default command({
   name: 'inspect',
-  summary: 'Lists keys, shapes, dtypes and parameter counts of a .pth, .safetensors or TorchScript file.',
-  positionals: { name: 'FILE', help: 'file to inspect', least: 1, most: 1 },
+  summary:
+    'Lists keys, shapes, dtypes and parameter counts of a checkpoint, and says what backbone it contains.',
+  positionals: {
+    name: 'PATH',
+    help: '.pth, .safetensors or TorchScript file, or a folder with weights',
+    least: 1,
+    most: 1,
+  },
   flags: jsonFlag,
   async run({ flags, positionals }) {
     const inspection = await inspect(positionals[0]!);

@@ -1,6 +1,7 @@
 /** Results as text for people. */
 import type { FeatureMean } from '../features/write-outputs.js';
-import type { Inspection } from '../native/bindings/engine.js';
+import type { CheckpointInspection } from '../model/convert.js';
+import type { RecognisedBackbone } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
 import { normalizations, normalizationText } from '../model/normalization.js';
 import type { SweepRow } from '../train/train-result.js';
@@ -22,8 +23,17 @@ export function table(rows: string[][], right: readonly number[] = []): string {
   return [resultStyle('bold', headings!), ...others].join('\n');
 }
 
-export function inspectionText(inspection: Inspection): string {
-  const { format, tensors, parameters, totalBytes, metadata, normalization } = inspection;
+/** What a backbone is, in a line. */
+function backboneText({ layout, prefix, dims }: RecognisedBackbone): string {
+  const { embedDim, depth, heads, feedForward } = dims;
+  return (
+    `DINOv3 backbone of width ${embedDim}: ${depth} blocks, ${heads} attention heads, ${feedForward}; ` +
+    `keys of ${layout}${prefix === '' ? '' : ` after ${prefix}`}`
+  );
+}
+
+export function inspectionText(inspection: CheckpointInspection): string {
+  const { format, tensors, parameters, totalBytes, metadata, files, backbone, normalization } = inspection;
   const rows = tensors.map(({ name, shape, dtype, sizeBytes }) => [
     name,
     shape.join('×') || 'scalar',
@@ -32,7 +42,9 @@ export function inspectionText(inspection: Inspection): string {
   ]);
   const notes = Object.entries(metadata).map(([key, value]) => `  ${key}: ${value}`);
   return [
-    `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}`,
+    `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}` +
+      (files.length > 1 ? ` in ${files.length} files` : ''),
+    ...(backbone ? [backboneText(backbone)] : []),
     ...(format === 'torchscript'
       ? [`normalization: ${normalizationText(normalization ?? normalizations.lvd)}`]
       : []),

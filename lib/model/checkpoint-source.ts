@@ -11,7 +11,7 @@ import { counted } from '../text.js';
 const weightNames = ['model.safetensors', 'pytorch_model.bin'];
 const wholeOrIndex = weightNames.flatMap((name) => [name, `${name}.index.json`]);
 
-/** Mean and standard deviation of each channel, of values from 0 to 1, as preprocessor_config.json has them. */
+/** Mean and standard deviation of each channel, of values from 0 to 1: of preprocessor_config.json, or timm's config.json. */
 export interface SourcePreprocessor {
   mean: [number, number, number];
   std: [number, number, number];
@@ -27,13 +27,17 @@ export interface ResolvedSource extends CheckpointSource {
  *
  * @param path a checkpoint file, an index file of shards, or a folder with one of them.
  * @throws DinoSegError FILE_NOT_FOUND (also for a shard that is missing), IO, CHECKPOINT_FORMAT for a folder without
- *   weights or a wrong JSON file, CHECKPOINT_KEYS for the configuration of another network.
+ *   weights or a wrong JSON file, CHECKPOINT_KEYS for a single shard or the configuration of another network.
  */
 export async function checkpointSource(path: string): Promise<ResolvedSource> {
   const isFolder = await isFolderAt(path);
   const weights = isFolder ? join(path, await weightsIn(path)) : path;
   const folder = isFolder ? path : dirname(path);
-  refuseLoneShard(path);
+  if (isShard(path))
+    throw new DinoSegError(
+      'CHECKPOINT_KEYS',
+      `${path} has a part of the network, as its name says. Give the folder ${dirname(path)}.`,
+    );
   const files = weights.endsWith('.index.json') ? await shardsOf(weights) : { files: [weights] };
   // A file under another name may lie beside the configuration of something else.
   const isNamed = isFolder || wholeOrIndex.includes(basename(path));
@@ -77,14 +81,10 @@ async function weightsIn(folder: string): Promise<string> {
   );
 }
 
-/** A shard has a part of the network: its index tells the others. */
-function refuseLoneShard(path: string): void {
+/** Whether the name is that of a file with a part of a network. */
+export function isShard(path: string): boolean {
   const [, count] = /-\d{5}-of-(\d{5})\.(?:safetensors|bin)$/.exec(path) ?? [];
-  if (count !== undefined && Number(count) > 1)
-    throw new DinoSegError(
-      'CHECKPOINT_KEYS',
-      `${path} is one of ${Number(count)} files with parts of the network. Give the folder ${dirname(path)}.`,
-    );
+  return count !== undefined && Number(count) > 1;
 }
 
 async function shardsOf(path: string): Promise<Pick<CheckpointSource, 'files' | 'index'>> {
@@ -115,7 +115,11 @@ async function shardsOf(path: string): Promise<Pick<CheckpointSource, 'files' | 
 async function settingsIn(folder: string): Promise<Pick<ResolvedSource, 'config' | 'preprocessor'>> {
   const config = await jsonObjectIn(folder, 'config.json');
   const preprocessor = await jsonObjectIn(folder, 'preprocessor_config.json');
-  const normalization = preprocessor === undefined ? undefined : normalizationOf(preprocessor);
+  // timm keeps it in config.json.
+  const trained = config?.['pretrained_cfg'];
+  const normalization =
+    normalizationOf(preprocessor?.['image_mean'], preprocessor?.['image_std']) ??
+    (isObject(trained) ? normalizationOf(trained['mean'], trained['std']) : undefined);
   return {
     ...(config === undefined ? {} : { config: configOf(join(folder, 'config.json'), config) }),
     ...(normalization === undefined ? {} : { preprocessor: normalization }),
@@ -160,8 +164,7 @@ function configOf(path: string, config: JsonObject): SourceConfig {
   return Object.fromEntries(known);
 }
 
-function normalizationOf(preprocessor: JsonObject): SourcePreprocessor | undefined {
-  const [mean, std] = [preprocessor['image_mean'], preprocessor['image_std']];
+function normalizationOf(mean: unknown, std: unknown): SourcePreprocessor | undefined {
   return isTriple(mean) && isTriple(std) ? { mean, std } : undefined;
 }
 

@@ -21,10 +21,11 @@ import type {
   ConvertedSegmentor,
   Inspection,
   Normalization,
+  RecognisedBackbone,
 } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { normalizationKind } from './argument-kinds.js';
-import { checkpointSource, type ResolvedSource } from './checkpoint-source.js';
+import { checkpointSource, isShard, type ResolvedSource } from './checkpoint-source.js';
 import type { ClassHead } from './class-head.js';
 import { LinearProbe } from './linear-probe.js';
 import {
@@ -80,8 +81,9 @@ const convertOptions: OptionKinds<ConvertModelOptions> = {
 };
 
 /**
- * Builds a network from a backbone and a head, or from a backbone alone, and writes it as a TorchScript file. The
- * dimensions follow from the tensor shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
+ * Builds a network from a backbone and a head, or from a backbone alone, and writes it as a TorchScript file. A folder
+ * of transformers with a whole EoMT network gives that network, and so does a head's file with EoMT's differences to
+ * the backbone. The dimensions follow from the tensor shapes. `onProgress` receives bytes written. A cancelled call leaves no file.
  *
  * @returns the structure of the network, and notes about the files: which layout their keys have, what was taken off or
  *   derived.
@@ -97,7 +99,7 @@ export async function convert(
 ): Promise<ConvertedSegmentor>;
 export async function convert(
   options: ConvertModelOptions & { task?: 'segmentation'; head?: undefined },
-): Promise<ConvertedBackbone>;
+): Promise<ConvertedBackbone | ConvertedSegmentor>;
 export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan>;
 export async function convert(options: ConvertModelOptions): Promise<ConvertedPlan> {
   checkOptions(options, convertOptions, 'convert()');
@@ -142,15 +144,37 @@ async function normalizationOf(
   return { normalization: chosen, notes };
 }
 
+/** Contents of a checkpoint: of its files together, and what they are. */
+export interface CheckpointInspection extends Inspection {
+  /** Paths of the files: one, or the shards of a folder. */
+  files: string[];
+  /** The DINOv3 backbone in it, if its keys have a known layout. */
+  backbone?: RecognisedBackbone;
+}
+
 /**
- * Reads keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, without its values.
+ * Reads keys, shapes and dtypes of a .pth, .safetensors or TorchScript file, or of the weights in a folder, without their
+ * values.
  *
  * @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_*; the signal's reason.
  */
-export async function inspect(path: string, options: JobOptions = {}): Promise<Inspection> {
+export async function inspect(path: string, options: JobOptions = {}): Promise<CheckpointInspection> {
   checkArgument(path, text, 'inspect(path)');
   checkOptions(options, jobOptions, 'inspect()');
-  return runJob(options, (job) => engine().inspect(path, job));
+  const source = isShard(path) ? { path, files: [path] } : await checkpointSource(path);
+  const parts: Inspection[] = [];
+  for (const file of source.files) parts.push(await runJob(options, (job) => engine().inspect(file, job)));
+  const backbone = await runJob(options, (job) => engine().recogniseBackbone(source, job));
+  const sum = (count: (part: Inspection) => number) => parts.reduce((total, part) => total + count(part), 0);
+  return {
+    format: parts[0]!.format,
+    tensors: parts.flatMap(({ tensors }) => tensors),
+    parameters: sum(({ parameters }) => parameters),
+    totalBytes: sum(({ totalBytes }) => totalBytes),
+    metadata: Object.assign({}, ...parts.map(({ metadata }) => metadata)) as Record<string, string>,
+    files: source.files,
+    ...withoutUndefined({ backbone, normalization: parts[0]!.normalization }),
+  };
 }
 
 /**

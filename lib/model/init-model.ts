@@ -9,8 +9,8 @@ import { resolveDevice } from './device.js';
 
 /**
  * Architectures of segmentors: the released network; DINOv3's smaller backbones with a head of the same structure
- * (none of these heads is published); one of 2.7 million parameters, as the shipped network; and a small one of 1.1
- * million.
+ * (none of these heads is published); one of 2.7 million parameters, as the shipped network; a small one of 1.1
+ * million; and EoMT networks, of which the largest has the structure of the authors' for ADE20K.
  */
 export const architectures = [
   'dinov3_vit7b16_ade20k_m2f',
@@ -21,6 +21,10 @@ export const architectures = [
   'dinov3_vits16_m2f',
   'street-small',
   'tiny',
+  'dinov3_vitl16_eomt',
+  'dinov3_vitb16_eomt',
+  'dinov3_vits16_eomt',
+  'tiny-eomt',
 ] as const;
 
 /** One of {@link architectures}. */

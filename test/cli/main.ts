@@ -61,7 +61,7 @@ t.test('wrong usage ends with exit code 2 and says what was meant', async (t) =>
     [['cache', 'fill'], /cache expects one of make, check, list, remove, not "fill"/],
     [['cache', 'make', '--data', 'd'], /Missing DIR or --out RUN/],
     [['cache', 'check'], /Missing DIR: cache check needs the folder of a cache/],
-    [['convert', '--backbone', 'a'], /Missing --head FILE: released head/],
+    [['convert', '--backbone', 'a'], /Missing --out FILE: TorchScript file/],
     [
       ['convert', '--backbone', 'a', '--head', 'b', '--out', 'c', '--task', 'depth'],
       /--task should be one of segmentation, detection, not "depth"/,
@@ -117,7 +117,12 @@ t.test('convert, inspect, forward and export work on files', async (t) => {
 
   const inspected = await runCommand(['inspect', at('m.pt'), '--json']);
   t.match(JSON.parse(inspected.stdout), { format: 'torchscript' });
-  t.match((await runCommand(['inspect', backbone])).stdout, /cls_token +1×1×64 +float32/);
+  const listed = await runCommand(['inspect', backbone]);
+  t.match(listed.stdout, /cls_token +1×1×64 +float32/);
+  t.match(listed.stdout, /DINOv3 backbone of width 64: 4 blocks, 2 attention heads, swiglu; keys of Meta\n/);
+  const again = await runCommand(['convert', '--backbone', at('m.pt'), '--head', head, '--out', at('n.pt')]);
+  t.match(again.stderr, /layout of Meta, after 'segmentation_model\.0\.backbone\.'/);
+  t.notMatch(again.stdout, /notes/);
 
   const { data, shape } = formulaTensor('image', [1, 3, 64, 96]);
   using image = Tensor.from(data, shape);

@@ -7,5 +7,6 @@ const [backbone, head, out, small] = process.argv.slice(2);
 engine();
 // Once before it is measured: what the libraries set up for themselves.
 await convert({ backbone: `${small}/backbone.safetensors`, head: `${small}/head.safetensors`, out });
-const { before, peak } = await watchMemory(() => convert({ backbone, head, out, dtype: 'bfloat16' }));
+const settings = { backbone, head, out, dtype: 'bfloat16', attentionHeads: 4 };
+const { before, peak } = await watchMemory(() => convert(settings));
 process.stdout.write(String(peak - before));

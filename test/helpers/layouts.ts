@@ -76,7 +76,15 @@ export function backboneIn(layout: Layout, feedForward: FeedForward): StateDict 
   const meta: StateDict = Object.fromEntries(
     Object.entries(backbone).map(([key, shape]) => [key, formulaTensor(key, shape)]),
   );
-  if (layout === 'meta') return meta;
+  return layout === 'meta' ? meta : inLayout(meta, layout, feedForward);
+}
+
+/** A backbone of Meta's keys under those of another publisher. */
+export function inLayout(
+  meta: StateDict,
+  layout: Exclude<Layout, 'meta'>,
+  feedForward: FeedForward,
+): StateDict {
   const blocks = Object.keys(meta).filter((key) => key.endsWith('norm1.weight'));
   const keys = stored[`${layout}-${feedForward}`]!.flatMap((key) =>
     key.includes('.N.') ? blocks.map((_, i) => key.replace('.N.', `.${i}.`)) : [key],

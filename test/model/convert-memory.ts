@@ -1,18 +1,36 @@
 /** What a conversion holds in memory: a tensor, whatever the network's size. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { runScript } from '../helpers/command-line.js';
+import { inLayout, writeTensors, type StateDict } from '../helpers/layouts.js';
 import { initCheckpoint } from '../helpers/operators.js';
+import { readSafetensors } from '../helpers/safetensors.js';
 import { writeTinyNetwork } from '../helpers/tiny-network.js';
 
 t.test('a conversion to bfloat16 casts a tensor at a time, and the network is the same', async (t) => {
+  await convertsInLittleMemory(t, async () => undefined);
+});
+
+t.test('a conversion of Hugging Face keys joins a tensor at a time', async (t) => {
+  await convertsInLittleMemory(t, async (backbone) => {
+    const { tensors } = readSafetensors(backbone);
+    await writeTensors(backbone, inLayout(tensors as StateDict, 'hugging-face', 'swiglu'));
+  });
+});
+
+/** Converts the network `deep`; `rewrite` may change the backbone's file. */
+async function convertsInLittleMemory(
+  t: Test,
+  rewrite: (backbone: string) => Promise<unknown>,
+): Promise<void> {
   const folder = t.testdir({ small: {} });
   const at = (name: string) => join(folder, name);
   await writeTinyNetwork(at('small'));
   const checkpoint = { backbone: at('backbone.safetensors'), head: at('head.safetensors') };
   await initCheckpoint({ architecture: 'deep', seed: 1, ...checkpoint });
+  await rewrite(checkpoint.backbone);
   const script = join(import.meta.dirname, '../helpers/convert-memory.mjs');
   const args = [checkpoint.backbone, checkpoint.head, at('network.pt'), at('small')];
   const grown = Number(await runScript(script, ...args));
@@ -29,4 +47,4 @@ t.test('a conversion to bfloat16 casts a tensor at a time, and the network is th
     await direct.scores(image, { imageSize: 64 }),
   ];
   t.same(a, b);
-});
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { convert } from '../../lib/model/convert.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
+import { initModel } from '../../lib/model/init-model.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
@@ -38,7 +39,7 @@ t.test('heads of the other task and unknown tasks are refused', async (t) => {
   });
   await t.rejects(convert({ backbone: detector.head, head: detector.backbone, out, task }), {
     code: 'CHECKPOINT_KEYS',
-    message: /backbone has no key patch_embed\.proj\.weight/,
+    message: /keys of a head: give the file as --head/,
   });
 });
 
@@ -59,7 +60,10 @@ t.test('a detector is no segmentor, nor a segmentor a detector', async (t) => {
   ];
   const code = 'MODEL_FORMAT';
   await t.rejects(DetectionModel.load(segmentor), { code, message: /contains a segmentor/ });
-  await t.rejects(SegmentationModel.load(detector), { code, message: /no method decode/ });
+  await t.rejects(SegmentationModel.load(detector), { code, message: /contains a detector/ });
+  const backbone = join(folder, 'backbone.pt');
+  await initModel({ arch: 'tiny-backbone', out: backbone });
+  await t.rejects(DetectionModel.load(backbone), { code, message: /contains a backbone alone/ });
   const foreign = join(import.meta.dirname, '../fixtures/torchscript/no-decode.pt');
   await t.rejects(DetectionModel.load(foreign), { code, message: /no method features/ });
 });

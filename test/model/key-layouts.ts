@@ -127,6 +127,11 @@ t.test('weights in several files and in pytorch_model.bin', async (t) => {
     renamed(tensors, (key) => `model.${key}`),
   );
   t.ok(await convertFrom(join(folder, 'model.safetensors')), 'a leading model.');
+  await torchSave(
+    join(folder, 'state.pth'),
+    renamed(tensors, (key) => key.replace(/^layer\./, 'model.layer.')),
+  );
+  t.ok(await convertFrom(join(folder, 'state.pth')), 'the state dict of releases after 5.3');
 });
 
 t.test('what training wraps around a backbone is taken off, and said', async (t) => {

@@ -127,10 +127,45 @@ at::Tensor depthwise_gelu_cuda(const at::Tensor& given_x, at::IntArrayRef sizes,
   return out;
 }
 
+at::Tensor upscaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given_weight,
+                              const at::Tensor& given_norm_weight, const at::Tensor& given_norm_bias,
+                              double eps, std::optional<at::ScalarType> dtype) {
+  const at::ScalarType to = check_upscaled(given_x, given_weight, given_norm_weight, given_norm_bias, dtype);
+  const c10::cuda::CUDAGuard guard(given_x.device());
+  const at::ScalarType type = to_op_math_type(given_x.scalar_type());
+  const int64_t channels = given_weight.size(0);
+  const at::Tensor x = given_x.contiguous();
+  const at::Tensor weight = given_weight.flatten(1).t().to(type).contiguous();
+  const at::Tensor norm_weight = given_norm_weight.to(type).contiguous();
+  const at::Tensor norm_bias = given_norm_bias.to(type).contiguous();
+  const at::Tensor out = at::empty({x.size(0), 2 * x.size(1), 2 * x.size(2), channels},
+                                   x.options().dtype(to).memory_format(at::MemoryFormat::Contiguous));
+  cuda::UpscaledArguments in{};
+  in.batch = x.size(0);
+  in.height = narrow(x.size(1));
+  in.width = narrow(x.size(2));
+  in.channels = narrow(channels);
+  in.kind = kind_of(x.scalar_type());
+  in.to_kind = kind_of(to);
+  in.vectors = type == at::kFloat && to != at::kDouble && is_aligned(x) && is_aligned(weight) &&
+               is_aligned(norm_weight) && is_aligned(norm_bias) && is_aligned(out);
+  in.x = x.const_data_ptr();
+  in.weight = weight.const_data_ptr();
+  in.norm_weight = norm_weight.const_data_ptr();
+  in.norm_bias = norm_bias.const_data_ptr();
+  in.out = out.mutable_data_ptr();
+  in.eps = eps;
+  check_grid(cuda::upscaled_blocks(in));
+  cuda::upscaled_norm(in, c10::cuda::getCurrentCUDAStream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
 TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
   library.impl("add_resized", add_resized_cuda);
   library.impl("group_norm_tokens", group_norm_tokens_cuda);
   library.impl("depthwise_gelu", depthwise_gelu_cuda);
+  library.impl("upscaled_norm", upscaled_norm_cuda);
 }
 
 }  // namespace

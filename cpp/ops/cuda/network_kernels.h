@@ -149,4 +149,19 @@ struct DepthwiseArguments {
 int64_t depthwise_blocks(const DepthwiseArguments& in);
 void depthwise_gelu(const DepthwiseArguments& in, cudaStream_t stream);
 
+struct UpscaledArguments {
+  int64_t batch;
+  int height, width, channels;  // of x, and C
+  Kind kind, to_kind;
+  bool vectors;                         // packs of four values of anything here; never of float64
+  const void* x;                        // B×H×W×2×2×C, contiguous
+  const void* weight;                   // 9×C, float32 (float64 for float64), as the two below
+  const void *norm_weight, *norm_bias;  // C
+  void* out;                            // B×2H×2W×C, contiguous
+  double eps;
+};
+
+int64_t upscaled_blocks(const UpscaledArguments& in);
+void upscaled_norm(const UpscaledArguments& in, cudaStream_t stream);
+
 }  // namespace dinov3_seg::cuda

@@ -37,9 +37,9 @@ export interface ConversionNotes {
   notes: string[];
 }
 
-/** Structure of a converted segmentor. */
+/** Structure of a converted network that segments: with Mask2Former's head, or an EoMT network. */
 export interface ConvertedSegmentor extends SegmentorPlan, ConversionNotes {
-  network: 'segmentor';
+  network: 'segmentor' | 'eomt';
 }
 
 /** Structure of a converted detector. */
@@ -53,8 +53,20 @@ export interface ConvertedBackbone extends BackbonePlan, ConversionNotes {}
 /** Structure of a converted network, and notes about its checkpoints. */
 export type ConvertedPlan = ConvertedSegmentor | ConvertedDetector | ConvertedBackbone;
 
-/** The engine's function for conversion. */
+/** The backbone that was found in a checkpoint. */
+export interface RecognisedBackbone {
+  /** Whose names its keys have: `Meta`, `Hugging Face transformers` or `timm`. */
+  layout: string;
+  /** What stands before its keys in the file, such as `teacher.backbone.`. */
+  prefix: string;
+  /** Width, depth, attention heads and so on. */
+  dims: Record<string, number | string | boolean>;
+}
+
+/** The engine's functions for conversion. */
 export interface ConvertEngine {
+  /** The backbone in a checkpoint; undefined if there is none in a known layout. */
+  recogniseBackbone(source: CheckpointSource, job?: JobHandle): Promise<RecognisedBackbone | undefined>;
   /** Writes a network's file from its checkpoints. */
   convertNetwork(settings: ConvertSettings, job?: JobHandle): Promise<ConvertedPlan>;
 }

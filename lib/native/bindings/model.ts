@@ -122,12 +122,17 @@ export interface ModelEngine {
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
-  /** Milliseconds of the network's parts alone, means over `repeat` passes. */
+  /**
+   * Milliseconds of the network's parts alone, means over `repeat` passes: `backbone`, `adapter`, `pixel_decoder` and
+   * `predictor`; of an EoMT network `backbone` (with its queries) and `mask_head`.
+   */
   partTimes(
     model: ModelHandle,
     images: TensorHandle,
     options: { repeat: number },
-  ): Promise<{ backbone: number } & Partial<Record<'adapter' | 'pixel_decoder' | 'predictor', number>>>;
+  ): Promise<
+    { backbone: number } & Partial<Record<'adapter' | 'pixel_decoder' | 'predictor' | 'mask_head', number>>
+  >;
   /** `loadModel` by the path that GPUs use, on any device; null for files that it does not support. For tests. */
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
