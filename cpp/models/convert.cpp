@@ -67,9 +67,10 @@ void check_roles(const ConvertSettings& settings, std::optional<EomtFile> backbo
     fail("INVALID_ARGUMENT", (backbone ? path : settings.head->path),
          " is an EoMT network, which segments. Leave out --task detection.");
   if (backbone == EomtFile::differences)
-    fail("CHECKPOINT_KEYS", path,
-         " holds an EoMT network's differences to its DINOv3 backbone. Give the backbone with --backbone, and "
-         "this file with --head.");
+    fail(
+        "CHECKPOINT_KEYS", path,
+        " holds an EoMT network's differences to its DINOv3 backbone. Give the backbone with --backbone, and "
+        "this file with --head.");
   if (backbone && settings.head)
     fail("CHECKPOINT_KEYS", path, " is a whole EoMT network, backbone included. Leave out --head.");
   if (head == EomtFile::whole)

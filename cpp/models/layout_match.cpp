@@ -39,9 +39,15 @@ std::optional<KeyPlace> place_of(const KeyLayout& layout, std::string_view key) 
 }
 
 /// What goes before a backbone's keys: wrappers of training, and the places where our networks keep it.
-constexpr std::array<std::string_view, 9> known_prefixes = {
-    "module.",  "model.",         "backbone.", "teacher.", "student.",
-    "network.", "network.encoder.backbone.", backbone_prefix, detector_backbone_prefix};
+constexpr std::array<std::string_view, 9> known_prefixes = {"module.",
+                                                            "model.",
+                                                            "backbone.",
+                                                            "teacher.",
+                                                            "student.",
+                                                            "network.",
+                                                            "network.encoder.backbone.",
+                                                            backbone_prefix,
+                                                            detector_backbone_prefix};
 
 /// Every prefix of the key that consists of known ones, the empty one included.
 void add_prefixes(const std::string& key, std::size_t from, std::set<std::string>& prefixes) {
