@@ -113,8 +113,8 @@ at::Tensor fixed_values(const KeyShape& key) {
   return tensor;
 }
 
-/// Of EoMT's upscale blocks: what a place becomes is nearly the same in its four pixels, and what follows blurs,
-/// so that the masks follow the patches instead of a pattern of the weights.
+/// Of EoMT's upscale blocks: what a place becomes is nearly the same in its four pixels, and what follows
+/// blurs, so that the masks follow the patches instead of a pattern of the weights.
 void smooth_upscale(const KeyShape& key, const at::Tensor& tensor) {
   if (key.name.ends_with(".conv1.weight")) {
     const at::Tensor first = tensor.slice(2, 0, 1).slice(3, 0, 1).clone();
