@@ -352,7 +352,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 
   /** Whether the file contains a linear probe, which is then the own head. @internal */
   get hasProbe(): boolean {
-    return this.#ownHead?.reads !== undefined && this.#ownHead.reads !== 'decoded';
+    return this.#ownHead !== undefined && this.#ownHead.reads !== 'decoded';
   }
 
   /** Frees the network's memory now, or when its running calls end. Calling it again does nothing. */

@@ -59,6 +59,18 @@ export async function writeFormulaModel(folder: string, name: FormulaCase = 'seg
   return modelIn(folder);
 }
 
+/** Converts the backbone of a formula case alone; returns the network file. */
+export async function writeFormulaBackbone(
+  folder: string,
+  name: 'seg-swiglu' | 'seg-mlp' = 'seg-swiglu',
+  dtype: 'float32' | 'bfloat16' = 'float32',
+): Promise<string> {
+  const { backbone } = await writeFormulaCheckpoints(folder, name);
+  const out = join(folder, `backbone-${dtype}.pt`);
+  await convert({ backbone, out, dtype });
+  return out;
+}
+
 /** Keys, shapes and dtypes of a formula case, as `inspect` would list them. */
 export function formulaTables(name: FormulaCase): { backbone: ShapeTable; head: ShapeTable } {
   const keys = formulaKeys(name);

@@ -1,17 +1,12 @@
 /** A backbone alone as a network: its features, linear heads on them, and what asks for a decoder. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { loadClassSet } from '../../lib/data/class-sets.js';
-import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
-import { ClassHead } from '../../lib/model/class-head.js';
 import { convert, exportModel } from '../../lib/model/convert.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
 import { forwardFile } from '../../lib/model/forward-file.js';
-import { initialHeadOfModel } from '../../lib/model/init-head.js';
 import { backboneArchitectures, initModel } from '../../lib/model/init-model.js';
 import { LinearProbe } from '../../lib/model/linear-probe.js';
 import { openHead } from '../../lib/model/open-head.js';
-import { openSegmenter } from '../../lib/model/segmenter.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
@@ -19,24 +14,10 @@ import type { BackbonePlan } from '../../lib/native/bindings/engine.js';
 import { close, sameBits, sameMap } from '../helpers/close.js';
 import { formulaOutputs, formulaTensor } from '../helpers/formula.js';
 import { linearHead, linearLogits, patchMaps, writeLinearHead } from '../helpers/linear-head.js';
-import { writeFormulaCheckpoints, writeFormulaModel } from '../helpers/network.js';
-import { readSafetensors } from '../helpers/safetensors.js';
+import { writeFormulaBackbone, writeFormulaCheckpoints, writeFormulaModel } from '../helpers/network.js';
+import { readSafetensors, type Stored } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 import { picture } from '../helpers/tiny-network.js';
-
-const foreign = join(import.meta.dirname, '../fixtures/torchscript/foreign.pt');
-
-/** Converts the backbone of a formula case alone. */
-async function writeBackbone(
-  folder: string,
-  name: 'seg-swiglu' | 'seg-mlp' = 'seg-swiglu',
-  dtype: 'float32' | 'bfloat16' = 'float32',
-): Promise<string> {
-  const { backbone } = await writeFormulaCheckpoints(folder, name);
-  const out = join(folder, `backbone-${dtype}.pt`);
-  await convert({ backbone, out, dtype });
-  return out;
-}
 
 async function writeImages(folder: string, image: { data: Float32Array; shape: readonly number[] }) {
   const path = join(folder, 'image.safetensors');
@@ -51,6 +32,17 @@ async function ownForward(model: SegmentationModel, images: Tensor): Promise<Flo
   return Tensor.wrap(logits!).floats();
 }
 
+/** The tapped layers' patch tokens by the file's own `taps`. */
+async function layersOf(model: SegmentationModel, images: Tensor): Promise<Stored[]> {
+  const taps = await engine().taps(model.handle, images.handle);
+  const layers: Stored[] = [];
+  for (let i = 0; i < 4; i++) {
+    using tokens = Tensor.wrap(taps[`vit.${i}.patch`]!);
+    layers.push({ shape: [...tokens.shape], data: await tokens.floats() });
+  }
+  return layers;
+}
+
 const cases = [
   ['seg-swiglu', [1, 3, 64, 96]],
   ['seg-mlp', [2, 3, 64, 32]],
@@ -59,26 +51,26 @@ const cases = [
 for (const [name, shape] of cases)
   t.test(`${name}'s backbone alone gives the reference's features`, async (t) => {
     const folder = t.testdir();
-    using model = await SegmentationModel.load(await writeBackbone(folder, name));
+    using model = await SegmentationModel.load(await writeFormulaBackbone(folder, name));
     t.match(model, { width: 64, hidden: 0, classes: 0, provides: ['features', 'layer_features'] });
     const { data } = formulaTensor('image', shape);
     using images = Tensor.from(data, shape);
-    const expected = formulaOutputs(name);
-    const layers = [0, 1, 2, 3].map((i) => expected[`vit.${i}.patch`]!);
+    const last = formulaOutputs(name)['vit.3.patch']!;
+    const layers = await layersOf(model, images);
 
     using features = await model.features(images);
     t.same(features.shape, [shape[0], 64, shape[2] / 16, shape[3] / 16]);
-    close(t, 'features', await features.floats(), patchMaps([layers[3]!]), { rtol: 1e-5 });
+    close(t, 'features', await features.floats(), patchMaps([last]), { rtol: 1e-5 });
     using all = await model.layerFeatures(images);
     t.same(all.shape, [shape[0], 256, shape[2] / 16, shape[3] / 16]);
-    close(t, 'features of four layers', await all.floats(), patchMaps(layers), { rtol: 1e-5 });
+    t.ok(sameBits(await all.floats(), patchMaps(layers)), 'features of four layers, in order');
   });
 
 t.test(
   'a segmentor gives the same features of the same backbone, also beside queries and masks',
   async (t) => {
     const folder = t.testdir();
-    using alone = await SegmentationModel.load(await writeBackbone(folder));
+    using alone = await SegmentationModel.load(await writeFormulaBackbone(folder));
     using segmentor = await SegmentationModel.load(await writeFormulaModel(folder));
     t.same(segmentor.provides, ['decoded', 'features', 'layer_features']);
     using images = Tensor.from(formulaTensor('image', [1, 3, 64, 96]).data, [1, 3, 64, 96]);
@@ -103,13 +95,14 @@ for (const [layers, name, shape] of [
 ] as const)
   t.test(`a linear head on ${layers} of ${name}'s layers gives the logits of plain arithmetic`, async (t) => {
     const folder = t.testdir();
-    const model = await writeBackbone(folder, name);
-    const outputs = formulaOutputs(name);
-    const taps = [0, 1, 2, 3].slice(-layers).map((i) => outputs[`vit.${i}.patch`]!);
-    const head = linearHead(7, 64 * layers);
-    const expected = linearLogits(head, patchMaps(taps), shape);
+    const model = await writeFormulaBackbone(folder, name);
     const { data } = formulaTensor('image', shape);
     using images = Tensor.from(data, shape);
+    using network = await SegmentationModel.load(model);
+    // Of one layer: what the reference gave.
+    const taps = layers === 1 ? [formulaOutputs(name)['vit.3.patch']!] : await layersOf(network, images);
+    const head = linearHead(7, 64 * layers);
+    const expected = linearLogits(head, patchMaps(taps), shape);
 
     const file = await writeLinearHead(join(folder, 'model_final.pth'), head);
     using probe = await LinearProbe.import(file, { layers });
@@ -125,7 +118,6 @@ for (const [layers, name, shape] of [
     t.same(tensors['logits']!.shape, [shape[0], 7, shape[2], shape[3]]);
     close(t, 'logits', tensors['logits']!.data, expected, { rtol: 1e-5 });
 
-    using network = await SegmentationModel.load(model);
     const exported = join(folder, 'exported.pt');
     await exportModel(network, again, exported);
     using whole = await SegmentationModel.load(exported);
@@ -133,7 +125,7 @@ for (const [layers, name, shape] of [
     close(t, 'logits of the exported file', await ownForward(whole, images), expected, { rtol: 1e-5 });
     const own = whole.ownHead();
     t.ok(own instanceof LinearProbe && own.layers === layers, 'the probe is its own head');
-    t.same((own as LinearProbe).values, again.values);
+    t.match((own as LinearProbe).values, again.values);
     t.equal(own.metadata.modelId, whole.id);
     sameMap(
       t,
@@ -179,14 +171,16 @@ t.test('a converted linear head is the own head of the network', async (t) => {
   const plan = await convert({ backbone, head, out });
   t.match(plan, { network: 'backbone', dims: { classes: 4 }, headKeys: 7 });
   using model = await SegmentationModel.load(out);
-  t.same((model.ownHead() as LinearProbe).values, values);
+  t.match((model.ownHead() as LinearProbe).values, values);
 });
 
 t.test('a cast network is the one that convert makes', async (t) => {
   const folder = t.testdir();
-  using exact = await SegmentationModel.load(await writeBackbone(folder));
+  using exact = await SegmentationModel.load(await writeFormulaBackbone(folder));
   using cast = await SegmentationModel.load(exact.path, { dtype: 'bfloat16' });
-  using converted = await SegmentationModel.load(await writeBackbone(folder, 'seg-swiglu', 'bfloat16'));
+  using converted = await SegmentationModel.load(
+    await writeFormulaBackbone(folder, 'seg-swiglu', 'bfloat16'),
+  );
   using images = Tensor.from(formulaTensor('image', [1, 3, 64, 96]).data, [1, 3, 64, 96]);
   const values = await (await cast.features(images)).floats();
   t.ok(sameBits(values, await (await converted.features(images)).floats()));
@@ -245,114 +239,45 @@ t.test('its parts are the backbone, and a detector shares it', async (t) => {
   t.ok(sameBits(await own.floats(), await shared.floats()));
 });
 
-t.test('what asks for a decoder is told to use a linear probe', async (t) => {
-  const folder = t.testdir();
-  const path = await writeBackbone(folder);
-  using model = await SegmentationModel.load(path);
-  using images = Tensor.from(new Float32Array(3 * 32 * 32), [1, 3, 32, 32]);
-  const refused = { code: 'MODEL_FORMAT', message: /backbone.*class_embed.*train --head-kind linear_probe/s };
-  t.throws(() => model.ownHead(), refused);
-  t.throws(() => ClassHead.ofModel(model), refused);
-  await t.rejects(model.decode(images), refused);
-  await t.rejects(model.forward(images), refused);
-  await t.rejects(model.segment(picture(40, 40)), refused);
-  await t.rejects(openSegmenter({ model: path, classes: 'idd26' }), refused);
-  await t.rejects(initialHeadOfModel(model, await loadClassSet('idd26'), { noObject: false }), refused);
-  using head = ClassHead.create({ hidden: 64, classes: 3 });
-  t.throws(() => head.assertFits(model), refused);
-  await t.rejects(exportModel(model, head, join(folder, 'x.pt')), refused);
-  await t.rejects(openFeatureExtractor({ model: path }), refused);
-  for (const choice of [{ set: '230' }, { flavour: 'ade26' }] as const)
-    await t.rejects(openFeatureExtractor({ model: path, ...choice }), {
-      code: 'HEAD_MISMATCH',
-      message: /has no class_embed\. Choose idd26-head/,
-    });
-  const probe = join(folder, 'probe.safetensors');
-  await (await LinearProbe.from(linearHead(26, 64))).save(probe);
-  await t.rejects(openFeatureExtractor({ model: path, head: probe, flavour: 'idd26' }), {
-    code: 'HEAD_MISMATCH',
-    message: /has no class_embed\. Choose idd26-head/,
-  });
-  await t.rejects(convert({ backbone: path, out: join(folder, 'd.pt'), task: 'detection' }), {
-    code: 'INVALID_ARGUMENT',
-    message: /A detector needs a head/,
-  });
-});
-
-t.test('a probe is refused by a network without features, and by another width', async (t) => {
-  using without = await SegmentationModel.load(foreign);
-  t.same(without.provides, ['decoded']);
-  const images = picture(64, 32);
-  for (const layers of [1, 4] as const) {
-    using probe = await LinearProbe.from({ ...linearHead(3, 64), layers });
-    const refused = { code: 'MODEL_FORMAT', message: /has no method (layer_)?features\(images\)/ };
-    t.throws(() => probe.assertFits(without), refused);
-    await t.rejects(without.segment(images, { head: probe, imageSize: 32 }), refused);
-  }
-  using model = await SegmentationModel.load(await writeBackbone(t.testdir()));
-  for (const [width, layers] of [
-    [32, 1],
-    [256, 1],
-    [64, 4],
-  ] as const) {
-    using probe = await LinearProbe.from({ ...linearHead(3, width), layers });
-    t.throws(() => probe.assertFits(model), {
-      code: 'HEAD_MISMATCH',
-      message: new RegExp(`features of width ${width}, but the network .* width ${64 * layers}\\.`),
-    });
-  }
-  await t.rejects(LinearProbe.from({ ...linearHead(3, 66), layers: 4 }), { code: 'HEAD_MISMATCH' });
-  using probe = await LinearProbe.from(linearHead(3, 64));
-  using wide = Tensor.from(new Float32Array(256 * 4), [1, 256, 2, 2]);
-  await t.rejects(probe.forward(wide), { code: 'HEAD_MISMATCH', message: /features\(\) of the network/ });
-});
-
-t.test('files with other heads are told apart', async (t) => {
-  const folder = t.testdir();
-  const head = linearHead(3, 64);
-  const write = (name: string, tensors: Record<string, Tensor>, metadata = {}) => {
-    const handles = Object.entries(tensors).map(([key, tensor]) => [key, tensor.handle] as const);
-    const path = join(folder, name);
-    return engine()
-      .writeSafetensors(path, Object.fromEntries(handles), metadata)
-      .then(() => path);
-  };
-  const whole = await writeLinearHead(join(folder, 'whole.pth'), head);
-  const { tensors } = await engine().readTensors(whole);
-  const own = Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, Tensor.wrap(tensor)]));
-  const { 'segmentation_model.1.conv.bias': _, ...lacking } = own;
-  await t.rejects(openHead(await write('lacking.safetensors', lacking)), {
-    code: 'CHECKPOINT_KEYS',
-    message: /has no tensor segmentation_model\.1\.conv\.bias/,
-  });
-  const twice = Object.entries(own).flatMap(([key, tensor]) => [
-    [`a.${key}`, tensor] as const,
-    [`b.${key}`, tensor] as const,
-  ]);
-  await t.rejects(openHead(await write('twice.safetensors', Object.fromEntries(twice))), {
-    code: 'CHECKPOINT_KEYS',
-    message: /exactly one linear head/,
-  });
-  const wrong = {
-    ...own,
-    'segmentation_model.1.conv.weight': Tensor.from(new Float32Array(3 * 32), [3, 32, 1, 1]),
-  };
-  await t.rejects(openHead(await write('wrong.safetensors', wrong)), { code: 'HEAD_MISMATCH' });
-  using probe = await LinearProbe.from(head);
-  const saved = join(folder, 'probe.safetensors');
-  await probe.save(saved);
-  const stored = await engine().readTensors(saved);
-  await engine().writeSafetensors(saved, stored.tensors, { ...stored.metadata, layers: '2' });
-  await t.rejects(openHead(saved), { code: 'CHECKPOINT_FORMAT', message: /"layers" is 2/ });
-  await t.rejects(LinearProbe.import(join(folder, 'whole.pth'), { layers: 2 as 1 }), {
-    code: 'INVALID_ARGUMENT',
-  });
-});
-
 for (const feedForward of ['swiglu', 'mlp'] as const) {
   const skip = skipWithout(`golden/linear/${feedForward}.pth`);
   for (const source of [`hf/${feedForward}`, `seg-${feedForward}/backbone.pth`])
     t.test(`the reference's linear head on ${source}`, { skip }, (t) => golden(t, feedForward, source));
+}
+
+for (const name of ['swiglu', 'mlp'] as const) {
+  const skip = skipWithout(`golden/hf/${name}/model.safetensors`);
+  t.test(
+    `the last tokens of Hugging Face's ${name} network, and the reference's four layers`,
+    { skip },
+    async (t) => {
+      const folder = t.testdir();
+      const of = (path: string) => join(shared, 'golden', path);
+      const out = join(folder, 'model.pt');
+      await convert({ backbone: of(`hf/${name}`), out });
+      using model = await SegmentationModel.load(out);
+      const theirs = readSafetensors(of(`hf/${name}/case0.safetensors`)).tensors;
+      using image = Tensor.from(theirs['image']!.data, theirs['image']!.shape);
+      const { data, shape } = theirs['last_hidden_state']!;
+      const [batch, tokens, width] = shape as [number, number, number];
+      using features = await model.features(image);
+      const patches = features.shape[2]! * features.shape[3]!;
+      const last = new Float32Array(batch * patches * width);
+      for (let b = 0; b < batch; b++)
+        last.set(
+          (data as Float32Array).subarray((b * tokens + tokens - patches) * width, (b + 1) * tokens * width),
+          b * patches * width,
+        );
+      const expected = patchMaps([{ shape: [batch, patches, width], data: last }]);
+      close(t, 'features', await features.floats(), expected, { rtol: 1e-5 });
+
+      const reference = readSafetensors(of(`seg-${name}/case0.safetensors`)).tensors;
+      using other = Tensor.from(reference['image']!.data, reference['image']!.shape);
+      using layers = await model.layerFeatures(other);
+      const taps = [0, 1, 2, 3].map((i) => reference[`vit.${i}.patch`]!);
+      close(t, 'features of four layers', await layers.floats(), patchMaps(taps), { rtol: 1e-5 });
+    },
+  );
 }
 
 async function golden(t: Test, name: string, source: string): Promise<void> {
