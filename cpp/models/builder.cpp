@@ -169,8 +169,7 @@ void check_mask_probabilities(const std::vector<NamedTensor>& head) {
     if (!name.ends_with("attn_mask_probs") || !tensor.any().item<bool>()) continue;
     fail("CHECKPOINT_VALUES", "Expected attn_mask_probs of zeros, got ", tensor.max().item<double>(),
          ": this checkpoint is from the middle of a training, where the queries still attend under masks. "
-         "Give a "
-         "checkpoint of the end of the training.");
+         "Give one of the end of the training.");
   }
 }
 
