@@ -121,8 +121,7 @@ void SegmentationModel::require(const OutputOptions& wanted) const {
     fail("MODEL_FORMAT", path(), " has no method ", method,
          "(images), which returns the backbone's features: it was converted by an earlier release, made "
          "elsewhere, or is of a kind without features of its own. Convert it again from the checkpoints, or "
-         "use "
-         "the backbone alone (convert --backbone)");
+         "use the backbone alone (convert --backbone)");
 }
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
@@ -133,10 +132,10 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
 
 const torch::jit::Module& SegmentationModel::class_embed() const {
   if (!class_embed_)
-    fail("MODEL_FORMAT", path(),
-         " is a backbone without a decoder: it has no class_embed, and gives no queries and masks. Use it "
-         "with "
-         "a linear probe (train --head-kind linear_probe), or convert the backbone together with a head");
+    fail(
+        "MODEL_FORMAT", path(),
+        " is a backbone without a decoder: it has no class_embed, and gives no queries and masks. Use it "
+        "with a linear probe (train --head-kind linear_probe), or convert the backbone together with a head");
   return *class_embed_;
 }
 
@@ -179,8 +178,9 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
 std::optional<ProbeValues> SegmentationModel::probe() const {
   const auto head = find_linear_head(module());
   if (!head) return std::nullopt;
+  // Copies: the receiver may change them.
   const auto value = [&](const char* part, const char* name) {
-    return head->attr(part).toModule().attr(name).toTensor().to(at::kCPU, at::kFloat);
+    return head->attr(part).toModule().attr(name).toTensor().to(at::kCPU, at::kFloat, false, true);
   };
   return ProbeValues{value("conv", "weight").flatten(1),       value("conv", "bias"),
                      value("batchnorm_layer", "weight"),       value("batchnorm_layer", "bias"),
