@@ -22,7 +22,8 @@ at::Tensor DeferredTensors::add(const at::Tensor& like, Make make) {
          " bytes: ", std::generic_category().message(errno), ". Raise the limit (ulimit -v)");
   }
   const auto release = [bytes, makers = std::weak_ptr(makers_)](void* data) {
-    // Other memory may come to lie here. What the function holds, placeholders among it, goes after the entry.
+    // Other memory may come to lie here. What the function holds, placeholders among it, goes after the
+    // entry.
     if (const auto known = makers.lock()) const auto entry = known->extract(data);
     ::munmap(data, bytes);
   };

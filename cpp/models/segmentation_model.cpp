@@ -15,6 +15,16 @@
 namespace dinov3_seg {
 namespace {
 
+/// A detector has features of its own, of windows, that no probe is for.
+void refuse_detector(const torch::jit::Module& module, const std::string& path) {
+  for (const auto& entry : module.named_parameters(/*recurse=*/true))
+    if (entry.name.ends_with("class_embed.0.weight"))
+      fail("MODEL_FORMAT", path,
+           " contains a detector: expected a segmentation network or a backbone alone, made by convert "
+           "without "
+           "task detection");
+}
+
 /// The one sub-module whose name is or ends in class_embed and that has weight and bias. Nothing for a
 /// network without a decoder.
 std::optional<torch::jit::Module> find_class_embed(const torch::jit::Module& module,
@@ -33,6 +43,7 @@ std::optional<torch::jit::Module> find_class_embed(const torch::jit::Module& mod
     fail("MODEL_FORMAT", path,
          " has no method decode(images) or features(images): expected a network made by convert, or one with "
          "its methods");
+  if (!decodes) refuse_detector(module, path);
   return decodes ? found : std::nullopt;
 }
 
@@ -110,8 +121,7 @@ void SegmentationModel::require(const OutputOptions& wanted) const {
     fail("MODEL_FORMAT", path(), " has no method ", method,
          "(images), which returns the backbone's features: it was converted by an earlier release, made "
          "elsewhere, or is of a kind without features of its own. Convert it again from the checkpoints, or "
-         "use "
-         "the backbone alone (convert --backbone)");
+         "use the backbone alone (convert --backbone)");
 }
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
@@ -122,10 +132,10 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
 
 const torch::jit::Module& SegmentationModel::class_embed() const {
   if (!class_embed_)
-    fail("MODEL_FORMAT", path(),
-         " is a backbone without a decoder: it has no class_embed, and gives no queries and masks. Use it "
-         "with "
-         "a linear probe (train --head-kind linear_probe), or convert the backbone together with a head");
+    fail(
+        "MODEL_FORMAT", path(),
+        " is a backbone without a decoder: it has no class_embed, and gives no queries and masks. Use it "
+        "with a linear probe (train --head-kind linear_probe), or convert the backbone together with a head");
   return *class_embed_;
 }
 
@@ -168,8 +178,9 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
 std::optional<ProbeValues> SegmentationModel::probe() const {
   const auto head = find_linear_head(module());
   if (!head) return std::nullopt;
+  // Copies: the receiver may change them.
   const auto value = [&](const char* part, const char* name) {
-    return head->attr(part).toModule().attr(name).toTensor().to(at::kCPU, at::kFloat);
+    return head->attr(part).toModule().attr(name).toTensor().to(at::kCPU, at::kFloat, false, true);
   };
   return ProbeValues{value("conv", "weight").flatten(1),       value("conv", "bias"),
                      value("batchnorm_layer", "weight"),       value("batchnorm_layer", "bias"),
