@@ -236,3 +236,20 @@ t.test("a network's file gives its backbone", async (t) => {
   });
   await sameBackbone(t, out, segmentor);
 });
+
+t.test('a head inside something larger', async (t) => {
+  const folder = t.testdir({ seg: {} });
+  const meta = await writeFormulaModel(join(folder, 'seg'));
+  const backbone = join(folder, 'seg', 'backbone.safetensors');
+  const [head, out] = [join(folder, 'head.safetensors'), join(folder, 'out.pt')];
+  const { tensors } = await engine().readTensors(join(folder, 'seg', 'head.safetensors'));
+  const wrapped = Object.entries(tensors).map(([key, handle]) => [`module._orig_mod.${key}`, handle]);
+  await engine().writeSafetensors(head, Object.fromEntries(wrapped) as typeof tensors, {});
+  const { notes } = await convert({ backbone, head, out });
+  t.match(notes, [/removed '_orig_mod\.'/, /head's keys begin after 'module\.'/]);
+  t.ok((await readFile(out)).equals(await readFile(meta)), 'wrappers of training');
+
+  const whole = await convert({ backbone, head: meta, out });
+  t.match(whole.notes.join(), /taken out of a file with other weights/);
+  t.ok((await readFile(out)).equals(await readFile(meta)), "a network's file");
+});
