@@ -4,6 +4,8 @@
 export interface ValueRule {
   readonly type: 'text' | 'integer' | 'number' | 'boolean';
   readonly choices?: readonly string[];
+  /** The only numbers. */
+  readonly only?: readonly number[];
   /** Earlier names of choices, which stand in stored files and are still taken. */
   readonly formerly?: Readonly<Record<string, string>>;
   readonly least?: number;
@@ -23,7 +25,9 @@ export type ValueOf<R extends ValueRule> = R['type'] extends 'boolean'
     ? R extends { choices: readonly (infer C)[] }
       ? C
       : string
-    : number;
+    : R extends { only: readonly (infer N)[] }
+      ? N
+      : number;
 
 /** A line of a table of settings. */
 export interface Setting extends ValueRule {
@@ -44,14 +48,16 @@ export function fits(rule: ValueRule, value: unknown): boolean {
     return typeof value === 'string' && value !== '' && (rule.choices?.includes(value) ?? true);
   if (typeof value !== 'number' || !Number.isFinite(value)) return false;
   if (value === rule.off) return true;
+  if (rule.only) return rule.only.includes(value);
   const { least = -Infinity, most = Infinity, above = -Infinity, below = Infinity } = rule;
   const whole = rule.type === 'number' || Number.isSafeInteger(value);
   return whole && value >= least && value <= most && value > above && value < below;
 }
 
 /** The values that a rule allows, e.g. `a whole number of at least 1`. */
-export function expected({ type, choices, ...range }: ValueRule): string {
-  if (choices) return `one of ${choices.join(', ')}`;
+export function expected({ type, choices, only, ...range }: ValueRule): string {
+  const all = choices ?? only;
+  if (all) return `one of ${all.join(', ')}`;
   if (type === 'boolean') return 'true or false';
   if (type === 'text') return 'a non-empty string';
   const bounds = [

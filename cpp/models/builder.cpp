@@ -168,7 +168,8 @@ void check_mask_probabilities(const std::vector<NamedTensor>& head) {
   for (const auto& [name, tensor] : head) {
     if (!name.ends_with("attn_mask_probs") || !tensor.any().item<bool>()) continue;
     fail("CHECKPOINT_KEYS", "Expected attn_mask_probs of zeros, got ", tensor.max().item<double>(),
-         ": this checkpoint is from the middle of a training, where the queries still attend under masks. Give a "
+         ": this checkpoint is from the middle of a training, where the queries still attend under masks. "
+         "Give a "
          "checkpoint of the end of the training.");
   }
 }

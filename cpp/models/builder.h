@@ -23,9 +23,9 @@ namespace dinov3_seg {
 ///   convolutions
 ///                      (weights and biases) of the backbone, the adapter, the predictor and EoMT's mask
 ///                      head and upscale blocks; float32 for all norms, LayerScale gammas, tokens, embeddings
-///                      and RoPE periods, for the whole pixel decoder (autocast is off there), for class_embed
-///                      and a linear head (the parts that are trained, in float32) and for the whole of a
-///                      detector's head
+///                      and RoPE periods, for the whole pixel decoder (autocast is off there), for
+///                      class_embed and a linear head (the parts that are trained, in float32) and for the
+///                      whole of a detector's head
 /// Integers stay.
 /// Errors: INVALID_ARGUMENT for another dtype.
 at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype);

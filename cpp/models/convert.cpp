@@ -67,9 +67,10 @@ void check_roles(const ConvertSettings& settings, std::optional<EomtFile> backbo
     fail("INVALID_ARGUMENT", (backbone ? path : settings.head->path),
          " is an EoMT network, which segments. Leave out --task detection.");
   if (backbone == EomtFile::differences)
-    fail("CHECKPOINT_KEYS", path,
-         " holds an EoMT network's differences to its DINOv3 backbone. Give the backbone with --backbone, and "
-         "this file with --head.");
+    fail(
+        "CHECKPOINT_KEYS", path,
+        " holds an EoMT network's differences to its DINOv3 backbone. Give the backbone with --backbone, and "
+        "this file with --head.");
   if (backbone && settings.head)
     fail("CHECKPOINT_KEYS", path, " is a whole EoMT network, backbone included. Leave out --head.");
   if (head == EomtFile::whole)
@@ -101,10 +102,7 @@ ConvertedNetwork convert_network(const ConvertSettings& settings) {
   const auto& [backbone, head, eomt] = weights;
   const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head);
   const bool alone = !eomt && !detector && has_only_linear_head(head_shapes);
-  const auto build = eomt       ? build_eomt
-                     : detector ? build_detector
-                     : alone    ? build_backbone
-                                : build_segmentor;
+  const auto build = eomt ? build_eomt : detector ? build_detector : alone ? build_backbone : build_segmentor;
   const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
   save_streamed(module, deferred, settings.out, settings.normalization, [&] {
     const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");

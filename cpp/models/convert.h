@@ -34,13 +34,13 @@ struct ConvertedNetwork {
 };
 
 /// Builds the network from its checkpoints, whatever their layout (key_layouts.h), and saves it. A backbone's
-/// file that is a whole EoMT network, or a head's that holds EoMT's differences, give such a network. `dtype` as
-/// in build_segmentor. Tensors are joined and cast one at a time as they are written: the inputs stay mapped,
-/// and memory for one tensor is enough. Every value is looked at on the way. The file appears whole or not at
-/// all, and the same inputs give the same bytes. Without a head, and with a linear head, the network is a
-/// backbone alone (build_backbone). Throws what read_backbone, read_source, read_eomt, add_differences and the
-/// builders throw; INVALID_ARGUMENT for a detector without a head; CHECKPOINT_VALUES for values that are not
-/// finite; DISK_FULL, IO.
+/// file that is a whole EoMT network, or a head's that holds EoMT's differences, give such a network. `dtype`
+/// as in build_segmentor. Tensors are joined and cast one at a time as they are written: the inputs stay
+/// mapped, and memory for one tensor is enough. Every value is looked at on the way. The file appears whole
+/// or not at all, and the same inputs give the same bytes. Without a head, and with a linear head, the
+/// network is a backbone alone (build_backbone). Throws what read_backbone, read_source, read_eomt,
+/// add_differences and the builders throw; INVALID_ARGUMENT for a detector without a head; CHECKPOINT_VALUES
+/// for values that are not finite; DISK_FULL, IO.
 ConvertedNetwork convert_network(const ConvertSettings& settings);
 
 }  // namespace dinov3_seg

@@ -17,9 +17,10 @@ namespace {
 torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement,
                                  const SharedTensors& shared) {
   torch::jit::Module module = load_archive(path, placement.device, shared);
-  if (module.find_method("decode"))
-    fail("MODEL_FORMAT", path,
-         " contains a segmentor: expected a detector made by convert with task detection");
+  // A segmentor gives masks, a backbone alone the layers that it taps.
+  if (module.find_method("decode") || module.find_method("layer_features"))
+    fail("MODEL_FORMAT", path, " contains a ", module.find_method("decode") ? "segmentor" : "backbone alone",
+         ": expected a detector made by convert with task detection");
   if (placement.dtype != "stored") cast_detector(module, cast_target(placement.dtype));
   return module;
 }

@@ -25,7 +25,8 @@ void read_head(const ShapeTable& keys, EomtDims& dims) {
          " blocks, got attn_mask_probs of ", dims.query_blocks, " blocks. Check that the file is complete.");
   }
   if (dims.upscale_blocks != 2) {
-    fail("CHECKPOINT_KEYS", "Expected an EoMT network with two upscale blocks, which gives masks of a quarter of the",
+    fail("CHECKPOINT_KEYS",
+         "Expected an EoMT network with two upscale blocks, which gives masks of a quarter of the",
          " image's sides, got ", dims.upscale_blocks, ". Check that the file is complete.");
   }
 }
@@ -60,7 +61,8 @@ std::vector<KeyShape> eomt_head_keys(const EomtDims& dims) {
   // float32.
   head.parameter("class_embed.weight", {dims.classes, width});
   head.parameter("class_embed.bias", {dims.classes});
-  for (const char* name : {"mask_head.fc1", "mask_head.fc2", "mask_head.fc3"}) head.linear(name, width, width);
+  for (const char* name : {"mask_head.fc1", "mask_head.fc2", "mask_head.fc3"})
+    head.linear(name, width, width);
   for (int64_t i = 0; i < dims.upscale_blocks; ++i) {
     const KeyList block = head.under("upscale").under(i);
     block.conv("conv1", width, width, 2);

@@ -71,8 +71,8 @@ EomtParts split(const std::vector<NamedTensor>& tensors, const CheckpointSource&
 /// Compares the head with what belongs to the backbone, in the file's own names.
 void check_head(const EomtParts& parts, const std::vector<NamedTensor>& backbone) {
   const EomtDims dims = read_eomt_dims(shapes_of(backbone), shapes_of(parts.head));
-  check_keys("EoMT file", "EoMT network",
-             own_keys(*parts.match.layout, eomt_head_keys(dims), parts.head_own), shapes_of(parts.head_own));
+  check_keys("EoMT file", "EoMT network", own_keys(*parts.match.layout, eomt_head_keys(dims), parts.head_own),
+             shapes_of(parts.head_own));
 }
 
 void add_origins(const EomtParts& parts, std::map<std::string, std::string>& origins) {

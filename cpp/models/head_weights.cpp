@@ -13,7 +13,8 @@ namespace {
 
 /// A key of each kind of head.
 constexpr std::array<std::string_view, 3> head_keys_to_find = {
-    "segmentation_model.1.predictor.class_embed.weight", "segmentation_model.1.conv.weight", "transformer.level_embed"};
+    "segmentation_model.1.predictor.class_embed.weight", "segmentation_model.1.conv.weight",
+    "transformer.level_embed"};
 
 /// What stands before a head's keys.
 std::string head_prefix(const std::vector<NamedTensor>& tensors) {

@@ -52,6 +52,9 @@ constexpr InitRule rules[] = {
     {"lateral_convs.0.norm.weight", 2.0, 0.4, 0.0},
     {"mask_embed.layers.0.weight", 0.0, 0.0, 1.6},
     {"mask_embed.layers.1.weight", 0.0, 0.0, 1.6},
+    {"mask_head.fc1.weight", 0.0, 0.0, 1.6},
+    {"mask_head.fc2.weight", 0.0, 0.0, 1.6},
+    {"mask_head.fc3.weight", 0.0, 0.0, 1.6},
     {"class_embed.weight", 0.0, 0.0, 4.0},
     // Of boxes and places in pixels: hundreds come in, and about 1 is to go out.
     {"cpb_mlp1.0.weight", 0.0, 0.0, 0.01},
@@ -113,8 +116,8 @@ at::Tensor fixed_values(const KeyShape& key) {
   return tensor;
 }
 
-/// Of EoMT's upscale blocks: what a place becomes is nearly the same in its four pixels, and what follows blurs,
-/// so that the masks follow the patches instead of a pattern of the weights.
+/// Of EoMT's upscale blocks: what a place becomes is nearly the same in its four pixels, and what follows
+/// blurs, so that the masks follow the patches instead of a pattern of the weights.
 void smooth_upscale(const KeyShape& key, const at::Tensor& tensor) {
   if (key.name.ends_with(".conv1.weight")) {
     const at::Tensor first = tensor.slice(2, 0, 1).slice(3, 0, 1).clone();

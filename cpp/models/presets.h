@@ -26,9 +26,9 @@ SegmentorDims preset(const std::string& name);
 std::vector<std::string> preset_names();
 
 /// The same for EoMT networks:
-///   dinov3_vitl16_eomt          the structure of the authors' network for ADE20K: 100 queries in the last 4 blocks
-///   dinov3_vitb16_eomt, dinov3_vits16_eomt    the smaller backbones, with 100 queries in the last 3 blocks
-///   tiny-eomt                   the backbone of tiny, with 40 queries in the last 2 blocks
+///   dinov3_vitl16_eomt          the structure of the authors' network for ADE20K: 100 queries in the last 4
+///   blocks dinov3_vitb16_eomt, dinov3_vits16_eomt    the smaller backbones, with 100 queries in the last 3
+///   blocks tiny-eomt                   the backbone of tiny, with 40 queries in the last 2 blocks
 EomtDims eomt_preset(const std::string& name);
 std::vector<std::string> eomt_preset_names();
 /// Whether a name is one of an EoMT network.

@@ -15,6 +15,16 @@
 namespace dinov3_seg {
 namespace {
 
+/// A detector has features of its own, of windows, that no probe is for.
+void refuse_detector(const torch::jit::Module& module, const std::string& path) {
+  for (const auto& entry : module.named_parameters(/*recurse=*/true))
+    if (entry.name.ends_with("class_embed.0.weight"))
+      fail("MODEL_FORMAT", path,
+           " contains a detector: expected a segmentation network or a backbone alone, made by convert "
+           "without "
+           "task detection");
+}
+
 /// The one sub-module whose name is or ends in class_embed and that has weight and bias. Nothing for a
 /// network without a decoder.
 std::optional<torch::jit::Module> find_class_embed(const torch::jit::Module& module,
@@ -33,6 +43,7 @@ std::optional<torch::jit::Module> find_class_embed(const torch::jit::Module& mod
     fail("MODEL_FORMAT", path,
          " has no method decode(images) or features(images): expected a network made by convert, or one with "
          "its methods");
+  if (!decodes) refuse_detector(module, path);
   return decodes ? found : std::nullopt;
 }
 

@@ -159,9 +159,8 @@ at::Tensor upscaled_norm_reference(const at::Tensor& x, const at::Tensor& weight
                              .permute({0, 5, 1, 3, 2, 4})
                              .reshape({x.size(0), channels, 2 * x.size(1), 2 * x.size(2)});
   const at::ScalarType type = to_op_math_type(x.scalar_type());
-  const at::Tensor convolved = at::conv2d(map, weight.to(x.scalar_type()), {}, 1, 1, 1, channels)
-                                   .permute({0, 2, 3, 1})
-                                   .to(type);
+  const at::Tensor convolved =
+      at::conv2d(map, weight.to(x.scalar_type()), {}, 1, 1, 1, channels).permute({0, 2, 3, 1}).to(type);
   return at::layer_norm(convolved.contiguous(), {channels}, norm_weight.to(type), norm_bias.to(type), eps)
       .to(to);
 }

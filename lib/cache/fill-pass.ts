@@ -1,5 +1,5 @@
 /** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
-import { mkdir, statfs } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { noAugmentation } from '../data/augment.js';
 import type { SegmentationDataset } from '../data/dataset.js';
 import type { Pair } from '../data/layout.js';
@@ -12,12 +12,12 @@ import { Tensor } from '../model/tensor.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import type { CacheWriterHandle, HostCopiesHandle, TensorHandle } from '../native/bindings/engine.js';
-import { formatBytes } from '../text.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
 import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
 import { layoutOf, partDtypes, partNames, type PartDtypes } from './record-form.js';
 import { sourceOf } from './source.js';
+import { checkSpace, featuresForecast } from './space.js';
 import { viewAugmentation } from './views.js';
 
 /** Options of a pass. */
@@ -144,6 +144,11 @@ export class FillPass {
     try {
       if (writer) await folder.tidy(folder.form!, whole);
       model = await options.loadModel();
+      const expected = featuresForecast(folder, model.width, missing.size);
+      if (expected) {
+        options.onLog?.(expected.line);
+        await checkSpace(folder, expected.bytes);
+      }
       const pass = new FillPass(model, folder, wanted, missing, options);
       pass.#writer = writer;
       return pass;
@@ -223,7 +228,9 @@ export class FillPass {
 
   /** Arrays of a pass, by the names of a record's parts. */
   async #decode(images: Tensor): Promise<Record<string, Tensor>> {
-    if (this.folder.key.contents === 'features') return { features: await this.model.features(images) };
+    const { contents } = this.folder.key;
+    if (contents === 'features') return { features: await this.model.features(images) };
+    if (contents === 'layer_features') return { features: await this.model.layerFeatures(images) };
     const { queries, masks } = await this.model.decode(images);
     return { queries, masks };
   }
@@ -310,14 +317,7 @@ export class FillPass {
     const bytes = missing.size * (folder.recordBytes + lineBytes);
     const forecast = this.forecast.make(bytes);
     this.options.onForecast?.(forecast);
-    const { bavail, bsize } = await statfs(folder.path);
-    const remaining = bytes * (1 - this.forecast.done / missing.size);
-    if (remaining <= bavail * bsize) return;
-    throw new DinoSegError(
-      'DISK_FULL',
-      `The cache in ${folder.path} needs another ${formatBytes(remaining)}; only ${formatBytes(bavail * bsize)} is free. ` +
-        'Free some space, choose another folder with --cache, or store less (--cache-dtype uint8, fewer --views).',
-    );
+    await checkSpace(folder, bytes * (1 - this.forecast.done / missing.size));
   }
 
   async end(): Promise<void> {

@@ -12,7 +12,17 @@ import { barUpdate } from './train.js';
 /** What decides over the content of a cache, where it is, and how it is filled. */
 const settings = settingFlags(
   ...(['model', 'data', 'out', 'classes', 'labelKind', 'layout', 'valShare'] as const),
-  ...(['cache', 'passSize', 'cacheDtype', 'views', 'headKind', 'imageSize', 'flip', 'seed'] as const),
+  ...([
+    'cache',
+    'passSize',
+    'cacheDtype',
+    'views',
+    'headKind',
+    'layers',
+    'imageSize',
+    'flip',
+    'seed',
+  ] as const),
   ...(['device', 'dtype', 'precision', 'prefetch'] as const),
 );
 

@@ -13,7 +13,7 @@ const flags = settingFlags(...configKeys);
 
 export default command({
   name: 'train',
-  summary: 'Trains class_embed on labelled images; the rest of the network stays frozen.',
+  summary: 'Trains class_embed or a linear probe on labelled images; the rest of the network stays frozen.',
   flags: {
     ...flags,
     out: { ...flags.out, required: true },

@@ -58,18 +58,23 @@ function shapeOf(part: Part, classes: number, width: number): number[] {
   return part === 'bias' ? [classes] : [width];
 }
 
+/** What a file's header states of a probe's layers: nothing of one. */
+export function layerStrings(layers: ProbeLayers = 1): Record<string, string> {
+  return layers === 1 ? {} : { layers: String(layers) };
+}
+
 /** Writes a probe (safetensors) atomically. @throws DinoSegError SHAPE, DISK_FULL, IO */
 export async function writeProbeFile(
   path: string,
   values: ProbeValues,
   metadata: HeadMetadata,
 ): Promise<void> {
-  const { classes, width, layers = 1 } = values;
+  const { classes, width, layers } = values;
   const arrays: Record<string, ShapedFloats> = {};
   for (const part of parts)
     arrays[probeKeys[part]] = { data: values[part], shape: shapeOf(part, classes, width) };
   const strings = headStrings('linear_probe', metadata);
-  await writeFloats(path, arrays, { ...strings, ...(layers !== 1 && { layers: String(layers) }) });
+  await writeFloats(path, arrays, { ...strings, ...layerStrings(layers) });
 }
 
 /**

@@ -10,7 +10,7 @@ import type { NetworkOutputs } from '../model/network-outputs.js';
 import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
-import type { TrainConfig } from './config.js';
+import type { RunConfig } from './config.js';
 import type { HeadGroup } from './head-group.js';
 import type { Datasets, EpochPlan, EvaluateHooks, FedBatches, OutputFeed } from './output-feed.js';
 import { cachePath, fillRunCache, runCacheKey } from './run-cache.js';
@@ -27,7 +27,7 @@ export class CachedFeed implements OutputFeed {
   readonly #viewCount: number;
 
   private constructor(
-    private readonly config: TrainConfig,
+    private readonly config: RunConfig,
     private readonly datasets: Datasets,
     private readonly folder: CacheFolder,
     private readonly key: CacheKey,
@@ -45,7 +45,7 @@ export class CachedFeed implements OutputFeed {
    *
    * @throws DinoSegError as `fillCache`; the signal's reason.
    */
-  static async open(config: TrainConfig, datasets: Datasets, hooks: TrainHooks): Promise<CachedFeed> {
+  static async open(config: RunConfig, datasets: Datasets, hooks: TrainHooks): Promise<CachedFeed> {
     const key = await runCacheKey(config, datasets);
     const folder = await CacheFolder.open(cachePath(config, key), key);
     const filled = await fillRunCache(folder, config, datasets, hooks);

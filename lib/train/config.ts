@@ -25,7 +25,10 @@ export type TrainConfig = {
 export type LossName = TrainConfig['loss'];
 
 /** One of {@link headKinds}. */
-export type HeadKind = TrainConfig['headKind'];
+export type HeadKind = NonNullable<TrainConfig['headKind']>;
+
+/** The settings of a run, with the kind of head that its network takes (head-kind.ts). */
+export type RunConfig = TrainConfig & { headKind: HeadKind };
 
 /** Settings by name; which ones there are is for `resolveConfig` to say. */
 export const settingsKind = kind<object>('an object of settings', isObject);
@@ -60,13 +63,7 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
     );
   }
   if (config.mode === 'live') refuseCachedOnly(config);
-  if (config.headKind === 'linear_probe')
-    for (const key of ['loss', 'initHead'] as const)
-      if (config[key] !== trainDefaults[key])
-        throw new DinoSegError(
-          'INVALID_ARGUMENT',
-          `The setting "${key}" is ${JSON.stringify(config[key])}, but a linear probe does not support it. Omit it.`,
-        );
+  if (config.headKind !== null) refuseOfOtherKinds(config);
   if (config.sweep !== null && config.folds > 0)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
@@ -74,6 +71,26 @@ export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
     );
   checkImageSize(config.imageSize, config.imageSize);
   return config;
+}
+
+/** Settings that only one kind of head has. */
+const settingsOfKind = {
+  class_embed: ['loss', 'initHead'],
+  linear_probe: ['layers'],
+} as const satisfies Record<HeadKind, readonly TrainSettingName[]>;
+
+/** Refuses settings that the run's kind of head does not have, instead of ignoring them. */
+export function refuseOfOtherKinds(config: TrainConfig): void {
+  const isProbe = config.headKind === 'linear_probe';
+  for (const key of settingsOfKind[isProbe ? 'class_embed' : 'linear_probe'])
+    if (config[key] !== trainDefaults[key])
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `The setting "${key}" is ${JSON.stringify(config[key])}, but ` +
+          (isProbe
+            ? 'a linear probe does not support it. Omit it.'
+            : 'class_embed reads queries and masks. Omit it, or train a linear probe with --head-kind linear_probe.'),
+      );
 }
 
 /** Refuses settings that live training does not support, instead of ignoring them. */

@@ -1,6 +1,7 @@
 /** Heads of one kind that are trained side by side. */
 import { readArrays, writeArrays, type HeadArrays } from '../model/head-arrays.js';
 import type { NetworkOutputs, OutputPart } from '../model/network-outputs.js';
+import type { ProbeLayers } from '../model/probe-file.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type {
@@ -31,6 +32,8 @@ export interface GroupOptions {
   /** Classes, without "no object". */
   classes: number;
   device: string;
+  /** Layers of the backbone that a linear probe's features are of; default 1. */
+  layers?: ProbeLayers;
   /** Of class_embed's linear layer; a linear probe is float32. */
   precision: 'bfloat16' | 'float32';
   /** R×C and R that all heads begin with; or the seed of random ones. */
@@ -38,8 +41,9 @@ export interface GroupOptions {
 }
 
 /** The part of the network's outputs that a kind of head reads, which is also what a cache for it contains. */
-export function readsOf(kind: HeadKind | 'mask2former'): Exclude<OutputPart, 'layer_features'> {
-  return kind === 'linear_probe' ? 'features' : 'decoded';
+export function readsOf(kind: HeadKind | 'mask2former', layers: ProbeLayers = 1): OutputPart {
+  if (kind !== 'linear_probe') return 'decoded';
+  return layers === 4 ? 'layer_features' : 'features';
 }
 
 /** State of N heads between two steps, when their gradients are zero: arrays of N rows, and N step counts. */
@@ -67,7 +71,7 @@ export class HeadGroup implements Disposable {
 
   /** What the heads read of the network's outputs. */
   get reads(): OutputPart {
-    return readsOf(this.options.kind);
+    return readsOf(this.options.kind, this.options.layers);
   }
 
   /** Outputs of a head. */
@@ -159,12 +163,12 @@ export class HeadGroup implements Disposable {
 }
 
 function createHandle(settings: readonly HeadSettings[], options: GroupOptions): HeadsHandle {
-  const { kind, width, classes, device, precision, initial } = options;
+  const { kind, width, layers = 1, classes, device, precision, initial } = options;
   const heads = settings.length;
   using classWeights = classWeightsOf(settings, classes);
   const common = { width, classes, device, ...(classWeights && { classWeights: classWeights.handle }) };
   const seeds = 'seed' in initial ? settings.map(() => initial.seed) : [];
-  if (kind === 'linear_probe') return engine().createHeads({ ...common, kind, seeds });
+  if (kind === 'linear_probe') return engine().createHeads({ ...common, kind, layers, seeds });
   const losses = settings.map(({ loss }) => loss).filter((loss) => loss !== 'mask2former');
   const linear = { ...common, kind, precision, ...(losses.length > 0 && { losses }) };
   if ('seed' in initial) return engine().createHeads({ ...linear, seeds });

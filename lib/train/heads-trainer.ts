@@ -5,7 +5,7 @@ import type { Evaluation } from '../evaluate/evaluation.js';
 import { EvaluationAccumulator } from '../evaluate/evaluation-accumulator.js';
 import { CachedFeed } from './cached-feed.js';
 import { classWeights } from './class-weights.js';
-import type { TrainConfig } from './config.js';
+import type { RunConfig } from './config.js';
 import { HeadGroup, type HeadSettings } from './head-group.js';
 import { initialWeights } from './initial-head.js';
 import { LiveFeed } from './live-feed.js';
@@ -41,7 +41,7 @@ export class HeadsTrainer implements Disposable {
   readonly #headsOf: ReadonlyMap<HeadGroup, readonly number[]>;
 
   private constructor(
-    private readonly config: TrainConfig,
+    private readonly config: RunConfig,
     private readonly datasets: Datasets,
     /** Where the network's outputs come from. */
     readonly feed: OutputFeed,
@@ -59,7 +59,7 @@ export class HeadsTrainer implements Disposable {
    *
    * @throws DinoSegError of both, and of the heads' first weights and class weights; the signal's reason.
    */
-  static async open(config: TrainConfig, datasets: Datasets, hooks: TrainHooks): Promise<HeadsTrainer> {
+  static async open(config: RunConfig, datasets: Datasets, hooks: TrainHooks): Promise<HeadsTrainer> {
     const feed =
       config.mode === 'live'
         ? await LiveFeed.open(config, datasets)
@@ -186,7 +186,7 @@ export class HeadsTrainer implements Disposable {
 
 /** The settings of each head, class weights as numbers. */
 async function headSettings(
-  config: TrainConfig,
+  config: RunConfig,
   { train }: Datasets,
   feed: OutputFeed,
 ): Promise<HeadSettings[]> {
@@ -206,14 +206,15 @@ async function headSettings(
 
 async function makeGroup(
   settings: readonly HeadSettings[],
-  config: TrainConfig,
+  config: RunConfig,
   { train }: Datasets,
   { width, device }: OutputFeed,
   isMatched: boolean,
 ): Promise<HeadGroup> {
   const { classSet } = train;
+  const { layers, headPrecision: precision } = config;
   const { length: classes } = classSet.classes;
   const kind = isMatched ? 'mask2former' : config.headKind;
   const initial = await initialWeights(config, classSet, isMatched ? classes + 1 : classes);
-  return new HeadGroup(settings, { kind, width, classes, device, precision: config.headPrecision, initial });
+  return new HeadGroup(settings, { kind, width, layers, classes, device, precision, initial });
 }

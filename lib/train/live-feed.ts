@@ -9,7 +9,7 @@ import { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import { trainingBatches } from './batches.js';
-import type { TrainConfig } from './config.js';
+import type { RunConfig } from './config.js';
 import { readsOf, type HeadGroup } from './head-group.js';
 import { scheduleOf } from './schedule.js';
 import type { Datasets, EpochPlan, EvaluateHooks, FedBatches, OutputFeed } from './output-feed.js';
@@ -19,13 +19,13 @@ export class LiveFeed implements OutputFeed {
   readonly cacheFill = undefined;
 
   private constructor(
-    private readonly config: TrainConfig,
+    private readonly config: RunConfig,
     private readonly datasets: Datasets,
     private readonly model: SegmentationModel,
   ) {}
 
   /** @throws DinoSegError as {@link SegmentationModel.load} */
-  static async open(config: TrainConfig, datasets: Datasets): Promise<LiveFeed> {
+  static async open(config: RunConfig, datasets: Datasets): Promise<LiveFeed> {
     const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config));
     return new LiveFeed(config, datasets, model);
   }
@@ -35,7 +35,8 @@ export class LiveFeed implements OutputFeed {
   }
 
   get width(): number {
-    return readsOf(this.config.headKind) === 'features' ? this.model.width : this.model.hidden;
+    const { headKind, layers } = this.config;
+    return headKind === 'linear_probe' ? layers * this.model.width : this.model.hidden;
   }
 
   async classPixels(): Promise<number[]> {
@@ -98,7 +99,7 @@ export class LiveFeed implements OutputFeed {
   async outputsOf(index: number): Promise<NetworkOutputs> {
     const { model, datasets, config } = this;
     using batch = await evaluationBatch(datasets.val, [index], this.#place());
-    return model.outputs(batch.images, [{ reads: readsOf(config.headKind) }]);
+    return model.outputs(batch.images, [{ reads: readsOf(config.headKind, config.layers) }]);
   }
 
   /** Where and how batches are prepared. */

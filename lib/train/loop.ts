@@ -34,6 +34,7 @@ export async function train(
   checkArgument(given, settingsKind, 'train(given)');
   checkOptions(hooks, trainHooks, 'train()');
   const prepared = await prepareRun(given, hooks.resume ?? false);
+  prepared.notes.forEach((note) => hooks.onLog?.(note));
   using run = await openRun(prepared, hooks);
   const { config, position, folder, trainer } = run;
   const log = async (line: string) => {
@@ -43,6 +44,7 @@ export async function train(
   const { device, cacheFill } = trainer.feed;
   const outputsOf = (index: number) => trainer.feed.outputsOf(index);
   const reporter = new RunReporter({ ...run, device, cacheFill, outputsOf }, log);
+  for (const note of prepared.notes) await folder.log(note);
   await log(describeStart(run));
   const wasFinished = position.finished;
   while (!position.finished) {

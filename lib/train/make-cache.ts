@@ -25,10 +25,11 @@ export async function makeCache(
 ): Promise<MadeCache> {
   checkArgument(given, settingsKind, 'makeCache(given)');
   checkOptions(hooks, cacheHooks, 'makeCache()');
-  const config = await completeConfig(
+  const { config, notes } = await completeConfig(
     { out: given.cache ?? undefined, ...given } as Partial<TrainConfig>,
     false,
   );
+  notes.forEach((note) => hooks.onLog?.(note));
   const datasets = await openDatasets(config);
   const key = await runCacheKey(config, datasets);
   const folder = await CacheFolder.open(cachePath(config, key), key);

@@ -6,7 +6,8 @@ import type { LayoutOptions } from '../data/layout.js';
 import { resolveDevice } from '../model/device.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
-import { resolveConfig, type TrainConfig } from './config.js';
+import { resolveConfig, type RunConfig, type TrainConfig } from './config.js';
+import { withHeadKind } from './head-kind.js';
 import { HeadsTrainer } from './heads-trainer.js';
 import type { Datasets } from './output-feed.js';
 import { RunEvents } from './run-events.js';
@@ -17,7 +18,7 @@ import { stopped, type TrainHooks } from './train-hooks.js';
 
 /** An opened run; whoever opens it disposes of it. */
 export interface OpenRun extends Disposable {
-  config: TrainConfig;
+  config: RunConfig;
   train: SegmentationDataset;
   val: SegmentationDataset;
   /** Of each head. */
@@ -34,7 +35,9 @@ export interface OpenRun extends Disposable {
 
 /** What every kind of run begins with. */
 export interface PreparedRun {
-  config: TrainConfig;
+  config: RunConfig;
+  /** What a person should know about settings that the network decided. */
+  notes: string[];
   datasets: Datasets;
   /** Of each head. */
   settings: readonly SweepSettings[];
@@ -49,7 +52,7 @@ export interface PreparedRun {
  * @throws DinoSegError INVALID_ARGUMENT, SHAPE, CLASSES, DATASET, RUN, FILE_NOT_FOUND, CHECKPOINT_*.
  */
 export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): Promise<PreparedRun> {
-  const config = await completeConfig(given, resume);
+  const { config, notes } = await completeConfig(given, resume);
   const settings = headsOfRun(config);
   const datasets = await openDatasets(config);
   const { train, val } = datasets;
@@ -57,7 +60,7 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
   const data = { train: train.length, val: val.length, digest: digest(train, val) };
   const description: RunDescription = { package: packageVersion(), config, modelId, data };
   const folder = resume ? await RunFolder.resume(description) : await RunFolder.create(description);
-  return { config, datasets, settings, folder, resume };
+  return { config, notes, datasets, settings, folder, resume };
 }
 
 /**
@@ -106,11 +109,25 @@ export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   };
 }
 
-/** The settings of a run: given ones over those that it was started with, over the defaults. */
-export async function completeConfig(given: Partial<TrainConfig>, resume: boolean): Promise<TrainConfig> {
+/**
+ * The settings of a run: given ones over those that it was started with, over the defaults. `notes`: what was chosen by the
+ * network.
+ *
+ * @throws DinoSegError as {@link resolveConfig} and {@link withHeadKind}; RUN, DEVICE.
+ */
+export async function completeConfig(
+  given: Partial<TrainConfig>,
+  resume: boolean,
+): Promise<{ config: RunConfig; notes: string[] }> {
   const before = resume && given.out !== undefined ? (await readDescription(given.out)).config : {};
-  const config = resolveConfig({ ...before, ...given });
-  return { ...config, device: resolveDevice(config.device) };
+  const resolved = resolveConfig({ ...before, ...given });
+  const { headKind } = resolved;
+  // A run was started with a kind that its network takes.
+  const isKnown = resume && headKind !== null;
+  const { config, notes } = isKnown
+    ? { config: { ...resolved, headKind }, notes: [] }
+    : await withHeadKind(resolved);
+  return { config: { ...config, device: resolveDevice(config.device) }, notes };
 }
 
 /** SHA-256 over the names and the kind of label of both splits, which distinguishes another data set from a moved one. */

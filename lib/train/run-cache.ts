@@ -10,14 +10,14 @@ import { normalizations } from '../model/normalization.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
 import { formatBytes, formatSeconds } from '../text.js';
-import type { TrainConfig } from './config.js';
+import type { RunConfig } from './config.js';
 import { readsOf } from './head-group.js';
 import type { Datasets } from './output-feed.js';
 import type { TrainHooks } from './train-hooks.js';
 
 /** The key of a run's cache. @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for the network's file */
-export async function runCacheKey(config: TrainConfig, { train }: Datasets): Promise<CacheKey> {
-  const contents = readsOf(config.headKind);
+export async function runCacheKey(config: RunConfig, { train }: Datasets): Promise<CacheKey> {
+  const contents = readsOf(config.headKind, config.layers);
   const { classSet, labelKind } = train;
   const { imageSize, cacheDtype: dtype } = config;
   const model = {
@@ -30,14 +30,14 @@ export async function runCacheKey(config: TrainConfig, { train }: Datasets): Pro
 }
 
 /** `config.cache`, or a folder beside the run's that is named by its key, so that runs share what they can. */
-export function cachePath(config: TrainConfig, key: CacheKey): string {
+export function cachePath(config: RunConfig, key: CacheKey): string {
   return config.cache ?? join(dirname(config.out), 'cache', cacheId(key).slice(0, 12));
 }
 
 /** Fills the cache, with a run's progress callback and log. */
 export async function fillRunCache(
   folder: CacheFolder,
-  config: TrainConfig,
+  config: RunConfig,
   datasets: Datasets,
   hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>,
 ): Promise<FillResult> {

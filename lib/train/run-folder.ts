@@ -11,7 +11,8 @@ import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import { bestHead, parsePosition, type RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
-import { configKeys } from './settings.js';
+import type { Setting } from '../setting.js';
+import { configKeys, settingsWith, trainSettings } from './settings.js';
 
 /** Settings, network and data of a run: the content of config.json. */
 export interface RunDescription {
@@ -181,13 +182,17 @@ export async function readDescription(folder: string): Promise<RunDescription> {
   } catch {
     description = undefined;
   }
-  const missing = configKeys.filter((key) => description?.config?.[key] === undefined);
+  const later = settingsWith('addedLater');
+  const missing = configKeys.filter(
+    (key) => !later.includes(key) && description?.config?.[key] === undefined,
+  );
   if (!description?.modelId || !description.data?.digest || missing.length > 0)
     throw new DinoSegError(
       'RUN',
       `${path} is damaged or from another release; missing: ${missing.join(', ') || 'modelId or data'}.`,
     );
-  return description;
+  const usual = Object.fromEntries(later.map((key) => [key, (trainSettings[key] as Setting).default]));
+  return { ...description, config: { ...usual, ...description.config } };
 }
 
 /** Where the run of last.safetensors stood; undefined when it was stopped before it was first saved. */

@@ -144,7 +144,7 @@ export function settingsSection(config: TrainConfig): PropertiesSection {
   const own = configKeys.filter((key) => config[key] !== defaults[key]);
   const others = configKeys.filter((key) => config[key] === defaults[key]);
   const given = own.map((key): [string, string] => {
-    const usual = defaults[key] === undefined ? '' : ` (default ${text(defaults[key])})`;
+    const usual = (defaults[key] ?? null) === null ? '' : ` (default ${text(defaults[key])})`;
     return [key, `${text(config[key])}${usual}`];
   });
   return {

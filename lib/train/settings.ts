@@ -21,6 +21,8 @@ interface TrainSetting extends Setting {
   readonly cachedOnly?: true;
   /** The heads of a sweep may differ in it. */
   readonly swept?: true;
+  /** Runs of earlier releases do not state it: they have its default. */
+  readonly addedLater?: true;
 }
 
 export const trainSettings = {
@@ -100,12 +102,15 @@ export const trainSettings = {
     cachedOnly: true,
     help: 'images per forward pass (default: up to 8, depending on free GPU memory; 1 on the CPU)',
   },
-  /** How the cache stores queries and masks (mode cached). `uint8`: masks as 8-bit sigmoid, queries in bfloat16. */
+  /**
+   * How the cache stores outputs (mode cached). `uint8`: masks as 8-bit sigmoid, queries in bfloat16; features in 256 steps from
+   * the least to the greatest value of each channel and image.
+   */
   cacheDtype: {
     type: 'text',
     choices: cacheDtypes,
     default: 'bfloat16',
-    help: 'dtype of the cached outputs; uint8: masks as 8-bit sigmoid, two fifths smaller than bfloat16',
+    help: 'dtype of the cached outputs; uint8: masks as 8-bit sigmoid (two fifths smaller than bfloat16), features in 8 bits (half)',
   },
   /** Number of colour-jittered versions of each training image in the cache (mode cached). 0: only the unchanged image. */
   views: {
@@ -116,14 +121,22 @@ export const trainSettings = {
     help: 'number of colour-jittered versions of each training image; 0: only the unchanged image',
   },
   /**
-   * Kind of head. `linear_probe`: batch norm and a 1×1 convolution on the backbone's last layer, for comparison; its loss is
-   * cross-entropy.
+   * Kind of head. `linear_probe`: batch norm and a 1×1 convolution on the backbone's features; its loss is cross-entropy. null:
+   * `class_embed` for a network that has one, else `linear_probe`.
    */
   headKind: {
     type: 'text',
     choices: headKinds,
-    default: 'class_embed',
-    help: "kind of head; linear_probe: batch norm and 1×1 convolution on the backbone's last layer, for comparison",
+    default: null,
+    help: "kind of head; linear_probe: batch norm and 1×1 convolution on the backbone's features (default: class_embed if the network has one, else linear_probe)",
+  },
+  /** Layers of the backbone that a linear probe reads: the last one, or the four tapped ones side by side. */
+  layers: {
+    type: 'integer',
+    only: [1, 4],
+    default: 1,
+    addedLater: true,
+    help: 'layers of the backbone that a linear probe reads: 1, the last one; 4, the four tapped ones side by side',
   },
   /**
    * Loss. `cross-entropy`: with the dense scores as logits. `nll`: negative log of the label's share of the scores.
@@ -306,6 +319,8 @@ export type TrainSettingName = keyof typeof trainSettings;
 export const configKeys = Object.keys(trainSettings) as TrainSettingName[];
 
 /** The settings with a mark, in the order of the table. */
-export function settingsWith(mark: 'freeOnResume' | 'cachedOnly' | 'swept'): TrainSettingName[] {
+export function settingsWith(
+  mark: 'freeOnResume' | 'cachedOnly' | 'swept' | 'addedLater',
+): TrainSettingName[] {
   return configKeys.filter((name) => (trainSettings[name] as TrainSetting)[mark]);
 }

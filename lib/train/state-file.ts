@@ -7,7 +7,7 @@ import { readFloats, writeFloats, type ShapedFloats } from '../model/float-file.
 import type { HeadArrays } from '../model/head-arrays.js';
 import { classEmbedPrefix, optimizerKey } from '../model/head-file.js';
 import { headStrings, type HeadMetadata } from '../model/head-metadata.js';
-import { probeKeys } from '../model/probe-file.js';
+import { layerStrings, probeKeys } from '../model/probe-file.js';
 import { engine } from '../native/engine.js';
 import type { HeadGroup, GroupState } from './head-group.js';
 
@@ -125,6 +125,7 @@ export async function writeState(
   const precision = kind === 'linear_probe' ? 'float32' : metadata.precision;
   await writeFloats(path, cut(group, arrays, 1), {
     ...headStrings(kind, { ...metadata, precision }),
+    ...(kind === 'linear_probe' && layerStrings(group.options.layers)),
     ...(steps !== undefined && { steps: String(steps) }),
   });
 }

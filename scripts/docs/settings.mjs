@@ -14,9 +14,10 @@ const [begin, end] = ['<!-- settings: npm run docs:settings -->', '<!-- end of s
 const load = (module) => import(new URL(`../../dist/${module}`, import.meta.url));
 
 function rowOf(name, setting, { flagOf, expected }) {
-  const { type, choices, value } = setting;
+  const { type, choices, only, value } = setting;
   const code = (text) => `\`${text}\``;
-  const values = choices ? choices.map(code).join(', ') : type === 'text' ? code(value) : expected(setting);
+  const all = choices ?? only;
+  const values = all ? all.map(code).join(', ') : type === 'text' ? code(value) : expected(setting);
   const usual = (setting.default ?? null) === null ? '' : code(setting.default);
   const notes = [
     setting.flag && `${code(name)} in the library`,
@@ -33,7 +34,8 @@ function tableOf(settings, rules) {
   return lines.join('\n');
 }
 
-function valueSchema({ type, choices, formerly = {}, least, most, above, below, off }) {
+function valueSchema({ type, choices, only, formerly = {}, least, most, above, below, off }) {
+  if (only) return { enum: [...only, null] };
   if (choices) return { enum: [...choices, ...Object.keys(formerly), null] };
   if (type === 'text') return { type: ['string', 'null'], minLength: 1 };
   if (type === 'boolean') return { type: ['boolean', 'null'] };

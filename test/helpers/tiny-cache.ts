@@ -9,20 +9,20 @@ import type { IndexEntry } from '../../lib/cache/index-file.js';
 import type { CacheKey } from '../../lib/cache/key.js';
 import { loadOptions } from '../../lib/model/load-options.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
-import { resolveConfig, type TrainConfig } from '../../lib/train/config.js';
-import { openDatasets } from '../../lib/train/open-run.js';
+import type { RunConfig, TrainConfig } from '../../lib/train/config.js';
+import { completeConfig, openDatasets } from '../../lib/train/open-run.js';
 import type { Datasets } from '../../lib/train/output-feed.js';
 import { runCacheKey } from '../../lib/train/run-cache.js';
 
 /** What a cache is filled with. */
 export interface CacheSource {
-  config: TrainConfig;
+  config: RunConfig;
   datasets: Datasets;
   key: CacheKey;
 }
 
 export async function cacheSource(given: Partial<TrainConfig>): Promise<CacheSource> {
-  const config = resolveConfig({ out: 'unused', device: 'cpu', ...given, mode: 'cached' });
+  const { config } = await completeConfig({ out: 'unused', device: 'cpu', ...given, mode: 'cached' }, false);
   const datasets = await openDatasets(config);
   return { config, datasets, key: await runCacheKey(config, datasets) };
 }

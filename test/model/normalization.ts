@@ -1,5 +1,5 @@
 /** Mean and standard deviation of a network's images: stored in its file, and used by whatever reads images for it. */
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { cacheId, cacheKey } from '../../lib/cache/key.js';
@@ -106,6 +106,39 @@ t.test('an exported network keeps it; random ones, and files without a record, a
     'mean 0.485, 0.456, 0.406, std 0.229, 0.224, 0.225 (LVD)',
   );
 });
+
+t.test(
+  'a folder says it in preprocessor_config.json, a network in its record; what is given wins',
+  async (t) => {
+    const folder = join(root, 'folder');
+    mkdirSync(folder);
+    copyFileSync(checkpoints.backbone, join(folder, 'model.safetensors'));
+    const values: Normalization = { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] };
+    writeFileSync(
+      join(folder, 'preprocessor_config.json'),
+      JSON.stringify({ do_rescale: true, image_mean: values.mean, image_std: values.std }),
+    );
+    const out = join(root, 'of-folder.pt');
+    const told = await convert({ backbone: folder, out });
+    t.same(await engine().recordedNormalization(out), values);
+    t.match(
+      told.notes.join('\n'),
+      'normalization of preprocessor_config.json: mean 0.5, 0.4, 0.3, std 0.2, 0.3, 0.4',
+    );
+    const again = join(root, 'of-network.pt');
+    const taken = await convert({ backbone: out, out: again });
+    t.same(await engine().recordedNormalization(again), values, 'of a network whose backbone is taken');
+    t.match(taken.notes.join('\n'), `normalization of ${out}: mean 0.5`);
+    const given = await convert({ backbone: folder, out, normalization: 'sat' });
+    t.same(await engine().recordedNormalization(out), normalizations.sat);
+    t.match(
+      given.notes.join('\n'),
+      '(SAT) as given; preprocessor_config.json has mean 0.5, 0.4, 0.3, std 0.2, 0.3, 0.4',
+    );
+    const same = await convert({ backbone: folder, out, normalization: values });
+    t.notMatch(same.notes.join('\n'), 'normalization', 'nothing to say where both agree');
+  },
+);
 
 t.test('a network sees images as if they had been normalised by hand', async (t) => {
   using plain = await SegmentationModel.load(lvdPath);

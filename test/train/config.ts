@@ -33,7 +33,8 @@ t.test('the defaults are the recipe', async (t) => {
     mode: 'cached',
     views: 0,
     loss: 'cross-entropy',
-    headKind: 'class_embed',
+    headKind: null,
+    layers: 1,
   });
 });
 
@@ -67,6 +68,11 @@ t.test('a setting that is wrong is named with what was expected and what came', 
     [{ mode: 'fast' }, /"mode" should be one of cached, live, not "fast"/],
     [{ mode: 'live', views: 3 }, /"views" is 3, but live training does not support it\. Use mode cached/],
     [{ headKind: 'linear_probe', loss: 'nll' }, /"loss" is "nll", but a linear probe does not support it/],
+    [{ headKind: 'linear_probe', layers: 3 }, /"layers" should be one of 1, 4, not 3/],
+    [
+      { headKind: 'class_embed', layers: 4 },
+      /"layers" is 4, but class_embed reads queries and masks\. .*--head-kind linear_probe/,
+    ],
     [{ passSize: 0 }, /"passSize" should be a whole number of at least 1, or null, not 0/],
     [{ passSize: 2.5 }, /"passSize" should be a whole number of at least 1, or null, not 2\.5/],
     [{ mode: 'live', passSize: 4 }, /"passSize" is 4, but live training does not support it/],

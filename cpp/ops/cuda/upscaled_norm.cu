@@ -1,5 +1,5 @@
-// Layer norm of a depthwise convolution of what each place of a map becomes: a block takes a few pixels side by
-// side, a thread a pack of their channels, which stay in registers between convolution, mean and variance.
+// Layer norm of a depthwise convolution of what each place of a map becomes: a block takes a few pixels side
+// by side, a thread a pack of their channels, which stay in registers between convolution, mean and variance.
 #include "ops/cuda/reduce.cuh"
 #include "ops/cuda/values.cuh"
 
@@ -10,7 +10,8 @@ constexpr int most_threads = 512, general_threads = 256;
 constexpr int pack = 4, run = 8;
 
 /// A pixel of the upscaled map in x, where the four that a place becomes lie one after the other.
-__device__ __forceinline__ int64_t offset_of(const UpscaledArguments& in, int64_t image, int row, int column) {
+__device__ __forceinline__ int64_t offset_of(const UpscaledArguments& in, int64_t image, int row,
+                                             int column) {
   const int64_t place = (image * in.height + row / 2) * in.width + column / 2;
   return (place * 4 + row % 2 * 2 + column % 2) * in.channels;
 }
@@ -163,8 +164,7 @@ void upscaled_norm(const UpscaledArguments& in, cudaStream_t stream) {
       with_narrow_kind(in.to_kind, [&](auto to) {
         using T = typename decltype(type)::Value;
         using To = typename decltype(to)::Value;
-        upscaled_kernel<T, To>
-            <<<grid, threads, 0, stream>>>(in, static_cast<unsigned>(runs_of_a_row(in)));
+        upscaled_kernel<T, To><<<grid, threads, 0, stream>>>(in, static_cast<unsigned>(runs_of_a_row(in)));
       });
     });
     return;
