@@ -162,7 +162,7 @@ t.test('files that are not an EoMT network in inference are refused', async (t) 
     changed((all) => {
       all['attn_mask_probs'] = { shape: [2], data: Float32Array.of(0, 0.25) };
     }),
-    'CHECKPOINT_KEYS',
+    'CHECKPOINT_VALUES',
     /attn_mask_probs of zeros, got 0\.25: this checkpoint is from the middle of a training/,
   );
   await refused(

@@ -12,8 +12,7 @@ interface Case {
   width: number;
   channels: number;
 }
-const names = ['x', 'weight', 'normWeight', 'normBias'] as const;
-type Data = Record<(typeof names)[number], Float64Array>;
+type Data = Record<'x' | 'weight' | 'normWeight' | 'normBias', Float64Array>;
 const eps = 1e-6;
 
 const shapesOf = ({ batch, height, width, channels }: Case) => ({

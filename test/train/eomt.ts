@@ -21,7 +21,7 @@ const settings: Partial<TrainConfig> & { data: string } = {
   ...(await tinySettings(root, { train: 10, val: 4 })),
   ...{ brightness: 0, contrast: 0, saturation: 0, hue: 0 },
   ...{ headPrecision: 'float32', cacheDtype: 'float32', batchSize: 3, accumulate: 2 },
-  ...{ model, epochs: 4, learningRate: 1e-2, patience: 0 },
+  ...{ model, epochs: 5, learningRate: 5e-2, patience: 0 },
 };
 const [live, cached] = [join(root, 'live'), join(root, 'cached')];
 
@@ -45,6 +45,13 @@ t.test('matched masks, and a cache of 8 bits', async (t) => {
   await train({ ...settings, mode: 'cached', loss: 'mask2former', cacheDtype: 'uint8', out, cache });
   const losses = readMetrics(out).map((line) => line['trainLoss'] as number);
   t.ok(losses.every(Number.isFinite) && losses.at(-1)! < losses[0]!, losses.join(' '));
+});
+
+t.test("training begins with the network's own class_embed, whose 150 classes are mapped", async (t) => {
+  const out = join(t.testdir(), 'run');
+  const given = { initHead: 'map', epochs: 1, cache: join(root, 'cache') } as const;
+  await train({ ...settings, ...given, mode: 'cached', out });
+  t.equal(readMetrics(out).length, 1);
 });
 
 t.test('the trained head evaluates, predicts, exports and counts', async (t) => {
