@@ -22,12 +22,12 @@ export default command({
       type: 'text',
       value: 'PATH',
       required: true,
-      help: "backbone: a .pth, .safetensors or network file, or a folder of Hugging Face; Meta's, Hugging Face's or timm's keys",
+      help: "backbone: a .pth, .safetensors or network file, or a folder of Hugging Face (also of a whole EoMT network); Meta's, Hugging Face's or timm's keys",
     },
     head: {
       type: 'text',
       value: 'FILE',
-      help: 'released head or linear head, .pth or .safetensors (default: none; the network is the backbone alone, for linear probes)',
+      help: 'released head, linear head or differences of EoMT, .pth or .safetensors (default: none; the network is the backbone alone, for linear probes)',
     },
     out: { type: 'text', value: 'FILE', required: true, help: 'TorchScript file to write' },
     task: {

@@ -1,19 +1,19 @@
 /** Mean and standard deviation of a network's images. */
 import type { Normalization } from '../native/bindings/engine.js';
 
+/** A name of {@link normalizations}. */
+export type NormalizationName = 'lvd' | 'sat';
+
+export const normalizationNames = ['lvd', 'sat'] as const satisfies readonly NormalizationName[];
+
 /**
  * Those of DINOv3's backbones, by the names of what they were trained on: `lvd` for web images (LVD-1689M; ImageNet's
  * values), `sat` for satellite images (SAT-493M). Source: DINOv3's README.
  */
-export const normalizations = {
+export const normalizations: Readonly<Record<NormalizationName, Normalization>> = {
   lvd: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
   sat: { mean: [0.43, 0.411, 0.296], std: [0.213, 0.156, 0.143] },
-} as const satisfies Record<string, Normalization>;
-
-/** A name of {@link normalizations}. */
-export type NormalizationName = keyof typeof normalizations;
-
-export const normalizationNames = Object.keys(normalizations) as NormalizationName[];
+};
 
 /** Whether two of them have the same values. */
 export function isSameNormalization(a: Normalization, b: Normalization): boolean {

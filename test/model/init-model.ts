@@ -7,6 +7,7 @@ import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import type { RandomNetwork } from '../../lib/native/bindings/engine.js';
+import { sameBits } from '../helpers/close.js';
 import { runCommand } from '../helpers/command-line.js';
 import { randomTensor } from '../helpers/operators.js';
 import { picture, writeTinyNetwork } from '../helpers/tiny-network.js';
@@ -141,8 +142,20 @@ t.test('it is the network that convert makes of the random checkpoints', async (
   const folder = t.testdir();
   const { model } = await writeTinyNetwork(folder);
   await initModel({ arch: 'tiny', seed: 1, out: join(folder, 'init.pt') });
-  t.equal(await engine().modelId(join(folder, 'init.pt')), await engine().modelId(model));
+  // The files differ: convert records the preprocessing, which is the usual one here.
+  const [converted, drawn] = await Promise.all([valuesOf(model), valuesOf(join(folder, 'init.pt'))]);
+  t.same([...drawn.keys()], [...converted.keys()]);
+  t.ok([...drawn].every(([key, data]) => sameBits(data, converted.get(key)!)));
 });
+
+/** The values of a file's tensors, by key. */
+async function valuesOf(path: string): Promise<Map<string, ArrayBufferView>> {
+  const { tensors } = await engine().readTensors(path);
+  const values = Object.entries(tensors).map(
+    async ([key, handle]) => [key, (await engine().tensorData(handle)).data] as const,
+  );
+  return new Map(await Promise.all(values));
+}
 
 /** Root mean square and share of positive values. */
 function statistics(values: Float32Array) {

@@ -46,8 +46,9 @@ export interface PrepareOptions {
 
 /** Mean and standard deviation of a network's images: it takes (pixel − mean)/std. Red, green, blue, of pixels in 0…1. */
 export interface Normalization {
+  /** Mean of each channel. */
   readonly mean: readonly [number, number, number];
-  /** Each above 0. */
+  /** Standard deviation of each channel, above 0. */
   readonly std: readonly [number, number, number];
 }
 
