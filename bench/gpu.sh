@@ -30,6 +30,7 @@ bench 50 load.json load.mjs cuda dinov3_vit7b16_ade20k_m2f bfloat16
 bench 60 train.txt train.mjs cuda 512 "$bandwidth"
 bench 240 probes.json probes.mjs cuda 200
 bench 120 whole-training.json whole-training.mjs cuda dinov3_vitl16 500
+bench 60 eomt.json eomt.mjs cuda dinov3_vitl16_eomt
 bench 60 detector.json detector.mjs cuda dinov3_vit7b16_coco_detr "$rate"
 UV_THREADPOOL_SIZE=$(nproc) bench 120 features.json features.mjs cuda dinov3_vit7b16_ade20k_m2f dinov3_vit7b16_coco_detr 160
 bench 400 extraction.txt extraction.mjs 10000 20 cuda dinov3_vit7b16_ade20k_m2f dinov3_vit7b16_coco_detr

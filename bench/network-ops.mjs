@@ -174,3 +174,17 @@ await withTensors(
       operator('depthwise_gelu', [x, [64, 64, 32, 32, 16, 16], weight, bias], options),
     ),
 );
+
+for (const side of [32, 64])
+  await withTensors(
+    {
+      x: values([1, side, side, 4096], 'bfloat16'),
+      weight: values([1024, 1, 3, 3], 'bfloat16'),
+      normWeight: values([1024]),
+      normBias: values([1024]),
+    },
+    ({ x, weight, normWeight, normBias }) =>
+      row(`upscaled_norm, ${2 * side}×${2 * side}×1024`, 2 * 2 * 4 * side * side * 1024, (options) =>
+        operator('upscaled_norm', [x, weight, normWeight, normBias, 1e-6, 'bfloat16'], options),
+      ),
+  );

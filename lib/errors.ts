@@ -12,7 +12,8 @@ export const errorCodes = {
   CHECKPOINT_ENCRYPTED: 'an encrypted zip archive',
   CHECKPOINT_TRUNCATED: 'the checkpoint ends early, or its sizes do not match the file',
   CHECKPOINT_UNSAFE: 'the pickle refers to something that is neither a tensor nor a container',
-  CHECKPOINT_VALUES: 'weights are NaN, infinite, or too large for the dtype',
+  CHECKPOINT_VALUES:
+    'weights are NaN, infinite, too large for the dtype, or from the middle of a training that they cannot be used from',
   CHECKPOINT_KEYS: 'keys are missing or unexpected, or tensors have the wrong shape',
   MODEL_FORMAT: 'the file is not a TorchScript network with the expected methods',
   HEAD_MISMATCH: 'the class_embed head does not match the network or the class set',

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ClassHead } from '../lib/model/class-head.js';
+import { convert } from '../lib/model/convert.js';
 import { DetectionModel } from '../lib/model/detection-model.js';
 import { initModel } from '../lib/model/init-model.js';
 import { normalizations } from '../lib/model/normalization.js';
@@ -11,6 +12,7 @@ import { SegmentationModel } from '../lib/model/segmentation-model.js';
 import { Tensor } from '../lib/model/tensor.js';
 import { engine } from '../lib/native/engine.js';
 import type { NetworkPrecision } from '../lib/native/bindings/engine.js';
+import { readSafetensors } from './helpers/safetensors.js';
 import { close, relativeError } from './helpers/close.js';
 import { formulaOutputs, formulaTensor } from './helpers/formula.js';
 import { writeFormulaModel } from './helpers/network.js';
@@ -39,6 +41,39 @@ for (const [name, shape] of [
       close(t, key, await tensor.floats(), expected[key]!.data as Float32Array, { rtol: 1e-5 });
   });
 }
+
+t.test('an EoMT network on CUDA, its kernels and recorded passes', { skip }, async (t) => {
+  const folder = join(import.meta.dirname, 'fixtures/eomt');
+  const out = join(t.testdir(), 'eomt.pt');
+  await convert({ backbone: folder, out });
+  const { tensors } = readSafetensors(join(folder, 'case0.safetensors'));
+  using images = Tensor.from(tensors['image']!.data, tensors['image']!.shape);
+  using model = await SegmentationModel.load(out, { device });
+  const { queries, predLogits, predMasks } = await model.forward(images);
+  for (const [key, tensor] of [
+    ['queries', queries],
+    ['pred_logits', predLogits],
+    ['pred_masks', predMasks],
+  ] as const)
+    close(t, key, await tensor.floats(), tensors[key]!.data as Float32Array, { rtol: 1e-5 });
+
+  const options = { arch: 'dinov3_vits16_eomt', seed: 1, device } as const;
+  const shape = [2, 3, 128, 192];
+  using scenes = Tensor.from(
+    Float32Array.from({ length: 2 * 3 * 128 * 192 }, (_, i) => Math.sin(i / 90) * 2),
+    shape,
+  );
+  const masksOf = async (model: SegmentationModel) => {
+    using decoded = await model.decode(scenes);
+    return decoded.masks.floats();
+  };
+  using exact = await SegmentationModel.init(options);
+  using rounded = await SegmentationModel.init({ ...options, dtype: 'bfloat16' });
+  using plain = await SegmentationModel.init({ ...options, dtype: 'bfloat16', cudaGraphs: false });
+  const [a, b, c] = [await masksOf(exact), await masksOf(rounded), await masksOf(plain)];
+  close(t, 'masks in bfloat16', b, a, { rtol: 0.1 });
+  close(t, 'without recorded passes', c, b, { rtol: 1e-6 });
+});
 
 t.test('bfloat16 weights on CUDA stay near float32', { skip }, async (t) => {
   const path = await writeFormulaModel(t.testdir());

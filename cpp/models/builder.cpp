@@ -163,14 +163,13 @@ torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
 namespace {
 
 /// While an EoMT network is trained, its queries attend under masks of their own with these probabilities,
-/// which sink to zero. Errors: CHECKPOINT_KEYS where they have not.
+/// which sink to zero. Errors: CHECKPOINT_VALUES where they have not.
 void check_mask_probabilities(const std::vector<NamedTensor>& head) {
   for (const auto& [name, tensor] : head) {
     if (!name.ends_with("attn_mask_probs") || !tensor.any().item<bool>()) continue;
-    fail("CHECKPOINT_KEYS", "Expected attn_mask_probs of zeros, got ", tensor.max().item<double>(),
+    fail("CHECKPOINT_VALUES", "Expected attn_mask_probs of zeros, got ", tensor.max().item<double>(),
          ": this checkpoint is from the middle of a training, where the queries still attend under masks. "
-         "Give a "
-         "checkpoint of the end of the training.");
+         "Give one of the end of the training.");
   }
 }
 

@@ -92,8 +92,8 @@ torch::jit::Module build_detector(const std::vector<NamedTensor>& backbone,
 /// Builds an EoMT network in the same way, with the backbone's names as in a segmentor. Methods: forward,
 /// decode and taps, as a segmentor's. It has no features: after its last blocks the patches have seen the
 /// queries.
-/// Errors: CHECKPOINT_KEYS, also where attn_mask_probs are not zero, HEAD_MISMATCH (eomt_plan.h),
-/// INVALID_ARGUMENT (dtype).
+/// Errors: CHECKPOINT_KEYS, HEAD_MISMATCH (eomt_plan.h), CHECKPOINT_VALUES where attn_mask_probs are not
+/// zero, INVALID_ARGUMENT (dtype).
 torch::jit::Module build_eomt(const std::vector<NamedTensor>& backbone, const std::vector<NamedTensor>& head,
                               at::ScalarType dtype, const CastTensor& cast = cast_now);
 

@@ -21,16 +21,21 @@ at::Tensor DeferredTensors::add(const at::Tensor& like, Make make) {
     fail("OUT_OF_MEMORY", "no address space for a tensor of ", bytes,
          " bytes: ", std::generic_category().message(errno), ". Raise the limit (ulimit -v)");
   }
-  const auto release = [bytes](void* data) { ::munmap(data, bytes); };
+  const auto release = [bytes, makers = std::weak_ptr(makers_)](void* data) {
+    // Other memory may come to lie here. What the function holds, placeholders among it, goes after the
+    // entry.
+    if (const auto known = makers.lock()) const auto entry = known->extract(data);
+    ::munmap(data, bytes);
+  };
   const at::Tensor placeholder = at::from_blob(address, like.sizes(), like.strides(), release,
                                                at::TensorOptions().dtype(like.scalar_type()));
-  makers_.emplace(address, std::move(make));
+  makers_->emplace(address, std::move(make));
   return placeholder;
 }
 
 const DeferredTensors::Make* DeferredTensors::find(const void* data) const {
-  const auto found = makers_.find(data);
-  return found == makers_.end() ? nullptr : &found->second;
+  const auto found = makers_->find(data);
+  return found == makers_->end() ? nullptr : &found->second;
 }
 
 at::Tensor DeferredTensors::values_of(const at::Tensor& tensor) const {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <memory>
 #include <unordered_map>
 
 namespace dinov3_seg {
@@ -25,7 +26,8 @@ class DeferredTensors {
   at::Tensor values_of(const at::Tensor& tensor) const;
 
  private:
-  std::unordered_map<const void*, Make> makers_;
+  using Makers = std::unordered_map<const void*, Make>;
+  std::shared_ptr<Makers> makers_ = std::make_shared<Makers>();
 };
 
 /// A meta tensor: what `tensor.to(dtype)` would give, without values.

@@ -52,6 +52,9 @@ constexpr InitRule rules[] = {
     {"lateral_convs.0.norm.weight", 2.0, 0.4, 0.0},
     {"mask_embed.layers.0.weight", 0.0, 0.0, 1.6},
     {"mask_embed.layers.1.weight", 0.0, 0.0, 1.6},
+    {"mask_head.fc1.weight", 0.0, 0.0, 1.6},
+    {"mask_head.fc2.weight", 0.0, 0.0, 1.6},
+    {"mask_head.fc3.weight", 0.0, 0.0, 1.6},
     {"class_embed.weight", 0.0, 0.0, 4.0},
     // Of boxes and places in pixels: hundreds come in, and about 1 is to go out.
     {"cpb_mlp1.0.weight", 0.0, 0.0, 0.01},

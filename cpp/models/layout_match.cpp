@@ -49,8 +49,12 @@ constexpr std::array<std::string_view, 9> known_prefixes = {"module.",
                                                             backbone_prefix,
                                                             detector_backbone_prefix};
 
+/// More than any training nests, and few enough for a file whose keys are made of prefixes.
+constexpr std::size_t most_prefixes = 200;
+
 /// Every prefix of the key that consists of known ones, the empty one included.
 void add_prefixes(const std::string& key, std::size_t from, std::set<std::string>& prefixes) {
+  if (prefixes.size() >= most_prefixes) return;
   prefixes.insert(key.substr(0, from));
   for (const std::string_view prefix : known_prefixes)
     if (std::string_view(key).substr(from).starts_with(prefix))

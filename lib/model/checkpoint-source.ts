@@ -26,14 +26,18 @@ export interface ResolvedSource extends CheckpointSource {
  * The files that a path stands for, and what config.json and preprocessor_config.json beside them say.
  *
  * @param path a checkpoint file, an index file of shards, or a folder with one of them.
+ * @param options `toList`: the contents are listed only. Single shards and other networks are no error then.
  * @throws DinoSegError FILE_NOT_FOUND (also for a shard that is missing), IO, CHECKPOINT_FORMAT for a folder without
  *   weights or a wrong JSON file, CHECKPOINT_KEYS for a single shard or the configuration of another network.
  */
-export async function checkpointSource(path: string): Promise<ResolvedSource> {
+export async function checkpointSource(
+  path: string,
+  { toList = false }: { toList?: boolean } = {},
+): Promise<ResolvedSource> {
   const isFolder = await isFolderAt(path);
   const weights = isFolder ? join(path, await weightsIn(path)) : path;
   const folder = isFolder ? path : dirname(path);
-  if (isShard(path))
+  if (isShard(path) && !toList)
     throw new DinoSegError(
       'CHECKPOINT_KEYS',
       `${path} has a part of the network, as its name says. Give the folder ${dirname(path)}.`,
@@ -41,7 +45,7 @@ export async function checkpointSource(path: string): Promise<ResolvedSource> {
   const files = weights.endsWith('.index.json') ? await shardsOf(weights) : { files: [weights] };
   // A file under another name may lie beside the configuration of something else.
   const isNamed = isFolder || wholeOrIndex.includes(basename(path));
-  return { path, ...files, ...(isNamed ? await settingsIn(folder) : {}) };
+  return { path, ...files, ...(isNamed ? await settingsIn(folder, toList) : {}) };
 }
 
 async function isFolderAt(path: string): Promise<boolean> {
@@ -82,7 +86,7 @@ async function weightsIn(folder: string): Promise<string> {
 }
 
 /** Whether the name is that of a file with a part of a network. */
-export function isShard(path: string): boolean {
+function isShard(path: string): boolean {
   const [, count] = /-\d{5}-of-(\d{5})\.(?:safetensors|bin)$/.exec(path) ?? [];
   return count !== undefined && Number(count) > 1;
 }
@@ -112,7 +116,10 @@ async function shardsOf(path: string): Promise<Pick<CheckpointSource, 'files' | 
   return { files: names.map((name) => join(dirname(path), name)), index };
 }
 
-async function settingsIn(folder: string): Promise<Pick<ResolvedSource, 'config' | 'preprocessor'>> {
+async function settingsIn(
+  folder: string,
+  toList: boolean,
+): Promise<Pick<ResolvedSource, 'config' | 'preprocessor'>> {
   const config = await jsonObjectIn(folder, 'config.json');
   const preprocessor = await jsonObjectIn(folder, 'preprocessor_config.json');
   // timm keeps it in config.json.
@@ -120,8 +127,10 @@ async function settingsIn(folder: string): Promise<Pick<ResolvedSource, 'config'
   const normalization =
     normalizationOf(preprocessor?.['image_mean'], preprocessor?.['image_std']) ??
     (isObject(trained) ? normalizationOf(trained['mean'], trained['std']) : undefined);
+  const path = join(folder, 'config.json');
+  const isUsed = config !== undefined && !(toList && refusalOf(path, config));
   return {
-    ...(config === undefined ? {} : { config: configOf(join(folder, 'config.json'), config) }),
+    ...(isUsed ? { config: configOf(path, config) } : {}),
     ...(normalization === undefined ? {} : { preprocessor: normalization }),
   };
 }
@@ -139,29 +148,40 @@ async function jsonObjectIn(folder: string, name: string): Promise<JsonObject | 
 /** Values that every DINOv3 ViT has: they are in the code of the network, not in its weights. */
 const fixedValues: JsonObject = { patch_size: 16, num_channels: 3, layer_norm_eps: 1e-5 };
 
-function configOf(path: string, config: JsonObject): SourceConfig {
+/** Why a configuration is not that of a ViT of DINOv3; undefined if it is one. */
+function refusalOf(path: string, config: JsonObject): DinoSegError | undefined {
   const refuse = (what: string) => new DinoSegError('CHECKPOINT_KEYS', `${path} describes ${what}`);
   const type = config['model_type'];
   if (typeof type === 'string' && /convnext/.test(type))
-    throw refuse(`a ConvNeXt (${type}), which is not supported. Give a ViT backbone of DINOv3.`);
+    return refuse(`a ConvNeXt (${type}), which is not supported. Give a ViT backbone of DINOv3.`);
   if (typeof type === 'string' && /^dinov2/.test(type))
-    throw refuse(`a DINOv2 network (${type}), which is not supported. Give a backbone of DINOv3.`);
+    return refuse(`a DINOv2 network (${type}), which is not supported. Give a backbone of DINOv3.`);
   const gated = config['use_gated_mlp'];
   const activation = typeof gated === 'boolean' ? { hidden_act: gated ? 'silu' : 'gelu' } : {};
   for (const [name, value] of Object.entries({ ...fixedValues, ...activation }))
     if (config[name] !== undefined && config[name] !== value)
-      throw refuse(
+      return refuse(
         `a network with ${name} ${shown(config[name])}, but DINOv3's ViTs have ${shown(value)}. ` +
           'Give a ViT backbone of DINOv3.',
       );
+  for (const [name, value] of statedNumbers(config))
+    if (typeof value !== 'number' || !(value > 0) || (name === 'attentionHeads' && !Number.isInteger(value)))
+      return refuse(`a network with ${name} ${shown(value)}; expected a number above 0.`);
+  return undefined;
+}
+
+/** The facts of a configuration that the weights do not state, by their names in {@link SourceConfig}. */
+function statedNumbers(config: JsonObject): [string, unknown][] {
   // transformers 5 has moved it for some networks.
   const rope = isObject(config['rope_parameters']) ? config['rope_parameters'] : config;
   const numbers = { ropeTheta: rope['rope_theta'], attentionHeads: config['num_attention_heads'] };
-  const known = Object.entries(numbers).filter(([, value]) => value !== undefined && value !== null);
-  for (const [name, value] of known)
-    if (typeof value !== 'number' || !(value > 0) || (name === 'attentionHeads' && !Number.isInteger(value)))
-      throw refuse(`a network with ${name} ${shown(value)}; expected a number above 0.`);
-  return Object.fromEntries(known);
+  return Object.entries(numbers).filter(([, value]) => value !== undefined && value !== null);
+}
+
+function configOf(path: string, config: JsonObject): SourceConfig {
+  const refusal = refusalOf(path, config);
+  if (refusal) throw refusal;
+  return Object.fromEntries(statedNumbers(config));
 }
 
 function normalizationOf(mean: unknown, std: unknown): SourcePreprocessor | undefined {

@@ -25,7 +25,7 @@ import type {
 } from '../native/bindings/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { normalizationKind } from './argument-kinds.js';
-import { checkpointSource, isShard, type ResolvedSource } from './checkpoint-source.js';
+import { checkpointSource, type ResolvedSource } from './checkpoint-source.js';
 import type { ClassHead } from './class-head.js';
 import { LinearProbe } from './linear-probe.js';
 import {
@@ -161,7 +161,7 @@ export interface CheckpointInspection extends Inspection {
 export async function inspect(path: string, options: JobOptions = {}): Promise<CheckpointInspection> {
   checkArgument(path, text, 'inspect(path)');
   checkOptions(options, jobOptions, 'inspect()');
-  const source = isShard(path) ? { path, files: [path] } : await checkpointSource(path);
+  const source = await checkpointSource(path, { toList: true });
   const parts: Inspection[] = [];
   for (const file of source.files) parts.push(await runJob(options, (job) => engine().inspect(file, job)));
   const backbone = await runJob(options, (job) => engine().recogniseBackbone(source, job));

@@ -57,11 +57,9 @@ export interface ForwardResult {
   predMasks: Tensor;
 }
 
-/** Options of {@link SegmentationModel.init}. */
-type InitOptions = RandomNetworkOptions<Architecture | BackboneArchitecture> &
-  Pick<LoadOptions, 'precision' | 'cudaGraphs'>;
-
-const initOptions: OptionKinds<InitOptions> = { ...randomNetworkOptions(), ...waysToRunOptions };
+const initOptions: OptionKinds<
+  RandomNetworkOptions<Architecture | BackboneArchitecture> & Pick<LoadOptions, 'precision' | 'cudaGraphs'>
+> = { ...randomNetworkOptions(), ...waysToRunOptions };
 
 /**
  * A network written by `convert`, `initModel` or `exportModel`, or any other TorchScript file with the methods
@@ -148,7 +146,10 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    *
    * @throws DinoSegError INVALID_ARGUMENT, DEVICE, OUT_OF_MEMORY; the signal's reason.
    */
-  static async init(options: InitOptions): Promise<SegmentationModel> {
+  static async init(
+    options: RandomNetworkOptions<Architecture | BackboneArchitecture> &
+      Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
+  ): Promise<SegmentationModel> {
     checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));

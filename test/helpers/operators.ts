@@ -165,6 +165,20 @@ export async function addScaledNorm(
   return { sum, normed };
 }
 
+/** Places B×H×W×(2·2·C) that become four pixels each, a kernel C×1×3×3, and the norm's parameters, C each. */
+interface UpscaledTensors {
+  x: TensorHandle;
+  weight: TensorHandle;
+  normWeight: TensorHandle;
+  normBias: TensorHandle;
+}
+
+/** B×2H×2W×C in `dtype`; default: what x is computed in. */
+export const upscaledNorm = (
+  { x, weight, normWeight, normBias }: UpscaledTensors,
+  options: CallOptions & { eps: number; dtype?: ComputedDType },
+) => call('upscaled_norm', [x, weight, normWeight, normBias, options.eps, options.dtype], options);
+
 export const swiglu = (gate: TensorHandle, up: TensorHandle, options: CallOptions = {}) =>
   call('swiglu', [gate, up], options);
 

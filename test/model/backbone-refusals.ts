@@ -52,6 +52,18 @@ t.test('what asks for a decoder is told to use a linear probe', async (t) => {
   });
 });
 
+t.test('a probe is refused by an EoMT, which has no features of its own', async (t) => {
+  using eomt = await SegmentationModel.init({ arch: 'tiny-eomt', device: 'cpu' });
+  t.same(eomt.provides, ['decoded']);
+  using probe = await LinearProbe.from(linearHead(3, eomt.width), { device: 'cpu' });
+  const refused = {
+    code: 'MODEL_FORMAT',
+    message: /no method features\(images\).*use the backbone alone \(convert --backbone\)/,
+  };
+  t.throws(() => probe.assertFits(eomt), refused);
+  await t.rejects(eomt.segment(picture(64, 64), { head: probe, imageSize: 64 }), refused);
+});
+
 t.test('a probe is refused by a network without features, and by another width', async (t) => {
   using without = await SegmentationModel.load(foreign);
   t.same(without.provides, ['decoded']);

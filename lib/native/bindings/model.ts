@@ -31,6 +31,7 @@ export interface SegmentorPlan {
 
 /** Structure of a backbone alone. */
 export interface BackbonePlan {
+  /** Kind of the network. */
   network: 'backbone';
   /** Dimensions: width, depth and heads, classes of a linear head (0 without one), and so on. */
   dims: Record<string, number | string | boolean>;
