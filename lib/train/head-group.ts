@@ -1,5 +1,6 @@
 /** Heads of one kind that are trained side by side. */
 import { readArrays, writeArrays, type HeadArrays } from '../model/head-arrays.js';
+import type { HeadNetwork } from '../model/head-network.js';
 import type { NetworkOutputs, OutputPart } from '../model/network-outputs.js';
 import type { ProbeLayers } from '../model/probe-file.js';
 import { Tensor } from '../model/tensor.js';
@@ -78,6 +79,13 @@ export class HeadGroup implements Disposable {
   get outputs(): number {
     const { kind, classes } = this.options;
     return kind === 'mask2former' ? classes + 1 : classes;
+  }
+
+  /**
+   * Checks that a network gives what the heads read, in their width. @throws DinoSegError MODEL_FORMAT, HEAD_MISMATCH
+   */
+  assertFits({ handle }: HeadNetwork): void {
+    engine().checkFits(handle, this.#handle);
   }
 
   /** Trains on a cache's records: as `trainCached`. */

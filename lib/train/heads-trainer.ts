@@ -60,7 +60,7 @@ export class HeadsTrainer implements Disposable {
    * @throws DinoSegError of both, and of the heads' first weights and class weights; the signal's reason.
    */
   static async open(config: RunConfig, datasets: Datasets, hooks: TrainHooks): Promise<HeadsTrainer> {
-    const feed =
+    const feed: OutputFeed =
       config.mode === 'live'
         ? await LiveFeed.open(config, datasets)
         : await CachedFeed.open(config, datasets, hooks);
@@ -73,6 +73,7 @@ export class HeadsTrainer implements Disposable {
         if (own.length === 0) continue;
         const group = await makeGroup(own, config, datasets, feed, isMatched);
         groups.push(group);
+        feed.assertFits?.(group);
         own.forEach((each, slot) => (members[settings.indexOf(each)] = { group, slot }));
       }
       const { folds, seed } = config;

@@ -39,6 +39,10 @@ export class LiveFeed implements OutputFeed {
     return headKind === 'linear_probe' ? layers * this.model.width : this.model.hidden;
   }
 
+  assertFits(group: HeadGroup): void {
+    group.assertFits(this.model);
+  }
+
   async classPixels(): Promise<number[]> {
     const { train } = this.datasets;
     const { length } = train.classSet.classes;

@@ -52,6 +52,8 @@ export interface OutputFeed extends Disposable {
   readonly width: number;
   /** Records made before the first epoch; undefined without a cache. */
   readonly cacheFill: CacheFillStats | undefined;
+  /** Checks that the network gives what a group reads; absent where its outputs are there already. @throws DinoSegError MODEL_FORMAT, HEAD_MISMATCH */
+  assertFits?(group: HeadGroup): void;
   /** Labelled pixels of each class in the unchanged training images. */
   classPixels(): Promise<number[]>;
   /** Trains the groups on the batches that are left of an epoch. */

@@ -65,6 +65,14 @@ t.test('what the network does not have is refused before anything is made', asyn
     code: 'MODEL_FORMAT',
     message: /detector/,
   });
+  const eomt = join(root, 'eomt.pt');
+  await initModel({ arch: 'tiny-eomt', seed: 1, out: eomt });
+  for (const mode of ['cached', 'live'] as const)
+    await t.rejects(
+      train({ ...settings, out, mode, model: eomt, headKind: 'linear_probe' }),
+      { code: 'MODEL_FORMAT', message: /features/ },
+      `${mode}: a network without features`,
+    );
   t.notOk(existsSync(out));
 });
 
