@@ -30,13 +30,14 @@ const at = (name) => join(folder, name);
 const e = engine();
 const epochs = isCuda ? 6 : 4;
 
-/** Images a second of the backbone alone, on images that are on the device. */
-async function bareRate(model, batch, layers) {
+/** Images a second of the backbone alone, on images that are on the device, and the most memory that it takes. */
+async function bare(model, batch, layers) {
   const network = await SegmentationModel.load(model, { device });
   const values = Float32Array.from({ length: batch * 3 * size * size }, (_, i) => Math.sin(i / 40));
   const here = Tensor.from(values, [batch, 3, size, size]);
   const images = Tensor.wrap(await toDevice(here.handle, device));
   const times = [];
+  if (isCuda) e.resetPeakMemory(device);
   for (let i = 0; i < (isCuda ? 24 : 6); i++) {
     const started = performance.now();
     const features = layers === 4 ? await network.layerFeatures(images) : await network.features(images);
@@ -44,9 +45,10 @@ async function bareRate(model, batch, layers) {
     times.push((performance.now() - started) / batch);
     features.dispose();
   }
+  const peak = isCuda ? { peakAllocatedGB: round(e.memoryStats(device).peakAllocatedBytes / 1e9) } : {};
   [here, images].forEach((each) => each.dispose());
   await network[Symbol.asyncDispose]();
-  return 1000 / median(times.slice(4));
+  return { barePerSecond: round(1000 / median(times.slice(4))), ...peak };
 }
 
 /** Images a second of training: the median of the epochs but the first. */
@@ -94,7 +96,7 @@ for (const arch of archs.split(',')) {
         ...{ arch, parameters, layers, cacheDtype, passSize: made.passSize },
         bytesAnImage: Math.round(made.bytes / made.made),
         cachedPerSecond: round(made.made / made.seconds),
-        barePerSecond: round(await bareRate(model, made.passSize, layers)),
+        ...(await bare(model, made.passSize, layers)),
       };
       for (const batchSize of [1, 16])
         row[`trainedPerSecondBatch${batchSize}`] = round(
