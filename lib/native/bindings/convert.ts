@@ -39,11 +39,13 @@ export interface ConversionNotes {
 
 /** Structure of a converted network that segments: with Mask2Former's head, or an EoMT network. */
 export interface ConvertedSegmentor extends SegmentorPlan, ConversionNotes {
+  /** Kind of the network. */
   network: 'segmentor' | 'eomt';
 }
 
 /** Structure of a converted detector. */
 export interface ConvertedDetector extends DetectorPlan, ConversionNotes {
+  /** Kind of the network. */
   network: 'detector';
 }
 
