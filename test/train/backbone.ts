@@ -10,9 +10,9 @@ import type { TrainConfig } from '../../lib/train/config.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import type { RunDescription } from '../../lib/train/run-folder.js';
-import { close } from '../helpers/close.js';
 import { writeFormulaModel } from '../helpers/network.js';
-import { readMetrics, readTensors, tensorDigests, tinySettings } from '../helpers/tiny-run.js';
+import { sameRuns } from '../helpers/same-runs.js';
+import { tensorDigests, tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
 const { model: whole, ...rest } = await tinySettings(root, { train: 10, val: 4 });
@@ -98,19 +98,7 @@ for (const [name, given] of Object.entries(cases))
             ? join(root, `cache-${given.layers ?? 1}-${given.model ? 'whole' : 'alone'}`)
             : null,
       });
-    const [actual, expected] = [readMetrics(run('live')), readMetrics(run('cached'))];
-    for (const key of ['trainLoss', 'valLoss', 'lr'])
-      close(
-        t,
-        key,
-        actual.map((line) => line[key] as number),
-        expected.map((line) => line[key] as number),
-        { rtol: 1e-5 },
-      );
-    const [live, cached] = [readTensors(run('live'), 'last'), readTensors(run('cached'), 'last')];
-    t.same(Object.keys(live), Object.keys(cached));
-    for (const [key, { data }] of Object.entries(cached))
-      close(t, key, live[key]!.data as Float32Array, data as Float32Array, { rtol: 1e-5 });
+    sameRuns(t, run('live'), run('cached'));
   });
 
 t.test('a run of four layers that was stopped goes on to the same bits', async (t) => {

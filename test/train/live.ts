@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { TrainConfig } from '../../lib/train/config.js';
 import { train } from '../../lib/train/loop.js';
-import { close } from '../helpers/close.js';
+import { sameRuns } from '../helpers/same-runs.js';
 import { writeTinyNetwork } from '../helpers/tiny-network.js';
-import { readMetrics, readTensors, tinySettings } from '../helpers/tiny-run.js';
+import { tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
 const weights = join(root, 'weights.json');
@@ -43,18 +43,5 @@ for (const [name, given] of Object.entries(cases))
         out: run(mode),
         cache: mode === 'cached' ? join(root, `cache-${given.headKind}`) : null,
       });
-    const [actual, expected] = [readMetrics(run('live')), readMetrics(run('cached'))];
-    t.equal(actual.length, expected.length);
-    for (const key of ['trainLoss', 'valLoss', 'lr'])
-      close(
-        t,
-        key,
-        actual.map((line) => line[key] as number),
-        expected.map((line) => line[key] as number),
-        { rtol: 1e-5 },
-      );
-    const [live, cached] = [readTensors(run('live'), 'last'), readTensors(run('cached'), 'last')];
-    t.same(Object.keys(live), Object.keys(cached));
-    for (const [key, { data }] of Object.entries(cached))
-      close(t, key, live[key]!.data as Float32Array, data as Float32Array, { rtol: 1e-5 });
+    sameRuns(t, run('live'), run('cached'));
   });
