@@ -7,6 +7,8 @@ import { headStrings, inspectHeadFile, type HeadMetadata } from './head-metadata
 
 /** The checkpoint's own name of the trained layer. */
 export const classEmbedPrefix = 'segmentation_model.1.predictor.class_embed';
+/** Matches its weight under any prefix. */
+export const classEmbedWeight = /(^|\.)class_embed\.weight$/;
 /** Weight K×C row by row, bias K, and AdamW's moments where the file holds them. */
 export interface HeadValues {
   classes: number;
@@ -101,7 +103,7 @@ function findHead(
   path: string,
   entries: CheckpointEntry[],
 ): { weight: CheckpointEntry; bias: CheckpointEntry } {
-  const weights = entries.filter(({ name }) => /(^|\.)class_embed\.weight$/.test(name));
+  const weights = entries.filter(({ name }) => classEmbedWeight.test(name));
   const weight = weights[0];
   if (weight === undefined || weights.length > 1)
     throw new DinoSegError(

@@ -1,5 +1,6 @@
 /** The kind of head that a run trains, by its settings and its network. */
 import { DinoSegError } from '../errors.js';
+import { classEmbedWeight } from '../model/head-file.js';
 import { engine } from '../native/engine.js';
 import { refuseOfOtherKinds, type RunConfig, type TrainConfig } from './config.js';
 
@@ -35,5 +36,5 @@ async function hasOwnClassEmbed(path: string): Promise<boolean> {
   // Files that are no networks are told as such.
   await engine().modelId(path);
   const { tensors } = await engine().inspect(path);
-  return tensors.some(({ name }) => /(^|\.)class_embed\.weight$/.test(name));
+  return tensors.some(({ name }) => classEmbedWeight.test(name));
 }
