@@ -16,7 +16,6 @@
 #include "core/job_control.h"
 #include "core/mapped_file.h"
 #include "core/safetensors.h"
-#include "core/zip_reader.h"
 #include "models/file_source.h"
 #include "models/staged_archive.h"
 
@@ -53,16 +52,18 @@ void give_up(caffe2::serialize::PyTorchStreamWriter& writer) {
 
 }  // namespace
 
-std::string archive_id(const std::string& path) {
+ZipReader network_archive(const std::string& path) {
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
-  if (ZipReader::looks_like_zip(bytes)) return ZipReader(file).content_id();
+  if (ZipReader::looks_like_zip(bytes)) return ZipReader(file);
   const std::string foreign = describe_foreign_file(bytes);
   if (!foreign.empty()) fail("MODEL_FORMAT", path, " ", foreign);
   fail("MODEL_FORMAT", path,
        looks_like_safetensors(bytes) ? " contains weights alone" : " is not a TorchScript file",
        ": make a network file of checkpoints with convert");
 }
+
+std::string archive_id(const std::string& path) { return network_archive(path).content_id(); }
 
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared) {
   try {

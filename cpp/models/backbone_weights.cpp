@@ -1,5 +1,7 @@
 #include "models/backbone_weights.h"
 
+#include <c10/util/StringUtil.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -17,9 +19,7 @@ std::string parts_beside(const std::vector<NamedTensor>& tensors, const std::str
   std::set<std::string> parts;
   for (const auto& [name, tensor] : tensors)
     if (!name.starts_with(prefix)) parts.insert(name.substr(0, name.find('.')));
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "'" : ", '") + part + "'";
-  return text;
+  return parts.empty() ? "" : "'" + c10::Join("', '", parts) + "'";
 }
 
 void note_layout(const LayoutMatch& match, const std::vector<NamedTensor>& tensors,
@@ -87,8 +87,7 @@ BackboneWeights backbone_among(SourceTensors given, const CheckpointSource& sour
   check_own_keys(match, translated);
   result.tensors = std::move(translated.tensors);
   for (const auto& [name, tensor] : result.tensors) {
-    std::string own;
-    for (const std::string& part : own_names(*match.layout, name)) own += (own.empty() ? "" : ", ") + part;
+    std::string own = c10::Join(", ", own_names(*match.layout, name));
     if (own != name) result.origins.emplace(name, std::move(own));
   }
   return result;

@@ -1,5 +1,7 @@
 #include "models/checkpoint_source.h"
 
+#include <c10/util/StringUtil.h>
+
 #include <iterator>
 #include <unordered_set>
 #include <utility>
@@ -11,16 +13,11 @@
 namespace dinov3_seg {
 namespace {
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
-  return text;
-}
-
 void note_containers(const Checkpoint& checkpoint, std::vector<std::string>& notes) {
   if (checkpoint.container.empty()) return;
   std::string note = "took the weights under '" + checkpoint.container + "'";
-  if (!checkpoint.ignored.empty()) note += "; those under " + listed(checkpoint.ignored) + " are not used";
+  if (!checkpoint.ignored.empty())
+    note += "; those under '" + c10::Join("', '", checkpoint.ignored) + "' are not used";
   notes.push_back(std::move(note));
 }
 

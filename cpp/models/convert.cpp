@@ -101,22 +101,23 @@ ConvertedNetwork convert_network(const ConvertSettings& settings) {
   NetworkWeights weights = read_weights(settings, deferred);
   const auto& [backbone, head, eomt] = weights;
   const auto shapes = shapes_of(backbone.tensors), head_shapes = shapes_of(head);
-  const bool alone = !eomt && !detector && has_only_linear_head(head_shapes);
-  const auto build = eomt ? build_eomt : detector ? build_detector : alone ? build_backbone : build_segmentor;
-  const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
-  save_streamed(module, deferred, settings.out, settings.normalization, [&] {
-    const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
-    written.checks.check(files, backbone.origins);
-  });
   ConvertedNetwork result;
+  const auto write = [&](const auto& build, const auto& read) {
+    const torch::jit::Module module = build(backbone.tensors, head, settings.dtype, std::ref(written));
+    save_streamed(module, deferred, settings.out, settings.normalization, [&] {
+      const std::string files = settings.backbone.path + (settings.head ? " and " + settings.head->path : "");
+      written.checks.check(files, backbone.origins);
+    });
+    result.dims = read(shapes, head_shapes);
+  };
   if (eomt)
-    result.dims = read_eomt_dims(shapes, head_shapes);
-  else if (alone)
-    result.dims = read_backbone_network_dims(shapes, head_shapes);
+    write(build_eomt, read_eomt_dims);
   else if (detector)
-    result.dims = read_detector_dims(shapes, head_shapes);
+    write(build_detector, read_detector_dims);
+  else if (has_only_linear_head(head_shapes))
+    write(build_backbone, read_backbone_network_dims);
   else
-    result.dims = read_dims(shapes, head_shapes);
+    write(build_segmentor, read_dims);
   result.notes = std::move(weights.backbone.notes);
   return result;
 }

@@ -35,8 +35,8 @@ at::ScalarType cast_target(const std::string& dtype) {
 }
 
 NetworkOrigin origin_of(const std::string& path) {
-  std::string id = archive_id(path);
-  return {path, std::move(id), recorded_normalization(path)};
+  const ZipReader archive = network_archive(path);
+  return {path, archive.content_id(), recorded_normalization(archive)};
 }
 
 NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,

@@ -29,8 +29,8 @@ struct NetworkOrigin {
   std::string id;    // tells networks apart: SHA-256 over names, sizes and checksums of the file's records
   std::optional<Normalization> normalization;  // as recorded in the file
 };
-/// Of a TorchScript file, whose weights are not read. Throws what archive_id() throws, and MODEL_FORMAT for a
-/// damaged record.
+/// Of a TorchScript file, whose weights are not read. Throws what network_archive() throws, and MODEL_FORMAT
+/// for a damaged record.
 NetworkOrigin origin_of(const std::string& path);
 
 class NetworkModule;

@@ -1,5 +1,7 @@
 #include "models/presets.h"
 
+#include <c10/util/StringUtil.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -71,9 +73,23 @@ BackboneDims backbone_dims(const Backbone& backbone) {
 }
 
 [[noreturn]] void fail_unknown(const std::string& name, const std::vector<std::string>& known) {
-  std::string list;
-  for (const std::string& each : known) list += (list.empty() ? "" : ", ") + each;
-  fail("INVALID_ARGUMENT", "Unknown network ", name, "; expected one of ", list, ".");
+  fail("INVALID_ARGUMENT", "Unknown network ", name, "; expected one of ", c10::Join(", ", known), ".");
+}
+
+/// The backbone whose network of a kind (Backbone::name, detector or alone) has that name; null for others.
+const Backbone* find_backbone(std::string_view Backbone::* kind, std::string_view name) {
+  const auto* const found = std::find_if(backbones.begin(), backbones.end(), [&](const Backbone& each) {
+    return !name.empty() && each.*kind == name;
+  });
+  return found == backbones.end() ? nullptr : found;
+}
+
+/// Names of the networks of a kind.
+std::vector<std::string> names_of(std::string_view Backbone::* kind) {
+  std::vector<std::string> names;
+  for (const Backbone& backbone : backbones)
+    if (!(backbone.*kind).empty() && backbone.*kind != deep) names.emplace_back(backbone.*kind);
+  return names;
 }
 
 void set_head(SegmentorDims& dims, int64_t hidden, int64_t encoder_layers, int64_t decoder_layers) {
@@ -105,42 +121,37 @@ void set_detector_head(DetectorDims& dims, const DetectorHead& head) {
 }  // namespace
 
 SegmentorDims preset(const std::string& name) {
-  for (const Backbone& backbone : backbones) {
-    if (backbone.name != name) continue;
-    SegmentorDims dims;
-    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
-    dims.queries = 100;
-    dims.classes = 151;
-    dims.conv_inplanes = 64;
-    dims.adapter_value_dim = dims.embed_dim / 2;
-    dims.adapter_feed_forward_dim = dims.embed_dim / 4;
-    set_head(dims, 2048, 6, 9);
-    if (name == "tiny") {
-      dims.conv_inplanes = 32;
-      dims.adapter_feed_forward_dim = 32;
-      set_head(dims, 64, 3, 3);
-    }
-    if (name == street_small) {
-      dims.queries = 48;
-      dims.conv_inplanes = 32;
-      set_head(dims, 128, 2, 3);
-      dims.encoder_feed_forward_dim = dims.decoder_feed_forward_dim = 128;
-    }
-    if (name == deep) set_head(dims, 256, 6, 9);
-    return dims;
+  const Backbone* backbone = find_backbone(&Backbone::name, name);
+  if (!backbone) {
+    std::vector<std::string> names = preset_names();
+    for (const auto& others : {eomt_preset_names(), backbone_preset_names()})
+      names.insert(names.end(), others.begin(), others.end());
+    fail_unknown(name, names);
   }
-  std::vector<std::string> names = preset_names();
-  for (const auto& others : {eomt_preset_names(), backbone_preset_names()})
-    names.insert(names.end(), others.begin(), others.end());
-  fail_unknown(name, names);
+  SegmentorDims dims;
+  static_cast<BackboneDims&>(dims) = backbone_dims(*backbone);
+  dims.queries = 100;
+  dims.classes = 151;
+  dims.conv_inplanes = 64;
+  dims.adapter_value_dim = dims.embed_dim / 2;
+  dims.adapter_feed_forward_dim = dims.embed_dim / 4;
+  set_head(dims, 2048, 6, 9);
+  if (name == "tiny") {
+    dims.conv_inplanes = 32;
+    dims.adapter_feed_forward_dim = 32;
+    set_head(dims, 64, 3, 3);
+  }
+  if (name == street_small) {
+    dims.queries = 48;
+    dims.conv_inplanes = 32;
+    set_head(dims, 128, 2, 3);
+    dims.encoder_feed_forward_dim = dims.decoder_feed_forward_dim = 128;
+  }
+  if (name == deep) set_head(dims, 256, 6, 9);
+  return dims;
 }
 
-std::vector<std::string> preset_names() {
-  std::vector<std::string> names;
-  for (const Backbone& backbone : backbones)
-    if (backbone.name != deep) names.emplace_back(backbone.name);
-  return names;
-}
+std::vector<std::string> preset_names() { return names_of(&Backbone::name); }
 
 EomtDims eomt_preset(const std::string& name) {
   for (const EomtNetwork& network : eomt_networks) {
@@ -162,50 +173,33 @@ std::vector<std::string> eomt_preset_names() {
   return names;
 }
 
-bool is_eomt_preset(const std::string& name) {
-  return std::any_of(eomt_networks.begin(), eomt_networks.end(),
-                     [&](const EomtNetwork& network) { return network.name == name; });
-}
+bool is_eomt_preset(const std::string& name) { return contains(eomt_preset_names(), name); }
 
 DetectorDims detector_preset(const std::string& name) {
-  for (const Backbone& backbone : backbones) {
-    if (backbone.detector != name || name.empty()) continue;
-    DetectorDims dims;
-    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
-    dims.classes = 91;
-    set_detector_head(dims, {768, 8, 512, 6, 6, 2048, 3000});
-    if (name == "tiny-detector") set_detector_head(dims, {64, 8, 48, 2, 2, 128, 60});
-    if (name == street_small_detector) set_detector_head(dims, {96, 4, 48, 2, 3, 192, 200});
-    return dims;
-  }
-  fail_unknown(name, detector_preset_names());
+  const Backbone* backbone = find_backbone(&Backbone::detector, name);
+  if (!backbone) fail_unknown(name, detector_preset_names());
+  DetectorDims dims;
+  static_cast<BackboneDims&>(dims) = backbone_dims(*backbone);
+  dims.classes = 91;
+  set_detector_head(dims, {768, 8, 512, 6, 6, 2048, 3000});
+  if (name == "tiny-detector") set_detector_head(dims, {64, 8, 48, 2, 2, 128, 60});
+  if (name == street_small_detector) set_detector_head(dims, {96, 4, 48, 2, 3, 192, 200});
+  return dims;
 }
 
-std::vector<std::string> detector_preset_names() {
-  std::vector<std::string> names;
-  for (const Backbone& backbone : backbones)
-    if (!backbone.detector.empty()) names.emplace_back(backbone.detector);
-  return names;
-}
+std::vector<std::string> detector_preset_names() { return names_of(&Backbone::detector); }
 
 bool is_detector_preset(const std::string& name) { return contains(detector_preset_names(), name); }
 
 BackboneNetworkDims backbone_preset(const std::string& name) {
-  for (const Backbone& backbone : backbones) {
-    if (backbone.alone != name || name.empty()) continue;
-    BackboneNetworkDims dims;
-    static_cast<BackboneDims&>(dims) = backbone_dims(backbone);
-    return dims;
-  }
-  fail_unknown(name, backbone_preset_names());
+  const Backbone* backbone = find_backbone(&Backbone::alone, name);
+  if (!backbone) fail_unknown(name, backbone_preset_names());
+  BackboneNetworkDims dims;
+  static_cast<BackboneDims&>(dims) = backbone_dims(*backbone);
+  return dims;
 }
 
-std::vector<std::string> backbone_preset_names() {
-  std::vector<std::string> names;
-  for (const Backbone& backbone : backbones)
-    if (!backbone.alone.empty()) names.emplace_back(backbone.alone);
-  return names;
-}
+std::vector<std::string> backbone_preset_names() { return names_of(&Backbone::alone); }
 
 bool is_backbone_preset(const std::string& name) { return contains(backbone_preset_names(), name); }
 
