@@ -37,4 +37,9 @@ at::Tensor copy_page_allocated(const at::Tensor& tensor, at::ScalarType dtype) {
   return empty_page_allocated(tensor.sizes(), dtype).copy_(tensor);
 }
 
+at::Tensor cast_page_allocated(const at::Tensor& tensor, at::ScalarType dtype) {
+  const bool copied = tensor.scalar_type() != dtype && tensor.is_cpu() && tensor.is_contiguous();
+  return copied ? copy_page_allocated(tensor, dtype) : tensor.to(dtype);
+}
+
 }  // namespace dinov3_seg

@@ -11,6 +11,7 @@
 #include "core/dtype_names.h"
 #include "core/error.h"
 #include "core/job_control.h"
+#include "core/page_allocator.h"
 #include "models/module_tree.h"
 #include "models/torchscript_parser.h"
 #include "models/torchscript_sources.h"
@@ -96,7 +97,7 @@ at::ScalarType stored_dtype(const KeyShape& key, at::ScalarType dtype) {
 
 at::Tensor apply_dtype(const KeyShape& key, const at::Tensor& tensor, at::ScalarType dtype) {
   const at::ScalarType stored = stored_dtype(key, dtype);
-  return tensor.is_floating_point() ? tensor.to(stored) : tensor;
+  return tensor.is_floating_point() ? cast_page_allocated(tensor, stored) : tensor;
 }
 
 at::Tensor cast_now(const std::string&, const at::Tensor& tensor, at::ScalarType stored) {

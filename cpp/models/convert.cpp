@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/page_allocator.h"
 #include "models/backbone_weights.h"
 #include "models/builder.h"
 #include "models/deferred_tensors.h"
@@ -36,7 +37,7 @@ class WrittenTensors {
       return tensor;
     }
     return deferred_.add(meta_of_cast(tensor, stored), [this, key, tensor, stored] {
-      const at::Tensor given = deferred_.values_of(tensor), written = given.to(stored);
+      const at::Tensor given = deferred_.values_of(tensor), written = cast_page_allocated(given, stored);
       checks.look_at(key, given, written);
       return written;
     });

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/page_allocator.h"
 #include "models/eomt_plan.h"
 #include "models/layout_match.h"
 
@@ -130,7 +131,8 @@ EomtWeights add_differences(BackboneWeights backbone, SourceTensors given, const
     }
     const auto like = at::empty(tensor.sizes(), at::TensorOptions().dtype(at::kFloat).device(at::kMeta));
     tensor = deferred.add(like, [&deferred, base = tensor, difference = found->second] {
-      return deferred.values_of(base).to(at::kFloat) + deferred.values_of(difference).to(at::kFloat);
+      at::Tensor sum = copy_page_allocated(deferred.values_of(base), at::kFloat);
+      return sum.add_(deferred.values_of(difference));
     });
   }
   std::move(given.notes.begin(), given.notes.end(), std::back_inserter(backbone.notes));

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/page_allocator.h"
 #include "models/detector_plan.h"
 #include "models/key_patterns.h"
 #include "models/segmentor_plan.h"
@@ -120,7 +121,11 @@ at::Tensor join_rows(std::vector<at::Tensor> parts, DeferredTensors& deferred) {
   std::vector<at::Tensor> shapes;
   for (const at::Tensor& part : parts)
     shapes.push_back(at::empty(part.sizes(), part.options().device(at::kMeta)));
-  return deferred.add(at::cat(shapes), [parts = std::move(parts)] { return at::cat(parts); });
+  const at::Tensor joined = at::cat(shapes);
+  return deferred.add(joined, [parts = std::move(parts), joined] {
+    at::Tensor values = empty_page_allocated(joined.sizes(), joined.scalar_type());
+    return at::cat_out(values, parts);
+  });
 }
 
 /// Whether the parts can be put one below the other.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/job_control.h"
+#include "core/page_allocator.h"
 
 namespace dinov3_seg {
 namespace {
@@ -39,7 +40,9 @@ void fill_by_operators(const at::Tensor& out, int64_t first, const RandomRule& r
 
 at::Tensor random_tensor(at::IntArrayRef shape, const RandomRule& rule, c10::Device device, RandomPath path) {
   const bool loop = device.is_cpu() && path == RandomPath::by_device;
-  const at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(device));
+  const at::Tensor tensor = device.is_cpu()
+                                ? empty_page_allocated(shape, at::kFloat)
+                                : at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(device));
   const at::Tensor flat = tensor.view({-1});
   for (int64_t first = 0; first < flat.numel(); first += step_size) {
     check_cancelled();

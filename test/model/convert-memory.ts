@@ -36,7 +36,7 @@ async function convertsInLittleMemory(
   const grown = Number(await runScript(script, ...args));
   const { size } = statSync(at('network.pt'));
   t.ok(size > 80e6, `the network is of ${size} bytes`);
-  // All of it cast at once would take its size; the process's own ups and downs are a third of that.
+  // All of it cast at once would take its size.
   t.ok(grown < size / 2, `anonymous memory grew by ${grown} bytes`);
   using stored = await SegmentationModel.load(at('network.pt'));
   const random = { arch: 'deep' as 'tiny', seed: 1, dtype: 'bfloat16' } as const;

@@ -27,5 +27,5 @@ t.test('a class map is made in small bands: it takes little more than itself', a
 t.test('a result that is held takes its own size, not room between what the next calls need', async (t) => {
   const script = join(import.meta.dirname, '../helpers/held-results.mjs');
   const grown = Number(await runScript(script, paths.model)) / 2 ** 20;
-  t.ok(grown < 24, `80 class maps, 15 MiB, took ${grown.toFixed(0)} MiB`);
+  t.ok(grown < 6, `10 class maps, 1.9 MiB, took ${grown.toFixed(1)} MiB`);
 });
