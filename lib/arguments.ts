@@ -85,6 +85,9 @@ export function listOf<T>(
   return kind(name, (value) => Array.isArray(value) && value.every((member) => of.is(member)));
 }
 
+/** Paths of files or folders. */
+export const paths = listOf(text, 'an array of paths');
+
 /** An instance of a class, which is looked up when it is needed: classes know each other. */
 export function instanceOf<T>(name: string, type: () => { readonly prototype: T }): Kind<T> {
   return kind(name, (value) => value instanceof (type() as unknown as new () => T));

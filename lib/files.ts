@@ -10,7 +10,7 @@ const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
 
 /** The error code that Node.js gave a failed system call, e.g. `ENOENT`. */
-function systemCode(cause: unknown): string {
+export function systemCode(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   return typeof code === 'string' ? code : '';
 }

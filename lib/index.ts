@@ -161,7 +161,8 @@ export {
   type LossName,
   type TrainConfig,
 } from './train/config.js';
-export { makeCache, type MadeCache } from './train/make-cache.js';
+export { mergeCaches, type MergedCache } from './cache/merge-caches.js';
+export { makeCache, type MadeCache, type MakeCacheOptions } from './train/make-cache.js';
 export type { SweepSettings } from './train/sweep-settings.js';
 export { checkCache, listCaches, removeCache, type CacheCheck, type CacheSummary } from './cache/manage.js';
 export { cacheDtypes, type CacheContent, type CacheDtype, type CacheKey } from './cache/key.js';
@@ -225,7 +226,8 @@ export { imagesOfPaths, type ImageEntry, type ImageList } from './images/images-
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
 export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';
 export { mergeTables, type MergeSummary } from './features/merge-tables.js';
-export { parseShard, type Shard } from './features/shard.js';
+export { parseShard, type Shard } from './shard.js';
+export { launchedProcess, type LaunchedProcess } from './launcher.js';
 export type { ExtractionFailure, FeatureMean } from './features/write-outputs.js';
 export { runDemo, type DemoOptions } from './demo/run-demo.js';
 export {

@@ -7,6 +7,7 @@ import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
+import type { Shard } from '../shard.js';
 import {
   indexStamp,
   lastOffsetsOf,
@@ -27,9 +28,16 @@ export interface Damage {
   reason: string;
 }
 
+/** The part of a cache that a folder holds: which of how many, and how many records are in it once it is done. */
+export interface CachePart extends Shard {
+  readonly records: number;
+}
+
 /** What cache.json holds. */
 interface Description extends RecordForm {
   key: CacheKey;
+  /** Absent for a whole cache. */
+  part?: CachePart;
 }
 
 const descriptionName = 'cache.json';
@@ -45,6 +53,8 @@ export function describeRecord({ split, name, view }: IndexEntry): string {
 export class CacheFolder {
   /** Where the last record of each file ends, once it is tidy. */
   ends: ReadonlyMap<number, number> = new Map();
+  /** null for a whole cache. */
+  part: CachePart | null = null;
 
   private constructor(
     readonly path: string,
@@ -135,7 +145,9 @@ export class CacheFolder {
     damage.push(
       ...cutOff(path, index, form?.layout ?? null, sizes).map((reason) => ({ record: null, reason })),
     );
-    return new CacheFolder(path, key, id, form, index, damage);
+    const folder = new CacheFolder(path, key, id, form, index, damage);
+    folder.part = found?.part ?? null;
+    return folder;
   }
 
   file(name: string): string {
@@ -170,8 +182,10 @@ export class CacheFolder {
         `The cache in ${this.path} stores ${layoutText(this.layout)} per image, but the network returns ${layoutText(layout)}.`,
       );
     this.form = form;
-    if (await readDescription(this.path)) return;
-    const text = JSON.stringify({ key: this.key, ...form }, null, 2);
+    const { part } = this;
+    const before = await readDescription(this.path);
+    if (before && JSON.stringify(before.part ?? null) === JSON.stringify(part)) return;
+    const text = JSON.stringify({ key: this.key, ...form, ...(part && { part }) }, null, 2);
     await atomicWriteFile(this.file(descriptionName), `${text}\n${sha256(text)}\n`);
   }
 

@@ -3,6 +3,7 @@ import type { SegmentationDataset } from '../data/dataset.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import type { CacheWriterHandle } from '../native/bindings/engine.js';
+import { itemsOf, shardText } from '../shard.js';
 import type { CacheFolder, Damage } from './cache-folder.js';
 import { FillPass, takeLock, type FillOptions, type Wanted } from './fill-pass.js';
 import type { PassForecast } from './forecast.js';
@@ -28,7 +29,7 @@ export interface FillSummary {
   forecast: PassForecast | null;
 }
 
-/** {@link FillSummary}, and every record that the cache should hold, by {@link recordId}. */
+/** {@link FillSummary}, and every record that the cache (or the part of it) should hold, by {@link recordId}. */
 export interface FillResult extends FillSummary {
   entries: Map<string, IndexEntry>;
 }
@@ -58,9 +59,16 @@ export async function fillCache(folder: CacheFolder, options: FillOptions): Prom
   for (const { record, reason } of checked.damage)
     onLog(`damaged: ${record === null ? '' : `${record}: `}${reason}; it is made again`);
   const wanted = wantedRecords(folder, options.datasets);
+  const due = options.shard ? itemsOf(options.shard, wanted) : wanted;
+  if (due.length === 0 && options.shard)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `Part ${shardText(options.shard)} would have no record: the cache has ${wanted.length}. Make fewer parts.`,
+    );
+  folder.part = options.shard ? { ...options.shard, records: due.length } : null;
   const missing = new Set<Wanted>();
   const entries = new Map<string, IndexEntry>();
-  for (const record of wanted) {
+  for (const record of due) {
     const entry = checked.whole.get(recordId(record));
     if (entry && (await isCurrent(entry, record.pair))) entries.set(recordId(record), entry);
     else missing.add(record);

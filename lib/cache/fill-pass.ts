@@ -11,7 +11,13 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
-import type { CacheWriterHandle, HostCopiesHandle, TensorHandle } from '../native/bindings/engine.js';
+import type {
+  CacheWriterHandle,
+  HostCopiesHandle,
+  RecordPart,
+  TensorHandle,
+} from '../native/bindings/engine.js';
+import type { Shard } from '../shard.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
 import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
@@ -33,6 +39,8 @@ export interface FillOptions {
    * depending on free memory.
    */
   passSize?: number | null;
+  /** Makes a part of the records, in a folder of its own. Default: all. */
+  shard?: Shard | undefined;
   /** A file of records is closed at this size. Default 1 GiB. */
   fileBytes?: number;
   /** Stops after the current images; a later pass continues with the next ones. */
@@ -356,15 +364,16 @@ function refuseOtherPassSize({ form, path }: CacheFolder, missing: number, { pas
 }
 
 /** The writer, which holds the lock; undefined for a new cache, whose layout follows from the first image. */
-export async function takeLock(folder: CacheFolder): Promise<CacheWriterHandle | undefined> {
+export async function takeLock(
+  folder: CacheFolder,
+  layout: RecordPart[] | null = folder.layout,
+): Promise<CacheWriterHandle | undefined> {
   try {
     await mkdir(folder.path, { recursive: true });
   } catch (cause) {
     throw writeError(folder.path, cause);
   }
-  return folder.layout
-    ? engine().createCacheWriter(folder.layout, folder.id, folder.file('lock'))
-    : undefined;
+  return layout ? engine().createCacheWriter(layout, folder.id, folder.file('lock')) : undefined;
 }
 
 function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {

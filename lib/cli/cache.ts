@@ -1,10 +1,14 @@
 import { checkCache, listCaches, removeCache } from '../cache/manage.js';
+import { mergeCaches } from '../cache/merge-caches.js';
 import { makeCache } from '../train/make-cache.js';
+import { shardPath, shardPattern } from '../shard.js';
 import { formatBytes } from '../text.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
-import { note, print, printJson, printResult, progressBar } from './output.js';
+import { next, note, print, printJson, printResult, progressBar } from './output.js';
 import { UsageError } from './parse.js';
 import { settingFlags, settingsOf } from './setting-flags.js';
+import { partOf, shardFlag } from './shard.js';
 import { deviceFlag, jsonFlag } from './shared-flags.js';
 import { table } from './text.js';
 import { barUpdate } from './train.js';
@@ -26,26 +30,29 @@ const settings = settingFlags(
   ...(['device', 'dtype', 'precision', 'prefetch'] as const),
 );
 
-const actions = ['make', 'check', 'list', 'remove'] as const;
+const actions = ['make', 'merge', 'check', 'list', 'remove'] as const;
 
 export default command({
   name: 'cache',
   summary:
-    "Makes, checks, lists or removes caches of the frozen network's outputs. Training with --mode cached uses them.",
+    "Makes, merges, checks, lists or removes caches of the frozen network's outputs. Training with --mode cached uses them.",
   positionals: {
-    name: 'make|check|list|remove [DIR]',
-    help: 'action, and folder of the cache',
+    name: 'make|merge|check|list|remove [DIR] [PART…]',
+    help: 'action, and folder of the cache; for merge, also the folders of all parts',
     least: 1,
-    most: 2,
+    most: Infinity,
   },
   flags: {
     ...settings,
     out: { ...settings.out, help: 'run folder; the cache is made next to it' },
     ...deviceFlag,
+    ...shardFlag('`cache merge`'),
     ...jsonFlag,
   },
   notes: [
     'make    fills the cache that `train` uses with the same settings; all flags except --json are for it',
+    '        with --shard, part 2 of 8 of DIR is made in DIR-00002-of-00008',
+    'merge   moves the records of the parts into DIR, and removes the parts',
     'check   reads every record; the exit code is 1 if some are damaged',
     'list    shows the caches in DIR (default: .)',
     'remove  deletes the cache',
@@ -54,13 +61,15 @@ export default command({
   ].join('\n'),
   stoppable: true,
   goesOn: true,
-  async run({ flags: { json, ...flags }, positionals: [action, path], signal }) {
+  async run({ flags: { json, ...flags }, positionals: [action, path, ...parts], signal }) {
     const bar = progressBar();
     const need = (): string => {
       if (path === undefined)
         throw new UsageError(`Missing DIR: cache ${action} needs the folder of a cache.`);
       return path;
     };
+    if (action !== 'merge' && parts.length > 0)
+      throw new UsageError(`cache ${action} takes one folder; "${parts[0]}" is another.`);
     switch (action) {
       case 'make': {
         const cache = path ?? flags.cache;
@@ -68,13 +77,26 @@ export default command({
           throw new UsageError(
             'Missing DIR or --out RUN: cache make needs the folder of the cache or of the run next to it.',
           );
-        const made = await makeCache(settingsOf({ ...flags, cache }), {
+        const { shard, device } = partOf(flags.shard, flags.device);
+        const made = await makeCache(settingsOf({ ...flags, cache, device }), {
+          ...withoutUndefined({ shard }),
           signal,
           onProgress: (progress) => bar.update(barUpdate(progress)),
           onLog: note,
         });
-        return printResult(made, json);
+        printResult(made, json);
+        if (shard) {
+          const whole = made.path.slice(0, -shardPath('', shard, '').length);
+          next(
+            `when all parts are done: dinov3-seg cache merge ${whole} ${shardPattern(whole, shard.count, '')}`,
+          );
+        }
+        return;
       }
+      case 'merge':
+        if (parts.length === 0)
+          throw new UsageError('Missing PART…: cache merge needs the folders of all parts.');
+        return printResult(await mergeCaches(parts, need(), { signal }), json);
       case 'check': {
         const onProgress = (done: number, total: number) =>
           bar.update({ label: 'checking', done, total, unit: 'records' });

@@ -1,15 +1,17 @@
+import { extname } from 'node:path';
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
 import { filesOf } from '../features/table-files.js';
 import { imagesOfPaths, type ImageList } from '../images/images-of-paths.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
-import { parseShard } from '../features/shard.js';
+import { shardPath, shardPattern } from '../shard.js';
 import { counted, formatRate, formatSeconds } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command } from './command.js';
 import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
 import { UsageError, type Flags, type FlagValues } from './parse.js';
+import { partOf, shardFlag } from './shard.js';
 import { images, jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
 import { meansText } from './text.js';
 
@@ -91,7 +93,7 @@ const tableFlags = {
     value: 'N',
     help: 'images decoded in parallel (default: number of cores, max 4)',
   },
-  shard: { type: 'text', value: 'I/N', help: 'extract only part I of N; `merge` joins the parts' },
+  ...shardFlag('`merge`'),
   strict: { type: 'boolean', help: 'stop at the first image that cannot be read' },
   coco: { type: 'text', value: 'FILE', help: 'COCO JSON file to write, with the detected boxes' },
   visualize: {
@@ -110,21 +112,30 @@ export default command({
   positionals: { ...images, least: 0 },
   flags,
   notes:
-    'To continue a stopped run, give the same command again. T_csv_files/failures.tsv lists the images that failed.',
+    'To continue a stopped run, give the same command again. T_csv_files/failures.tsv lists the images that failed. ' +
+    'With --shard auto, part 3 of 8 of T.csv is written to T-00003-of-00008.csv.',
   stoppable: true,
   goesOn: true,
   async run({ flags, positionals, signal }) {
-    const list = await imagesOf(flags, positionals);
-    const { output, shard, threads, strict, coco, visualize, json } = flags;
-    if (coco !== undefined && flags.detector === undefined)
+    const { threads, strict, visualize, json } = flags;
+    if (flags.coco !== undefined && flags.detector === undefined)
       throw new UsageError('--coco needs a detector: add --detector FILE.');
+    const { shard, device, isLaunched } = partOf(flags.shard, flags.device);
+    const own = (path: string) => (isLaunched ? shardPath(path, shard!, extname(path)) : path);
+    const output = own(flags.output);
+    const coco = flags.coco === undefined ? undefined : own(flags.coco);
+    const list = await imagesOf(flags, positionals);
     const hooks = imageProgress('features');
-    const given = withoutUndefined({ threads, strict, coco, visualize });
-    const part = shard === undefined ? {} : { shard: parseShard(shard) };
-    await using extractor = await openFeatureExtractor(extractorOptions(flags, signal, hooks.onLog));
-    const summary = await extractTable(extractor, list, { output, signal, ...part, ...given, ...hooks });
+    const given = withoutUndefined({ shard, threads, strict, coco, visualize });
+    await using extractor = await openFeatureExtractor(
+      extractorOptions({ ...flags, device }, signal, hooks.onLog),
+    );
+    const summary = await extractTable(extractor, list, { output, signal, ...given, ...hooks });
     report(summary, json);
-    if (shard !== undefined) next(`when all parts are done: dinov3-seg merge --output T PART…`);
+    if (shard) {
+      const parts = isLaunched ? shardPattern(flags.output, shard.count, extname(flags.output)) : 'PART…';
+      next(`when all parts are done: dinov3-seg merge --output ${isLaunched ? flags.output : 'T'} ${parts}`);
+    }
     // Some failed images are a result; a table without rows is a failure.
     return (summary.rows === 0 && summary.failures.length > 0) || summary.reportError ? 1 : 0;
   },

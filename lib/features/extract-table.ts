@@ -6,7 +6,6 @@ import {
   flag,
   needed,
   number,
-  objectWith,
   signal,
   text,
   type OptionKinds,
@@ -15,6 +14,7 @@ import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
+import { shardKind, whole, type Shard } from '../shard.js';
 import { spread } from '../data/preview.js';
 import { writeCoco } from './coco.js';
 import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
@@ -25,7 +25,7 @@ import type { Journal, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
-import { passesOf, placesOf, wholeTable, type Shard } from './shard.js';
+import { passesOf, placesOf } from './passes.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
 
 /** Options of {@link extractTable}. */
@@ -55,7 +55,7 @@ export interface ExtractTableOptions {
 
 const tableOptions: OptionKinds<ExtractTableOptions> = {
   output: needed(text),
-  shard: objectWith<Shard>('{index, count}', { index: number, count: number }),
+  shard: shardKind,
   threads: number,
   strict: flag,
   coco: text,
@@ -131,7 +131,7 @@ export async function extractTable(
   checkArgument(extractor, extractorKind, 'extractTable(extractor)');
   checkArgument(images, imageListKind, 'extractTable(images)');
   checkOptions(options, tableOptions, 'extractTable()');
-  const { output, shard = wholeTable, visualize = 0, coco, signal } = options;
+  const { output, shard = whole, visualize = 0, coco, signal } = options;
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();
   const identity = tableIdentity(extractor, images, shard);

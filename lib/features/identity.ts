@@ -4,7 +4,7 @@ import { keyDifferences, sha256 } from '../cache/key.js';
 import { DinoSegError } from '../errors.js';
 import type { FeatureColumn, FeatureExtractor } from './extractor.js';
 import type { ImageList } from '../images/images-of-paths.js';
-import type { Shard } from './shard.js';
+import type { Shard } from '../shard.js';
 
 /** Everything that determines a table's values and their order, besides the images' contents. */
 export interface TableIdentity {

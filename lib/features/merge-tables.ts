@@ -1,16 +1,16 @@
 /** Merges the shards of a table. */
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { checkArgument, checkOptions, signalOption, text } from '../arguments.js';
-import { paths } from '../images/argument-kinds.js';
+import { checkArgument, checkOptions, paths, signalOption, text } from '../arguments.js';
 import { isSideFile } from '../images/own-outputs.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
+import { missingShards, shardText, whole } from '../shard.js';
 import { TableLock } from './table-lock.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
-import { placesOf, wholeTable } from './shard.js';
+import { placesOf } from './passes.js';
 import { adoptEarlierFiles, descriptionOf, filesOf, isEarlierFailures } from './table-files.js';
 import { readTable } from './table-reader.js';
 import { writeTableReport } from './table-report.js';
@@ -66,7 +66,7 @@ export async function mergeTables(
     shards.push({ path, description: await readDescription(path) });
   }
   const ordered = checkedShards(shards);
-  const identity: TableIdentity = { ...ordered[0]!.description.identity, shard: wholeTable };
+  const identity: TableIdentity = { ...ordered[0]!.description.identity, shard: whole };
   await adoptEarlierFiles(output);
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
@@ -123,18 +123,19 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
     if (twin)
       throw new DinoSegError(
         'TABLE',
-        `${twin.path} and ${shard.path} are both shard ${index}/${count}. Give each shard once.`,
+        `${twin.path} and ${shard.path} are both shard ${shardText({ index, count })}. Give each shard once.`,
       );
     byIndex.set(index, shard);
   }
-  const indices = Array.from({ length: count }, (_, i) => i + 1);
-  const missing = indices.filter((index) => !byIndex.has(index));
-  if (missing.length > 0)
+  const missing = missingShards(new Set(byIndex.keys()), count);
+  if (missing !== '')
     throw new DinoSegError(
       'TABLE',
-      `Missing shards: ${missing.map((index) => `${index}/${count}`).join(', ')}.`,
+      `Missing shards: ${missing}. Run the command of each of them again (it continues where it stopped), then merge.`,
     );
-  return indices.map((index) => byIndex.get(index)!);
+  return [...byIndex.values()].sort(
+    (a, b) => a.description.identity.shard.index - b.description.identity.shard.index,
+  );
 }
 
 async function checkBytes({ path, description }: ShardTable, signal: AbortSignal | undefined): Promise<void> {

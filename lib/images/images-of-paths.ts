@@ -1,8 +1,7 @@
 /** The images of a table. */
 import { sep } from 'node:path';
-import { checkArgument, kind, objectWith } from '../arguments.js';
+import { checkArgument, kind, objectWith, paths as pathsKind } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { paths as pathsKind } from './argument-kinds.js';
 import { listImages } from './list-images.js';
 
 /** An image of a table. */

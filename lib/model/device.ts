@@ -1,4 +1,5 @@
 /** Chooses the device that a network runs on. */
+import { DinoSegError } from '../errors.js';
 import { engine, reportTorchWarnings } from '../native/engine.js';
 
 /**
@@ -13,4 +14,31 @@ export function resolveDevice(device = 'auto'): string {
   const found = engine().info().cudaAvailable ? 'cuda:0' : 'cpu';
   reportTorchWarnings();
   return found;
+}
+
+/**
+ * The device of one of several processes on a machine, each of which was given the same name: `auto` and `cuda` are the CUDA
+ * device with the process's number. Where a single one is visible, as a scheduler assigns them, all names stay as they are.
+ *
+ * @param localRank number of the process on the machine, from 0; null if unknown.
+ * @throws DinoSegError DEVICE if there are several CUDA devices, but fewer than processes.
+ */
+export function deviceOfRank(
+  device: string | undefined,
+  localRank: number | null,
+  visible: () => readonly string[] = () =>
+    engine()
+      .devices()
+      .map(({ name }) => name),
+): string | undefined {
+  if (localRank === null || !['auto', 'cuda', undefined].includes(device)) return device;
+  const cuda = visible().filter((name) => name.startsWith('cuda:'));
+  if (cuda.length < 2) return device;
+  const own = cuda[localRank];
+  if (own !== undefined) return own;
+  throw new DinoSegError(
+    'DEVICE',
+    `This is process ${localRank + 1} on this machine, but it has ${cuda.length} CUDA devices. Start one process per device, ` +
+      'or give --device.',
+  );
 }

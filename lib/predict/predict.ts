@@ -5,6 +5,7 @@ import {
   checkOptions,
   needed,
   optionsFor,
+  paths as pathsKind,
   signal,
   text,
   type OptionKinds,
@@ -24,7 +25,6 @@ import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
 import { PredictionReport } from './predict-report.js';
-import { paths as pathsKind } from '../images/argument-kinds.js';
 import { listImages } from '../images/list-images.js';
 import { outputNames } from './output-names.js';
 

@@ -9,6 +9,7 @@ import { loadOptions } from '../model/load-options.js';
 import { normalizations } from '../model/normalization.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { engine } from '../native/engine.js';
+import type { Shard } from '../shard.js';
 import { formatBytes, formatSeconds } from '../text.js';
 import type { RunConfig } from './config.js';
 import { readsOf } from './head-group.js';
@@ -34,12 +35,13 @@ export function cachePath(config: RunConfig, key: CacheKey): string {
   return config.cache ?? join(dirname(config.out), 'cache', cacheId(key).slice(0, 12));
 }
 
-/** Fills the cache, with a run's progress callback and log. */
+/** Fills the cache, or a part of it, with a run's progress callback and log. */
 export async function fillRunCache(
   folder: CacheFolder,
   config: RunConfig,
   datasets: Datasets,
   hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>,
+  shard?: Shard,
 ): Promise<FillResult> {
   const { signal, onProgress, onLog } = hooks;
   const { epochs, prefetch, passSize } = config;
@@ -48,6 +50,7 @@ export async function fillRunCache(
     datasets: { ...datasets },
     prefetch,
     passSize,
+    shard,
     signal,
     onProgress: ({ phase, done, total }) =>
       onProgress?.({

@@ -5,7 +5,16 @@ import { blocksOf } from './blocks.mjs';
 import { headingIds, inlineCode, linksOf, proseOf } from './prose.mjs';
 
 /** Flags of other programs that pages name in their text. */
-const otherFlags = new Set(['ignore-scripts', 'logdir', 'scene-folder', 'time-limit']);
+const otherFlags = new Set([
+  'gpus-per-task',
+  'ignore-scripts',
+  'logdir',
+  'nnodes',
+  'ntasks',
+  'rdzv-endpoint',
+  'scene-folder',
+  'time-limit',
+]);
 
 const sourceFolders = [
   'lib',

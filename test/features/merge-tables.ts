@@ -15,7 +15,7 @@ import t from 'tap';
 import { extractTable } from '../../lib/features/extract-table.js';
 import { imagesOfPaths } from '../../lib/images/images-of-paths.js';
 import { mergeTables } from '../../lib/features/merge-tables.js';
-import { parseShard } from '../../lib/features/shard.js';
+import { parseShard } from '../../lib/shard.js';
 import { filesOf } from '../../lib/features/table-files.js';
 import { pixelExtractor } from '../helpers/pixel-extractor.mjs';
 import { writePictures } from '../helpers/pictures.js';

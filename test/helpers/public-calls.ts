@@ -202,6 +202,8 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
     ),
     mergeTables: of(api.mergeTables, [[at('a.csv')], at('m.csv'), {}], [2, 'signal']),
     parseShard: of(api.parseShard, ['1/2']),
+    launchedProcess: of(api.launchedProcess, [{ RANK: '0', WORLD_SIZE: '2' }]),
+    mergeCaches: of(api.mergeCaches, [[absent], at('merged'), {}], [2, 'signal']),
     runDemo: of(api.runDemo, [{ out: root }], [0, 'epochs']),
     featureMapPath: of(api.featureMapPath, ['ade26']),
     readFeatureMap: of(api.readFeatureMap, [absent]),
