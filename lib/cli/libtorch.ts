@@ -21,10 +21,15 @@ export default command({
       value: 'X.Y.Z[+BUILD]',
       help: 'version to download with pip (default 2.13.0); 2.13.0+cpu selects a build',
     },
+    cuda: {
+      type: 'text',
+      value: 'X.Y',
+      help: 'CUDA version of the build, such as 13.0 or 12.6 (default: that of the index or SOURCE)',
+    },
     from: {
       type: 'text',
       value: 'SOURCE',
-      help: "torch wheel, libtorch zip, folder of libtorch or of Python's torch package, or URL of a wheel or zip",
+      help: "torch wheel, folder of wheels, libtorch zip, folder of libtorch or of Python's torch package, or URL of a wheel or zip",
     },
     sha256: {
       type: 'text',

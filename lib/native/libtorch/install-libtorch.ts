@@ -23,6 +23,7 @@ import {
   writeManifest,
 } from './install/cache.js';
 import { expectedBy, expectedByNeighbour, expectedByUrl, verify, type Expected } from './install/checksum.js';
+import { buildFor, checkBuild, torchWheelIn } from './install/builds.js';
 import type { Contents, SourceFile } from './install/contents.js';
 import { requireSpace } from './install/disk.js';
 import { download } from './install/download.js';
@@ -51,7 +52,15 @@ export interface InstallProgress {
 export interface InstallOptions {
   /** Version that pip downloads: `2.13.0`, or with a build `2.13.0+cpu`. Not together with `from`. Default: 2.13.0. */
   version?: string;
-  /** Source: a torch wheel, a libtorch zip, the folder of a libtorch or of Python's torch package, or the URL of a wheel or zip. */
+  /**
+   * CUDA version that the libtorch is built for, such as `13.0`: pip downloads that build, and `from` is refused if it is another
+   * one. Default: the build that pip's index or `from` has.
+   */
+  cuda?: string;
+  /**
+   * Source: a torch wheel, a folder of wheels with one of torch (or one for `cuda`), a libtorch zip, the folder of a libtorch or of
+   * Python's torch package, or the URL of a wheel or zip.
+   */
   from?: string;
   /** Expected SHA-256 of the wheel or zip, 64 hexadecimal digits. */
   sha256?: string;
@@ -65,6 +74,7 @@ export interface InstallOptions {
 
 const installOptions: OptionKinds<InstallOptions> = {
   version: text,
+  cuda: text,
   from: text,
   sha256: text,
   force: flag,
@@ -141,7 +151,7 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Ins
   }
 }
 
-function statedSums({ version, from, sha256 }: InstallOptions): Expected[] {
+function statedSums({ version, cuda, from, sha256 }: InstallOptions): Expected[] {
   if (version !== undefined && from !== undefined)
     throw new DinoSegError(
       'INVALID_ARGUMENT',
@@ -152,20 +162,27 @@ function statedSums({ version, from, sha256 }: InstallOptions): Expected[] {
       'INVALID_ARGUMENT',
       `The version should look like ${defaultVersion} or ${defaultVersion}+cpu, not "${version}".`,
     );
+  if (cuda !== undefined) buildFor(cuda);
+  if (version?.includes('+') && cuda !== undefined)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `Give either "cuda" or a version with a build, not ${version} too.`,
+    );
   return sha256 === undefined ? [] : [expectedBy('the given checksum', sha256)];
 }
 
 /** What needs no look at the source: a version by pip, or a URL with a checksum that is installed. */
 async function alreadyThere(
   cache: string,
-  { from, version = defaultVersion }: InstallOptions,
+  { from, version = defaultVersion, cuda }: InstallOptions,
   stated: Expected[],
 ): Promise<InstallResult | undefined> {
   const url = from === undefined ? undefined : asUrl(from);
   if (from !== undefined && url === undefined) return undefined;
   const sums = [...stated, ...(url ? expectedByUrl(url) : [])].map(({ sha256 }) => sha256);
   if (url && sums.length === 0) return undefined;
-  const [plain, build] = version.split('+');
+  const [plain, named] = version.split('+');
+  const build = cuda === undefined ? named : buildFor(cuda);
   for (const [folder, manifest] of await wholeInstalls(cache)) {
     const fits = url === undefined && manifest.version === plain && (!build || manifest.build === build);
     if ((fits || url) && sums.every((sum) => sum === manifest.sha256))
@@ -191,6 +208,7 @@ async function install(job: Job, stated: Expected[]): Promise<InstallResult> {
   const { options, report, cache, scratch } = job;
   const { contents, sha256, folder } = await obtain(job, stated);
   const selection = await select(contents);
+  checkBuild(options.cuda, selection, contents.origin);
   const { version, series, build = 'cpu' } = selection;
   const target = join(cache, `${version}-${build}`);
   if (!options.force && (await wholeInstall(target))) return resultOf(target, { version, build }, true);
@@ -244,6 +262,8 @@ async function obtain(job: Job, stated: Expected[]): Promise<Source> {
     sha256 = await download(url, path, { signal, onBytes });
   } else {
     path = localPath(from);
+    const wheel = statSync(path).isDirectory() ? await torchWheelIn(path, options.cuda) : undefined;
+    path = wheel ?? path;
     origin = path;
     if (statSync(path).isDirectory()) {
       if (expected.length > 0)
@@ -281,18 +301,28 @@ function localPath(from: string): string {
 }
 
 async function wheelByPip({ options, report, scratch }: Job): Promise<string> {
-  const { version = defaultVersion, signal } = options;
-  const message = `downloading torch ${version} with pip`;
-  report({ phase: 'download', message });
-  const [wheel] = await pipDownload([`torch==${version}`], {
-    folder: join(scratch, 'pip'),
-    scratch,
-    dependencies: false,
-    signal,
-    onLine: (output) => report({ phase: 'download', message, output }),
+  const { version = defaultVersion, cuda, signal } = options;
+  const fetch = async (name: string) => {
+    const message = `downloading torch ${name} with pip`;
+    report({ phase: 'download', message });
+    const [wheel] = await pipDownload([`torch==${name}`], {
+      folder: join(scratch, 'pip'),
+      scratch,
+      dependencies: false,
+      signal,
+      onLine: (output) => report({ phase: 'download', message, output }),
+    });
+    if (wheel !== undefined) return wheel;
+    throw new DinoSegError('DOWNLOAD', `pip downloaded no wheel of torch ${name}.`);
+  };
+  if (cuda === undefined) return fetch(version);
+  // pip's main index has one build of each version, and does not name it.
+  return fetch(`${version}+${buildFor(cuda)}`).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    return fetch(version).catch(() => {
+      throw error;
+    });
   });
-  if (wheel !== undefined) return wheel;
-  throw new DinoSegError('DOWNLOAD', `pip downloaded no wheel of torch ${version}.`);
 }
 
 /** NVIDIA's libraries for a wheel that needs them. */

@@ -146,3 +146,65 @@ t.test('a CUDA wheel without them is refused, with their names', { skip }, async
   await t.rejects(installLibtorch({ from: at('w/torch.whl') }), { code: 'DOWNLOAD', message });
   t.same(readdirSync(cache), []);
 });
+
+/** torch for a CUDA version; pip's main index does not name the build. */
+const torchFor = (build: string, name = `2.13.0+${build}`) =>
+  wheelOf('torch', name, below('torch', torchFiles('2.13.0', build)));
+const wheelName = (version: string) => `torch-${version}-py3-none-any.whl`;
+const builds = {
+  [wheelName('2.13.0+cu126')]: torchFor('cu126'),
+  [wheelName('2.13.0+cu130')]: torchFor('cu130'),
+};
+
+t.test('cuda chooses the build, in an index and in a folder of wheels', { skip }, async (t) => {
+  const { at, cache } = await prepare(t, below('w', builds), noIndex);
+  setEnvironment(t, { PIP_FIND_LINKS: at('w') });
+  t.match(await installLibtorch({ cuda: '12.6' }), { build: 'cu126', alreadyThere: false });
+  t.match(await installLibtorch({ cuda: '12.6' }), { build: 'cu126', alreadyThere: true });
+  await t.rejects(installLibtorch({ cuda: '12.8' }), {
+    code: 'LIBTORCH_UNSUPPORTED',
+    message: /cu130-.*\.whl is built for cu130, not for CUDA 12\.8\./,
+  });
+  setEnvironment(t, { PIP_FIND_LINKS: at('home') });
+  await t.rejects(installLibtorch({ cuda: '12.8' }), {
+    code: 'DOWNLOAD',
+    message: /could not download torch==2\.13\.0\+cu128/,
+  });
+  t.match(await installLibtorch({ from: at('w'), cuda: '13.0' }), { build: 'cu130', alreadyThere: false });
+  t.same(readdirSync(cache).sort(), ['2.13.0-cu126', '2.13.0-cu130']);
+  await t.rejects(installLibtorch({ from: at('w') }), {
+    code: 'INVALID_ARGUMENT',
+    message: /w has several torch wheels: torch-2\.13\.0\+cu126.*cu130.*Give one of them/,
+  });
+  await t.rejects(installLibtorch({ from: at('w'), cuda: '12.8' }), {
+    code: 'FILE_NOT_FOUND',
+    message: /no torch wheel for CUDA 12\.8, only torch-2\.13\.0\+cu126/,
+  });
+});
+
+t.test('a build that its name does not tell is known by its content', { skip }, async (t) => {
+  const files = { [`w/${wheelName('2.13.0')}`]: torchFor('cu130', '2.13.0') };
+  const { at, cache } = await prepare(t, files, noIndex);
+  setEnvironment(t, { PIP_FIND_LINKS: at('w') });
+  const refused = /is built for cu130, not for CUDA 12\.6\. .*torch 2\.13\.0\+cu126/;
+  for (const options of [{}, { from: at('w') }, { from: at(`w/${wheelName('2.13.0')}`) }])
+    await t.rejects(installLibtorch({ ...options, cuda: '12.6' }), {
+      code: 'LIBTORCH_UNSUPPORTED',
+      message: refused,
+    });
+  t.same(readdirSync(cache), [], 'nothing is left');
+  t.match(await installLibtorch({ cuda: '13.0' }), { build: 'cu130' });
+});
+
+t.test('what is no CUDA version is refused', async (t) => {
+  await prepare(t, {});
+  for (const cuda of ['13', 'cu130', '13.0.1', ''])
+    await t.rejects(installLibtorch({ cuda }), {
+      code: 'INVALID_ARGUMENT',
+      message: /should look like 13\.0/,
+    });
+  await t.rejects(installLibtorch({ cuda: '13.0', version: '2.13.0+cpu' }), {
+    code: 'INVALID_ARGUMENT',
+    message: /either "cuda" or a version with a build/,
+  });
+});

@@ -21,8 +21,8 @@ export async function openFolder(folder: string): Promise<Contents> {
   if (root === undefined)
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
-      `${folder} contains no lib/libtorch.so, and neither do its folders libtorch and torch. Give the folder of a libtorch or ` +
-        "of Python's torch package.",
+      `${folder} contains no lib/libtorch.so, nor do its folders libtorch and torch, and no torch wheel. Give the folder of a ` +
+        "libtorch or of Python's torch package, or a folder with a torch wheel.",
     );
   const files = new Map<string, SourceFile>();
   for (const name of ['lib', 'include', 'version.py', 'build-version', 'build-hash'])
