@@ -1,14 +1,19 @@
-// Prints what each prebuilt binary needs. Fails if a binary would not load on other machines or contains ballast.
-//   node scripts/check-binaries.mjs [FILE …]     without files: native/*/prebuilds
+// Prints what each prebuilt binary needs. Fails if a binary would not load on other machines or contains ballast, or if an engine
+// needs a symbol that its libtorch lacks.
+//   node scripts/check-binaries.mjs [--libtorch DIR …] [FILE …]     without files: native/*/prebuilds
+// Engines are compared with the given libtorch of their version; without one, with the one that the package finds, if it fits.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findLibtorch } from '../dist/native/libtorch/find-libtorch.js';
 import { root } from './native-build.mjs';
 
 /** The newest versions that a binary may need; README.md names the systems. */
 const limits = { GLIBC: '2.34', GLIBCXX: '3.4.29', CXXABI: '1.3.13' };
 
-const readelf = (...args) => execFileSync('readelf', ['-W', ...args], { encoding: 'utf8' });
+const text = { encoding: 'utf8', maxBuffer: 2 ** 28 };
+const readelf = (...args) => execFileSync('readelf', ['-W', ...args], text);
 const compare = (a, b) => a.localeCompare(b, 'en', { numeric: true });
 
 function prebuilds() {
@@ -24,6 +29,53 @@ function versionNeeds(file) {
   for (const [, family, version] of readelf('-V', file).matchAll(/\b(GLIBC|GLIBCXX|CXXABI)_(\d[\d.]*)/g))
     if (compare(version, needs[family] ?? '0') > 0) needs[family] = version;
   return needs;
+}
+
+/** Dynamic symbols of a file: [name, version or undefined]. */
+function symbols(file, which) {
+  const lines = execFileSync('nm', ['-D', which, file], text).split('\n');
+  const found = lines.map((line) => / [A-Z] (?<name>[^@\s]+)(?:@+(?<version>\S+))?$/.exec(line)?.groups);
+  return found.filter(Boolean).map(({ name, version }) => [name, version]);
+}
+
+/** What each libtorch exports, by its version. */
+const exported = new Map();
+
+/** Symbols that an engine needs and neither its libtorch nor Node.js has. */
+function missingSymbols(file, libtorch) {
+  if (!exported.has(libtorch.series)) {
+    const folder = join(libtorch.root, 'lib');
+    const libraries = readdirSync(folder).filter((name) => /\.so[.\d]*$/.test(name));
+    exported.set(
+      libtorch.series,
+      new Set(
+        libraries.flatMap((name) => symbols(join(folder, name), '--defined-only').map(([symbol]) => symbol)),
+      ),
+    );
+  }
+  // Those with versions are the system's: versionNeeds looks at them.
+  const isThere = ([name, version]) =>
+    version !== undefined || /^(napi|node_api)_/.test(name) || exported.get(libtorch.series).has(name);
+  return symbols(file, '--undefined-only')
+    .filter((symbol) => !isThere(symbol))
+    .map(([name]) => name);
+}
+
+function checkSymbols(file, faults) {
+  const series = /torch-(\d+\.\d+)/.exec(file)?.[1];
+  if (series === undefined) return;
+  const libtorch = libtorches.find((each) => each.series === series);
+  if (!libtorch) {
+    console.log(`  not compared with libtorch ${series}, which was not given`);
+    return;
+  }
+  const missing = missingSymbols(file, libtorch);
+  if (missing.length === 0)
+    console.log(`  all its symbols are in libtorch ${libtorch.version} (${libtorch.root})`);
+  else
+    faults.push(
+      `needs ${missing.length} symbols that libtorch ${libtorch.version} lacks: ${missing.slice(0, 3).join(', ')}`,
+    );
 }
 
 function check(file) {
@@ -49,11 +101,25 @@ function check(file) {
     if (compare(needs[family] ?? '0', limit) > 0)
       faults.push(`needs ${family}_${needs[family]}; README promises ${limit}`);
   if (file.includes('engine') && !/\bNODELETE\b/.test(dynamic)) faults.push('is not linked with -z nodelete');
+  checkSymbols(file, faults);
   for (const fault of faults) console.log(`  FAULT: ${fault}`);
   return faults.length === 0;
 }
 
-const files = process.argv.length > 2 ? process.argv.slice(2) : prebuilds();
+function libtorchIfAny() {
+  try {
+    return [findLibtorch()];
+  } catch {
+    return [];
+  }
+}
+
+const { values, positionals } = parseArgs({
+  options: { libtorch: { type: 'string', multiple: true } },
+  allowPositionals: true,
+});
+const libtorches = values.libtorch?.map((folder) => findLibtorch(folder)) ?? libtorchIfAny();
+const files = positionals.length > 0 ? positionals : prebuilds();
 if (files.length === 0) console.log('FAULT: no prebuilt binaries found; run `npm run prebuild`.');
 const passed = files.map(check);
 process.exit(files.length > 0 && passed.every(Boolean) ? 0 : 1);

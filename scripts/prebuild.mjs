@@ -40,7 +40,8 @@ try {
     // The loader does not depend on libtorch, so one build is enough.
     if (index === 0) prebuild('loader', libtorch, false);
   }
-  run(process.execPath, ['scripts/check-binaries.mjs']);
+  const compared = libtorches.flatMap((libtorch) => ['--libtorch', libtorch.root]);
+  run(process.execPath, ['scripts/check-binaries.mjs', ...compared]);
 } catch (error) {
   say(error.message);
   process.exit(1);
