@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { copyFile, link, rm, stat } from 'node:fs/promises';
 import { checkArgument, checkOptions, paths, signalOption, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { systemCode, writeError } from '../files.js';
+import { syncFile, systemCode, withOpenFile, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { missingShards, shardText } from '../shard.js';
 import { CacheFolder, type CachePart } from './cache-folder.js';
@@ -50,12 +50,15 @@ export async function mergeCaches(
   const { folder: first, form } = checkedParts(found);
   const target = await CacheFolder.open(path, first.key);
   if (target.form) checkForm(found[0]!, { folder: target, form: target.form });
+  // An earlier merge may have ended while it removed the parts.
+  const isMerged = found.every(({ folder }) => holds(target, folder));
+  if (!isMerged) checkComplete(found);
   const locks = [];
   try {
     for (const { folder } of found) locks.push(await takeLock(folder));
     locks.push(await takeLock(target, form.layout));
     await target.tidy(form, target.index.entries);
-    const merged = await moveRecords(found, target, options.signal);
+    const merged = await moveRecords(isMerged ? [] : found, target, options.signal);
     for (const { folder } of found) await CacheFolder.remove(folder.path);
     return merged;
   } finally {
@@ -79,7 +82,6 @@ async function openPart(path: string): Promise<Part> {
 function checkedParts(parts: readonly Part[]): Part {
   const [first] = parts;
   if (!first) throw new DinoSegError('INVALID_ARGUMENT', 'No part was given to merge.');
-  const { count } = first.part;
   const byIndex = new Map<number, Part>();
   for (const part of parts) {
     checkForm(first, part);
@@ -92,9 +94,19 @@ function checkedParts(parts: readonly Part[]): Part {
       );
     byIndex.set(index, part);
   }
-  const missing = missingShards(new Set(byIndex.keys()), count);
-  if (missing !== '') throw new DinoSegError('CACHE', `Missing parts: ${missing}.`);
   return first;
+}
+
+function checkComplete(parts: readonly Part[]): void {
+  const found = new Set(parts.map(({ part }) => part.index));
+  const missing = missingShards(found, parts[0]!.part.count);
+  if (missing !== '') throw new DinoSegError('CACHE', `Missing parts: ${missing}.`);
+}
+
+/** Whether a cache has all records of another one. */
+function holds(cache: CacheFolder, other: CacheFolder): boolean {
+  const { entries } = cache.index;
+  return [...other.index.entries].every(([id, { checksum }]) => entries.get(id)?.checksum === checksum);
 }
 
 /** Whether the records of two folders can lie in one. */
@@ -136,7 +148,7 @@ async function moveRecords(
       for (const [id, entry] of folder.index.entries)
         entries.set(id, { ...entry, file: numbers.get(entry.file)! });
     }
-    await rewriteIndex(target.indexPath, target.id, parts[0]!.form, entries.values());
+    await rewriteIndex(target.indexPath, target.id, target.form!, entries.values());
   } catch (error) {
     for (const path of placed) await rm(path, { force: true });
     throw error;
@@ -150,8 +162,15 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   } catch (cause) {
     // Another file system, or one without links.
     if (!['EXDEV', 'EPERM', 'ENOTSUP', 'EMLINK'].includes(systemCode(cause))) throw writeError(to, cause);
-    await copyFile(from, to, constants.COPYFILE_FICLONE).catch((error: unknown) => {
-      throw writeError(to, error);
-    });
+    await copySynced(from, to);
+  }
+}
+
+async function copySynced(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    await withOpenFile(to, syncFile);
+  } catch (cause) {
+    throw writeError(to, cause);
   }
 }

@@ -1,7 +1,7 @@
 /** Parts of a cache, and the cache that they make. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { CacheFolder } from '../../lib/cache/cache-folder.js';
 import { checkCache } from '../../lib/cache/manage.js';
 import { mergeCaches } from '../../lib/cache/merge-caches.js';
@@ -143,6 +143,29 @@ t.test('what an ended merge left is no obstacle', async (t) => {
       .sort(),
     ['records-00000.bin', 'records-00001.bin'],
   );
+  // As if it had ended while it removed the parts.
+  const { path: left } = await make('again', '2/2');
+  t.match(await mergeCaches([left], at('again')), { records: 10, bytes: 0 });
+  t.notOk(existsSync(left));
+  t.same(await checksums(at('again')), await checksums(at('whole')));
+});
+
+/** A folder on another file system than this one; undefined where there is none. */
+function otherDisk(t: Test): string | undefined {
+  const memory = '/dev/shm';
+  if (!existsSync(memory) || statSync(memory).dev === statSync(root).dev) return undefined;
+  const folder = mkdtempSync(join(memory, 'dinov3-seg-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+t.test('records are copied to another file system', async (t) => {
+  const disk = otherDisk(t);
+  if (disk === undefined) return void t.pass('/dev/shm is absent or on the same file system');
+  const parts = [(await make('far', '1/2')).path, (await make('far', '2/2')).path];
+  t.match(await mergeCaches(parts, join(disk, 'far')), { records: 10 });
+  t.same(await checksums(join(disk, 'far')), await checksums(at('whole')));
+  t.match(await checkCache(join(disk, 'far')), { records: 10, damage: [] });
 });
 
 t.test('more parts than records are refused', async (t) => {
