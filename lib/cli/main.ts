@@ -32,7 +32,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   },
   train: { summary: 'train class_embed on labelled images', load: () => import('./train.js') },
   cache: {
-    summary: 'make, check, list or remove caches of network outputs',
+    summary: 'make, merge, check, list or remove caches of network outputs',
     load: () => import('./cache.js'),
   },
   eval: { summary: 'evaluate a head on labelled images', load: () => import('./eval.js') },
