@@ -23,7 +23,7 @@ interface Launcher {
   name: string;
   rank: string;
   size: string;
-  localRank?: string;
+  localRank: string;
 }
 
 /** The innermost first: torchrun and mpirun are also started by Slurm. */
@@ -60,7 +60,7 @@ function ofRanks(env: Environment, { name, rank, size, localRank }: Launcher): L
   return placed(env, name, [rank, size], {
     rank: wholeNumber(env, rank),
     size: wholeNumber(env, size),
-    localRank: localRank && env[localRank] ? wholeNumber(env, localRank) : null,
+    localRank: localRankOf(env, localRank),
   });
 }
 
@@ -91,7 +91,7 @@ function ofStep(env: Environment) {
     rank: wholeNumber(env, 'SLURM_PROCID'),
     size,
     variables: ['SLURM_PROCID', sizeName],
-    localRank: env['SLURM_LOCALID'] ? wholeNumber(env, 'SLURM_LOCALID') : null,
+    localRank: localRankOf(env, 'SLURM_LOCALID'),
   };
 }
 
@@ -143,6 +143,10 @@ function placed(
       `Expected a number below that of all processes: ${source}. Numbers begin at 0.`,
     );
   return { source, shard: { index: rank + 1, count: size }, localRank };
+}
+
+function localRankOf(env: Environment, name: string): number | null {
+  return env[name] ? wholeNumber(env, name) : null;
 }
 
 function wholeNumber(env: Environment, name: string): number {

@@ -1,6 +1,6 @@
 /** Parts of a job that several processes or machines do. */
 import { kind } from './arguments.js';
-import { DinoSegError } from './errors.js';
+import { DinoSegError, type ErrorCode } from './errors.js';
 import { isObject } from './json.js';
 
 /** The `index`-th of `count` parts; the whole is 1 of 1. */
@@ -61,8 +61,35 @@ export function itemsOf<T>({ index, count }: Shard, items: readonly T[]): T[] {
   return items.slice(end(index - 1), end(index));
 }
 
-/** The numbers of the missing ones among shards of `count`, as `2/8, 3/8`; empty if all are there. */
-export function missingShards(found: ReadonlySet<number>, count: number): string {
+/** Something that holds a part, and its path. */
+interface Held {
+  path: string;
+  shard: Shard;
+}
+
+/**
+ * Parts in their order.
+ *
+ * @param word what a part is called in the message.
+ * @throws DinoSegError `code` where two are the same one
+ */
+export function inOrder<T extends Held>(parts: readonly T[], word: string, code: ErrorCode): T[] {
+  const byIndex = new Map<number, T>();
+  for (const part of parts) {
+    const twin = byIndex.get(part.shard.index);
+    if (twin)
+      throw new DinoSegError(
+        code,
+        `${twin.path} and ${part.path} are both ${word} ${shardText(part.shard)}. Give each ${word} once.`,
+      );
+    byIndex.set(part.shard.index, part);
+  }
+  return [...byIndex.values()].sort((a, b) => a.shard.index - b.shard.index);
+}
+
+/** The missing ones among parts of `count`, as `2/8, 3/8`; empty if all are there. */
+export function missingShards(parts: readonly Held[], count: number): string {
+  const found = new Set(parts.map(({ shard }) => shard.index));
   const indices = Array.from({ length: count }, (_, i) => i + 1).filter((index) => !found.has(index));
   return indices.map((index) => shardText({ index, count })).join(', ');
 }

@@ -53,8 +53,6 @@ export function describeRecord({ split, name, view }: IndexEntry): string {
 export class CacheFolder {
   /** Where the last record of each file ends, once it is tidy. */
   ends: ReadonlyMap<number, number> = new Map();
-  /** null for a whole cache. */
-  part: CachePart | null = null;
 
   private constructor(
     readonly path: string,
@@ -67,6 +65,8 @@ export class CacheFolder {
     readonly index: ReadIndex,
     /** What was found damaged on opening, besides records. */
     readonly damage: Damage[],
+    /** null for a whole cache. */
+    public part: CachePart | null,
   ) {}
 
   /**
@@ -145,9 +145,7 @@ export class CacheFolder {
     damage.push(
       ...cutOff(path, index, form?.layout ?? null, sizes).map((reason) => ({ record: null, reason })),
     );
-    const folder = new CacheFolder(path, key, id, form, index, damage);
-    folder.part = found?.part ?? null;
-    return folder;
+    return new CacheFolder(path, key, id, form, index, damage, found?.part ?? null);
   }
 
   file(name: string): string {

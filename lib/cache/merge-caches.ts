@@ -5,7 +5,7 @@ import { checkArgument, checkOptions, paths, signalOption, text } from '../argum
 import { DinoSegError } from '../errors.js';
 import { syncFile, systemCode, withOpenFile, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
-import { missingShards, shardText } from '../shard.js';
+import { inOrder, missingShards } from '../shard.js';
 import { CacheFolder, type CachePart } from './cache-folder.js';
 import { takeLock } from './fill-pass.js';
 import { rewriteIndex, type RecordForm } from './index-file.js';
@@ -23,8 +23,9 @@ export interface MergedCache {
 
 /** A folder that holds a part, with records. */
 interface Part {
+  path: string;
   folder: CacheFolder;
-  part: CachePart;
+  shard: CachePart;
   form: Required<RecordForm>;
 }
 
@@ -47,12 +48,14 @@ export async function mergeCaches(
   checkOptions(options, signalOption, 'mergeCaches()');
   const found: Part[] = [];
   for (const each of parts) found.push(await openPart(each));
-  const { folder: first, form } = checkedParts(found);
-  const target = await CacheFolder.open(path, first.key);
-  if (target.form) checkForm(found[0]!, { folder: target, form: target.form });
+  const first = firstOf(found);
+  const { form } = first;
+  const target = await CacheFolder.open(path, first.folder.key);
+  if (target.form) checkForm(first, { folder: target, form: target.form });
   // An earlier merge may have ended while it removed the parts.
   const isMerged = found.every(({ folder }) => holds(target, folder));
-  if (!isMerged) checkComplete(found);
+  const missing = isMerged ? '' : missingShards(found, first.shard.count);
+  if (missing !== '') throw new DinoSegError('CACHE', `Missing parts: ${missing}.`);
   const locks = [];
   try {
     for (const { folder } of found) locks.push(await takeLock(folder));
@@ -75,32 +78,15 @@ async function openPart(path: string): Promise<Part> {
   if (damage[0]) throw refuse(`is damaged or unfinished: ${damage[0].reason}. ${again}`);
   if (!form || index.entries.size < part.records)
     throw refuse(`has ${index.entries.size} of its ${part.records} records. ${again}`);
-  return { folder, part, form };
+  return { path, folder, shard: part, form };
 }
 
-/** @returns the first; @throws DinoSegError CACHE where they are not the parts of one cache */
-function checkedParts(parts: readonly Part[]): Part {
+/** @throws DinoSegError CACHE where they are not parts of one cache, each once */
+function firstOf(parts: readonly Part[]): Part {
   const [first] = parts;
   if (!first) throw new DinoSegError('INVALID_ARGUMENT', 'No part was given to merge.');
-  const byIndex = new Map<number, Part>();
-  for (const part of parts) {
-    checkForm(first, part);
-    const { index } = part.part;
-    const twin = byIndex.get(index);
-    if (twin)
-      throw new DinoSegError(
-        'CACHE',
-        `${twin.folder.path} and ${part.folder.path} are both part ${shardText(part.part)}. Give each part once.`,
-      );
-    byIndex.set(index, part);
-  }
-  return first;
-}
-
-function checkComplete(parts: readonly Part[]): void {
-  const found = new Set(parts.map(({ part }) => part.index));
-  const missing = missingShards(found, parts[0]!.part.count);
-  if (missing !== '') throw new DinoSegError('CACHE', `Missing parts: ${missing}.`);
+  for (const part of parts) checkForm(first, part);
+  return inOrder(parts, 'part', 'CACHE')[0]!;
 }
 
 /** Whether a cache has all records of another one. */
@@ -110,12 +96,12 @@ function holds(cache: CacheFolder, other: CacheFolder): boolean {
 }
 
 /** Whether the records of two folders can lie in one. */
-function checkForm(one: Part, other: Omit<Part, 'part'> & { part?: CachePart }): void {
-  const described = ({ folder, form, part = one.part }: typeof other) => ({
+function checkForm(one: Part, other: Pick<Part, 'folder' | 'form'> & { shard?: CachePart }): void {
+  const described = ({ folder, form, shard = one.shard }: typeof other) => ({
     ...folder.key,
     layout: form.layout,
     passSize: form.passSize,
-    parts: part.count,
+    parts: shard.count,
   });
   const differences = keyDifferences(described(one), described(other));
   if (differences.length > 0)

@@ -17,20 +17,19 @@ export const shardFlag = (joined: string) =>
 
 /** What `--shard` and `--device` make of a process. */
 export interface Part {
-  shard?: Shard;
-  device?: string;
+  shard: Shard | undefined;
+  device: string | undefined;
   /** Whether the launcher chose the part, so that all processes have the same command. */
   isLaunched: boolean;
 }
 
 /** @throws DinoSegError INVALID_ARGUMENT; DEVICE where more processes than GPUs are on this machine */
 export function partOf(shard: string | undefined, device: string | undefined): Part {
-  const given = device === undefined ? {} : { device };
-  if (shard === undefined) return { ...given, isLaunched: false };
-  if (shard !== 'auto') return { ...given, shard: parseShard(shard), isLaunched: false };
+  if (shard !== 'auto')
+    return { shard: shard === undefined ? undefined : parseShard(shard), device, isLaunched: false };
   const { source, shard: own, localRank } = launchedProcess();
   const chosen = deviceOfRank(device, localRank);
   const { index, count } = own;
   note(`Part ${index} of ${count}, by ${source}${chosen === device ? '' : `, on ${chosen}`}.`);
-  return { ...(chosen === undefined ? {} : { device: chosen }), shard: own, isLaunched: true };
+  return { shard: own, device: chosen, isLaunched: true };
 }

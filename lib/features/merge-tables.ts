@@ -6,7 +6,7 @@ import { isSideFile } from '../images/own-outputs.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
-import { missingShards, shardText, whole } from '../shard.js';
+import { inOrder, missingShards, whole, type Shard } from '../shard.js';
 import { TableLock } from './table-lock.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
@@ -39,6 +39,7 @@ export interface MergeSummary extends ReportOutcome {
 
 interface ShardTable {
   path: string;
+  shard: Shard;
   description: TableDescription;
 }
 
@@ -63,7 +64,8 @@ export async function mergeTables(
   for (const path of inputs) {
     if (isEarlierFailures(path)) continue;
     checkInput(path, output);
-    shards.push({ path, description: await readDescription(path) });
+    const description = await readDescription(path);
+    shards.push({ path, shard: description.identity.shard, description });
   }
   const ordered = checkedShards(shards);
   const identity: TableIdentity = { ...ordered[0]!.description.identity, shard: whole };
@@ -106,7 +108,6 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
   const [first] = shards;
   if (!first) throw new DinoSegError('INVALID_ARGUMENT', 'No table was given to merge.');
   const { count } = first.description.identity.shard;
-  const byIndex = new Map<number, ShardTable>();
   for (const shard of shards) {
     const { identity } = shard.description;
     const differences = identityDifferences(
@@ -118,24 +119,15 @@ function checkedShards(shards: readonly ShardTable[]): ShardTable[] {
         'TABLE',
         `${first.path} and ${shard.path} belong to different runs:\n  ${differences.join('\n  ')}`,
       );
-    const { index } = identity.shard;
-    const twin = byIndex.get(index);
-    if (twin)
-      throw new DinoSegError(
-        'TABLE',
-        `${twin.path} and ${shard.path} are both shard ${shardText({ index, count })}. Give each shard once.`,
-      );
-    byIndex.set(index, shard);
   }
-  const missing = missingShards(new Set(byIndex.keys()), count);
+  const ordered = inOrder(shards, 'shard', 'TABLE');
+  const missing = missingShards(ordered, count);
   if (missing !== '')
     throw new DinoSegError(
       'TABLE',
       `Missing shards: ${missing}. Run the command of each of them again (it continues where it stopped), then merge.`,
     );
-  return [...byIndex.values()].sort(
-    (a, b) => a.description.identity.shard.index - b.description.identity.shard.index,
-  );
+  return ordered;
 }
 
 async function checkBytes({ path, description }: ShardTable, signal: AbortSignal | undefined): Promise<void> {

@@ -1,9 +1,9 @@
 /** Builds of libtorch: which CUDA version they are for, and which wheel of a folder is which. */
-import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../../../errors.js';
 import { readError } from '../../../files.js';
+import { libtorchIn } from './folder.js';
 
 /** A CUDA version `13.0` as wheels name it: `cu130`. @throws DinoSegError INVALID_ARGUMENT */
 export function buildFor(cuda: string): string {
@@ -33,10 +33,7 @@ export function checkBuild(
  * @throws DinoSegError INVALID_ARGUMENT where several fit; FILE_NOT_FOUND where none is for `cuda`; IO
  */
 export async function torchWheelIn(folder: string, cuda: string | undefined): Promise<string | undefined> {
-  const isLibtorch = ['', 'libtorch', 'torch'].some((name) =>
-    existsSync(join(folder, name, 'lib/libtorch.so')),
-  );
-  if (isLibtorch) return undefined;
+  if (libtorchIn(folder) !== undefined) return undefined;
   let names: string[];
   try {
     names = (await readdir(folder)).filter((name) => /^torch-\d.*\.whl$/.test(name)).sort();

@@ -8,6 +8,13 @@ import type { Contents, SourceFile } from './contents.js';
 
 const deepest = 32;
 
+/** The libtorch that a folder is or holds; undefined if there is none. */
+export function libtorchIn(folder: string): string | undefined {
+  return [folder, join(folder, 'libtorch'), join(folder, 'torch')].find((path) =>
+    existsSync(join(path, 'lib', 'libtorch.so')),
+  );
+}
+
 /**
  * Opens a libtorch folder, Python's torch package, or a folder that holds one of them. Links are followed. Beside a
  * torch package, the libraries of NVIDIA's packages are seen too, as its run paths name them.
@@ -15,9 +22,7 @@ const deepest = 32;
  * @throws DinoSegError LIBTORCH_UNSUPPORTED where there is no lib/libtorch.so, or links that go in circles; FILE_NOT_FOUND, IO
  */
 export async function openFolder(folder: string): Promise<Contents> {
-  const root = [folder, join(folder, 'libtorch'), join(folder, 'torch')].find((path) =>
-    existsSync(join(path, 'lib', 'libtorch.so')),
-  );
+  const root = libtorchIn(folder);
   if (root === undefined)
     throw new DinoSegError(
       'LIBTORCH_UNSUPPORTED',
