@@ -3,9 +3,13 @@
 #include <ATen/DeviceAccelerator.h>
 
 #include "bindings/method.h"
+#include "core/available_memory.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/host_memory.h"
+#include "core/memory_limit.h"
 #include "core/torch_logging.h"
+#include "ops/cap_memory.h"
 
 namespace dinov3_seg {
 
@@ -33,6 +37,15 @@ std::map<std::string, int64_t> memory_stats(c10::Device device) {
           {"peakReservedBytes", stats.reserved_bytes[all].peak}};
 }
 
+/// What the process may take of a device: `totalBytes` whatever else is there, `freeBytes` now.
+std::map<std::string, int64_t> memory_room(c10::Device device) {
+  if (!device.is_cpu()) accelerator_index(device);
+  const int64_t limit = memory_limit(device);
+  int64_t total = total_host_memory();
+  if (!device.is_cpu()) total = static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).second);
+  return {{"totalBytes", limit > 0 ? std::min(limit, total) : total}, {"freeBytes", free_memory(device)}};
+}
+
 void reset_peak_memory(c10::Device device) { at::accelerator::resetPeakStats(accelerator_index(device)); }
 
 void synchronize(c10::Device device) {
@@ -42,6 +55,8 @@ void synchronize(c10::Device device) {
 const Methods device_methods{
     call<&list_devices>("devices"),
     call<&memory_stats>("memoryStats", "device"),
+    call<&memory_room>("memoryRoom", "device"),
+    call<&cap_memory>("capMemory", "device", "bytes"),
     call<&reset_peak_memory>("resetPeakMemory", "device"),
     job<Lane::model, &synchronize>("synchronize", "device"),
     call<&take_warnings>("takeWarnings"),

@@ -4,6 +4,7 @@
 #include "bindings/heads.h"
 #include "bindings/placement.h"
 #include "models/archive.h"
+#include "models/network_sizes.h"
 #include "models/segment.h"
 #include "models/staged_archive.h"
 
@@ -20,6 +21,15 @@ inline constexpr auto fields<ProbeValues> = std::tuple{field("weight", &ProbeVal
                                                        field("beta", &ProbeValues::beta),
                                                        field("runningMean", &ProbeValues::running_mean),
                                                        field("runningVar", &ProbeValues::running_var)};
+
+template <>
+inline constexpr auto fields<NetworkSizes> = std::tuple{field("blocks", &NetworkSizes::blocks),
+                                                        field("blockBytes", &NetworkSizes::block_bytes),
+                                                        field("blocksBytes", &NetworkSizes::blocks_bytes),
+                                                        field("otherBytes", &NetworkSizes::other_bytes),
+                                                        field("width", &NetworkSizes::width),
+                                                        field("hidden", &NetworkSizes::hidden),
+                                                        field("dtype", &NetworkSizes::dtype)};
 
 struct TimesOptions {
   int64_t repeat;
@@ -97,6 +107,7 @@ const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
     job<Lane::prepare, &archive_id>("modelId", "path"),
+    job<Lane::prepare, &network_sizes>("networkSizes", "path", "dtype"),
     job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
     call<&check_head>("checkFits", "model", "head"),

@@ -14,7 +14,8 @@ struct Js<NetworkPrecision> : Named<parse_network_precision> {};
 template <>
 inline constexpr auto fields<ModelPlacement> =
     std::tuple{field("device", &ModelPlacement::device), field("dtype", &ModelPlacement::dtype),
-               field("precision", &ModelPlacement::precision), field("cudaGraphs", &ModelPlacement::graphs)};
+               field("precision", &ModelPlacement::precision), field("cudaGraphs", &ModelPlacement::graphs),
+               optional_field("residentBlocks", &ModelPlacement::resident_blocks)};
 
 struct DetectorPlacement : ModelPlacement {
   /// The segmentor whose backbone a detector shares.
@@ -28,7 +29,10 @@ inline constexpr auto fields<DetectorPlacement> = std::tuple_cat(
 inline auto network_info(const NetworkModule& network) {
   return object_of(Item{"path", network.path()}, Item{"id", network.id()}, Item{"device", network.device()},
                    Item{"dtype", network.dtype()}, Item{"normalization", network.normalization()},
-                   Item{"parameters", network.parameters()});
+                   Item{"parameters", network.parameters()},
+                   Item{"streamedBlocks", network.stream() ? network.stream()->blocks() : 0},
+                   Item{"streamedBytes", network.stream() ? network.stream()->bytes() : 0},
+                   Item{"pinnedBytes", network.stream() ? network.stream()->pinned_bytes() : 0});
 }
 
 }  // namespace dinov3_seg

@@ -5,6 +5,7 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <new>
@@ -13,6 +14,7 @@
 #include "core/error.h"
 #include "core/host_memory.h"
 #include "core/job_control.h"
+#include "core/memory_limit.h"
 
 namespace dinov3_seg {
 namespace {
@@ -62,7 +64,9 @@ int64_t free_memory(c10::Device device) {
   auto* allocator = at::getDeviceAllocator(device.type());
   if (!allocator->initialized()) return free;
   const auto stats = allocator->getDeviceStats(index);
-  return free + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
+  const int64_t available = free + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
+  const int64_t limit = memory_limit(device);
+  return limit == 0 ? available : std::clamp<int64_t>(limit - stats.allocated_bytes[0].current, 1, available);
 }
 
 void require_memory(c10::Device device, uint64_t bytes, const std::string& doing, const std::string& advice) {

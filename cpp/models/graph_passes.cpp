@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "core/job_control.h"
+#include "models/await_weights.h"
 #include "models/fuse.h"
 
 namespace dinov3_seg {
@@ -63,6 +64,7 @@ void run_graph_passes(const Module& module, const char* name) {
     fuse_functions(*graph);
   }
   add_to(*graph, *graph->block());
+  add_weight_awaits(*graph, module);
 }
 
 }  // namespace dinov3_seg

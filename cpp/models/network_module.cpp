@@ -39,13 +39,25 @@ NetworkOrigin origin_of(const std::string& path) {
   return {path, archive.content_id(), recorded_normalization(archive)};
 }
 
+namespace {
+
+std::shared_ptr<WeightStream> stream_of(const torch::jit::Module& module, const ModelPlacement& placement) {
+  auto shared = WeightStream::find(module);
+  if (shared || !placement.resident_blocks) return shared;
+  return WeightStream::make(module, placement.device, *placement.resident_blocks);
+}
+
+}  // namespace
+
 NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,
                              const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
       device_(placement.device),
       module_(std::move(module)),
-      runner_(placement.graphs && device_.is_cuda() && has_cuda_graphs()) {
+      stream_(stream_of(module_, placement)),
+      // A recording would replay this pass's copies, whatever the buffers hold.
+      runner_(placement.graphs && device_.is_cuda() && !stream_ && has_cuda_graphs()) {
   for (const char* method : required)
     if (!module_.find_method(method))
       fail("MODEL_FORMAT", path(), " has no method ", method, "(images): expected ", expected,

@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/normalization.h"
 #include "models/cuda_graph_runner.h"
 #include "models/precision.h"
+#include "models/weight_stream.h"
 
 namespace dinov3_seg {
 
@@ -21,6 +23,8 @@ struct ModelPlacement {
   std::string dtype = "stored";  // or float32, bfloat16 (see models/builder.h for what is cast)
   NetworkPrecision precision = NetworkPrecision::reference;
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
+  // Blocks whose weights stay on the device, the others are streamed (weight_stream.h); all without a number.
+  std::optional<int64_t> resident_blocks;
 };
 
 /// Where a network comes from.
@@ -55,6 +59,9 @@ class NetworkModule {
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
+  /// What brings the backbone's blocks to the device; null where all are there. Networks that share a
+  /// backbone share it.
+  const WeightStream* stream() const { return stream_.get(); }
   torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }
   torch::jit::named_buffer_list buffers_by_name() const { return module_.named_buffers(); }
 
@@ -95,6 +102,7 @@ class NetworkModule {
   c10::Device device_;
   torch::jit::Module module_;
   bool tf32_ = false;
+  std::shared_ptr<WeightStream> stream_;
   CudaGraphRunner runner_;
 };
 

@@ -62,7 +62,7 @@ const char* features_method(int64_t layers, bool decoded) {
 }
 
 torch::jit::Module load_cast(const std::string& path, const ModelPlacement& placement) {
-  torch::jit::Module module = load_archive(path, placement.device);
+  torch::jit::Module module = load_archive(path, placement.device, {}, placement.resident_blocks);
   if (placement.dtype != "stored") cast_segmentor(module, cast_target(placement.dtype));
   return module;
 }
@@ -156,6 +156,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   if (weight.size(1) != hidden())
     fail("HEAD_MISMATCH", "the head expects queries of width ", weight.size(1), ", but the network returns ",
          hidden());
+  const StoredWeights stored(module(), stream());
   torch::jit::Module target = class_embed();
   const at::Tensor own_weight = class_embed_weight(), own_bias = class_embed_bias();
   const auto set = [&](const at::Tensor& w, const at::Tensor& b) {
@@ -188,6 +189,7 @@ std::optional<ProbeValues> SegmentationModel::probe() const {
 }
 
 void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::string& path) const {
+  const StoredWeights stored(module(), stream());
   const std::string prefix = backbone_prefix;
   std::vector<NamedTensor> backbone;
   const auto add = [&](const auto& entries) {
@@ -199,7 +201,8 @@ void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::str
   if (backbone.empty())
     fail("MODEL_FORMAT", this->path(), " has no backbone under ", prefix,
          "…: only a network made by convert can be exported with a linear probe");
-  const auto here = [&](const at::Tensor& value) { return value.to(device(), at::kFloat, false, true); };
+  const c10::Device place = backbone.front().tensor.device();
+  const auto here = [&](const at::Tensor& value) { return value.to(place, at::kFloat, false, true); };
   const std::string norm = std::string(linear_head_prefix) + "batchnorm_layer.";
   const std::string conv = std::string(linear_head_prefix) + "conv.";
   const std::vector<NamedTensor> head{
@@ -207,7 +210,7 @@ void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::str
       {norm + "bias", here(probe.beta)},
       {norm + "running_mean", here(probe.running_mean)},
       {norm + "running_var", here(probe.running_var)},
-      {norm + "num_batches_tracked", at::zeros({}, at::TensorOptions().dtype(at::kLong).device(device()))},
+      {norm + "num_batches_tracked", at::zeros({}, at::TensorOptions().dtype(at::kLong).device(place))},
       {conv + "weight", here(probe.weight).unsqueeze(-1).unsqueeze(-1)},
       {conv + "bias", here(probe.bias)}};
   const int64_t depth = read_backbone_dims(shapes_of(backbone)).depth;

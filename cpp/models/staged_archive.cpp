@@ -16,7 +16,9 @@
 #include "core/available_memory.h"
 #include "core/error.h"
 #include "core/job_control.h"
+#include "core/mapped_file.h"
 #include "core/zip_reader.h"
+#include "models/block_matrices.h"
 #include "models/file_source.h"
 
 namespace dinov3_seg {
@@ -128,6 +130,23 @@ class ModuleUploader {
   ModuleUploader(const SparseSource& source, c10::Device device, const SharedTensors& shared)
       : source_(source), device_(device), shared_(shared), buffers_(source.file(), device) {}
 
+  /// Leaves the matrices of all blocks but `resident` where they are, as views of the file where they were
+  /// left out.
+  void keep_on_host(const torch::jit::Module& module, std::int64_t resident,
+                    const std::shared_ptr<const MappedFile>& file) {
+    const auto blocks = block_matrices(module);
+    for (const std::int64_t number : streamed_blocks(static_cast<std::int64_t>(blocks.size()), resident)) {
+      for (const BlockMatrix& matrix : blocks.at(static_cast<std::size_t>(number))) {
+        const at::Tensor tensor = matrix.tensor();
+        torch::jit::Module owner = matrix.owner;
+        const auto left_out = source_.left_out().find(tensor.storage().data());
+        if (left_out != source_.left_out().end())
+          owner.setattr(matrix.name, view_of(file, left_out->second, tensor));
+        on_host_.insert(owner.attr(matrix.name).toTensor().storage().unsafeGetStorageImpl());
+      }
+    }
+  }
+
   void upload(const torch::jit::Module& module) {
     for (const torch::jit::Module& each : module.modules()) {
       const auto object = each._ivalue();
@@ -154,7 +173,16 @@ class ModuleUploader {
     return found->second;
   }
 
+  static at::Tensor view_of(const std::shared_ptr<const MappedFile>& file, const Place& place,
+                            const at::Tensor& like) {
+    // Written to by nobody: the mapping is private, and weights stay as they are.
+    auto* data = const_cast<std::uint8_t*>(file->bytes().subspan(place.offset, place.size).data());
+    const auto options = at::TensorOptions().dtype(like.dtype());
+    return at::from_blob(data, like.sizes(), like.strides(), [file](void*) {}, options);
+  }
+
   at::Tensor uploaded(const at::Tensor& tensor) {
+    if (on_host_.contains(tensor.storage().unsafeGetStorageImpl())) return tensor;
     if (const at::Tensor shared = shared_for(tensor); shared.defined()) return shared;
     const c10::Storage storage = on_device(tensor.storage());
     at::Tensor result = at::empty({0}, tensor.options().device(device_).requires_grad(false));
@@ -185,6 +213,7 @@ class ModuleUploader {
   c10::Device device_;
   const SharedTensors& shared_;
   std::unordered_set<std::uint64_t> used_;
+  std::unordered_set<const c10::StorageImpl*> on_host_;
   DoubleBuffer buffers_;
   std::unordered_map<const c10::StorageImpl*, Pair> storages_;
 };
@@ -233,8 +262,10 @@ bool can_be_filled(const torch::jit::Module& module, const SparseSource& source)
 }  // namespace
 
 std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device,
-                                              const SharedTensors& shared) {
-  const ZipReader zip(MappedFile::open(path));
+                                              const SharedTensors& shared,
+                                              std::optional<std::int64_t> resident_blocks) {
+  const auto file = MappedFile::open(path);
+  const ZipReader zip(file);
   if (has_tensors_in_code(zip)) return std::nullopt;
   const auto source = std::make_shared<SparseSource>(path, zip, shared);
   std::optional<torch::jit::Module> module;
@@ -245,7 +276,9 @@ std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Devi
     return std::nullopt;  // torch::jit::load is to say what is wrong, of the file as it is
   }
   if (!can_be_filled(*module, *source)) return std::nullopt;
-  ModuleUploader(*source, device, shared).upload(*module);
+  ModuleUploader uploader(*source, device, shared);
+  if (resident_blocks && shared.empty()) uploader.keep_on_host(*module, *resident_blocks, file);
+  uploader.upload(*module);
   report_progress(source->size(), source->size());
   return module;
 }

@@ -3,6 +3,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -16,7 +17,11 @@ namespace dinov3_seg {
 /// containers, or with classes that create their own state (__setstate__). The tensors in `shared` replace
 /// the file's tensors at the given offsets, which are not read; each has the shape of the tensor that it
 /// replaces. Throws what FileSource throws, OUT_OF_MEMORY, ABORTED.
+///
+/// With `resident_blocks` the matrices of the backbone's other blocks (block_matrices.h) stay on the CPU:
+/// views of the mapped file, if they are large.
 std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device,
-                                              const SharedTensors& shared = {});
+                                              const SharedTensors& shared = {},
+                                              std::optional<std::int64_t> resident_blocks = {});
 
 }  // namespace dinov3_seg

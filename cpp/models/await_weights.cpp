@@ -1,0 +1,82 @@
+#include "models/await_weights.h"
+
+#include <torch/csrc/jit/runtime/custom_operator.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/block_matrices.h"
+#include "models/weight_stream.h"
+
+namespace dinov3_seg {
+namespace {
+
+using namespace torch::jit;
+
+constexpr const char* await_operator = "dinov3_seg::await_weights";
+
+void await_weights(Stack& stack) {
+  const int64_t block = pop(stack).toInt();
+  const at::Tensor matrix = pop(stack).toTensor();
+  if (const auto stream = WeightStream::find(matrix)) stream->await(block);
+}
+
+// Conservative: neither removed nor moved.
+const RegisterOperators await_registered({Operator("dinov3_seg::await_weights(Tensor matrix, int block) -> ()",
+                                             [](Stack& stack) { await_weights(stack); },
+                                             c10::AliasAnalysisKind::CONSERVATIVE)});
+
+/// The names by which a chain of GetAttr nodes comes from `self` to `value`; nothing for another value.
+std::optional<std::vector<std::string>> path_of(const Value* value, const Value* self) {
+  std::vector<std::string> path;
+  while (value != self) {
+    const Node* node = value->node();
+    if (node->kind() != prim::GetAttr) return std::nullopt;
+    path.push_back(node->s(attr::name));
+    value = node->input();
+  }
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+bool is_matrix(const Module& module, const std::vector<std::string>& path) {
+  c10::IValue value = module._ivalue();
+  for (const std::string& name : path) value = value.toObjectRef().getAttr(name);
+  return value.isTensor() && value.toTensor().dim() >= 2;
+}
+
+/// The block whose matrix a node reads, or -1.
+int64_t block_read_by(const Node* node, const Value* self, const Module& module) {
+  const bool reads = node->kind() == prim::GetAttr && node->output()->type()->kind() == TypeKind::TensorType;
+  const auto path = reads ? path_of(node->output(), self) : std::nullopt;
+  if (!path) return -1;
+  const int64_t block = block_of(*path);
+  return block >= 0 && is_matrix(module, *path) ? block : -1;
+}
+
+/// `current`: the block that was awaited last on every way to here, or -1.
+void add_to(Graph& graph, Block& nodes, int64_t current, const Module& module) {
+  const auto name = c10::Symbol::fromQualString(await_operator);
+  for (Node* node : nodes.nodes()) {
+    for (Block* inner : node->blocks()) add_to(graph, *inner, node->kind() == prim::Loop ? -1 : current, module);
+    if (!node->blocks().empty()) current = -1;
+    const int64_t block = block_read_by(node, graph.inputs().at(0), module);
+    if (block < 0 || block == current) continue;
+    current = block;
+    Node* await = graph.create(name, 0);
+    await->insertAfter(node);
+    await->addInput(node->output());
+    const WithInsertPoint before(await);
+    await->addInput(graph.insertConstant(block));
+  }
+}
+
+}  // namespace
+
+void add_weight_awaits(Graph& graph, const Module& module) {
+  if (!graph.inputs().empty()) add_to(graph, *graph.block(), -1, module);
+}
+
+}  // namespace dinov3_seg
