@@ -24,9 +24,9 @@ void await_weights(Stack& stack) {
 }
 
 // Conservative: neither removed nor moved.
-const RegisterOperators await_registered({Operator("dinov3_seg::await_weights(Tensor matrix, int block) -> ()",
-                                             [](Stack& stack) { await_weights(stack); },
-                                             c10::AliasAnalysisKind::CONSERVATIVE)});
+const RegisterOperators await_registered({Operator(
+    "dinov3_seg::await_weights(Tensor matrix, int block) -> ()", [](Stack& stack) { await_weights(stack); },
+    c10::AliasAnalysisKind::CONSERVATIVE)});
 
 /// The names by which a chain of GetAttr nodes comes from `self` to `value`; nothing for another value.
 std::optional<std::vector<std::string>> path_of(const Value* value, const Value* self) {
@@ -60,7 +60,8 @@ int64_t block_read_by(const Node* node, const Value* self, const Module& module)
 void add_to(Graph& graph, Block& nodes, int64_t current, const Module& module) {
   const auto name = c10::Symbol::fromQualString(await_operator);
   for (Node* node : nodes.nodes()) {
-    for (Block* inner : node->blocks()) add_to(graph, *inner, node->kind() == prim::Loop ? -1 : current, module);
+    for (Block* inner : node->blocks())
+      add_to(graph, *inner, node->kind() == prim::Loop ? -1 : current, module);
     if (!node->blocks().empty()) current = -1;
     const int64_t block = block_read_by(node, graph.inputs().at(0), module);
     if (block < 0 || block == current) continue;

@@ -28,7 +28,8 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
   network_archive(path);  // says what another file is
   NetworkSizes sizes;
   std::map<std::int64_t, std::int64_t> bytes_of_block;
-  for (const auto& [name, tensor] : find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
+  for (const auto& [name, tensor] :
+       find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
     const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
     const std::int64_t block = tensor.dim() >= 2 ? block_of(split(name)) : -1;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);

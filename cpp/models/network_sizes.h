@@ -9,17 +9,17 @@
 namespace dinov3_seg {
 
 struct NetworkSizes {
-  std::int64_t blocks = 0;        // of the backbone; 0 where none could be streamed
-  std::int64_t block_bytes = 0;   // of the largest one's matrices
-  std::int64_t blocks_bytes = 0;  // of all their matrices
-  std::int64_t other_bytes = 0;   // of everything else
-  std::int64_t width = 0;         // of the backbone's tokens; 0 where the file does not tell
-  std::int64_t hidden = 0;        // input of class_embed; 0 without one
+  std::int64_t blocks = 0;                         // of the backbone; 0 where none could be streamed
+  std::int64_t block_bytes = 0;                    // of the largest one's matrices
+  std::int64_t blocks_bytes = 0;                   // of all their matrices
+  std::int64_t other_bytes = 0;                    // of everything else
+  std::int64_t width = 0;                          // of the backbone's tokens; 0 where the file does not tell
+  std::int64_t hidden = 0;                         // input of class_embed; 0 without one
   c10::ScalarType dtype = c10::ScalarType::Float;  // of the blocks' matrices
 };
 
-/// Of a network as it is loaded in `dtype` (stored, float32 or bfloat16). Only the table of contents is read. Throws
-/// FILE_NOT_FOUND, MODEL_FORMAT, what read_torch_archive() throws.
+/// Of a network as it is loaded in `dtype` (stored, float32 or bfloat16). Only the table of contents is read.
+/// Throws FILE_NOT_FOUND, MODEL_FORMAT, what read_torch_archive() throws.
 NetworkSizes network_sizes(const std::string& path, const std::string& dtype);
 
 }  // namespace dinov3_seg

@@ -241,10 +241,14 @@ StoredWeights::StoredWeights(const torch::jit::Module& module, const WeightStrea
   for (const torch::jit::Module& each : module.modules()) {
     const auto object = each._ivalue();
     for (std::size_t slot = 0; slot < object->slots().size(); ++slot) {
-      const c10::IValue value = object->getSlot(slot);
-      if (!value.isTensor() || !value.toTensor().defined()) continue;
-      replaced_.push_back({object, slot, value});
-      object->setSlot(slot, stream->stored(value.toTensor()).cpu());
+      const c10::IValue& held = object->getSlot(slot);
+      if (!held.isTensor() || !held.toTensor().defined()) continue;
+      const at::Tensor tensor = held.toTensor();
+      const at::Tensor stored = stream->stored(tensor);
+      if (stored.is_same(tensor) && tensor.is_cpu()) continue;
+      replaced_.push_back({object.get(), slot, tensor});
+      // Nobody else's, as those of a network that was loaded whole: the file is the same then.
+      object->setSlot(slot, stored.is_same(tensor) ? tensor.cpu() : stored.alias());
     }
   }
 }

@@ -97,7 +97,8 @@ class StoredWeights {
 
  private:
   struct Replaced {
-    torch::jit::ObjectPtr owner;
+    // Not held: a file says of what is held more than once where it first was.
+    c10::ivalue::Object* owner;
     std::size_t slot;
     c10::IValue value;
   };

@@ -8,7 +8,8 @@ namespace dinov3_seg {
 
 void cap_memory(c10::Device device, std::int64_t bytes) {
   if (device.is_cpu())
-    fail("INVALID_ARGUMENT", "a cap on GPU memory was given for the device cpu: choose a GPU, or leave it out");
+    fail("INVALID_ARGUMENT",
+         "a cap on GPU memory was given for the device cpu: choose a GPU, or leave it out");
   if (bytes <= context_bytes)
     fail("INVALID_ARGUMENT", "a cap on GPU memory should be more than ", context_bytes / 1'000'000,
          " MB, which CUDA takes by itself; got ", bytes, " bytes");

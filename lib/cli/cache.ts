@@ -27,7 +27,7 @@ const settings = settingFlags(
     'flip',
     'seed',
   ] as const),
-  ...(['device', 'dtype', 'precision', 'prefetch'] as const),
+  ...(['device', 'dtype', 'precision', 'weights', 'gpuMemory', 'prefetch'] as const),
 );
 
 const actions = ['make', 'merge', 'check', 'list', 'remove'] as const;

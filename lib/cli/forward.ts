@@ -2,7 +2,7 @@ import { forwardFile } from '../model/forward-file.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { printResult } from './output.js';
-import { placementFlags, jsonFlag } from './shared-flags.js';
+import { placementFlags, placementOf, jsonFlag } from './shared-flags.js';
 
 export default command({
   name: 'forward',
@@ -29,8 +29,9 @@ export default command({
     ...placementFlags,
     ...jsonFlag,
   },
-  async run({ flags: { model, input, output, head, dtype, precision, device, json } }) {
-    const options = { model, input, output, ...withoutUndefined({ device, head, dtype, precision }) };
+  async run({ flags }) {
+    const { model, input, output, head, json } = flags;
+    const options = { model, input, output, ...withoutUndefined({ head }), ...placementOf(flags) };
     printResult({ output, ...(await forwardFile(options)) }, json);
   },
 });

@@ -1,5 +1,6 @@
 /** Flags that several commands have. */
-import type { Flags } from './parse.js';
+import { withoutUndefined } from '../without-undefined.js';
+import type { Flags, FlagValues } from './parse.js';
 import { settingFlags } from './setting-flags.js';
 
 export const deviceFlag = {
@@ -13,7 +14,16 @@ export const deviceFlag = {
   },
 } as const satisfies Flags;
 
-export const placementFlags = { ...deviceFlag, ...settingFlags('dtype', 'precision') };
+export const placementFlags = {
+  ...deviceFlag,
+  ...settingFlags('dtype', 'precision', 'weights', 'gpuMemory'),
+};
+
+/** What {@link placementFlags} give, as options of loading. */
+export function placementOf(flags: FlagValues<typeof placementFlags>) {
+  const { device, dtype, precision, weights, 'gpu-memory': gpuMemory } = flags;
+  return withoutUndefined({ device, dtype, precision, weights, gpuMemory });
+}
 
 export const classesFlag = {
   classes: {

@@ -19,10 +19,12 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { DetectionModel } from '../model/detection-model.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
-import { checkPassSize, choosePassSize, imageBytes, BatchRunner } from '../model/pass-size.js';
+import { BatchRunner, checkPassSize, defaultPassSize, logStreaming } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
+import { detectorPassBytes, type NetworkUse } from '../model/weight-plan.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { drawBoxes } from './annotation.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
@@ -88,19 +90,39 @@ export async function openFeatureExtractor(options: FeatureExtractorOptions): Pr
   const { passSize, onLog } = options;
   const counting = countingOf(options);
   checkPassSize(passSize);
-  const features = await SegmentationFeatures.open(optionsFor(segmentationOptions, options));
+  const features = await SegmentationFeatures.open(
+    optionsFor(segmentationOptions, options),
+    await useOf(options, counting),
+  );
   let detector: DetectionModel | undefined;
   try {
     if (options.detector !== undefined)
       detector = await openDetector(options.detector, features.model, counting, options);
     for (const warning of features.warnings) onLog?.(warning);
-    const size = passSize ?? defaultPassSize(features, detector);
+    const size = passSize ?? passSizeOf(features, detector);
+    logStreaming(features.model, size, onLog);
     return new NetworkExtractor(features, detector, counting, size);
   } catch (error) {
     detector?.dispose();
     features.dispose();
     throw error;
   }
+}
+
+/** What the segmentor has to leave room for. */
+async function useOf(
+  { passSize, detector, dtype = 'stored', sharedBackbone = true, signal }: FeatureExtractorOptions,
+  { size }: Counting,
+): Promise<NetworkUse> {
+  if (detector === undefined) return { passSize };
+  // A file that cannot be read is refused when it is loaded.
+  const sizes = await engine()
+    .networkSizes(detector, dtype)
+    .catch(() => undefined);
+  signal?.throwIfAborted();
+  if (!sizes) return { passSize };
+  const besideBytes = sizes.otherBytes + (sharedBackbone ? 0 : 2 * sizes.blockBytes);
+  return { passSize, besideBytes, betweenBytes: detectorPassBytes(sizes, size) };
 }
 
 /** Checked before any file is read. */
@@ -122,13 +144,11 @@ async function openDetector(
   path: string,
   segmentor: SegmentationModel,
   { size }: Counting,
-  { dtype = 'stored', sharedBackbone = true, signal }: FeatureExtractorOptions,
+  { dtype = 'stored', weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
 ): Promise<DetectionModel> {
-  const placement = { device: segmentor.device, dtype, signal };
-  const detector = await DetectionModel.load(path, {
-    ...placement,
-    ...(sharedBackbone && { shareWith: segmentor }),
-  }).catch((error: unknown) => {
+  const placement = { device: segmentor.device, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
+  const shared = { ...placement, ...(sharedBackbone && { shareWith: segmentor }) };
+  const detector = await DetectionModel.load(path, shared, size).catch((error: unknown) => {
     if (!(error instanceof DinoSegError) || error.code !== 'BACKBONE_MISMATCH') throw error;
     throw new DinoSegError(
       'BACKBONE_MISMATCH',
@@ -164,13 +184,11 @@ async function checkDetector(
 }
 
 /** Depends on the permanent memory use only, so that a resumed run has the same passes. */
-function defaultPassSize({ model, settings }: SegmentationFeatures, detector?: DetectionModel): number {
-  if (model.device === 'cpu') return 1;
-  const device = engine()
-    .devices()
-    .find(({ name }) => name === model.device);
-  const weights = engine().storageBytes([model.handle, ...(detector ? [detector.handle] : [])]);
-  return choosePassSize((device?.totalBytes ?? 0) - weights, imageBytes(model, settings.imageSize));
+function passSizeOf({ model, settings }: SegmentationFeatures, detector?: DetectionModel): number {
+  return defaultPassSize(model, settings.imageSize, () => {
+    const weights = engine().storageBytes([model.handle, ...(detector ? [detector.handle] : [])]);
+    return engine().memoryRoom(model.device).totalBytes - weights;
+  });
 }
 
 const rgbImagesKind = listOf(rgbImageKind, 'an array of images, as decodeImage() gives them');

@@ -12,6 +12,7 @@ import { openHead } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
 import { scoringOf } from '../model/scoring.js';
 import { modelKind, SegmentationModel } from '../model/segmentation-model.js';
+import type { NetworkUse } from '../model/weight-plan.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { Scoring } from '../native/bindings/engine.js';
 import {
@@ -94,7 +95,13 @@ export class SegmentationFeatures implements Disposable {
    *   column needs; HEAD_MISMATCH for heads of other classes; CLASSES for an invalid map; SHAPE for the image size;
    *   and what loading throws.
    */
-  static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures> {
+  static async open(options: SegmentationFeaturesOptions): Promise<SegmentationFeatures>;
+  /** For a known use of the network. @internal */
+  static async open(options: SegmentationFeaturesOptions, use: NetworkUse): Promise<SegmentationFeatures>;
+  static async open(
+    options: SegmentationFeaturesOptions,
+    use: NetworkUse = {},
+  ): Promise<SegmentationFeatures> {
     checkOptions(options, segmentationOptions, 'SegmentationFeatures.open()');
     const { head: headPath, soft = false } = options;
     const choice = optionsFor(choiceOptions, options);
@@ -103,7 +110,10 @@ export class SegmentationFeatures implements Disposable {
     const isOwn = typeof options.model === 'string';
     const model =
       typeof options.model === 'string'
-        ? await SegmentationModel.load(options.model, optionsFor(loadOptions, options))
+        ? await SegmentationModel.load(options.model, optionsFor(loadOptions, options), {
+            ...use,
+            ...(options.imageSize !== undefined && { imageSize: asSize(options.imageSize) }),
+          })
         : options.model;
     let opened: SegmentationHead | undefined;
     const close = () => {

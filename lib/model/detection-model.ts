@@ -12,7 +12,7 @@ import type {
   JobHandle,
   Normalization,
 } from '../native/bindings/engine.js';
-import { imageSize } from './argument-kinds.js';
+import { imageSize as sizeKind } from './argument-kinds.js';
 import { resolveDevice } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
 import {
@@ -21,11 +21,12 @@ import {
   type DetectorArchitecture,
   type RandomNetworkOptions,
 } from './init-model.js';
-import type { LoadOptions } from './load-options.js';
+import { weightsOptions, type LoadOptions } from './load-options.js';
 import { OwnedHandle } from './owned-handle.js';
 import { RunningCalls } from './running-calls.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 import { Tensor, tensorKind } from './tensor.js';
+import { planOfFile } from './weight-plan.js';
 import { withPixels } from './with-pixels.js';
 
 /** How a detector runs, and what it shares. */
@@ -44,7 +45,7 @@ export interface DetectorRunOptions {
 
 /**
  * Device of a detector, and precision of its backbone; the head computes in float32. With `shareWith` the default
- * device is the segmentor's.
+ * device is the segmentor's, and the backbone's weights are where the segmentor has them, whatever `weights` says.
  */
 export type DetectorLoadOptions = Omit<LoadOptions, 'precision' | 'cudaGraphs'> & DetectorRunOptions;
 
@@ -94,6 +95,7 @@ const detectorRunOptions: OptionKinds<DetectorRunOptions> = { shareWith: modelKi
 export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
   device: text,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
+  ...weightsOptions,
   ...detectorRunOptions,
   ...jobOptions,
 };
@@ -106,7 +108,7 @@ const detectorInitOptions: OptionKinds<RandomNetworkOptions<DetectorArchitecture
 const detectOptions: OptionKinds<DetectOptions> = {
   threshold: number,
   top: number,
-  imageSize,
+  imageSize: sizeKind,
   ...jobOptions,
 };
 
@@ -164,11 +166,29 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    *   another device), BACKBONE_MISMATCH if a weight of the backbone differs from the segmentor's or has another
    *   precision, DISPOSED, OUT_OF_MEMORY; the signal's reason.
    */
-  static async load(path: string, options: DetectorLoadOptions = {}): Promise<DetectionModel> {
+  static async load(path: string, options?: DetectorLoadOptions): Promise<DetectionModel>;
+  /** For images of a size. @internal */
+  static async load(
+    path: string,
+    options: DetectorLoadOptions,
+    imageSize: ImageSize,
+  ): Promise<DetectionModel>;
+  static async load(
+    path: string,
+    options: DetectorLoadOptions = {},
+    imageSize: ImageSize = { width: 768, height: 768 },
+  ): Promise<DetectionModel> {
     checkArgument(path, text, 'DetectionModel.load(path)');
     checkOptions(options, detectorLoadOptions, 'DetectionModel.load()');
-    const { device = options.shareWith?.device, dtype = 'stored' } = options;
-    const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
+    const { dtype = 'stored', shareWith } = options;
+    const device = resolveDevice(options.device ?? shareWith?.device);
+    const plan = shareWith
+      ? undefined
+      : await planOfFile(path, options, [device], { imageSize, passSize: 1 });
+    const placement = {
+      ...{ device, dtype, ...waysToRun(options) },
+      ...(plan && { residentBlocks: plan.residentBlocks }),
+    };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
     return new DetectionModel(handle, engine().detectorInfo(handle));
   }

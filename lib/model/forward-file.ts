@@ -73,7 +73,9 @@ async function isDetector(path: string): Promise<boolean> {
 }
 
 async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
-  using model = await SegmentationModel.load(options.model, optionsFor(loadOptions, options));
+  const [passSize, , height, width] = images.shape as [number, number, number, number];
+  const use = { passSize, imageSize: { width, height } };
+  using model = await SegmentationModel.load(options.model, optionsFor(loadOptions, options), use);
   using given = options.head ? await openHead(options.head, { device: model.device }) : undefined;
   given?.assertFits(model);
   const decodes = model.provides.includes('decoded');

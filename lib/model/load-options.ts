@@ -2,6 +2,7 @@
 import { flag, oneOf, text, type OptionKinds } from '../arguments.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { NetworkPrecision } from '../native/bindings/engine.js';
+import { gpuMemoryKind } from './gpu-memory.js';
 import { networkPrecisions } from './network-precision.js';
 
 /** Device and precision of a network. */
@@ -25,7 +26,28 @@ export interface LoadOptions extends JobOptions {
    * Default true.
    */
   cudaGraphs?: boolean;
+  /**
+   * Where the weights of the backbone's blocks are. `resident`: on the device. `stream`: in the host's memory, from which
+   * they are copied to the device one block ahead of the computation; with `gpuMemory`, as many blocks as fit stay on the
+   * device. `auto` (default): on the device if they fit, else as `stream`, with as many blocks on the device as fit. The
+   * results are the same (docs/memory.md).
+   */
+  weights?: WeightPlacement;
+  /**
+   * Maximum of a GPU's memory that the process takes, CUDA's own share included: bytes, or a text such as `8GB` or
+   * `7.5GiB`. It holds until another is given. Null or absent: no maximum.
+   */
+  gpuMemory?: number | string | null;
 }
+
+/** Where the weights of a backbone's blocks are. */
+export type WeightPlacement = (typeof weightPlacements)[number];
+
+/** The values of {@link WeightPlacement}. */
+export const weightPlacements = ['auto', 'resident', 'stream'] as const;
+
+/** The kinds of where a network's weights are. */
+export const weightsOptions = { weights: oneOf(weightPlacements), gpuMemory: gpuMemoryKind };
 
 /** The kinds of how a network runs, whatever file or seed it is of. */
 export const waysToRunOptions = { precision: oneOf(networkPrecisions), cudaGraphs: flag };
@@ -35,5 +57,6 @@ export const loadOptions: OptionKinds<LoadOptions> = {
   device: text,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
   ...waysToRunOptions,
+  ...weightsOptions,
   ...jobOptions,
 };

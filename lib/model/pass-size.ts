@@ -1,6 +1,7 @@
 /** How many images go through the network in one pass. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
+import { counted } from '../text.js';
 import type { DType } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
 
@@ -25,10 +26,15 @@ export interface NetworkWidths {
   dtype: DType;
 }
 
-/** Estimated bytes that an image of the network's input size adds to a pass. */
-export function imageBytes({ width, hidden, dtype }: NetworkWidths, size: ImageSize): number {
+/** Bytes of a map of a quarter of the image's size with the channels of backbone and decoder, in float32; twice for a float32 network. */
+export function bytesOfMaps({ width, hidden, dtype }: NetworkWidths, size: ImageSize): number {
   const mapBytes = ((size.width * size.height) / 16) * (width + hidden) * 4;
-  return mapBytes * mapsOfImage * (dtype === 'float32' ? 2 : 1);
+  return mapBytes * (dtype === 'float32' ? 2 : 1);
+}
+
+/** Estimated bytes that an image of the network's input size adds to a pass. */
+export function imageBytes(widths: NetworkWidths, size: ImageSize): number {
+  return bytesOfMaps(widths, size) * mapsOfImage;
 }
 
 /** The largest of 8, 4, 2 and 1 whose images fit into half of the free memory. */
@@ -36,13 +42,41 @@ export function choosePassSize(freeBytes: number, bytesOfImage: number): number 
   return chosenSizes.find((size) => size * bytesOfImage <= share * freeBytes) ?? 1;
 }
 
-/** Bytes of a CUDA device that are free, or that libtorch keeps without using them. */
-function freeBytesOf(device: string): number {
-  const found = engine()
-    .devices()
-    .find(({ name }) => name === device);
-  const { reservedBytes, allocatedBytes } = engine().memoryStats(device);
-  return (found?.freeBytes ?? 0) + reservedBytes - allocatedBytes;
+/** How a network whose weights are streamed runs. */
+export interface WeightPlan {
+  /** Blocks that stay on the device. */
+  residentBlocks: number;
+  /** Images per pass of the planned size. */
+  passSize: number;
+  /** Pixels of an image of that size. */
+  pixels: number;
+}
+
+/** What the size of a network's passes depends on. */
+export interface PassModel extends NetworkWidths {
+  device: string;
+  /** How it runs where its weights are streamed. */
+  weightPlan?: WeightPlan | undefined;
+  /** What a user is told of that. */
+  streaming?: string | undefined;
+}
+
+/**
+ * Images per pass where none are given: 1 on the CPU, as planned for a streamed network, else what fits.
+ *
+ * @param room bytes for passes, for a network that is on its device.
+ */
+export function defaultPassSize(model: PassModel, size: ImageSize, room: () => number): number {
+  if (model.device === 'cpu') return 1;
+  const { weightPlan } = model;
+  if (weightPlan) return plannedPassSize(weightPlan, size);
+  return choosePassSize(room(), imageBytes(model, size));
+}
+
+/** Of a streamed network, also for images of another size than it was planned for. */
+function plannedPassSize({ passSize, pixels }: WeightPlan, size: ImageSize): number {
+  const fit = Math.floor((passSize * pixels) / (size.width * size.height));
+  return Math.max(1, Math.min(chosenSizes[0]!, fit));
 }
 
 /** Options for the size of passes. */
@@ -64,6 +98,11 @@ export function checkPassSize(passSize: number | null | undefined): void {
     throw new DinoSegError('INVALID_ARGUMENT', `passSize should be a whole number from 1, not ${passSize}.`);
 }
 
+/** Says how a network runs whose weights are streamed. */
+export function logStreaming({ streaming }: PassModel, images: number, onLog: PassOptions['onLog']): void {
+  if (streaming !== undefined) onLog?.(`${streaming}; ${counted(images, 'image')} a pass`);
+}
+
 /** Runs the passes of a job and chooses their size. A size that was chosen automatically is halved when memory runs out. */
 export class BatchRunner {
   /** Why the size is fixed, for the error when memory runs out; null while it may be halved. */
@@ -83,15 +122,12 @@ export class BatchRunner {
    * @param size width and height of the network's input.
    * @throws DinoSegError INVALID_ARGUMENT
    */
-  static of(
-    model: NetworkWidths & { device: string },
-    size: ImageSize,
-    { passSize, onLog }: PassOptions,
-  ): BatchRunner {
+  static of(model: PassModel, size: ImageSize, { passSize, onLog }: PassOptions): BatchRunner {
     checkPassSize(passSize);
+    const room = () => engine().memoryRoom(model.device).freeBytes;
+    const chosen = passSize ?? defaultPassSize(model, size, room);
+    logStreaming(model, chosen, onLog);
     if (typeof passSize === 'number') return new BatchRunner(passSize, { mayHalve: false });
-    const chosen =
-      model.device === 'cpu' ? 1 : choosePassSize(freeBytesOf(model.device), imageBytes(model, size));
     return new BatchRunner(chosen, { mayHalve: true, onLog });
   }
 

@@ -41,10 +41,12 @@ import { NetworkOutputs, outputOptions } from './network-outputs.js';
 import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
 import { ownProbe } from './own-probe.js';
-import { checkPassSize } from './pass-size.js';
+import { checkPassSize, type WeightPlan } from './pass-size.js';
 import { RunningCalls } from './running-calls.js';
+import { streamingText } from './streaming-text.js';
 import type { ClassMap } from './segment-options.js';
 import { Tensor, tensorKind } from './tensor.js';
+import { planOfFile, type NetworkUse } from './weight-plan.js';
 import { withPixels } from './with-pixels.js';
 
 /** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
@@ -97,6 +99,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly provides: readonly OutputPart[];
   /** Number of weights. */
   readonly parameters: number;
+  /** How it runs where its weights are streamed. @internal */
+  readonly weightPlan: WeightPlan | undefined;
   /** Running calls. @internal */
   readonly calls = new RunningCalls();
   readonly #owned: OwnedHandle<ModelHandle>;
@@ -107,6 +111,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     info: ModelInfo,
     precision: NetworkPrecision,
     probe?: LinearProbe,
+    weightPlan?: WeightPlan,
   ) {
     this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
     this.path = info.path;
@@ -121,22 +126,41 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.provides = info.provides;
     this.parameters = info.parameters;
     this.#ownHead = probe;
+    this.weightPlan = weightPlan;
   }
 
   /**
    * Loads a TorchScript file. `onProgress` receives bytes read.
    *
    * @param path a file written by {@link convert} or {@link exportModel}, or another with the same methods.
-   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY; the signal's reason.
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY, INVALID_ARGUMENT for `gpuMemory`; the
+   *   signal's reason.
    */
-  static async load(path: string, options: LoadOptions = {}): Promise<SegmentationModel> {
+  static async load(path: string, options?: LoadOptions): Promise<SegmentationModel>;
+  /** For a known use, on which depends what stays on the device where not all weights fit. @internal */
+  static async load(path: string, options: LoadOptions, use: NetworkUse): Promise<SegmentationModel>;
+  static async load(
+    path: string,
+    options: LoadOptions = {},
+    use: NetworkUse = {},
+  ): Promise<SegmentationModel> {
     checkArgument(path, text, 'SegmentationModel.load(path)');
     checkOptions(options, loadOptions, 'SegmentationModel.load()');
-    const { device, dtype = 'stored' } = options;
-    const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
+    const { dtype = 'stored' } = options;
+    const device = resolveDevice(options.device);
+    const plan = await planOfFile(path, options, [device], use);
+    const placement = {
+      ...{ device, dtype, ...waysToRun(options) },
+      ...(plan && { residentBlocks: plan.residentBlocks }),
+    };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
     const info = engine().modelInfo(handle);
-    return new SegmentationModel(handle, info, placement.precision, await ownProbe(handle, info));
+    return new SegmentationModel(handle, info, placement.precision, await ownProbe(handle, info), plan);
+  }
+
+  /** What a user is told of weights that are streamed; undefined where none are. @internal */
+  get streaming(): string | undefined {
+    return this.weightPlan && streamingText(engine().modelInfo(this.handle), this.weightPlan);
   }
 
   /**

@@ -200,7 +200,8 @@ export async function openSegmenter(options: SegmenterOptions): Promise<Segmente
   checkOptions(options, segmenterOptions, 'openSegmenter()');
   const { model: modelPath, head: headPath, classes, scoring, imageSize, ...loading } = options;
   if (imageSize !== undefined) checkImageSize(imageSize, imageSize);
-  const model = await SegmentationModel.load(modelPath, loading);
+  const size = imageSize === undefined ? undefined : asSize(imageSize);
+  const model = await SegmentationModel.load(modelPath, loading, { imageSize: size });
   let head: SegmentationHead | undefined;
   try {
     head = headPath === undefined ? model.ownHead() : await openHead(headPath, { device: model.device });

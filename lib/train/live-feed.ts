@@ -2,6 +2,7 @@
 import { optionsFor } from '../arguments.js';
 import { noAugmentation } from '../data/augment.js';
 import { evaluationBatch, evaluationBatches } from '../evaluate/batches.js';
+import { asSize } from '../model/image-size.js';
 import { loadOptions } from '../model/load-options.js';
 import { loadLabels } from '../model/load-batch.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
@@ -26,7 +27,9 @@ export class LiveFeed implements OutputFeed {
 
   /** @throws DinoSegError as {@link SegmentationModel.load} */
   static async open(config: RunConfig, datasets: Datasets): Promise<LiveFeed> {
-    const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config));
+    const { imageSize, batchSize: passSize } = config;
+    const use = { passSize, imageSize: asSize(imageSize) };
+    const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config), use);
     return new LiveFeed(config, datasets, model);
   }
 

@@ -5,6 +5,7 @@ import type { CacheFolder } from '../cache/cache-folder.js';
 import { fillCache, type FillResult } from '../cache/fill-cache.js';
 import { cacheId, cacheKey, type CacheKey } from '../cache/key.js';
 import { viewSettings } from '../cache/views.js';
+import { asSize } from '../model/image-size.js';
 import { loadOptions } from '../model/load-options.js';
 import { normalizations } from '../model/normalization.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
@@ -46,7 +47,12 @@ export async function fillRunCache(
   const { signal, onProgress, onLog } = hooks;
   const { epochs, prefetch, passSize } = config;
   const filled = await fillCache(folder, {
-    loadModel: () => SegmentationModel.load(config.model, { ...optionsFor(loadOptions, config), signal }),
+    loadModel: () =>
+      SegmentationModel.load(
+        config.model,
+        { ...optionsFor(loadOptions, config), signal },
+        { passSize: folder.form?.passSize ?? passSize, imageSize: asSize(config.imageSize) },
+      ),
     datasets: { ...datasets },
     prefetch,
     passSize,

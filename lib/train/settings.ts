@@ -5,6 +5,7 @@
 import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
 import { layoutNames } from '../data/layout.js';
+import { weightPlacements } from '../model/load-options.js';
 import { networkPrecisions } from '../model/network-precision.js';
 import type { Setting } from '../setting.js';
 
@@ -286,6 +287,24 @@ export const trainSettings = {
     choices: networkPrecisions,
     default: 'tf32',
     help: 'precision of the pixel decoder, for a bfloat16 backbone; reference: float32; fast: bfloat16',
+  },
+  /** Where the weights of the backbone's blocks are; see LoadOptions. */
+  weights: {
+    type: 'text',
+    choices: weightPlacements,
+    default: 'auto',
+    freeOnResume: true,
+    addedLater: true,
+    help: "where the weights of the backbone's blocks are; resident: on the device; stream: in host memory, copied during each pass; auto: on the device if they fit (docs/memory.md)",
+  },
+  /** Maximum of the GPU's memory that the process takes, such as `8GB`. null: no maximum. */
+  gpuMemory: {
+    type: 'text',
+    value: 'SIZE',
+    default: null,
+    freeOnResume: true,
+    addedLater: true,
+    help: 'maximum GPU memory of the process, such as 8GB or 7.5GiB (default: no maximum)',
   },
   /** Precision of the head's linear layer. */
   headPrecision: {

@@ -1,5 +1,7 @@
-// A limit of libtorch's allocator as an operator without tensors, so that the engine needs no library of CUDA's.
-#include <ATen/cuda/CUDAContext.h>
+// A limit of libtorch's allocator as an operator without tensors, so that the engine needs no library of
+// CUDA's.
+#include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <torch/library.h>
 
@@ -11,12 +13,15 @@ namespace {
 void limit_memory(int64_t device_index, int64_t bytes) {
   at::globalContext().lazyInitDevice(c10::kCUDA);
   const auto device = static_cast<c10::DeviceIndex>(device_index);
-  const auto total = static_cast<double>(at::cuda::getDeviceProperties(device)->totalGlobalMem);
-  c10::cuda::CUDACachingAllocator::setMemoryFraction(std::min(1.0, static_cast<double>(bytes) / total), device);
+  const auto total = static_cast<double>(at::accelerator::getMemoryInfo(device).second);
+  const double share = std::min(1.0, static_cast<double>(bytes) / total);
+  c10::cuda::CUDACachingAllocator::setMemoryFraction(share, device);
 }
 
 }  // namespace
 
-TORCH_LIBRARY_FRAGMENT(dinov3_seg, m) { m.def("limit_memory(int device, int bytes) -> ()", limit_memory); }
+TORCH_LIBRARY_FRAGMENT(dinov3_seg, library) {
+  library.def("limit_memory(int device, int bytes) -> ()", limit_memory);
+}
 
 }  // namespace dinov3_seg

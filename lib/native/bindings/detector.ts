@@ -1,7 +1,7 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
 import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { Normalization, RawImage } from './images.js';
-import type { NetworkPlacement, ShapeTable } from './model.js';
+import type { NetworkPlacement, ShapeTable, StreamInfo } from './model.js';
 import type { DType } from './tensor.js';
 
 /** Structure of the detector that two checkpoints describe. */
@@ -18,7 +18,7 @@ export interface DetectorPlan {
   parameters: number;
 }
 
-export interface DetectorInfo {
+export interface DetectorInfo extends StreamInfo {
   path: string;
   /** SHA-256 over names, sizes and checksums of the archive's records. */
   id: string;

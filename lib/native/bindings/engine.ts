@@ -75,6 +75,14 @@ export interface MemoryStats {
   peakReservedBytes: number;
 }
 
+/** What the process may take of a device. */
+export interface MemoryRoom {
+  /** Whatever else is on the device: its size, or the cap less what CUDA itself takes. */
+  totalBytes: number;
+  /** Now; 0 where it is not known. */
+  freeBytes: number;
+}
+
 /** One tensor of a checkpoint file. */
 export interface CheckpointEntry {
   /** Key in the checkpoint. */
@@ -121,6 +129,9 @@ export interface Engine
   devices(): DeviceInfo[];
   /** Current and peak bytes of a CUDA device that libtorch's allocator has handed out and holds. DEVICE for the CPU. */
   memoryStats(device: string): MemoryStats;
+  memoryRoom(device: string): MemoryRoom;
+  /** Caps all that the process takes of a GPU. INVALID_ARGUMENT for the CPU, and for less than CUDA itself takes. */
+  capMemory(device: string, bytes: number): void;
   /** Resets the peaks of memoryStats. */
   resetPeakMemory(device: string): void;
   /** Bytes of memory that networks hold for their weights; shared weights count once. */

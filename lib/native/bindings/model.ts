@@ -49,9 +49,34 @@ export interface NetworkPlacement {
   dtype: 'stored' | 'float32' | 'bfloat16';
   precision: NetworkPrecision;
   cudaGraphs: boolean;
+  /** Blocks whose weights stay on the device; those of the others are streamed. Absent: all. */
+  residentBlocks?: number;
 }
 
-export interface ModelInfo {
+/** How large the parts of a network's file are, as it is loaded. */
+export interface NetworkSizes {
+  /** Of the backbone; 0 where none could be streamed. */
+  blocks: number;
+  /** Of the matrices of the largest block, and of all blocks. */
+  blockBytes: number;
+  blocksBytes: number;
+  /** Of everything else. */
+  otherBytes: number;
+  /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
+  width: number;
+  hidden: number;
+  /** Of the blocks' matrices. */
+  dtype: DType;
+}
+
+/** Weights that are streamed: number of blocks, their bytes, and the part of them in pinned memory. */
+export interface StreamInfo {
+  streamedBlocks: number;
+  streamedBytes: number;
+  pinnedBytes: number;
+}
+
+export interface ModelInfo extends StreamInfo {
   path: string;
   /** SHA-256 over names, sizes and checksums of the archive's records. */
   id: string;
@@ -138,6 +163,8 @@ export interface ModelEngine {
   loadStaged(path: string, device: string, job?: JobHandle): Promise<ModelHandle | null>;
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
+  /** MODEL_FORMAT for a file that is no network. */
+  networkSizes(path: string, dtype: NetworkPlacement['dtype']): Promise<NetworkSizes>;
   /** What a network's file records; undefined for any other file. MODEL_FORMAT for a damaged record. */
   recordedNormalization(path: string): Promise<Normalization | undefined>;
   modelInfo(model: ModelHandle): ModelInfo;
