@@ -50,6 +50,26 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return this.#owned.get();
   }
 
+  /**
+   * The head's handle for a network's device and lane: its own where it is there, else a copy of its values now, which is made
+   * once for each device and lane, again after the head has changed, and lives until the head is disposed of.
+   *
+   * @param model a {@link SegmentationModel}, such as a replica.
+   * @throws DinoSegError OUT_OF_MEMORY, DISPOSED @internal
+   */
+  on(model: HeadNetwork): HeadsHandle | Promise<HeadsHandle> {
+    return this.places()(model);
+  }
+
+  /** {@link on} for a call that begins now: it works until the call ends, also if the head is disposed of after it. @internal */
+  places(): (model: HeadNetwork) => HeadsHandle | Promise<HeadsHandle> {
+    const own = this.handle;
+    return (model) => {
+      if (model.device === this.device) return own;
+      throw new DinoSegError('INTERNAL', `The head is on ${this.device}, not on ${model.device}.`);
+    };
+  }
+
   /** Names and colours of the outputs; null if the file does not state them. */
   get classSet(): ClassSet | null {
     return this.metadata.classSet;
@@ -57,7 +77,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
 
   /**
    * Checks that the head can work with a model: that the network gives what the head reads, in the head's width, on the
-   * head's device.
+   * head's device; a model on several devices may have it among them.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError MODEL_FORMAT for a network without queries and masks (a backbone alone) or without features,
@@ -66,7 +86,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   assertFits(model: HeadNetwork): void {
     checkArgument(model, networkKind, 'assertFits(model)');
     engine().checkFits(model.handle, this.handle);
-    if (model.device !== this.device)
+    if (!model.headDevices.includes(this.device))
       throw new DinoSegError(
         'DEVICE',
         `The head is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +

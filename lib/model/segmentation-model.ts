@@ -6,9 +6,10 @@ import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type {
   DType,
+  HeadsHandle,
   JobHandle,
   ModelHandle,
-  ModelInfo,
+  NetworkPlacement,
   NetworkPrecision,
   Normalization,
   OutputPart,
@@ -17,7 +18,7 @@ import type {
 } from '../native/bindings/engine.js';
 import { ClassHead } from './class-head.js';
 import { DecodedImages } from './decoded-images.js';
-import { resolveDevice } from './device.js';
+import { resolveDevices } from './device.js';
 import { networkMark } from './head-network.js';
 import {
   randomNetwork,
@@ -42,10 +43,11 @@ import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
 import { ownProbe } from './own-probe.js';
 import { checkPassSize } from './pass-size.js';
+import { ReplicaPool } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import type { ClassMap } from './segment-options.js';
 import { Tensor, tensorKind } from './tensor.js';
-import { withPixels } from './with-pixels.js';
+import { withReplica } from './with-replica.js';
 
 /** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
 export interface ForwardResult {
@@ -76,8 +78,13 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly path: string;
   /** SHA-256 that identifies the network. */
   readonly id: string;
-  /** `cpu`, `cuda:0`, … */
+  /** `cpu`, `cuda:0`, …; the first of {@link devices}. */
   readonly device: string;
+  /**
+   * Devices that the network is on. Calls that take images and give results in host memory (segment, segmentBatch, scores,
+   * percentages) run on the one that is free; calls that take or give tensors run on the first.
+   */
+  readonly devices: readonly string[];
   /** Data type of the backbone's weights. */
   readonly dtype: DType;
   /** Mean and standard deviation of the images that the network takes. */
@@ -97,18 +104,26 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly provides: readonly OutputPart[];
   /** Number of weights. */
   readonly parameters: number;
-  /** Running calls. @internal */
-  readonly calls = new RunningCalls();
+  /** Running calls, those of all replicas together. @internal */
+  readonly calls: RunningCalls;
+  /** A model of one device for each of {@link devices}; the model itself where there is a single one. @internal */
+  readonly replicas: readonly SegmentationModel[];
+  /** {@link replicas} by how busy they are. @internal */
+  readonly pool: ReplicaPool<SegmentationModel>;
+  /** The model that this is a replica of; itself otherwise. */
+  readonly #whole: SegmentationModel;
   readonly #owned: OwnedHandle<ModelHandle>;
   #ownHead: ClassHead | LinearProbe | undefined;
 
   private constructor(
-    handle: ModelHandle,
-    info: ModelInfo,
+    [handle, ...copies]: readonly [ModelHandle, ...ModelHandle[]],
     precision: NetworkPrecision,
-    probe?: LinearProbe,
+    { probe, replicaOf }: { probe?: LinearProbe | undefined; replicaOf?: SegmentationModel } = {},
   ) {
+    const info = engine().modelInfo(handle);
     this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
+    this.#whole = replicaOf ?? this;
+    this.calls = replicaOf?.calls ?? new RunningCalls();
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
@@ -121,6 +136,12 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.provides = info.provides;
     this.parameters = info.parameters;
     this.#ownHead = probe;
+    this.replicas =
+      copies.length === 0
+        ? [this]
+        : [handle, ...copies].map((own) => new SegmentationModel([own], precision, { replicaOf: this }));
+    this.devices = copies.length === 0 ? [info.device] : this.replicas.map(({ device }) => device);
+    this.pool = new ReplicaPool(this.replicas);
   }
 
   /**
@@ -133,10 +154,15 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     checkArgument(path, text, 'SegmentationModel.load(path)');
     checkOptions(options, loadOptions, 'SegmentationModel.load()');
     const { device, dtype = 'stored' } = options;
-    const placement = { device: resolveDevice(device), dtype, ...waysToRun(options) };
-    const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
-    const info = engine().modelInfo(handle);
-    return new SegmentationModel(handle, info, placement.precision, await ownProbe(handle, info));
+    const [first, ...others] = resolveDevices(device) as [string, ...string[]];
+    const placement = { device: first, dtype, ...waysToRun(options) };
+    const load = (placed: NetworkPlacement) =>
+      runJob(options, (job) => engine().loadModel(path, placed, job));
+    const handle = await load(placement);
+    const copies: ModelHandle[] = [];
+    for (const other of others) copies.push(await load({ ...placement, device: other }));
+    const probe = await ownProbe(handle, engine().modelInfo(handle));
+    return new SegmentationModel([handle, ...copies], placement.precision, { probe });
   }
 
   /**
@@ -153,12 +179,17 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
-    return new SegmentationModel(handle, engine().modelInfo(handle), network.precision);
+    return new SegmentationModel([handle], network.precision);
   }
 
   /** @internal */
   get [networkMark](): true {
     return true;
+  }
+
+  /** @internal */
+  get headDevices(): readonly string[] {
+    return this.#whole.devices;
   }
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
@@ -275,7 +306,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 
   async #segment(images: readonly ImageInput[], options: SegmentImageOptions): Promise<ClassMap[]> {
     checkPassSize(options.passSize);
-    const { size, scoring, handles } = this.#scoring(options);
+    const { size, scoring, head } = this.#scoring(options);
     const stride = options.stride ?? {
       x: Math.ceil((size.width * 2) / 3),
       y: Math.ceil((size.height * 2) / 3),
@@ -288,7 +319,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       strideY: typeof stride === 'number' ? stride : stride.y,
       passSize: options.passSize ?? 1,
     };
-    return this.#withPixels(images, options, async (raw) => {
+    return this.#withReplica(images, options, head, async (raw, ...handles) => {
       const maps = await runJob(options, (job) => engine().segment(...handles, raw, settings, job));
       return raw.map(({ width, height }, i) => ({ data: maps[i]!, width, height }));
     });
@@ -304,8 +335,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async scores(image: ImageInput, options: ScoreImageOptions = {}): Promise<ScoreMap> {
     checkOptions(options, scoreImageOptions, 'scores()');
-    const { size, scoring, handles, outputs } = this.#scoring(options);
-    return this.#withPixels([image], options, async ([raw]) => {
+    const { size, scoring, head } = this.#scoring(options);
+    const outputs = head.classes;
+    return this.#withReplica([image], options, head, async ([raw], ...handles) => {
       const { width, height } = asSize(options.outputSize ?? raw!);
       const settings = { ...size, scoring, outputWidth: width, outputHeight: height };
       const data = await runJob(options, (job) => engine().scores(...handles, raw!, settings, job));
@@ -313,27 +345,26 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     });
   }
 
-  /** Resolves `options`, with the handles that the call keeps. */
+  /** Resolves `options`. */
   #scoring(options: ScoringOptions) {
-    const { handle } = this;
     const head = options.head ?? this.ownHead();
     head.assertFits(this);
     const size = asSize(imageSizeOf(options.imageSize, [head]));
     checkImageSize(size.width, size.height);
     const isOwnClassEmbed = !options.head && head.reads === 'decoded';
     const scoring: Scoring = options.scoring ?? (isOwnClassEmbed ? 'ade20k' : 'recipe');
-    return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
+    return { size, scoring, head };
   }
 
-  /** Calls `use` with the images' pixels, and counts it as a call of the model and of the head. */
-  #withPixels<T>(
+  #withReplica<T>(
     images: readonly ImageInput[],
-    options: ScoringOptions,
-    use: (pixels: RawImage[]) => Promise<T>,
+    { signal }: JobOptions,
+    head: SegmentationHead,
+    use: (pixels: RawImage[], model: ModelHandle, head: HeadsHandle) => Promise<T>,
   ): Promise<T> {
-    const { signal, head } = options;
-    const result = this.calls.add(withPixels(images, signal, use));
-    return head ? head.calls.add(result) : result;
+    return withReplica({ model: this, heads: [head] }, images, signal, (pixels, model, [own]) =>
+      use(pixels, model, own!),
+    );
   }
 
   #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
@@ -347,18 +378,22 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError MODEL_FORMAT for a backbone alone, which has none; DISPOSED.
    */
   ownHead(): ClassHead | LinearProbe {
+    if (this.#whole !== this) return this.#whole.ownHead();
     this.#ownHead ??= ClassHead.ofModel(this);
     return this.#ownHead;
   }
 
   /** Whether the file contains a linear probe, which is then the own head. @internal */
   get hasProbe(): boolean {
-    return this.#ownHead !== undefined && this.#ownHead.reads !== 'decoded';
+    const { reads } = this.#whole.#ownHead ?? {};
+    return reads !== undefined && reads !== 'decoded';
   }
 
   /** Frees the network's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
-    if (this.#owned.dispose()) this.#ownHead?.dispose();
+    if (!this.#owned.dispose()) return;
+    this.#ownHead?.dispose();
+    for (const replica of this.replicas) replica.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -369,6 +404,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.calls);
+    for (const replica of this.replicas) replica.dispose();
     await this.#ownHead?.[Symbol.asyncDispose]();
   }
 }
