@@ -70,7 +70,7 @@ std::shared_ptr<DetectionModel> init_detector(const std::pair<InitSettings, Dete
   name += " and the backbone of " + segmentor.path();
   return std::make_shared<DetectionModel>(
       NetworkOrigin{name, random_id(settings, segmentor.id()), segmentor.normalization()},
-      init_network(shape, settings.dtype, settings.random, backbone), placement, bytes);
+      init_network(shape, settings.dtype, settings.random, backbone), sharing(placement, segmentor), bytes);
 }
 
 /// `classes`: outputs of a segmentor's trained head. Default: its own.

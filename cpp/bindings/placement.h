@@ -13,9 +13,16 @@ struct Js<NetworkPrecision> : Named<parse_network_precision> {};
 
 template <>
 inline constexpr auto fields<ModelPlacement> =
-    std::tuple{field("device", &ModelPlacement::device), field("dtype", &ModelPlacement::dtype),
-               field("precision", &ModelPlacement::precision), field("cudaGraphs", &ModelPlacement::graphs),
+    std::tuple{field("device", &ModelPlacement::device),
+               field("dtype", &ModelPlacement::dtype),
+               field("precision", &ModelPlacement::precision),
+               field("cudaGraphs", &ModelPlacement::graphs),
+               optional_field("replica", &ModelPlacement::replica),
                optional_field("residentBlocks", &ModelPlacement::resident_blocks)};
+
+template <>
+inline constexpr auto fields<ReplicaPlace> =
+    std::tuple{field("device", &ReplicaPlace::device), field("replica", &ReplicaPlace::replica)};
 
 struct DetectorPlacement : ModelPlacement {
   /// The segmentor whose backbone a detector shares.
@@ -28,8 +35,8 @@ inline constexpr auto fields<DetectorPlacement> = std::tuple_cat(
 /// The first fields of the description of any network.
 inline auto network_info(const NetworkModule& network) {
   return object_of(Item{"path", network.path()}, Item{"id", network.id()}, Item{"device", network.device()},
-                   Item{"dtype", network.dtype()}, Item{"normalization", network.normalization()},
-                   Item{"parameters", network.parameters()},
+                   Item{"replica", network.replica()}, Item{"dtype", network.dtype()},
+                   Item{"normalization", network.normalization()}, Item{"parameters", network.parameters()},
                    Item{"streamedBlocks", network.stream() ? network.stream()->blocks() : 0},
                    Item{"streamedBytes", network.stream() ? network.stream()->bytes() : 0},
                    Item{"pinnedBytes", network.stream() ? network.stream()->pinned_bytes() : 0});

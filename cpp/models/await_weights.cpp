@@ -19,13 +19,12 @@ constexpr const char* await_operator = "dinov3_seg::await_weights";
 
 void await_weights(Stack& stack) {
   const int64_t block = pop(stack).toInt();
-  const at::Tensor matrix = pop(stack).toTensor();
-  if (const auto stream = WeightStream::find(matrix)) stream->await(block);
+  if (WeightStream* stream = StreamInUse::current()) stream->await(block);
 }
 
 // Conservative: neither removed nor moved.
 const RegisterOperators await_registered({Operator(
-    "dinov3_seg::await_weights(Tensor matrix, int block) -> ()", [](Stack& stack) { await_weights(stack); },
+    "dinov3_seg::await_weights(int block) -> ()", [](Stack& stack) { await_weights(stack); },
     c10::AliasAnalysisKind::CONSERVATIVE)});
 
 /// The names by which a chain of GetAttr nodes comes from `self` to `value`; nothing for another value.
@@ -67,8 +66,7 @@ void add_to(Graph& graph, Block& nodes, int64_t current, const Module& module) {
     if (block < 0 || block == current) continue;
     current = block;
     Node* await = graph.create(name, 0);
-    await->insertAfter(node);
-    await->addInput(node->output());
+    await->insertBefore(node);
     const WithInsertPoint before(await);
     await->addInput(graph.insertConstant(block));
   }

@@ -27,12 +27,18 @@ torch::jit::Module load_detector(const std::string& path, const ModelPlacement& 
 
 }  // namespace
 
+ModelPlacement sharing(ModelPlacement placement, const NetworkModule& segmentor) {
+  placement.resident_blocks.reset();
+  placement.stream = segmentor.stream();
+  return placement;
+}
+
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement)
     : DetectionModel(path, placement, SharedTensors()) {}
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
                                const SegmentationModel& segmentor)
-    : DetectionModel(path, placement, shared_backbone(path, placement, segmentor)) {}
+    : DetectionModel(path, sharing(placement, segmentor), shared_backbone(path, placement, segmentor)) {}
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
                                const SharedTensors& shared)

@@ -34,6 +34,10 @@ class DetectionModel : public NetworkModule {
   DetectionModel(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,
                  uint64_t shared_bytes);
 
+  /// A detector that a copy of the first one's module makes (replica.h).
+  DetectionModel(const DetectionModel& first, torch::jit::Module module, const ModelPlacement& placement)
+      : NetworkModule(first, std::move(module), placement), shared_bytes_(first.shared_bytes_) {}
+
   /// Throws SHAPE as check_detector_input() does.
   Predictions forward(const at::Tensor& images);
   /// What the head takes of the same images, B×(8·C)×H/16×W/16 float32: the backbone's four tapped layers of
@@ -53,6 +57,9 @@ class DetectionModel : public NetworkModule {
 
   uint64_t shared_bytes_ = 0;
 };
+
+/// The placement of a detector whose backbone is the segmentor's, with its stream.
+ModelPlacement sharing(ModelPlacement placement, const NetworkModule& segmentor);
 
 /// The best detections of one image, pixels H×W×1, 3 or 4 uint8, as the network sees it at height × width:
 /// `top` of them at most, boxes in the image's own pixels, on the CPU. Throws as forward() and

@@ -79,6 +79,11 @@ SegmentationModel::SegmentationModel(const std::string& path, const ModelPlaceme
     // In braces: the identity first, which is refused at once where the file is none.
     : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
+SegmentationModel::SegmentationModel(const SegmentationModel& first, torch::jit::Module module,
+                                     const ModelPlacement& placement)
+    : NetworkModule(first, std::move(module), placement),
+      class_embed_(find_class_embed(this->module(), this->path())) {}
+
 SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
                                      const ModelPlacement& placement)
     : NetworkModule(std::move(origin), std::move(module), placement, {"forward"},
@@ -126,8 +131,10 @@ void SegmentationModel::require(const OutputOptions& wanted) const {
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
   check_images(images);
-  return in_run("parts", images,
-                [&](const at::Tensor& input) { return part_times(module(), input, runner(), repeat); });
+  return in_run("parts", images, [&](const at::Tensor& input) {
+    const Tf32Guard mode = float32_mode();
+    return part_times(module(), input, runner(), repeat);
+  });
 }
 
 const torch::jit::Module& SegmentationModel::class_embed() const {
@@ -141,6 +148,7 @@ const torch::jit::Module& SegmentationModel::class_embed() const {
 
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
   const at::Tensor weight = class_embed_weight();
+  const Tf32Guard float32(weight.device(), false);
   return at::linear(queries.to(weight.device(), weight.scalar_type()), weight, class_embed_bias())
       .to(at::kFloat);
 }
@@ -156,7 +164,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   if (weight.size(1) != hidden())
     fail("HEAD_MISMATCH", "the head expects queries of width ", weight.size(1), ", but the network returns ",
          hidden());
-  const StoredWeights stored(module(), stream());
+  const StoredWeights stored(module(), stream().get());
   torch::jit::Module target = class_embed();
   const at::Tensor own_weight = class_embed_weight(), own_bias = class_embed_bias();
   const auto set = [&](const at::Tensor& w, const at::Tensor& b) {
@@ -189,7 +197,7 @@ std::optional<ProbeValues> SegmentationModel::probe() const {
 }
 
 void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::string& path) const {
-  const StoredWeights stored(module(), stream());
+  const StoredWeights stored(module(), stream().get());
   const std::string prefix = backbone_prefix;
   std::vector<NamedTensor> backbone;
   const auto add = [&](const auto& entries) {

@@ -6,7 +6,6 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <mutex>
 #include <numeric>
 
 #include "core/error.h"
@@ -21,15 +20,7 @@ constexpr std::size_t alignment = 512;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-/// Streams by the storages of what they serve. Never destroyed: networks may go with the process.
-struct Registry {
-  std::mutex mutex;
-  std::unordered_map<const c10::StorageImpl*, std::weak_ptr<WeightStream>> streams;
-};
-Registry& registry() {
-  static auto* all = new Registry();
-  return *all;
-}
+thread_local WeightStream* in_use = nullptr;
 
 }  // namespace
 
@@ -49,17 +40,21 @@ std::shared_ptr<WeightStream> WeightStream::make(const torch::jit::Module& modul
   const auto numbers = streamed_blocks(static_cast<std::int64_t>(matrices.size()), resident);
   if (numbers.empty()) return nullptr;
   const std::shared_ptr<WeightStream> stream(new WeightStream(device));
-  for (const std::int64_t number : numbers) {
-    stream->places_.emplace(number, stream->blocks());
-    stream->take(matrices.at(static_cast<std::size_t>(number)));
-  }
+  for (const std::int64_t number : numbers) stream->take(matrices.at(static_cast<std::size_t>(number)));
+  stream->numbers_ = numbers;
   stream->pin();
   stream->make_slots();
-  stream->bind(matrices, numbers);
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  for (const c10::Storage& storage : stream->registered_)
-    all.streams[storage.unsafeGetStorageImpl()] = stream;
+  stream->bind(matrices);
+  return stream;
+}
+
+std::shared_ptr<WeightStream> WeightStream::replicate(const torch::jit::Module& copy,
+                                                      c10::Device device) const {
+  std::shared_ptr<WeightStream> stream(new WeightStream(device));
+  stream->blocks_ = blocks_;
+  stream->numbers_ = numbers_;
+  stream->make_slots();
+  stream->bind(block_matrices(copy));
   return stream;
 }
 
@@ -102,7 +97,6 @@ void WeightStream::make_slots() {
   const auto options = at::TensorOptions().dtype(at::kByte).device(device_);
   for (Slot& slot : slots_) {
     slot.bytes = at::empty({static_cast<int64_t>(bytes)}, options);
-    registered_.push_back(slot.bytes.storage());
     if (!copying_) continue;
     slot.copied.emplace(device_.type());
     slot.free.emplace(device_.type());
@@ -111,11 +105,11 @@ void WeightStream::make_slots() {
   }
 }
 
-/// Puts views into the buffers in the place of the matrices, and notes the first matrix of resident blocks.
-void WeightStream::bind(const std::vector<std::vector<BlockMatrix>>& matrices,
-                        const std::vector<std::int64_t>& numbers) {
-  for (std::size_t place = 0; place < numbers.size(); ++place) {
-    const auto& attributes = matrices.at(static_cast<std::size_t>(numbers[place]));
+/// Puts views into the buffers in the place of the matrices.
+void WeightStream::bind(const std::vector<std::vector<BlockMatrix>>& matrices) {
+  for (std::size_t place = 0; place < numbers_.size(); ++place) {
+    places_.emplace(numbers_[place], static_cast<std::int64_t>(place));
+    const auto& attributes = matrices.at(static_cast<std::size_t>(numbers_[place]));
     const at::Tensor& bytes = slot_of(static_cast<std::int64_t>(place)).bytes;
     std::size_t offset = 0;
     for (std::size_t i = 0; i < attributes.size(); ++i) {
@@ -128,30 +122,9 @@ void WeightStream::bind(const std::vector<std::vector<BlockMatrix>>& matrices,
       offset += aligned(matrix.host.nbytes());
     }
   }
-  for (std::size_t number = 0; number < matrices.size(); ++number)
-    if (!places_.contains(static_cast<std::int64_t>(number)) && !matrices[number].empty())
-      registered_.push_back(matrices[number].front().tensor().storage());
-}
-
-std::shared_ptr<WeightStream> WeightStream::find(const at::Tensor& matrix) {
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
-  const auto found = all.streams.find(matrix.storage().unsafeGetStorageImpl());
-  return found == all.streams.end() ? nullptr : found->second.lock();
-}
-
-std::shared_ptr<WeightStream> WeightStream::find(const torch::jit::Module& module) {
-  const auto matrices = block_matrices(module);
-  if (matrices.empty() || matrices.front().empty()) return nullptr;
-  return find(matrices.front().front().tensor());
 }
 
 WeightStream::~WeightStream() {
-  {
-    Registry& all = registry();
-    const std::lock_guard lock(all.mutex);
-    for (const c10::Storage& storage : registered_) all.streams.erase(storage.unsafeGetStorageImpl());
-  }
   if (!copying_) return;
   try {
     copying_->synchronize();
@@ -235,6 +208,12 @@ std::uint64_t WeightStream::pinned_bytes() const {
     for (const Matrix& matrix : block.matrices) bytes += block.pinned ? matrix.host.nbytes() : 0;
   return bytes;
 }
+
+StreamInUse::StreamInUse(WeightStream* stream) : before_(in_use) { in_use = stream; }
+
+StreamInUse::~StreamInUse() { in_use = before_; }
+
+WeightStream* StreamInUse::current() { return in_use; }
 
 StoredWeights::StoredWeights(const torch::jit::Module& module, const WeightStream* stream) {
   if (!stream) return;

@@ -29,17 +29,17 @@ class WeightStream {
   /// OUT_OF_MEMORY, ABORTED.
   static std::shared_ptr<WeightStream> make(const torch::jit::Module& module, c10::Device device,
                                             std::int64_t resident);
-  /// That of a network with which this one shares its backbone; null where that is resident.
-  static std::shared_ptr<WeightStream> find(const torch::jit::Module& module);
-  /// The stream of a block's first matrix; null for other tensors.
-  static std::shared_ptr<WeightStream> find(const at::Tensor& matrix);
+  /// For a copy of the module on this or another device: buffers of its own, and the same host memory. Its
+  /// attributes become views into them.
+  std::shared_ptr<WeightStream> replicate(const torch::jit::Module& copy, c10::Device device) const;
 
   ~WeightStream();
   WeightStream(const WeightStream&) = delete;
   WeightStream& operator=(const WeightStream&) = delete;
 
-  /// What the current stream does from now on finds the block's values in its matrices, until the next call.
-  /// Begins to copy the block that is needed next.
+  /// What the device's current stream does from now on finds the block's values in its matrices, until the
+  /// next call. Begins to copy the block that is needed next. Also to be called for blocks that are resident:
+  /// their time is used.
   void await(std::int64_t block);
 
   /// The tensor's true values: the host's for a matrix that is streamed, else the tensor itself.
@@ -69,7 +69,7 @@ class WeightStream {
   explicit WeightStream(c10::Device device);
   void take(const std::vector<BlockMatrix>& matrices);
   void make_slots();
-  void bind(const std::vector<std::vector<BlockMatrix>>& matrices, const std::vector<std::int64_t>& numbers);
+  void bind(const std::vector<std::vector<BlockMatrix>>& matrices);
   void pin();
   void copy(std::int64_t place);
   void release();
@@ -79,11 +79,26 @@ class WeightStream {
   c10::Device device_;
   std::vector<Block> blocks_;  // the streamed ones
   std::array<Slot, 2> slots_;
-  std::unordered_map<std::int64_t, std::int64_t> places_;  // in blocks_, by number in the network
-  std::vector<c10::Storage> registered_;
+  std::vector<std::int64_t> numbers_;                      // of blocks_, in the network
+  std::unordered_map<std::int64_t, std::int64_t> places_;  // in blocks_, by number
   std::optional<c10::Stream> copying_;
   std::int64_t last_ = -1;  // awaited
   Slot* in_use_ = nullptr;
+};
+
+/// While it lives, graphs that this thread runs await the blocks of a stream, or none.
+class StreamInUse {
+ public:
+  explicit StreamInUse(WeightStream* stream);
+  ~StreamInUse();
+  StreamInUse(const StreamInUse&) = delete;
+  StreamInUse& operator=(const StreamInUse&) = delete;
+
+  /// Of the thread; null where there is none.
+  static WeightStream* current();
+
+ private:
+  WeightStream* before_;
 };
 
 /// While it lives a network's attributes are its true values, all of them on the CPU, so that it can be

@@ -6,7 +6,7 @@ import type { Scoring } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
 import type { SegmentationHead } from './segmentation-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
-import { withPixels } from './with-pixels.js';
+import { withReplica } from './with-replica.js';
 
 /** Percentages (0…100) of all pixels of one image. */
 export interface ImagePercentages {
@@ -51,16 +51,14 @@ export async function classShares(
   { imageSize, places, soft }: ShareCounting,
   options: JobOptions,
 ): Promise<Float64Array[]> {
-  const { handle } = model;
-  const handles = layers.map(({ head, scoring, table }) => ({ head: head.handle, scoring, table }));
   const how = { ...imageSize, columns: places, soft };
-  const call = withPixels(images, options.signal, async (raw) => {
+  const heads = layers.map(({ head }) => head);
+  return withReplica({ model, heads }, images, options.signal, async (raw, handle, placed) => {
+    const handles = layers.map(({ scoring, table }, i) => ({ head: placed[i]!, scoring, table }));
     const shares = await runJob(options, (job) => engine().classShares(handle, handles, raw, how, job));
     const length = places + 1;
     return raw.map((_, i) => shares.subarray(i * length, (i + 1) * length));
   });
-  for (const { head } of layers) void head.calls.add(call);
-  return model.calls.add(call);
 }
 
 /** @param shares of the places and, last, of no place: pixels, or soft shares. `groups`: places of each column. @internal */

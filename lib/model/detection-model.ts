@@ -5,15 +5,9 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type {
-  DetectorHandle,
-  DetectorInfo,
-  DType,
-  JobHandle,
-  Normalization,
-} from '../native/bindings/engine.js';
+import type { DetectorHandle, DType, JobHandle, Normalization } from '../native/bindings/engine.js';
 import { imageSize as sizeKind } from './argument-kinds.js';
-import { resolveDevice } from './device.js';
+import { deviceKind, resolveDevices } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
 import {
   randomNetwork,
@@ -23,6 +17,7 @@ import {
 } from './init-model.js';
 import { weightsOptions, type LoadOptions } from './load-options.js';
 import { OwnedHandle } from './owned-handle.js';
+import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 import { Tensor, tensorKind } from './tensor.js';
@@ -93,7 +88,7 @@ const detectorRunOptions: OptionKinds<DetectorRunOptions> = { shareWith: modelKi
 
 /** The kinds of {@link DetectorLoadOptions}. */
 export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
-  device: text,
+  device: deviceKind,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
   ...weightsOptions,
   ...detectorRunOptions,
@@ -123,8 +118,10 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly path: string;
   /** SHA-256 that identifies the network. */
   readonly id: string;
-  /** `cpu`, `cuda:0`, … */
+  /** `cpu`, `cuda:0`, …; the first of {@link devices}. */
   readonly device: string;
+  /** Devices that the network is on. Calls of {@link detect} run on the one that is free, others on the first. */
+  readonly devices: readonly string[];
   /** Data type of most of its weights. */
   readonly dtype: DType;
   /** Mean and standard deviation of the images that the network takes. */
@@ -139,10 +136,19 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly parameters: number;
   /** Bytes of weights shared with a segmentor. */
   readonly sharedBytes: number;
-  readonly #calls = new RunningCalls();
+  /** A detector of one device for each of {@link devices}; the detector itself where there is a single one. @internal */
+  readonly replicas: readonly DetectionModel[];
+  /** {@link replicas} by how busy they are. @internal */
+  readonly pool: ReplicaPool<DetectionModel>;
+  readonly #calls: RunningCalls;
   readonly #owned: OwnedHandle<DetectorHandle>;
 
-  private constructor(handle: DetectorHandle, info: DetectorInfo) {
+  private constructor(
+    [handle, ...copies]: readonly [DetectorHandle, ...DetectorHandle[]],
+    calls = new RunningCalls(),
+  ) {
+    const info = engine().detectorInfo(handle);
+    this.#calls = calls;
     this.#owned = new OwnedHandle(handle, () => `The detector of ${this.path}`);
     this.path = info.path;
     this.id = info.id;
@@ -154,6 +160,10 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.classes = info.classes;
     this.parameters = info.parameters;
     this.sharedBytes = info.sharedBytes;
+    this.replicas =
+      copies.length === 0 ? [this] : [handle, ...copies].map((own) => new DetectionModel([own], calls));
+    this.devices = copies.length === 0 ? [info.device] : this.replicas.map(({ device }) => device);
+    this.pool = new ReplicaPool(this.replicas);
   }
 
   /**
@@ -180,17 +190,26 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   ): Promise<DetectionModel> {
     checkArgument(path, text, 'DetectionModel.load(path)');
     checkOptions(options, detectorLoadOptions, 'DetectionModel.load()');
-    const { dtype = 'stored', shareWith } = options;
-    const device = resolveDevice(options.device ?? shareWith?.device);
-    const plan = shareWith
-      ? undefined
-      : await planOfFile(path, options, [device], { imageSize, passSize: 1 });
+    const { device, dtype = 'stored', shareWith } = options;
+    const devices = device === undefined && shareWith ? shareWith.devices : resolveDevices(device);
+    if (shareWith && shareWith.devices.join() !== devices.join())
+      throw new DinoSegError(
+        'DEVICE',
+        `The segmentor is on ${shareWith.devices.join()}, and the detector would be on ${devices.join()}: give both the same ` +
+          'devices, or leave out shareWith.',
+      );
+    const plan = shareWith ? undefined : await planOfFile(path, options, devices, { imageSize, passSize: 1 });
+    const [first, ...others] = shareWith?.replicas ?? replicaPlaces(devices);
     const placement = {
-      ...{ device, dtype, ...waysToRun(options) },
+      ...{ device: first!.device, replica: first!.replica, dtype, ...waysToRun(options) },
       ...(plan && { residentBlocks: plan.residentBlocks }),
     };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
-    return new DetectionModel(handle, engine().detectorInfo(handle));
+    const handles = await withCopies(handle, others, ({ device: on, replica }, i) => {
+      const shared = shareWith ? [shareWith.replicas[0]!.handle, shareWith.replicas[i]!.handle] : [];
+      return runJob(options, (job) => engine().copyDetector(handle, { device: on, replica }, shared, job));
+    });
+    return new DetectionModel(handles);
   }
 
   /**
@@ -209,7 +228,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     const network = randomNetwork({ ...options, ...(device !== undefined && { device }) });
     const placement = { ...network, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initDetector(placement, job));
-    return new DetectionModel(handle, engine().detectorInfo(handle));
+    return new DetectionModel([handle]);
   }
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
@@ -258,15 +277,18 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   async detect(image: ImageInput, options: DetectOptions = {}): Promise<Detection[]> {
     checkOptions(options, detectOptions, 'detect()');
     const { threshold = 0.5, top = 100, imageSize = 1536, signal } = options;
-    const handle = this.#owned.get();
+    // As they are at the call: a later dispose() waits for it.
+    const handles = new Map(this.replicas.map((replica) => [replica, replica.handle]));
     if (!(threshold >= 0 && threshold <= 1))
       throw new DinoSegError('INVALID_ARGUMENT', `threshold should be from 0 to 1, not ${threshold}.`);
     if (!Number.isInteger(top) || top < 1)
       throw new DinoSegError('INVALID_ARGUMENT', `top should be a whole number from 1, not ${top}.`);
     return this.#calls.add(
-      withPixels([image], signal, async ([raw]) => {
+      withPixels([image], signal, handles.size, async ([raw]) => {
         const settings = { ...detectorInputSize(raw!, imageSize), top };
-        const found = await runJob(options, (job) => engine().detect(handle, raw!, settings, job));
+        const found = await this.pool.run((replica) =>
+          runJob(options, (job) => engine().detect(handles.get(replica)!, raw!, settings, job)),
+        );
         return this.#above(threshold, found);
       }),
     );
@@ -295,6 +317,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   /** Frees the detector's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
     this.#owned.dispose();
+    if (this.replicas.length > 1) for (const replica of this.replicas) replica.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -305,10 +328,12 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.#calls);
+    for (const replica of this.replicas) replica.dispose();
   }
 }
 
 /** How a detector runs, whatever file or seed it is of. */
 function waysToRun({ shareWith, cudaGraphs = false }: DetectorRunOptions) {
-  return { precision: 'reference', cudaGraphs, ...(shareWith && { shareWith: shareWith.handle }) } as const;
+  const shared = shareWith && { shareWith: shareWith.handle };
+  return { precision: 'reference', cudaGraphs, ...shared } as const;
 }

@@ -1,17 +1,19 @@
 /** Device and precision of a network. */
-import { flag, oneOf, text, type OptionKinds } from '../arguments.js';
+import { flag, oneOf, type OptionKinds } from '../arguments.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { NetworkPrecision } from '../native/bindings/engine.js';
+import { deviceKind } from './device.js';
 import { gpuMemoryKind } from './gpu-memory.js';
 import { networkPrecisions } from './network-precision.js';
 
 /** Device and precision of a network. */
 export interface LoadOptions extends JobOptions {
   /**
-   * Device, such as `cpu` or `cuda:0`. `auto` (default) is a CUDA device if there is one, else the CPU. A named
-   * CUDA device that does not exist is an error.
+   * Device, such as `cpu` or `cuda:0`, or several: `cuda:0,cuda:2` or `['cuda:0', 'cuda:2']`. `cuda` is all visible CUDA
+   * devices. `auto` (default) is the same where there are any, else the CPU. A named CUDA device that does not exist is an
+   * error.
    */
-  device?: string;
+  device?: string | readonly string[];
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
   /**
@@ -54,7 +56,7 @@ export const waysToRunOptions = { precision: oneOf(networkPrecisions), cudaGraph
 
 /** The kinds of {@link LoadOptions}. */
 export const loadOptions: OptionKinds<LoadOptions> = {
-  device: text,
+  device: deviceKind,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
   ...waysToRunOptions,
   ...weightsOptions,

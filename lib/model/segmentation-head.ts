@@ -5,6 +5,7 @@ import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { HeadsHandle, JobHandle, LossResult, Scoring } from '../native/bindings/engine.js';
+import { HeadCopies } from './head-copies.js';
 import type { HeadMetadata } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
 import type { ImageSize } from './image-size.js';
@@ -31,6 +32,8 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   abstract readonly reads: OutputPart;
   /** Supported scorings. @internal */
   abstract readonly scorings: readonly Scoring[];
+  /** For replicas. Tell it when a call changes the head's values. @internal */
+  protected readonly copies = new HeadCopies();
   readonly #owned: OwnedHandle<HeadsHandle>;
 
   /** @internal */
@@ -50,6 +53,26 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return this.#owned.get();
   }
 
+  /**
+   * The head's handle for a network's device and lane: its own where it is there, else a copy of its values now, which is made
+   * once for each device and lane, again after the head has changed, and lives until the head is disposed of.
+   *
+   * @param model a {@link SegmentationModel}, such as a replica.
+   * @throws DinoSegError OUT_OF_MEMORY, DISPOSED @internal
+   */
+  on(model: HeadNetwork): HeadsHandle | Promise<HeadsHandle> {
+    return this.places()(model);
+  }
+
+  /** {@link on} for a call that begins now: it works until the call ends, also if the head is disposed of after it. @internal */
+  places(): (model: HeadNetwork) => HeadsHandle | Promise<HeadsHandle> {
+    const own = this.handle;
+    return (model) => {
+      const { device, replica } = model;
+      return device === this.device && replica === 0 ? own : this.copies.at(own, { device, replica });
+    };
+  }
+
   /** Names and colours of the outputs; null if the file does not state them. */
   get classSet(): ClassSet | null {
     return this.metadata.classSet;
@@ -57,7 +80,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
 
   /**
    * Checks that the head can work with a model: that the network gives what the head reads, in the head's width, on the
-   * head's device.
+   * head's device; a model on several devices may have it among them.
    *
    * @param model a {@link SegmentationModel}.
    * @throws DinoSegError MODEL_FORMAT for a network without queries and masks (a backbone alone) or without features,
@@ -66,7 +89,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   assertFits(model: HeadNetwork): void {
     checkArgument(model, networkKind, 'assertFits(model)');
     engine().checkFits(model.handle, this.handle);
-    if (model.device !== this.device)
+    if (!model.headDevices.includes(this.device))
       throw new DinoSegError(
         'DEVICE',
         `The head is on ${this.device}, but the network is on ${model.device}: pass { device: model.device } when you create or ` +
@@ -115,6 +138,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   /** Frees the head's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
     this.#owned.dispose();
+    this.copies.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -125,5 +149,6 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.calls);
+    this.copies.dispose();
   }
 }

@@ -1,23 +1,20 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
 import { checkArgument, checkOptions, instanceOf, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
-import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { jobOptions, runJob, type JobOptions } from '../native/job.js';
+import { runJob, type JobOptions } from '../native/job.js';
 import type {
   DType,
-  JobHandle,
   ModelHandle,
-  ModelInfo,
   NetworkPrecision,
   Normalization,
   OutputPart,
-  RawImage,
   Scoring,
 } from '../native/bindings/engine.js';
+import { checkImages } from './check-images.js';
 import { ClassHead } from './class-head.js';
-import { DecodedImages } from './decoded-images.js';
-import { resolveDevice } from './device.js';
+import type { DecodedImages } from './decoded-images.js';
+import { resolveDevices } from './device.js';
 import { networkMark } from './head-network.js';
 import {
   randomNetwork,
@@ -37,17 +34,18 @@ import {
   type SegmentImageOptions,
 } from './scoring-options.js';
 import type { SegmentationHead } from './segmentation-head.js';
-import { NetworkOutputs, outputOptions } from './network-outputs.js';
+import { networkOutputs, type NetworkOutputs } from './network-outputs.js';
 import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
 import { ownProbe } from './own-probe.js';
 import { checkPassSize, type WeightPlan } from './pass-size.js';
+import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import { streamingText } from './streaming-text.js';
 import type { ClassMap } from './segment-options.js';
-import { Tensor, tensorKind } from './tensor.js';
+import { Tensor } from './tensor.js';
 import { planOfFile, type NetworkUse } from './weight-plan.js';
-import { withPixels } from './with-pixels.js';
+import { withReplica } from './with-replica.js';
 
 /** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
 export interface ForwardResult {
@@ -57,6 +55,13 @@ export interface ForwardResult {
   predLogits: Tensor;
   /** Mask logits B×Q×h×w, h = H/4, w = W/4. */
   predMasks: Tensor;
+}
+
+/** What a model has beside its handles. */
+interface ModelParts {
+  probe?: LinearProbe | undefined;
+  weightPlan?: WeightPlan | undefined;
+  replicaOf?: SegmentationModel;
 }
 
 const initOptions: OptionKinds<
@@ -70,16 +75,24 @@ const initOptions: OptionKinds<
  * a {@link LinearProbe}. It is always in eval mode. `dispose()` or `using` frees its memory; `await using` waits for its
  * calls first.
  *
- * Calls run on a thread of the engine, one at a time and in order; worker_threads take turns. At most 16 calls with
- * images, or 256 MiB of their pixels, are decoded and queued at a time; further calls wait before decoding.
+ * Calls run on a thread of the engine for each device, one at a time and in order; worker_threads take turns. For each
+ * device, at most 16 calls with images, or 256 MiB of their pixels, are decoded and queued at a time; further calls wait
+ * before decoding.
  */
 export class SegmentationModel implements Disposable, AsyncDisposable {
   /** File that the model was loaded from, or a description for a network without a file. */
   readonly path: string;
   /** SHA-256 that identifies the network. */
   readonly id: string;
-  /** `cpu`, `cuda:0`, … */
+  /** `cpu`, `cuda:0`, …; the first of {@link devices}. */
   readonly device: string;
+  /**
+   * Devices that the network is on. Calls that take images and give results in host memory (segment, segmentBatch, scores,
+   * percentages) run on the one that is free; calls that take or give tensors run on the first.
+   */
+  readonly devices: readonly string[];
+  /** Number of the network on its device, from 0. @internal */
+  readonly replica: number;
   /** Data type of the backbone's weights. */
   readonly dtype: DType;
   /** Mean and standard deviation of the images that the network takes. */
@@ -101,22 +114,30 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly parameters: number;
   /** How it runs where its weights are streamed. @internal */
   readonly weightPlan: WeightPlan | undefined;
-  /** Running calls. @internal */
-  readonly calls = new RunningCalls();
+  /** Running calls, those of all replicas together. @internal */
+  readonly calls: RunningCalls;
+  /** A model of one device for each of {@link devices}; the model itself where there is a single one. @internal */
+  readonly replicas: readonly SegmentationModel[];
+  /** {@link replicas} by how busy they are. @internal */
+  readonly pool: ReplicaPool<SegmentationModel>;
+  /** The model that this is a replica of; itself otherwise. */
+  readonly #whole: SegmentationModel;
   readonly #owned: OwnedHandle<ModelHandle>;
   #ownHead: ClassHead | LinearProbe | undefined;
 
   private constructor(
-    handle: ModelHandle,
-    info: ModelInfo,
+    [handle, ...copies]: readonly [ModelHandle, ...ModelHandle[]],
     precision: NetworkPrecision,
-    probe?: LinearProbe,
-    weightPlan?: WeightPlan,
+    { probe, weightPlan, replicaOf }: ModelParts = {},
   ) {
+    const info = engine().modelInfo(handle);
     this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
+    this.#whole = replicaOf ?? this;
+    this.calls = replicaOf?.calls ?? new RunningCalls();
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
+    this.replica = info.replica;
     this.dtype = info.dtype;
     this.normalization = info.normalization;
     this.precision = precision;
@@ -126,7 +147,13 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.provides = info.provides;
     this.parameters = info.parameters;
     this.#ownHead = probe;
-    this.weightPlan = weightPlan;
+    this.weightPlan = weightPlan ?? replicaOf?.weightPlan;
+    this.replicas =
+      copies.length === 0
+        ? [this]
+        : [handle, ...copies].map((own) => new SegmentationModel([own], precision, { replicaOf: this }));
+    this.devices = copies.length === 0 ? [info.device] : this.replicas.map(({ device }) => device);
+    this.pool = new ReplicaPool(this.replicas);
   }
 
   /**
@@ -146,16 +173,20 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   ): Promise<SegmentationModel> {
     checkArgument(path, text, 'SegmentationModel.load(path)');
     checkOptions(options, loadOptions, 'SegmentationModel.load()');
-    const { dtype = 'stored' } = options;
-    const device = resolveDevice(options.device);
-    const plan = await planOfFile(path, options, [device], use);
+    const { device, dtype = 'stored' } = options;
+    const devices = resolveDevices(device);
+    const weightPlan = await planOfFile(path, options, devices, use);
+    const [first, ...others] = replicaPlaces(devices);
     const placement = {
-      ...{ device, dtype, ...waysToRun(options) },
-      ...(plan && { residentBlocks: plan.residentBlocks }),
+      ...{ device: first!.device, dtype, ...waysToRun(options) },
+      ...(weightPlan && { residentBlocks: weightPlan.residentBlocks }),
     };
     const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
-    const info = engine().modelInfo(handle);
-    return new SegmentationModel(handle, info, placement.precision, await ownProbe(handle, info), plan);
+    const handles = await withCopies(handle, others, (place) =>
+      runJob(options, (job) => engine().copyModel(handle, place, job)),
+    );
+    const probe = await ownProbe(handle, engine().modelInfo(handle));
+    return new SegmentationModel(handles, placement.precision, { probe, weightPlan });
   }
 
   /** What a user is told of weights that are streamed; undefined where none are. @internal */
@@ -177,12 +208,17 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
-    return new SegmentationModel(handle, engine().modelInfo(handle), network.precision);
+    return new SegmentationModel([handle], network.precision);
   }
 
   /** @internal */
   get [networkMark](): true {
     return true;
+  }
+
+  /** @internal */
+  get headDevices(): readonly string[] {
+    return this.#whole.devices;
   }
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
@@ -200,7 +236,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle } = this;
     checkImages(images, options, 'forward');
-    const result = await this.#run(options, (job) => engine().forward(handle, images.handle, job));
+    const result = await this.calls.add(
+      runJob(options, (job) => engine().forward(handle, images.handle, job)),
+    );
     return {
       queries: Tensor.wrap(result.queries),
       predLogits: Tensor.wrap(result.predLogits),
@@ -257,20 +295,13 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     );
   }
 
-  async #outputs(
+  #outputs(
     handle: ModelHandle,
     images: Tensor,
     parts: readonly OutputPart[],
     options: JobOptions,
   ): Promise<NetworkOutputs> {
-    const wanted = outputOptions(parts);
-    const { queries, masks, features } = await this.#run(options, (job) =>
-      engine().outputs(handle, images.handle, wanted, job),
-    );
-    return new NetworkOutputs(
-      queries && masks && new DecodedImages({ queries, masks }),
-      features && Tensor.wrap(features),
-    );
+    return this.calls.add(networkOutputs(handle, images, parts, options));
   }
 
   /**
@@ -299,7 +330,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 
   async #segment(images: readonly ImageInput[], options: SegmentImageOptions): Promise<ClassMap[]> {
     checkPassSize(options.passSize);
-    const { size, scoring, handles } = this.#scoring(options);
+    const { size, scoring, head } = this.#scoring(options);
     const stride = options.stride ?? {
       x: Math.ceil((size.width * 2) / 3),
       y: Math.ceil((size.height * 2) / 3),
@@ -312,8 +343,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       strideY: typeof stride === 'number' ? stride : stride.y,
       passSize: options.passSize ?? 1,
     };
-    return this.#withPixels(images, options, async (raw) => {
-      const maps = await runJob(options, (job) => engine().segment(...handles, raw, settings, job));
+    const used = { model: this, heads: [head] };
+    return withReplica(used, images, options.signal, async (raw, model, [own]) => {
+      const maps = await runJob(options, (job) => engine().segment(model, own!, raw, settings, job));
       return raw.map(({ width, height }, i) => ({ data: maps[i]!, width, height }));
     });
   }
@@ -328,40 +360,26 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    */
   async scores(image: ImageInput, options: ScoreImageOptions = {}): Promise<ScoreMap> {
     checkOptions(options, scoreImageOptions, 'scores()');
-    const { size, scoring, handles, outputs } = this.#scoring(options);
-    return this.#withPixels([image], options, async ([raw]) => {
+    const { size, scoring, head } = this.#scoring(options);
+    const outputs = head.classes;
+    const used = { model: this, heads: [head] };
+    return withReplica(used, [image], options.signal, async ([raw], model, [own]) => {
       const { width, height } = asSize(options.outputSize ?? raw!);
       const settings = { ...size, scoring, outputWidth: width, outputHeight: height };
-      const data = await runJob(options, (job) => engine().scores(...handles, raw!, settings, job));
+      const data = await runJob(options, (job) => engine().scores(model, own!, raw!, settings, job));
       return { data, classes: scoring === 'ade20k' ? outputs - 1 : outputs, width, height };
     });
   }
 
-  /** Resolves `options`, with the handles that the call keeps. */
+  /** Resolves `options`. */
   #scoring(options: ScoringOptions) {
-    const { handle } = this;
     const head = options.head ?? this.ownHead();
     head.assertFits(this);
     const size = asSize(imageSizeOf(options.imageSize, [head]));
     checkImageSize(size.width, size.height);
     const isOwnClassEmbed = !options.head && head.reads === 'decoded';
     const scoring: Scoring = options.scoring ?? (isOwnClassEmbed ? 'ade20k' : 'recipe');
-    return { size, scoring, handles: [handle, head.handle] as const, outputs: head.classes };
-  }
-
-  /** Calls `use` with the images' pixels, and counts it as a call of the model and of the head. */
-  #withPixels<T>(
-    images: readonly ImageInput[],
-    options: ScoringOptions,
-    use: (pixels: RawImage[]) => Promise<T>,
-  ): Promise<T> {
-    const { signal, head } = options;
-    const result = this.calls.add(withPixels(images, signal, use));
-    return head ? head.calls.add(result) : result;
-  }
-
-  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
-    return this.calls.add(runJob(options, start));
+    return { size, scoring, head };
   }
 
   /**
@@ -371,18 +389,22 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError MODEL_FORMAT for a backbone alone, which has none; DISPOSED.
    */
   ownHead(): ClassHead | LinearProbe {
+    if (this.#whole !== this) return this.#whole.ownHead();
     this.#ownHead ??= ClassHead.ofModel(this);
     return this.#ownHead;
   }
 
   /** Whether the file contains a linear probe, which is then the own head. @internal */
   get hasProbe(): boolean {
-    return this.#ownHead !== undefined && this.#ownHead.reads !== 'decoded';
+    const { reads } = this.#whole.#ownHead ?? {};
+    return reads !== undefined && reads !== 'decoded';
   }
 
   /** Frees the network's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
-    if (this.#owned.dispose()) this.#ownHead?.dispose();
+    if (!this.#owned.dispose()) return;
+    this.#ownHead?.dispose();
+    for (const replica of this.replicas) replica.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -393,6 +415,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.calls);
+    for (const replica of this.replicas) replica.dispose();
     await this.#ownHead?.[Symbol.asyncDispose]();
   }
 }
@@ -402,16 +425,4 @@ export const modelKind = instanceOf('a SegmentationModel', () => SegmentationMod
 /** How a network runs, whatever file or seed it is of. */
 function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
   return { precision, cudaGraphs };
-}
-
-function checkImages(images: Tensor, options: JobOptions, call: string): void {
-  checkArgument(images, tensorKind, `${call}(images)`);
-  checkOptions(options, jobOptions, `${call}()`);
-  const [, channels, height, width] = images.shape;
-  if (images.shape.length !== 4 || channels !== 3)
-    throw new DinoSegError(
-      'SHAPE',
-      `Expected images as a tensor B×3×H×W, got ${images.shape.join('×') || 'a scalar'}.`,
-    );
-  checkImageSize(width!, height!);
 }

@@ -211,6 +211,34 @@ t.test("a detector shares the segmentor's stream, whichever is disposed of first
   checkSame(t, await detectionsOf(second), expected, 'without the segmentor');
 });
 
+t.test('replicas have buffers of their own', async (t) => {
+  const files = await writeBoth(t);
+  using alone = await DetectionModel.load(files.detector);
+  const detections = await detectionsOf(alone);
+  using plain = await SegmentationModel.load(files.segmentor);
+  const expected = await outputsOf(plain.handle);
+  using model = await SegmentationModel.load(files.segmentor, { device: ['cpu', 'cpu'], weights: 'stream' });
+  using detector = await DetectionModel.load(files.detector, { shareWith: model });
+  t.equal(model.replicas.length, 2);
+  const [first, second] = model.replicas.map(({ handle }) => handle);
+  const bytes = (...models: ModelHandle[]) => engine().storageBytes(models);
+  const { blockBytes } = await engine().networkSizes(files.segmentor, 'stored');
+  t.equal(bytes(first!, second!), bytes(first!) + 2 * blockBytes, 'and share all else');
+  for (let turn = 0; turn < 3; turn++) {
+    const found = await Promise.all([
+      ...[first!, second!].map((replica) => outputsOf(replica)),
+      ...Array.from({ length: 3 }, () => detectionsOf(detector)),
+    ]);
+    found.slice(0, 2).forEach((one, i) => checkSame(t, one, expected, `replica ${i}`));
+    found.slice(2).forEach((one) => checkSame(t, one, detections, 'the detector'));
+  }
+  const input = new Uint8Array(3 * 80 * 60).map((_, i) => i % 251);
+  const image = { data: input, width: 80, height: 60, channels: 3 as const };
+  const detect = (one: DetectionModel) => one.detect(image, { threshold: 0, top: 5, imageSize: 96 });
+  const [whole, ...shared] = await Promise.all([detect(alone), ...[1, 2, 3, 4].map(() => detect(detector))]);
+  for (const found of shared) t.same(found, whole, 'on whichever replica');
+});
+
 t.test('what is written of a streamed network are its true weights', async (t) => {
   for (const name of ['whole', 'streamed']) mkdirSync(file(name));
   const [whole, streamed] = [

@@ -1,0 +1,34 @@
+/** Runs calls that take images on the replica of a model that is free. */
+import type { ImageInput } from '../data/decode.js';
+import type { HeadsHandle, ModelHandle, RawImage } from '../native/bindings/engine.js';
+import type { SegmentationHead } from './segmentation-head.js';
+import type { SegmentationModel } from './segmentation-model.js';
+import { withPixels } from './with-pixels.js';
+
+/**
+ * Decodes images, then calls `use` with their pixels and with the handles of model and heads on the replica that is free by
+ * then. It counts as a call of the model and of the heads, which are used as they are now: a later dispose() waits.
+ *
+ * @throws DinoSegError as withPixels; DISPOSED; what `use` throws.
+ */
+export function withReplica<T>(
+  { model, heads }: { model: SegmentationModel; heads: readonly SegmentationHead[] },
+  images: readonly ImageInput[],
+  signal: AbortSignal | undefined,
+  use: (pixels: RawImage[], model: ModelHandle, heads: readonly HeadsHandle[]) => Promise<T>,
+): Promise<T> {
+  const models = new Map(model.replicas.map((replica) => [replica, replica.handle]));
+  const places = heads.map((head) => head.places());
+  const call = withPixels(images, signal, models.size, (pixels) =>
+    model.pool.run((replica) => {
+      const handle = models.get(replica)!;
+      const placed = places.map((place) => place(replica));
+      // Without copies the call joins the queue in this turn.
+      return placed.some((head) => head instanceof Promise)
+        ? Promise.all(placed).then((copies) => use(pixels, handle, copies))
+        : use(pixels, handle, placed as HeadsHandle[]);
+    }),
+  );
+  for (const head of heads) void head.calls.add(call);
+  return model.calls.add(call);
+}
