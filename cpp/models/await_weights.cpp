@@ -46,36 +46,43 @@ bool is_matrix(const Module& module, const std::vector<std::string>& path) {
   return value.isTensor() && value.toTensor().dim() >= 2;
 }
 
-/// The block whose matrix a node reads, or -1.
-int64_t block_read_by(const Node* node, const Value* self, const Module& module) {
+// Beside the numbers of blocks: what a pass is at.
+constexpr int64_t elsewhere = -1;  // also what await() is told when the blocks are done
+constexpr int64_t unknown = -2;    // one block or another
+
+/// The block whose matrix a node reads, `elsewhere` for another part's tensor; nothing for other nodes, and
+/// for a block's vectors.
+std::optional<int64_t> part_read_by(const Node* node, const Value* self, const Module& module) {
   const bool reads = node->kind() == prim::GetAttr && node->output()->type()->kind() == TypeKind::TensorType;
   const auto path = reads ? path_of(node->output(), self) : std::nullopt;
-  if (!path) return -1;
+  if (!path) return std::nullopt;
   const int64_t block = block_of(*path);
-  return block >= 0 && is_matrix(module, *path) ? block : -1;
+  if (block < 0) return elsewhere;
+  return is_matrix(module, *path) ? std::optional(block) : std::nullopt;
 }
 
-/// `current`: the block that was awaited last on every way to here, or -1.
-void add_to(Graph& graph, Block& nodes, int64_t current, const Module& module) {
+/// `at`: what every way to here is at. Returns the same of what follows.
+int64_t add_to(Graph& graph, Block& nodes, int64_t at, const Module& module) {
   const auto name = c10::Symbol::fromQualString(await_operator);
   for (Node* node : nodes.nodes()) {
+    const int64_t before = node->kind() == prim::Loop ? unknown : at;
     for (Block* inner : node->blocks())
-      add_to(graph, *inner, node->kind() == prim::Loop ? -1 : current, module);
-    if (!node->blocks().empty()) current = -1;
-    const int64_t block = block_read_by(node, graph.inputs().at(0), module);
-    if (block < 0 || block == current) continue;
-    current = block;
+      if (add_to(graph, *inner, before, module) != at) at = unknown;
+    const auto part = part_read_by(node, graph.inputs().at(0), module);
+    if (!part || *part == at) continue;
+    at = *part;
     Node* await = graph.create(name, 0);
     await->insertBefore(node);
-    const WithInsertPoint before(await);
-    await->addInput(graph.insertConstant(block));
+    const WithInsertPoint here(await);
+    await->addInput(graph.insertConstant(at));
   }
+  return at;
 }
 
 }  // namespace
 
 void add_weight_awaits(Graph& graph, const Module& module) {
-  if (!graph.inputs().empty()) add_to(graph, *graph.block(), -1, module);
+  if (!graph.inputs().empty()) add_to(graph, *graph.block(), elsewhere, module);
 }
 
 }  // namespace dinov3_seg

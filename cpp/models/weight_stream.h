@@ -38,8 +38,8 @@ class WeightStream {
   WeightStream& operator=(const WeightStream&) = delete;
 
   /// What the device's current stream does from now on finds the block's values in its matrices, until the
-  /// next call. Begins to copy the block that is needed next. Also to be called for blocks that are resident:
-  /// their time is used.
+  /// next call. Begins to copy the block that is needed next. Also to be called for blocks that are resident,
+  /// and with -1 after the last one: copies run while they, and the rest of the network, compute.
   void await(std::int64_t block);
 
   /// The tensor's true values: the host's for a matrix that is streamed, else the tensor itself.

@@ -113,7 +113,7 @@ t.test('in another dtype than the file', async (t) => {
 t.test('after a pass that was stopped in its middle the next one is right', async (t) => {
   // Large enough to be stopped between two blocks.
   await initModel({ arch: 'deep' as 'tiny', seed: 2, dtype: 'bfloat16', out: file('deep.pt') });
-  const large = imagesOf(1, 3, 192, 192);
+  const large = imagesOf(1, 3, 128, 128);
   const wanted = { decoded: false, features: 1 } as const;
   const passOf = async (model: ModelHandle, signal?: AbortSignal) => {
     const { features } = await runJob({ signal }, (job) =>
