@@ -34,6 +34,7 @@ export const given = {
   'docs/features.md': ['7b.pt', 'head.safetensors'],
   'docs/idd.md': ['7b.pt', 'polygons'],
   'docs/library.md': ['7b.pt', 'head.safetensors'],
+  'docs/memory.md': ['7b.pt'],
   'docs/networks.md': ['7b.pt'],
   'docs/recipe.md': ['7b.pt'],
   'docs/reports.md': ['7b.pt', 'head.safetensors', 'other-head.safetensors'],
