@@ -78,21 +78,29 @@ export class BatchRunner {
   }
 
   /**
-   * Passes of the given size, or of one that fits the memory that is free now.
+   * Passes of the given size, or of one that fits the memory that is free now on each of the network's devices.
    *
    * @param size width and height of the network's input.
    * @throws DinoSegError INVALID_ARGUMENT
    */
   static of(
-    model: NetworkWidths & { device: string },
+    model: NetworkWidths & { devices: readonly string[] },
     size: ImageSize,
     { passSize, onLog }: PassOptions,
   ): BatchRunner {
     checkPassSize(passSize);
     if (typeof passSize === 'number') return new BatchRunner(passSize, { mayHalve: false });
-    const chosen =
-      model.device === 'cpu' ? 1 : choosePassSize(freeBytesOf(model.device), imageBytes(model, size));
+    const bytes = imageBytes(model, size);
+    const sizes = model.devices.map((device) =>
+      device === 'cpu' ? 1 : choosePassSize(freeBytesOf(device), bytes),
+    );
+    const chosen = Math.min(...sizes);
     return new BatchRunner(chosen, { mayHalve: true, onLog });
+  }
+
+  /** Whether the size changes when memory runs out. */
+  get mayHalve(): boolean {
+    return this.#kept === null && this.size > 1;
   }
 
   /** Fixes the size from now on, because stored results depend on it. `why` is added to OUT_OF_MEMORY. */
@@ -101,21 +109,24 @@ export class BatchRunner {
   }
 
   /**
-   * Runs a pass of at most the current size; if memory runs out and the size may change, again with half of it.
+   * Runs a pass of at most the current size; if memory runs out and the size may change, again with half of it. Passes may run at the
+   * same time.
    *
    * @throws DinoSegError OUT_OF_MEMORY, and what `pass` throws.
    */
   async run<T>(pass: (most: number) => Promise<T>): Promise<T> {
     for (;;) {
+      const before = this.size;
       try {
-        return await pass(this.size);
+        return await pass(before);
       } catch (error) {
         if (!(error instanceof DinoSegError) || error.code !== 'OUT_OF_MEMORY') throw error;
-        if (this.size === 1 || this.#kept === '') throw error;
+        if (before === 1 || this.#kept === '') throw error;
         if (this.#kept)
           throw new DinoSegError(error.code, `${error.message}. ${this.#kept}`, { cause: error });
       }
-      const before = this.size;
+      // Another pass may have halved it meanwhile.
+      if (this.size < before) continue;
       this.size = Math.floor(before / 2);
       this.options.onLog?.(
         `Memory ran out with ${before} images per pass; continuing with ${this.size} (--pass-size sets it).`,
