@@ -14,7 +14,7 @@ import { datasetKind, type Sample, type SegmentationDataset } from '../data/data
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { scoring } from '../model/argument-kinds.js';
 import { checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
-import { inOrderOver } from '../model/in-order-over.js';
+import { inOrderOver, type Pass } from '../model/in-order-over.js';
 import { ahead, batchOf, loadSamples } from '../model/load-batch.js';
 import { headKind } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
@@ -105,27 +105,29 @@ export async function evaluateHeads(
   const size = { width: imageSize, height: imageSize };
   const runner = BatchRunner.of(model, size, options);
   /** Counts and loss of each head for each of the images, on one of the model's devices. */
-  const measure = async (replica: SegmentationModel, samples: Sample[], either: AbortSignal) => {
+  const measure = async (samples: Sample[], { replica, signal: either, turn }: Pass<SegmentationModel>) => {
     const changes = samples.map(() => noAugmentation);
     const { device, normalization } = replica;
     using batch = await batchOf(samples, [], changes, { imageSize, device, normalization });
-    const measured: Measured[][] = [];
-    for (let first = 0, count = 0; first < batch.count; first += count) {
-      using outputs = await runner.run(async (most) => {
-        count = Math.min(most, batch.count - first);
-        using images = batch.images.slice(first, count);
-        return replica.outputs(images, heads);
-      });
-      for (let i = 0; i < count; i++) {
-        either.throwIfAborted();
-        using labels = batch.labels.slice(first + i, 1);
-        using own = outputs.slice(i, 1);
-        const judge = (head: SegmentationHead, k: number) =>
-          judged(replica, head, own, labels, { size, classSet, scoring: scorings[k]! });
-        measured.push(await Promise.all(heads.map(judge)));
+    return await turn(async () => {
+      const measured: Measured[][] = [];
+      for (let first = 0, count = 0; first < batch.count; first += count) {
+        using outputs = await runner.run(async (most) => {
+          count = Math.min(most, batch.count - first);
+          using images = batch.images.slice(first, count);
+          return replica.outputs(images, heads);
+        });
+        for (let i = 0; i < count; i++) {
+          either.throwIfAborted();
+          using labels = batch.labels.slice(first + i, 1);
+          using own = outputs.slice(i, 1);
+          const judge = (head: SegmentationHead, k: number) =>
+            judged(replica, head, own, labels, { size, classSet, scoring: scorings[k]! });
+          measured.push(await Promise.all(heads.map(judge)));
+        }
       }
-    }
-    return measured;
+      return measured;
+    });
   };
 
   const started = performance.now();

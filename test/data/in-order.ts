@@ -2,7 +2,7 @@ import t from 'tap';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inOrder } from '../../lib/data/in-order.js';
 import { ReplicaPool } from '../../lib/model/replicas.js';
-import { inOrderOver, passesPerDevice } from '../../lib/model/in-order-over.js';
+import { inOrderOver, passesPerDevice, type Pass } from '../../lib/model/in-order-over.js';
 
 async function collect<T>(items: AsyncIterable<T>, into: T[] = []): Promise<T[]> {
   for await (const item of items) into.push(item);
@@ -122,20 +122,32 @@ t.test('leaving the loop ends the work and the source', async (t) => {
 });
 
 t.test('each item of a pool gets as many calls as the others', async (t) => {
-  const pool = new ReplicaPool([0, 1, 2]);
-  const running = [0, 0, 0];
-  let most = 0;
-  const use = async (replica: number, i: number) => {
-    most = Math.max(most, ++running[replica]!);
-    await sleep(1 + ((i * 5) % 4));
-    running[replica]!--;
-    return [i, replica] as const;
+  const devices = [0, 1, 2].map((device) => ({ device, passes: 0, turns: 0, mostPasses: 0, mostTurns: 0 }));
+  const use = async (i: number, { replica, turn }: Pass<(typeof devices)[0]>) => {
+    replica.mostPasses = Math.max(replica.mostPasses, ++replica.passes);
+    await turn(async () => {
+      replica.mostTurns = Math.max(replica.mostTurns, ++replica.turns);
+      await sleep(1 + ((i * 5) % 4));
+      replica.turns--;
+    });
+    replica.passes--;
+    return i;
   };
-  const results = await collect(inOrderOver(pool, numbers(30), use, undefined));
-  t.same(
-    results.map(([i]) => i),
-    [...Array(30).keys()],
-  );
-  t.equal(most, passesPerDevice);
-  t.same(new Set(results.map(([, replica]) => replica)), new Set([0, 1, 2]));
+  const results = inOrderOver(new ReplicaPool(devices), numbers(30), use, undefined);
+  t.same(await collect(results), [...Array(30).keys()]);
+  for (const { mostPasses, mostTurns } of devices)
+    t.same({ mostPasses, mostTurns }, { mostPasses: passesPerDevice, mostTurns: 1 });
+});
+
+t.test('a turn that fails does not stop the next one', async (t) => {
+  const pool = new ReplicaPool([{}]);
+  const log: string[] = [];
+  const use = (i: number, { turn }: Pass<object>) =>
+    turn(async () => {
+      await sleep(1);
+      log.push(`turn ${i}`);
+      if (i === 0) throw new Error('turn 0 is broken');
+    });
+  await t.rejects(collect(inOrderOver(pool, numbers(2), use, undefined)), { message: 'turn 0 is broken' });
+  t.same(log, ['turn 0', 'turn 1']);
 });
