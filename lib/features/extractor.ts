@@ -51,3 +51,8 @@ export const extractorKind = objectWith<FeatureExtractor>('a feature extractor {
   passSize: number,
   extract: callback(),
 });
+
+/** Names of an extractor's devices, for reports; none if it does not tell. */
+export function devicesOf({ device, devices }: FeatureExtractor): readonly string[] {
+  return devices ?? (device === undefined ? [] : [device]);
+}

@@ -2,6 +2,7 @@
 import { optionsFor } from '../arguments.js';
 import { noAugmentation } from '../data/augment.js';
 import { evaluationBatch, evaluationBatches } from '../evaluate/batches.js';
+import { resolveDevice } from '../model/device.js';
 import { loadOptions } from '../model/load-options.js';
 import { loadLabels } from '../model/load-batch.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
@@ -26,12 +27,18 @@ export class LiveFeed implements OutputFeed {
 
   /** @throws DinoSegError as {@link SegmentationModel.load} */
   static async open(config: RunConfig, datasets: Datasets): Promise<LiveFeed> {
-    const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config));
+    // A step needs the batches before it, so that one device is at work at a time.
+    const device = resolveDevice(config.device);
+    const model = await SegmentationModel.load(config.model, { ...optionsFor(loadOptions, config), device });
     return new LiveFeed(config, datasets, model);
   }
 
   get device(): string {
     return this.model.device;
+  }
+
+  get devices(): readonly string[] {
+    return this.model.devices;
   }
 
   get width(): number {

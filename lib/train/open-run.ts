@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import type { LayoutOptions } from '../data/layout.js';
-import { resolveDevice } from '../model/device.js';
+import { resolveDevices } from '../model/device.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { resolveConfig, type RunConfig, type TrainConfig } from './config.js';
@@ -127,7 +127,7 @@ export async function completeConfig(
   const { config, notes } = isKnown
     ? { config: { ...resolved, headKind }, notes: [] }
     : await withHeadKind(resolved);
-  return { config: { ...config, device: resolveDevice(config.device) }, notes };
+  return { config: { ...config, device: resolveDevices(config.device).join(',') }, notes };
 }
 
 /** SHA-256 over the names and the kind of label of both splits, which distinguishes another data set from a moved one. */
