@@ -41,6 +41,15 @@ std::shared_ptr<DetectionModel> load_detector(const std::string& path, const Det
                               : std::make_shared<DetectionModel>(path, placement);
 }
 
+/// `segmentor`: whose backbone it shares, and that one's copy in the same place.
+std::shared_ptr<DetectionModel> copy_detector(
+    const DetectionModel& detector, const ReplicaPlace& place,
+    const std::vector<std::shared_ptr<SegmentationModel>>& segmentor) {
+  if (segmentor.empty()) return replica_of(detector, place, nullptr, nullptr);
+  if (segmentor.size() != 2) fail("INVALID_ARGUMENT", "segmentor must be a model and its copy");
+  return replica_of(detector, place, segmentor[0].get(), segmentor[1].get());
+}
+
 auto detector_info(const DetectionModel& model) {
   return std::tuple_cat(
       network_info(model),
@@ -62,6 +71,7 @@ auto detect_image(DetectionModel& model, const Pixels& image, const DetectOption
 const Methods detector_methods{
     call<&plan_detector>("planDetector", "backbone", "head"),
     job<Lane::model, &load_detector>("loadDetector", "path", "options"),
+    job<Lane::model, &copy_detector>("copyDetector", "detector", "place", "segmentor"),
     call<&detector_info>("detectorInfo", "detector"),
     job<Lane::model, &DetectionModel::forward>("detectorForward", "detector", "images"),
     job<Lane::model, &DetectionModel::features>("detectorFeatures", "detector", "images"),

@@ -4,6 +4,7 @@
 
 #include "bindings/heads.h"
 #include "bindings/images.h"
+#include "bindings/placement.h"
 #include "core/confusion.h"
 #include "core/error.h"
 #include "heads/class_embed_heads.h"
@@ -117,6 +118,10 @@ Head head_of_model(const SegmentationModel& model, Precision precision) {
                                            std::vector{ScoreLoss::cross_entropy}, at::Tensor());
 }
 
+Head copy_heads(const TrainedHeads& heads, const ReplicaPlace& place) {
+  return heads.copy_on(place.device, place.replica);
+}
+
 at::Tensor heads_forward(const TrainedHeads& heads, const NetworkOutputs& outputs) {
   const at::Tensor result = heads.forward(outputs);
   return heads.heads() == 1 ? result.squeeze(heads.reads().decoded ? 2 : 1) : result;
@@ -205,6 +210,7 @@ Values confusion(const at::Tensor& prediction, const at::Tensor& labels, int64_t
 const Methods heads_methods{
     call<&create_heads>("createHeads", "options"),
     call<&head_of_model>("headOfModel", "model", "precision"),
+    job<Lane::model, &copy_heads>("copyHeads", "heads", "place"),
     job<Lane::model, &heads_forward>("headsForward", "heads", "outputs"),
     job<Lane::model, &heads_backward>("headsBackward", "heads", "queries", "dLogits"),
     job<Lane::model, &heads_losses>("headsLosses", "heads", "batch"),

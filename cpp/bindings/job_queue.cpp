@@ -1,10 +1,10 @@
 #include "bindings/job_queue.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <c10/util/Exception.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <memory>
 #include <unordered_map>
@@ -69,10 +69,11 @@ void run_delivery(napi_env env, napi_value, void*, void* data) noexcept {
 
 struct Job : LaneJob {
   Job(std::shared_ptr<Environment> environment, Napi::Promise::Deferred deferred, Work work,
-      std::shared_ptr<JobControl> control)
+      std::shared_ptr<JobControl> control, c10::Device device)
       : LaneJob(environment.get(), std::move(control)),
         environment(std::move(environment)),
         deferred(deferred),
+        device(device),
         work(std::move(work)) {}
 
   void run() noexcept override;
@@ -80,6 +81,7 @@ struct Job : LaneJob {
 
   std::shared_ptr<Environment> environment;
   Napi::Promise::Deferred deferred;
+  c10::Device device;
   Work work;
   Work::result_type make_value;
   Failure failure;
@@ -113,6 +115,8 @@ void Job::run() noexcept {
   try {
     const CurrentJob current(*control);
     check_cancelled();
+    // What names no device (pinned memory) is to touch no other one.
+    const c10::DeviceGuard on_device(device);
     use_intraop_threads();
     keep_warnings_of_this_thread();
     make_value = work();
@@ -132,7 +136,7 @@ void Job::deliver(std::unique_ptr<LaneJob> done) {
 
 Lanes& lanes() {
   // Never destroyed: its threads outlive the static destructors of a process that ends.
-  static Lanes* all = new Lanes(std::array<int, 2>{1, 2}, Job::deliver);
+  static Lanes* all = new Lanes(Job::deliver);
   return *all;
 }
 
@@ -245,7 +249,7 @@ void start_jobs(Napi::Env env) {
   lanes().open(environment.get());
 }
 
-Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work) {
+Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, Work work) {
   const Napi::Env env = info.Env();
   auto environment = environment_of(env);
   auto control = control_argument(info);
@@ -253,8 +257,10 @@ Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work) {
   auto deferred = Napi::Promise::Deferred::New(env);
   const Napi::Promise promise = deferred.Promise();
   if (environment->pending++ == 0) napi_ref_threadsafe_function(env, environment->deliveries);
-  lanes().push(static_cast<size_t>(lane),
-               std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control)));
+  const bool feeds = lane == Lane::prepare;
+  lanes().push(feeds ? "prepare" : place.device.str() + "/" + std::to_string(place.replica), feeds,
+               std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control),
+                                     feeds ? c10::Device(c10::kCPU) : place.device));
   return promise;
 }
 

@@ -1,6 +1,7 @@
 // Long work runs on threads of the package's own; the libuv pool stays free for files and sockets.
 #pragma once
 
+#include <c10/core/Device.h>
 #include <napi.h>
 
 #include <functional>
@@ -22,16 +23,24 @@ struct HandleKind<JobControl> {
 /// the job's value on the JavaScript thread.
 using Work = std::function<std::function<Napi::Value(Napi::Env)>()>;
 
-/// `model`: one thread, since networks and heads change state. `prepare`: pixels and files, two threads, so
-/// that the next batch is made while the model works. Environments (main thread, worker_threads) take turns
-/// in a lane; the jobs of one environment run in the order of the calls.
+/// `model`: for each device, and for each replica on it, a lane of one thread, since networks and heads
+/// change state. `prepare`: pixels and files, two threads and more where there are several devices, so that
+/// the next batch is made while the models work. Environments (main thread, worker_threads) take turns in a
+/// lane; the jobs of one environment run in the order of the calls.
 enum class Lane { model, prepare };
+
+/// Which of the lanes of Lane::model.
+struct LanePlace {
+  c10::Device device = c10::kCPU;
+  int replica = 0;
+};
 
 /// Prepares the calling environment (main thread or worker_thread) for jobs. Call it once per environment.
 void start_jobs(Napi::Env env);
 
-/// Queues `work` and returns the promise of its value. A job handle as the last argument controls it.
-Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, Work work);
+/// Queues `work` and returns the promise of its value; `place` is for Lane::model. A job handle as the last
+/// argument controls it.
+Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, Work work);
 
 /// Remembers the function that makes a DinoSegError of (code, message) in this environment.
 void set_error_factory(Napi::Env env, Napi::Function make);

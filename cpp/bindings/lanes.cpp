@@ -5,32 +5,33 @@
 
 namespace dinov3_seg {
 
-Lanes::Lanes(std::array<int, 2> threads, void (*deliver)(std::unique_ptr<LaneJob>)) : deliver_(deliver) {
-  for (size_t i = 0; i < lanes_.size(); ++i)
-    for (int n = 0; n < threads[i]; ++n) std::thread([this, i] { loop(lanes_[i]); }).detach();
-}
-
 void Lanes::open(const void* owner) {
   const std::lock_guard lock(mutex_);
   open_.insert(owner);
 }
 
-void Lanes::push(size_t lane, std::unique_ptr<LaneJob> job) {
+void Lanes::push(const std::string& name, bool feeds, std::unique_ptr<LaneJob> job) {
+  std::condition_variable* ready = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    auto& turns = lanes_[lane].turns;
+    Lane& lane = lanes_[name];
+    ready = &lane.ready;
+    for (const size_t threads = feeds ? std::max<size_t>(2, lanes_.size()) : 1; lane.threads < threads;
+         ++lane.threads)
+      std::thread([this, &lane] { loop(lane); }).detach();
+    auto& turns = lane.turns;
     auto turn = std::find_if(turns.begin(), turns.end(),
                              [&](const auto& waiting) { return waiting.first == job->owner; });
     if (turn == turns.end()) turn = turns.emplace(turns.end(), job->owner, Jobs());
     turn->second.push_back(std::move(job));
   }
-  lanes_[lane].ready.notify_one();
+  ready->notify_one();
 }
 
 std::unique_ptr<LaneJob> Lanes::cancel(JobControl& control) {
   const std::lock_guard lock(mutex_);
   control.cancel();
-  for (Lane& lane : lanes_) {
+  for (auto& [name, lane] : lanes_) {
     for (auto turn = lane.turns.begin(); turn != lane.turns.end(); ++turn) {
       Jobs& jobs = turn->second;
       const auto found = std::find_if(jobs.begin(), jobs.end(),
@@ -49,7 +50,7 @@ bool Lanes::close(const void* owner, std::chrono::milliseconds wait) {
   std::vector<Jobs> dropped;  // destroyed after the lock: tensors may be large
   std::unique_lock lock(mutex_);
   open_.erase(owner);
-  for (Lane& lane : lanes_) {
+  for (auto& [name, lane] : lanes_) {
     const auto turn = std::find_if(lane.turns.begin(), lane.turns.end(),
                                    [&](const auto& waiting) { return waiting.first == owner; });
     if (turn == lane.turns.end()) continue;

@@ -1,13 +1,14 @@
 // Threads that run jobs, and the order in which they run. Knows no JavaScript.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,16 +28,19 @@ struct LaneJob {
   std::shared_ptr<JobControl> control;
 };
 
-/// One per process, whose threads all owners share. In a lane, the owners with jobs take turns, and the jobs
-/// of one owner run in order. Thread-safe.
+/// One per process, whose threads all owners share. Lanes run side by side. In a lane, the owners with jobs
+/// take turns, and the jobs of one owner run in order. Thread-safe.
 class Lanes {
  public:
-  /// `threads` of each lane. `deliver` gets every job that has run, on the lane's thread, unless its owner
-  /// was closed; it must not call back into this.
-  Lanes(std::array<int, 2> threads, void (*deliver)(std::unique_ptr<LaneJob>));
+  /// `deliver` gets every job that has run, on the lane's thread, unless its owner was closed; it must not
+  /// call back into this.
+  explicit Lanes(void (*deliver)(std::unique_ptr<LaneJob>)) : deliver_(deliver) {}
 
   void open(const void* owner);
-  void push(size_t lane, std::unique_ptr<LaneJob> job);
+
+  /// Queues a job in the lane of this name, which is made by its first job, with one thread. A lane whose
+  /// jobs `feed` the others has two threads, and one more for each lane beyond the first that it feeds.
+  void push(const std::string& lane, bool feeds, std::unique_ptr<LaneJob> job);
 
   /// Cancels the job of this control; gives it back if it has not begun.
   std::unique_ptr<LaneJob> cancel(JobControl& control);
@@ -60,6 +64,7 @@ class Lanes {
   struct Lane {
     std::deque<std::pair<const void*, Jobs>> turns;  // owners with jobs, the next one first
     std::condition_variable ready;
+    size_t threads = 0;
   };
 
   void loop(Lane& lane);
@@ -68,7 +73,7 @@ class Lanes {
 
   std::mutex mutex_;
   std::condition_variable ended_;
-  std::array<Lane, 2> lanes_;
+  std::map<std::string, Lane> lanes_;  // none is ever taken out: threads stand in them
   std::set<const void*> open_;
   std::vector<std::pair<const void*, std::shared_ptr<JobControl>>> running_;
   bool stopped_ = false;

@@ -12,6 +12,7 @@
 
 #include "bindings/fields.h"
 #include "bindings/job_queue.h"
+#include "bindings/lane_place.h"
 
 namespace dinov3_seg {
 
@@ -131,15 +132,18 @@ constexpr Method job(const char* name, Name... names) {
           {names...},
           [](const Napi::CallbackInfo& info, const Method::Names& names) {
             auto arguments = HeldArguments<Arguments>::from(info, names);
+            const LanePlace place = place_of(arguments.values).value_or(LanePlace{});
             using Result = typename Signature<std::remove_cv_t<decltype(function)>>::Result;
             if constexpr (std::is_invocable_v<Result>)
-              return run_job(info, lane, [work = arguments.call(function)]() mutable -> Work::result_type {
-                return result_of(work);
-              });
+              return run_job(info, lane, place,
+                             [work = arguments.call(function)]() mutable -> Work::result_type {
+                               return result_of(work);
+                             });
             else
-              return run_job(info, lane, [arguments = std::move(arguments)]() mutable -> Work::result_type {
-                return result_of([&]() -> decltype(auto) { return arguments.call(function); });
-              });
+              return run_job(info, lane, place,
+                             [arguments = std::move(arguments)]() mutable -> Work::result_type {
+                               return result_of([&]() -> decltype(auto) { return arguments.call(function); });
+                             });
           },
           true};
 }

@@ -1,8 +1,13 @@
 // Networks: loading, decoding, export.
 #include <ATen/ATen.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
 #include "bindings/heads.h"
 #include "bindings/placement.h"
+#include "core/job_control.h"
 #include "models/archive.h"
 #include "models/segment.h"
 #include "models/staged_archive.h"
@@ -31,6 +36,10 @@ namespace {
 
 std::shared_ptr<SegmentationModel> load_model(const std::string& path, const ModelPlacement& placement) {
   return std::make_shared<SegmentationModel>(path, placement);
+}
+
+std::shared_ptr<SegmentationModel> copy_model(const SegmentationModel& model, const ReplicaPlace& place) {
+  return replica_of(model, place);
 }
 
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
@@ -93,8 +102,33 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
       path);
 }
 
+/// For tests: ends when `jobs` of these are running at once.
+void meet(const SegmentationModel&, int64_t jobs) {
+  static std::mutex mutex;
+  static std::condition_variable changed;
+  static int64_t here = 0;
+  static uint64_t meetings = 0;
+  std::unique_lock lock(mutex);
+  const uint64_t own = meetings;
+  if (++here >= jobs) {
+    here = 0;
+    ++meetings;
+    changed.notify_all();
+  }
+  while (own == meetings) {
+    changed.wait_for(lock, std::chrono::milliseconds(20));
+    try {
+      check_cancelled();
+    } catch (...) {
+      if (own == meetings) --here;
+      throw;
+    }
+  }
+}
+
 const Methods model_methods{
     job<Lane::model, &load_model>("loadModel", "path", "options"),
+    job<Lane::model, &copy_model>("copyModel", "model", "place"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
     job<Lane::prepare, &archive_id>("modelId", "path"),
     job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
@@ -106,6 +140,7 @@ const Methods model_methods{
     job<Lane::model, &taps>("taps", "model", "images"),
     job<Lane::model, &part_times_of>("partTimes", "model", "images", "options"),
     call<&storage_bytes_of>("storageBytes", "networks"),
+    job<Lane::model, &meet>("meet", "model", "jobs"),
     job<Lane::model, &export_model>("exportModel", "model", "head", "path"),
     job<Lane::model, &export_with_probe>("exportWithProbe", "model", "probe", "path"),
 };

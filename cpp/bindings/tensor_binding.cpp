@@ -27,7 +27,7 @@ namespace {
 auto info_of_engine() {
   use_intraop_threads();
   return object_of(Item{"torch", TORCH_VERSION}, Item{"cudaBuilt", at::hasCUDA()},
-                   Item{"cudaAvailable", list_devices().size() > 1},
+                   Item{"cudaAvailable", cuda_devices() > 0}, Item{"cudaDevices", cuda_devices()},
                    Item{"nnpack", at::globalContext().userEnabledNNPACK()},
                    Item{"cudaKernels", has_fused_kernels(c10::DispatchKey::CUDA)},
                    Item{"threads", at::get_num_threads()});

@@ -1,15 +1,20 @@
 // Operators for tests and benches alone: what the engine's results are compared with, and random checkpoints.
 // operator_binding.cpp calls them by their names.
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <c10/core/GradMode.h>
 #include <torch/library.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <tuple>
+#include <vector>
 
 #include "core/error.h"
 #include "core/hungarian.h"
 #include "core/safetensors.h"
+#include "core/tf32.h"
 #include "models/init.h"
 
 namespace dinov3_seg {
@@ -65,6 +70,31 @@ void init_files(std::string architecture, int64_t seed, std::string backbone, st
   write_safetensors(head, checkpoint.head, metadata);
 }
 
+/// Threads of which half want TF32 and half do not. How often one saw the other's switch, and how many were
+/// inside together at most.
+std::tuple<int64_t, int64_t> tf32_turns(int64_t threads, int64_t turns) {
+  std::atomic<int64_t> wrong = 0, inside = 0, most = 0;
+  const auto take_turns = [&](bool allow) {
+    for (int64_t i = 0; i < turns; ++i) {
+      const Tf32Guard mode(c10::Device(c10::kCUDA, 0), allow);
+      const Tf32Guard nested(c10::Device(c10::kCUDA, 0), !allow);
+      const int64_t here = ++inside;
+      for (int64_t before = most; here > before && !most.compare_exchange_weak(before, here);) {
+      }
+      for (int look = 0; look < 20; ++look) {
+        if (at::globalContext().allowTF32CuBLAS() != allow) ++wrong;
+        std::this_thread::yield();
+      }
+      --inside;
+    }
+  };
+  std::vector<std::thread> all;
+  for (int64_t n = 0; n < threads; ++n) all.emplace_back(take_turns, n % 2 == 0);
+  for (std::thread& thread : all) thread.join();
+  const Tf32Guard back(c10::Device(c10::kCUDA, 0), false);
+  return {wrong, most};
+}
+
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(dinov3_seg_reference, library) {
@@ -72,6 +102,7 @@ TORCH_LIBRARY_FRAGMENT(dinov3_seg_reference, library) {
       "class_embed_gradients(Tensor weight, Tensor bias, Tensor queries, Tensor masks, Tensor labels, "
       "ScalarType dtype) -> (Tensor, Tensor)",
       class_embed_gradients);
+  library.def("tf32_turns(int threads, int turns) -> (int, int)", tf32_turns);
   library.def("least_cost_assignment(Tensor costs) -> Tensor", least_cost_assignment);
   library.def(
       "random_tensor(str architecture, int seed, ScalarType dtype, Device device, str key, bool operators) "

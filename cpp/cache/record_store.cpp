@@ -1,7 +1,6 @@
 #include "cache/record_store.h"
 
 #include <ATen/ATen.h>
-#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "cache/quantised_features.h"
+#include "core/available_memory.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/job_control.h"
@@ -36,7 +36,7 @@ ResidentBudget free_budget(c10::Device device) {
   if (device.is_cpu()) return {0, 0};
   ResidentBudget budget{0, 0};
   // What a network left behind is kept by libtorch's allocator: free for us, in use as the driver sees it.
-  at::accelerator::emptyCache();
+  release_cached_memory();
   for (const DeviceDescription& found : list_devices()) {
     if (found.name == "cpu") budget.pinned_bytes = found.free_bytes / 4;
     if (found.name == device.str()) budget.device_bytes = found.free_bytes - found.total_bytes / 8 - reserve;

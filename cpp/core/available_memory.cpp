@@ -90,10 +90,17 @@ std::string out_of_memory_message(const std::exception& error) {
   return message;
 }
 
+std::mutex& recording_mutex() {
+  // Never destroyed: threads of ours outlive the static destructors.
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+
 void release_cached_memory() noexcept {
   try {
     if (!at::hasCUDA() || !at::globalContext().hasCUDA()) return;
     auto* allocator = at::getDeviceAllocator(c10::kCUDA);
+    const std::lock_guard lock(recording_mutex());
     if (allocator->initialized()) allocator->emptyCache();
   } catch (const std::exception&) {
     // Best effort: the original error is reported.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <mutex>
 #include <string>
 
 namespace dinov3_seg {
@@ -25,9 +26,13 @@ bool is_out_of_memory(const std::exception& error);
 /// says, what is free, and what to change.
 std::string out_of_memory_message(const std::exception& error);
 
-/// Gives back what libtorch's allocator of CUDA memory keeps for reuse, so that other sizes fit. Never
-/// throws.
+/// Gives back what libtorch's allocator of CUDA memory keeps for reuse on all devices, so that other sizes
+/// fit; waits for recordings of CUDA graphs. Never throws.
 void release_cached_memory() noexcept;
+
+/// Held while a CUDA graph is recorded, and while cached memory is given back: the allocator of a device that
+/// records gives back nothing.
+std::mutex& recording_mutex();
 
 /// "1.5 GiB".
 std::string memory_text(uint64_t bytes);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/job_control.h"
 #include "core/page_allocator.h"
+#include "core/tf32.h"
 
 namespace dinov3_seg {
 namespace {
@@ -19,6 +20,7 @@ int64_t band_elements(const c10::Device& device) { return device.is_cpu() ? 1 <<
 /// Σ_q classes[b,q,k] · masks[b,q,…]: B×K×h×w.
 at::Tensor combine(const at::Tensor& classes, const at::Tensor& masks) {
   const int64_t batch = masks.size(0), queries = masks.size(1), h = masks.size(2), w = masks.size(3);
+  const Tf32Guard float32(masks.device(), false);
   const at::Tensor scores = at::bmm(classes.transpose(1, 2), masks.reshape({batch, queries, h * w}));
   return scores.view({batch, classes.size(2), h, w});
 }

@@ -10,11 +10,7 @@
 #include "core/host_memory.h"
 
 namespace dinov3_seg {
-namespace {
-
 int cuda_devices() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
-
-}  // namespace
 
 c10::Device parse_device(const std::string& name) {
   if (name == "cpu") return {c10::kCPU};

@@ -20,11 +20,14 @@ struct DeviceDescription {
   int64_t free_bytes;
 };
 
+/// How many CUDA devices respond; takes no memory on them, as list_devices() does.
+int cuda_devices();
+
 /// The CPU, then each CUDA device.
 std::vector<DeviceDescription> list_devices();
 
 /// Switches off what libtorch has on by default and these networks are not to use: TF32 in cuDNN (float32
-/// means float32 on every device) and NNPACK. Once a process.
+/// means float32 on every device, see tf32.h) and NNPACK. Once a process.
 void configure_libtorch();
 
 }  // namespace dinov3_seg

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/tf32.h"
 
 namespace dinov3_seg {
 namespace {
@@ -18,6 +19,7 @@ template <typename Use>
 void each_scores(const at::Tensor& classes, const at::Tensor& masks, Use use) {
   const int64_t batch = masks.size(0), h = masks.size(2), w = masks.size(3);
   const int64_t heads = classes.size(2), outputs = classes.size(3);
+  const Tf32Guard float32(masks.device(), false);
   const int64_t some = std::max<int64_t>(1, score_elements / std::max<int64_t>(1, heads * outputs * h * w));
   for (int64_t first = 0; first < batch; first += some) {
     const int64_t end = std::min(batch, first + some);
@@ -91,6 +93,12 @@ HeadCounts ClassEmbedHeads::evaluate(const HeadBatch& batch) {
     confusion.push_back(score_counts(scores, labels));
   });
   return {at::cat(losses), at::cat(confusion)};
+}
+
+std::shared_ptr<TrainedHeads> ClassEmbedHeads::copy_on(c10::Device device, int replica) const {
+  const auto copy = std::make_shared<ClassEmbedHeads>(*this);
+  copy->stand_alone(device, replica, {&copy->class_weights_});
+  return copy;
 }
 
 }  // namespace dinov3_seg

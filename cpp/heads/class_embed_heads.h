@@ -26,6 +26,7 @@ class ClassEmbedHeads : public LinearHeads {
   /// Without class weights, so that heads with different ones compare.
   at::Tensor losses(const HeadBatch& batch) override;
   HeadCounts evaluate(const HeadBatch& batch) override;
+  std::shared_ptr<TrainedHeads> copy_on(c10::Device device, int replica) const override;
 
  private:
   std::vector<int64_t> losses_;

@@ -7,6 +7,7 @@
 
 #include "core/dense_scores.h"
 #include "core/error.h"
+#include "core/tf32.h"
 
 namespace dinov3_seg {
 namespace {
@@ -69,6 +70,7 @@ at::Tensor LinearHeads::forward(const NetworkOutputs& outputs) const {
   const int64_t weights = outputs_ * width_;
   const at::Tensor all_weights = value.slice(1, 0, weights).reshape({heads() * outputs_, width_});
   const at::Tensor biases = value.slice(1, weights).reshape(-1);
+  const Tf32Guard float32(device(), false);
   return at::linear(queries.to(device(), dtype_), all_weights, biases)
       .to(at::kFloat)
       .view({queries.size(0), queries.size(1), heads(), outputs_});
@@ -82,6 +84,7 @@ void LinearHeads::backward(const at::Tensor& queries, const at::Tensor& d_logits
   const int64_t weights = outputs_ * width_;
   const at::Tensor rows = queries.to(device(), dtype_).flatten(0, 1);                // BQ×C
   const at::Tensor d_rows = d_logits.to(device(), dtype_).flatten(0, 1).flatten(1);  // BQ×NR
+  const Tf32Guard float32(device(), false);
   gradient_.slice(1, 0, weights).add_(at::mm(d_rows.t(), rows).view({heads(), weights}));
   gradient_.slice(1, weights).add_(d_rows.sum(0).view({heads(), outputs_}));
 }

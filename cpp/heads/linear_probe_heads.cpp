@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/tf32.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
@@ -41,6 +42,7 @@ at::Tensor pointwise_scores(const at::Tensor& features, const at::Tensor& weight
   const int64_t batch = features.size(0), h = features.size(2), w = features.size(3);
   const at::Tensor columns = features.flatten(2);  // B×C×hw
   at::Tensor scores = at::empty({batch, weight.size(0), h * w}, features.options());
+  const Tf32Guard float32(features.device(), false);
   // An image at a time: one product of all would copy the weight for each image, or the features.
   for (int64_t b = 0; b < batch; ++b) {
     at::Tensor own = scores.select(0, b);  // R×hw
@@ -193,6 +195,7 @@ void LinearProbeHeads::backward(const at::Tensor& features, const at::Tensor& d_
   const at::Tensor d_rows = d_scores.reshape({images, rows, -1});                           // B×NK×hw
   const at::Tensor d_sum = d_rows.sum(at::IntArrayRef{0, 2}).view({heads(), classes_, 1});  // N×K×1
   at::Tensor products = at::zeros({rows, width_}, features.options());                      // NK×C
+  const Tf32Guard float32(features.device(), false);
   products.addbmm_(d_rows, features.flatten(2).transpose(1, 2));
   const at::Tensor deviation = (statistics.variance + batch_norm_epsilon).rsqrt().unsqueeze(1);  // N×1×C
   const at::Tensor normalised = products.view({heads(), classes_, width_})
@@ -215,6 +218,12 @@ HeadCounts LinearProbeHeads::evaluate(const HeadBatch& batch) {
   const at::Tensor scores = forward(batch);
   return {std::get<0>(score_loss(scores, batch.labels, {}, losses_, false)),
           score_counts(scores, batch.labels)};
+}
+
+std::shared_ptr<TrainedHeads> LinearProbeHeads::copy_on(c10::Device device, int replica) const {
+  const auto copy = std::make_shared<LinearProbeHeads>(*this);
+  copy->stand_alone(device, replica, {&copy->class_weights_, &copy->running_mean_, &copy->running_var_});
+  return copy;
 }
 
 }  // namespace dinov3_seg

@@ -55,6 +55,7 @@ class LinearProbeHeads : public TrainedHeads {
   /// With the running statistics, without class weights, so that heads with different ones compare.
   at::Tensor losses(const HeadBatch& batch) override;
   HeadCounts evaluate(const HeadBatch& batch) override;
+  std::shared_ptr<TrainedHeads> copy_on(c10::Device device, int replica) const override;
 
   std::vector<std::pair<const char*, at::Tensor>> buffers() const override;
 

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/hungarian.h"
 #include "core/job_control.h"
+#include "core/tf32.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
@@ -124,7 +125,7 @@ at::Tensor Mask2FormerHeads::confusion_of(const at::Tensor& classes, const at::T
     check_cancelled();
     const int64_t rows = std::min(band, height - first);
     const at::Tensor resized = resize_rows(logits, height, width, first, rows).sigmoid_();
-    const at::Tensor scores = at::mm(columns, resized.view({queries, rows * width}))
+    const at::Tensor scores = mm_float32(columns, resized.view({queries, rows * width}))
                                   .view({1, heads(), classes.size(2), rows, width});
     const at::Tensor own = score_counts(scores, labels.slice(0, first, first + rows).unsqueeze(0));
     counts = counts.defined() ? counts.add_(own) : own;
@@ -139,6 +140,12 @@ HeadCounts Mask2FormerHeads::evaluate(const HeadBatch& batch) {
   for (int64_t b = 0; b < batch.masks.size(0); ++b)
     confusion.push_back(confusion_of(kept[b], batch.masks[b], batch.labels[b]));
   return {loss.sums, at::cat(confusion)};
+}
+
+std::shared_ptr<TrainedHeads> Mask2FormerHeads::copy_on(c10::Device device, int replica) const {
+  const auto copy = std::make_shared<Mask2FormerHeads>(*this);
+  copy->stand_alone(device, replica, {&copy->weights_, &copy->plain_weights_});
+  return copy;
 }
 
 }  // namespace dinov3_seg

@@ -28,6 +28,7 @@ class Mask2FormerHeads : public LinearHeads {
   /// Losses as losses() gives them. Counts with `ade20k` scoring,
   /// some rows of an image at a time.
   HeadCounts evaluate(const HeadBatch& batch) override;
+  std::shared_ptr<TrainedHeads> copy_on(c10::Device device, int replica) const override;
 
  private:
   struct Loss;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/tf32.h"
 
 namespace dinov3_seg {
 namespace {
@@ -59,8 +60,8 @@ MaskCosts mask_costs(const at::Tensor& logits, const at::Tensor& labels, int64_t
   const at::Tensor x = logits.flatten(1) * is_left;                                              // Q×hw
   const at::Tensor p = logits.flatten(1).sigmoid() * is_left;                                    // Q×hw
   const at::Tensor softplus = (at::softplus(logits.flatten(1)) * is_left).sum(1, true);          // Q×1
-  const at::Tensor mask = (softplus - at::mm(x, targets)) / is_left.sum();                       // Q×T
-  const at::Tensor overlap = 2 * at::mm(p, targets) + 1;                                         // Q×T
+  const at::Tensor mask = (softplus - mm_float32(x, targets)) / is_left.sum();                   // Q×T
+  const at::Tensor overlap = 2 * mm_float32(p, targets) + 1;                                     // Q×T
   const at::Tensor dice = 1 - overlap / (p.sum(1, true) + targets.sum(0, true) + 1);             // Q×T
   const at::Tensor costs = (mask_weight * mask + dice_weight * dice).to(at::kCPU).contiguous();  // Q×T
   const auto* data = costs.const_data_ptr<float>();

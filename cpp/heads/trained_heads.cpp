@@ -42,6 +42,17 @@ TrainedHeads::TrainedHeads(int64_t heads, int64_t parameters, c10::Device device
   exp_avg_sq_ = zeros();
 }
 
+void TrainedHeads::stand_alone(c10::Device device, int replica, std::initializer_list<at::Tensor*> others) {
+  const auto copy = [&](at::Tensor& tensor) {
+    if (tensor.defined())
+      tensor = tensor.to(device, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+  };
+  copy(value_);
+  for (at::Tensor* tensor : others) copy(*tensor);
+  for (at::Tensor* tensor : {&gradient_, &exp_avg_, &exp_avg_sq_}) *tensor = at::zeros_like(value_);
+  replica_ = replica;
+}
+
 at::Tensor TrainedHeads::checked_class_weights(const at::Tensor& class_weights, int64_t classes) const {
   if (!class_weights.defined()) return {};
   if (class_weights.sizes() != at::IntArrayRef{heads(), classes})

@@ -5,6 +5,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -101,6 +103,12 @@ class TrainedHeads : public SegmentationHead {
   /// A row of it, adamw_coefficients floats.
   static void fill_coefficients(float* row, const StepOptions& options, int64_t steps, bool is_active);
 
+  /// Number of the copy on its device, from 0: a lane of the job queue each.
+  int replica() const { return replica_; }
+  /// Heads with these heads' values and running statistics as they are now, for a network there. They have no
+  /// gradients or moments yet.
+  virtual std::shared_ptr<TrainedHeads> copy_on(c10::Device device, int replica) const = 0;
+
   /// N×P float32: weights, gradients and AdamW moments.
   at::Tensor value() const { return value_; }
   at::Tensor gradient() const { return gradient_; }
@@ -114,7 +122,13 @@ class TrainedHeads : public SegmentationHead {
   /// Class weights N×K float32 on the device, or undefined. Throws SHAPE, INVALID_ARGUMENT for negative ones.
   at::Tensor checked_class_weights(const at::Tensor& class_weights, int64_t classes) const;
 
+  /// Makes a copy of the object one that stands by itself. `others`: tensors of its own.
+  void stand_alone(c10::Device device, int replica, std::initializer_list<at::Tensor*> others);
+
   at::Tensor value_, gradient_, exp_avg_, exp_avg_sq_;
+
+ private:
+  int replica_ = 0;
 };
 
 }  // namespace dinov3_seg

@@ -34,6 +34,10 @@ class DetectionModel : public NetworkModule {
   DetectionModel(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement,
                  uint64_t shared_bytes);
 
+  /// A detector that a copy of the first one's module makes (replica.h).
+  DetectionModel(const DetectionModel& first, torch::jit::Module module, c10::Device device, int replica)
+      : NetworkModule(first, std::move(module), device, replica), shared_bytes_(first.shared_bytes_) {}
+
   /// Throws SHAPE as check_detector_input() does.
   Predictions forward(const at::Tensor& images);
   /// What the head takes of the same images, B×(8·C)×H/16×W/16 float32: the backbone's four tapped layers of

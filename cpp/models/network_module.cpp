@@ -43,26 +43,37 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
-      device_(placement.device),
+      placement_(placement),
       module_(std::move(module)),
-      runner_(placement.graphs && device_.is_cuda() && has_cuda_graphs()) {
+      runner_(placement.graphs && device().is_cuda() && has_cuda_graphs()) {
   for (const char* method : required)
     if (!module_.find_method(method))
       fail("MODEL_FORMAT", path(), " has no method ", method, "(images): expected ", expected,
            " made by convert, or one with its methods");
   module_.eval();
   const bool mixed = dtype() == at::kBFloat16;
-  tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device_.is_cuda();
+  tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
   if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
     // float32 proper cuDNN takes many times longer on it.
     const bool dense = parameter.dim() == 4 && parameter.size(1) > 1;
-    if (device_.is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
+    if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
   for (const char* method : methods) run_graph_passes(module_, method);
+}
+
+NetworkModule::NetworkModule(const NetworkModule& first, torch::jit::Module module, c10::Device device,
+                             int replica)
+    : origin_(first.origin_),
+      placement_(first.placement_),
+      module_(std::move(module)),
+      tf32_(first.tf32_),
+      runner_(first.placement_.graphs && device.is_cuda() && has_cuda_graphs()) {
+  placement_.device = device;
+  placement_.replica = replica;
 }
 
 void NetworkModule::say_running(const char* method, const at::Tensor& images) {
@@ -70,11 +81,15 @@ void NetworkModule::say_running(const char* method, const at::Tensor& images) {
 }
 
 c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
-  return in_run(method, images, [&](const at::Tensor& input) { return module_.get_method(method)({input}); });
+  return in_run(method, images, [&](const at::Tensor& input) {
+    const Tf32Guard mode = float32_mode();
+    return module_.get_method(method)({input});
+  });
 }
 
 CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
   const auto results = [&](const CudaGraphRunner::Tensors& inputs) {
+    const Tf32Guard mode = float32_mode();
     const c10::IValue result = module_.get_method(method)({inputs[0]});
     if (result.isTensor()) return CudaGraphRunner::Tensors{result.toTensor().to(at::kFloat)};
     CudaGraphRunner::Tensors tensors;

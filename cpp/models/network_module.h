@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/normalization.h"
+#include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
 #include "models/precision.h"
 
@@ -21,6 +22,7 @@ struct ModelPlacement {
   std::string dtype = "stored";  // or float32, bfloat16 (see models/builder.h for what is cast)
   NetworkPrecision precision = NetworkPrecision::reference;
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
+  int replica = 0;      // number of the network on its device, from 0
 };
 
 /// Where a network comes from.
@@ -50,7 +52,11 @@ class NetworkModule {
   const Normalization& normalization() const {
     return origin_.normalization ? *origin_.normalization : lvd_normalization;
   }
-  c10::Device device() const { return device_; }
+  c10::Device device() const { return placement_.device; }
+  /// Number of the replica on its device, from 0: a lane of the job queue each.
+  int replica() const { return placement_.replica; }
+  const ModelPlacement& placement() const { return placement_; }
+  const torch::jit::Module& module() const { return module_; }
   /// Dtype of most of the network's parameters.
   at::ScalarType dtype() const;
   int64_t parameters() const;
@@ -66,12 +72,17 @@ class NetworkModule {
                 const std::vector<const char*>& required, const std::vector<const char*>& methods,
                 const char* expected);
 
+  /// A network that a copy of its module makes (replica.h), on another device or beside it.
+  NetworkModule(const NetworkModule& first, torch::jit::Module module, c10::Device device, int replica);
+
   const NetworkOrigin& origin() const { return origin_; }
-  const torch::jit::Module& module() const { return module_; }
   CudaGraphRunner& runner() { return runner_; }
 
   /// A size of the one parameter whose name is or ends in `key`; 0 where there is none.
   int64_t parameter_size(const std::string& key, int64_t dimension) const;
+
+  /// While kernels are launched.
+  Tf32Guard float32_mode() const { return {device(), tf32_}; }
 
   /// `function` of the images on the device in float32, in the mode that networks run in.
   template <typename Function>
@@ -81,8 +92,7 @@ class NetworkModule {
     // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
     // here.
     const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
-    const Tf32Guard tf32(tf32_);
-    return function(images.to(device_, at::kFloat));
+    return function(images.to(device(), at::kFloat));
   }
   c10::IValue call(const char* method, const at::Tensor& images);
   /// The float32 results of a method that gives a tensor, or a tuple of them.
@@ -92,7 +102,7 @@ class NetworkModule {
   static void say_running(const char* method, const at::Tensor& images);
 
   NetworkOrigin origin_;
-  c10::Device device_;
+  ModelPlacement placement_;
   torch::jit::Module module_;
   bool tf32_ = false;
   CudaGraphRunner runner_;

@@ -1,18 +1,8 @@
 #include "models/precision.h"
 
-#include <ATen/Context.h>
-
 #include "core/error.h"
 
 namespace dinov3_seg {
-namespace {
-
-void allow_tf32(bool allow) {
-  at::globalContext().setAllowTF32CuBLAS(allow);
-  at::globalContext().setAllowTF32CuDNN(allow);
-}
-
-}  // namespace
 
 NetworkPrecision parse_network_precision(const std::string& name) {
   if (name == "reference") return NetworkPrecision::reference;
@@ -30,14 +20,6 @@ void cast_pixel_decoder(const torch::jit::Module& module) {
     layer.setattr("weight", weight.to(at::kBFloat16));
     if (layer.hasattr("bias")) layer.setattr("bias", layer.attr("bias").toTensor().to(at::kBFloat16));
   }
-}
-
-Tf32Guard::Tf32Guard(bool allow) : allow_(allow) {
-  if (allow_) allow_tf32(true);
-}
-
-Tf32Guard::~Tf32Guard() {
-  if (allow_) allow_tf32(false);
 }
 
 }  // namespace dinov3_seg

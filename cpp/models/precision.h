@@ -20,16 +20,4 @@ NetworkPrecision parse_network_precision(const std::string& name);
 /// Casts the weights of linears and convolutions inside every sub-module called pixel_decoder to bfloat16.
 void cast_pixel_decoder(const torch::jit::Module& module);
 
-/// Allows TF32 while it lives; float32 is float32 otherwise (see configure_libtorch).
-class Tf32Guard {
- public:
-  explicit Tf32Guard(bool allow);
-  ~Tf32Guard();
-  Tf32Guard(const Tf32Guard&) = delete;
-  Tf32Guard& operator=(const Tf32Guard&) = delete;
-
- private:
-  bool allow_;
-};
-
 }  // namespace dinov3_seg

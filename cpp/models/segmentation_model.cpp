@@ -79,6 +79,11 @@ SegmentationModel::SegmentationModel(const std::string& path, const ModelPlaceme
     // In braces: the identity first, which is refused at once where the file is none.
     : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
+SegmentationModel::SegmentationModel(const SegmentationModel& first, torch::jit::Module module,
+                                     c10::Device device, int replica)
+    : NetworkModule(first, std::move(module), device, replica),
+      class_embed_(find_class_embed(this->module(), this->path())) {}
+
 SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
                                      const ModelPlacement& placement)
     : NetworkModule(std::move(origin), std::move(module), placement, {"forward"},
@@ -126,8 +131,10 @@ void SegmentationModel::require(const OutputOptions& wanted) const {
 
 std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t repeat) {
   check_images(images);
-  return in_run("parts", images,
-                [&](const at::Tensor& input) { return part_times(module(), input, runner(), repeat); });
+  return in_run("parts", images, [&](const at::Tensor& input) {
+    const Tf32Guard mode = float32_mode();
+    return part_times(module(), input, runner(), repeat);
+  });
 }
 
 const torch::jit::Module& SegmentationModel::class_embed() const {
@@ -141,6 +148,7 @@ const torch::jit::Module& SegmentationModel::class_embed() const {
 
 at::Tensor SegmentationModel::class_logits(const at::Tensor& queries) const {
   const at::Tensor weight = class_embed_weight();
+  const Tf32Guard float32(weight.device(), false);
   return at::linear(queries.to(weight.device(), weight.scalar_type()), weight, class_embed_bias())
       .to(at::kFloat);
 }

@@ -33,6 +33,10 @@ class SegmentationModel : public NetworkModule {
   /// Takes a network that is on the placement's device in its dtype already. Throws MODEL_FORMAT.
   SegmentationModel(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement);
 
+  /// A network that a copy of the first one's module makes (replica.h).
+  SegmentationModel(const SegmentationModel& first, torch::jit::Module module, c10::Device device,
+                    int replica);
+
   /// What is wanted, of one pass, float32, of images B×3×H×W, H and W multiples of 32. For features alone
   /// neither adapter nor decoder run. Throws SHAPE, and MODEL_FORMAT as require().
   NetworkOutputs outputs(const at::Tensor& images, const OutputOptions& wanted);

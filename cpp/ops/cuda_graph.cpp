@@ -1,5 +1,8 @@
 #include "ops/cuda_graph.h"
 
+#include <utility>
+
+#include "core/available_memory.h"
 #include "ops/find_operator.h"
 
 namespace dinov3_seg {
@@ -14,7 +17,8 @@ bool has_cuda_graphs() {
 }
 
 CudaGraph::CudaGraph(c10::Device device)
-    : handle_(find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
+    : recording_(recording_mutex()),
+      handle_(find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
 
 CudaGraph::~CudaGraph() {
   try {
@@ -24,7 +28,10 @@ CudaGraph::~CudaGraph() {
   }
 }
 
-void CudaGraph::end() { call("dinov3_seg::graph_end", handle_); }
+void CudaGraph::end() {
+  const std::unique_lock ended = std::move(recording_);
+  call("dinov3_seg::graph_end", handle_);
+}
 
 void CudaGraph::replay() { call("dinov3_seg::graph_replay", handle_); }
 

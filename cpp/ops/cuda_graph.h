@@ -5,6 +5,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <mutex>
 
 namespace dinov3_seg {
 
@@ -14,7 +15,8 @@ bool has_cuda_graphs();
 class CudaGraph {
  public:
   /// Begins to record what this thread launches on the device, on a stream of its own; waits for what runs
-  /// there. Nothing is computed meanwhile, and nothing may wait for the device.
+  /// there, and for recordings of other threads. Nothing is computed meanwhile, and nothing may wait for the
+  /// device.
   explicit CudaGraph(c10::Device device);
   ~CudaGraph();
   CudaGraph(const CudaGraph&) = delete;
@@ -26,6 +28,7 @@ class CudaGraph {
   void replay();
 
  private:
+  std::unique_lock<std::mutex> recording_;  // of one device at a time
   int64_t handle_;
 };
 

@@ -8,6 +8,8 @@ export interface Place {
 }
 
 interface Waiting {
+  /** How many times the limits hold for it. */
+  times: number;
   admit: () => void;
 }
 
@@ -25,15 +27,19 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** Admits a call: synchronously if there is room and nobody waits, so that no turn of the event loop is lost. */
-  enter(signal?: AbortSignal): Place | Promise<Place> {
-    if (this.#waiting.size === 0 && this.#hasRoom()) return this.#place();
+  /**
+   * Admits a call: synchronously if there is room and nobody waits, so that no turn of the event loop is lost. For it the
+   * limits hold `times` times, such as once a device.
+   */
+  enter(signal?: AbortSignal, times = 1): Place | Promise<Place> {
+    if (this.#waiting.size === 0 && this.#hasRoom(times)) return this.#place();
     return new Promise((resolve, reject) => {
       const abort = () => {
         this.#waiting.delete(waiting);
         reject(signal?.reason as Error);
       };
       const waiting: Waiting = {
+        times,
         admit: () => {
           signal?.removeEventListener('abort', abort);
           resolve(this.#place());
@@ -44,8 +50,9 @@ export class Admission {
     });
   }
 
-  #hasRoom(): boolean {
-    return this.#calls === 0 || (this.#calls < this.#limits.calls && this.#bytes < this.#limits.bytes);
+  #hasRoom(times: number): boolean {
+    const { calls, bytes } = this.#limits;
+    return this.#calls === 0 || (this.#calls < calls * times && this.#bytes < bytes * times);
   }
 
   #place(): Place {
@@ -63,7 +70,7 @@ export class Admission {
         this.#calls--;
         this.#bytes -= held;
         for (const waiting of this.#waiting) {
-          if (!this.#hasRoom()) break;
+          if (!this.#hasRoom(waiting.times)) break;
           this.#waiting.delete(waiting);
           waiting.admit();
         }

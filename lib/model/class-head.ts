@@ -218,6 +218,7 @@ export class ClassHead extends SegmentationHead {
     checkOptions(options, kinds.stepOptions, 'step()');
     const steps = this.#steps + 1;
     const all = [{ ...defaultStepOptions, ...options }];
+    this.copies.changed();
     const norms = await this.calls.add(engine().headsStep(this.handle, all, [steps], [true], true));
     this.#steps = steps;
     return { gradNorm: norms[0]! };
@@ -274,6 +275,7 @@ export class ClassHead extends SegmentationHead {
       expAvg: row(optimizer.expAvgWeight, optimizer.expAvgBias),
       expAvgSq: row(optimizer.expAvgSqWeight, optimizer.expAvgSqBias),
     };
+    this.copies.changed();
     await this.calls.add(writeArrays(this.handle, 1, arrays));
     this.#steps = optimizer.steps;
   }

@@ -17,7 +17,7 @@ import {
 } from './init-model.js';
 import type { LoadOptions } from './load-options.js';
 import { OwnedHandle } from './owned-handle.js';
-import { ReplicaPool } from './replicas.js';
+import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 import { Tensor, tensorKind } from './tensor.js';
@@ -185,13 +185,14 @@ export class DetectionModel implements Disposable, AsyncDisposable {
         `The segmentor is on ${shareWith.devices.join()}, and the detector would be on ${devices.join()}: give both the same ` +
           'devices, or leave out shareWith.',
       );
-    const load = (on: string, i: number) => {
-      const placement = { device: on, dtype, ...waysToRun(options, i) };
-      return runJob(options, (job) => engine().loadDetector(path, placement, job));
-    };
-    const handles: DetectorHandle[] = [];
-    for (const [i, on] of devices.entries()) handles.push(await load(on, i));
-    return new DetectionModel(handles as [DetectorHandle]);
+    const [first, ...others] = shareWith?.replicas ?? replicaPlaces(devices);
+    const placement = { device: first!.device, replica: first!.replica, dtype, ...waysToRun(options) };
+    const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));
+    const handles = await withCopies(handle, others, ({ device: on, replica }, i) => {
+      const shared = shareWith ? [shareWith.replicas[0]!.handle, shareWith.replicas[i]!.handle] : [];
+      return runJob(options, (job) => engine().copyDetector(handle, { device: on, replica }, shared, job));
+    });
+    return new DetectionModel(handles);
   }
 
   /**
@@ -266,7 +267,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     if (!Number.isInteger(top) || top < 1)
       throw new DinoSegError('INVALID_ARGUMENT', `top should be a whole number from 1, not ${top}.`);
     return this.#calls.add(
-      withPixels([image], signal, async ([raw]) => {
+      withPixels([image], signal, handles.size, async ([raw]) => {
         const settings = { ...detectorInputSize(raw!, imageSize), top };
         const found = await this.pool.run((replica) =>
           runJob(options, (job) => engine().detect(handles.get(replica)!, raw!, settings, job)),
@@ -315,7 +316,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
 }
 
 /** How a detector runs, whatever file or seed it is of. */
-function waysToRun({ shareWith, cudaGraphs = false }: DetectorRunOptions, replica = 0) {
-  const shared = shareWith && { shareWith: shareWith.replicas[replica]!.handle };
+function waysToRun({ shareWith, cudaGraphs = false }: DetectorRunOptions) {
+  const shared = shareWith && { shareWith: shareWith.handle };
   return { precision: 'reference', cudaGraphs, ...shared } as const;
 }

@@ -3,11 +3,12 @@ import { either, listOf, text, type Kind } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { engine, reportTorchWarnings } from '../native/engine.js';
 
-const cudaDevices = (): string[] =>
-  engine()
-    .devices()
-    .map(({ name }) => name)
-    .filter((name) => name.startsWith('cuda:'));
+/** Without their memory, which would take some on each of them to find out. */
+function visibleCudaDevices(): string[] {
+  const { cudaAvailable, cudaDevices } = engine().info();
+  reportTorchWarnings();
+  return Array.from({ length: cudaAvailable ? Math.max(1, cudaDevices) : 0 }, (_, i) => `cuda:${i}`);
+}
 
 /** Kind of a device option of what runs on several devices. */
 export const deviceKind: Kind<string | readonly string[]> = either(text, listOf(text, 'a list of devices'));
@@ -31,15 +32,14 @@ export function resolveDevices(device: string | readonly string[] = 'auto'): str
   if (names.length > 1) return checkList(names);
   const [name] = names as [string];
   if (name !== 'auto' && name !== 'cuda') return [name];
-  const found = engine().info().cudaAvailable ? cudaDevices() : [];
-  reportTorchWarnings();
+  const found = visibleCudaDevices();
   // Where `cuda` finds none, the engine's error says why.
   return found.length > 0 ? found : [name === 'cuda' ? 'cuda:0' : 'cpu'];
 }
 
 /** Devices of different kinds round differently: results would depend on which was free. */
 function checkList(names: string[]): string[] {
-  const odd = names.find((name) => !/^(cpu|cuda:\d+)$/.test(name));
+  const odd = names.find((name) => !/^(cpu|cuda:(0|[1-9]\d*))$/.test(name));
   if (odd !== undefined)
     throw new DinoSegError(
       'DEVICE',
@@ -70,7 +70,7 @@ export function resolveDevice(device?: string | readonly string[]): string {
 export function deviceOfRank(
   device: string | undefined,
   localRank: number | null,
-  visible: () => readonly string[] = cudaDevices,
+  visible: () => readonly string[] = visibleCudaDevices,
 ): string | undefined {
   if (localRank === null || !['auto', 'cuda', undefined].includes(device)) return device;
   const cuda = visible().filter((name) => name.startsWith('cuda:'));

@@ -18,6 +18,8 @@ export interface HeadNetwork {
   readonly device: string;
   /** Devices of the model that it is, or is a replica of: a head may be on any of them. @internal */
   readonly headDevices: readonly string[];
+  /** Number of the replica on its device, from 0. @internal */
+  readonly replica: number;
   /** {@link SegmentationModel.dtype} */
   readonly dtype: DType;
   /** {@link SegmentationModel.hidden} */

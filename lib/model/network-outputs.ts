@@ -1,7 +1,9 @@
 /** Outputs of the frozen network for a batch of images, as far as heads need them. */
-import type { OutputHandles, OutputPart } from '../native/bindings/engine.js';
-import type { DecodedImages } from './decoded-images.js';
-import type { Tensor } from './tensor.js';
+import { engine } from '../native/engine.js';
+import { runJob, type JobOptions } from '../native/job.js';
+import type { ModelHandle, OutputHandles, OutputPart } from '../native/bindings/engine.js';
+import { DecodedImages } from './decoded-images.js';
+import { Tensor } from './tensor.js';
 
 export type { OutputPart };
 
@@ -42,4 +44,20 @@ export class NetworkOutputs implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Computes these parts in one pass over images B×3×H×W. @throws DinoSegError as {@link SegmentationModel.decode} */
+export async function networkOutputs(
+  model: ModelHandle,
+  images: Tensor,
+  parts: readonly OutputPart[],
+  options: JobOptions,
+): Promise<NetworkOutputs> {
+  const { queries, masks, features } = await runJob(options, (job) =>
+    engine().outputs(model, images.handle, outputOptions(parts), job),
+  );
+  return new NetworkOutputs(
+    queries && masks && new DecodedImages({ queries, masks }),
+    features && Tensor.wrap(features),
+  );
 }

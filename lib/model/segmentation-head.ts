@@ -5,6 +5,7 @@ import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { HeadsHandle, JobHandle, LossResult, Scoring } from '../native/bindings/engine.js';
+import { HeadCopies } from './head-copies.js';
 import type { HeadMetadata } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
 import type { ImageSize } from './image-size.js';
@@ -31,6 +32,8 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   abstract readonly reads: OutputPart;
   /** Supported scorings. @internal */
   abstract readonly scorings: readonly Scoring[];
+  /** For replicas. Tell it when a call changes the head's values. @internal */
+  protected readonly copies = new HeadCopies();
   readonly #owned: OwnedHandle<HeadsHandle>;
 
   /** @internal */
@@ -65,8 +68,8 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   places(): (model: HeadNetwork) => HeadsHandle | Promise<HeadsHandle> {
     const own = this.handle;
     return (model) => {
-      if (model.device === this.device) return own;
-      throw new DinoSegError('INTERNAL', `The head is on ${this.device}, not on ${model.device}.`);
+      const { device, replica } = model;
+      return device === this.device && replica === 0 ? own : this.copies.at(own, { device, replica });
     };
   }
 
@@ -145,6 +148,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   /** Frees the head's memory now, or when its running calls end. Calling it again does nothing. */
   dispose(): void {
     this.#owned.dispose();
+    this.copies.dispose();
   }
 
   /** {@link dispose}, for `using`. */
@@ -155,5 +159,6 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   /** Accepts no further calls, waits for running ones, then frees the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAfter(this.calls);
+    this.copies.dispose();
   }
 }

@@ -1,23 +1,19 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
 import { checkArgument, checkOptions, instanceOf, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
-import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import { jobOptions, runJob, type JobOptions } from '../native/job.js';
+import { runJob, type JobOptions } from '../native/job.js';
 import type {
   DType,
-  HeadsHandle,
-  JobHandle,
   ModelHandle,
-  NetworkPlacement,
   NetworkPrecision,
   Normalization,
   OutputPart,
-  RawImage,
   Scoring,
 } from '../native/bindings/engine.js';
+import { checkImages } from './check-images.js';
 import { ClassHead } from './class-head.js';
-import { DecodedImages } from './decoded-images.js';
+import type { DecodedImages } from './decoded-images.js';
 import { resolveDevices } from './device.js';
 import { networkMark } from './head-network.js';
 import {
@@ -38,15 +34,15 @@ import {
   type SegmentImageOptions,
 } from './scoring-options.js';
 import type { SegmentationHead } from './segmentation-head.js';
-import { NetworkOutputs, outputOptions } from './network-outputs.js';
+import { networkOutputs, type NetworkOutputs } from './network-outputs.js';
 import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
 import { ownProbe } from './own-probe.js';
 import { checkPassSize } from './pass-size.js';
-import { ReplicaPool } from './replicas.js';
+import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import type { ClassMap } from './segment-options.js';
-import { Tensor, tensorKind } from './tensor.js';
+import { Tensor } from './tensor.js';
 import { withReplica } from './with-replica.js';
 
 /** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
@@ -70,8 +66,9 @@ const initOptions: OptionKinds<
  * a {@link LinearProbe}. It is always in eval mode. `dispose()` or `using` frees its memory; `await using` waits for its
  * calls first.
  *
- * Calls run on a thread of the engine, one at a time and in order; worker_threads take turns. At most 16 calls with
- * images, or 256 MiB of their pixels, are decoded and queued at a time; further calls wait before decoding.
+ * Calls run on a thread of the engine for each device, one at a time and in order; worker_threads take turns. For each
+ * device, at most 16 calls with images, or 256 MiB of their pixels, are decoded and queued at a time; further calls wait
+ * before decoding.
  */
 export class SegmentationModel implements Disposable, AsyncDisposable {
   /** File that the model was loaded from, or a description for a network without a file. */
@@ -85,6 +82,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * percentages) run on the one that is free; calls that take or give tensors run on the first.
    */
   readonly devices: readonly string[];
+  /** Number of the network on its device, from 0. @internal */
+  readonly replica: number;
   /** Data type of the backbone's weights. */
   readonly dtype: DType;
   /** Mean and standard deviation of the images that the network takes. */
@@ -127,6 +126,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
+    this.replica = info.replica;
     this.dtype = info.dtype;
     this.normalization = info.normalization;
     this.precision = precision;
@@ -154,15 +154,14 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     checkArgument(path, text, 'SegmentationModel.load(path)');
     checkOptions(options, loadOptions, 'SegmentationModel.load()');
     const { device, dtype = 'stored' } = options;
-    const [first, ...others] = resolveDevices(device) as [string, ...string[]];
-    const placement = { device: first, dtype, ...waysToRun(options) };
-    const load = (placed: NetworkPlacement) =>
-      runJob(options, (job) => engine().loadModel(path, placed, job));
-    const handle = await load(placement);
-    const copies: ModelHandle[] = [];
-    for (const other of others) copies.push(await load({ ...placement, device: other }));
+    const [first, ...others] = replicaPlaces(resolveDevices(device));
+    const placement = { device: first!.device, dtype, ...waysToRun(options) };
+    const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
+    const handles = await withCopies(handle, others, (place) =>
+      runJob(options, (job) => engine().copyModel(handle, place, job)),
+    );
     const probe = await ownProbe(handle, engine().modelInfo(handle));
-    return new SegmentationModel([handle, ...copies], placement.precision, { probe });
+    return new SegmentationModel(handles, placement.precision, { probe });
   }
 
   /**
@@ -207,7 +206,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle } = this;
     checkImages(images, options, 'forward');
-    const result = await this.#run(options, (job) => engine().forward(handle, images.handle, job));
+    const result = await this.calls.add(
+      runJob(options, (job) => engine().forward(handle, images.handle, job)),
+    );
     return {
       queries: Tensor.wrap(result.queries),
       predLogits: Tensor.wrap(result.predLogits),
@@ -264,20 +265,13 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     );
   }
 
-  async #outputs(
+  #outputs(
     handle: ModelHandle,
     images: Tensor,
     parts: readonly OutputPart[],
     options: JobOptions,
   ): Promise<NetworkOutputs> {
-    const wanted = outputOptions(parts);
-    const { queries, masks, features } = await this.#run(options, (job) =>
-      engine().outputs(handle, images.handle, wanted, job),
-    );
-    return new NetworkOutputs(
-      queries && masks && new DecodedImages({ queries, masks }),
-      features && Tensor.wrap(features),
-    );
+    return this.calls.add(networkOutputs(handle, images, parts, options));
   }
 
   /**
@@ -319,8 +313,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       strideY: typeof stride === 'number' ? stride : stride.y,
       passSize: options.passSize ?? 1,
     };
-    return this.#withReplica(images, options, head, async (raw, ...handles) => {
-      const maps = await runJob(options, (job) => engine().segment(...handles, raw, settings, job));
+    const used = { model: this, heads: [head] };
+    return withReplica(used, images, options.signal, async (raw, model, [own]) => {
+      const maps = await runJob(options, (job) => engine().segment(model, own!, raw, settings, job));
       return raw.map(({ width, height }, i) => ({ data: maps[i]!, width, height }));
     });
   }
@@ -337,10 +332,11 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     checkOptions(options, scoreImageOptions, 'scores()');
     const { size, scoring, head } = this.#scoring(options);
     const outputs = head.classes;
-    return this.#withReplica([image], options, head, async ([raw], ...handles) => {
+    const used = { model: this, heads: [head] };
+    return withReplica(used, [image], options.signal, async ([raw], model, [own]) => {
       const { width, height } = asSize(options.outputSize ?? raw!);
       const settings = { ...size, scoring, outputWidth: width, outputHeight: height };
-      const data = await runJob(options, (job) => engine().scores(...handles, raw!, settings, job));
+      const data = await runJob(options, (job) => engine().scores(model, own!, raw!, settings, job));
       return { data, classes: scoring === 'ade20k' ? outputs - 1 : outputs, width, height };
     });
   }
@@ -354,21 +350,6 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     const isOwnClassEmbed = !options.head && head.reads === 'decoded';
     const scoring: Scoring = options.scoring ?? (isOwnClassEmbed ? 'ade20k' : 'recipe');
     return { size, scoring, head };
-  }
-
-  #withReplica<T>(
-    images: readonly ImageInput[],
-    { signal }: JobOptions,
-    head: SegmentationHead,
-    use: (pixels: RawImage[], model: ModelHandle, head: HeadsHandle) => Promise<T>,
-  ): Promise<T> {
-    return withReplica({ model: this, heads: [head] }, images, signal, (pixels, model, [own]) =>
-      use(pixels, model, own!),
-    );
-  }
-
-  #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
-    return this.calls.add(runJob(options, start));
   }
 
   /**
@@ -414,16 +395,4 @@ export const modelKind = instanceOf('a SegmentationModel', () => SegmentationMod
 /** How a network runs, whatever file or seed it is of. */
 function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
   return { precision, cudaGraphs };
-}
-
-function checkImages(images: Tensor, options: JobOptions, call: string): void {
-  checkArgument(images, tensorKind, `${call}(images)`);
-  checkOptions(options, jobOptions, `${call}()`);
-  const [, channels, height, width] = images.shape;
-  if (images.shape.length !== 4 || channels !== 3)
-    throw new DinoSegError(
-      'SHAPE',
-      `Expected images as a tensor B×3×H×W, got ${images.shape.join('×') || 'a scalar'}.`,
-    );
-  checkImageSize(width!, height!);
 }

@@ -19,7 +19,7 @@ export function withReplica<T>(
 ): Promise<T> {
   const models = new Map(model.replicas.map((replica) => [replica, replica.handle]));
   const places = heads.map((head) => head.places());
-  const call = withPixels(images, signal, (pixels) =>
+  const call = withPixels(images, signal, models.size, (pixels) =>
     model.pool.run((replica) => {
       const handle = models.get(replica)!;
       const placed = places.map((place) => place(replica));

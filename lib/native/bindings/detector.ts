@@ -1,7 +1,7 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
 import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { Normalization, RawImage } from './images.js';
-import type { NetworkPlacement, ShapeTable } from './model.js';
+import type { NetworkPlacement, ReplicaPlace, ShapeTable } from './model.js';
 import type { DType } from './tensor.js';
 
 /** Structure of the detector that two checkpoints describe. */
@@ -23,6 +23,8 @@ export interface DetectorInfo {
   /** SHA-256 over names, sizes and checksums of the archive's records. */
   id: string;
   device: string;
+  /** Number of the network on its device, from 0. */
+  replica: number;
   /** Dtype of most weights. */
   dtype: DType;
   /** As recorded in the file; LVD's where there is no record. */
@@ -55,6 +57,13 @@ export interface DetectorEngine {
   planDetector(backbone: ShapeTable, head: ShapeTable): DetectorPlan;
   /** MODEL_FORMAT for a segmentor, BACKBONE_MISMATCH if the backbone to share is not the file's. */
   loadDetector(path: string, options: DetectorPlacement, job?: JobHandle): Promise<DetectorHandle>;
+  /** As copyModel. `segmentor`: none, or the one whose backbone it shares and that one's copy in the same place. */
+  copyDetector(
+    detector: DetectorHandle,
+    place: ReplicaPlace,
+    segmentor: readonly ModelHandle[],
+    job?: JobHandle,
+  ): Promise<DetectorHandle>;
   detectorInfo(detector: DetectorHandle): DetectorInfo;
   /**
    * Class logits B×Q×K and boxes B×Q×4 (centre x, centre y, width, height in pixels) of images B×3×H×W (float32, normalised,

@@ -2,9 +2,10 @@
  * The engine's typed interface: what cpp/bindings exports, one member a function.
  *
  * Only tagged handles, typed arrays and plain objects cross. A call handles a batch or a step, never an element.
- * Promises are fulfilled by the engine's own threads, never by the libuv pool; jobs on models and heads run one at a
- * time, those of one thread (main thread or worker_thread) in the order in which they were asked for; threads take
- * turns. Every rejection is a `DinoSegError`. A `job` as the last argument stops the call and tells how far it is:
+ * Promises are fulfilled by the engine's own threads, never by the libuv pool. Jobs on models and heads run in a lane for
+ * each device, and for each replica on a device: that of the first model, head, tensor or placement among the arguments. In
+ * a lane they run one at a time, those of one thread (main thread or worker_thread) in the order in which they were asked
+ * for; threads take turns. Every rejection is a `DinoSegError`. A `job` as the last argument stops the call and tells how far it is:
  * see job.ts.
  *
  * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
@@ -49,6 +50,8 @@ export interface EngineInfo {
   /** Whether this libtorch was built for CUDA, and whether a CUDA device answers. */
   cudaBuilt: boolean;
   cudaAvailable: boolean;
+  /** How many CUDA devices answer: those that the process may see. */
+  cudaDevices: number;
   /** Whether fused kernels for CUDA are loaded; libtorch's own operators serve otherwise. */
   cudaKernels: boolean;
   /** Whether NNPACK may be used. On processors that it does not know it prints a warning per thread. */

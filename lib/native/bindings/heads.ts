@@ -1,6 +1,6 @@
 /** Heads, one or several side by side, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { OutputHandles, Scoring } from './model.js';
+import type { OutputHandles, ReplicaPlace, Scoring } from './model.js';
 
 /** Settings of one AdamW step (Loshchilov & Hutter 2019). Defaults: {@link defaultStepOptions}. */
 export interface StepOptions {
@@ -103,6 +103,8 @@ export interface HeadsEngine {
   createHeads(options: LinearHeadsOptions | ProbeHeadsOptions): HeadsHandle;
   /** The model's own class_embed as a head. */
   headOfModel(model: ModelHandle, precision: 'bfloat16' | 'float32'): HeadsHandle;
+  /** Heads with the same values and running statistics, without gradients and moments, for a network there. */
+  copyHeads(heads: HeadsHandle, place: ReplicaPlace, job?: JobHandle): Promise<HeadsHandle>;
   /** Float32: class logits B×Q×N×R of queries, or a probe's scores B×N×K×h×w of features; without N for one head. */
   headsForward(heads: HeadsHandle, outputs: OutputHandles, job?: JobHandle): Promise<TensorHandle>;
   /** Adds to the gradients, from queries B×Q×C and the gradient of the logits B×Q×N×R, or B×Q×R of one head. */

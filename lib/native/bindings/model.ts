@@ -49,6 +49,15 @@ export interface NetworkPlacement {
   dtype: 'stored' | 'float32' | 'bfloat16';
   precision: NetworkPrecision;
   cudaGraphs: boolean;
+  /** Number of the network on its device; 0 if absent. */
+  replica?: number;
+}
+
+/** Where a copy of a network or a head runs. */
+export interface ReplicaPlace {
+  device: string;
+  /** Number of the copy on its device, from 0. */
+  replica: number;
 }
 
 export interface ModelInfo {
@@ -56,6 +65,8 @@ export interface ModelInfo {
   /** SHA-256 over names, sizes and checksums of the archive's records. */
   id: string;
   device: string;
+  /** Number of the network on its device, from 0. */
+  replica: number;
   /** Dtype of the backbone's weights. */
   dtype: DType;
   /** As recorded in the file; LVD's where there is no record. */
@@ -123,6 +134,13 @@ export interface ModelEngine {
   planSegmentor(backbone: ShapeTable, head: ShapeTable, classes: number): SegmentorPlan;
   /** `dtype` `stored` keeps the file's precision. */
   loadModel(path: string, options: NetworkPlacement, job?: JobHandle): Promise<ModelHandle>;
+  /**
+   * A network that runs as this one does, in a lane of its own. On the same device it shares the weights, on another one it
+   * gets copies from device to device. This one must not run meanwhile. OUT_OF_MEMORY.
+   */
+  copyModel(model: ModelHandle, place: ReplicaPlace, job?: JobHandle): Promise<ModelHandle>;
+  /** Ends when `jobs` of these calls run at the same time, in any lanes. For tests. */
+  meet(model: ModelHandle, jobs: number, job?: JobHandle): Promise<void>;
   /**
    * Milliseconds of the network's parts alone, means over `repeat` passes: `backbone`, `adapter`, `pixel_decoder` and
    * `predictor`; of an EoMT network `backbone` (with its queries) and `mask_head`.

@@ -1,0 +1,147 @@
+#include "models/replica.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/jit/passes/inliner.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "core/available_memory.h"
+#include "core/job_control.h"
+#include "models/archive.h"
+
+namespace dinov3_seg {
+namespace {
+
+using torch::jit::Module;
+
+constexpr const char* advice =
+    "Name fewer devices (--device), convert or export the network with --dtype bfloat16, or end other "
+    "processes on this device";
+
+bool has_tensors(const torch::jit::Block& block) {
+  return std::ranges::any_of(block.nodes(), [](const torch::jit::Node* node) {
+    const bool constant = node->kind() == c10::prim::Constant &&
+                          node->output()->type()->kind() == c10::TypeKind::TensorType;
+    return constant || std::ranges::any_of(node->blocks(), [](const torch::jit::Block* inner) {
+             return has_tensors(*inner);
+           });
+  });
+}
+
+/// Whether all that is on the device stands in the slots of modules: code is shared by copies.
+bool can_move(const Module& module) {
+  for (const Module& each : module.modules()) {
+    for (const c10::IValue& value : each._ivalue()->slots()) {
+      bool holds_tensors = false;
+      if (!value.isTensor() && !value.isModule())
+        value.visit([&](const c10::IValue& inner) {
+          holds_tensors = holds_tensors || inner.isTensor() || inner.isObject();
+          return holds_tensors;
+        });
+      if (holds_tensors) return false;
+    }
+  }
+  return std::ranges::none_of(module.get_methods(), [](const torch::jit::Method& method) {
+    const auto graph = method.graph()->copy();
+    torch::jit::Inline(*graph);
+    return has_tensors(*graph->block());
+  });
+}
+
+/// Tensors of one device for those of another; what shares memory shares it there too.
+class Mover {
+ public:
+  explicit Mover(c10::Device device) : device_(device) {}
+
+  /// The tensors of one network stand for the equal ones of another.
+  void add(const NetworkModule& from, const NetworkModule& to) {
+    const auto add_all = [&](const auto& own, const auto& others) {
+      auto other = others.begin();
+      for (const auto& entry : own) {
+        const at::Tensor there = (*other).value;
+        ++other;
+        storages_.emplace(entry.value.storage().unsafeGetStorageImpl(), there.storage());
+      }
+    };
+    add_all(from.parameters_by_name(), to.parameters_by_name());
+    add_all(from.buffers_by_name(), to.buffers_by_name());
+  }
+
+  void move(const Module& module) {
+    for (const Module& each : module.modules()) {
+      const auto object = each._ivalue();
+      for (size_t slot = 0; slot < object->slots().size(); ++slot) {
+        const c10::IValue& value = object->getSlot(slot);
+        if (value.isTensor() && value.toTensor().defined()) object->setSlot(slot, moved(value.toTensor()));
+      }
+    }
+  }
+
+ private:
+  at::Tensor moved(const at::Tensor& tensor) {
+    check_cancelled();
+    const c10::Storage& own = tensor.storage();
+    auto known = storages_.find(own.unsafeGetStorageImpl());
+    if (known == storages_.end()) {
+      const auto bytes = static_cast<int64_t>(own.nbytes());
+      const at::Tensor all = at::empty({0}, tensor.options().dtype(at::kByte)).set_(own, 0, {bytes});
+      known = storages_.emplace(own.unsafeGetStorageImpl(), all.to(device_).storage()).first;
+    }
+    at::Tensor result = at::empty({0}, tensor.options().device(device_));
+    return result.set_(known->second, tensor.storage_offset(), tensor.sizes(), tensor.strides());
+  }
+
+  c10::Device device_;
+  std::unordered_map<const c10::StorageImpl*, c10::Storage> storages_;  // of the module that is moved
+};
+
+/// A copy of the module there; nothing where it has to be loaded again.
+std::optional<Module> copy_of(const NetworkModule& first, const Module& module, c10::Device device,
+                              const NetworkModule* shared = nullptr, const NetworkModule* its_replica = nullptr) {
+  say_doing("Copying " + first.path() + " to " + device.str());
+  // Slots of its own and the same tensors.
+  const auto shallow = [&] { return module.deepcopy(first.device()); };
+  if (device == first.device()) return shallow();
+  if (!can_move(module)) return std::nullopt;
+  Mover mover(device);
+  int64_t bytes = first.size_bytes();
+  if (shared) {
+    mover.add(*shared, *its_replica);
+    bytes -= std::min(bytes, shared->size_bytes());
+  }
+  require_memory(device, static_cast<uint64_t>(bytes), "Copying " + first.path(), advice);
+  Module copy = shallow();
+  mover.move(copy);
+  return copy;
+}
+
+}  // namespace
+
+std::shared_ptr<SegmentationModel> replica_of(const SegmentationModel& first, const ReplicaPlace& place) {
+  const auto [device, replica] = place;
+  if (const auto copy = copy_of(first, first.module(), device))
+    return std::make_shared<SegmentationModel>(first, *copy, device, replica);
+  ModelPlacement placement = first.placement();
+  placement.device = device;
+  placement.replica = replica;
+  return std::make_shared<SegmentationModel>(first.path(), placement);
+}
+
+std::shared_ptr<DetectionModel> replica_of(const DetectionModel& first, const ReplicaPlace& place,
+                                           const SegmentationModel* segmentor,
+                                           const SegmentationModel* its_replica) {
+  const auto [device, replica] = place;
+  if (const auto copy = copy_of(first, first.module(), device, segmentor, its_replica))
+    return std::make_shared<DetectionModel>(first, *copy, device, replica);
+  ModelPlacement placement = first.placement();
+  placement.device = device;
+  placement.replica = replica;
+  return its_replica ? std::make_shared<DetectionModel>(first.path(), placement, *its_replica)
+                     : std::make_shared<DetectionModel>(first.path(), placement);
+}
+
+}  // namespace dinov3_seg
