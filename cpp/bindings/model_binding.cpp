@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 
 #include "bindings/heads.h"
@@ -102,25 +103,30 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
       path);
 }
 
-/// For tests: ends when `jobs` of these are running at once.
+/// For tests: ends when `jobs` that wait for as many are running at once.
 void meet(const SegmentationModel&, int64_t jobs) {
+  struct Meeting {
+    int64_t here = 0;
+    uint64_t held = 0;  // so many took place
+  };
   static std::mutex mutex;
   static std::condition_variable changed;
-  static int64_t here = 0;
-  static uint64_t meetings = 0;
+  static std::map<int64_t, Meeting> meetings;
   std::unique_lock lock(mutex);
-  const uint64_t own = meetings;
-  if (++here >= jobs) {
-    here = 0;
-    ++meetings;
+  Meeting& own = meetings[jobs];
+  const uint64_t before = own.held;
+  if (++own.here >= jobs) {
+    own.here = 0;
+    ++own.held;
     changed.notify_all();
   }
-  while (own == meetings) {
+  while (own.held == before) {
     changed.wait_for(lock, std::chrono::milliseconds(20));
+    if (own.held != before) break;
     try {
       check_cancelled();
     } catch (...) {
-      if (own == meetings) --here;
+      --own.here;
       throw;
     }
   }

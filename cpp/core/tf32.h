@@ -1,5 +1,5 @@
-// Whether float32 products and convolutions on CUDA may round their operands to TF32. libtorch's switch is the
-// process's, and its guard for a thread (at::NoTF32Guard) reaches neither cuDNN nor cuBLASLt.
+// Whether float32 products and convolutions on CUDA may round their operands to TF32. libtorch's switch is
+// the process's, and its guard for a thread (at::NoTF32Guard) reaches neither cuDNN nor cuBLASLt.
 #pragma once
 
 #include <ATen/core/Tensor.h>

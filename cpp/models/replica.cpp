@@ -24,8 +24,8 @@ constexpr const char* advice =
 
 bool has_tensors(const torch::jit::Block& block) {
   return std::ranges::any_of(block.nodes(), [](const torch::jit::Node* node) {
-    const bool constant = node->kind() == c10::prim::Constant &&
-                          node->output()->type()->kind() == c10::TypeKind::TensorType;
+    const bool constant =
+        node->kind() == c10::prim::Constant && node->output()->type()->kind() == c10::TypeKind::TensorType;
     return constant || std::ranges::any_of(node->blocks(), [](const torch::jit::Block* inner) {
              return has_tensors(*inner);
            });
@@ -101,7 +101,8 @@ class Mover {
 
 /// A copy of the module there; nothing where it has to be loaded again.
 std::optional<Module> copy_of(const NetworkModule& first, const Module& module, c10::Device device,
-                              const NetworkModule* shared = nullptr, const NetworkModule* its_replica = nullptr) {
+                              const NetworkModule* shared = nullptr,
+                              const NetworkModule* its_replica = nullptr) {
   say_doing("Copying " + first.path() + " to " + device.str());
   // Slots of its own and the same tensors.
   const auto shallow = [&] { return module.deepcopy(first.device()); };

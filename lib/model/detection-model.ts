@@ -120,6 +120,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly device: string;
   /** Devices that the network is on. Calls of {@link detect} run on the one that is free, others on the first. */
   readonly devices: readonly string[];
+  /** Number of the network on its device, from 0. @internal */
+  readonly replica: number;
   /** Data type of most of its weights. */
   readonly dtype: DType;
   /** Mean and standard deviation of the images that the network takes. */
@@ -151,6 +153,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.path = info.path;
     this.id = info.id;
     this.device = info.device;
+    this.replica = info.replica;
     this.dtype = info.dtype;
     this.normalization = info.normalization;
     this.width = info.width;
