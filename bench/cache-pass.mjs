@@ -4,51 +4,22 @@
  *   node bench/cache-pass.mjs [device] [arch] [images] [folder]
  * Draws the scenes; random weights. UV_THREADPOOL_SIZE: how many files are encoded at a time. Default: cpu, tiny, 24 images, a new folder under the temporary one.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { SegmentationModel, Tensor, initModel, makeCache } from '../dist/index.js';
-import { encodePng } from '../dist/data/decode.js';
-import { drawScene } from '../packages/street-scenes/index.mjs';
 import { engine } from '../dist/native/engine.js';
 import { median, round } from './figures.mjs';
 import { toDevice } from './network.mjs';
+import { writeScenes } from './photographs.mjs';
 
 const [device = 'cpu', arch = 'tiny', count = '24', given] = process.argv.slice(2);
 const isCuda = device.startsWith('cuda');
 const size = isCuda ? 512 : 128;
-const [width, height, distinct] = [1920, 1080, 16];
 const folder = given ?? mkdtempSync(join(tmpdir(), 'dinov3-seg-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const at = (name) => join(folder, name);
 const e = engine();
-
-/** Files of one split; every scene several times, in another light. */
-async function writeScenes(split, files, first) {
-  const scenes = await Promise.all(
-    Array.from({ length: Math.min(distinct, files) }, (_, i) =>
-      drawScene({ seed: 1, index: first + i, width, height }),
-    ),
-  );
-  for (const kind of ['leftImg8bit', 'gtFine'])
-    mkdirSync(at(`data/${kind}/${split}/scene`), { recursive: true });
-  const labels = await Promise.all(scenes.map(({ label }) => encodePng(label, width, height, 1)));
-  const write = async (i) => {
-    const { image } = scenes[i % scenes.length];
-    const frame = `${split}/scene/${String(i).padStart(6, '0')}`;
-    const light = 0.7 + 0.6 * ((i * 0.618) % 1);
-    const jpeg = sharp(image.data, { raw: { width, height, channels: 3 } }).modulate({ brightness: light });
-    await writeFile(
-      at(`data/leftImg8bit/${frame}_leftImg8bit.jpg`),
-      await jpeg.jpeg({ quality: 92 }).toBuffer(),
-    );
-    await writeFile(at(`data/gtFine/${frame}_gtFine_labellevel3Ids.png`), labels[i % scenes.length]);
-  };
-  for (let i = 0; i < files; i += 32)
-    await Promise.all(Array.from({ length: Math.min(32, files - i) }, (_, k) => write(i + k)));
-}
 
 async function forwardRate(batch) {
   const model = await SegmentationModel.load(at('network.pt'), { device });
@@ -74,8 +45,8 @@ async function forwardRate(batch) {
   return 1000 / median(times.slice(4));
 }
 
-await writeScenes('train', Number(count), 0);
-await writeScenes('val', 1, 100);
+await writeScenes(at('data'), 'train', Number(count), 0);
+await writeScenes(at('data'), 'val', 1, 100);
 await initModel({ arch, seed: 1, ...(isCuda ? { dtype: 'bfloat16', device } : {}), out: at('network.pt') });
 const report = {
   bench: 'cache-pass',

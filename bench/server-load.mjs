@@ -223,8 +223,11 @@ function send({ port, agent, method, path, headers = {}, body, signal }) {
 
 async function startServer({ model, head }) {
   const script = new URL('../examples/fastify-server/server.mjs', import.meta.url).pathname;
-  const env = { ...process.env, PORT: '0', HOST: '127.0.0.1', DEVICE: 'cpu', MAX_BYTES: '200000' };
-  const child = spawn(process.execPath, [script, model, head], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = { ...process.env, PORT: '0', HOST: '127.0.0.1', MAX_BYTES: '200000' };
+  const child = spawn(process.execPath, [script, '--device', 'cpu', model, head], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit');
   const lines = createInterface(child.stdout);
   const line = await Promise.race([

@@ -165,7 +165,7 @@ const Methods cache_methods{
     job<Lane::prepare, &ShardWriter::open>("openShard", "writer", "path", "sizeBytes"),
     // In the model's lane, so that the network's next pass comes after the copies.
     job<Lane::model, &copy_records>("copyRecords", "parts", "dtypes"),
-    job<Lane::prepare, &HostCopies::wait>("copiesDone", "copies"),
+    job<Lane::copies, &HostCopies::wait>("copiesDone", "copies"),
     job<Lane::prepare, &ShardWriter::append>("appendRecords", "writer", "parts", "classes"),
     job<Lane::prepare, &ShardWriter::sync>("syncShard", "writer"),
     job<Lane::prepare, &content_digest>("contentDigest", "path"),

@@ -258,7 +258,9 @@ Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, 
   const Napi::Promise promise = deferred.Promise();
   if (environment->pending++ == 0) napi_ref_threadsafe_function(env, environment->deliveries);
   const bool feeds = lane == Lane::prepare;
-  lanes().push(feeds ? "prepare" : place.device.str() + "/" + std::to_string(place.replica), feeds,
+  std::string name = feeds ? "prepare" : place.device.str() + "/" + std::to_string(place.replica);
+  if (lane == Lane::copies) name += " copies";
+  lanes().push(name, feeds,
                std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control),
                                      feeds ? c10::Device(c10::kCPU) : place.device));
   return promise;

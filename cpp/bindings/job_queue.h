@@ -25,11 +25,12 @@ using Work = std::function<std::function<Napi::Value(Napi::Env)>()>;
 
 /// `model`: for each device, and for each replica on it, a lane of one thread, since networks and heads
 /// change state. `prepare`: pixels and files, two threads and more where there are several devices, so that
-/// the next batch is made while the models work. Environments (main thread, worker_threads) take turns in a
-/// lane; the jobs of one environment run in the order of the calls.
-enum class Lane { model, prepare };
+/// the next batch is made while the models work. `copies`: one thread for each device, that waits for copies
+/// to the host to end. Environments (main thread, worker_threads) take turns in a lane; the jobs of one
+/// environment run in the order of the calls.
+enum class Lane { model, prepare, copies };
 
-/// Which of the lanes of Lane::model.
+/// Which of the lanes of Lane::model or Lane::copies.
 struct LanePlace {
   c10::Device device = c10::kCPU;
   int replica = 0;
@@ -38,8 +39,8 @@ struct LanePlace {
 /// Prepares the calling environment (main thread or worker_thread) for jobs. Call it once per environment.
 void start_jobs(Napi::Env env);
 
-/// Queues `work` and returns the promise of its value; `place` is for Lane::model. A job handle as the last
-/// argument controls it.
+/// Queues `work` and returns the promise of its value; `place` is not for Lane::prepare. A job handle as the
+/// last argument controls it.
 Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, Work work);
 
 /// Remembers the function that makes a DinoSegError of (code, message) in this environment.

@@ -73,6 +73,13 @@ struct PlaceOf<std::shared_ptr<RecordStore>> {
   }
 };
 
+template <>
+struct PlaceOf<std::shared_ptr<HostCopies>> {
+  static std::optional<LanePlace> find(const std::shared_ptr<HostCopies>& copies) {
+    return LanePlace{copies->device()};
+  }
+};
+
 template <std::derived_from<ModelPlacement> T>
 struct PlaceOf<T> {
   static std::optional<LanePlace> find(const T& placement) {

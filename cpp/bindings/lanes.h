@@ -39,7 +39,7 @@ class Lanes {
   void open(const void* owner);
 
   /// Queues a job in the lane of this name, which is made by its first job, with one thread. A lane whose
-  /// jobs `feed` the others has two threads, and one more for each lane beyond the first that it feeds.
+  /// jobs `feed` the others has two threads, and as many as there are lanes.
   void push(const std::string& lane, bool feeds, std::unique_ptr<LaneJob> job);
 
   /// Cancels the job of this control; gives it back if it has not begun.

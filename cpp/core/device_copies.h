@@ -21,6 +21,8 @@ class HostCopies {
   explicit HostCopies(const std::vector<at::Tensor>& tensors);
 
   const std::vector<at::Tensor>& tensors() const { return tensors_; }
+  /// That is copied from.
+  c10::Device device() const { return copied_ ? copied_->device() : c10::Device(c10::kCPU); }
   /// On any thread.
   void wait() const;
 

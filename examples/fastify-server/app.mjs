@@ -12,13 +12,14 @@ const statusOf = { IMAGE: 422, SHAPE: 422, OUT_OF_MEMORY: 503 };
  * @param {object} [options]
  * @param {number} [options.maxBytes] Max size of an upload in bytes; larger ones get 413. Default: 10 MB.
  * @param {number} [options.maxPixels] Max pixels of an image; larger ones get 422. Default: 12 million.
- * @param {number} [options.maxWaiting] Max concurrent requests, from upload to answer; more get 503. Default: 32.
+ * @param {number} [options.maxWaiting] Max concurrent requests for each device, from upload to answer; more get 503. Default: 32.
  * @param {number} [options.uploadSeconds] Max time in which a request must arrive; slower ones get 408. Default: 30.
  * @param {AbortSignal} [options.stop] Cancels all unfinished requests.
  */
 export async function buildApp(segmenter, options = {}) {
   const { maxBytes = 10e6, maxPixels = 12e6, maxWaiting = 32, uploadSeconds = 30, stop } = options;
   const { model, classSet } = segmenter;
+  const mostRequests = maxWaiting * model.devices.length;
   const counts = { running: 0, done: 0, cancelled: 0, refused: 0 };
   const active = new Set();
   stop?.addEventListener('abort', () => active.forEach((job) => job.abort()), { once: true });
@@ -50,15 +51,19 @@ export async function buildApp(segmenter, options = {}) {
     throw httpError(404, 'NOT_FOUND', 'Not found. The routes are POST /segment and GET /health.');
   });
 
-  app.get('/health', () => ({ status: 'ok', ...counts, device: model.device, classSet: classSet.name }));
+  app.get('/health', () => ({ status: 'ok', ...counts, devices: model.devices, classSet: classSet.name }));
 
   const routeOptions = {
     // Checked before the upload is read: this limits the number of waiting requests, and so their memory.
     onRequest: async (request, reply) => {
-      if (counts.running < maxWaiting) return;
+      if (counts.running < mostRequests) return;
       counts.refused++;
       reply.header('retry-after', '1');
-      throw httpError(503, 'BUSY', `The server is busy with ${maxWaiting} requests; try again in a second.`);
+      throw httpError(
+        503,
+        'BUSY',
+        `The server is busy with ${mostRequests} requests; try again in a second.`,
+      );
     },
     schema: {
       querystring: {

@@ -5,9 +5,10 @@ import { engine } from '../native/engine.js';
 import type { CacheWriterHandle } from '../native/bindings/engine.js';
 import { itemsOf, shardText } from '../shard.js';
 import type { CacheFolder, Damage } from './cache-folder.js';
-import { FillPass, takeLock, type FillOptions, type Wanted } from './fill-pass.js';
+import { FillPass, takeLock, type FillOptions } from './fill-pass.js';
 import type { PassForecast } from './forecast.js';
 import { recordId, type IndexEntry } from './index-file.js';
+import type { Wanted } from './record-maker.js';
 import { isCurrent } from './source.js';
 import { viewCount } from './views.js';
 

@@ -1,30 +1,23 @@
 /** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
 import { mkdir } from 'node:fs/promises';
-import { noAugmentation } from '../data/augment.js';
 import type { SegmentationDataset } from '../data/dataset.js';
-import type { Pair } from '../data/layout.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { writeError } from '../files.js';
+import { inOrderOver } from '../model/in-order-over.js';
 import { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
-import { Tensor } from '../model/tensor.js';
+import type { Tensor } from '../model/tensor.js';
 import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
-import type {
-  CacheWriterHandle,
-  HostCopiesHandle,
-  RecordPart,
-  TensorHandle,
-} from '../native/bindings/engine.js';
+import type { CacheWriterHandle, RecordPart } from '../native/bindings/engine.js';
 import type { Shard } from '../shard.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
-import { appendIndex, type IndexEntry, type RecordName } from './index-file.js';
-import { layoutOf, partDtypes, partNames, type PartDtypes } from './record-form.js';
-import { sourceOf } from './source.js';
+import { appendIndex, type IndexEntry } from './index-file.js';
+import { layoutOf, partDtypes, type PartDtypes } from './record-form.js';
+import { disposeOf, handlesOf, RecordMaker, type MadeRecord, type Wanted } from './record-maker.js';
 import { checkSpace, featuresForecast } from './space.js';
-import { viewAugmentation } from './views.js';
 
 /** Options of a pass. */
 export interface FillOptions {
@@ -62,41 +55,13 @@ export interface FillProgress {
 const defaultFileBytes = 2 ** 30;
 const syncMilliseconds = 5000;
 
-/** A record that a cache should hold. */
-export interface Wanted extends RecordName {
-  dataset: SegmentationDataset;
-  index: number;
-  pair: Pair;
-}
-
-/** Images of some records B×3×H×W and their labels B×H×W (on the CPU). */
-interface Prepared extends Disposable {
-  records: readonly Wanted[];
-  images: Tensor;
-  labels: Tensor;
-  /** Of the pairs of missing records. */
-  sources: ReadonlyMap<Pair, IndexEntry['source']>;
-}
-
-/** A record that the network has made, B = 1: arrays by the names of the layout's parts, freed by whoever writes it. */
-interface MadeRecord {
-  record: Wanted;
-  source: IndexEntry['source'];
-  parts: Record<string, Tensor>;
-}
-
-/** What a pass of the network makes. Its copies are under way to the host. */
-interface Made {
-  records: readonly MadeRecord[];
-  copies: HostCopiesHandle;
-}
-
 /**
  * Makes what is missing of a list of records.
  *
  * A record's last bits depend on the images that go through the network with its own. These are given by its place in the
  * list: the group of `passSize` records that it falls into. Where only some of a group are missing all of it goes through
- * the network, and the missing ones are written: they are what they would have been.
+ * the network, and the missing ones are written: they are what they would have been. Groups go to whichever of the network's
+ * devices is free, and are written in the order of the list.
  */
 export class FillPass {
   readonly made: IndexEntry[] = [];
@@ -171,94 +136,29 @@ export class FillPass {
 
   async run(): Promise<void> {
     const { prefetch: images, signal } = this.options;
-    const { missing } = this;
+    const { missing, folder, model } = this;
     // Halves of such a group are the groups of half the size.
     const { size } = this.#runner;
     const groups = groupsOf(this.wanted, size).filter((group) => group.some((each) => missing.has(each)));
-    const ahead = Math.ceil(images / size);
+    const maker = new RecordMaker(model, folder.key, () => this.#dtypes, missing, this.#runner);
+    const ahead = Math.max(Math.ceil(images / size), model.devices.length + 1);
     const concurrency = Math.min(ahead, usableCores());
-    const load = (records: Wanted[]) => this.#prepare(records);
-    let writing: Promise<void> = Promise.resolve();
-    try {
-      for await (using prepared of prefetch(groups, load, { ahead, concurrency, signal }))
-        for (let first = 0, count = 0; first < prepared.records.length; first += count) {
-          signal?.throwIfAborted();
-          const made = await this.#runner.run((most) => {
-            count = Math.min(most, prepared.records.length - first);
-            return this.#make(prepared, first, count);
-          });
-          this.#keepPassSize();
-          await writing;
-          writing = this.#write(made);
-          writing.catch(() => {});
-        }
-    } finally {
-      await writing;
+    const load = (records: Wanted[]) => maker.load(records);
+    if (this.#runner.mayHalve && !folder.form) {
+      await maker.tryOut(await load(groups[0]!));
+      this.#keepPassSize();
+    }
+    const loaded = prefetch(groups, load, { ahead, concurrency, signal });
+    const make = maker.make.bind(maker);
+    for await (const made of inOrderOver(model.pool, loaded, make, signal)) {
+      await this.#write(made);
+      this.#keepPassSize();
     }
   }
 
-  async #prepare(records: Wanted[]): Promise<Prepared> {
-    const { imageSize, views } = this.folder.key;
-    const missing = records.filter((record) => this.missing.has(record));
-    const [samples, sources] = await Promise.all([
-      ofPairs(records, ({ dataset, index }) => dataset.load(index)),
-      ofPairs(missing, ({ pair }) => sourceOf(pair)),
-    ]);
-    const augmentations = records.map(({ split, name, view }) =>
-      split === 'train' ? viewAugmentation(views, name, view) : noAugmentation,
-    );
-    const options = { width: imageSize, height: imageSize, augmentations };
-    const pixels = records.map(({ pair }) => samples.get(pair)!.image);
-    const classes = records.map(({ pair }) => samples.get(pair)!.label);
-    const { device, normalization } = this.model;
-    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device, normalization }));
-    const labels = Tensor.wrap(await engine().prepareLabels(classes, { ...options, device: 'cpu' }));
-    const dispose = () => {
-      images.dispose();
-      labels.dispose();
-    };
-    return { records, images, labels, sources, [Symbol.dispose]: dispose };
-  }
-
-  /** Runs the network on some of the images; the missing records of these. Does not wait for a device to be done. */
-  async #make(prepared: Prepared, first: number, count: number): Promise<Made> {
-    using images = prepared.images.slice(first, count);
-    const { outputs, copies } = await this.#copyToHost(await this.#decode(images));
-    const records = prepared.records.slice(first, first + count).flatMap((record, i) => {
-      if (!this.missing.has(record)) return [];
-      const source = prepared.sources.get(record.pair)!;
-      const parts: Record<string, Tensor> = {};
-      for (const [name, tensor] of Object.entries(outputs)) parts[name] = tensor.slice(i, 1);
-      parts['labels'] = prepared.labels.slice(first + i, 1);
-      return [{ record, source, parts }];
-    });
-    for (const tensor of Object.values(outputs)) tensor.dispose();
-    return { records, copies };
-  }
-
-  /** Arrays of a pass, by the names of a record's parts. */
-  async #decode(images: Tensor): Promise<Record<string, Tensor>> {
-    const { contents } = this.folder.key;
-    if (contents === 'features') return { features: await this.model.features(images) };
-    if (contents === 'layer_features') return { features: await this.model.layerFeatures(images) };
-    const { queries, masks } = await this.model.decode(images);
-    return { queries, masks };
-  }
-
-  async #copyToHost(tensors: Record<string, Tensor>) {
-    const dtypes = this.#dtypes;
-    const { parts, copies } = await engine().copyRecords(handlesOf(tensors), dtypes);
-    for (const tensor of Object.values(tensors)) tensor.dispose();
-    // In the order of `tensors`, which a record's layout follows.
-    const names = partNames(Object.keys(tensors), dtypes);
-    const outputs = names.map((name) => [name, Tensor.wrap(parts[name]!)] as const);
-    return { outputs: Object.fromEntries(outputs), copies };
-  }
-
-  async #write({ records, copies }: Made): Promise<void> {
+  async #write(records: readonly MadeRecord[]): Promise<void> {
     const { folder } = this;
     try {
-      await engine().copiesDone(copies);
       for (const { record, source, parts } of records) {
         const written = await this.#append(parts, record.dataset.classSet.classes.length);
         const { split, name, view } = record;
@@ -267,7 +167,7 @@ export class FillPass {
         this.made.push(entry);
       }
     } finally {
-      for (const { parts } of records) for (const part of Object.values(parts)) part.dispose();
+      disposeOf(records);
     }
     if (performance.now() - this.#syncedAt >= syncMilliseconds) {
       await engine().syncShard(this.#writer!);
@@ -341,16 +241,6 @@ export class FillPass {
   }
 }
 
-/** What `read` gives for each pair of the records, once a pair: views have it in common. */
-async function ofPairs<T>(
-  records: readonly Wanted[],
-  read: (record: Wanted) => Promise<T>,
-): Promise<Map<Pair, T>> {
-  const byPair = new Map(records.map((record) => [record.pair, record]));
-  const reading = async ([pair, record]: [Pair, Wanted]) => [pair, await read(record)] as const;
-  return new Map(await Promise.all([...byPair].map(reading)));
-}
-
 /** Refuses to continue a cache with another pass size than that of its records. */
 function refuseOtherPassSize({ form, path }: CacheFolder, missing: number, { passSize }: FillOptions): void {
   if (!form || passSize === undefined || passSize === null || passSize === form.passSize) return;
@@ -374,8 +264,4 @@ export async function takeLock(
     throw writeError(folder.path, cause);
   }
   return layout ? engine().createCacheWriter(layout, folder.id, folder.file('lock')) : undefined;
-}
-
-function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, { handle }]) => [name, handle]));
 }

@@ -47,6 +47,38 @@ function refuseValues(raw: LabelImage, mapping: LabelMapping, source: string, se
   );
 }
 
+/** Beyond the values of a pair of pixels: one of the two is unknown. */
+const unknown = 0x10000;
+const pairs = new WeakMap<LabelMapping, Uint32Array>();
+
+/** The classes of two neighbouring pixels by their values: with one lookup for both, a photograph takes half the time. */
+function pairsOf(mapping: LabelMapping): Uint32Array {
+  const found = pairs.get(mapping);
+  if (found) return found;
+  const { toIndex, known } = mapping;
+  const table = new Uint32Array(0x10000).map((_, both) => {
+    const [low, high] = [both & 0xff, both >> 8];
+    return known[low] && known[high] ? toIndex[low]! | (toIndex[high]! << 8) : unknown;
+  });
+  pairs.set(mapping, table);
+  return table;
+}
+
+/** Maps pixels two at a time, as far as they come in pairs. Gives the number of mapped ones; −1 if there is an unknown value. */
+function mapPairs(values: LabelImage['data'], data: Uint8Array, mapping: LabelMapping): number {
+  if (!(values instanceof Uint8Array) || values.byteOffset % 2 !== 0) return 0;
+  const table = pairsOf(mapping);
+  const from = new Uint16Array(values.buffer, values.byteOffset, values.length >> 1);
+  const to = new Uint16Array(data.buffer, 0, from.length);
+  let seen = 0;
+  for (let i = 0; i < from.length; i++) {
+    const both = table[from[i]!]!;
+    seen |= both;
+    to[i] = both;
+  }
+  return seen & unknown ? -1 : 2 * from.length;
+}
+
 /**
  * Raw label values to class indices.
  * @param source what messages call the label
@@ -61,7 +93,9 @@ export function mapLabel(
   const { data: values, width, height } = raw;
   const { toIndex, known } = mapping;
   const data = new Uint8Array(values.length);
-  for (let i = 0; i < values.length; i++) {
+  const mapped = mapPairs(values, data, mapping);
+  if (mapped < 0) refuseValues(raw, mapping, source, setName);
+  for (let i = mapped; i < values.length; i++) {
     const value = values[i]!;
     if (!known[value]) refuseValues(raw, mapping, source, setName);
     data[i] = toIndex[value]!;

@@ -108,7 +108,7 @@ export async function demoReport(results: DemoResults, seconds: number): Promise
           ],
         },
         { title: 'Timing', rows: [['The whole demo', `${seconds.toFixed(0)} s`]] },
-        { title: 'Hardware and versions', rows: hardwareRows(model.device) },
+        { title: 'Hardware and versions', rows: hardwareRows(model.devices) },
       ],
     },
   ];

@@ -97,7 +97,7 @@ export async function evaluationReport(
         groups: [
           { title: 'Settings', rows: segmenterRows(model, head, chosen) },
           evaluationTiming(evaluation),
-          { title: 'Hardware and versions', rows: hardwareRows(model.device) },
+          { title: 'Hardware and versions', rows: hardwareRows(model.devices) },
         ],
       },
     ],

@@ -8,17 +8,23 @@ import {
   signal,
   type OptionKinds,
 } from '../arguments.js';
-import { datasetKind, type SegmentationDataset } from '../data/dataset.js';
+import { noAugmentation } from '../data/augment.js';
+import type { ClassSet } from '../data/class-set.js';
+import { datasetKind, type Sample, type SegmentationDataset } from '../data/dataset.js';
+import { groupsOf, prefetch } from '../data/prefetch.js';
 import { scoring } from '../model/argument-kinds.js';
-import { checkImageSize, imageSizeOf } from '../model/image-size.js';
+import { checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
+import { inOrderOver, type Pass } from '../model/in-order-over.js';
+import { ahead, batchOf, loadSamples } from '../model/load-batch.js';
 import { headKind } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
+import type { NetworkOutputs } from '../model/network-outputs.js';
 import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
+import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { LossResult, Scoring } from '../native/bindings/engine.js';
-import { evaluationBatches } from './batches.js';
 import type { Evaluation } from './evaluation.js';
 import { EvaluationAccumulator } from './evaluation-accumulator.js';
 
@@ -90,7 +96,7 @@ export async function evaluateHeads(
   checkArgument(heads, listOf(headKind), 'evaluateHeads(heads)');
   checkArgument(dataset, datasetKind, 'evaluate(dataset)');
   checkOptions(options, evaluateOptions, 'evaluate()');
-  const { prefetch = 4, signal, onProgress } = options;
+  const { prefetch: prefetched = 4, signal, onProgress } = options;
   const imageSize = imageSizeOf(options.imageSize, heads);
   for (const head of heads) head.assertFits(model);
   checkImageSize(imageSize, imageSize);
@@ -98,36 +104,68 @@ export async function evaluateHeads(
   const scorings = heads.map((head) => scoringOf(head, classSet, options.scoring));
   const size = { width: imageSize, height: imageSize };
   const runner = BatchRunner.of(model, size, options);
-  const { device, normalization } = model;
-  const place = { imageSize, device, normalization, prefetch };
+  /** Counts and loss of each head for each of the images, on one of the model's devices. */
+  const measure = async (samples: Sample[], { replica, signal: either, turn }: Pass<SegmentationModel>) => {
+    const changes = samples.map(() => noAugmentation);
+    const { device, normalization } = replica;
+    using batch = await batchOf(samples, [], changes, { imageSize, device, normalization });
+    return await turn(async () => {
+      const measured: Measured[][] = [];
+      for (let first = 0, count = 0; first < batch.count; first += count) {
+        using outputs = await runner.run(async (most) => {
+          count = Math.min(most, batch.count - first);
+          using images = batch.images.slice(first, count);
+          return replica.outputs(images, heads);
+        });
+        for (let i = 0; i < count; i++) {
+          either.throwIfAborted();
+          using labels = batch.labels.slice(first + i, 1);
+          using own = outputs.slice(i, 1);
+          const judge = (head: SegmentationHead, k: number) =>
+            judged(replica, head, own, labels, { size, classSet, scoring: scorings[k]! });
+          measured.push(await Promise.all(heads.map(judge)));
+        }
+      }
+      return measured;
+    });
+  };
 
   const started = performance.now();
   const accumulators = heads.map(() => new EvaluationAccumulator(classSet));
   let done = 0;
-  for await (using batch of evaluationBatches(dataset, runner.size, place, signal))
-    for (let first = 0, count = 0; first < batch.count; first += count) {
-      using outputs = await runner.run(async (most) => {
-        count = Math.min(most, batch.count - first);
-        using images = batch.images.slice(first, count);
-        return model.outputs(images, heads);
-      });
-      for (let i = 0; i < count; i++) {
-        signal?.throwIfAborted();
-        using labels = batch.labels.slice(first + i, 1);
-        using own = outputs.slice(i, 1);
-        for (const [k, head] of heads.entries()) {
-          const scoring = scorings[k]!;
-          // The loss of `ade20k` scoring needs matched queries.
-          const loss = scoring === 'recipe' ? meanOfPixels(await head.lossOf(own, labels)) : null;
-          using map = await head.mapOf(own, { ...size, scoring });
-          const counts = await engine().confusion(map.handle, labels.handle, classSet.classes.length);
-          accumulators[k]!.add(counts, loss);
-        }
-        onProgress?.(++done, dataset.length);
-      }
+  const groups = groupsOf([...dataset.pairs.keys()], runner.size);
+  const load = (indices: number[]) => loadSamples(dataset, indices);
+  const atLeast = Math.max(Math.ceil(prefetched / runner.size), model.devices.length + 1);
+  const samples = prefetch(groups, load, { ...ahead({ prefetch: atLeast }), signal });
+  for await (const measured of inOrderOver(model.pool, samples, measure, signal))
+    for (const ofHeads of measured) {
+      signal?.throwIfAborted();
+      for (const [k, { counts, loss }] of ofHeads.entries()) accumulators[k]!.add(counts, loss);
+      onProgress?.(++done, dataset.length);
     }
   const seconds = (performance.now() - started) / 1000;
   return accumulators.map((accumulator) => accumulator.result(seconds));
+}
+
+/** What a head gives for an image. */
+interface Measured {
+  loss: number | null;
+  /** K×K */
+  counts: Float64Array;
+}
+
+/** Compares a head's class map with the labels of one image, on the network that gave the outputs. */
+async function judged(
+  on: SegmentationModel,
+  head: SegmentationHead,
+  outputs: NetworkOutputs,
+  labels: Tensor,
+  { size, scoring, classSet }: { size: ImageSize; scoring: Scoring; classSet: ClassSet },
+): Promise<Measured> {
+  // The loss of `ade20k` scoring needs matched queries.
+  const loss = scoring === 'recipe' ? meanOfPixels(await head.lossOf(outputs, labels, { on })) : null;
+  using map = await head.mapOf(outputs, { ...size, scoring, on });
+  return { loss, counts: await engine().confusion(map.handle, labels.handle, classSet.classes.length) };
 }
 
 function meanOfPixels({ loss, pixels }: LossResult): number | null {

@@ -10,6 +10,7 @@ import {
   text,
   type OptionKinds,
 } from '../arguments.js';
+import { inOrder } from '../data/in-order.js';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { usableCores } from '../native/cores.js';
@@ -21,7 +22,8 @@ import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-
 import { extractorKind, type FeatureExtractor } from './extractor.js';
 import { tableIdentity } from './identity.js';
 import { imageListKind, type ImageList } from '../images/images-of-paths.js';
-import type { Journal, JournalRow, PassEntry } from './journal.js';
+import { IdleTime } from './idle-time.js';
+import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
@@ -79,7 +81,7 @@ export interface ExtractionSummary extends ReportOutcome {
   seconds: number;
   /** Images per second; null if no image was left to extract. */
   imagesPerSecond: number | null;
-  /** Share (0…1) of that time in which the model waited for image decoding. */
+  /** Share (0…1) of that time in which devices waited for image decoding, as a mean over the devices. */
   waitingShare: number | null;
   /** Mean of each feature over the rows. */
   means: readonly FeatureMean[];
@@ -157,12 +159,18 @@ export async function extractTable(
   return { output, rows, failures, means, ...figures, ...report };
 }
 
+/** A pass whose images are decoded. */
+interface LoadedPass {
+  pass: number;
+  images: readonly LoadedImage[];
+}
+
 /** The part of a run between opening the run and writing its files. */
 class Extraction {
   readonly #passes: readonly number[];
   #extracted = 0;
   #seconds = 0;
-  #waited = 0;
+  readonly #idle: IdleTime;
   #syncedAt = performance.now();
 
   constructor(
@@ -173,6 +181,7 @@ class Extraction {
     private readonly options: ExtractTableOptions & { shard: Shard; threads: number },
   ) {
     this.#passes = passesOf(options.shard, images.entries.length, extractor.passSize);
+    this.#idle = new IdleTime(extractor.devices?.length ?? 1);
   }
 
   #placesOf(pass: number): number[] {
@@ -226,40 +235,53 @@ class Extraction {
     });
   }
 
+  /** Extracts the passes, several at a time where the extractor can, and appends them to the journal in their order. */
   async #extract(pending: readonly number[], told: (done: number) => void): Promise<void> {
+    const { signal } = this.options;
+    const { concurrency = 1 } = this.extractor;
+    const run = (pass: LoadedPass, either: AbortSignal) => this.#one(pass, either);
+    for await (const made of inOrder(this.#loaded(pending), run, { concurrency, signal })) {
+      await this.#keep(made);
+      this.#extracted += made.stamps.length;
+      told(this.#extracted);
+    }
+  }
+
+  /** The passes with their decoded images. */
+  async *#loaded(pending: readonly number[]): AsyncGenerator<LoadedPass, void, void> {
     const { entries } = this.images;
     const { threads, signal } = this.options;
-    const ahead = Math.max(2 * this.extractor.passSize, threads);
+    const { passSize, concurrency = 1, devices } = this.extractor;
+    // Devices may become free at the same time; the pass after that is decoded meanwhile.
+    const ahead = Math.max(passSize * ((devices?.length ?? concurrency) + 1), threads);
     const places = pending.flatMap((pass) => this.#placesOf(pass));
     const load = (place: number) => loadImage(entries[place]!.path, place);
     const decoded = prefetch(places, load, { ahead, concurrency: threads, signal });
     try {
-      for (const pass of pending) {
-        const loaded = await this.#take(decoded, this.#placesOf(pass).length);
-        await this.#one(pass, loaded);
-        this.#extracted += loaded.length;
-        told(this.#extracted);
-      }
+      for (const pass of pending)
+        yield { pass, images: await this.#take(decoded, this.#placesOf(pass).length) };
     } finally {
       await decoded.return();
     }
   }
 
   async #take(decoded: AsyncGenerator<LoadedImage>, count: number): Promise<LoadedImage[]> {
-    const began = performance.now();
+    using _ = this.#idle.waiting();
     const loaded: LoadedImage[] = [];
     while (loaded.length < count) loaded.push((await decoded.next()).value as LoadedImage);
-    this.#waited += performance.now() - began;
     return loaded;
   }
 
-  async #one(pass: number, loaded: readonly LoadedImage[]): Promise<void> {
-    const { overlays, extractor, journal } = this;
-    const { signal, strict } = this.options;
-    signal?.throwIfAborted();
-    const made = await extractPass(extractor, pass, loaded, { overlays, signal });
+  async #one({ pass, images }: LoadedPass, signal: AbortSignal): Promise<JournalPass> {
+    const { overlays, extractor } = this;
+    using _ = this.#idle.working();
+    return await extractPass(extractor, pass, images, { overlays, signal });
+  }
+
+  async #keep(made: JournalPass): Promise<void> {
+    const { journal } = this;
     const [failure] = made.failures;
-    if (strict && failure)
+    if (this.options.strict && failure)
       throw new DinoSegError(
         failure.code,
         `${failure.message} (image "${this.images.entries[failure.place]!.id}"; --strict ends the run here)`,
@@ -322,7 +344,7 @@ class Extraction {
       extracted,
       seconds,
       imagesPerSecond: none ? null : extracted / seconds,
-      waitingShare: none ? null : this.#waited / 1000 / seconds,
+      waitingShare: none ? null : this.#idle.seconds / seconds,
     };
   }
 }

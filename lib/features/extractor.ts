@@ -25,10 +25,14 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly columns: readonly FeatureColumn[];
   /** JSON of everything that determines the values, such as model ids, heads, maps and versions. */
   readonly settings: Record<string, unknown>;
-  /** Device, such as `cuda:0`, for reports. */
+  /** Device, such as `cuda:0`, for reports; the first of {@link devices}. */
   readonly device?: string;
+  /** All devices, for reports. Default: {@link device} alone. */
+  readonly devices?: readonly string[];
   /** Maximum number of images per call of {@link extract}. */
   readonly passSize: number;
+  /** Maximum number of calls of {@link extract} that may run at a time. It does not change the values. Default 1. */
+  readonly concurrency?: number;
   /**
    * Computes the features of images, in their order. The same images in the same pass give the same bits.
    *
@@ -47,3 +51,8 @@ export const extractorKind = objectWith<FeatureExtractor>('a feature extractor {
   passSize: number,
   extract: callback(),
 });
+
+/** Names of an extractor's devices, for reports; none if it does not tell. */
+export function devicesOf({ device, devices }: FeatureExtractor): readonly string[] {
+  return devices ?? (device === undefined ? [] : [device]);
+}

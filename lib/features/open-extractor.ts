@@ -19,7 +19,9 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { DetectionModel } from '../model/detection-model.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
+import { passesPerDevice } from '../model/in-order-over.js';
 import { BatchRunner, checkPassSize, defaultPassSize, logStreaming } from '../model/pass-size.js';
+import { ReplicaPool } from '../model/replicas.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { detectorPassBytes, type NetworkUse } from '../model/weight-plan.js';
 import { engine } from '../native/engine.js';
@@ -51,7 +53,8 @@ export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOption
   sharedBackbone?: boolean;
   /**
    * Images per pass of the segmentation network. Default: 1 on the CPU, else up to 8, depending on the device's
-   * total memory minus the networks. The default is the same on the same device, whatever else is in its memory.
+   * total memory minus the networks: the smallest of several devices counts. The default is the same on the same devices, whatever
+   * else is in their memory, and does not depend on their number.
    */
   passSize?: number;
   /** Called with warnings: reasons why values may be wrong although everything fits. */
@@ -77,7 +80,8 @@ interface Counting {
 }
 
 /**
- * Opens networks and heads as an extractor for {@link extractTable}. The columns are percentages, then counts in
+ * Opens networks and heads as an extractor for {@link extractTable}. On several devices, each has the networks and takes passes of
+ * its own; values do not depend on which. The columns are percentages, then counts in
  * the order of {@link countedClasses}. An image's detections are the counted boxes. Disposing of the extractor
  * frees the networks.
  *
@@ -146,7 +150,7 @@ async function openDetector(
   { size }: Counting,
   { dtype = 'stored', weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
 ): Promise<DetectionModel> {
-  const placement = { device: segmentor.device, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
+  const placement = { device: segmentor.devices, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
   const shared = { ...placement, ...(sharedBackbone && { shareWith: segmentor }) };
   const detector = await DetectionModel.load(path, shared, size).catch((error: unknown) => {
     if (!(error instanceof DinoSegError) || error.code !== 'BACKBONE_MISMATCH') throw error;
@@ -185,19 +189,29 @@ async function checkDetector(
 
 /** Depends on the permanent memory use only, so that a resumed run has the same passes. */
 function passSizeOf({ model, settings }: SegmentationFeatures, detector?: DetectionModel): number {
-  return defaultPassSize(model, settings.imageSize, () => {
+  return defaultPassSize(model, settings.imageSize, (device) => {
     const weights = engine().storageBytes([model.handle, ...(detector ? [detector.handle] : [])]);
-    return engine().memoryRoom(model.device).totalBytes - weights;
+    return engine().memoryRoom(device).totalBytes - weights;
   });
 }
 
 const rgbImagesKind = listOf(rgbImageKind, 'an array of images, as decodeImage() gives them');
 
+/** The networks on one device. */
+interface Networks {
+  model: SegmentationModel;
+  detector: DetectionModel | undefined;
+}
+
 class NetworkExtractor implements FeatureExtractor {
   readonly columns: readonly FeatureColumn[];
   readonly settings: Record<string, unknown>;
   readonly device: string;
+  readonly devices: readonly string[];
+  readonly concurrency: number;
   readonly #runner: BatchRunner;
+  /** An image's segmentor and detector are those of one device, so that passes are spread evenly. */
+  readonly #pool: ReplicaPool<Networks>;
 
   constructor(
     private readonly features: SegmentationFeatures,
@@ -206,7 +220,11 @@ class NetworkExtractor implements FeatureExtractor {
     readonly passSize: number,
   ) {
     const { classes, threshold, size } = counting;
-    this.device = features.model.device;
+    const { device, devices, replicas } = features.model;
+    this.device = device;
+    this.devices = devices;
+    this.#pool = new ReplicaPool(replicas.map((model, i) => ({ model, detector: detector?.replicas[i] })));
+    this.concurrency = passesPerDevice * devices.length;
     this.columns = [
       ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
       ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),
@@ -236,21 +254,22 @@ class NetworkExtractor implements FeatureExtractor {
     checkArgument(images, rgbImagesKind, 'extract(images)');
     checkOptions(options, signalOption, 'extract()');
     const { signal } = options;
-    return this.#runner.run(async () => {
-      const percentages = await this.features.of(images, { signal });
+    const on = async ({ model, detector }: Networks) => {
+      const percentages = await this.features.on(model, images, { signal });
       const found: ImageFeatures[] = [];
       for (const [i, { values }] of percentages.entries())
-        found.push(await this.#withCounts(values, images[i]!, signal));
+        found.push(await this.#withCounts(detector, values, images[i]!, signal));
       return found;
-    });
+    };
+    return this.#runner.run(() => this.#pool.run(on));
   }
 
   async #withCounts(
+    detector: DetectionModel | undefined,
     percentages: readonly number[],
     image: Parameters<DetectionModel['detect']>[0],
     signal: AbortSignal | undefined,
   ): Promise<ImageFeatures> {
-    const { detector } = this;
     if (!detector) return { values: percentages };
     const { classes, threshold, size } = this.counting;
     const all = await detector.detect(image, {

@@ -172,7 +172,16 @@ export class SegmentationFeatures implements Disposable {
    */
   async of(images: readonly ImageInput[], options: JobOptions = {}): Promise<ImagePercentages[]> {
     checkOptions(options, jobOptions, 'of()');
-    const { model, plan, settings } = this;
+    return this.on(this.model, images, options);
+  }
+
+  /** {@link of} on one of the model's replicas. @internal */
+  async on(
+    model: SegmentationModel,
+    images: readonly ImageInput[],
+    options: JobOptions,
+  ): Promise<ImagePercentages[]> {
+    const { plan, settings } = this;
     const layers = this.#layers.map(({ head, scoring, plan: { table } }) => ({ head, scoring, table }));
     const counting = { imageSize: settings.imageSize, places: plan.places, soft: settings.soft };
     const shares = await classShares(model, layers, images, counting, options);

@@ -14,7 +14,7 @@ import type {
 } from '../report/html/report.js';
 import { counted } from '../text.js';
 import type { Distribution } from './distributions.js';
-import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
+import { devicesOf, type FeatureColumn, type FeatureExtractor, type ImageFeatures } from './extractor.js';
 import type { TableIdentity } from './identity.js';
 import { largestPercentages } from './overlays.js';
 import { filesOf } from './table-files.js';
@@ -73,7 +73,7 @@ async function tableReport(options: TableReportOptions): Promise<Report> {
     groups: [
       { title: 'Settings', rows: settings },
       ...(run ? [{ title: 'Timing', rows: timingRows(run, rows + failures.length) }] : []),
-      { title: 'Hardware and versions', rows: hardwareRows(run?.extractor.device) },
+      { title: 'Hardware and versions', rows: hardwareRows(run ? devicesOf(run.extractor) : []) },
     ],
   });
   return {

@@ -7,6 +7,7 @@ import { LinearProbe } from './linear-probe.js';
 import { NetworkOutputs } from './network-outputs.js';
 import { openHead } from './open-head.js';
 import { DetectionModel, detectorLoadOptions } from './detection-model.js';
+import { resolveDevice } from './device.js';
 import { loadOptions, type LoadOptions } from './load-options.js';
 import { SegmentationModel } from './segmentation-model.js';
 import { Tensor } from './tensor.js';
@@ -75,7 +76,7 @@ async function isDetector(path: string): Promise<boolean> {
 async function segmentorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
   const [passSize, , height, width] = images.shape as [number, number, number, number];
   const use = { passSize, imageSize: { width, height } };
-  using model = await SegmentationModel.load(options.model, optionsFor(loadOptions, options), use);
+  using model = await SegmentationModel.load(options.model, onFirst(optionsFor(loadOptions, options)), use);
   using given = options.head ? await openHead(options.head, { device: model.device }) : undefined;
   given?.assertFits(model);
   const decodes = model.provides.includes('decoded');
@@ -142,7 +143,7 @@ async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Pro
       'INVALID_ARGUMENT',
       `${options.model} is a detector, which does not accept a head.`,
     );
-  using model = await DetectionModel.load(options.model, optionsFor(detectorLoadOptions, options));
+  using model = await DetectionModel.load(options.model, onFirst(optionsFor(detectorLoadOptions, options)));
   const { signal } = options;
   const result = await model.forward(images, { signal });
   using predLogits = result.predLogits;
@@ -161,6 +162,11 @@ async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Pro
     labels: Tensor.from(await labels.data(), labels.shape.slice(one)),
     boxes: Tensor.from(await boxes.data(), boxes.shape.slice(one)),
   };
+}
+
+/** A single pass needs no other device. */
+function onFirst<T extends Pick<LoadOptions, 'device'>>(options: T): T {
+  return { ...options, device: resolveDevice(options.device) };
 }
 
 /** On the CPU in float32. */

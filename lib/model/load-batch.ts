@@ -44,11 +44,25 @@ export function ahead(place: Pick<Place, 'prefetch'>): { ahead: number; concurre
 /** Some images of a data set, each with its augmentation. */
 export async function loadBatch(
   dataset: SegmentationDataset,
-  indices: number[],
+  indices: readonly number[],
   augmentations: Augmentation[],
   place: Pick<Place, 'imageSize' | 'device' | 'normalization'>,
 ): Promise<Batch> {
-  const samples = await Promise.all(indices.map((index) => dataset.load(index)));
+  return batchOf(await loadSamples(dataset, indices), indices, augmentations, place);
+}
+
+/** Decodes some images of a data set and their labels. */
+export function loadSamples(dataset: SegmentationDataset, indices: readonly number[]): Promise<Sample[]> {
+  return Promise.all(indices.map((index) => dataset.load(index)));
+}
+
+/** Decoded images as a batch, each with its augmentation. */
+export async function batchOf(
+  samples: readonly Sample[],
+  indices: readonly number[],
+  augmentations: Augmentation[],
+  place: Pick<Place, 'imageSize' | 'device' | 'normalization'>,
+): Promise<Batch> {
   const { imageSize, device, normalization } = place;
   const options = { width: imageSize, height: imageSize, device, augmentations };
   const [images, labels] = await Promise.all([

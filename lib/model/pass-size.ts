@@ -54,7 +54,7 @@ export interface WeightPlan {
 
 /** What the size of a network's passes depends on. */
 export interface PassModel extends NetworkWidths {
-  device: string;
+  devices: readonly string[];
   /** How it runs where its weights are streamed. */
   weightPlan?: WeightPlan | undefined;
   /** What a user is told of that. */
@@ -64,13 +64,14 @@ export interface PassModel extends NetworkWidths {
 /**
  * Images per pass where none are given: 1 on the CPU, as planned for a streamed network, else what fits.
  *
- * @param room bytes for passes, for a network that is on its device.
+ * @param room bytes of a device for passes of a network that is on it as a whole.
  */
-export function defaultPassSize(model: PassModel, size: ImageSize, room: () => number): number {
-  if (model.device === 'cpu') return 1;
-  const { weightPlan } = model;
+export function defaultPassSize(model: PassModel, size: ImageSize, room: (device: string) => number): number {
+  const { weightPlan, devices } = model;
+  if (devices.includes('cpu')) return 1;
   if (weightPlan) return plannedPassSize(weightPlan, size);
-  return choosePassSize(room(), imageBytes(model, size));
+  const bytes = imageBytes(model, size);
+  return Math.min(...devices.map((device) => choosePassSize(room(device), bytes)));
 }
 
 /** Of a streamed network, also for images of another size than it was planned for. */
@@ -117,18 +118,23 @@ export class BatchRunner {
   }
 
   /**
-   * Passes of the given size, or of one that fits the memory that is free now.
+   * Passes of the given size, or of one that fits the memory that is free now on each of the network's devices.
    *
    * @param size width and height of the network's input.
    * @throws DinoSegError INVALID_ARGUMENT
    */
   static of(model: PassModel, size: ImageSize, { passSize, onLog }: PassOptions): BatchRunner {
     checkPassSize(passSize);
-    const room = () => engine().memoryRoom(model.device).freeBytes;
+    const room = (device: string) => engine().memoryRoom(device).freeBytes;
     const chosen = passSize ?? defaultPassSize(model, size, room);
     logStreaming(model, chosen, onLog);
     if (typeof passSize === 'number') return new BatchRunner(passSize, { mayHalve: false });
     return new BatchRunner(chosen, { mayHalve: true, onLog });
+  }
+
+  /** Whether the size changes when memory runs out. */
+  get mayHalve(): boolean {
+    return this.#kept === null && this.size > 1;
   }
 
   /** Fixes the size from now on, because stored results depend on it. `why` is added to OUT_OF_MEMORY. */
@@ -137,21 +143,24 @@ export class BatchRunner {
   }
 
   /**
-   * Runs a pass of at most the current size; if memory runs out and the size may change, again with half of it.
+   * Runs a pass of at most the current size; if memory runs out and the size may change, again with half of it. Passes may run at the
+   * same time.
    *
    * @throws DinoSegError OUT_OF_MEMORY, and what `pass` throws.
    */
   async run<T>(pass: (most: number) => Promise<T>): Promise<T> {
     for (;;) {
+      const before = this.size;
       try {
-        return await pass(this.size);
+        return await pass(before);
       } catch (error) {
         if (!(error instanceof DinoSegError) || error.code !== 'OUT_OF_MEMORY') throw error;
-        if (this.size === 1 || this.#kept === '') throw error;
+        if (before === 1 || this.#kept === '') throw error;
         if (this.#kept)
           throw new DinoSegError(error.code, `${error.message}. ${this.#kept}`, { cause: error });
       }
-      const before = this.size;
+      // Another pass may have halved it meanwhile.
+      if (this.size < before) continue;
       this.size = Math.floor(before / 2);
       this.options.onLog?.(
         `Memory ran out with ${before} images per pass; continuing with ${this.size} (--pass-size sets it).`,

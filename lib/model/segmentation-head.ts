@@ -105,9 +105,13 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
    */
   abstract save(path: string, options?: { metadata?: Partial<HeadMetadata> }): Promise<void>;
 
-  /** Mean cross entropy of the scores on labels B×H×W (uint8, 255 ignored). @internal */
-  async lossOf(outputs: NetworkOutputs, labels: Tensor, options: JobOptions = {}): Promise<LossResult> {
-    const { handle } = this;
+  /** Mean cross entropy of the scores on labels B×H×W (uint8, 255 ignored). `on`: the network that gave the outputs. @internal */
+  async lossOf(
+    outputs: NetworkOutputs,
+    labels: Tensor,
+    { on, ...options }: JobOptions & { on?: HeadNetwork } = {},
+  ): Promise<LossResult> {
+    const handle = on ? await this.on(on) : this.handle;
     const batch = { ...outputs.handles, labels: labels.handle };
     const sums = await this.run(options, (job) => engine().headsLosses(handle, batch, job));
     let [loss, pixels] = [0, 0];
@@ -118,12 +122,18 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return { loss: pixels > 0 ? loss / pixels : 0, pixels };
   }
 
-  /** Best class of every pixel, B×height×width uint8. @internal */
+  /** Best class of every pixel, B×height×width uint8. `on`: the network that gave the outputs. @internal */
   async mapOf(
     outputs: NetworkOutputs,
-    { width, height, scoring, ...options }: JobOptions & ImageSize & { scoring: Scoring },
+    {
+      width,
+      height,
+      scoring,
+      on,
+      ...options
+    }: JobOptions & ImageSize & { scoring: Scoring; on?: HeadNetwork },
   ): Promise<Tensor> {
-    const { handle } = this;
+    const handle = on ? await this.on(on) : this.handle;
     const size = { width, height, scoring };
     return Tensor.wrap(
       await this.run(options, (job) => engine().classMap(handle, outputs.handles, size, job)),

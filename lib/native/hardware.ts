@@ -7,14 +7,14 @@ import { gib } from './doctor/finding.js';
 import { engine, loadedLibtorch } from './engine.js';
 
 /**
- * Names and values: device, processor, memory and software versions. Host and user names are left out, because
+ * Names and values: devices, processor, memory and software versions. Host and user names are left out, because
  * reports are passed on.
  *
- * @param device such as `cpu` or `cuda:0`; undefined if the engine was not used.
+ * @param devices such as `cpu` or `cuda:0`; none if the engine was not used.
  */
-export function hardwareRows(device: string | undefined): [name: string, value: string][] {
+export function hardwareRows(devices: readonly string[]): [name: string, value: string][] {
   return [
-    ...(device === undefined ? [] : deviceRows(device)),
+    ...(devices.length === 0 ? [] : deviceRows(devices)),
     ['Processor', `${cpus()[0]?.model.trim() || arch()}, ${usableCores()} usable cores`],
     ['Memory', gib(totalmem())],
     ['System', `${system()} ${release()} (${arch()})`],
@@ -23,14 +23,17 @@ export function hardwareRows(device: string | undefined): [name: string, value: 
   ];
 }
 
-function deviceRows(device: string): [name: string, value: string][] {
-  const found = engine()
+function deviceRows(devices: readonly string[]): [name: string, value: string][] {
+  const cards = engine()
     .devices()
-    .find(({ name }) => name === device);
+    .filter(({ name }) => name !== 'cpu' && devices.includes(name))
+    .map(({ description, totalBytes }) => `${description}, ${gib(totalBytes)}`);
   const libtorch = loadedLibtorch();
   const build = libtorch.cuda ? `CUDA ${cudaVersion(libtorch) ?? ''}`.trimEnd() : 'CPU';
-  const rows: [string, string][] = [['Device', device]];
-  if (found && device !== 'cpu')
-    rows.push(['Graphics card', `${found.description}, ${gib(found.totalBytes)}`]);
+  const rows: [string, string][] = [[devices.length > 1 ? 'Devices' : 'Device', devices.join(', ')]];
+  for (const card of new Set(cards)) {
+    const count = cards.filter((other) => other === card).length;
+    rows.push(['Graphics card', count > 1 ? `${count} × ${card}` : card]);
+  }
   return [...rows, ['libtorch', `${libtorch.version} (${build} build)`]];
 }

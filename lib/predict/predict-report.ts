@@ -100,7 +100,7 @@ export class PredictionReport {
             ['Images per second', rate],
           ],
         },
-        { title: 'Hardware and versions', rows: hardwareRows(model.device) },
+        { title: 'Hardware and versions', rows: hardwareRows(model.devices) },
       ],
     };
     const sections: ReportSection[] = [

@@ -13,9 +13,11 @@ import {
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
+import { inOrder } from '../data/in-order.js';
 import { gathered, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
+import { passesPerDevice } from '../model/in-order-over.js';
 import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import { segmentImageOptions, type SegmentImageOptions } from '../model/scoring-options.js';
@@ -109,25 +111,37 @@ export async function predict(
   const runner = BatchRunner.of(model, asSize(imageSize), options);
   // Windows of one image fill passes by themselves.
   const together = mode === 'slide' ? 1 : runner.size;
-  const ahead = { ahead: Math.max(4, together), concurrency: Math.min(4, usableCores()), signal };
-  const decoded = prefetch(paths, decodeOrError, ahead);
-  const { onProgress: _, ...how } = optionsFor(segmentImageOptions, options);
-  let done = 0;
-  for await (const group of gathered(decoded, together)) {
-    const images = group.flatMap(({ image }) => (image instanceof DinoSegError ? [] : [image]));
-    const maps = mapsOf(model, images, runner, { ...how, head, scoring, imageSize });
-    for (const { path, image } of group) {
-      signal?.throwIfAborted();
-      if (image instanceof DinoSegError) result.failed.push({ image: path, error: image });
-      else {
-        const { value: map } = await maps.next();
-        const prediction = { original: image.data, map: map!.data, ...sizeOf(image), classSet };
-        result.written.push({ image: path, folder: await writePrediction(output, names[done]!, prediction) });
-        await report?.add(done, names[done]!, image, map!.data);
-      }
-      done++;
-      onProgress?.(done, paths.length);
+  const threads = Math.min(4, usableCores());
+  const { onProgress: _, signal: __, ...how } = optionsFor(segmentImageOptions, options);
+  const scored = { ...how, head, scoring, imageSize };
+
+  const segment = async (group: readonly Decoded[], either: AbortSignal): Promise<Segmented[]> => {
+    const images = group.flatMap((one) => ('image' in one ? [one.image] : []));
+    const maps = (await mapsOf(model, images, runner, { ...scored, signal: either })).values();
+    return group.map((one) => ('image' in one ? { ...one, map: maps.next().value!.data } : one));
+  };
+  const write = async (one: Segmented): Promise<Written> => {
+    signal?.throwIfAborted();
+    if (!('image' in one)) return one;
+    const { place, image, map } = one;
+    const prediction = { original: image.data, map, ...sizeOf(image), classSet };
+    return { ...one, folder: await writePrediction(output, names[place]!, prediction) };
+  };
+
+  const devices = model.devices.length;
+  const ahead = { ahead: Math.max(4, together * (devices + 1)), concurrency: threads, signal };
+  const decoded = prefetch(paths.entries(), decodeOrError, ahead);
+  const passes = { concurrency: passesPerDevice * devices, signal };
+  const maps = flat(inOrder(gathered(decoded, together), segment, passes));
+  for await (const one of inOrder(maps, write, { concurrency: threads, signal })) {
+    const { place } = one;
+    const image = paths[place]!;
+    if ('error' in one) result.failed.push({ image, error: one.error });
+    else {
+      result.written.push({ image, folder: one.folder });
+      await report?.add(place, names[place]!, one.image, one.map);
     }
+    onProgress?.(place + 1, paths.length);
   }
   if (!report) return result;
   const { stride } = options;
@@ -141,31 +155,39 @@ export async function predict(
   return { ...result, ...(await report.write(options.report!, model, head, settings, result.failed)) };
 }
 
-/** Class maps of images, one after another. */
-async function* mapsOf(
+/** Class maps of images, in passes of at most the size that memory allows. */
+async function mapsOf(
   model: SegmentationModel,
   images: RgbImage[],
   runner: BatchRunner,
   options: SegmentImageOptions,
-): AsyncGenerator<ClassMap, void, void> {
-  for (let first = 0; first < images.length;) {
-    const maps = await runner.run((passSize) =>
-      model.segmentBatch(images.slice(first, first + passSize), {
-        ...options,
-        passSize,
-      }),
-    );
-    first += maps.length;
-    yield* maps;
+): Promise<ClassMap[]> {
+  const maps: ClassMap[] = [];
+  while (maps.length < images.length) {
+    const { length: first } = maps;
+    const pass = (passSize: number) =>
+      model.segmentBatch(images.slice(first, first + passSize), { ...options, passSize });
+    maps.push(...(await runner.run(pass)));
   }
+  return maps;
 }
 
-async function decodeOrError(path: string): Promise<{ path: string; image: RgbImage | DinoSegError }> {
+/** An image by its place in the list, or why there is none. */
+type Unread = { place: number; error: DinoSegError };
+type Decoded = Unread | { place: number; image: RgbImage };
+type Segmented = Unread | { place: number; image: RgbImage; map: Uint8Array };
+type Written = Unread | { place: number; image: RgbImage; map: Uint8Array; folder: string };
+
+async function* flat<T>(groups: AsyncIterable<readonly T[]>): AsyncGenerator<T, void, void> {
+  for await (const group of groups) yield* group;
+}
+
+async function decodeOrError([place, path]: [number, string]): Promise<Decoded> {
   try {
-    return { path, image: await decodeImage(path) };
+    return { place, image: await decodeImage(path) };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
-    return { path, image: error };
+    return { place, error };
   }
 }
 

@@ -6,6 +6,7 @@ import type { CacheKey } from '../cache/key.js';
 import { readRecord } from '../cache/read-record.js';
 import { chooseView, viewCount } from '../cache/views.js';
 import { shuffle } from '../data/random.js';
+import { resolveDevice, resolveDevices } from '../model/device.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
 import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
@@ -22,6 +23,7 @@ const evaluationSlice = 64;
 /** A cache's records, in memory as far as they fit: training images by index and view, then validation images. */
 export class CachedFeed implements OutputFeed {
   readonly device: string;
+  readonly devices: readonly string[];
   /** How long the engine trains before the caller looks at its signal, and shows how far it is. */
   sliceSeconds = 0.5;
   readonly #viewCount: number;
@@ -36,7 +38,8 @@ export class CachedFeed implements OutputFeed {
     private readonly entries: readonly IndexEntry[],
     readonly cacheFill: FillResult,
   ) {
-    this.device = config.device;
+    this.device = resolveDevice(config.device);
+    this.devices = resolveDevices(config.device);
     this.#viewCount = viewCount(key.views);
   }
 
@@ -52,7 +55,7 @@ export class CachedFeed implements OutputFeed {
     const entries = wantedRecords(folder, { ...datasets }).map((record) =>
       filled.entries.get(recordId(record))!,
     );
-    const store = folder.store(entries, config.device);
+    const store = folder.store(entries, resolveDevice(config.device));
     try {
       await runJob({ signal: hooks.signal }, (job) => engine().loadRecords(store, undefined, job));
       return new CachedFeed(config, datasets, folder, key, folder.layout!, store, entries, filled);

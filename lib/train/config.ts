@@ -120,8 +120,13 @@ export function configDifferences(before: TrainConfig, after: TrainConfig): stri
   const free = settingsWith('freeOnResume');
   const own = withPresentNames(before);
   return configKeys
-    .filter((key) => !free.includes(key) && own[key] !== after[key])
+    .filter((key) => !free.includes(key) && compared(own, key) !== compared(after, key))
     .map((key) => `${key}: ${JSON.stringify(own[key])} → ${JSON.stringify(after[key])}`);
+}
+
+/** What a run depends on of a setting: heads train on the first device, and a cache is the same whichever made it. */
+function compared(config: TrainConfig, key: TrainSettingName): unknown {
+  return key === 'device' ? config.device.split(',')[0] : config[key];
 }
 
 /** Values of earlier releases under the names that they have now. */

@@ -2,6 +2,7 @@
 import { optionsFor } from '../arguments.js';
 import { noAugmentation } from '../data/augment.js';
 import { evaluationBatch, evaluationBatches } from '../evaluate/batches.js';
+import { resolveDevice } from '../model/device.js';
 import { asSize } from '../model/image-size.js';
 import { loadOptions } from '../model/load-options.js';
 import { loadLabels } from '../model/load-batch.js';
@@ -28,13 +29,19 @@ export class LiveFeed implements OutputFeed {
   /** @throws DinoSegError as {@link SegmentationModel.load} */
   static async open(config: RunConfig, datasets: Datasets): Promise<LiveFeed> {
     const { imageSize, batchSize: passSize } = config;
+    // A step needs the batches before it, so that one device is at work at a time.
+    const options = { ...optionsFor(loadOptions, config), device: resolveDevice(config.device) };
     const use = { passSize, imageSize: asSize(imageSize) };
-    const model = await SegmentationModel.load(config.model, optionsFor(loadOptions, config), use);
+    const model = await SegmentationModel.load(config.model, options, use);
     return new LiveFeed(config, datasets, model);
   }
 
   get device(): string {
     return this.model.device;
+  }
+
+  get devices(): readonly string[] {
+    return this.model.devices;
   }
 
   get width(): number {

@@ -41,9 +41,9 @@ export async function train(
     hooks.onLog?.(line);
     await folder.log(line);
   };
-  const { device, cacheFill } = trainer.feed;
+  const { devices, cacheFill } = trainer.feed;
   const outputsOf = (index: number) => trainer.feed.outputsOf(index);
-  const reporter = new RunReporter({ ...run, device, cacheFill, outputsOf }, log);
+  const reporter = new RunReporter({ ...run, devices, cacheFill, outputsOf }, log);
   for (const note of prepared.notes) await folder.log(note);
   await log(describeStart(run));
   const wasFinished = position.finished;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import type { LayoutOptions } from '../data/layout.js';
-import { resolveDevice } from '../model/device.js';
+import { resolveDevices } from '../model/device.js';
 import { capGpuMemory } from '../model/gpu-memory.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
@@ -128,9 +128,9 @@ export async function completeConfig(
   const { config, notes } = isKnown
     ? { config: { ...resolved, headKind }, notes: [] }
     : await withHeadKind(resolved);
-  const device = resolveDevice(config.device);
-  capGpuMemory(device, config.gpuMemory);
-  return { config: { ...config, device }, notes };
+  const devices = resolveDevices(config.device);
+  for (const device of devices) capGpuMemory(device, config.gpuMemory);
+  return { config: { ...config, device: devices.join(',') }, notes };
 }
 
 /** SHA-256 over the names and the kind of label of both splits, which distinguishes another data set from a moved one. */

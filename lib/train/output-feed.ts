@@ -46,8 +46,10 @@ export interface EvaluateHooks {
 
 /** Supplies heads with the outputs of a frozen network. All groups see the same batches in the same order. */
 export interface OutputFeed extends Disposable {
-  /** Of the heads. */
+  /** Of the heads: the first of {@link devices}. */
   readonly device: string;
+  /** Of the network. */
+  readonly devices: readonly string[];
   /** Width of the queries or features. */
   readonly width: number;
   /** Records made before the first epoch; undefined without a cache. */

@@ -15,7 +15,7 @@ export function describeStart({ config, trainer, train, val, position, settings,
     `${isFresh ? 'start' : `resume at epoch ${epoch}, batch ${batch}`}: ${isSweep ? several : ''}` +
     `${trainer.outputs} outputs (${config.classes}), ${train.length} training and ${val.length} validation images ` +
     `(${train.unpaired.count + val.unpaired.count} images without a label skipped), ${config.imageSize}×` +
-    `${config.imageSize}, ${config.mode}, on ${trainer.feed.device}`
+    `${config.imageSize}, ${config.mode}, on ${trainer.feed.devices.join(', ')}`
   );
 }
 

@@ -168,7 +168,7 @@ function cacheText({ made, kept, seconds }: CacheFillStats): string {
 /** Times of the run, and the machine that it ran on last. */
 export function circumstances(
   lines: readonly MetricsLine[],
-  device: string,
+  devices: readonly string[],
   cacheFill: CacheFillStats | undefined,
 ): PropertiesSection {
   // The heads of a sweep share their epochs.
@@ -189,7 +189,7 @@ export function circumstances(
     title: 'Time and machine',
     groups: [
       { title: 'Timing', rows },
-      { title: 'Hardware and versions', rows: hardwareRows(device) },
+      { title: 'Hardware and versions', rows: hardwareRows(devices) },
     ],
   };
 }

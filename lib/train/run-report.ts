@@ -39,7 +39,7 @@ export interface ReportedRun {
   folder: RunFolder;
   train: SegmentationDataset;
   val: SegmentationDataset;
-  device: string;
+  devices: readonly string[];
   /** Of a validation image, by its index; see OutputFeed. */
   outputsOf(index: number): Promise<NetworkOutputs>;
   /** Records made before the first epoch, in this process. */
@@ -76,7 +76,7 @@ export class RunReporter {
   }
 
   async #report(best: BestEpoch | null, rows?: readonly SweepRow[]): Promise<Report> {
-    const { config, folder, train, val, device, cacheFill } = this.run;
+    const { config, folder, train, val, devices, cacheFill } = this.run;
     const lines = await readLines(folder.file('metrics.jsonl'));
     const evaluation = await bestEvaluation(folder, best);
     const sections: ReportSection[] = [
@@ -94,7 +94,7 @@ export class RunReporter {
       const images = imagesTable(val, evaluation);
       if (images) sections.push({ ...images, note: `${of} ${images.note ?? ''}` });
     }
-    sections.push(settingsSection(config), circumstances(lines, device, cacheFill));
+    sections.push(settingsSection(config), circumstances(lines, devices, cacheFill));
     return {
       title: `Training of ${config.headKind} on ${config.classes}`,
       lead: `${config.out}: ${counted(train.length, 'training image')} and ${counted(val.length, 'validation image')}.`,

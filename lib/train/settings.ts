@@ -267,12 +267,15 @@ export const trainSettings = {
     default: 0,
     help: 'seed of the initial weights, the order of the images and the augmentation',
   },
-  /** Device: `cpu`, `cuda:0`, …. `auto`: a CUDA device if available, else the CPU. */
+  /**
+   * Device: `cpu`, `cuda:0`, …, or several, `cuda:0,cuda:2`. `cuda`: all visible CUDA devices; `auto`: the same, or the CPU without any.
+   * The pass over all images runs on all of them, training on the first.
+   */
   device: {
     type: 'text',
     value: 'D',
     default: 'auto',
-    help: 'cpu, cuda:0, …; auto: a CUDA device if available, else the CPU',
+    help: 'cpu, cuda:0, …, or several: cuda:0,cuda:2; cuda: all CUDA devices; auto: the same, or the CPU without any',
   },
   /** Weight precision of the network. `stored`: as in the file. */
   dtype: {

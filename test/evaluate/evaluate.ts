@@ -121,7 +121,11 @@ t.test('where memory runs out for a chosen size, smaller passes go on', async (t
   t.same([result.images, log], [10, []]);
   const tight = watchDecode(t, 3);
   const again = await evaluate(model, head, dataset, { imageSize: 64, onLog: (line) => log.push(line) });
-  t.same(tight, [8, 4, 2, 2, 2, 2, 2]);
+  t.same(
+    tight.toSorted(),
+    [2, 2, 2, 2, 2, 4, 8],
+    'the last two images may go through while the others are halved',
+  );
   t.equal(log.length, 2);
   t.same(again.images, 10);
   await t.rejects(evaluate(model, head, dataset, { imageSize: 64, passSize: 4 }), { code: 'OUT_OF_MEMORY' });

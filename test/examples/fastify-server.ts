@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type AddressInfo, type Server as NetServer } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -15,10 +15,18 @@ const files = await writeExampleFiles(t.testdir());
 const scene = readFileSync(files.scenes[0]!);
 
 interface Health {
+  devices: string[];
   running: number;
   done: number;
   cancelled: number;
   refused: number;
+}
+
+/** What the test needs of a Fastify server. */
+interface App {
+  server: NetServer;
+  listen(options: object): Promise<string>;
+  close(): Promise<void>;
 }
 
 interface Server {
@@ -29,11 +37,12 @@ interface Server {
   health(): Promise<Health>;
 }
 
-async function startServer(t: Test, env: Record<string, string> = {}): Promise<Server> {
-  const script = `${root}/examples/fastify-server/server.mjs`;
-  const { child, ended } = startProgram(process.execPath, [script, files.model, files.head], {
+const script = `${root}/examples/fastify-server/server.mjs`;
+
+async function startServer(t: Test, env: Record<string, string> = {}, device = 'cpu'): Promise<Server> {
+  const args = [script, '--device', device, files.model, files.head];
+  const { child, ended } = startProgram(process.execPath, args, {
     PORT: '0',
-    DEVICE: 'cpu',
     // No request may fail because the machine is slow.
     UPLOAD_SECONDS: '86400',
     GRACE_SECONDS: '86400',
@@ -197,6 +206,85 @@ t.test('SIGTERM: what runs is answered, nothing new is taken, exit code 0', asyn
   t.equal((JSON.parse(body) as { classes: unknown[] }).classes.length, files.direct[0]!.shares.length);
   const { code, signal, stderr } = await server.ended;
   t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+});
+
+t.test('two devices answer what one answers', async (t) => {
+  const server = await startServer(t, {}, 'cpu,cpu');
+  const classes = files.direct.map(({ shares }) =>
+    shares.map(({ name, color, percent }) => ({ name, color, percent })),
+  );
+  const scenes = files.scenes.map((path) => readFileSync(path));
+  const asked = Array.from({ length: 24 }, (_, i) => i % 2);
+  const answers = await Promise.all(
+    asked.map(async (i) => (await fetch(`${server.url}/segment`, upload(scenes[i]!))).json()),
+  );
+  for (const [k, i] of asked.entries()) t.same(answers[k], { ...exampleSize, classes: classes[i] });
+  t.match(await server.health(), { devices: ['cpu', 'cpu'], running: 0, done: 24 });
+});
+
+t.test('requests go to all devices', async (t) => {
+  const { openSegmenter } = (await import('dinov3-seg' as string)) as typeof import('../../lib/index.js');
+  const { buildApp } = (await import(`${root}/examples/fastify-server/app.mjs`)) as {
+    buildApp: (segmenter: unknown, options?: object) => Promise<App>;
+  };
+  const { model: path, head } = files;
+  const segmenter = await openSegmenter({ model: path, head, device: 'cpu,cpu' });
+  const { pool } = segmenter.model;
+  const running = new Set<unknown>();
+  let most = 0;
+  t.intercept(pool, 'run', {
+    value: ((use) =>
+      Object.getPrototypeOf(pool).run.call(pool, async (replica: unknown) => {
+        running.add(replica);
+        most = Math.max(most, running.size);
+        try {
+          return await use(replica as never);
+        } finally {
+          running.delete(replica);
+        }
+      })) as typeof pool.run,
+  });
+  const app = await buildApp(segmenter, { maxWaiting: 3 });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const answers = await Promise.all(
+    Array.from({ length: 6 }, () => fetch(`http://127.0.0.1:${port}/segment`, upload(scene))),
+  );
+  t.same(
+    answers.map(({ status }) => status),
+    new Array(6).fill(200),
+    'three for each device',
+  );
+  t.equal(most, 2, 'both at the same time');
+  await app.close();
+  await segmenter[Symbol.asyncDispose]();
+});
+
+t.test('SIGTERM: two devices answer what they have been given, nothing new is taken', async (t) => {
+  const server = await startServer(t, {}, 'cpu,cpu');
+  const held = Array.from({ length: 6 }, () => halfUpload(server));
+  await until(server, ({ running }) => running === 6);
+  server.kill('SIGTERM');
+  await untilRefused(server);
+  const answers = await Promise.all(held.map(({ finish }) => finish()));
+  t.same(
+    answers.map(({ status }) => status),
+    new Array(6).fill(200),
+  );
+  const { code, signal, stdout, stderr } = await server.ended;
+  t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+  t.match(stdout, /\nstopped\n$/);
+});
+
+t.test('wrong arguments are told, with the usage', async (t) => {
+  for (const [args, message] of [
+    [[files.model], /Expected two files, MODEL and HEAD, got 1\.\nusage: node server\.mjs/],
+    [['--devices', 'cpu', files.model, files.head], /Unknown option '--devices'.*\nusage:/s],
+  ] as [string[], RegExp][]) {
+    const { code, stderr } = await startProgram(process.execPath, [script, ...args]).ended;
+    t.equal(code, 2);
+    t.match(stderr, message);
+  }
 });
 
 t.test('SIGTERM does not wait longer than it should for an upload that has stalled', async (t) => {

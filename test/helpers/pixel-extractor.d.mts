@@ -3,6 +3,7 @@ import type { FeatureExtractor } from '../../lib/features/extractor.js';
 
 export interface PixelExtractorOptions {
   passSize?: number;
+  concurrency?: number;
   /** Awaited in each pass. */
   hold?: () => Promise<unknown> | undefined;
   settings?: Record<string, unknown>;

@@ -23,6 +23,7 @@ function statistics({ data, width, height }) {
  */
 export function pixelExtractor({
   passSize = 4,
+  concurrency = 1,
   hold = async () => {},
   settings = { model: 'pixels' },
   company = false,
@@ -34,6 +35,7 @@ export function pixelExtractor({
     columns,
     settings,
     passSize,
+    concurrency,
     async extract(images, { signal } = {}) {
       signal?.throwIfAborted();
       onExtract(images);

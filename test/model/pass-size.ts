@@ -37,7 +37,7 @@ t.test('the 7B at 512×512 takes 8 images on a GPU of 80 GB and 4 on one of 24 G
 });
 
 t.test('on the CPU a pass takes one image unless a size is given', async (t) => {
-  const model = { ...sevenBillion, device: 'cpu' };
+  const model = { ...sevenBillion, devices: ['cpu'] };
   t.equal(BatchRunner.of(model, size, {}).size, 1);
   t.equal(BatchRunner.of(model, size, { passSize: null }).size, 1);
   t.equal(BatchRunner.of(model, size, { passSize: 100 }).size, 100);
@@ -73,8 +73,17 @@ t.test('a size that was chosen is halved where memory runs out, and stays so', a
   t.equal(runner.size, 1);
 });
 
+t.test('passes that run out of memory at the same time halve the size once', async (t) => {
+  const runner = new BatchRunner(8, { mayHalve: true });
+  const asked: number[] = [];
+  const passes = Array.from({ length: 3 }, () => runner.run(passFor(4, asked)));
+  t.same(await Promise.all(passes), [4, 4, 4]);
+  t.same(asked, [8, 8, 8, 4, 4, 4]);
+  t.equal(runner.size, 4);
+});
+
 t.test('a size that was given is never changed', async (t) => {
-  const runner = BatchRunner.of({ ...sevenBillion, device: 'cpu' }, size, { passSize: 8 });
+  const runner = BatchRunner.of({ ...sevenBillion, devices: ['cpu'] }, size, { passSize: 8 });
   const asked: number[] = [];
   await t.rejects(runner.run(passFor(4, asked)), { code: 'OUT_OF_MEMORY' });
   t.same(asked, [8]);

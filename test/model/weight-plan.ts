@@ -102,7 +102,7 @@ t.test('a network without blocks is loaded as it is', async (t) => {
 });
 
 t.test('passes of a streamed network have the planned size, also for other images', async (t) => {
-  const model = { width: 4096, hidden: 2048, dtype: 'bfloat16', device: 'cuda:0' } as const;
+  const model = { width: 4096, hidden: 2048, dtype: 'bfloat16', devices: ['cuda:0'] } as const;
   const weightPlan = { residentBlocks: 2, passSize: 6, pixels: 512 * 512 };
   const none = () => {
     throw new Error('what is free does not matter');

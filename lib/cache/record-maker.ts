@@ -1,0 +1,187 @@
+/** Makes the records of a cache from images: decoded, prepared, through the network, copied to the host. */
+import { noAugmentation } from '../data/augment.js';
+import type { Sample, SegmentationDataset } from '../data/dataset.js';
+import type { Pair } from '../data/layout.js';
+import type { Pass } from '../model/in-order-over.js';
+import type { BatchRunner } from '../model/pass-size.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
+import { Tensor } from '../model/tensor.js';
+import { engine } from '../native/engine.js';
+import type { HostCopiesHandle, TensorHandle } from '../native/bindings/engine.js';
+import type { IndexEntry, RecordName } from './index-file.js';
+import type { CacheKey } from './key.js';
+import { partNames, type PartDtypes } from './record-form.js';
+import { sourceOf } from './source.js';
+import { viewAugmentation } from './views.js';
+
+/** A record that a cache should hold. */
+export interface Wanted extends RecordName {
+  dataset: SegmentationDataset;
+  index: number;
+  pair: Pair;
+}
+
+/** Records and what they are made of, decoded. */
+interface Loaded {
+  records: readonly Wanted[];
+  samples: ReadonlyMap<Pair, Sample>;
+  /** Of the pairs of missing records. */
+  sources: ReadonlyMap<Pair, IndexEntry['source']>;
+}
+
+/** Images of some records B×3×H×W and their labels B×H×W (on the CPU). */
+interface Prepared extends Disposable {
+  records: readonly Wanted[];
+  sources: Loaded['sources'];
+  images: Tensor;
+  labels: Tensor;
+}
+
+/** A record that the network has made, B = 1: arrays by the names of the layout's parts, freed by whoever writes it. */
+export interface MadeRecord {
+  record: Wanted;
+  source: IndexEntry['source'];
+  parts: Record<string, Tensor>;
+}
+
+/** What a pass of the network makes. Its copies are under way to the host. */
+interface Made {
+  records: readonly MadeRecord[];
+  copies: HostCopiesHandle;
+}
+
+/** Makes the missing ones of groups of records. */
+export class RecordMaker {
+  /** @param dtypes of the parts, as soon as they are known. */
+  constructor(
+    private readonly model: SegmentationModel,
+    private readonly key: CacheKey,
+    private readonly dtypes: () => PartDtypes,
+    private readonly missing: ReadonlySet<Wanted>,
+    private readonly runner: BatchRunner,
+  ) {}
+
+  /** Decodes what a group of records is made of. @throws DinoSegError as SegmentationDataset.load */
+  async load(records: readonly Wanted[]): Promise<Loaded> {
+    const missing = records.filter((record) => this.missing.has(record));
+    const [samples, sources] = await Promise.all([
+      ofPairs(records, ({ dataset, index }) => dataset.load(index)),
+      ofPairs(missing, ({ pair }) => sourceOf(pair)),
+    ]);
+    return { records, samples, sources };
+  }
+
+  /**
+   * The missing records of a group, in as many passes as the size of passes asks for.
+   *
+   * @throws DinoSegError OUT_OF_MEMORY, SHAPE; the signal's reason.
+   */
+  async make(loaded: Loaded, { replica, signal, turn }: Pass<SegmentationModel>): Promise<MadeRecord[]> {
+    using prepared = await this.#prepare(loaded, replica);
+    const passes = await turn(async () => {
+      const passes: Made[] = [];
+      for (let first = 0, count = 0; first < prepared.records.length; first += count) {
+        const pass = await this.runner.run((most) => {
+          signal.throwIfAborted();
+          count = Math.min(most, prepared.records.length - first);
+          return this.#pass(prepared, first, count, replica);
+        });
+        passes.push(pass);
+      }
+      return passes;
+    });
+    for (const { copies } of passes) await engine().copiesDone(copies);
+    return passes.flatMap(({ records }) => records);
+  }
+
+  /**
+   * Runs a pass on every device, before anything is recorded: the size is halved until all of them have room for it.
+   *
+   * @throws DinoSegError as {@link make}
+   */
+  async tryOut(loaded: Loaded): Promise<void> {
+    const tryOn = async (replica: SegmentationModel) => {
+      using prepared = await this.#prepare(loaded, replica);
+      await this.runner.run(async (most) => {
+        const count = Math.min(most, prepared.records.length);
+        const { records, copies } = await this.#pass(prepared, 0, count, replica);
+        await engine().copiesDone(copies);
+        disposeOf(records);
+      });
+    };
+    await Promise.all(this.model.replicas.map(tryOn));
+  }
+
+  async #prepare({ records, samples, sources }: Loaded, { device }: SegmentationModel): Promise<Prepared> {
+    const { imageSize, views } = this.key;
+    const augmentations = records.map(({ split, name, view }) =>
+      split === 'train' ? viewAugmentation(views, name, view) : noAugmentation,
+    );
+    const options = { width: imageSize, height: imageSize, augmentations };
+    const pixels = records.map(({ pair }) => samples.get(pair)!.image);
+    const classes = records.map(({ pair }) => samples.get(pair)!.label);
+    const { normalization } = this.model;
+    const images = Tensor.wrap(await engine().prepareImages(pixels, { ...options, device, normalization }));
+    const labels = Tensor.wrap(await engine().prepareLabels(classes, { ...options, device: 'cpu' }));
+    const dispose = () => {
+      images.dispose();
+      labels.dispose();
+    };
+    return { records, images, labels, sources, [Symbol.dispose]: dispose };
+  }
+
+  /** Runs the network on some of the images; the missing records of these. Does not wait for a device to be done. */
+  async #pass(prepared: Prepared, first: number, count: number, replica: SegmentationModel): Promise<Made> {
+    using images = prepared.images.slice(first, count);
+    const { outputs, copies } = await this.#copyToHost(await this.#decode(images, replica));
+    const records = prepared.records.slice(first, first + count).flatMap((record, i) => {
+      if (!this.missing.has(record)) return [];
+      const source = prepared.sources.get(record.pair)!;
+      const parts: Record<string, Tensor> = {};
+      for (const [name, tensor] of Object.entries(outputs)) parts[name] = tensor.slice(i, 1);
+      parts['labels'] = prepared.labels.slice(first + i, 1);
+      return [{ record, source, parts }];
+    });
+    for (const tensor of Object.values(outputs)) tensor.dispose();
+    return { records, copies };
+  }
+
+  /** Arrays of a pass, by the names of a record's parts. */
+  async #decode(images: Tensor, replica: SegmentationModel): Promise<Record<string, Tensor>> {
+    const { contents } = this.key;
+    if (contents === 'features') return { features: await replica.features(images) };
+    if (contents === 'layer_features') return { features: await replica.layerFeatures(images) };
+    const { queries, masks } = await replica.decode(images);
+    return { queries, masks };
+  }
+
+  async #copyToHost(tensors: Record<string, Tensor>) {
+    const dtypes = this.dtypes();
+    const { parts, copies } = await engine().copyRecords(handlesOf(tensors), dtypes);
+    for (const tensor of Object.values(tensors)) tensor.dispose();
+    // In the order of `tensors`, which a record's layout follows.
+    const names = partNames(Object.keys(tensors), dtypes);
+    const outputs = names.map((name) => [name, Tensor.wrap(parts[name]!)] as const);
+    return { outputs: Object.fromEntries(outputs), copies };
+  }
+}
+
+/** Frees what records hold. */
+export function disposeOf(records: readonly MadeRecord[]): void {
+  for (const { parts } of records) for (const part of Object.values(parts)) part.dispose();
+}
+
+/** The engine's own handles of tensors. */
+export function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, { handle }]) => [name, handle]));
+}
+
+/** What `read` gives for each pair of the records, once a pair: views have it in common. */
+async function ofPairs<T>(
+  records: readonly Wanted[],
+  read: (record: Wanted) => Promise<T>,
+): Promise<Map<Pair, T>> {
+  const byPair = new Map(records.map((record) => [record.pair, record]));
+  const reading = async ([pair, record]: [Pair, Wanted]) => [pair, await read(record)] as const;
+  return new Map(await Promise.all([...byPair].map(reading)));
+}
