@@ -16,7 +16,7 @@ namespace {
 
 torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement,
                                  const SharedTensors& shared) {
-  torch::jit::Module module = load_archive(path, placement.device, shared, placement.resident_blocks);
+  torch::jit::Module module = load_archive(path, placement.device, shared, resident_until_cast(placement));
   // A segmentor gives masks, a backbone alone the layers that it taps.
   if (module.find_method("decode") || module.find_method("layer_features"))
     fail("MODEL_FORMAT", path, " contains a ", module.find_method("decode") ? "segmentor" : "backbone alone",

@@ -28,6 +28,11 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
   return bytes;
 }
 
+std::optional<int64_t> resident_until_cast(const ModelPlacement& placement) {
+  if (!placement.resident_blocks || placement.dtype == "stored") return placement.resident_blocks;
+  return 0;
+}
+
 at::ScalarType cast_target(const std::string& dtype) {
   if (dtype == "float32") return at::kFloat;
   if (dtype == "bfloat16") return at::kBFloat16;

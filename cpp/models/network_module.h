@@ -46,6 +46,10 @@ class NetworkModule;
 /// once.
 uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks);
 
+/// Blocks that are brought to the device before the network is cast: none where it is, since they may fit
+/// only in the other dtype. Without a number all.
+std::optional<int64_t> resident_until_cast(const ModelPlacement& placement);
+
 /// The dtype that a placement asks for by name. Throws INVALID_ARGUMENT for others than float32 and bfloat16.
 at::ScalarType cast_target(const std::string& dtype);
 

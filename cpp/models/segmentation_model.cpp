@@ -62,7 +62,7 @@ const char* features_method(int64_t layers, bool decoded) {
 }
 
 torch::jit::Module load_cast(const std::string& path, const ModelPlacement& placement) {
-  torch::jit::Module module = load_archive(path, placement.device, {}, placement.resident_blocks);
+  torch::jit::Module module = load_archive(path, placement.device, {}, resident_until_cast(placement));
   if (placement.dtype != "stored") cast_segmentor(module, cast_target(placement.dtype));
   return module;
 }

@@ -4,8 +4,11 @@
 #include <ATen/core/CachingHostAllocator.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 
 #include "core/error.h"
@@ -21,6 +24,28 @@ constexpr std::size_t alignment = 512;
 std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 thread_local WeightStream* in_use = nullptr;
+
+/// Brings the matrices of blocks with other numbers to the device.
+void bring_others(const std::vector<std::vector<BlockMatrix>>& matrices,
+                  const std::vector<std::int64_t>& numbers, c10::Device device) {
+  for (std::size_t number = 0; number < matrices.size(); ++number) {
+    if (std::ranges::binary_search(numbers, static_cast<std::int64_t>(number))) continue;
+    for (const BlockMatrix& matrix : matrices[number]) {
+      check_cancelled();
+      torch::jit::Module owner = matrix.owner;
+      owner.setattr(matrix.name, matrix.tensor().to(device));
+    }
+  }
+}
+
+/// Has the pages of a mapped file read ahead of their use.
+void read_ahead(const at::Tensor& tensor) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr());
+  const std::uintptr_t first = begin / page * page;
+  // Advice: what it cannot do, the use of the pages does.
+  ::madvise(reinterpret_cast<void*>(first), begin + tensor.nbytes() - first, MADV_WILLNEED);
+}
 
 }  // namespace
 
@@ -38,6 +63,7 @@ std::shared_ptr<WeightStream> WeightStream::make(const torch::jit::Module& modul
          "the network has no blocks whose weights can be streamed: use a network made by convert, or load it "
          "with weights resident");
   const auto numbers = streamed_blocks(static_cast<std::int64_t>(matrices.size()), resident);
+  bring_others(matrices, numbers, device);
   if (numbers.empty()) return nullptr;
   const std::shared_ptr<WeightStream> stream(new WeightStream(device));
   for (const std::int64_t number : numbers) stream->take(matrices.at(static_cast<std::size_t>(number)));
@@ -75,6 +101,8 @@ void WeightStream::pin() {
     for (const Matrix& matrix : block.matrices) sizes.push_back(matrix.host.nbytes());
   PinnedArena arena(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}));
   for (Block& block : blocks_) {
+    if (&block != &blocks_.back())
+      for (const Matrix& matrix : (&block + 1)->matrices) read_ahead(matrix.host);
     std::vector<at::Tensor> pinned;
     for (const Matrix& matrix : block.matrices) {
       check_cancelled();
@@ -186,6 +214,9 @@ void WeightStream::copy(std::int64_t place) {
     copy_all();
   }
   slot.holds = place;
+  const Block& next = blocks_[static_cast<std::size_t>((place + 1) % blocks())];
+  if (!next.pinned)
+    for (const Matrix& matrix : next.matrices) read_ahead(matrix.host);
 }
 
 at::Tensor WeightStream::stored(const at::Tensor& tensor) const {

@@ -23,10 +23,10 @@ namespace dinov3_seg {
 /// it in order. For one thread at a time.
 class WeightStream {
  public:
-  /// Takes the network's blocks but for `resident` of them. Their matrices must be on the CPU, where they
-  /// stay: on a GPU's host in pinned memory as far as there is some to spare, else where they are (a mapped
-  /// file). Null where nothing is streamed. Throws MODEL_FORMAT for a network without such blocks,
-  /// OUT_OF_MEMORY, ABORTED.
+  /// Takes the network's blocks but for `resident` of them, which it brings to the device where they are not
+  /// there. The matrices of the others must be on the CPU, where they stay: on a GPU's host in pinned memory
+  /// as far as there is some to spare, else where they are (a mapped file). Null where nothing is streamed.
+  /// Throws MODEL_FORMAT for a network without such blocks, OUT_OF_MEMORY, ABORTED.
   static std::shared_ptr<WeightStream> make(const torch::jit::Module& module, c10::Device device,
                                             std::int64_t resident);
   /// For a copy of the module on this or another device: buffers of its own, and the same host memory. Its

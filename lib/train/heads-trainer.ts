@@ -62,7 +62,7 @@ export class HeadsTrainer implements Disposable {
   static async open(config: RunConfig, datasets: Datasets, hooks: TrainHooks): Promise<HeadsTrainer> {
     const feed: OutputFeed =
       config.mode === 'live'
-        ? await LiveFeed.open(config, datasets)
+        ? await LiveFeed.open(config, datasets, hooks)
         : await CachedFeed.open(config, datasets, hooks);
     const groups: HeadGroup[] = [];
     try {

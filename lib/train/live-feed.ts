@@ -6,6 +6,7 @@ import { resolveDevice } from '../model/device.js';
 import { asSize } from '../model/image-size.js';
 import { loadOptions } from '../model/load-options.js';
 import { loadLabels } from '../model/load-batch.js';
+import { logStreaming } from '../model/pass-size.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
@@ -14,6 +15,7 @@ import { trainingBatches } from './batches.js';
 import type { RunConfig } from './config.js';
 import { readsOf, type HeadGroup } from './head-group.js';
 import { scheduleOf } from './schedule.js';
+import type { TrainHooks } from './train-hooks.js';
 import type { Datasets, EpochPlan, EvaluateHooks, FedBatches, OutputFeed } from './output-feed.js';
 
 /** The network itself. */
@@ -27,12 +29,17 @@ export class LiveFeed implements OutputFeed {
   ) {}
 
   /** @throws DinoSegError as {@link SegmentationModel.load} */
-  static async open(config: RunConfig, datasets: Datasets): Promise<LiveFeed> {
+  static async open(
+    config: RunConfig,
+    datasets: Datasets,
+    { onLog }: Pick<TrainHooks, 'onLog'>,
+  ): Promise<LiveFeed> {
     const { imageSize, batchSize: passSize } = config;
     // A step needs the batches before it, so that one device is at work at a time.
     const options = { ...optionsFor(loadOptions, config), device: resolveDevice(config.device) };
     const use = { passSize, imageSize: asSize(imageSize) };
     const model = await SegmentationModel.load(config.model, options, use);
+    logStreaming(model, passSize, onLog);
     return new LiveFeed(config, datasets, model);
   }
 
