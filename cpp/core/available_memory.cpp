@@ -66,7 +66,9 @@ int64_t free_memory(c10::Device device) {
   const auto stats = allocator->getDeviceStats(index);
   const int64_t available = free + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
   const int64_t limit = memory_limit(device);
-  return limit == 0 ? available : std::clamp<int64_t>(limit - stats.allocated_bytes[0].current, 1, available);
+  if (limit == 0) return available;
+  // At least 1: 0 would say that it is not known.
+  return std::max<int64_t>(1, std::min(available, limit - stats.allocated_bytes[0].current));
 }
 
 void require_memory(c10::Device device, uint64_t bytes, const std::string& doing, const std::string& advice) {

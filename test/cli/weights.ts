@@ -68,16 +68,9 @@ for (const mode of ['cached', 'live'])
     for (const way of ways) {
       const settings = ['--mode', mode, '--epochs', '2', '--weights', way, '--batch-size', '2'];
       const cache = mode === 'cached' ? ['--cache', at(`cache-${way}`)] : [];
-      await run(
-        'train',
-        ...place,
-        '--data',
-        at('data'),
-        '--out',
-        at(`${mode}-${way}`),
-        ...settings,
-        ...cache,
-      );
+      const files = ['--data', at('data'), '--out', at(`${mode}-${way}`)];
+      const { stderr } = await run('train', ...place, ...files, ...settings, ...cache);
+      t.equal(/Streaming 4 of 4 blocks/.test(stderr), way === 'stream', way);
     }
     const losses = (way: string) =>
       readFileSync(at(`${mode}-${way}`, 'metrics.jsonl'), 'utf8')

@@ -58,6 +58,13 @@ t.test('the same bits as resident, also of passes that follow one another at onc
   }
 });
 
+t.test('in another dtype than the file', { skip }, async (t) => {
+  const wide = { ...placement, dtype: 'float32' } as const;
+  const expected = await outputsOf(await engine().loadModel(path, wide));
+  const streamed = await engine().loadModel(path, { ...wide, residentBlocks: 10 });
+  checkSame(t, await outputsOf(streamed), expected, 'float32');
+});
+
 t.test('a detector with a stream of its own', { skip }, async (t) => {
   const input = Tensor.from(formulaTensor('image', [1, 3, 112, 144]).data, [1, 3, 112, 144]);
   const [whole, streamed] = await Promise.all(
