@@ -6,7 +6,7 @@ import { DinoSegError } from '../lib/errors.js';
 import { publicCalls, withoutArguments, type PublicCall } from './helpers/public-calls.js';
 
 /** Called by this package alone. */
-const internal = ['SegmentationModel#outputs'];
+const internal = ['SegmentationFeatures#on', 'SegmentationModel#outputs'];
 
 const root = t.testdir({ images: {}, labels: {} });
 const calls = await publicCalls(root);

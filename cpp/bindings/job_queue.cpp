@@ -115,7 +115,7 @@ void Job::run() noexcept {
   try {
     const CurrentJob current(*control);
     check_cancelled();
-    // What names no device (pinned memory) is to touch no other one.
+    // For whatever takes the current device.
     const c10::DeviceGuard on_device(device);
     use_intraop_threads();
     keep_warnings_of_this_thread();

@@ -30,8 +30,8 @@ std::string out_of_memory_message(const std::exception& error);
 /// fit; waits for recordings of CUDA graphs. Never throws.
 void release_cached_memory() noexcept;
 
-/// Held while a CUDA graph is recorded, and while cached memory is given back: the allocator of a device that
-/// records gives back nothing.
+/// Held while a CUDA graph is recorded, while cached memory is given back (the allocator of a device that
+/// records gives back nothing) and while a recording is freed, which waits for the device.
 std::mutex& recording_mutex();
 
 /// "1.5 GiB".

@@ -1,7 +1,7 @@
 #include "models/replica.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/api/function_impl.h>
 
 #include <algorithm>
 #include <functional>
@@ -22,13 +22,19 @@ constexpr const char* advice =
     "Name fewer devices (--device), convert or export the network with --dtype bfloat16, or end other "
     "processes on this device";
 
+/// Tensors that stand in code itself, also in that of functions which it calls.
 bool has_tensors(const torch::jit::Block& block) {
   return std::ranges::any_of(block.nodes(), [](const torch::jit::Node* node) {
-    const bool constant =
-        node->kind() == c10::prim::Constant && node->output()->type()->kind() == c10::TypeKind::TensorType;
-    return constant || std::ranges::any_of(node->blocks(), [](const torch::jit::Block* inner) {
-             return has_tensors(*inner);
-           });
+    if (node->kind() == c10::prim::Constant) {
+      const auto& type = node->output()->type();
+      if (const auto function = type->cast<c10::FunctionType>()) {
+        const auto* called = torch::jit::tryToGraphFunction(*function->function());
+        return !called || has_tensors(*called->graph()->block());
+      }
+      return type->kind() == c10::TypeKind::TensorType;
+    }
+    return std::ranges::any_of(node->blocks(),
+                               [](const torch::jit::Block* inner) { return has_tensors(*inner); });
   });
 }
 
@@ -44,12 +50,10 @@ bool can_move(const Module& module) {
         });
       if (holds_tensors) return false;
     }
+    for (const torch::jit::Method& method : each.get_methods())
+      if (has_tensors(*method.graph()->block())) return false;
   }
-  return std::ranges::none_of(module.get_methods(), [](const torch::jit::Method& method) {
-    const auto graph = method.graph()->copy();
-    torch::jit::Inline(*graph);
-    return has_tensors(*graph->block());
-  });
+  return true;
 }
 
 /// Tensors of one device for those of another; what shares memory shares it there too.

@@ -21,6 +21,8 @@ CudaGraph::CudaGraph(c10::Device device)
       handle_(find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
 
 CudaGraph::~CudaGraph() {
+  // It waits for the device, which ends another thread's recording there.
+  if (!recording_.owns_lock()) recording_ = std::unique_lock(recording_mutex());
   try {
     call("dinov3_seg::graph_free", handle_);
   } catch (const std::exception&) {

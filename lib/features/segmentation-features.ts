@@ -179,12 +179,12 @@ export class SegmentationFeatures implements Disposable {
   async on(
     model: SegmentationModel,
     images: readonly ImageInput[],
-    options: JobOptions,
+    job: JobOptions,
   ): Promise<ImagePercentages[]> {
     const { plan, settings } = this;
     const layers = this.#layers.map(({ head, scoring, plan: { table } }) => ({ head, scoring, table }));
     const counting = { imageSize: settings.imageSize, places: plan.places, soft: settings.soft };
-    const shares = await classShares(model, layers, images, counting, options);
+    const shares = await classShares(model, layers, images, counting, job);
     return shares.map((ofImage) => percentagesOf(ofImage, plan));
   }
 

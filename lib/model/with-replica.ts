@@ -1,9 +1,18 @@
 /** Runs calls that take images on the replica of a model that is free. */
 import type { ImageInput } from '../data/decode.js';
 import type { HeadsHandle, ModelHandle, RawImage } from '../native/bindings/engine.js';
+import type { HeadNetwork } from './head-network.js';
+import type { ReplicaPool } from './replicas.js';
+import type { RunningCalls } from './running-calls.js';
 import type { SegmentationHead } from './segmentation-head.js';
-import type { SegmentationModel } from './segmentation-model.js';
 import { withPixels } from './with-pixels.js';
+
+/** A SegmentationModel, which this module cannot import: it imports this one. */
+interface ReplicatedModel {
+  readonly replicas: readonly HeadNetwork[];
+  readonly pool: ReplicaPool<HeadNetwork>;
+  readonly calls: RunningCalls;
+}
 
 /**
  * Decodes images, then calls `use` with their pixels and with the handles of model and heads on the replica that is free by
@@ -12,7 +21,7 @@ import { withPixels } from './with-pixels.js';
  * @throws DinoSegError as withPixels; DISPOSED; what `use` throws.
  */
 export function withReplica<T>(
-  { model, heads }: { model: SegmentationModel; heads: readonly SegmentationHead[] },
+  { model, heads }: { model: ReplicatedModel; heads: readonly SegmentationHead[] },
   images: readonly ImageInput[],
   signal: AbortSignal | undefined,
   use: (pixels: RawImage[], model: ModelHandle, heads: readonly HeadsHandle[]) => Promise<T>,
