@@ -34,7 +34,7 @@ function checkContents(installed) {
     ...undeclaredPackages(installed).map((name) => `dist/ imports ${name}, which is not a dependency.`),
   ];
   expect(faults.length === 0, faults.join('\n'));
-  const binaries = files.filter((name) => name.endsWith('.node'));
+  const binaries = files.filter((name) => /\.(node|so)$/.test(name));
   return binaries.map((name) => `${name} ${kibibytes(join(installed, name))}`).join(', ');
 }
 
