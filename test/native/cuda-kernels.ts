@@ -253,13 +253,53 @@ t.test('threads of one process are warned once together', async (t) => {
 });
 
 const operatorsFile = join(root, 'native', engineName, 'build/Release/cuda_ops.so');
+const kernelsFile = join(root, 'native/cuda-kernels/build/Release/cuda_kernels.so');
+const neededBy = (file: string) => execFileSync('nm', ['-D', '--undefined-only', file], { encoding: 'utf8' });
+
 t.test(
   'the compiled operators need nothing of the CUDA runtime',
   { skip: existsSync(operatorsFile) ? false : 'cuda_ops.so was not built' },
   (t) => {
-    const needed = execFileSync('nm', ['-D', '--undefined-only', operatorsFile], { encoding: 'utf8' });
-    t.match(needed, /getCurrentCUDAStream/);
-    t.notMatch(needed, / (cu|cuda|__cuda)[A-Z]/);
+    t.match(neededBy(operatorsFile), /getCurrentCUDAStream/);
+    t.notMatch(neededBy(operatorsFile), / (cu|cuda|__cuda)[A-Z]/);
     t.end();
+  },
+);
+
+const unbuilt = [operatorsFile, kernelsFile].filter((file) => !existsSync(file));
+t.test(
+  "the compiled operators and kernels fit, and are registered (a stand-in for libtorch's CUDA side)",
+  { skip: unbuilt.length > 0 ? `${unbuilt.join(', ')}: not built` : libtorch.cuda && 'libtorch has CUDA' },
+  async (t) => {
+    // Whatever the operators need of libtorch_cuda.so, as functions that nobody calls.
+    const names = [...neededBy(operatorsFile).matchAll(/ U (\S*(?:2at4cuda|3c104cuda)\S*)/g)].map(
+      ([, name]) => name,
+    );
+    const source = names.map(
+      (name, i) => `extern "C" int f${i}() __asm__("${name}"); int f${i}() { return 0; }`,
+    );
+    const folder = await writeTree(t, { 'stubs.cpp': source.join('\n') });
+    for (const name of ['libtorch_cuda.so', 'libc10_cuda.so'])
+      execFileSync('g++', [
+        '-shared',
+        '-fPIC',
+        `-Wl,-soname,${name}`,
+        '-o',
+        join(folder, name),
+        join(folder, 'stubs.cpp'),
+      ]);
+    const program = `
+      import { createRequire } from 'node:module';
+      const { engine } = await import('${root}/dist/native/engine.js');
+      const loader = createRequire(import.meta.url)('${binaries.loader}');
+      const before = engine().info().cudaKernels;
+      loader.openLibrary('${operatorsFile}');
+      const opened = engine().info().cudaKernels;
+      const fit = [1, 2].map(() => loader.useCudaKernels('${kernelsFile}', '${operatorsFile}'));
+      console.log(JSON.stringify({ before, opened, fit, after: engine().info().cudaKernels }));`;
+    const args = ['--input-type=module', '-e', program];
+    const { stdout, stderr } = await startProgram(process.execPath, args, { LD_LIBRARY_PATH: folder }).ended;
+    t.equal(stderr, '');
+    t.same(JSON.parse(stdout || '{}'), { before: false, opened: false, fit: [true, true], after: true });
   },
 );
