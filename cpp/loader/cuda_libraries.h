@@ -9,8 +9,8 @@ namespace dinov3_seg {
 /// lib/native/cuda-kernels.ts. Creates no context on a device. Throws what dlopen says.
 Napi::Value read_cuda_kernels(const Napi::CallbackInfo& info);
 
-/// useCudaKernels(kernels: string, operators: string): hands the kernels to a cuda_ops.so that openLibrary() has opened. False where
-/// the two do not belong together. Throws what dlopen says.
+/// useCudaKernels(kernels: string, operators: string): hands the kernels to a cuda_ops.so that openLibrary()
+/// has opened. False where the two do not belong together. Throws what dlopen says.
 Napi::Value use_cuda_kernels(const Napi::CallbackInfo& info);
 
 }  // namespace dinov3_seg

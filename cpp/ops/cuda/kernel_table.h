@@ -1,5 +1,5 @@
-// The kernels as C functions. KERNEL_INTERFACE, a number made of this header and the two that it includes, says which table
-// it is (interface.cmake).
+// The kernels as C functions. KERNEL_INTERFACE, a number made of this header and the two that it includes,
+// says which table it is (interface.cmake).
 #pragma once
 
 #include "ops/cuda/kernel_library.h"
@@ -8,8 +8,8 @@
 
 namespace dinov3_seg::cuda {
 
-/// What the functions of the two headers do. Those that launch give 0 or CUDA's error code: a caller knows another runtime,
-/// which does not hear of this one's errors.
+/// What the functions of the two headers do. Those that launch give 0 or CUDA's error code: a caller knows
+/// another runtime, which does not hear of this one's errors.
 struct KernelTable {
   template <typename... Arguments>
   using Launch = int (*)(Arguments..., cudaStream_t);

@@ -1,5 +1,5 @@
-// Takes the kernels that loader.node hands over and registers the operators that launch them. Without this call there are no such
-// operators, and libtorch's own serve; CUDA graphs do not depend on it.
+// Takes the kernels that loader.node hands over and registers the operators that launch them. Without this
+// call there are no such operators, and libtorch's own serve; CUDA graphs do not depend on it.
 #include <mutex>
 
 #include "ops/cuda/launch.h"
@@ -15,8 +15,8 @@ void use(const cuda::KernelLibrary* library) {
   std::call_once(once, [&] {
     given = library;
     // Never destroyed: a job may run while the process ends.
-    auto& operators = *new torch::Library(torch::Library::IMPL, "dinov3_seg", c10::DispatchKey::CUDA,
-                                          __FILE__, __LINE__);
+    auto& operators =
+        *new torch::Library(torch::Library::IMPL, "dinov3_seg", c10::DispatchKey::CUDA, __FILE__, __LINE__);
     implement_score_operators(operators);
     implement_network_operators(operators);
     implement_map_operators(operators);
