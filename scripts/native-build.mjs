@@ -94,6 +94,7 @@ export function isBuilt(libtorch) {
  * @param target another target of CMakeLists.txt to build instead; `binaries` are its results.
  * @param runIn runs a program with options `{ cwd, env, onLine }`. Default: with its output on stderr.
  * @param onProgress called with the current action.
+ * @returns what was asked for and left out, with the reason.
  */
 export async function buildAddon(libtorch, options = {}) {
   const { fresh = false, target, binaries = binariesOf(libtorch), runIn = run, onProgress = say } = options;
@@ -128,9 +129,12 @@ export async function buildAddon(libtorch, options = {}) {
   const now = new Date();
   for (const file of [...binaries, ...(cudaOps ? existing(operatorsFile(libtorch)) : [])])
     utimesSync(file, now, now);
+  const leftOut = [];
+  if (cudaOps && !existsSync(operatorsFile(libtorch))) leftOut.push('cuda_ops.so (no headers of CUDA)');
   if (cudaKernels && !(await buildKernels(root, { fresh, env, runIn, onProgress })))
-    onProgress('no CUDA compiler (nvcc): the CUDA kernels are not built');
+    leftOut.push('cuda_kernels.so (no CUDA compiler: nvcc)');
   rmSync(unfinished);
+  return leftOut;
 }
 
 const onOrOff = (flag) => (flag ? 'ON' : 'OFF');
