@@ -1,6 +1,6 @@
 // Builds cuda_kernels.so (cpp/ops/cuda), which needs nvcc and neither libtorch nor Node.js's headers.
 import { execFileSync } from 'node:child_process';
-import { existsSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildProgress } from './build-jobs.mjs';
 
@@ -27,6 +27,11 @@ const hasNinja = () => {
   }
 };
 
+function wasMoved(folder, source) {
+  const cache = join(folder, 'CMakeCache.txt');
+  return existsSync(cache) && !readFileSync(cache, 'utf8').includes(`HOME_DIRECTORY:INTERNAL=${source}\n`);
+}
+
 /**
  * Compiles what has changed of the kernels.
  *
@@ -47,9 +52,16 @@ export async function buildKernels(root, { fresh = false, env, runIn, onProgress
     },
   };
   const generator = hasNinja() ? ['-G', 'Ninja'] : [];
-  const place = `-DADDON_FOLDER=${join(root, 'native')}`;
+  const source = join(root, 'cpp/ops/cuda');
+  const settings = {
+    ADDON_FOLDER: join(root, 'native'),
+    // CMake would remember an earlier build's.
+    CMAKE_CUDA_ARCHITECTURES: process.env.CUDAARCHS ?? '',
+  };
+  const given = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
   onProgress('compiling CUDA kernels');
-  await runIn('cmake', ['-S', join(root, 'cpp/ops/cuda'), '-B', folder, ...generator, place], options);
+  if (wasMoved(folder, source)) rmSync(folder, { recursive: true });
+  await runIn('cmake', ['-S', source, '-B', folder, ...generator, ...given], options);
   await runIn('cmake', ['--build', folder, ...(fresh ? ['--clean-first'] : [])], options);
   const now = new Date();
   utimesSync(join(root, kernelsFile), now, now);
