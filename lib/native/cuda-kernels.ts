@@ -51,27 +51,39 @@ const rebuild =
 
 /**
  * Opens the operators and hands them the kernels, where these can serve every visible device. Whatever is in the way is the
- * result, never an error. The operators are opened in any case: CUDA graphs need them, and no kernels.
+ * result, never an error.
  */
 export function useKernels(parts: KernelParts): KernelUse {
+  const { facts, refusal } = handOver(parts);
+  if (!refusal) return { used: true, detail: `${parts.kernels} serves ${served(facts!)}` };
+  return { used: false, ...refusal, slower: Boolean(facts?.devices.length) || parts.hasDevices() };
+}
+
+/** What the kernels say, as far as they were asked, and what is in the way. */
+function handOver(parts: KernelParts): { facts?: KernelFacts; refusal?: Refusal } {
   const { setting, kernels, operators } = parts;
-  const inTheWay =
-    opened(operators, () => parts.openLibrary(operators)).refusal ??
-    (setting === 'off'
-      ? { reason: 'DINOV3_SEG_CUDA_KERNELS=off turns them off.', advice: 'Unset it to use them.' }
-      : undefined);
-  const facts = inTheWay ? undefined : opened(kernels, () => parts.readCudaKernels(kernels));
-  const refusal = inTheWay ?? facts?.refusal ?? refusalOf(facts!.result!);
-  const fits =
-    refusal === undefined ? opened(kernels, () => parts.useCudaKernels(kernels, operators)) : undefined;
-  const last = refusal ?? fits?.refusal ?? (fits?.result ? undefined : ofTwoBuilds(kernels, operators));
-  if (last)
-    return { used: false, ...last, slower: Boolean(facts?.result?.devices.length) || parts.hasDevices() };
-  return { used: true, detail: `${kernels} serves ${served(facts!.result!)}` };
+  // In any case: CUDA graphs need them, and no kernels.
+  const open = opened(operators, () => parts.openLibrary(operators));
+  if (open.refusal) return { refusal: open.refusal };
+  if (setting === 'off')
+    return {
+      refusal: { reason: 'DINOV3_SEG_CUDA_KERNELS=off turns them off.', advice: 'Unset it to use them.' },
+    };
+  const read = opened(kernels, () => parts.readCudaKernels(kernels));
+  if (read.refusal) return { refusal: read.refusal };
+  const facts = read.result;
+  const unserved = refusalOf(facts);
+  if (unserved) return { facts, refusal: unserved };
+  const use = opened(kernels, () => parts.useCudaKernels(kernels, operators));
+  if (use.refusal) return { facts, refusal: use.refusal };
+  return use.result ? { facts } : { facts, refusal: ofTwoBuilds(kernels, operators) };
 }
 
 /** What a library gives, or why it cannot be used. */
-function opened<T>(file: string, open: () => T): { result?: T; refusal?: Refusal } {
+function opened<T>(
+  file: string,
+  open: () => T,
+): { result: T; refusal?: undefined } | { result?: undefined; refusal: Refusal } {
   if (!existsSync(file)) return { refusal: { reason: `${file} does not exist.`, advice: rebuild } };
   try {
     // The system's loader does not check that: it would end the process.
