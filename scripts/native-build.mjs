@@ -125,12 +125,12 @@ export async function buildAddon(libtorch, options = {}) {
     if (progress !== undefined) onProgress(`compiling, ${progress}`);
   };
   await build('build', onLine, ofTarget);
+  const operators = target === undefined && cudaOps ? [operatorsFile(libtorch)] : [];
   // A changed header that nothing includes does not update a binary.
   const now = new Date();
-  for (const file of [...binaries, ...(cudaOps ? existing(operatorsFile(libtorch)) : [])])
+  for (const file of [...binaries, ...operators.filter((file) => existsSync(file))])
     utimesSync(file, now, now);
-  const leftOut = [];
-  if (cudaOps && !existsSync(operatorsFile(libtorch))) leftOut.push('cuda_ops.so (no headers of CUDA)');
+  const leftOut = operators.filter((file) => !existsSync(file)).map(() => 'cuda_ops.so (no headers of CUDA)');
   if (cudaKernels && !(await buildKernels(root, { fresh, env, runIn, onProgress })))
     leftOut.push('cuda_kernels.so (no CUDA compiler: nvcc)');
   rmSync(unfinished);
@@ -138,7 +138,6 @@ export async function buildAddon(libtorch, options = {}) {
 }
 
 const onOrOff = (flag) => (flag ? 'ON' : 'OFF');
-const existing = (...files) => files.filter((file) => existsSync(file));
 /** The operators on CUDA of a build from source. */
 const operatorsFile = ({ series }) => join(root, 'native', `torch-${series}`, 'build/Release/cuda_ops.so');
 
