@@ -1,5 +1,5 @@
 // Prints what each prebuilt binary needs. Fails if a binary would not load on other machines or contains ballast, or if an engine
-// needs a symbol that its libtorch lacks.
+// or its cuda_ops.so needs a symbol that its libtorch lacks. These and the CUDA kernels must need no CUDA runtime of the machine.
 //   node scripts/check-binaries.mjs [--libtorch DIR …] [FILE …]     without files: native/*/prebuilds
 // Engines are compared with the given libtorch of their version; without one, with the one that the package finds, if it fits.
 import { execFileSync } from 'node:child_process';
@@ -19,7 +19,7 @@ const compare = (a, b) => a.localeCompare(b, 'en', { numeric: true });
 function prebuilds() {
   const native = join(root, 'native');
   return readdirSync(native, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.includes('prebuilds') && name.endsWith('.node'))
+    .filter((name) => name.includes('prebuilds') && /\.(node|so)$/.test(name))
     .map((name) => join(native, name));
 }
 
@@ -41,7 +41,12 @@ function symbols(file, which) {
 /** What each libtorch exports, by its version. */
 const exported = new Map();
 
-/** Symbols that an engine needs and neither its libtorch nor Node.js has. */
+/** Of libtorch_cuda.so and libc10_cuda.so: the mangled namespaces at::cuda and c10::cuda. */
+const ofCudaLibtorch = (name) => /2at4cuda|3c104cuda/.test(name);
+/** Of CUDA's own libraries, which differ between builds of one libtorch. */
+const ofCuda = (name) => /^(cu|cuda|__cuda)[A-Z]/.test(name);
+
+/** Symbols that a binary needs and neither its libtorch nor Node.js has. */
 function missingSymbols(file, libtorch) {
   if (!exported.has(libtorch.series)) {
     const folder = join(libtorch.root, 'lib');
@@ -61,6 +66,16 @@ function missingSymbols(file, libtorch) {
     .map(([name]) => name);
 }
 
+/** The kernels: for every libtorch, and without one. */
+function checkKernels(file, faults) {
+  const needed = symbols(file, '--undefined-only').filter(([, version]) => version === undefined);
+  if (needed.length > 0)
+    faults.push(`needs symbols of no system: ${needed.map(([name]) => name).join(', ')}`);
+  const shown = symbols(file, '--defined-only').map(([name]) => name);
+  if (shown.join() !== 'dinov3_seg_cuda_kernels')
+    faults.push(`should export dinov3_seg_cuda_kernels alone, and exports ${shown.join(', ')}`);
+}
+
 function checkSymbols(file, faults) {
   const series = /torch-(\d+\.\d+)/.exec(file)?.[1];
   if (series === undefined) return;
@@ -69,11 +84,23 @@ function checkSymbols(file, faults) {
     console.log(`  not compared with libtorch ${series}, which was not given`);
     return;
   }
-  const missing = missingSymbols(file, libtorch);
+  const absent = missingSymbols(file, libtorch);
+  const missing = absent.filter((name) => libtorch.cuda || !ofCudaLibtorch(name));
+  if (absent.length > missing.length)
+    console.log(
+      `  ${absent.length} symbols of libtorch_cuda.so not compared: ${libtorch.root} is without CUDA`,
+    );
   if (missing.length === 0)
-    console.log(`  all its symbols are in libtorch ${libtorch.version} (${libtorch.root})`);
+    console.log(
+      `  all ${absent.length > 0 ? 'other' : 'its'} symbols are in libtorch ${libtorch.version} (${libtorch.root})`,
+    );
   else faults.push(`needs symbols that libtorch ${libtorch.version} lacks: ${missing.join(', ')}`);
 }
+
+const cudaSymbols = (file) =>
+  symbols(file, '--undefined-only')
+    .map(([name]) => name)
+    .filter(ofCuda);
 
 function check(file) {
   const dynamic = readelf('-d', file);
@@ -97,8 +124,12 @@ function check(file) {
   for (const [family, limit] of Object.entries(limits))
     if (compare(needs[family] ?? '0', limit) > 0)
       faults.push(`needs ${family}_${needs[family]}; README promises ${limit}`);
-  if (file.includes('engine') && !/\bNODELETE\b/.test(dynamic)) faults.push('is not linked with -z nodelete');
-  checkSymbols(file, faults);
+  if (!file.includes('loader') && !/\bNODELETE\b/.test(dynamic))
+    faults.push('is not linked with -z nodelete');
+  const runtime = [...libraries.filter((name) => /^libcu/.test(name)), ...cudaSymbols(file)];
+  if (runtime.length > 0) faults.push(`needs CUDA's runtime: ${runtime.join(', ')}`);
+  if (file.endsWith('cuda_kernels.so')) checkKernels(file, faults);
+  else checkSymbols(file, faults);
   for (const fault of faults) console.log(`  FAULT: ${fault}`);
   return faults.length === 0;
 }

@@ -6,6 +6,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { findOrInstallLibtorch, root } from './native-build.mjs';
 import { faultsOfContents, staleFiles, undeclaredPackages } from './package/contents.mjs';
+import { checkDockerfile } from './package/docker.mjs';
 import { checkModules, checkWithoutLibtorch } from './package/entries.mjs';
 import { checkExamples, checkServer } from './package/examples.mjs';
 import { checkClone } from './package/from-clone.mjs';
@@ -34,7 +35,7 @@ function checkContents(installed) {
     ...undeclaredPackages(installed).map((name) => `dist/ imports ${name}, which is not a dependency.`),
   ];
   expect(faults.length === 0, faults.join('\n'));
-  const binaries = files.filter((name) => name.endsWith('.node'));
+  const binaries = files.filter((name) => /\.(node|so)$/.test(name));
   return binaries.map((name) => `${name} ${kibibytes(join(installed, name))}`).join(', ');
 }
 
@@ -56,6 +57,13 @@ try {
   await step('require and import', () => checkModules(project, env));
   await step('types', () => checkTypes(project));
   await checkManagers(tarball, env);
+  await step('the steps of examples/docker/Dockerfile', () => checkDockerfile('Dockerfile', tarball));
+  await step('the steps of examples/docker/Dockerfile.cuda', () =>
+    checkDockerfile('Dockerfile.cuda', tarball, {
+      without: [[/^RUN dinov3-seg libtorch install --cuda /, 'gigabytes, which no index here has']],
+      env,
+    }),
+  );
   await step('build from source', () => checkSourceBuild(tarball, env));
   await step('a clone without binaries', checkClone);
   await step('npx dinov3-seg demo', () => {

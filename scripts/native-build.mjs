@@ -14,6 +14,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildEnvironment, buildProgress } from './setup/build-jobs.mjs';
+import { buildKernels } from './setup/cuda-kernels.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const say = (text) => process.stderr.write(`setup: ${text}\n`);
@@ -83,30 +84,37 @@ export function isBuilt(libtorch) {
 }
 
 /**
- * Builds the loader and the engine for a libtorch. Compiles only what has changed; an interrupted build continues where it stopped.
+ * Builds the loader and the engine for a libtorch, and what belongs to CUDA. Compiles only what has changed; an interrupted build
+ * continues where it stopped.
  *
  * @param libtorch result of `findLibtorch()`; needs its `include/`.
  * @param fresh whether everything is compiled again.
+ * @param cudaOps whether cuda_ops.so is built, where there are headers of CUDA; default: if libtorch has CUDA.
+ * @param cudaKernels whether cuda_kernels.so is built, where there is an nvcc; default: if libtorch has CUDA.
  * @param target another target of CMakeLists.txt to build instead; `binaries` are its results.
  * @param runIn runs a program with options `{ cwd, env, onLine }`. Default: with its output on stderr.
  * @param onProgress called with the current action.
+ * @returns what was asked for and left out, with the reason.
  */
 export async function buildAddon(libtorch, options = {}) {
   const { fresh = false, target, binaries = binariesOf(libtorch), runIn = run, onProgress = say } = options;
+  const { cudaOps = libtorch.cuda, cudaKernels = libtorch.cuda && target === undefined } = options;
   requireTools();
   const cmakeJs = findCmakeJs();
   const { usableCores } = await import('../dist/native/cores.js');
   const { freeMemory } = await import('../dist/native/free-memory.js');
   const env = buildEnvironment(process.env, usableCores(), freeMemory());
+  const settings = [
+    `--CDLIBTORCH:PATH=${libtorch.root}`,
+    `--CDCUDA_OPS:BOOL=${onOrOff(cudaOps)}`,
+    '--CDCUDA_KERNELS:BOOL=OFF', // They have a build folder of their own.
+  ];
   const ofTarget = target === undefined ? [] : ['--target', target];
   const build = (command, onLine, more = []) =>
-    runIn(process.execPath, [cmakeJs, command, `--CDLIBTORCH:PATH=${libtorch.root}`, ...more], {
-      env,
-      onLine,
-    });
+    runIn(process.execPath, [cmakeJs, command, ...settings, ...more], { env, onLine });
   mkdirSync(join(root, 'native'), { recursive: true });
   writeFileSync(unfinished, '');
-  if (mustConfigure(libtorch, fresh)) {
+  if (mustConfigure(libtorch, fresh, cudaOps)) {
     onProgress('configuring');
     await build(fresh || isForAnother(libtorch) ? 'reconfigure' : 'configure');
   }
@@ -117,25 +125,37 @@ export async function buildAddon(libtorch, options = {}) {
     if (progress !== undefined) onProgress(`compiling, ${progress}`);
   };
   await build('build', onLine, ofTarget);
+  const operators = target === undefined && cudaOps ? [operatorsFile(libtorch)] : [];
   // A changed header that nothing includes does not update a binary.
   const now = new Date();
-  for (const file of binaries) utimesSync(file, now, now);
+  for (const file of [...binaries, ...operators.filter((file) => existsSync(file))])
+    utimesSync(file, now, now);
+  const leftOut = operators.filter((file) => !existsSync(file)).map(() => 'cuda_ops.so (no headers of CUDA)');
+  if (cudaKernels && !(await buildKernels(root, { fresh, env, runIn, onProgress })))
+    leftOut.push('cuda_kernels.so (no CUDA compiler: nvcc)');
   rmSync(unfinished);
+  return leftOut;
 }
 
-function mustConfigure(libtorch, fresh) {
+const onOrOff = (flag) => (flag ? 'ON' : 'OFF');
+/** The operators on CUDA of a build from source. */
+const operatorsFile = ({ series }) => join(root, 'native', `torch-${series}`, 'build/Release/cuda_ops.so');
+
+function mustConfigure(libtorch, fresh, cudaOps) {
   // CMake writes these files after its cache.
   const configured = ['build.ninja', 'Makefile'].some((name) => existsSync(join(root, 'build', name)));
-  // A CUDA compiler may have been installed since.
-  const kernels = join(root, 'native', `torch-${libtorch.series}`, 'build/Release/cuda_ops.so');
-  return fresh || !configured || isForAnother(libtorch) || (libtorch.cuda && !existsSync(kernels));
+  if (fresh || !configured || isForAnother(libtorch)) return true;
+  const [, setting = onOrOff(cudaOps)] = /^CUDA_OPS:BOOL=(.*)$/m.exec(readFileSync(cacheFile, 'utf8')) ?? [];
+  // Headers of CUDA may have been installed since.
+  return setting !== onOrOff(cudaOps) || (cudaOps && !existsSync(operatorsFile(libtorch)));
 }
+
+const cacheFile = join(root, 'build/CMakeCache.txt');
 
 /** Whether the build folder was configured for another libtorch, or was moved. */
 function isForAnother(libtorch) {
-  const path = join(root, 'build/CMakeCache.txt');
-  if (!existsSync(path)) return false;
-  const cache = readFileSync(path, 'utf8');
+  if (!existsSync(cacheFile)) return false;
+  const cache = readFileSync(cacheFile, 'utf8');
   const lines = [
     `LIBTORCH:PATH=${libtorch.root}`,
     `CMAKE_HOME_DIRECTORY:INTERNAL=${root.replace(/\/$/, '')}`,

@@ -21,7 +21,7 @@ function prebuilt(name) {
   const folder = join(root, 'native', name, 'prebuilds');
   if (!existsSync(folder)) return [];
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return files.filter((file) => file.endsWith('.node')).map((file) => join(folder, file));
+  return files.filter((file) => /\.(node|so)$/.test(file)).map((file) => join(folder, file));
 }
 
 function checkBinaries() {
@@ -29,11 +29,16 @@ function checkBinaries() {
   const engines = existsSync(native) ? readdirSync(native).filter((name) => name.startsWith('torch-')) : [];
   const loaders = prebuilt('loader');
   const binaries = engines.flatMap(prebuilt);
-  if (loaders.length === 0 || binaries.length === 0)
+  if (loaders.length === 0 || !binaries.some((file) => file.endsWith('.node')))
     throw new Error(
       'There is no prebuilt loader or engine to pack. Run `npm run setup`, then `npm run prebuild` to compile them.',
     );
-  const stale = [...loaders, ...binaries].filter((file) => !isCurrent(file));
+  const kernels = prebuilt('cuda-kernels');
+  for (const name of engines)
+    if (prebuilt(name).length === 1) say(`native/${name} has no cuda_ops.so; npm run prebuild says why`);
+  if (kernels.length === 0)
+    say('the package will have no cuda_kernels.so: on CUDA, it will warn and be slower (npm run prebuild)');
+  const stale = [...loaders, ...binaries, ...kernels].filter((file) => !isCurrent(file));
   if (stale.length > 0)
     throw new Error(`Older than the sources: ${stale.join(', ')}. Run \`npm run prebuild\`.`);
   run(process.execPath, ['scripts/check-binaries.mjs']);

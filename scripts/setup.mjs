@@ -69,9 +69,9 @@ async function installLibtorch(number) {
 async function addon(number) {
   if (process.argv[2] !== 'addon' && isBuilt(libtorch)) return;
   await step(number, 'addon', 'configuring', async (update) => {
-    await buildAddon(libtorch, { runIn, onProgress: update });
+    const leftOut = await buildAddon(libtorch, { runIn, onProgress: update });
     isNew = true;
-    return `built for libtorch ${libtorch.version}`;
+    return [`built for libtorch ${libtorch.version}`, ...leftOut.map((what) => `without ${what}`)].join(', ');
   });
 }
 

@@ -45,7 +45,8 @@ const cppMayImport: Record<string, string[]> = {
   cache: ['core', 'ops', 'heads'],
   models: ['core', 'ops'],
   bindings: ['core', 'ops', 'heads', 'cache', 'models', 'loader'],
-  loader: [],
+  // The interface of the kernels' library.
+  loader: ['ops'],
 };
 /** Of packages/street-scenes/cpp: its own folders and those of the product. */
 const scenesCppMayImport: Record<string, string[]> = {

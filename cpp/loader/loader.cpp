@@ -9,11 +9,12 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "loader/cuda_libraries.h"
 #include "loader/exception_guard.h"
+#include "loader/open_library.h"
 
 namespace dinov3_seg {
 namespace {
@@ -56,26 +57,16 @@ class Defaults {
   std::vector<std::string> set_;
 };
 
-/// Opens a library for good.
-void* open(const std::string& path) {
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw std::runtime_error(dlerror());
-  return library;
-}
-
 /// Opens libtorch.so with defaults for the environment that its OpenMP reads; its version as
 /// aoti_torch_abi_version has it.
 uint64_t open_libtorch(const std::string& path, const Environment& environment) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   const Defaults defaults(environment);
-  void* library = open(path);
+  void* library = open_library(path);
   // Some OpenMP libraries read the environment when they are first used.
   if (const auto first_use = reinterpret_cast<int (*)()>(dlsym(library, "omp_get_max_threads"))) first_use();
-  const auto version = reinterpret_cast<AbiVersion>(dlsym(library, "aoti_torch_abi_version"));
-  if (version == nullptr)
-    throw std::runtime_error(path + " does not export its version (aoti_torch_abi_version)");
-  return version();
+  return reinterpret_cast<AbiVersion>(find_function(library, path, "aoti_torch_abi_version"))();
 }
 
 struct Libtorch {
@@ -163,9 +154,17 @@ Napi::Value preload_libtorch(const Napi::CallbackInfo& info) {
 
 /// openLibrary(path: string). For libraries that need what is open already. Never closed. Throws what dlopen
 /// says.
-Napi::Value open_library(const Napi::CallbackInfo& info) {
-  open(info[0].As<Napi::String>().Utf8Value());
+Napi::Value open_library_now(const Napi::CallbackInfo& info) {
+  open_library(info[0].As<Napi::String>().Utf8Value());
   return info.Env().Undefined();
+}
+
+/// isFirst(key: string): boolean. Whether no thread of this process has asked with this key before.
+Napi::Value is_first(const Napi::CallbackInfo& info) {
+  static std::mutex mutex;
+  static std::set<std::string> asked;
+  const std::lock_guard lock(mutex);
+  return Napi::Boolean::New(info.Env(), asked.insert(info[0].As<Napi::String>().Utf8Value()).second);
 }
 
 }  // namespace
@@ -178,7 +177,10 @@ NAPI_MODULE_INIT() {
     export_function<mapped_libtorch>(env, object, "mappedLibtorch");
     export_function<open_libtorch_now>(env, object, "open");
     export_function<preload_libtorch>(env, object, "preload");
-    export_function<open_library>(env, object, "openLibrary");
+    export_function<open_library_now>(env, object, "openLibrary");
+    export_function<is_first>(env, object, "isFirst");
+    export_function<read_cuda_kernels>(env, object, "readCudaKernels");
+    export_function<use_cuda_kernels>(env, object, "useCudaKernels");
     return exports;
   });
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { checkOptions, number, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
+import { kernelWarning, useKernels, type KernelFacts, type KernelUse } from './cuda-kernels.js';
 import { isCutShort } from './elf.js';
 import { findLibtorch, supportedSeries, type Libtorch } from './libtorch/find-libtorch.js';
 import { openMpSettings } from './openmp.js';
@@ -18,6 +19,10 @@ interface Loader {
   /** What `open` does, off the JavaScript thread. */
   preload(libFolder: string, environment: Record<string, string>): Promise<void>;
   openLibrary(path: string): void;
+  readCudaKernels(path: string): KernelFacts;
+  useCudaKernels(kernels: string, operators: string): boolean;
+  /** Whether no thread of this process has asked with this key before. */
+  isFirst(key: string): boolean;
 }
 
 interface LibtorchAbi {
@@ -42,7 +47,14 @@ const addonsFolder = process.env['DINOV3_SEG_NATIVE'] ?? join(packageRoot, 'nati
 
 let chosen: string | undefined;
 let threads: number | undefined;
-let loaded: { engine: Engine; libtorch: Libtorch } | undefined;
+let loaded: Loaded | undefined;
+
+interface Loaded {
+  engine: Engine;
+  libtorch: Libtorch;
+  /** Undefined for a libtorch without CUDA. */
+  kernels: KernelUse | undefined;
+}
 
 /** Options of {@link init}. */
 export interface InitOptions {
@@ -159,15 +171,15 @@ function openMpDefaults(): Record<string, string> {
   return defaults;
 }
 
-function load(): { engine: Engine; libtorch: Libtorch } {
+function load(): Loaded {
   const { libtorch, loader, folder } = findParts();
+  const setting = kernelSetting();
   const abi = openLibtorch(loader, folder);
-  const series = `${abi.major}.${abi.minor}`;
-  const engine = openAddon<Engine>(`torch-${series}`);
-  const kernels = cudaKernelsFile(series);
-  if (libtorch.cuda && existsSync(kernels)) openKernels(loader, kernels);
+  const name = `torch-${abi.major}.${abi.minor}`;
+  const engine = openAddon<Engine>(name);
+  const kernels = libtorch.cuda ? openKernels(loader, engine, addonFile(name), setting) : undefined;
   if (threads !== undefined) engine.setThreads(threads);
-  return { engine, libtorch };
+  return { engine, libtorch, kernels };
 }
 
 /** Loads an addon that needs the libtorch that is open. @throws DinoSegError ADDON */
@@ -208,31 +220,42 @@ export function reportTorchWarnings(): void {
       process.emitWarning(text, { type: 'DinoSegWarning', code: 'CUDA' });
 }
 
-/** Where the fused kernels for CUDA are, if they were built: beside the engine. */
-const cudaKernelsFile = (series: string) => join(dirname(addonFile(`torch-${series}`)), 'cuda_ops.so');
-
-/** Whether fused CUDA kernels were built for a libtorch. Without them libtorch's own operators are used. */
-export function hasCudaKernels({ series }: Libtorch): boolean {
-  try {
-    return existsSync(cudaKernelsFile(series));
-  } catch {
-    // There is no engine either.
-    return false;
-  }
+/** What became of the CUDA kernels; undefined for a libtorch without CUDA. */
+export function cudaKernels(): KernelUse | undefined {
+  engine();
+  return loaded!.kernels;
 }
 
-function openKernels(loader: Loader, file: string): void {
-  try {
-    if (isCutShort(file)) throw new Error(`${file} is cut short`);
-    loader.openLibrary(file);
-  } catch (cause) {
-    throw new DinoSegError(
-      'ADDON',
-      `The CUDA kernels in ${file} cannot be loaded: ${(cause as Error).message}. ` +
-        'Run `npm run build:native` in the package folder to rebuild them, or remove the file to run without them.',
-      { cause },
-    );
-  }
+function kernelSetting(): string | undefined {
+  const setting = process.env['DINOV3_SEG_CUDA_KERNELS'];
+  if (['on', 'off', '', undefined].includes(setting)) return setting;
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    `DINOV3_SEG_CUDA_KERNELS should be on (the default) or off, not ${setting}.`,
+  );
+}
+
+/** Opens the libraries for CUDA. A warning, once per process, if there is a CUDA device and the kernels do not serve it. */
+function openKernels(loader: Loader, engine: Engine, addon: string, setting: string | undefined): KernelUse {
+  const use = useKernels({
+    setting,
+    kernels: cudaKernelsFile(),
+    operators: join(dirname(addon), 'cuda_ops.so'),
+    openLibrary: loader.openLibrary,
+    readCudaKernels: loader.readCudaKernels,
+    useCudaKernels: loader.useCudaKernels,
+    hasDevices: () => engine.devices().some(({ name }) => name.startsWith('cuda')),
+  });
+  if (!use.used && use.slower && loader.isFirst('CUDA kernels'))
+    process.emitWarning(kernelWarning(use), { type: 'DinoSegWarning', code: 'CUDA_KERNELS' });
+  return use;
+}
+
+/** The kernels do not depend on libtorch: they have a folder of their own. As for addons, a build from source goes first. */
+function cudaKernelsFile(): string {
+  const folders = ['build/Release', `prebuilds/${process.platform}-${process.arch}`];
+  const files = folders.map((folder) => join(addonsFolder, 'cuda-kernels', folder, 'cuda_kernels.so'));
+  return files.find((file) => existsSync(file)) ?? files.at(-1)!;
 }
 
 const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };

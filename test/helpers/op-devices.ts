@@ -4,12 +4,17 @@ import type { TensorArray, TensorHandle } from '../../lib/native/bindings/engine
 import { moved } from './operators.js';
 
 const { cudaAvailable, cudaKernels } = engine().info();
-const withoutKernels = cudaKernels ? false : 'the CUDA kernels were not built';
+const withoutKernels = cudaKernels ? false : 'the CUDA kernels are not used';
+/** The kernels have a CUDA runtime of their own, which must follow libtorch to another device. */
+const hasSecond = engine()
+  .devices()
+  .some(({ name }) => name === 'cuda:1');
 
 /** `skip` is the reason why a device's tests cannot run, or false. */
 export const opDevices = [
   { device: 'cpu', skip: false },
   { device: 'cuda', skip: cudaAvailable ? withoutKernels : 'no CUDA device answers' },
+  ...(hasSecond ? [{ device: 'cuda:1', skip: withoutKernels } as const] : []),
 ] as const;
 
 export async function onDevice(

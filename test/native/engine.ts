@@ -1,23 +1,9 @@
 /** What cannot be loaded is refused, in processes of their own: a libtorch stays loaded until its process ends. */
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { findLibtorch } from '../../lib/native/libtorch/find-libtorch.js';
 import { startProgram } from '../helpers/command-line.js';
-
-const root = resolve(import.meta.dirname, '../..');
-const libtorch = findLibtorch();
-const engineName = `torch-${libtorch.series}`;
-const built = (name: string, file: string) => join(root, 'native', name, 'build/Release', file);
-const binaries = { loader: built('loader', 'loader.node'), engine: built(engineName, 'engine.node') };
+import { binaries, claimingCuda, engineName, libtorch, packageWith, root } from '../helpers/package-copy.js';
 
 interface Outcome {
   code?: string;
@@ -45,22 +31,6 @@ async function load(t: Test, folder: string, env: Record<string, string>, before
     .ended;
   t.same([code, signal, stderr], [0, null, ''], 'the process ends well');
   return JSON.parse(stdout) as Outcome;
-}
-
-/** A copy of the package whose native folder holds only these files (path → binary to copy, or contents). */
-function packageWith(t: Test, native: Record<string, string | Buffer>): string {
-  const folder = t.testdir();
-  const isNeeded = (path: string) => !/\.(d\.c?ts|map)$/.test(path);
-  for (const name of ['dist', 'package.json'])
-    cpSync(join(root, name), join(folder, name), { recursive: true, filter: isNeeded });
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  for (const [path, content] of Object.entries(native)) {
-    const file = join(folder, 'native', path);
-    mkdirSync(dirname(file), { recursive: true });
-    if (typeof content === 'string') copyFileSync(content, file);
-    else writeFileSync(file, content);
-  }
-  return folder;
 }
 
 function folderOf(t: Test, files: Record<string, string>): string {
@@ -180,51 +150,27 @@ t.test('a damaged or missing binary is an ADDON error that names it', async (t) 
     });
 });
 
-/** The libtorch in use, with a file that says that it has CUDA. One that has it finds its other libraries only in its place. */
-function claimingCuda(t: Test): string {
-  const folder = t.testdir({ lib: {} });
-  for (const name of readdirSync(libtorch.root).filter((name) => name !== 'lib'))
-    symlinkSync(join(libtorch.root, name), join(folder, name));
-  for (const name of readdirSync(join(libtorch.root, 'lib')))
-    symlinkSync(join(libtorch.root, 'lib', name), join(folder, 'lib', name));
-  writeFileSync(join(folder, 'lib/libtorch_cuda.so'), 'no library');
-  return folder;
-}
-
-t.test(
-  'kernels for CUDA are opened where libtorch has CUDA, and damaged ones are an ADDON error',
-  async (t) => {
-    const withKernels = (kernels: string | Buffer) => ({
-      'loader/build/Release/loader.node': binaries.loader,
-      [`${engineName}/build/Release/engine.node`]: binaries.engine,
-      [`${engineName}/build/Release/cuda_ops.so`]: kernels,
+t.test('libraries for CUDA that cannot be used never stop the engine', async (t) => {
+  const withCuda = (operators: string | Buffer, kernels: string | Buffer) => ({
+    'loader/build/Release/loader.node': binaries.loader,
+    [`${engineName}/build/Release/engine.node`]: binaries.engine,
+    [`${engineName}/build/Release/cuda_ops.so`]: operators,
+    'cuda-kernels/build/Release/cuda_kernels.so': kernels,
+  });
+  // Without a device, there is nobody to warn.
+  const cuda = libtorch.cuda ? libtorch.root : claimingCuda(t);
+  const onCuda = { DINOV3_SEG_LIBTORCH: cuda, CUDA_VISIBLE_DEVICES: '' };
+  const whole = readFileSync(binaries.loader);
+  for (const [name, content] of [
+    ['text', Buffer.from('no library')],
+    ['cut', whole.subarray(0, whole.length / 2)],
+    ['libraries of others', binaries.loader],
+  ] as const)
+    await t.test(name, async (t) => {
+      const outcome = await load(t, packageWith(t, withCuda(content, content)), onCuda);
+      t.same(outcome, { loaded: libtorch.series });
     });
-    const cuda = libtorch.cuda ? libtorch.root : claimingCuda(t);
-    const onCuda = { DINOV3_SEG_LIBTORCH: cuda };
-    const whole = readFileSync(binaries.loader);
-    for (const [name, kernels] of [
-      ['text', Buffer.from('no library')],
-      ['cut', whole.subarray(0, whole.length / 2)],
-    ] as const)
-      await t.test(name, async (t) => {
-        const outcome = await load(t, packageWith(t, withKernels(kernels)), onCuda);
-        t.match(outcome, {
-          code: 'ADDON',
-          own: true,
-          message: /CUDA kernels in .*cuda_ops\.so cannot be loaded/,
-        });
-      });
-    await t.test('any library that loads', async (t) => {
-      t.same(await load(t, packageWith(t, withKernels(binaries.loader)), onCuda), {
-        loaded: libtorch.series,
-      });
-    });
-    await t.test('a libtorch without CUDA does not open them', { skip: libtorch.cuda }, async (t) => {
-      const folder = packageWith(t, withKernels(Buffer.from('no library')));
-      t.same(await load(t, folder, given), { loaded: libtorch.series });
-    });
-  },
-);
+});
 
 t.test('a prebuilt binary loads, and a build from source goes before it', async (t) => {
   const loader = { 'loader/prebuilds/linux-x64/loader.glibc.node': binaries.loader };

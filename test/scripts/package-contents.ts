@@ -1,6 +1,7 @@
 /** What `npm pack` puts into the package. */
 import { execFileSync } from 'node:child_process';
-import { resolve } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import t from 'tap';
 import { faultsOfContents, staleFiles, undeclaredPackages } from '../../scripts/package/contents.mjs';
 import { writeTree } from '../helpers/temporary.js';
@@ -30,10 +31,25 @@ t.test('dist/ imports no package that is not a dependency', (t) => {
   t.end();
 });
 
+t.test('all binaries that were prebuilt are packed, those for CUDA among them', (t) => {
+  const folder = join(root, 'native');
+  const native = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
+  const prebuilt = native.filter((name) => /\/prebuilds\/.*\.(node|so)$/.test(name));
+  t.comment(prebuilt.join(', ') || 'there are none');
+  const binaries = packed.filter((name) => name.startsWith('native/'));
+  t.same(binaries.sort(), prebuilt.map((name) => `native/${name}`).sort());
+  t.end();
+});
+
 for (const [what, change, fault] of [
   ['a binding.gyp', [...packed, 'binding.gyp'], /contains binding\.gyp/],
   ['a test', [...packed, 'test/files.ts'], /contains test\/files\.ts/],
-  ['no kernel for CUDA', without('cpp/ops/cuda/swiglu.cu'), /lacks cpp\/ops\/cuda\/swiglu\.cu, which CMake/],
+  ['no kernel for CUDA', without('cpp/ops/cuda/swiglu.cu'), /lacks cpp\/ops\/cuda\/swiglu\.cu, which is in/],
+  [
+    'no CMakeLists.txt of the kernels',
+    without('cpp/ops/cuda/CMakeLists.txt'),
+    /lacks cpp\/ops\/cuda\/CMakeLists\.txt, which is in/,
+  ],
   ['no embed.cmake', without('cpp/models/embed.cmake'), /lacks cpp\/models\/embed\.cmake, which CMake/],
   ['no header', without('cpp/core/pch.h'), /lacks cpp\/core\/pch\.h, which/],
   [

@@ -1,9 +1,8 @@
 // CUDA graphs as operators without tensors, so that the engine needs no library of CUDA's.
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
 #include <map>
@@ -12,6 +11,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "ops/cuda/libtorch_cuda.h"
 
 namespace dinov3_seg {
 namespace {
@@ -22,7 +22,7 @@ struct Recording {
   at::cuda::CUDAGraph graph;
   c10::cuda::CUDAStream stream;
   /// While it is recorded.
-  std::optional<c10::cuda::CUDAStreamGuard> guard;
+  std::optional<c10::StreamGuard> guard;
 };
 
 std::mutex mutex;
@@ -50,7 +50,7 @@ c10::cuda::CUDAStream recording_stream(c10::DeviceIndex device) {
 int64_t graph_begin(int64_t device_index) {
   static int64_t last = 0;
   const auto device = static_cast<c10::DeviceIndex>(device_index);
-  const c10::cuda::CUDAGuard on_device(device);
+  const c10::DeviceGuard on_device({c10::kCUDA, device});
   c10::cuda::device_synchronize();
   // What an ordinary pass left in the allocator would stand beside the graph's own memory.
   c10::cuda::CUDACachingAllocator::emptyCache();
@@ -84,7 +84,7 @@ void graph_free(int64_t handle) {
     if (!node.empty()) recording = std::move(node.mapped());
   }
   if (!recording) return;
-  const c10::cuda::CUDAGuard on_device(recording->stream.device_index());
+  const c10::DeviceGuard on_device(recording->stream.device());
   // It may still run.
   c10::cuda::device_synchronize();
 }

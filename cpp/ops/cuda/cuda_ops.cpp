@@ -1,33 +1,21 @@
 // The operators on CUDA devices: tensors in, kernels on the current stream, nothing waited for. A library of
-// its own, which loader.node opens beside the engine where libtorch has CUDA.
+// its own, which loader.node opens beside the engine where libtorch has CUDA; the kernels are in another one.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-#include <torch/library.h>
 
-#include <limits>
-
-#include "ops/cuda/kernels.h"
+#include "ops/cuda/launch.h"
+#include "ops/cuda/operators.h"
+#include "ops/cuda/tensor_arguments.h"
 #include "ops/score_checks.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
 namespace {
 
-/// A block counts as one index of a grid, of which CUDA takes 2^31.
-void check_grid(int64_t blocks) {
-  if (blocks > std::numeric_limits<int32_t>::max())
-    fail("SHAPE", "scores and labels of ", blocks,
-         " blocks exceed the limit of a CUDA launch: use smaller batches");
-}
-
 cuda::ScoreArguments score_arguments(const ScoreSizes& size, const at::Tensor& scores,
                                      const at::Tensor& labels, const at::Tensor& class_weights) {
   for (const int64_t length : {size.grid_height, size.grid_width, size.height, size.width})
     if (length > 1 << 20) fail("SHAPE", "expected sides of at most 1048576, got ", length);
-  const auto narrow = [](int64_t value) { return static_cast<int>(value); };
   check_grid(size.batch * size.heads *
              std::max(size.height * size.width / 256 + 1,
                       size.classes * size.grid_height * size.grid_width / 8 + 1));
@@ -50,7 +38,6 @@ void each_range(at::IntArrayRef losses, Use use) {
     while (end < losses.size() && losses[end] == losses[first]) ++end;
     use(cuda::HeadRange{static_cast<int64_t>(first), static_cast<int64_t>(end - first)},
         losses[first] == static_cast<int64_t>(ScoreLoss::nll));
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
   }
 }
 
@@ -59,13 +46,12 @@ std::tuple<at::Tensor, at::Tensor> score_loss_cuda(const at::Tensor& given_score
                                                    const std::optional<at::Tensor>& given_weights,
                                                    at::IntArrayRef losses, bool gradient) {
   const ScoreSizes size = check_scores(given_scores, given_labels, given_weights, losses);
-  const c10::cuda::CUDAGuard guard(given_scores.device());
-  const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
+  const c10::DeviceGuard guard(given_scores.device());
   const at::Tensor scores = given_scores.contiguous(), labels = given_labels.contiguous();
   const at::Tensor weights = given_weights ? given_weights->contiguous() : at::Tensor();
   const cuda::ScoreArguments in = score_arguments(size, scores, labels, weights);
-  const bool by_cells = gradient && cuda::fits_cells(in);
-  const int64_t blocks = by_cells ? cuda::cell_blocks(in) : cuda::pixel_blocks(in);
+  const bool by_cells = gradient && kernels().fits_cells(in);
+  const int64_t blocks = by_cells ? kernels().cell_blocks(in) : kernels().pixel_blocks(in);
   const auto doubles = scores.options().dtype(at::kDouble);
   const at::Tensor partials = at::empty({size.batch, size.heads, blocks, 2}, doubles);
   const at::Tensor sums = at::empty({size.batch, size.heads, 2}, doubles);
@@ -77,38 +63,35 @@ std::tuple<at::Tensor, at::Tensor> score_loss_cuda(const at::Tensor& given_score
     to = d_scores.mutable_data_ptr<float>();
   }
   if (by_cells) {
-    C10_CUDA_CHECK(cudaMemsetAsync(to, 0, d_scores.nbytes(), stream));
+    launch(kernels().clear, to, d_scores.nbytes());
     each_range(losses, [&](cuda::HeadRange range, bool is_nll) {
-      cuda::score_gradient(in, range, is_nll, to, parts, stream);
+      launch(kernels().score_gradient, in, range, is_nll, to, parts);
     });
   } else {
     if (gradient)
       normalisers = at::empty({size.batch, size.heads, size.height, size.width}, scores.options());
     float* kept = gradient ? normalisers.mutable_data_ptr<float>() : nullptr;
     each_range(losses, [&](cuda::HeadRange range, bool is_nll) {
-      cuda::score_losses(in, range, is_nll, kept, parts, stream);
+      launch(kernels().score_losses, in, range, is_nll, kept, parts);
     });
     if (gradient)
       each_range(losses, [&](cuda::HeadRange range, bool is_nll) {
-        cuda::spread_gradient(in, range, is_nll, kept, to, stream);
+        launch(kernels().spread_gradient, in, range, is_nll, kept, to);
       });
   }
-  cuda::sum_partials(parts, size.batch * size.heads, blocks, sums.mutable_data_ptr<double>(), stream);
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  launch(kernels().sum_partials, parts, size.batch * size.heads, blocks, sums.mutable_data_ptr<double>());
   return {sums, d_scores};
 }
 
 at::Tensor score_counts_cuda(const at::Tensor& given_scores, const at::Tensor& given_labels) {
   const ScoreSizes size = check_scores(given_scores, given_labels, {}, {});
-  const c10::cuda::CUDAGuard guard(given_scores.device());
-  const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
+  const c10::DeviceGuard guard(given_scores.device());
   const at::Tensor scores = given_scores.contiguous(), labels = given_labels.contiguous();
   const at::Tensor counts =
       at::empty({size.batch, size.heads, size.classes, size.classes}, scores.options().dtype(at::kLong));
   auto* to = counts.mutable_data_ptr<int64_t>();
-  C10_CUDA_CHECK(cudaMemsetAsync(to, 0, counts.nbytes(), stream));
-  cuda::score_counts(score_arguments(size, scores, labels, {}), to, stream);
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  launch(kernels().clear, to, counts.nbytes());
+  launch(kernels().score_counts, score_arguments(size, scores, labels, {}), to);
   return counts;
 }
 
@@ -116,7 +99,7 @@ at::Tensor adamw_step_cuda(at::Tensor& value, at::Tensor& gradient, at::Tensor& 
                            at::Tensor& exp_avg_sq, const at::Tensor& given_coefficients, double beta1,
                            double beta2, double epsilon) {
   check_adamw(value, gradient, exp_avg, exp_avg_sq, given_coefficients);
-  const c10::cuda::CUDAGuard guard(value.device());
+  const c10::DeviceGuard guard(value.device());
   const at::Tensor coefficients = given_coefficients.contiguous();
   const cuda::AdamwArguments in{value.size(0),
                                 value.size(1),
@@ -129,19 +112,18 @@ at::Tensor adamw_step_cuda(at::Tensor& value, at::Tensor& gradient, at::Tensor& 
                                 static_cast<float>(beta2),
                                 static_cast<float>(epsilon)};
   const at::Tensor partials =
-      at::empty({in.heads, cuda::norm_blocks(in)}, value.options().dtype(at::kDouble));
+      at::empty({in.heads, kernels().norm_blocks(in)}, value.options().dtype(at::kDouble));
   const at::Tensor norms = at::empty({in.heads}, value.options());
-  cuda::adamw_step(in, partials.mutable_data_ptr<double>(), norms.mutable_data_ptr<float>(),
-                   c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  launch(kernels().adamw_step, in, partials.mutable_data_ptr<double>(), norms.mutable_data_ptr<float>());
   return norms;
 }
 
-TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
+}  // namespace
+
+void implement_score_operators(torch::Library& library) {
   library.impl("score_loss", score_loss_cuda);
   library.impl("score_counts", score_counts_cuda);
   library.impl("adamw_step", adamw_step_cuda);
 }
 
-}  // namespace
 }  // namespace dinov3_seg

@@ -1,15 +1,12 @@
 // The network's operators on maps of tokens on CUDA devices, as network_ops.cpp.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-#include <torch/library.h>
 
 #include <cstdint>
 #include <optional>
 
-#include "ops/cuda/network_kernels.h"
+#include "ops/cuda/launch.h"
+#include "ops/cuda/operators.h"
 #include "ops/cuda/tensor_arguments.h"
 #include "ops/network_checks.h"
 #include "ops/network_ops.h"
@@ -33,7 +30,7 @@ at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y
                             const std::optional<at::Tensor>& given_scale,
                             const std::optional<at::Tensor>& given_shift) {
   check_add_resized(given_x, given_y, given_scale, given_shift);
-  const c10::cuda::CUDAGuard guard(given_x.device());
+  const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const at::Tensor x = dense_from(given_x, 3);
   const bool narrow_y = type == at::kFloat && given_y.scalar_type() == at::kBFloat16;
@@ -58,21 +55,21 @@ at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y
   in.scale = scale.defined() ? scale.const_data_ptr() : nullptr;
   in.shift = shift.defined() ? shift.const_data_ptr() : nullptr;
   in.out = out.mutable_data_ptr();
-  check_grid(cuda::add_resized_blocks(in));
-  cuda::add_resized(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().add_resized_blocks(in));
+  launch(kernels().add_resized, in);
   return out;
 }
 
 at::Tensor group_norm_tokens_cuda(const at::Tensor& given_x, int64_t groups, const at::Tensor& given_weight,
                                   const at::Tensor& given_bias, double eps, bool relu) {
   check_group_norm(given_x, groups, given_weight, given_bias);
-  const c10::cuda::CUDAGuard guard(given_x.device());
+  const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const at::Tensor x = dense_from(given_x, 2);
   const at::Tensor weight = given_weight.to(type).contiguous(), bias = given_bias.to(type).contiguous();
   const auto computed = x.options().dtype(type);
-  const at::Tensor moments = at::empty({x.size(0), groups, cuda::group_norm_chunks(x.size(1)), 2}, computed);
+  const at::Tensor moments =
+      at::empty({x.size(0), groups, kernels().group_norm_chunks(x.size(1)), 2}, computed);
   const at::Tensor statistics = at::empty({x.size(0), groups, 2}, computed);
   const at::Tensor out = at::empty(x.sizes(), computed.memory_format(at::MemoryFormat::Contiguous));
   cuda::GroupNormArguments in{};
@@ -94,16 +91,15 @@ at::Tensor group_norm_tokens_cuda(const at::Tensor& given_x, int64_t groups, con
   in.statistics = statistics.mutable_data_ptr();
   in.out = out.mutable_data_ptr();
   in.eps = eps;
-  check_grid(cuda::group_norm_blocks(in));
-  cuda::group_norm_tokens(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().group_norm_blocks(in));
+  launch(kernels().group_norm_tokens, in);
   return out;
 }
 
 at::Tensor depthwise_gelu_cuda(const at::Tensor& given_x, at::IntArrayRef sizes,
                                const at::Tensor& given_weight, const at::Tensor& given_bias) {
   check_depthwise(given_x, sizes, given_weight, given_bias);
-  const c10::cuda::CUDAGuard guard(given_x.device());
+  const c10::DeviceGuard guard(given_x.device());
   const at::Tensor x = dense_from(given_x, 2);
   const at::Tensor weight = given_weight.to(x.scalar_type()).contiguous();
   const at::Tensor bias = given_bias.to(x.scalar_type()).contiguous();
@@ -121,9 +117,8 @@ at::Tensor depthwise_gelu_cuda(const at::Tensor& given_x, at::IntArrayRef sizes,
   in.weight = weight.const_data_ptr();
   in.bias = bias.const_data_ptr();
   in.out = out.mutable_data_ptr();
-  check_grid(cuda::depthwise_blocks(in));
-  cuda::depthwise_gelu(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().depthwise_blocks(in));
+  launch(kernels().depthwise_gelu, in);
   return out;
 }
 
@@ -131,7 +126,7 @@ at::Tensor upscaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given
                               const at::Tensor& given_norm_weight, const at::Tensor& given_norm_bias,
                               double eps, std::optional<at::ScalarType> dtype) {
   const at::ScalarType to = check_upscaled(given_x, given_weight, given_norm_weight, given_norm_bias, dtype);
-  const c10::cuda::CUDAGuard guard(given_x.device());
+  const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const int64_t channels = given_weight.size(0);
   const at::Tensor x = given_x.contiguous();
@@ -155,18 +150,18 @@ at::Tensor upscaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given
   in.norm_bias = norm_bias.const_data_ptr();
   in.out = out.mutable_data_ptr();
   in.eps = eps;
-  check_grid(cuda::upscaled_blocks(in));
-  cuda::upscaled_norm(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().upscaled_blocks(in));
+  launch(kernels().upscaled_norm, in);
   return out;
 }
 
-TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
+}  // namespace
+
+void implement_map_operators(torch::Library& library) {
   library.impl("add_resized", add_resized_cuda);
   library.impl("group_norm_tokens", group_norm_tokens_cuda);
   library.impl("depthwise_gelu", depthwise_gelu_cuda);
   library.impl("upscaled_norm", upscaled_norm_cuda);
 }
 
-}  // namespace
 }  // namespace dinov3_seg

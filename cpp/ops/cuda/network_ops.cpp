@@ -4,17 +4,14 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
-#include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-#include <torch/library.h>
 
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <tuple>
 
-#include "ops/cuda/network_kernels.h"
+#include "ops/cuda/launch.h"
+#include "ops/cuda/operators.h"
 #include "ops/cuda/tensor_arguments.h"
 #include "ops/network_checks.h"
 
@@ -26,7 +23,7 @@ at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef
                                   const at::Tensor& given_logits) {
   const DeformableSizes size =
       check_deformable(given_value, sizes, given_reference, given_offsets, given_logits);
-  const c10::cuda::CUDAGuard guard(given_value.device());
+  const c10::DeviceGuard guard(given_value.device());
   const at::ScalarType type = to_op_math_type(given_value.scalar_type());
   const bool all_narrow =
       given_offsets.scalar_type() == at::kBFloat16 && given_logits.scalar_type() == at::kBFloat16;
@@ -61,16 +58,15 @@ at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef
   in.logits_batch = logits.stride(0);
   in.logits_query = logits.stride(1);
   in.out = out.mutable_data_ptr();
-  check_grid(cuda::deformable_blocks(in));
-  cuda::deformable_attend(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().deformable_blocks(in));
+  launch(kernels().deformable_attend, in);
   return out;
 }
 
 at::Tensor& rotate_qkv_cuda(at::Tensor& qkv, const at::Tensor& given_sin, const at::Tensor& given_cos) {
   const RotateSizes size = check_rotate(qkv, given_sin, given_cos);
   if (size.rotated == 0) return qkv;
-  const c10::cuda::CUDAGuard guard(qkv.device());
+  const c10::DeviceGuard guard(qkv.device());
   const at::Tensor sin = given_sin.contiguous(), cos = given_cos.contiguous();
   cuda::RotateArguments in{};
   in.batch = size.batch;
@@ -84,8 +80,7 @@ at::Tensor& rotate_qkv_cuda(at::Tensor& qkv, const at::Tensor& given_sin, const 
   in.sin = sin.const_data_ptr();
   in.cos = cos.const_data_ptr();
   check_grid(size.batch * size.rotated);
-  cuda::rotate_qkv(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  launch(kernels().rotate_qkv, in);
   return qkv;
 }
 
@@ -96,7 +91,7 @@ std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& given_
                                                         std::optional<at::ScalarType> dtype) {
   const at::ScalarType to =
       check_add_scaled_norm(given_x, given_y, given_gamma, given_weight, given_bias, dtype);
-  const c10::cuda::CUDAGuard guard(given_x.device());
+  const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = given_x.scalar_type();
   const bool all_narrow = given_weight.scalar_type() == at::kBFloat16 &&
                           given_bias.scalar_type() == at::kBFloat16 &&
@@ -128,8 +123,7 @@ std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& given_
   in.normed = normed.mutable_data_ptr();
   in.eps = eps;
   check_grid(in.rows);
-  cuda::add_scaled_norm(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  launch(kernels().add_scaled_norm, in);
   return {sum, normed};
 }
 
@@ -154,7 +148,7 @@ at::Tensor swiglu_cuda(const at::Tensor& given_gate, const at::Tensor& given_up)
   check_swiglu(given_gate, given_up);
   const at::Tensor out = at::empty(given_gate.sizes(), given_gate.options());
   if (out.numel() == 0) return out;
-  const c10::cuda::CUDAGuard guard(given_gate.device());
+  const c10::DeviceGuard guard(given_gate.device());
   at::Tensor gate = given_gate.dim() == 0 ? given_gate.reshape({1}) : given_gate;
   at::Tensor up = given_up.dim() == 0 ? given_up.reshape({1}) : given_up;
   if (!row_stride(gate)) gate = gate.contiguous();
@@ -170,15 +164,14 @@ at::Tensor swiglu_cuda(const at::Tensor& given_gate, const at::Tensor& given_up)
   in.out = out.mutable_data_ptr();
   in.vectors = is_aligned(gate) && is_aligned(up) && is_aligned(out) &&
                is_whole(gate, {in.columns, in.gate_row, in.up_row});
-  check_grid(cuda::swiglu_blocks(in));
-  cuda::swiglu(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().swiglu_blocks(in));
+  launch(kernels().swiglu, in);
   return out;
 }
 
 at::Tensor argmax_resized_cuda(const at::Tensor& given_scores, int64_t height, int64_t width) {
   check_argmax(given_scores, height, width);
-  const c10::cuda::CUDAGuard guard(given_scores.device());
+  const c10::DeviceGuard guard(given_scores.device());
   const at::Tensor scores = given_scores.contiguous();
   const at::Tensor best = at::empty({scores.size(0), height, width}, scores.options().dtype(at::kByte));
   const cuda::ArgmaxArguments in{scores.size(0),
@@ -190,16 +183,15 @@ at::Tensor argmax_resized_cuda(const at::Tensor& given_scores, int64_t height, i
                                  kind_of(scores.scalar_type()),
                                  scores.const_data_ptr(),
                                  best.mutable_data_ptr<uint8_t>()};
-  check_grid(cuda::argmax_blocks(in));
-  cuda::argmax_resized(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().argmax_blocks(in));
+  launch(kernels().argmax_resized, in);
   return best;
 }
 
 at::Tensor prepare_pixels_cuda(const at::Tensor& pixels, int64_t height, int64_t width,
                                at::ArrayRef<double> mean, at::ArrayRef<double> std) {
   check_pixels(pixels, height, width, mean, std);
-  const c10::cuda::CUDAGuard guard(pixels.device());
+  const c10::DeviceGuard guard(pixels.device());
   const auto floats = pixels.options().dtype(at::kFloat);
   const at::Tensor rows = at::empty({3, pixels.size(0), width}, floats);
   const at::Tensor prepared = at::empty({3, height, width}, floats);
@@ -218,13 +210,14 @@ at::Tensor prepare_pixels_cuda(const at::Tensor& pixels, int64_t height, int64_t
   }
   in.rows = rows.mutable_data_ptr<float>();
   in.prepared = prepared.mutable_data_ptr<float>();
-  check_grid(cuda::pixels_blocks(in));
-  cuda::prepare_pixels(in, c10::cuda::getCurrentCUDAStream());
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  check_grid(kernels().pixels_blocks(in));
+  launch(kernels().prepare_pixels, in);
   return prepared;
 }
 
-TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
+}  // namespace
+
+void implement_network_operators(torch::Library& library) {
   library.impl("deformable_attend", deformable_attend_cuda);
   library.impl("rotate_qkv", rotate_qkv_cuda);
   library.impl("add_scaled_norm", add_scaled_norm_cuda);
@@ -233,5 +226,4 @@ TORCH_LIBRARY_IMPL(dinov3_seg, CUDA, library) {
   library.impl("prepare_pixels", prepare_pixels_cuda);
 }
 
-}  // namespace
 }  // namespace dinov3_seg

@@ -2,11 +2,11 @@
 import { checkOptions, number, text, type OptionKinds } from '../../arguments.js';
 import { DinoSegError } from '../../errors.js';
 import { adviceFor, adviceForSignal } from './advice.js';
-import { cudaFindings, cudaVersion, findGraphics, kernelsFinding } from './driver.js';
+import { cudaFindings, cudaVersion, findGraphics } from './driver.js';
 import type { Finding } from './finding.js';
 import { glibcVersion, machineFindings } from './machine.js';
 import { runProbe, type ProbeResult } from './run-probe.js';
-import { chosenLibtorch, hasCudaKernels } from '../engine.js';
+import { chosenLibtorch } from '../engine.js';
 import { findLibtorch, type Libtorch } from '../libtorch/find-libtorch.js';
 
 export type { Finding } from './finding.js';
@@ -48,7 +48,6 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     const probe = await runProbe(['libtorch', libtorch.root], seconds);
     findings.push(...probeFindings(probe));
     findings.push(...cudaFindings(libtorch, await findGraphics(), cudaDevices(probe)));
-    findings.push(...kernelsFinding(libtorch, hasCudaKernels(libtorch)));
   }
   return { ok: findings.every(({ status }) => status !== 'fault'), findings };
 }
@@ -76,8 +75,9 @@ function libtorchFinding(libtorch: Libtorch): Finding {
 function probeFindings({ steps, broken }: ProbeResult): Finding[] {
   const findings = steps
     .filter(({ name, state }) => name !== 'devices' || state === 'failed')
-    .map(({ name, state, detail = '' }): Finding => {
+    .map(({ name, state, detail = '', advice: given }): Finding => {
       if (state === 'ok') return { name, status: 'ok', detail };
+      if (state === 'note') return { name, status: 'note', detail, ...(given && { advice: given }) };
       const advice = name === 'sharp' ? sharpAdvice : adviceFor(detail, glibcVersion());
       return { name, status: 'fault', detail, ...(advice !== undefined && { advice }) };
     });

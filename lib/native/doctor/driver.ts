@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { leastDriver } from '../cuda-kernels.js';
 import type { Libtorch } from '../libtorch/find-libtorch.js';
 import type { Finding } from './finding.js';
 
@@ -49,9 +50,6 @@ async function hasHardware(): Promise<boolean> {
   return false;
 }
 
-/** Minimum driver for each major version of CUDA (NVIDIA's table of minor version compatibility, Linux). */
-const leastDriver: Record<string, string> = { 12: '525.60', 13: '580' };
-
 /** CUDA's version of a libtorch: `13.0` of the build `cu130`; undefined for a CPU build or if the files do not state it. */
 export function cudaVersion({ cuda, build }: Pick<Libtorch, 'cuda' | 'build'>): string | undefined {
   const digits = cuda ? /^cu(\d+)(\d)$/.exec(build ?? '') : null;
@@ -62,18 +60,6 @@ function isOlder(version: string, than: string): boolean {
   const [a, b] = [version, than].map((text) => text.split('.').map(Number));
   for (let i = 0; i < b!.length; i++) if (a![i] !== b![i]) return (a![i] ?? 0) < b![i]!;
   return false;
-}
-
-/** Finding about the fused CUDA kernels. Whether they can be loaded is checked with the addon. */
-export function kernelsFinding({ cuda }: Pick<Libtorch, 'cuda'>, built: boolean): Finding[] {
-  const name = 'CUDA kernels';
-  if (!cuda) return [];
-  if (built)
-    return [{ name, status: 'ok', detail: 'fused kernels for training on cached outputs are installed' }];
-  const detail =
-    "no fused kernels are installed: on CUDA, training on cached outputs uses libtorch's own operators and takes longer";
-  const advice = 'Install the CUDA toolkit (nvcc) and run `npm run build:native` in the package folder.';
-  return [{ name, status: 'note', detail, advice }];
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import { writeSync } from 'node:fs';
 import { DinoSegError } from '../../errors.js';
-import { engine, init } from '../engine.js';
+import { cudaKernels, engine, init } from '../engine.js';
 import type { Engine } from '../bindings/engine.js';
 import { gib } from './finding.js';
 import type { ProbeLine } from './run-probe.js';
@@ -61,6 +61,20 @@ async function tryDevice(loaded: Engine, device: string): Promise<void> {
     throw new Error(`the test product is ${data.join(', ')} instead of ${expected.join(', ')}`);
 }
 
+/** What became of the CUDA kernels. Without a CUDA device, it does not matter. */
+function sayKernels(): void {
+  const name = 'CUDA kernels';
+  const use = cudaKernels();
+  if (use?.used) say({ name, state: 'ok', detail: use.detail });
+  else if (use?.slower)
+    say({
+      name,
+      state: 'note',
+      detail: `not used. ${use.reason} libtorch's own operators serve; a pass takes up to twice the time`,
+      advice: use.advice,
+    });
+}
+
 async function tryLibtorch(root: string): Promise<void> {
   const loaded = await step('addon', async () => {
     init({ libtorch: root });
@@ -69,6 +83,7 @@ async function tryLibtorch(root: string): Promise<void> {
     return [found, `loaded with libtorch ${torch}, ${threads} threads per operator`];
   });
   if (!loaded) return;
+  sayKernels();
   const devices = await step('devices', async () => {
     const found = loaded.devices();
     return [found, found.map(({ name }) => name).join(', ')];

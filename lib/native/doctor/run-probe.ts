@@ -5,8 +5,11 @@ import { fileURLToPath } from 'node:url';
 /** What the child says of a step. */
 export interface ProbeLine {
   name: string;
-  state: 'started' | 'ok' | 'failed';
+  /** `note`: it works, but not as well as it could. */
+  state: 'started' | 'ok' | 'note' | 'failed';
   detail?: string;
+  /** What to do about it, of a note. */
+  advice?: string;
 }
 
 export interface ProbeResult {
