@@ -1,7 +1,12 @@
 #include "core/memory_limit.h"
 
+#include <c10/core/AllocatorConfig.h>
+#include <stdlib.h>
+
 #include <array>
 #include <atomic>
+#include <string>
+#include <string_view>
 
 namespace dinov3_seg {
 namespace {
@@ -12,6 +17,14 @@ std::atomic<std::int64_t>& limit_of(c10::Device device) {
 }
 
 }  // namespace
+
+void use_expandable_segments() {
+  constexpr std::string_view name = "expandable_segments";
+  for (const char* variable : {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"})
+    if (const char* value = getenv(variable); value && std::string_view(value).find(name) != name.npos) return;
+  if (!c10::CachingAllocator::AcceleratorAllocatorConfig::use_expandable_segments())
+    c10::CachingAllocator::setAllocatorSettings(std::string(name) + ":True");
+}
 
 std::int64_t memory_limit(c10::Device device) { return device.is_cpu() ? 0 : limit_of(device).load(); }
 

@@ -15,6 +15,7 @@
 #include "core/foreign_file.h"
 #include "core/job_control.h"
 #include "core/mapped_file.h"
+#include "core/memory_limit.h"
 #include "core/safetensors.h"
 #include "models/file_source.h"
 #include "models/staged_archive.h"
@@ -72,7 +73,9 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
     say_doing("Loading " + path);
     const std::uint64_t all = source->size();
     // Who has blocks streamed has found out what fits.
-    if (!resident_blocks)
+    if (resident_blocks)
+      use_expandable_segments();
+    else
       require_memory(device, all - std::min(all, bytes_of(shared)), "Loading " + path, load_advice);
     if (!device.is_cpu() || !shared.empty() || resident_blocks) {
       if (const auto staged = load_staged(path, device, shared, resident_blocks)) return *staged;
