@@ -6,6 +6,7 @@
 #include <torch/library.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -70,29 +71,35 @@ void init_files(std::string architecture, int64_t seed, std::string backbone, st
   write_safetensors(head, checkpoint.head, metadata);
 }
 
-/// Threads of which half want TF32 and half do not. How often one saw the other's switch, and how many were
-/// inside together at most.
-std::tuple<int64_t, int64_t> tf32_turns(int64_t threads, int64_t turns) {
-  std::atomic<int64_t> wrong = 0, inside = 0, most = 0;
-  const auto take_turns = [&](bool allow) {
+/// Threads that all want TF32, each inside until all are, then threads of which half want it. How often one
+/// of these saw the other half's switch.
+int64_t tf32_turns(int64_t threads, int64_t turns) {
+  std::atomic<int64_t> inside = 0, wrong = 0;
+  const c10::Device cuda(c10::kCUDA, 0);
+  const auto meet = [&](int64_t) {
+    const Tf32Guard mode(cuda, true);
+    for (++inside; inside < threads;) std::this_thread::yield();
+  };
+  const auto take_turns = [&](int64_t n) {
+    const bool allow = n % 2 == 0;
     for (int64_t i = 0; i < turns; ++i) {
-      const Tf32Guard mode(c10::Device(c10::kCUDA, 0), allow);
-      const Tf32Guard nested(c10::Device(c10::kCUDA, 0), !allow);
-      const int64_t here = ++inside;
-      for (int64_t before = most; here > before && !most.compare_exchange_weak(before, here);) {
-      }
+      const Tf32Guard mode(cuda, allow);
+      const Tf32Guard nested(cuda, !allow);
       for (int look = 0; look < 20; ++look) {
         if (at::globalContext().allowTF32CuBLAS() != allow) ++wrong;
         std::this_thread::yield();
       }
-      --inside;
     }
   };
-  std::vector<std::thread> all;
-  for (int64_t n = 0; n < threads; ++n) all.emplace_back(take_turns, n % 2 == 0);
-  for (std::thread& thread : all) thread.join();
-  const Tf32Guard back(c10::Device(c10::kCUDA, 0), false);
-  return {wrong, most};
+  const auto run = [&](const std::function<void(int64_t)>& work) {
+    std::vector<std::thread> all;
+    for (int64_t n = 0; n < threads; ++n) all.emplace_back(work, n);
+    for (std::thread& thread : all) thread.join();
+  };
+  run(meet);
+  run(take_turns);
+  const Tf32Guard back(cuda, false);
+  return wrong;
 }
 
 }  // namespace
@@ -102,7 +109,7 @@ TORCH_LIBRARY_FRAGMENT(dinov3_seg_reference, library) {
       "class_embed_gradients(Tensor weight, Tensor bias, Tensor queries, Tensor masks, Tensor labels, "
       "ScalarType dtype) -> (Tensor, Tensor)",
       class_embed_gradients);
-  library.def("tf32_turns(int threads, int turns) -> (int, int)", tf32_turns);
+  library.def("tf32_turns(int threads, int turns) -> int", tf32_turns);
   library.def("least_cost_assignment(Tensor costs) -> Tensor", least_cost_assignment);
   library.def(
       "random_tensor(str architecture, int seed, ScalarType dtype, Device device, str key, bool operators) "

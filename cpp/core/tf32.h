@@ -9,8 +9,8 @@ namespace dinov3_seg {
 
 /// While it lives, what this thread launches computes float32 with TF32 or without, as `allow` says. Threads
 /// that want the same go on side by side; one that wants the other waits until they are through, and those
-/// that come after it wait for it. Inside another guard of the thread, and on the CPU, it does nothing. Hold
-/// it while kernels are launched, not while the device works.
+/// that come after it wait until it is. Inside another guard of the thread, and on the CPU, it does nothing.
+/// Hold it while kernels are launched, not while the device works.
 class Tf32Guard {
  public:
   Tf32Guard(c10::Device device, bool allow);
