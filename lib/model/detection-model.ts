@@ -143,14 +143,17 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   /** {@link replicas} by how busy they are. @internal */
   readonly pool: ReplicaPool<DetectionModel>;
   readonly #calls: RunningCalls;
+  /** The detector that this is a replica of; itself otherwise. */
+  readonly #whole: DetectionModel;
   readonly #owned: OwnedHandle<DetectorHandle>;
 
   private constructor(
     [handle, ...copies]: readonly [DetectorHandle, ...DetectorHandle[]],
-    calls = new RunningCalls(),
+    replicaOf?: DetectionModel,
   ) {
     const info = engine().detectorInfo(handle);
-    this.#calls = calls;
+    this.#whole = replicaOf ?? this;
+    this.#calls = replicaOf ? replicaOf.#calls : new RunningCalls();
     this.#owned = new OwnedHandle(handle, () => `The detector of ${this.path}`);
     this.path = info.path;
     this.id = info.id;
@@ -164,7 +167,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.parameters = info.parameters;
     this.sharedBytes = info.sharedBytes;
     this.replicas =
-      copies.length === 0 ? [this] : [handle, ...copies].map((own) => new DetectionModel([own], calls));
+      copies.length === 0 ? [this] : [handle, ...copies].map((own) => new DetectionModel([own], this));
     this.devices = copies.length === 0 ? [info.device] : this.replicas.map(({ device }) => device);
     this.pool = new ReplicaPool(this.replicas);
   }
@@ -287,7 +290,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     if (!Number.isInteger(top) || top < 1)
       throw new DinoSegError('INVALID_ARGUMENT', `top should be a whole number from 1, not ${top}.`);
     return this.#calls.add(
-      withPixels([image], signal, handles.size, async ([raw]) => {
+      withPixels([image], signal, this.#whole.replicas.length, async ([raw]) => {
         const settings = { ...detectorInputSize(raw!, imageSize), top };
         const found = await this.pool.run((replica) =>
           runJob(options, (job) => engine().detect(handles.get(replica)!, raw!, settings, job)),

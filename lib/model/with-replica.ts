@@ -8,7 +8,7 @@ import type { SegmentationHead } from './segmentation-head.js';
 import { withPixels } from './with-pixels.js';
 
 /** A SegmentationModel, which this module cannot import: it imports this one. */
-interface ReplicatedModel {
+interface ReplicatedModel extends HeadNetwork {
   readonly replicas: readonly HeadNetwork[];
   readonly pool: ReplicaPool<HeadNetwork>;
   readonly calls: RunningCalls;
@@ -28,7 +28,7 @@ export function withReplica<T>(
 ): Promise<T> {
   const models = new Map(model.replicas.map((replica) => [replica, replica.handle]));
   const places = heads.map((head) => head.places());
-  const call = withPixels(images, signal, models.size, (pixels) =>
+  const call = withPixels(images, signal, model.headDevices.length, (pixels) =>
     model.pool.run((replica) => {
       const handle = models.get(replica)!;
       const placed = places.map((place) => place(replica));

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { loadClassSet } from '../../lib/data/class-sets.js';
+import { decodeImage } from '../../lib/data/decode.js';
 import { DinoSegError } from '../../lib/errors.js';
 import { extractTable, type ExtractTableOptions } from '../../lib/features/extract-table.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { imagesOfPaths } from '../../lib/images/images-of-paths.js';
 import { ClassHead } from '../../lib/model/class-head.js';
+import { Admission, imageAdmission } from '../../lib/model/admission.js';
 import { initModel } from '../../lib/model/init-model.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { runCommand, startProgram } from '../helpers/command-line.js';
@@ -150,6 +152,16 @@ t.test('networks on two devices', async (t) => {
       }
       t.ok(same(`single-${features}`, `double-${features}`));
     });
+
+  t.test('each device may hold as many pixels as one alone', async (t) => {
+    const entered = t.capture(imageAdmission, 'enter', Admission.prototype.enter);
+    await using extractor = await openFeatureExtractor({ ...networks, ...counts, device: 'cpu,cpu' });
+    const image = await decodeImage(images.entries[0]!.path);
+    entered(); // What opening has called.
+    await extractor.extract([image, image], {});
+    const times = entered().map(({ args }) => args[1]);
+    t.same(times, [2, 2, 2], 'the segmentor, and the detector for each image');
+  });
 
   t.test('begun on two, stopped, gone on with on one', async (t) => {
     const controller = new AbortController();
