@@ -6,6 +6,7 @@
 #include "bindings/images.h"
 #include "bindings/normalization.h"
 #include "core/device_copies.h"
+#include "core/device_launches.h"
 #include "core/image_ops.h"
 #include "core/page_allocator.h"
 #include "models/segment.h"
@@ -132,12 +133,14 @@ at::Tensor prepared(const std::vector<at::Tensor>& images, const PrepareOptions&
 }
 
 at::Tensor prepare_images(const Images& images, const ImageOptions& options) {
+  const LaunchGuard launching(options.device);
   return prepared(images.pixels, options, [&](const at::Tensor& image, const Augmentation& augmentation) {
     return prepare_image(to_rgb(image), options.height, options.width, augmentation, options.normalization);
   });
 }
 
 at::Tensor prepare_labels(const LabelImages& labels, const PrepareOptions& options) {
+  const LaunchGuard launching(options.device);
   return prepared(labels.pixels, options, [&](const at::Tensor& label, const Augmentation& augmentation) {
     return prepare_label(label, options.height, options.width, augmentation.flip);
   });

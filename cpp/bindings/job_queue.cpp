@@ -7,12 +7,14 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "bindings/lanes.h"
 #include "bindings/method.h"
 #include "core/available_memory.h"
+#include "core/device_launches.h"
 #include "core/error.h"
 #include "core/intraop_threads.h"
 #include "core/torch_logging.h"
@@ -69,11 +71,12 @@ void run_delivery(napi_env env, napi_value, void*, void* data) noexcept {
 
 struct Job : LaneJob {
   Job(std::shared_ptr<Environment> environment, Napi::Promise::Deferred deferred, Work work,
-      std::shared_ptr<JobControl> control, c10::Device device)
+      std::shared_ptr<JobControl> control, c10::Device device, bool launches)
       : LaneJob(environment.get(), std::move(control)),
         environment(std::move(environment)),
         deferred(deferred),
         device(device),
+        launches(launches),
         work(std::move(work)) {}
 
   void run() noexcept override;
@@ -82,6 +85,7 @@ struct Job : LaneJob {
   std::shared_ptr<Environment> environment;
   Napi::Promise::Deferred deferred;
   c10::Device device;
+  bool launches;  // work on the device, which it does not only wait for
   Work work;
   Work::result_type make_value;
   Failure failure;
@@ -117,6 +121,8 @@ void Job::run() noexcept {
     check_cancelled();
     // For whatever takes the current device.
     const c10::DeviceGuard on_device(device);
+    std::optional<LaunchGuard> launching;
+    if (launches) launching.emplace(device);
     use_intraop_threads();
     keep_warnings_of_this_thread();
     make_value = work();
@@ -262,7 +268,7 @@ Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, 
   if (lane == Lane::copies) name += " copies";
   lanes().push(name, feeds,
                std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control),
-                                     feeds ? c10::Device(c10::kCPU) : place.device));
+                                     feeds ? c10::Device(c10::kCPU) : place.device, lane == Lane::model));
   return promise;
 }
 

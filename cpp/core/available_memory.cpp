@@ -11,6 +11,7 @@
 #include <new>
 #include <string_view>
 
+#include "core/device_launches.h"
 #include "core/error.h"
 #include "core/host_memory.h"
 #include "core/job_control.h"
@@ -106,8 +107,7 @@ void release_cached_memory() noexcept {
   try {
     if (!at::hasCUDA() || !at::globalContext().hasCUDA()) return;
     auto* allocator = at::getDeviceAllocator(c10::kCUDA);
-    const std::lock_guard lock(recording_mutex());
-    if (allocator->initialized()) allocator->emptyCache();
+    if (allocator->initialized()) while_devices_idle([&] { allocator->emptyCache(); });
   } catch (const std::exception&) {
     // Best effort: the original error is reported.
   }

@@ -27,11 +27,10 @@ bool is_out_of_memory(const std::exception& error);
 std::string out_of_memory_message(const std::exception& error);
 
 /// Gives back what libtorch's allocator of CUDA memory keeps for reuse on all devices, so that other sizes
-/// fit; waits for recordings of CUDA graphs. Never throws.
+/// fit. Waits until no job launches anything, and for all devices. Never throws.
 void release_cached_memory() noexcept;
 
-/// Held while a CUDA graph is recorded, while cached memory is given back (the allocator of a device that
-/// records gives back nothing) and while a recording is freed, which waits for the device.
+/// Held while a CUDA graph is recorded and while a recording is freed, which waits for the device.
 std::mutex& recording_mutex();
 
 /// "1.5 GiB".

@@ -21,7 +21,8 @@ std::atomic<std::int64_t>& limit_of(c10::Device device) {
 void use_expandable_segments() {
   constexpr std::string_view name = "expandable_segments";
   for (const char* variable : {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"})
-    if (const char* value = getenv(variable); value && std::string_view(value).find(name) != name.npos) return;
+    if (const char* value = getenv(variable); value && std::string_view(value).find(name) != name.npos)
+      return;
   if (!c10::CachingAllocator::AcceleratorAllocatorConfig::use_expandable_segments())
     c10::CachingAllocator::setAllocatorSettings(std::string(name) + ":True");
 }

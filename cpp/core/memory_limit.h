@@ -8,8 +8,8 @@
 namespace dinov3_seg {
 
 /// Left of a process's share for what libtorch's allocator does not count: CUDA's context and the libraries'
-/// code. 0.5 to 0.65 GB on an H200; less on smaller GPUs.
-inline constexpr std::int64_t context_bytes = 700'000'000;
+/// code. 0.6 to 0.8 GB on an H200; less on smaller GPUs.
+inline constexpr std::int64_t context_bytes = 800'000'000;
 
 /// Bytes that libtorch's allocator may hold on the device; 0: as many as there are.
 std::int64_t memory_limit(c10::Device device);

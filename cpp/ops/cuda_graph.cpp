@@ -16,9 +16,12 @@ bool has_cuda_graphs() {
   return c10::Dispatcher::singleton().findSchema({"dinov3_seg::graph_begin", ""}).has_value();
 }
 
-CudaGraph::CudaGraph(c10::Device device)
-    : recording_(recording_mutex()),
-      handle_(find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index())) {}
+CudaGraph::CudaGraph(c10::Device device) {
+  // What an ordinary pass left in the allocator would stand beside the graph's own memory.
+  release_cached_memory();
+  recording_ = std::unique_lock(recording_mutex());
+  handle_ = find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index());
+}
 
 CudaGraph::~CudaGraph() {
   // It waits for the device, which ends another thread's recording there.

@@ -36,11 +36,11 @@ const mostImages = 8;
  * As `mapsOfImage` of pass-size.ts, but without what recorded passes hold, of which there are none: 1.38 were measured
  * with the 7B (0.567 GB at 512×512).
  */
-const mapsOfImage = 1.45;
+const mapsOfImage = 1.41;
 /** What libraries and the allocator take beside weights and maps: 0.1 GB with the 7B. */
-const workspaceBytes = 2e8;
+const workspaceBytes = 1e8;
 /** Taken by CUDA itself; the engine has the number, too (core/memory_limit.h). */
-const contextBytes = 7e8;
+const contextBytes = 8e8;
 /** Share of a device that a plan counts on where no cap is given: screens and other processes have some. */
 const shareOfDevice = 0.9;
 

@@ -1,7 +1,6 @@
 // CUDA graphs as operators without tensors, so that the engine needs no library of CUDA's.
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/StreamGuard.h>
-#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <torch/library.h>
 
@@ -40,11 +39,12 @@ Recording& find(int64_t handle) {
   return *found->second;
 }
 
-/// One stream a device for all recordings: libtorch keeps workspaces of cuBLAS for each.
+/// One stream a device for all recordings: libtorch keeps workspaces of cuBLAS for each. Of high priority,
+/// since copies take streams of the other pool in turn: one of them would become a part of the recording.
 c10::cuda::CUDAStream recording_stream(c10::DeviceIndex device) {
   static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
   const std::lock_guard lock(mutex);
-  return streams.try_emplace(device, c10::cuda::getStreamFromPool(false, device)).first->second;
+  return streams.try_emplace(device, c10::cuda::getStreamFromPool(true, device)).first->second;
 }
 
 int64_t graph_begin(int64_t device_index) {
@@ -52,8 +52,6 @@ int64_t graph_begin(int64_t device_index) {
   const auto device = static_cast<c10::DeviceIndex>(device_index);
   const c10::DeviceGuard on_device({c10::kCUDA, device});
   c10::cuda::device_synchronize();
-  // What an ordinary pass left in the allocator would stand beside the graph's own memory.
-  c10::cuda::CUDACachingAllocator::emptyCache();
   auto recording = std::make_unique<Recording>(recording_stream(device));
   recording->guard.emplace(recording->stream);
   // Other threads (decoding, copies) go on meanwhile.

@@ -40,7 +40,7 @@ std::vector<at::Tensor> NetworkTraining::predict(const at::Tensor& images) {
 }
 
 std::vector<at::Tensor> NetworkTraining::predict_averaged(const at::Tensor& images, bool batch_statistics) {
-  const Tf32Guard tf32(settings_.device.is_cuda());
+  const Tf32Guard tf32(settings_.device, true);
   module_.train(batch_statistics);
   return weights_.with_averages([&] { return predict(images); });
 }
@@ -48,7 +48,7 @@ std::vector<at::Tensor> NetworkTraining::predict_averaged(const at::Tensor& imag
 void NetworkTraining::step(const TrainingBatch& batch, const TrainingStep& options) {
   say_doing("Training a network");
   // Guards do not nest: this one is for the network, the loss and the backward pass.
-  const Tf32Guard tf32(settings_.device.is_cuda());
+  const Tf32Guard tf32(settings_.device, true);
   module_.train(true);
   const c10::AutoGradMode with_grad(true);
   std::vector<at::Tensor> values = losses(batch);
