@@ -11,7 +11,12 @@ import { usableCores } from '../dist/native/cores.js';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 // Files that permanently change their process, or measure it.
-const alone = ['test/files.ts', 'test/native/lifetime.ts', 'test/native/memory.ts'];
+const alone = [
+  'test/examples/fastify-server.ts',
+  'test/files.ts',
+  'test/native/lifetime.ts',
+  'test/native/memory.ts',
+];
 
 const processBytes = 2 * 1024 ** 3;
 

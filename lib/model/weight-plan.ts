@@ -33,12 +33,13 @@ export function detectorPassBytes(
 /** Images per pass at most: more are not faster. */
 const mostImages = 8;
 /**
- * As `mapsOfImage` of pass-size.ts, but without what recorded passes hold, of which there are none: 1.38 were measured
- * with the 7B (0.567 GB at 512×512).
+ * As `mapsOfImage` of pass-size.ts, but without what recorded passes hold, of which there are none. 1.38 were measured with the
+ * 7B (0.567 GB at 512×512); the rest is room for the allocator. With 1.41 it gave memory back and took it again in every pass, and
+ * a pass in 12 GB took 1.4 times as long.
  */
-const mapsOfImage = 1.41;
+const mapsOfImage = 1.6;
 /** What libraries and the allocator take beside weights and maps: 0.1 GB with the 7B. */
-const workspaceBytes = 1e8;
+const workspaceBytes = 2e8;
 /** Taken by CUDA itself; the engine has the number, too (core/memory_limit.h). */
 const contextBytes = 8e8;
 /** Share of a device that a plan counts on where no cap is given: screens and other processes have some. */
