@@ -48,7 +48,8 @@ export type {
 export { normalizations, type NormalizationName } from './model/normalization.js';
 export { Tensor } from './model/tensor.js';
 export { DecodedImages } from './model/decoded-images.js';
-export { SegmentationModel, type ForwardResult } from './model/segmentation-model.js';
+export { SegmentationModel } from './model/segmentation-model.js';
+export type { ForwardResult } from './model/forward-result.js';
 export type {
   ScoreImageOptions,
   ScoreMap,

@@ -24,7 +24,7 @@ export interface LoadOptions extends JobOptions {
   precision?: NetworkPrecision;
   /**
    * Whether to record passes as CUDA graphs, which run without gaps between kernels, from the second pass of an image
-   * size on. Needs the CUDA kernels. Recordings of the last four sizes are kept; each holds the memory of a pass.
+   * size on. Needs the package's library for CUDA (cuda_ops.so). Recordings of the last four sizes are kept; each holds the memory of a pass.
    * Default true.
    */
   cudaGraphs?: boolean;
@@ -62,3 +62,11 @@ export const loadOptions: OptionKinds<LoadOptions> = {
   ...weightsOptions,
   ...jobOptions,
 };
+
+/** How a network runs, whatever file or seed it is of. */
+export function waysToRun({
+  precision = 'tf32',
+  cudaGraphs = true,
+}: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
+  return { precision, cudaGraphs };
+}

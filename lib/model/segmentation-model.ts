@@ -14,7 +14,7 @@ import type {
 import { checkImages } from './check-images.js';
 import { ClassHead } from './class-head.js';
 import type { DecodedImages } from './decoded-images.js';
-import { resolveDevices } from './device.js';
+import type { ForwardResult } from './forward-result.js';
 import { networkMark } from './head-network.js';
 import {
   randomNetwork,
@@ -24,7 +24,8 @@ import {
   type RandomNetworkOptions,
 } from './init-model.js';
 import { asSize, checkImageSize, imageSizeOf } from './image-size.js';
-import { loadOptions, waysToRunOptions, type LoadOptions } from './load-options.js';
+import { loadNetwork } from './load-network.js';
+import { loadOptions, waysToRun, waysToRunOptions, type LoadOptions } from './load-options.js';
 import {
   scoreImageOptions,
   segmentImageOptions,
@@ -39,23 +40,13 @@ import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
 import { ownProbe } from './own-probe.js';
 import { checkPassSize, type WeightPlan } from './pass-size.js';
-import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
+import { ReplicaPool } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import { streamingText } from './streaming-text.js';
 import type { ClassMap } from './segment-options.js';
 import { Tensor } from './tensor.js';
-import { planOfFile, type NetworkUse } from './weight-plan.js';
+import type { NetworkUse } from './weight-plan.js';
 import { withReplica } from './with-replica.js';
-
-/** Result of {@link SegmentationModel.forward}: float32, on the model's device. The caller disposes of the tensors. */
-export interface ForwardResult {
-  /** B×Q×C, the input of class_embed. */
-  queries: Tensor;
-  /** Class logits B×Q×K. */
-  predLogits: Tensor;
-  /** Mask logits B×Q×h×w, h = H/4, w = W/4. */
-  predMasks: Tensor;
-}
 
 /** What a model has beside its handles. */
 interface ModelParts {
@@ -173,20 +164,10 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   ): Promise<SegmentationModel> {
     checkArgument(path, text, 'SegmentationModel.load(path)');
     checkOptions(options, loadOptions, 'SegmentationModel.load()');
-    const { device, dtype = 'stored' } = options;
-    const devices = resolveDevices(device);
-    const weightPlan = await planOfFile(path, options, devices, use);
-    const [first, ...others] = replicaPlaces(devices);
-    const placement = {
-      ...{ device: first!.device, dtype, ...waysToRun(options) },
-      ...(weightPlan && { residentBlocks: weightPlan.residentBlocks }),
-    };
-    const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
-    const handles = await withCopies(handle, others, (place) =>
-      runJob(options, (job) => engine().copyModel(handle, place, job)),
-    );
-    const probe = await ownProbe(handle, engine().modelInfo(handle));
-    return new SegmentationModel(handles, placement.precision, { probe, weightPlan });
+    const { handles, precision, weightPlan } = await loadNetwork(path, options, use);
+    const [first] = handles;
+    const probe = await ownProbe(first, engine().modelInfo(first));
+    return new SegmentationModel(handles, precision, { probe, weightPlan });
   }
 
   /** What a user is told of weights that are streamed; undefined where none are. @internal */
@@ -421,8 +402,3 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
 }
 
 export const modelKind = instanceOf('a SegmentationModel', () => SegmentationModel);
-
-/** How a network runs, whatever file or seed it is of. */
-function waysToRun({ precision = 'tf32', cudaGraphs = true }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
-  return { precision, cudaGraphs };
-}

@@ -48,8 +48,12 @@ t.test('passes that end in another order give the table and the journal of one a
   let running = 0;
   let most = 0;
   const { hold } = unordered();
+  let meet = () => {};
+  const threeAreRunning = new Promise<void>((resolve) => (meet = resolve));
   const counted = async () => {
     most = Math.max(most, ++running);
+    if (running === 3) meet();
+    await threeAreRunning;
     await hold!();
     running--;
   };
