@@ -14,7 +14,7 @@ export interface LoadedNetwork {
   handles: readonly [ModelHandle, ...ModelHandle[]];
   precision: NetworkPrecision;
   /** How it runs where its weights are streamed. */
-  weightPlan: WeightPlan | undefined;
+  weightPlan?: WeightPlan | undefined;
 }
 
 /** @throws DinoSegError as SegmentationModel.load */

@@ -24,7 +24,7 @@ import {
   type RandomNetworkOptions,
 } from './init-model.js';
 import { asSize, checkImageSize, imageSizeOf } from './image-size.js';
-import { loadNetwork } from './load-network.js';
+import { loadNetwork, type LoadedNetwork } from './load-network.js';
 import { loadOptions, waysToRun, waysToRunOptions, type LoadOptions } from './load-options.js';
 import {
   scoreImageOptions,
@@ -47,13 +47,6 @@ import type { ClassMap } from './segment-options.js';
 import { Tensor } from './tensor.js';
 import type { NetworkUse } from './weight-plan.js';
 import { withReplica } from './with-replica.js';
-
-/** What a model has beside its handles. */
-interface ModelParts {
-  probe?: LinearProbe | undefined;
-  weightPlan?: WeightPlan | undefined;
-  replicaOf?: SegmentationModel;
-}
 
 const initOptions: OptionKinds<
   RandomNetworkOptions<Architecture | BackboneArchitecture> & Pick<LoadOptions, 'precision' | 'cudaGraphs'>
@@ -117,9 +110,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   #ownHead: ClassHead | LinearProbe | undefined;
 
   private constructor(
-    [handle, ...copies]: readonly [ModelHandle, ...ModelHandle[]],
-    precision: NetworkPrecision,
-    { probe, weightPlan, replicaOf }: ModelParts = {},
+    { handles: [handle, ...copies], precision, weightPlan }: LoadedNetwork,
+    { probe, replicaOf }: { probe?: LinearProbe | undefined; replicaOf?: SegmentationModel } = {},
   ) {
     const info = engine().modelInfo(handle);
     this.#owned = new OwnedHandle(handle, () => `The model of ${this.path}`);
@@ -142,7 +134,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     this.replicas =
       copies.length === 0
         ? [this]
-        : [handle, ...copies].map((own) => new SegmentationModel([own], precision, { replicaOf: this }));
+        : [handle, ...copies].map(
+            (own) => new SegmentationModel({ handles: [own], precision }, { replicaOf: this }),
+          );
     this.devices = copies.length === 0 ? [info.device] : this.replicas.map(({ device }) => device);
     this.pool = new ReplicaPool(this.replicas);
   }
@@ -164,10 +158,10 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   ): Promise<SegmentationModel> {
     checkArgument(path, text, 'SegmentationModel.load(path)');
     checkOptions(options, loadOptions, 'SegmentationModel.load()');
-    const { handles, precision, weightPlan } = await loadNetwork(path, options, use);
-    const [first] = handles;
+    const network = await loadNetwork(path, options, use);
+    const [first] = network.handles;
     const probe = await ownProbe(first, engine().modelInfo(first));
-    return new SegmentationModel(handles, precision, { probe, weightPlan });
+    return new SegmentationModel(network, { probe });
   }
 
   /** What a user is told of weights that are streamed; undefined where none are. @internal */
@@ -189,7 +183,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initModel(network, job));
-    return new SegmentationModel([handle], network.precision);
+    return new SegmentationModel({ handles: [handle], precision: network.precision });
   }
 
   /** @internal */
