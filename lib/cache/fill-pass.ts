@@ -5,10 +5,10 @@ import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { writeError } from '../files.js';
 import { inOrderOver } from '../model/in-order-over.js';
+import { aheadOf } from '../model/load-batch.js';
 import { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import type { Tensor } from '../model/tensor.js';
-import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import type { CacheWriterHandle, RecordPart } from '../native/bindings/engine.js';
 import type { Shard } from '../shard.js';
@@ -141,14 +141,13 @@ export class FillPass {
     const { size } = this.#runner;
     const groups = groupsOf(this.wanted, size).filter((group) => group.some((each) => missing.has(each)));
     const maker = new RecordMaker(model, folder.key, () => this.#dtypes, missing, this.#runner);
-    const ahead = Math.max(Math.ceil(images / size), model.devices.length + 1);
-    const concurrency = Math.min(ahead, usableCores());
+    const ahead = aheadOf(images, size, model.devices.length);
     const load = (records: Wanted[]) => maker.load(records);
     if (this.#runner.mayHalve && !folder.form) {
       await maker.tryOut(await load(groups[0]!));
       this.#keepPassSize();
     }
-    const loaded = prefetch(groups, load, { ahead, concurrency, signal });
+    const loaded = prefetch(groups, load, { ...ahead, signal });
     const make = maker.make.bind(maker);
     for await (const made of inOrderOver(model.pool, loaded, make, signal)) {
       await this.#write(made);

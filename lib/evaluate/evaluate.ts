@@ -15,7 +15,7 @@ import { groupsOf, prefetch } from '../data/prefetch.js';
 import { scoring } from '../model/argument-kinds.js';
 import { checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
 import { inOrderOver, type Pass } from '../model/in-order-over.js';
-import { ahead, batchOf, loadSamples } from '../model/load-batch.js';
+import { aheadOf, batchOf, loadSamples } from '../model/load-batch.js';
 import { headKind } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
@@ -135,8 +135,8 @@ export async function evaluateHeads(
   let done = 0;
   const groups = groupsOf([...dataset.pairs.keys()], runner.size);
   const load = (indices: number[]) => loadSamples(dataset, indices);
-  const atLeast = Math.max(Math.ceil(prefetched / runner.size), model.devices.length + 1);
-  const samples = prefetch(groups, load, { ...ahead({ prefetch: atLeast }), signal });
+  const ahead = aheadOf(prefetched, runner.size, model.devices.length);
+  const samples = prefetch(groups, load, { ...ahead, signal });
   for await (const measured of inOrderOver(model.pool, samples, measure, signal))
     for (const ofHeads of measured) {
       signal?.throwIfAborted();

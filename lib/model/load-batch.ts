@@ -41,6 +41,14 @@ export function ahead(place: Pick<Place, 'prefetch'>): { ahead: number; concurre
   return { ahead: place.prefetch, concurrency: Math.min(place.prefetch, usableCores()) };
 }
 
+/**
+ * Options of {@link prefetch} for groups of `size` images that go to several devices: enough for `images`, and for all devices while
+ * the group after theirs is loaded.
+ */
+export function aheadOf(images: number, size: number, devices: number): ReturnType<typeof ahead> {
+  return ahead({ prefetch: Math.max(Math.ceil(images / size), devices + 1) });
+}
+
 /** Some images of a data set, each with its augmentation. */
 export async function loadBatch(
   dataset: SegmentationDataset,
