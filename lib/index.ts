@@ -36,6 +36,7 @@ export type {
   RecognisedBackbone,
   LossResult,
   RawImage,
+  Float16Use,
   NetworkPrecision,
   Normalization,
   OutputPart,

@@ -85,7 +85,7 @@ t.test('bfloat16 weights on CUDA stay near float32', { skip }, async (t) => {
   close(t, 'queries', await b.queries.floats(), await a.queries.floats(), { rtol: 0.1 });
 });
 
-t.test('TF32 adds little to the errors of bfloat16 weights', { skip }, async (t) => {
+t.test('TF32 and float16 add little to the errors of bfloat16 weights', { skip }, async (t) => {
   const path = await writeFormulaModel(t.testdir());
   const inputs = Array.from({ length: 301 }, (_, i) => {
     const random = createRandom(i);
@@ -115,9 +115,12 @@ t.test('TF32 adds little to the errors of bfloat16 weights', { skip }, async (t)
       return errors.sort((a, b) => a - b)[inputs.length >> 1]!;
     });
   };
-  const [tf32, reference] = [await medianErrors('tf32'), await medianErrors('reference')];
-  t.comment(`class logits and masks: tf32 ${tf32.join(', ')}; reference ${reference.join(', ')}`);
-  tf32.forEach((error, i) => t.ok(error <= 1.1 * reference[i]!, `${error} and ${reference[i]}`));
+  const reference = await medianErrors('reference');
+  for (const precision of ['tf32', 'float16'] as const) {
+    const errors = await medianErrors(precision);
+    t.comment(`class logits and masks: ${precision} ${errors.join(', ')}; reference ${reference.join(', ')}`);
+    errors.forEach((error, i) => t.ok(error <= 1.1 * reference[i]!, `${error} and ${reference[i]}`));
+  }
   inputs.forEach((input) => input.dispose());
 });
 

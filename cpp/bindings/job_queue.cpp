@@ -91,12 +91,26 @@ struct Job : LaneJob {
   Failure failure;
 };
 
+/// As Node.js's own warnings.
+void emit_warnings(Napi::Env env, JobControl& control) {
+  for (const JobWarning& warning : control.take_warnings()) {
+    const auto process = env.Global().Get("process").As<Napi::Object>();
+    auto options = Napi::Object::New(env);
+    options.Set("type", "DinoSegWarning");
+    options.Set("code", warning.code);
+    process.Get("emitWarning")
+        .As<Napi::Function>()
+        .Call(process, {Napi::String::New(env, warning.text), options});
+  }
+}
+
 /// Settles a job's promise; JavaScript thread. The flag decides what an error means: TorchScript turns every
 /// exception into one of its own.
 void settle(Napi::Env env, Job& job) {
   Environment& environment = *job.environment;
   if (--environment.pending == 0) napi_unref_threadsafe_function(env, environment.deliveries);
   environment.listeners.erase(job.control.get());
+  emit_warnings(env, *job.control);
   // Also if the job had finished when the request came: the caller who stops it gets this error only.
   if (job.control->cancelled() && !job.control->shielded())
     job.failure = {"ABORTED", "the job was stopped on request"};

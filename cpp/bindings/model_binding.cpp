@@ -29,13 +29,25 @@ inline constexpr auto fields<ProbeValues> = std::tuple{field("weight", &ProbeVal
                                                        field("runningVar", &ProbeValues::running_var)};
 
 template <>
-inline constexpr auto fields<NetworkSizes> = std::tuple{field("blocks", &NetworkSizes::blocks),
-                                                        field("blockBytes", &NetworkSizes::block_bytes),
-                                                        field("blocksBytes", &NetworkSizes::blocks_bytes),
-                                                        field("otherBytes", &NetworkSizes::other_bytes),
-                                                        field("width", &NetworkSizes::width),
-                                                        field("hidden", &NetworkSizes::hidden),
-                                                        field("dtype", &NetworkSizes::dtype)};
+inline constexpr auto fields<NetworkSizes> =
+    std::tuple{field("blocks", &NetworkSizes::blocks),
+               field("blockBytes", &NetworkSizes::block_bytes),
+               field("blocksBytes", &NetworkSizes::blocks_bytes),
+               field("otherBytes", &NetworkSizes::other_bytes),
+               field("pixelDecoderWeights", &NetworkSizes::pixel_decoder_weights),
+               field("width", &NetworkSizes::width),
+               field("hidden", &NetworkSizes::hidden),
+               field("dtype", &NetworkSizes::dtype)};
+
+/// What passes met in float16 (Float16Use).
+struct Float16Seen {
+  double largest;
+  int64_t passes, run_again;
+};
+template <>
+inline constexpr auto fields<Float16Seen> =
+    std::tuple{field("largest", &Float16Seen::largest), field("passes", &Float16Seen::passes),
+               field("runAgain", &Float16Seen::run_again)};
 
 struct TimesOptions {
   int64_t repeat;
@@ -64,10 +76,18 @@ std::optional<Normalization> file_normalization(const std::string& path) {
   return recorded_normalization(path);
 }
 
+/// What was seen in float16 so far.
+std::optional<Float16Seen> float16_seen(const SegmentationModel& model) {
+  if (!model.float16()) return std::nullopt;
+  const Float16Use& use = model.float16()->use();
+  return Float16Seen{use.largest, use.passes, use.run_again};
+}
+
 auto model_info(const SegmentationModel& model) {
   return std::tuple_cat(network_info(model),
                         object_of(Item{"width", model.width()}, Item{"hidden", model.hidden()},
-                                  Item{"classes", model.classes()}, Item{"provides", model.provides()}));
+                                  Item{"classes", model.classes()}, Item{"provides", model.provides()},
+                                  Item{"float16", float16_seen(model)}));
 }
 
 void check_head(const SegmentationModel& model, const TrainedHeads& head) { check_fits(model, head); }
@@ -113,6 +133,9 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
       path);
 }
 
+/// For tests: on the CPU too.
+void use_float16(SegmentationModel& model) { model.use_float16(); }
+
 /// For tests: ends when `jobs` that wait for as many are running at once.
 void meet(const SegmentationModel&, int64_t jobs) {
   struct Meeting {
@@ -157,6 +180,7 @@ const Methods model_methods{
     job<Lane::model, &taps>("taps", "model", "images"),
     job<Lane::model, &part_times_of>("partTimes", "model", "images", "options"),
     call<&storage_bytes_of>("storageBytes", "networks"),
+    job<Lane::model, &use_float16>("useFloat16", "model"),
     job<Lane::model, &meet>("meet", "model", "jobs"),
     job<Lane::model, &export_model>("exportModel", "model", "head", "path"),
     job<Lane::model, &export_with_probe>("exportWithProbe", "model", "probe", "path"),

@@ -48,6 +48,8 @@ std::vector<DeviceDescription> list_devices() {
 
 void configure_libtorch() {
   at::globalContext().setAllowTF32CuDNN(false);
+  // Sums of products in float16 are float32, also those of the parts that cuBLAS splits a long sum into.
+  at::globalContext().setAllowFP16ReductionCuBLAS(false);
   // Of no use to these networks, and each thread of a process on a processor that it does not know prints a
   // warning.
   at::globalContext().setUserEnabledNNPACK(false);

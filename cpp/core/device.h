@@ -27,7 +27,7 @@ int cuda_devices();
 std::vector<DeviceDescription> list_devices();
 
 /// Switches off what libtorch has on by default and these networks are not to use: TF32 in cuDNN (float32
-/// means float32 on every device, see tf32.h) and NNPACK. Once a process.
+/// means float32 on every device, see tf32.h), sums in float16 in cuBLAS, and NNPACK. Once a process.
 void configure_libtorch();
 
 }  // namespace dinov3_seg

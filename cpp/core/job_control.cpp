@@ -27,6 +27,10 @@ void report_progress(std::uint64_t done, std::uint64_t total) {
   if (current) current->report(done, total);
 }
 
+void warn_caller(std::string code, std::string text) {
+  if (current) current->warn({std::move(code), std::move(text)});
+}
+
 void say_doing(std::string doing) { doing_now = std::move(doing); }
 
 const std::string& current_doing() { return doing_now; }

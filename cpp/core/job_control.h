@@ -5,9 +5,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace dinov3_seg {
+
+/// What somebody should know although the job went well.
+struct JobWarning {
+  std::string code;  // of the process's warning
+  std::string text;
+};
 
 /// Shared by one job and the thread that asked for it. Every member may be called from any thread.
 class JobControl : public std::enable_shared_from_this<JobControl> {
@@ -37,12 +46,23 @@ class JobControl : public std::enable_shared_from_this<JobControl> {
     return {done_, total_};
   }
 
+  void warn(JobWarning warning) {
+    const std::lock_guard lock(mutex_);
+    warnings_.push_back(std::move(warning));
+  }
+  std::vector<JobWarning> take_warnings() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(warnings_, {});
+  }
+
   /// Set before the job starts; called on the job's thread.
   std::function<void()> on_progress;
 
  private:
   std::atomic<bool> cancelled_{false}, shielded_{false}, waiting_{false};
   std::atomic<std::uint64_t> done_{0}, total_{0};
+  std::mutex mutex_;
+  std::vector<JobWarning> warnings_;
 };
 
 /// While it lives, the calling thread runs the job of this control.
@@ -60,6 +80,8 @@ class CurrentJob {
 void check_cancelled();
 /// Tells how far the calling thread's job is.
 void report_progress(std::uint64_t done, std::uint64_t total);
+/// Warns whoever asked for the calling thread's job, once that has ended.
+void warn_caller(std::string code, std::string text);
 /// What the calling thread's job is doing from here on, for the message of an error: "Loading 7b.pt".
 void say_doing(std::string doing);
 /// What was said last in this job; empty where nothing was.

@@ -39,15 +39,16 @@ void CudaGraphRunner::remember(const std::string& name, const Tensors& inputs, b
   Tensors forms;
   for (const at::Tensor& input : inputs)
     forms.push_back(at::empty({}, input.options()).expand(input.sizes()));
-  recordings_.push_front({name, forms, {}, nullptr, refused});
+  recordings_.push_front({name, forms, {}, nullptr, refused, nullptr});
   if (recordings_.size() > most) recordings_.pop_back();
 }
 
 Tensors CudaGraphRunner::run(const std::string& name, const Tensors& inputs,
-                             const std::function<Tensors(const Tensors&)>& function) {
+                             const std::function<Tensors(const Tensors&)>& function,
+                             const std::shared_ptr<const void>& held) {
   bool refused = false;
   try {
-    return attempt(name, inputs, function);
+    return attempt(name, inputs, function, held);
   } catch (const std::exception& error) {
     // On the CPU nothing is held that could go.
     const bool may_help = enabled_ || !inputs.front().device().is_cpu();
@@ -63,7 +64,8 @@ Tensors CudaGraphRunner::run(const std::string& name, const Tensors& inputs,
 }
 
 Tensors CudaGraphRunner::attempt(const std::string& name, const Tensors& inputs,
-                                 const std::function<Tensors(const Tensors&)>& function) {
+                                 const std::function<Tensors(const Tensors&)>& function,
+                                 const std::shared_ptr<const void>& held) {
   if (!enabled_) return function(inputs);
   Recording* recording = find(name, inputs);
   if (!recording) {
@@ -74,7 +76,7 @@ Tensors CudaGraphRunner::attempt(const std::string& name, const Tensors& inputs,
   }
   if (recording->refused) return function(inputs);
   if (!recording->graph) {
-    Recording made{name, copies_of(inputs), {}, nullptr, false};
+    Recording made{name, copies_of(inputs), {}, nullptr, false, held};
     made.graph = std::make_unique<CudaGraph>(inputs.front().device());
     try {
       made.outputs = function(made.inputs);

@@ -27,9 +27,11 @@ class CudaGraphRunner {
   explicit CudaGraphRunner(bool enabled) : enabled_(enabled) {}
 
   /// `function` of `inputs` (on one device). Results are the caller's own. What a recording is to hold must
-  /// not wait for the device. Throws what the function throws; where memory runs out, at its second attempt.
+  /// not wait for the device. A recording holds `held`, which it reads beside the inputs. Throws what the
+  /// function throws; where memory runs out, at its second attempt.
   Tensors run(const std::string& name, const Tensors& inputs,
-              const std::function<Tensors(const Tensors&)>& function);
+              const std::function<Tensors(const Tensors&)>& function,
+              const std::shared_ptr<const void>& held = nullptr);
 
   /// Frees all recordings and their memory.
   void clear() { recordings_.clear(); }
@@ -40,10 +42,12 @@ class CudaGraphRunner {
     Tensors inputs, outputs;
     std::unique_ptr<CudaGraph> graph;  // null: seen once
     bool refused = false;              // there was no memory to record it
+    std::shared_ptr<const void> held;
   };
 
   Tensors attempt(const std::string& name, const Tensors& inputs,
-                  const std::function<Tensors(const Tensors&)>& function);
+                  const std::function<Tensors(const Tensors&)>& function,
+                  const std::shared_ptr<const void>& held);
   Recording* find(const std::string& name, const Tensors& inputs);
 
   void remember(const std::string& name, const Tensors& inputs, bool refused);

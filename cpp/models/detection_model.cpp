@@ -53,13 +53,13 @@ DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
 
 Predictions DetectionModel::forward(const at::Tensor& images) {
   check_detector_input(images.sizes(), queries());
-  const auto result = run("forward", images);
+  const auto result = run("forward", images, false);
   return {result.at(0), result.at(1)};
 }
 
 at::Tensor DetectionModel::features(const at::Tensor& images) {
   check_detector_input(images.sizes(), 0);
-  return run("features", images).at(0);
+  return run("features", images, false).at(0);
 }
 
 Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,

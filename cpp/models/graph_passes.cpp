@@ -9,6 +9,8 @@
 #include "core/job_control.h"
 #include "models/await_weights.h"
 #include "models/fuse.h"
+#include "models/product_inputs.h"
+#include "models/size_constants.h"
 
 namespace dinov3_seg {
 namespace {
@@ -58,11 +60,16 @@ void run_graph_passes(const Module& module, const char* name) {
   const GraphOptimizerEnabledGuard plain_interpreter(false);
   const auto graph = function->optimized_graph();
   // A pass takes in one level of calls; those left over would run without stop points.
-  fuse_functions(*graph);
+  const auto replace_calls = [&] {
+    fuse_functions(*graph);
+    keep_size_constants(*graph);
+  };
+  replace_calls();
   while (calls_functions(*graph->block())) {
     Inline(*graph);
-    fuse_functions(*graph);
+    replace_calls();
   }
+  record_product_inputs(*graph);
   add_to(*graph, *graph->block());
   add_weight_awaits(*graph, module);
 }

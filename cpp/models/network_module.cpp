@@ -11,6 +11,7 @@
 #include "core/job_control.h"
 #include "models/archive.h"
 #include "models/graph_passes.h"
+#include "models/product_inputs.h"
 
 namespace dinov3_seg {
 
@@ -24,6 +25,8 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
   for (const NetworkModule* network : networks) {
     for (const auto& entry : network->parameters_by_name()) add(entry.value);
     for (const auto& entry : network->buffers_by_name()) add(entry.value);
+    if (network->float16())
+      for (const auto& [name, weight] : network->float16()->weights()) add(weight);
   }
   return bytes;
 }
@@ -73,8 +76,11 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
            " made by convert, or one with its methods");
   module_.eval();
   const bool mixed = dtype() == at::kBFloat16;
-  tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
+  const bool float16 = placement.precision == NetworkPrecision::float16;
+  tf32_ = (placement.precision == NetworkPrecision::tf32 || float16) && mixed && device().is_cuda();
+  if (placement.precision == NetworkPrecision::fast && mixed)
+    cast_pixel_decoder(module_,
+                       [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
@@ -84,6 +90,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
   for (const char* method : methods) run_graph_passes(module_, method);
+  if (float16 && tf32_) use_float16();
 }
 
 NetworkModule::NetworkModule(const NetworkModule& first, torch::jit::Module module,
@@ -92,7 +99,14 @@ NetworkModule::NetworkModule(const NetworkModule& first, torch::jit::Module modu
       placement_(placement),
       module_(std::move(module)),
       tf32_(first.tf32_),
-      runner_(may_record(placement_)) {}
+      runner_(may_record(placement_)) {
+  if (first.float16_) use_float16(&first);
+}
+
+void NetworkModule::use_float16(const NetworkModule* first) {
+  const Float16Copy* its_copy = first && first->float16_ ? &*first->float16_ : nullptr;
+  float16_ = Float16Copy::make(module_, device(), path(), its_copy);
+}
 
 void NetworkModule::say_running(const char* method, const at::Tensor& images) {
   say_doing(c10::str("Running the network (", method, ") on images ", images.sizes()));
@@ -100,23 +114,53 @@ void NetworkModule::say_running(const char* method, const at::Tensor& images) {
 
 c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
   return in_run(method, images, [&](const at::Tensor& input) {
-    const Tf32Guard mode = float32_mode();
+    if (float16_) {
+      const Tf32Guard mode(device(), false);
+      const Float16Range range(device());
+      c10::IValue result = float16_->module().get_method(method)({input});
+      if (float16_->holds(range.largest().item<float>(), path())) return result;
+    }
+    const Tf32Guard mode(device(), tf32_);
     return module_.get_method(method)({input});
   });
 }
 
-CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
-  const auto results = [&](const CudaGraphRunner::Tensors& inputs) {
-    const Tf32Guard mode = float32_mode();
-    const c10::IValue result = module_.get_method(method)({inputs[0]});
-    if (result.isTensor()) return CudaGraphRunner::Tensors{result.toTensor().to(at::kFloat)};
-    CudaGraphRunner::Tensors tensors;
+CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images, bool decodes) {
+  using Tensors = CudaGraphRunner::Tensors;
+  const auto results = [&](const torch::jit::Module& module, const at::Tensor& input) {
+    const c10::IValue result = module.get_method(method)({input});
+    if (result.isTensor()) return Tensors{result.toTensor().to(at::kFloat)};
+    Tensors tensors;
     for (const c10::IValue& item : result.toTupleRef().elements())
       tensors.push_back(item.toTensor().to(at::kFloat));
     return tensors;
   };
-  return in_run(method, images,
-                [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
+  const auto in_float16 = [&](const Tensors& inputs) {
+    const Tf32Guard mode(device(), false);
+    const Float16Range range(device());
+    Tensors tensors = results(float16_->module(), inputs[0]);
+    // What the last products gave goes into none: infinite there, it is no number in these sums.
+    for (const at::Tensor& output : {tensors.at(0), tensors.at(1)}) {
+      const at::Tensor sum = output.sum();
+      range.largest().add_(sum - sum);
+    }
+    tensors.push_back(range.largest());
+    return tensors;
+  };
+  const auto in_float32 = [&](const Tensors& inputs) {
+    const Tf32Guard mode(device(), tf32_);
+    return results(module_, inputs[0]);
+  };
+  return in_run(method, images, [&](const at::Tensor& input) {
+    if (decodes && float16_) {
+      Tensors tensors = runner_.run(std::string(method) + " in float16", {input}, in_float16, constants_);
+      // Waits for the pass: what it gave must not be used before its range is known.
+      const float largest = tensors.back().item<float>();
+      tensors.pop_back();
+      if (float16_->holds(largest, path())) return tensors;
+    }
+    return runner_.run(method, {input}, in_float32, constants_);
+  });
 }
 
 at::ScalarType NetworkModule::dtype() const {

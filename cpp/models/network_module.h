@@ -13,7 +13,9 @@
 #include "core/normalization.h"
 #include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
+#include "models/float16_copy.h"
 #include "models/precision.h"
+#include "models/size_constants.h"
 #include "models/weight_stream.h"
 
 namespace dinov3_seg {
@@ -74,6 +76,11 @@ class NetworkModule {
   /// What brings the backbone's blocks to the device; null where all are there. Networks that share a
   /// backbone share it.
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
+  /// Its decoder in float16, which runs first; nothing where none does.
+  const std::optional<Float16Copy>& float16() const { return float16_; }
+  /// Runs the decoder in float16 from now on, as a placement on CUDA with this precision does; for tests on
+  /// the CPU, too.
+  void use_float16(const NetworkModule* first = nullptr);
   torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }
   torch::jit::named_buffer_list buffers_by_name() const { return module_.named_buffers(); }
 
@@ -94,8 +101,8 @@ class NetworkModule {
   /// A size of the one parameter whose name is or ends in `key`; 0 where there is none.
   int64_t parameter_size(const std::string& key, int64_t dimension) const;
 
-  /// While kernels are launched.
-  Tf32Guard float32_mode() const { return {device(), tf32_}; }
+  /// While kernels of float16's module, or without one of module(), are launched.
+  Tf32Guard float32_mode() const { return {device(), tf32_ && !float16_}; }
 
   /// `function` of the images on the device in float32, in the mode that networks run in.
   template <typename Function>
@@ -106,11 +113,15 @@ class NetworkModule {
     // here.
     const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
     const StreamInUse streaming(stream().get());
+    if (images.dim() == 4 && !(constants_ && constants_->are_of(images.size(2), images.size(3))))
+      constants_ = std::make_shared<SizeConstants>(images.size(2), images.size(3));
+    const SizeConstantsInUse known(constants_.get());
     return function(images.to(device(), at::kFloat));
   }
   c10::IValue call(const char* method, const at::Tensor& images);
-  /// The float32 results of a method that gives a tensor, or a tuple of them.
-  CudaGraphRunner::Tensors run(const char* method, const at::Tensor& images);
+  /// The float32 results of a method that gives a tensor, or a tuple of them. `decodes`: whether it runs the
+  /// pixel decoder.
+  CudaGraphRunner::Tensors run(const char* method, const at::Tensor& images, bool decodes);
 
  private:
   static void say_running(const char* method, const at::Tensor& images);
@@ -119,6 +130,9 @@ class NetworkModule {
   ModelPlacement placement_;
   torch::jit::Module module_;
   bool tf32_ = false;
+  std::optional<Float16Copy> float16_;
+  /// Of the size of the last pass.
+  std::shared_ptr<SizeConstants> constants_;
   CudaGraphRunner runner_;
 };
 

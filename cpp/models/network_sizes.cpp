@@ -34,6 +34,8 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
     const std::int64_t block = tensor.dim() >= 2 ? block_of(split(name)) : -1;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
     if (name.ends_with("class_embed.weight")) sizes.hidden = tensor.size(1);
+    if (tensor.dim() >= 2 && name.find("pixel_decoder.") != std::string::npos)
+      sizes.pixel_decoder_weights += tensor.numel();
     if (block < 0) {
       sizes.other_bytes += bytes;
       continue;

@@ -7,18 +7,21 @@ namespace dinov3_seg {
 NetworkPrecision parse_network_precision(const std::string& name) {
   if (name == "reference") return NetworkPrecision::reference;
   if (name == "tf32") return NetworkPrecision::tf32;
+  if (name == "float16") return NetworkPrecision::float16;
   if (name == "fast") return NetworkPrecision::fast;
-  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected reference, tf32 or fast");
+  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected reference, tf32, float16 or fast");
 }
 
-void cast_pixel_decoder(const torch::jit::Module& module) {
+void cast_pixel_decoder(
+    const torch::jit::Module& module,
+    const std::function<at::Tensor(const std::string& name, const at::Tensor& weight)>& cast) {
   for (const auto& [name, child] : module.named_modules()) {
     if ((name + ".").find("pixel_decoder.") == std::string::npos || !child.hasattr("weight")) continue;
-    const at::Tensor weight = child.attr("weight").toTensor();
-    if (weight.dim() < 2) continue;  // of a norm
+    if (child.attr("weight").toTensor().dim() < 2) continue;  // of a norm
     torch::jit::Module layer = child;
-    layer.setattr("weight", weight.to(at::kBFloat16));
-    if (layer.hasattr("bias")) layer.setattr("bias", layer.attr("bias").toTensor().to(at::kBFloat16));
+    for (const char* parameter : {"weight", "bias"})
+      if (layer.hasattr(parameter) && layer.attr(parameter).isTensor())
+        layer.setattr(parameter, cast(name + "." + parameter, layer.attr(parameter).toTensor()));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <functional>
 #include <string>
 
 namespace dinov3_seg {
@@ -11,13 +12,17 @@ namespace dinov3_seg {
 enum class NetworkPrecision {
   reference,  // as the reference under autocast: the pixel decoder in float32
   tf32,       // the pixel decoder's products in TF32, where the device has it (CUDA, Ampere and later)
+  float16,    // the pixel decoder's products in float16 on CUDA, summed in float32 (float16_copy.h)
   fast,       // the pixel decoder's linears and convolutions in bfloat16
 };
 
-/// `reference`, `tf32` or `fast`; anything else throws INVALID_ARGUMENT.
+/// `reference`, `tf32`, `float16` or `fast`; anything else throws INVALID_ARGUMENT.
 NetworkPrecision parse_network_precision(const std::string& name);
 
-/// Casts the weights of linears and convolutions inside every sub-module called pixel_decoder to bfloat16.
-void cast_pixel_decoder(const torch::jit::Module& module);
+/// Replaces the weights and biases of linears and convolutions inside every sub-module called pixel_decoder
+/// by what `cast` gives for them. `name`: the parameter's, from `module` on.
+void cast_pixel_decoder(
+    const torch::jit::Module& module,
+    const std::function<at::Tensor(const std::string& name, const at::Tensor& weight)>& cast);
 
 }  // namespace dinov3_seg

@@ -126,6 +126,9 @@ std::optional<Module> copy_of(const NetworkModule& first, const Module& module, 
   // Its buffers are not its replica's, on the same device either.
   if (shared && (elsewhere || first.stream())) mover.add(*shared, *its_replica);
   int64_t bytes = first.size_bytes();
+  if (first.float16())
+    for (const auto& [name, weight] : first.float16()->weights())
+      bytes += static_cast<int64_t>(weight.nbytes());
   if (shared) bytes -= std::min(bytes, shared->size_bytes());
   if (first.stream() && !shared) bytes -= static_cast<int64_t>(first.stream()->bytes());
   if (elsewhere) require_memory(device, static_cast<uint64_t>(bytes), "Copying " + first.path(), advice);

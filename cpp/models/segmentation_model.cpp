@@ -10,6 +10,7 @@
 #include "models/backbone_network_plan.h"
 #include "models/builder.h"
 #include "models/cast.h"
+#include "models/product_inputs.h"
 #include "models/segmentor_plan.h"
 
 namespace dinov3_seg {
@@ -93,15 +94,16 @@ SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module mo
       class_embed_(find_class_embed(this->module(), this->path())) {}
 
 /// A method's results for images of a size that the network takes.
-CudaGraphRunner::Tensors SegmentationModel::run_checked(const char* method, const at::Tensor& images) {
+CudaGraphRunner::Tensors SegmentationModel::run_checked(const char* method, const at::Tensor& images,
+                                                        bool decodes) {
   check_images(images);
-  return run(method, images);
+  return run(method, images, decodes);
 }
 
 NetworkOutputs SegmentationModel::outputs(const at::Tensor& images, const OutputOptions& wanted) {
   const auto [decoded, layers] = wanted;
   require(wanted);
-  const auto result = run_checked(layers == 0 ? "decode" : features_method(layers, decoded), images);
+  const auto result = run_checked(layers == 0 ? "decode" : features_method(layers, decoded), images, decoded);
   if (!decoded) return {{}, {}, result.at(0)};
   return {result.at(0), result.at(1), layers > 0 ? result.at(2) : at::Tensor()};
 }
@@ -133,7 +135,9 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
   check_images(images);
   return in_run("parts", images, [&](const at::Tensor& input) {
     const Tf32Guard mode = float32_mode();
-    return part_times(module(), input, runner(), repeat);
+    // A part's products are recorded as in a pass, and nobody asks.
+    const Float16Range range(device());
+    return part_times(float16() ? float16()->module() : module(), input, runner(), repeat);
   });
 }
 

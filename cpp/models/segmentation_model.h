@@ -77,7 +77,7 @@ class SegmentationModel : public NetworkModule {
   int64_t classes() const { return class_embed_ ? class_embed_weight().size(0) : 0; }
 
  private:
-  CudaGraphRunner::Tensors run_checked(const char* method, const at::Tensor& images);
+  CudaGraphRunner::Tensors run_checked(const char* method, const at::Tensor& images, bool decodes);
   const torch::jit::Module& class_embed() const;
   bool has(const char* method) const { return module().find_method(method).has_value(); }
 

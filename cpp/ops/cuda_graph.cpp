@@ -8,6 +8,8 @@
 namespace dinov3_seg {
 namespace {
 
+thread_local bool records = false;
+
 void call(const char* name, int64_t handle) { find_operator<void(int64_t)>(name).call(handle); }
 
 }  // namespace
@@ -21,7 +23,10 @@ CudaGraph::CudaGraph(c10::Device device) {
   release_cached_memory();
   recording_ = std::unique_lock(recording_mutex());
   handle_ = find_operator<int64_t(int64_t)>("dinov3_seg::graph_begin").call(device.index());
+  records = true;
 }
+
+bool CudaGraph::is_recording() { return records; }
 
 CudaGraph::~CudaGraph() {
   // It waits for the device, which ends another thread's recording there.
@@ -34,6 +39,7 @@ CudaGraph::~CudaGraph() {
 }
 
 void CudaGraph::end() {
+  records = false;
   const std::unique_lock ended = std::move(recording_);
   call("dinov3_seg::graph_end", handle_);
 }

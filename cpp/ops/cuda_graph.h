@@ -22,6 +22,9 @@ class CudaGraph {
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
 
+  /// Whether this thread records one.
+  static bool is_recording();
+
   /// Ends the recording; it has to be ended before anything else is launched. Throws where that failed.
   void end();
   /// Computes what was recorded, from and to the same memory, on the current stream; does not wait.

@@ -35,6 +35,8 @@ constexpr const char* schemas[] = {
 
     "upscaled_norm(Tensor x, Tensor weight, Tensor norm_weight, Tensor norm_bias, float eps, "
     "ScalarType? dtype) -> Tensor",
+
+    "to_float16(Tensor(b) x, Tensor(a!) largest) -> Tensor(b)",
 };
 
 }  // namespace
@@ -129,6 +131,11 @@ at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at
                          const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype) {
   static const auto op = find_operator<decltype(upscaled_norm)>("dinov3_seg::upscaled_norm");
   return op.call(x, weight, norm_weight, norm_bias, eps, dtype);
+}
+
+at::Tensor to_float16(const at::Tensor& x, at::Tensor& largest) {
+  static const auto op = find_operator<decltype(to_float16)>("dinov3_seg::to_float16");
+  return op.call(x, largest);
 }
 
 }  // namespace dinov3_seg

@@ -11,7 +11,7 @@
 namespace dinov3_seg {
 
 inline bool is_computed(at::ScalarType type) {
-  return type == at::kFloat || type == at::kBFloat16 || type == at::kDouble;
+  return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf || type == at::kDouble;
 }
 
 /// The dtype that values of `type` are computed in.
@@ -21,8 +21,8 @@ inline at::ScalarType to_op_math_type(at::ScalarType type) { return type == at::
 inline void check_values(const char* name, const at::Tensor& tensor, at::IntArrayRef shape,
                          c10::Device device) {
   if (tensor.sizes() != shape || !is_computed(tensor.scalar_type()) || tensor.device() != device)
-    fail("SHAPE", "expected ", name, " ", shape, " float32, bfloat16 or float64 on ", device, ", got ",
-         tensor.sizes(), " ", tensor.scalar_type(), " on ", tensor.device());
+    fail("SHAPE", "expected ", name, " ", shape, " float32, bfloat16, float16 or float64 on ", device,
+         ", got ", tensor.sizes(), " ", tensor.scalar_type(), " on ", tensor.device());
 }
 
 /// Heights and widths of `levels` maps of `tokens` places together.
@@ -47,7 +47,7 @@ inline DeformableSizes check_deformable(const at::Tensor& value, at::IntArrayRef
                                         const at::Tensor& reference, const at::Tensor& offsets,
                                         const at::Tensor& logits) {
   if (value.dim() != 4 || !is_computed(value.scalar_type()) || value.numel() == 0)
-    fail("SHAPE", "expected value B×S×M×D float32, bfloat16 or float64, got ", value.sizes(), " ",
+    fail("SHAPE", "expected value B×S×M×D float32, bfloat16, float16 or float64, got ", value.sizes(), " ",
          value.scalar_type());
   if (offsets.dim() != 6 || offsets.numel() == 0)
     fail("SHAPE", "expected offsets B×Q×M×L×P×2, got ", offsets.sizes());
@@ -69,7 +69,8 @@ struct RotateSizes {
 inline RotateSizes check_rotate(const at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos) {
   if (qkv.dim() != 5 || qkv.size(2) != 3 || qkv.size(4) % 2 != 0 || !is_computed(qkv.scalar_type()) ||
       !qkv.is_contiguous() || qkv.numel() == 0)
-    fail("SHAPE", "expected qkv B×N×3×M×D float32, bfloat16 or float64, contiguous, with an even D, got ",
+    fail("SHAPE",
+         "expected qkv B×N×3×M×D float32, bfloat16, float16 or float64, contiguous, with an even D, got ",
          qkv.sizes(), " ", qkv.scalar_type());
   const RotateSizes size{qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4),
                          sin.dim() == 2 ? sin.size(0) : 0};
@@ -95,7 +96,7 @@ inline at::ScalarType check_add_scaled_norm(const at::Tensor& x, const at::Tenso
   check_values("weight", weight, {channels}, x.device());
   check_values("bias", bias, {channels}, x.device());
   if (dtype && !is_computed(*dtype))
-    fail("SHAPE", "expected a norm in float32, bfloat16 or float64, got ", *dtype);
+    fail("SHAPE", "expected a norm in float32, bfloat16, float16 or float64, got ", *dtype);
   return dtype.value_or(type);
 }
 
@@ -114,7 +115,8 @@ inline void check_side(int64_t side) {
 
 inline void check_argmax(const at::Tensor& scores, int64_t height, int64_t width) {
   if (scores.dim() != 4 || !is_computed(scores.scalar_type()) || scores.numel() == 0 || scores.size(1) > 255)
-    fail("SHAPE", "expected scores B×K×h×w float32, bfloat16 or float64 of at most 255 classes, got ",
+    fail("SHAPE",
+         "expected scores B×K×h×w float32, bfloat16, float16 or float64 of at most 255 classes, got ",
          scores.sizes(), " ", scores.scalar_type());
   for (const int64_t side : {scores.size(2), scores.size(3), height, width}) check_side(side);
 }
@@ -174,8 +176,15 @@ inline at::ScalarType check_upscaled(const at::Tensor& x, const at::Tensor& weig
   check_values("norm bias", norm_bias, {channels}, x.device());
   for (const int64_t side : {x.size(1), x.size(2)}) check_side(side);
   if (dtype && !is_computed(*dtype))
-    fail("SHAPE", "expected a norm in float32, bfloat16 or float64, got ", *dtype);
+    fail("SHAPE", "expected a norm in float32, bfloat16, float16 or float64, got ", *dtype);
   return dtype.value_or(to_op_math_type(x.scalar_type()));
+}
+
+inline void check_to_float16(const at::Tensor& x, const at::Tensor& largest) {
+  check_values("x", x, x.sizes(), x.device());
+  if (largest.numel() != 1 || largest.scalar_type() != at::kFloat || largest.device() != x.device())
+    fail("SHAPE", "expected a place for one float32 on ", x.device(), ", got ", largest.sizes(), " ",
+         largest.scalar_type(), " on ", largest.device());
 }
 
 }  // namespace dinov3_seg

@@ -13,36 +13,38 @@
 namespace dinov3_seg {
 
 /// Multi-scale deformable attention (Zhu et al. 2021), the sampling and the softmax in one. value B×S×M×D
-/// (float32, bfloat16 or float64; may be a strided view): the maps of L levels, row by row, one after the
-/// other; `sizes` h0, w0, h1, w1, …; reference 1×Q×2, (x, y) with 0…1 across a map (float32 or float64);
-/// offsets B×Q×M×L×P×2 in pixels of their level and logits B×Q×M×(L·P) (floating point). Weights are
-/// softmax(logits, −1); samples are bilinear (align_corners false), zero beyond the map. Computed in float32
-/// (float64 for float64) and rounded once. Gives B×Q×(M·D) in value's dtype. Throws SHAPE for anything else.
+/// (float32, bfloat16, float16 or float64; may be a strided view): the maps of L levels, row by row, one
+/// after the other; `sizes` h0, w0, h1, w1, …; reference 1×Q×2, (x, y) with 0…1 across a map (float32 or
+/// float64); offsets B×Q×M×L×P×2 in pixels of their level and logits B×Q×M×(L·P) (floating point). Weights
+/// are softmax(logits, −1); samples are bilinear (align_corners false), zero beyond the map. Computed in
+/// float32 (float64 for float64) and rounded once. Gives B×Q×(M·D) in value's dtype. Throws SHAPE for
+/// anything else.
 at::Tensor deformable_attend(const at::Tensor& value, at::IntArrayRef sizes, const at::Tensor& reference,
                              const at::Tensor& offsets, const at::Tensor& logits);
 
-/// Rotary position embedding of queries and keys, in place: qkv B×N×3×M×D contiguous (float32, bfloat16 or
-/// float64); sin, cos P×D (float32; float64 for float64) for the last P of the N tokens. x becomes
+/// Rotary position embedding of queries and keys, in place: qkv B×N×3×M×D contiguous (float32, bfloat16,
+/// float16 or float64); sin, cos P×D (float32; float64 for float64) for the last P of the N tokens. x becomes
 /// x·cos + [−x₂, x₁]·sin with x = [x₁, x₂], computed in the dtype of sin and rounded once. Gives qkv. Throws
 /// SHAPE for anything else.
 at::Tensor& rotate_qkv(at::Tensor& qkv, const at::Tensor& sin, const at::Tensor& cos);
 
 /// A residual and its norm: sum = x + y·gamma (absent: x + y) in x's dtype, and layer_norm(sum, [C], weight,
-/// bias, eps) in `dtype` (absent: x's). x …×C float32 or float64; y of the same shape, float32, bfloat16 or
-/// float64; gamma, weight and bias C, floating point. Computed in x's dtype. Throws SHAPE for anything else.
+/// bias, eps) in `dtype` (absent: x's). x …×C float32 or float64; y of the same shape, float32, bfloat16,
+/// float16 or float64; gamma, weight and bias C, floating point. Computed in x's dtype. Throws SHAPE for
+/// anything else.
 std::tuple<at::Tensor, at::Tensor> add_scaled_norm(const at::Tensor& x, const at::Tensor& y,
                                                    const std::optional<at::Tensor>& gamma,
                                                    const at::Tensor& weight, const at::Tensor& bias,
                                                    double eps, std::optional<at::ScalarType> dtype);
 
-/// silu(gate)·up of two tensors of one shape and dtype (float32, bfloat16 or float64), which may be views of
-/// columns. A fused kernel computes bfloat16 in float32 and rounds once, libtorch rounds after silu as well.
-/// Throws SHAPE for anything else.
+/// silu(gate)·up of two tensors of one shape and dtype (float32, bfloat16, float16 or float64), which may be
+/// views of columns. A fused kernel computes bfloat16 in float32 and rounds once, libtorch rounds after silu
+/// as well. Throws SHAPE for anything else.
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 
-/// The best class of each pixel, B×height×width uint8, of scores B×K×h×w (float32, bfloat16 or float64; K ≤
-/// 255) resized bilinearly (align_corners false). Of equal scores the first class wins, NaN is above all.
-/// Throws SHAPE for anything else.
+/// The best class of each pixel, B×height×width uint8, of scores B×K×h×w (float32, bfloat16, float16 or
+/// float64; K ≤ 255) resized bilinearly (align_corners false). Of equal scores the first class wins, NaN is
+/// above all. Throws SHAPE for anything else.
 at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t width);
 
 /// Pixels H×W×3 uint8 → 3×height×width float32: divided by 255, resized (bilinear, antialiased,
@@ -78,5 +80,10 @@ at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::
 /// SHAPE for anything else.
 at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& norm_weight,
                          const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype);
+
+/// x, floating point, in float16 (float64 by way of float32): itself where it is that. What float16 cannot
+/// hold becomes infinite. `largest`, one float32, is raised to the largest magnitude in x where that is more;
+/// NaN is above all. Throws SHAPE for anything else.
+at::Tensor to_float16(const at::Tensor& x, at::Tensor& largest);
 
 }  // namespace dinov3_seg

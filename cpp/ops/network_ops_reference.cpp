@@ -165,6 +165,12 @@ at::Tensor upscaled_norm_reference(const at::Tensor& x, const at::Tensor& weight
       .to(to);
 }
 
+at::Tensor to_float16_reference(const at::Tensor& x, at::Tensor& largest) {
+  check_to_float16(x, largest);
+  if (x.numel() > 0) largest.copy_(at::maximum(largest, x.abs().amax().to(at::kFloat)));
+  return x.to(at::kHalf);
+}
+
 void implement_network_ops(torch::Library& library) {
   library.impl("deformable_attend", deformable_attend_reference);
   library.impl("rotate_qkv", rotate_qkv_reference);
@@ -176,6 +182,7 @@ void implement_network_ops(torch::Library& library) {
   library.impl("group_norm_tokens", group_norm_tokens_reference);
   library.impl("depthwise_gelu", depthwise_gelu_reference);
   library.impl("upscaled_norm", upscaled_norm_reference);
+  library.impl("to_float16", to_float16_reference);
 }
 
 }  // namespace

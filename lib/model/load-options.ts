@@ -4,7 +4,7 @@ import { jobOptions, type JobOptions } from '../native/job.js';
 import type { NetworkPrecision } from '../native/bindings/engine.js';
 import { deviceKind } from './device.js';
 import { gpuMemoryKind } from './gpu-memory.js';
-import { networkPrecisions } from './network-precision.js';
+import { defaultPrecision, networkPrecisions } from './network-precision.js';
 
 /** Device and precision of a network. */
 export interface LoadOptions extends JobOptions {
@@ -18,8 +18,10 @@ export interface LoadOptions extends JobOptions {
   dtype?: 'stored' | 'float32' | 'bfloat16';
   /**
    * Precision of the pixel decoder in a network with a bfloat16 backbone. `tf32` (default) uses TF32 on devices
-   * that have it (CUDA), else float32. `reference` uses float32, as the reference does. `fast` uses bfloat16: a
-   * tenth faster and less exact. A float32 network is float32 throughout.
+   * that have it (CUDA), else float32. `float16` uses float16 with sums in float32 on CUDA, else float32; a pass
+   * whose values float16 cannot hold is run again in TF32, with a warning the first time. `reference` uses float32,
+   * as the reference does. `fast` uses bfloat16: a tenth faster and less exact. A float32 network is float32
+   * throughout.
    */
   precision?: NetworkPrecision;
   /**
@@ -65,7 +67,7 @@ export const loadOptions: OptionKinds<LoadOptions> = {
 
 /** How a network runs, whatever file or seed it is of. */
 export function waysToRun({
-  precision = 'tf32',
+  precision = defaultPrecision,
   cudaGraphs = true,
 }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
   return { precision, cudaGraphs };

@@ -2,4 +2,12 @@
 import type { NetworkPrecision } from '../native/bindings/engine.js';
 
 /** Values of `LoadOptions.precision`. */
-export const networkPrecisions = ['tf32', 'reference', 'fast'] as const satisfies readonly NetworkPrecision[];
+export const networkPrecisions = [
+  'tf32',
+  'float16',
+  'reference',
+  'fast',
+] as const satisfies readonly NetworkPrecision[];
+
+/** That of a network for which none is given. */
+export const defaultPrecision: NetworkPrecision = 'tf32';

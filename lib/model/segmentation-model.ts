@@ -5,6 +5,7 @@ import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type {
   DType,
+  Float16Use,
   ModelHandle,
   NetworkPrecision,
   Normalization,
@@ -219,6 +220,14 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       predLogits: Tensor.wrap(result.predLogits),
       predMasks: Tensor.wrap(result.predMasks),
     };
+  }
+
+  /**
+   * What passes met so far in precision `float16`, those on all {@link devices} together; undefined where nothing computes in
+   * float16: in another precision, on the CPU, and for a network that float16 cannot hold.
+   */
+  get float16(): Float16Use | undefined {
+    return engine().modelInfo(this.handle).float16;
   }
 
   /**

@@ -5,6 +5,7 @@ import type { MemoryRoom, NetworkSizes } from '../native/bindings/engine.js';
 import { capGpuMemory } from './gpu-memory.js';
 import type { ImageSize } from './image-size.js';
 import type { LoadOptions } from './load-options.js';
+import { defaultPrecision } from './network-precision.js';
 import { bytesOfMaps, type WeightPlan } from './pass-size.js';
 
 /** What a network is loaded for. */
@@ -138,7 +139,7 @@ function tooLittle({ room, capped, onCpu }: PlanInput, least: number, images: nu
  */
 export async function planOfFile(
   path: string,
-  { weights = 'auto', gpuMemory, dtype = 'stored' }: LoadOptions,
+  { weights = 'auto', gpuMemory, dtype = 'stored', precision = defaultPrecision }: LoadOptions,
   devices: readonly string[],
   use: NetworkUse,
 ): Promise<WeightPlan | undefined> {
@@ -163,5 +164,10 @@ export async function planOfFile(
     freeBytes: Math.min(...rooms.map(({ freeBytes }) => freeBytes || Infinity)),
   };
   const capped = gpuMemory !== undefined && gpuMemory !== null;
-  return planWeights({ sizes, room, weights, capped, onCpu: devices.includes('cpu'), use });
+  const onCpu = devices.includes('cpu');
+  // The weights in float16 stand beside the others, which a pass that float16 cannot hold is run again with.
+  const float16Bytes =
+    precision === 'float16' && sizes.dtype === 'bfloat16' && !onCpu ? 2 * sizes.pixelDecoderWeights : 0;
+  const besideBytes = (use.besideBytes ?? 0) + float16Bytes;
+  return planWeights({ sizes, room, weights, capped, onCpu, use: { ...use, besideBytes } });
 }

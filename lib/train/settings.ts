@@ -6,7 +6,7 @@ import { cacheDtypes } from '../cache/key.js';
 import { labelKinds } from '../data/class-set.js';
 import { layoutNames } from '../data/layout.js';
 import { weightPlacements } from '../model/load-options.js';
-import { networkPrecisions } from '../model/network-precision.js';
+import { defaultPrecision, networkPrecisions } from '../model/network-precision.js';
 import type { Setting } from '../setting.js';
 
 /** Losses of a head (docs/recipe.md). */
@@ -288,8 +288,8 @@ export const trainSettings = {
   precision: {
     type: 'text',
     choices: networkPrecisions,
-    default: 'tf32',
-    help: 'precision of the pixel decoder, for a bfloat16 backbone; reference: float32; fast: bfloat16',
+    default: defaultPrecision,
+    help: 'precision of the pixel decoder, for a bfloat16 backbone; float16 and tf32: on CUDA; reference: float32; fast: bfloat16',
   },
   /** Where the weights of the backbone's blocks are; see LoadOptions. */
   weights: {

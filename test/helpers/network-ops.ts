@@ -5,10 +5,15 @@ import { valuesOf } from './op-devices.js';
 import { type ComputedDType, moved } from './operators.js';
 import { createRandom } from './random-values.js';
 
-export const dtypes: readonly ComputedDType[] = ['float32', 'bfloat16', 'float64'];
+export const dtypes: readonly ComputedDType[] = ['float32', 'bfloat16', 'float16', 'float64'];
 
 /** Relative errors of one rounding to a dtype, and of a sum computed in it. */
-export const tolerances: Record<ComputedDType, number> = { float32: 2e-6, bfloat16: 3e-3, float64: 1e-13 };
+export const tolerances: Record<ComputedDType, number> = {
+  float32: 2e-6,
+  bfloat16: 3e-3,
+  float16: 4e-4,
+  float64: 1e-13,
+};
 
 /** What values of a dtype are computed in. */
 export const computedIn = (dtype: ComputedDType): ComputedDType => (dtype === 'float64' ? dtype : 'float32');

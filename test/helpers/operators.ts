@@ -2,7 +2,7 @@
 import { engine } from '../../lib/native/engine.js';
 import type { Operand, RandomNetwork, TensorHandle } from '../../lib/native/bindings/engine.js';
 
-export type ComputedDType = 'float32' | 'bfloat16' | 'float64';
+export type ComputedDType = 'float32' | 'bfloat16' | 'float16' | 'float64';
 
 /** What is compared with a pixel's label: softmax of the scores as logits, or the scores' shares. */
 export type ScoreLoss = 'cross-entropy' | 'nll';
@@ -226,3 +226,7 @@ interface DepthwiseTensors {
 /** B×N×C in x's dtype. */
 export const depthwiseGelu = ({ x, sizes, weight, bias }: DepthwiseTensors, options: CallOptions = {}) =>
   call('depthwise_gelu', [x, sizes, weight, bias], options);
+
+/** In float16; `largest`, one float32, is raised to the largest magnitude. */
+export const toFloat16 = (x: TensorHandle, largest: TensorHandle, options: CallOptions = {}) =>
+  call('to_float16', [x, largest], options);

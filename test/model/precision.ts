@@ -17,16 +17,18 @@ async function masksOf(options: Options): Promise<Float32Array> {
   return decoded.masks.floats();
 }
 
-t.test('on the CPU tf32, the default, is float32, and fast is something else', async (t) => {
+t.test('on the CPU tf32, the default, and float16 are float32, and fast is something else', async (t) => {
   const dtype = 'bfloat16';
-  const [given, tf32, reference, fast] = await Promise.all([
+  const [given, tf32, float16, reference, fast] = await Promise.all([
     masksOf({ dtype }),
     masksOf({ dtype, precision: 'tf32' }),
+    masksOf({ dtype, precision: 'float16' }),
     masksOf({ dtype, precision: 'reference' }),
     masksOf({ dtype, precision: 'fast' }),
   ]);
   t.ok(sameBits(given, tf32));
   t.ok(sameBits(tf32, reference));
+  t.ok(sameBits(float16, reference));
   t.notOk(sameBits(fast, reference));
   const largest = reference.reduce((most, value, i) => Math.max(most, Math.abs(value - fast[i]!)), 0);
   const scale = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -42,7 +44,7 @@ t.test('another precision is refused', async (t) => {
   const wrong = { dtype: 'float32', precision: 'half' } as unknown as Options;
   await t.rejects(masksOf(wrong), {
     code: 'INVALID_ARGUMENT',
-    message: /one of tf32, reference, fast, not "half"/,
+    message: /one of tf32, float16, reference, fast, not "half"/,
   });
 });
 

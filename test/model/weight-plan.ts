@@ -11,6 +11,7 @@ const sevenBillion = {
   blockBytes: 335_544_320,
   blocksBytes: 40 * 335_544_320,
   otherBytes: 2_336_846_764,
+  pixelDecoderWeights: 233_576_448,
   width: 4096,
   hidden: 2048,
   dtype: 'bfloat16',

@@ -76,6 +76,9 @@ const pairs: [ComputedDType, ComputedDType][] = [
   ...dtypes.map((dtype): [ComputedDType, ComputedDType] => [dtype, dtype]),
   ['bfloat16', 'float32'],
   ['float32', 'bfloat16'],
+  ['float16', 'float32'],
+  ['float32', 'float16'],
+  ['float16', 'bfloat16'],
 ];
 
 for (const { device, skip } of opDevices)

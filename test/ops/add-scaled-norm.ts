@@ -93,6 +93,12 @@ const cases: [name: string, given: Case][] = [
   ['2048 channels', { ...usual, shape: [3, 2048] }],
   ['1024 channels, float32 throughout', { ...usual, shape: [3, 1024], y: 'float32', to: 'float32' }],
   ['bfloat16 parameters', { ...usual, parameters: 'bfloat16' }],
+  ['float16 y', { ...usual, y: 'float16', to: 'float32', hasGamma: false }],
+  ['float16 y and norm', { ...usual, y: 'float16', to: 'float16' }],
+  ['float16 parameters', { ...usual, y: 'float16', parameters: 'float16', to: 'float32' }],
+  ['float16 y beside bfloat16', { ...usual, y: 'float16', parameters: 'bfloat16' }],
+  ['a norm in float16 beside bfloat16', { ...usual, parameters: 'bfloat16', to: 'float16' }],
+  ['float16, odd channels', { ...usual, shape: [2, 37], y: 'float16', to: 'float16' }],
   [
     'no gamma, no dtype',
     { shape: [5, 40], x: 'float32', y: 'float32', parameters: 'float32', hasGamma: false },

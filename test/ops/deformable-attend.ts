@@ -132,6 +132,7 @@ const cases: [name: string, given: Case][] = [
   ['one query, one point', { ...usual, batch: 1, queries: 1, heads: 1, sizes: [4, 5], points: 1 }],
   ['far beyond the maps', { ...usual, reach: 1e6 }],
   ['bfloat16 offsets and logits', { ...usual, parameters: 'bfloat16' }],
+  ['float16 offsets and logits', { ...usual, parameters: 'float16' }],
 ];
 
 for (const { device, skip } of opDevices)

@@ -100,10 +100,12 @@ void add_resized(const AddResizedArguments& in, cudaStream_t stream) {
     with_narrow_kind(in.y.kind, [&](auto y) {
       using X = typename decltype(x)::Value;
       using Y = typename decltype(y)::Value;
-      if (in.vectors)
-        add_kernel<X, Y, pack_of<X>><<<grid, threads, 0, stream>>>(in, blocks, runs);
-      else
-        add_kernel<X, Y, 1><<<grid, threads, 0, stream>>>(in, blocks, runs);
+      if constexpr (meet<X, Y>) {
+        if (in.vectors)
+          add_kernel<X, Y, pack_of<X>><<<grid, threads, 0, stream>>>(in, blocks, runs);
+        else
+          add_kernel<X, Y, 1><<<grid, threads, 0, stream>>>(in, blocks, runs);
+      }
     });
   });
 }

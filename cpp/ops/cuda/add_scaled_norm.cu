@@ -9,6 +9,10 @@ namespace {
 constexpr int most_threads = 512, general_threads = 256;
 constexpr int pack = 8;
 
+/// float16 goes with parameters in float32.
+template <typename Y, typename P, typename To>
+constexpr bool is_compiled = meet<Y, P> && meet<P, To> && meet<Y, To> && !std::is_same_v<P, Float16>;
+
 /// Row of float32 in registers: `packs` packs of 8 a thread.
 template <typename Y, typename P, typename To, int packs>
 __global__ void __launch_bounds__(most_threads) norm_kernel(NormArguments in) {
@@ -118,10 +122,12 @@ void add_scaled_norm(const NormArguments& in, cudaStream_t stream) {
           using Y = typename decltype(y)::Value;
           using P = typename decltype(parameter)::Value;
           using To = typename decltype(to)::Value;
-          if (shared_by == 2)
-            norm_kernel<Y, P, To, 2><<<grid, threads, 0, stream>>>(in);
-          else
-            norm_kernel<Y, P, To, 4><<<grid, threads, 0, stream>>>(in);
+          if constexpr (is_compiled<Y, P, To>) {
+            if (shared_by == 2)
+              norm_kernel<Y, P, To, 2><<<grid, threads, 0, stream>>>(in);
+            else
+              norm_kernel<Y, P, To, 4><<<grid, threads, 0, stream>>>(in);
+          }
         });
       });
     });
@@ -141,7 +147,8 @@ void add_scaled_norm(const NormArguments& in, cudaStream_t stream) {
         using Y = typename decltype(y)::Value;
         using P = typename decltype(parameter)::Value;
         using To = typename decltype(to)::Value;
-        general_kernel<float, Y, P, To><<<grid, general_threads, 0, stream>>>(in);
+        if constexpr (is_compiled<Y, P, To>)
+          general_kernel<float, Y, P, To><<<grid, general_threads, 0, stream>>>(in);
       });
     });
   });

@@ -154,10 +154,12 @@ void deformable_attend(const DeformableArguments& in, cudaStream_t stream) {
     using T = typename decltype(type)::Value;
     with_narrow_kind(in.parameter_kind, [&](auto parameter) {
       using P = typename decltype(parameter)::Value;
-      if (in.vectors)
-        attend_kernel<T, P, pack_of<T>><<<grid, threads, 0, stream>>>(in, group, blocks);
-      else
-        attend_kernel<T, P, 1><<<grid, threads, 0, stream>>>(in, group, blocks);
+      if constexpr (meet<T, P>) {
+        if (in.vectors)
+          attend_kernel<T, P, pack_of<T>><<<grid, threads, 0, stream>>>(in, group, blocks);
+        else
+          attend_kernel<T, P, 1><<<grid, threads, 0, stream>>>(in, group, blocks);
+      }
     });
   });
 }

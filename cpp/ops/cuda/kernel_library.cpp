@@ -59,6 +59,8 @@ constexpr KernelTable table = {
     .depthwise_gelu = launched<depthwise_gelu>,
     .upscaled_blocks = upscaled_blocks,
     .upscaled_norm = launched<upscaled_norm>,
+    .float16_blocks = float16_blocks,
+    .to_float16 = launched<to_float16>,
 };
 
 int driver() {

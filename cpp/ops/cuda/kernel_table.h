@@ -48,6 +48,9 @@ struct KernelTable {
   Launch<const DepthwiseArguments&> depthwise_gelu;
   Count<UpscaledArguments> upscaled_blocks;
   Launch<const UpscaledArguments&> upscaled_norm;
+
+  Count<Float16Arguments> float16_blocks;
+  Launch<const Float16Arguments&> to_float16;
 };
 
 }  // namespace dinov3_seg::cuda

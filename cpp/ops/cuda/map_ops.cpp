@@ -1,6 +1,7 @@
 // The network's operators on maps of tokens on CUDA devices, as network_ops.cpp.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <cstdint>
 #include <optional>
@@ -33,7 +34,8 @@ at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y
   const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const at::Tensor x = dense_from(given_x, 3);
-  const bool narrow_y = type == at::kFloat && given_y.scalar_type() == at::kBFloat16;
+  const bool narrow_y = type == at::kFloat && c10::elementSize(given_y.scalar_type()) == 2 &&
+                        are_together(given_x.scalar_type(), given_y.scalar_type());
   const at::Tensor y = dense_from(narrow_y ? given_y : given_y.to(type), 3);
   const at::Tensor scale = given_scale ? given_scale->to(type).contiguous() : at::Tensor();
   const at::Tensor shift = given_shift ? given_shift->to(type).contiguous() : at::Tensor();
@@ -47,7 +49,7 @@ at::Tensor add_resized_cuda(const at::Tensor& given_x, const at::Tensor& given_y
   in.grid_height = narrow(y.size(1));
   in.grid_width = narrow(y.size(2));
   // A pack is of x's dtype: as many values of a narrower y are fewer bytes.
-  const bool whole = x.scalar_type() == at::kBFloat16 || y.scalar_type() != at::kBFloat16;
+  const bool whole = y.element_size() >= x.element_size();
   in.vectors = whole && has_vectors(x) && has_vectors(y) && is_aligned(out) &&
                (!scale.defined() || (is_aligned(scale) && is_aligned(shift)));
   in.x = place_of(x);
@@ -129,7 +131,7 @@ at::Tensor upscaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given
   const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = to_op_math_type(given_x.scalar_type());
   const int64_t channels = given_weight.size(0);
-  const at::Tensor x = given_x.contiguous();
+  const at::Tensor x = (are_together(given_x.scalar_type(), to) ? given_x : given_x.to(type)).contiguous();
   const at::Tensor weight = given_weight.flatten(1).t().to(type).contiguous();
   const at::Tensor norm_weight = given_norm_weight.to(type).contiguous();
   const at::Tensor norm_bias = given_norm_bias.to(type).contiguous();
@@ -155,6 +157,25 @@ at::Tensor upscaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given
   return out;
 }
 
+at::Tensor to_float16_cuda(const at::Tensor& given_x, at::Tensor& largest) {
+  check_to_float16(given_x, largest);
+  if (given_x.numel() == 0) return given_x.to(at::kHalf);
+  const c10::DeviceGuard guard(given_x.device());
+  const at::Tensor x = given_x.is_non_overlapping_and_dense() ? given_x : given_x.contiguous();
+  const bool is_half = x.scalar_type() == at::kHalf;
+  const at::Tensor out = is_half ? x : at::empty_like(x, x.options().dtype(at::kHalf));
+  cuda::Float16Arguments in{};
+  in.count = x.numel();
+  in.kind = kind_of(x.scalar_type());
+  in.vectors = is_aligned(x) && is_aligned(out) && in.count % 8 == 0;
+  in.x = x.const_data_ptr();
+  in.out = is_half ? nullptr : out.mutable_data_ptr();
+  in.largest = reinterpret_cast<unsigned*>(largest.mutable_data_ptr<float>());
+  check_grid(kernels().float16_blocks(in));
+  launch(kernels().to_float16, in);
+  return out;
+}
+
 }  // namespace
 
 void implement_map_operators(torch::Library& library) {
@@ -162,6 +183,7 @@ void implement_map_operators(torch::Library& library) {
   library.impl("group_norm_tokens", group_norm_tokens_cuda);
   library.impl("depthwise_gelu", depthwise_gelu_cuda);
   library.impl("upscaled_norm", upscaled_norm_cuda);
+  library.impl("to_float16", to_float16_cuda);
 }
 
 }  // namespace dinov3_seg

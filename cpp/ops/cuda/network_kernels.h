@@ -8,7 +8,8 @@
 
 namespace dinov3_seg::cuda {
 
-enum class Kind { float32, bfloat16, float64 };
+/// The 16-bit kinds do not meet in one kernel (are_together(), tensor_arguments.h).
+enum class Kind { float32, bfloat16, float64, float16 };
 
 constexpr int most_levels = 16;
 
@@ -163,5 +164,17 @@ struct UpscaledArguments {
 
 int64_t upscaled_blocks(const UpscaledArguments& in);
 void upscaled_norm(const UpscaledArguments& in, cudaStream_t stream);
+
+struct Float16Arguments {
+  int64_t count;
+  Kind kind;
+  bool vectors;  // a whole number of packs of 8
+  const void* x;
+  void* out;          // float16; not written where x is
+  unsigned* largest;  // bits of a float32
+};
+
+int64_t float16_blocks(const Float16Arguments& in);
+void to_float16(const Float16Arguments& in, cudaStream_t stream);
 
 }  // namespace dinov3_seg::cuda

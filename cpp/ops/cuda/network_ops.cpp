@@ -25,9 +25,10 @@ at::Tensor deformable_attend_cuda(const at::Tensor& given_value, at::IntArrayRef
       check_deformable(given_value, sizes, given_reference, given_offsets, given_logits);
   const c10::DeviceGuard guard(given_value.device());
   const at::ScalarType type = to_op_math_type(given_value.scalar_type());
-  const bool all_narrow =
-      given_offsets.scalar_type() == at::kBFloat16 && given_logits.scalar_type() == at::kBFloat16;
-  const at::ScalarType parameters = type == at::kDouble || !all_narrow ? type : at::kBFloat16;
+  const at::ScalarType narrowest = given_offsets.scalar_type();
+  const bool all_narrow = narrowest == given_logits.scalar_type() && c10::elementSize(narrowest) == 2 &&
+                          are_together(narrowest, given_value.scalar_type());
+  const at::ScalarType parameters = type == at::kDouble || !all_narrow ? type : narrowest;
   at::Tensor value = dense_from(given_value, 2);
   if (value.stride(1) > std::numeric_limits<int32_t>::max()) value = value.contiguous();
   const at::Tensor reference = given_reference.to(type).contiguous();
@@ -93,12 +94,14 @@ std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& given_
       check_add_scaled_norm(given_x, given_y, given_gamma, given_weight, given_bias, dtype);
   const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = given_x.scalar_type();
+  const bool keeps_y = type != at::kDouble && c10::elementSize(given_y.scalar_type()) == 2 &&
+                       are_together(given_y.scalar_type(), to);
+  const at::ScalarType added = keeps_y ? given_y.scalar_type() : type;
   const bool all_narrow = given_weight.scalar_type() == at::kBFloat16 &&
                           given_bias.scalar_type() == at::kBFloat16 &&
-                          (!given_gamma || given_gamma->scalar_type() == at::kBFloat16);
+                          (!given_gamma || given_gamma->scalar_type() == at::kBFloat16) &&
+                          are_together(at::kBFloat16, added) && are_together(at::kBFloat16, to);
   const at::ScalarType parameters = type == at::kDouble || !all_narrow ? type : at::kBFloat16;
-  const at::ScalarType added =
-      type == at::kDouble || given_y.scalar_type() != at::kBFloat16 ? type : at::kBFloat16;
   const at::Tensor x = given_x.contiguous(), y = given_y.to(added).contiguous();
   const at::Tensor gamma = given_gamma ? given_gamma->to(parameters).contiguous() : at::Tensor();
   const at::Tensor weight = given_weight.to(parameters).contiguous();

@@ -28,7 +28,14 @@ inline int narrow(int64_t value) {
 
 inline cuda::Kind kind_of(at::ScalarType type) {
   if (type == at::kDouble) return cuda::Kind::float64;
+  if (type == at::kHalf) return cuda::Kind::float16;
   return type == at::kBFloat16 ? cuda::Kind::bfloat16 : cuda::Kind::float32;
+}
+
+/// Whether kernels take the two dtypes together: no network mixes float16 and bfloat16 in one operator, so
+/// that the kernels for it would be compiled for nothing. Where they do meet, one of them is widened first.
+inline bool are_together(at::ScalarType a, at::ScalarType b) {
+  return !(a == at::kHalf && b == at::kBFloat16) && !(a == at::kBFloat16 && b == at::kHalf);
 }
 
 /// Whether vectors of 16 bytes can be read there.

@@ -164,7 +164,8 @@ void upscaled_norm(const UpscaledArguments& in, cudaStream_t stream) {
       with_narrow_kind(in.to_kind, [&](auto to) {
         using T = typename decltype(type)::Value;
         using To = typename decltype(to)::Value;
-        upscaled_kernel<T, To><<<grid, threads, 0, stream>>>(in, static_cast<unsigned>(runs_of_a_row(in)));
+        if constexpr (meet<T, To>)
+          upscaled_kernel<T, To><<<grid, threads, 0, stream>>>(in, static_cast<unsigned>(runs_of_a_row(in)));
       });
     });
     return;
@@ -173,7 +174,7 @@ void upscaled_norm(const UpscaledArguments& in, cudaStream_t stream) {
     with_kind(in.to_kind, [&](auto to) {
       using T = typename decltype(type)::Value;
       using To = typename decltype(to)::Value;
-      general_kernel<T, To><<<grid, general_threads, 0, stream>>>(in);
+      if constexpr (meet<T, To>) general_kernel<T, To><<<grid, general_threads, 0, stream>>>(in);
     });
   });
 }

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "ops/cuda/network_kernels.h"
 #include "ops/op_math_type.h"
@@ -14,12 +16,16 @@ namespace dinov3_seg::cuda {
 struct Bfloat16 {
   uint16_t bits;
 };
+struct Float16 {
+  uint16_t bits;
+};
 
 __device__ __forceinline__ float widen(float value) { return value; }
 __device__ __forceinline__ double widen(double value) { return value; }
 __device__ __forceinline__ float widen(Bfloat16 value) {
   return __uint_as_float(static_cast<unsigned>(value.bits) << 16);
 }
+__device__ __forceinline__ float widen(Float16 value) { return __half2float(__ushort_as_half(value.bits)); }
 
 template <typename T, typename Real>
 __device__ __forceinline__ T narrow(Real value) {
@@ -32,6 +38,14 @@ __device__ __forceinline__ Bfloat16 narrow<Bfloat16, float>(float value) {
 template <>
 __device__ __forceinline__ Bfloat16 narrow<Bfloat16, double>(double value) {
   return {__bfloat16_as_ushort(__float2bfloat16_rn(static_cast<float>(value)))};
+}
+template <>
+__device__ __forceinline__ Float16 narrow<Float16, float>(float value) {
+  return {__half_as_ushort(__float2half_rn(value))};
+}
+template <>
+__device__ __forceinline__ Float16 narrow<Float16, double>(double value) {
+  return {__half_as_ushort(__float2half_rn(static_cast<float>(value)))};
 }
 
 /// `count` values that are read and written together, 16 bytes at a time.
@@ -88,6 +102,8 @@ void with_kind(Kind kind, Use use) {
     use(Type<double>{});
   else if (kind == Kind::bfloat16)
     use(Type<Bfloat16>{});
+  else if (kind == Kind::float16)
+    use(Type<Float16>{});
   else
     use(Type<float>{});
 }
@@ -95,8 +111,16 @@ template <typename Use>
 void with_narrow_kind(Kind kind, Use use) {
   if (kind == Kind::bfloat16)
     use(Type<Bfloat16>{});
+  else if (kind == Kind::float16)
+    use(Type<Float16>{});
   else
     use(Type<float>{});
 }
+
+/// Whether a kernel is compiled for both dtypes together: the 16-bit ones do not meet (are_together(),
+/// tensor_arguments.h).
+template <typename A, typename B>
+constexpr bool meet = !(std::is_same_v<A, Float16> && std::is_same_v<B, Bfloat16>) &&
+                      !(std::is_same_v<A, Bfloat16> && std::is_same_v<B, Float16>);
 
 }  // namespace dinov3_seg::cuda

@@ -3,8 +3,18 @@ import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handle
 import type { Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
-/** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
-export type NetworkPrecision = 'tf32' | 'reference' | 'fast';
+/** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float16, float32 or bfloat16. */
+export type NetworkPrecision = 'tf32' | 'float16' | 'reference' | 'fast';
+
+/** What the passes of a network with precision `float16` met, those of its copies on other devices included. */
+export interface Float16Use {
+  /** Largest magnitude of the input of any product, in the passes that float16 held. */
+  largest: number;
+  /** Number of passes through the decoder. */
+  passes: number;
+  /** Number of these that float16 could not hold, and that were run again in TF32. */
+  runAgain: number;
+}
 
 /**
  * Part of a network's outputs: queries and masks; the backbone's features of its last layer; those of its four tapped
@@ -71,6 +81,8 @@ export interface NetworkSizes {
   blocksBytes: number;
   /** Of everything else. */
   otherBytes: number;
+  /** Number of values in the matrices of the pixel decoder. */
+  pixelDecoderWeights: number;
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
   width: number;
   hidden: number;
@@ -105,6 +117,8 @@ export interface ModelInfo extends StreamInfo {
   parameters: number;
   /** What the file's methods give. */
   provides: OutputPart[];
+  /** Undefined where nothing computes in float16. */
+  float16: Float16Use | undefined;
 }
 
 /** Values of a linear probe, float32 on the CPU: K×C, K, and C each. */
@@ -201,6 +215,8 @@ export interface ModelEngine {
     options: { decoded: boolean; features: 0 | 1 | 4 },
     job?: JobHandle,
   ): Promise<OutputHandles>;
+  /** For tests: float16 on the CPU too. */
+  useFloat16(model: ModelHandle): Promise<void>;
   /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
   forward(
     model: ModelHandle,

@@ -1,0 +1,186 @@
+/** The pixel decoder in float16: on the CPU by a hook for tests, as precision float16 has it on CUDA. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { convert, exportModel } from '../../lib/model/convert.js';
+import { ClassHead } from '../../lib/model/class-head.js';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import { Tensor } from '../../lib/model/tensor.js';
+import { engine } from '../../lib/native/engine.js';
+import type { ModelHandle, NetworkPrecision } from '../../lib/native/bindings/engine.js';
+import { relativeError, sameBits } from '../helpers/close.js';
+import { formulaTensor } from '../helpers/formula.js';
+import { rangeWarnings, scaledModel } from '../helpers/float16.js';
+import { writeFormulaModel } from '../helpers/network.js';
+import { readSafetensors, type Stored } from '../helpers/safetensors.js';
+import { shared, skipWithout } from '../helpers/temporary.js';
+
+async function load(path: string, precision: NetworkPrecision, more: { residentBlocks?: number } = {}) {
+  const float16 = precision === 'float16';
+  const handle = await engine().loadModel(path, {
+    ...{ device: 'cpu', dtype: 'bfloat16', precision, cudaGraphs: false, ...more },
+  });
+  if (float16) await engine().useFloat16(handle);
+  return handle;
+}
+
+/** What the pixel decoder gives: the same inputs in every precision, which the rounding predictor does not blur yet. */
+async function decoderMapsOf(model: ModelHandle, { data, shape }: Stored) {
+  using images = Tensor.from(data, shape);
+  const maps: Record<string, Float32Array> = {};
+  for (const [name, handle] of Object.entries(await engine().taps(model, images.handle)))
+    if (name.startsWith('pixel_decoder.')) maps[name] = await Tensor.wrap(handle).floats();
+  return maps;
+}
+
+async function outputsOf(model: ModelHandle, { data, shape }: Stored) {
+  using images = Tensor.from(data, shape);
+  const { queries, masks } = await engine().outputs(model, images.handle, { decoded: true, features: 0 });
+  return { queries: await Tensor.wrap(queries!).floats(), masks: await Tensor.wrap(masks!).floats() };
+}
+
+/** Errors of float16 and of bfloat16 against the decoder in float32, with the largest magnitude. */
+async function checkErrors(t: Test, path: string, image: Stored) {
+  const [exact, float16, fast] = await Promise.all(
+    (['reference', 'float16', 'fast'] as const).map((precision) => load(path, precision)),
+  );
+  const truth = await decoderMapsOf(exact!, image);
+  const [half, bfloat] = [await decoderMapsOf(float16!, image), await decoderMapsOf(fast!, image)];
+  t.equal(Object.keys(truth).length, 4);
+  for (const [part, values] of Object.entries(truth)) {
+    const errors = [half, bfloat].map((maps) => relativeError(maps[part]!, values));
+    t.comment(`${part}: float16 ${errors[0]}, bfloat16 ${errors[1]}`);
+    t.ok(errors[0]! > 0, 'float16 is not float32');
+    t.ok(errors[0]! < errors[1]! / 4, `${part}: ${errors[0]} where bfloat16 has ${errors[1]}`);
+    t.ok(errors[0]! < 2e-3, `${part}: ${errors[0]}`);
+  }
+  const { largest, passes, runAgain } = engine().modelInfo(float16!).float16!;
+  t.comment(`largest magnitude: ${largest}`);
+  t.same([passes, runAgain], [1, 0]);
+  t.ok(largest > 1 && largest < 6550, `${largest} is far from the end of the range`);
+}
+
+for (const [name, shape] of [
+  ['seg-swiglu', [1, 3, 64, 96]],
+  ['seg-mlp', [2, 3, 64, 32]],
+] as const)
+  t.test(`${name} with formula weights: float16 is nearer to float32 than bfloat16 is`, async (t) => {
+    await checkErrors(t, await writeFormulaModel(t.testdir(), name), formulaTensor('image', shape));
+  });
+
+for (const name of ['seg-swiglu/case0', 'seg-swiglu/case1', 'seg-mlp/case0']) {
+  const skip = skipWithout(`golden/${name}.safetensors`);
+  t.test(`${name} from .pth files: the same`, { skip }, async (t) => {
+    const folder = join(shared, 'golden', name, '..');
+    const out = join(t.testdir(), 'model.pt');
+    await convert({ backbone: join(folder, 'backbone.pth'), head: join(folder, 'head.pth'), out });
+    await checkErrors(
+      t,
+      out,
+      readSafetensors(join(shared, 'golden', `${name}.safetensors`)).tensors['image']!,
+    );
+  });
+}
+
+const image = formulaTensor('image', [1, 3, 64, 64]);
+
+t.test('a pass whose values float16 cannot hold is run again, with one warning a network', async (t) => {
+  const path = await scaledModel(t.testdir(), 'input_convs.0.1.weight', 1e7);
+  const [exact, float16] = [await load(path, 'reference'), await load(path, 'float16')];
+  const truth = await outputsOf(exact, image);
+  const copy = await engine().copyModel(float16, { device: 'cpu', replica: 1 });
+  const texts = await rangeWarnings(async () => {
+    for (const model of [float16, float16, copy]) {
+      const outputs = await outputsOf(model, image);
+      t.ok(sameBits(outputs.masks, truth.masks), 'masks');
+      t.ok(sameBits(outputs.queries, truth.queries), 'queries');
+    }
+    using images = Tensor.from(image.data, image.shape);
+    await engine().taps(float16, images.handle);
+  });
+  t.equal(texts.length, 1);
+  t.match(
+    texts[0],
+    /scaled\.pt: a value of the pixel decoder .* in float16, which holds up to 65504.*--precision tf32/,
+  );
+  t.match(engine().modelInfo(copy).float16, { largest: 0, passes: 4, runAgain: 4 });
+});
+
+t.test('a value that is no number is one that float16 cannot hold', async (t) => {
+  const path = await writeFormulaModel(t.testdir(), 'seg-shallow');
+  const [exact, float16] = [await load(path, 'reference'), await load(path, 'float16')];
+  const broken = { shape: image.shape, data: Float32Array.from(image.data as Float32Array).fill(NaN, 0, 1) };
+  const texts = await rangeWarnings(async () => {
+    t.ok(sameBits((await outputsOf(float16, broken)).masks, (await outputsOf(exact, broken)).masks));
+    const { masks } = await outputsOf(float16, image);
+    t.ok(masks.every(Number.isFinite), 'the next pass has a range of its own');
+  });
+  t.match(texts, [/is infinite or no number/]);
+  t.match(engine().modelInfo(float16).float16, { passes: 2, runAgain: 1 });
+});
+
+t.test('a weight that float16 cannot hold leaves the network without it', async (t) => {
+  const path = await scaledModel(t.testdir(), 'mask_feature.weight', 1e8);
+  const exact = await load(path, 'reference');
+  let float16: ModelHandle | undefined;
+  const texts = await rangeWarnings(async () => {
+    float16 = await load(path, 'float16');
+  });
+  t.match(texts, [/a weight of the pixel decoder has magnitude .* runs with precision tf32/]);
+  t.equal(engine().modelInfo(float16!).float16, undefined);
+  t.ok(sameBits((await outputsOf(float16!, image)).masks, (await outputsOf(exact, image)).masks));
+});
+
+t.test('features alone are not counted as a pass', async (t) => {
+  const float16 = await load(await writeFormulaModel(t.testdir(), 'seg-shallow'), 'float16');
+  using images = Tensor.from(image.data, image.shape);
+  await engine().outputs(float16, images.handle, { decoded: false, features: 1 });
+  t.equal(engine().modelInfo(float16).float16!.passes, 0);
+});
+
+t.test('copies share the weights in float16, and streamed blocks give the same bits', async (t) => {
+  const path = await writeFormulaModel(t.testdir(), 'seg-shallow');
+  const [whole, plain] = [await load(path, 'float16'), await load(path, 'tf32')];
+  const bytes = (...models: ModelHandle[]) => engine().storageBytes(models);
+  t.ok(bytes(whole) > bytes(plain), 'they are there beside the others');
+  const copy = await engine().copyModel(whole, { device: 'cpu', replica: 1 });
+  t.equal(bytes(whole, copy), bytes(whole));
+  const streamed = await load(path, 'float16', { residentBlocks: 0 });
+  const streamedCopy = await engine().copyModel(streamed, { device: 'cpu', replica: 1 });
+  const truth = await outputsOf(whole, image);
+  for (const [name, model] of Object.entries({ copy, streamed, streamedCopy }))
+    t.ok(sameBits((await outputsOf(model, image)).masks, truth.masks), name);
+});
+
+t.test('parts are timed in float16', async (t) => {
+  const float16 = await load(await writeFormulaModel(t.testdir(), 'seg-shallow'), 'float16');
+  using images = Tensor.from(image.data, image.shape);
+  const times = await engine().partTimes(float16, images.handle, { repeat: 1 });
+  t.ok(times['pixel_decoder']! > 0);
+});
+
+t.test('a file that is exported has the weights as they were', async (t) => {
+  const folder = t.testdir();
+  const path = await writeFormulaModel(folder, 'seg-shallow');
+  const files: Buffer[] = [];
+  for (const float16 of [false, true]) {
+    using model = await SegmentationModel.load(path, { device: 'cpu', dtype: 'bfloat16' });
+    if (float16) await engine().useFloat16(model.handle);
+    using head = ClassHead.ofModel(model);
+    const out = join(folder, `exported-${float16}.pt`);
+    await exportModel(model, head, out);
+    files.push(readFileSync(out));
+  }
+  t.ok(files[0]!.equals(files[1]!));
+});
+
+t.test('a network without a pixel decoder, and one on the CPU, have no float16', async (t) => {
+  using eomt = await SegmentationModel.init({ arch: 'tiny-eomt', seed: 1, dtype: 'bfloat16', device: 'cpu' });
+  await engine().useFloat16(eomt.handle);
+  t.equal(eomt.float16, undefined);
+  using tiny = await SegmentationModel.init({
+    ...{ arch: 'tiny', seed: 1, dtype: 'bfloat16', precision: 'float16', device: 'cpu' },
+  });
+  t.equal(tiny.precision, 'float16');
+  t.equal(tiny.float16, undefined);
+});
