@@ -24,6 +24,8 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
   for (const NetworkModule* network : networks) {
     for (const auto& entry : network->parameters_by_name()) add(entry.value);
     for (const auto& entry : network->buffers_by_name()) add(entry.value);
+    if (const auto& folded = network->modules().folded)
+      for (const at::Tensor& parameter : folded->parameters()) add(parameter);
   }
   return bytes;
 }
@@ -65,17 +67,21 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
       placement_(with_stream(placement, module)),
-      module_(std::move(module)),
+      modules_{std::move(module), std::nullopt},
       runner_(may_record(placement_)) {
+  torch::jit::Module& stored = modules_.stored;
   for (const char* method : required)
-    if (!module_.find_method(method))
+    if (!stored.find_method(method))
       fail("MODEL_FORMAT", path(), " has no method ", method, "(images): expected ", expected,
            " made by convert, or one with its methods");
-  module_.eval();
+  stored.eval();
   const bool mixed = dtype() == at::kBFloat16;
   tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
-  for (at::Tensor parameter : module_.parameters()) {
+  // Of the values that the file has: what is cast below would be rounded before it is multiplied.
+  std::optional<FoldedChains> chains;
+  if (placement.precision != NetworkPrecision::reference) chains = fold_chains(stored);
+  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(stored);
+  for (at::Tensor parameter : stored.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
     // float32 proper cuDNN takes many times longer on it.
@@ -83,14 +89,15 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  for (const char* method : methods) run_graph_passes(module_, method);
+  if (chains) modules_.folded = folded_segmentor(stored, *chains);
+  for (const char* method : methods) run_graph_passes(running(method), method);
 }
 
-NetworkModule::NetworkModule(const NetworkModule& first, torch::jit::Module module,
+NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
                              const ModelPlacement& placement)
     : origin_(first.origin_),
       placement_(placement),
-      module_(std::move(module)),
+      modules_(std::move(modules)),
       tf32_(first.tf32_),
       runner_(may_record(placement_)) {}
 
@@ -101,14 +108,14 @@ void NetworkModule::say_running(const char* method, const at::Tensor& images) {
 c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
   return in_run(method, images, [&](const at::Tensor& input) {
     const Tf32Guard mode = float32_mode();
-    return module_.get_method(method)({input});
+    return module().get_method(method)({input});
   });
 }
 
 CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
   const auto results = [&](const CudaGraphRunner::Tensors& inputs) {
     const Tf32Guard mode = float32_mode();
-    const c10::IValue result = module_.get_method(method)({inputs[0]});
+    const c10::IValue result = running(method).get_method(method)({inputs[0]});
     if (result.isTensor()) return CudaGraphRunner::Tensors{result.toTensor().to(at::kFloat)};
     CudaGraphRunner::Tensors tensors;
     for (const c10::IValue& item : result.toTupleRef().elements())
@@ -121,7 +128,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
 
 at::ScalarType NetworkModule::dtype() const {
   std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module_.parameters())
+  for (const at::Tensor& parameter : module().parameters())
     elements[parameter.scalar_type()] += parameter.numel();
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -129,20 +136,32 @@ at::ScalarType NetworkModule::dtype() const {
 }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
-  for (const auto& [name, parameter] : module_.named_parameters())
+  for (const auto& [name, parameter] : parameters_by_name())
     if (name.ends_with(key) && parameter.dim() > dimension) return parameter.size(dimension);
   return 0;
 }
 
 int64_t NetworkModule::parameters() const {
   int64_t count = 0;
-  for (const at::Tensor& parameter : module_.parameters()) count += parameter.numel();
+  for (const at::Tensor& parameter : module().parameters()) count += parameter.numel();
   return count;
 }
 
 int64_t NetworkModule::size_bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& parameter : module_.parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  for (const at::Tensor& parameter : module().parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  return bytes;
+}
+
+int64_t NetworkModule::folded_bytes() const {
+  if (!modules_.folded) return 0;
+  std::unordered_set<const c10::StorageImpl*> shared;
+  for (const at::Tensor& parameter : module().parameters())
+    shared.insert(parameter.storage().unsafeGetStorageImpl());
+  int64_t bytes = 0;
+  for (const at::Tensor& parameter : modules_.folded->parameters())
+    if (!shared.contains(parameter.storage().unsafeGetStorageImpl()))
+      bytes += static_cast<int64_t>(parameter.nbytes());
   return bytes;
 }
 

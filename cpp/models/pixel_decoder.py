@@ -10,13 +10,16 @@ class InputConv:
         return getattr(self, "1").forward(getattr(self, "0").forward(x), False)
 
 
+# Without a weight, of a map that FineMap (adapter.py) made
 class LateralConv:
-    weight: Parameter
+    weight: Optional[Parameter]
     norm: GroupNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        w = self.weight.flatten(1)
-        return self.norm.forward(torch.linear(x.to(w.dtype), w), False)
+        if hasattr(self, "weight"):
+            w = self.weight.flatten(1)
+            x = torch.linear(x.to(w.dtype), w)
+        return self.norm.forward(x, False)
 
 
 class OutputConv:

@@ -19,7 +19,8 @@ export interface LoadOptions extends JobOptions {
   /**
    * Precision of the pixel decoder in a network with a bfloat16 backbone. `tf32` (default) uses TF32 on devices
    * that have it (CUDA), else float32. `reference` uses float32, as the reference does. `fast` uses bfloat16: a
-   * tenth faster and less exact. A float32 network is float32 throughout.
+   * tenth faster and less exact. A float32 network is float32 throughout. Except in `reference`, layers with nothing
+   * between them are multiplied out when the network is loaded: results differ by rounding.
    */
   precision?: NetworkPrecision;
   /**

@@ -69,7 +69,7 @@ export interface NetworkSizes {
   /** Of the matrices of the largest block, and of all blocks. */
   blockBytes: number;
   blocksBytes: number;
-  /** Of everything else. */
+  /** Of everything else, and of the products that are made when the network is placed (docs/architecture.md). */
   otherBytes: number;
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
   width: number;
