@@ -23,6 +23,7 @@ using torch::jit::Module;
 
 const std::string adapter_prefix = "segmentation_model.0.";
 const std::string decoder_prefix = "segmentation_model.1.pixel_decoder.";
+const std::string predictor_prefix = "segmentation_model.1.predictor.";
 constexpr double batch_norm_eps = 1e-5;  // as BatchNorm in common.py
 
 /// Tensors of a network without its backbone.
@@ -112,12 +113,32 @@ std::vector<FoldedTensor> compose_fine_map(const Factors& factors) {
           {place + "tap.weight", scaled.to(dtype), widest}};
 }
 
+/// Of mask = embedding · (W x + b) where embedding = M h + m: its factors of x are WᵀM h + Wᵀm, and b ·
+/// embedding is added.
+std::vector<FoldedTensor> compose_mask_kernels(const Factors& factors) {
+  const std::string place = predictor_prefix + "mask_kernels.",
+                    widest = decoder_prefix + "mask_feature.weight";
+  // Rows whose number is no multiple of 8 take matrix products without tensor cores.
+  constexpr int64_t rows_of_bias = 8;
+  const at::Tensor feature = factors.exact(widest).flatten(1);
+  const at::Tensor bias = factors.exact(decoder_prefix + "mask_feature.bias");
+  const at::Tensor last = factors.exact(predictor_prefix + "mask_embed.layers.2.weight");
+  const at::Tensor last_bias = factors.exact(predictor_prefix + "mask_embed.layers.2.bias");
+  const at::Tensor both = at::cat({feature, bias.unsqueeze(1)}, 1).t();  // (C+1)×C
+  const at::ScalarType dtype = factors.dtype(widest);
+  const at::Tensor weight = at::constant_pad_nd(both.matmul(last), {0, 0, 0, rows_of_bias - 1});
+  const at::Tensor added = at::constant_pad_nd(both.mv(last_bias), {0, rows_of_bias - 1});
+  return {{place + "weight", weight.to(dtype), widest}, {place + "bias", added.to(dtype), widest}};
+}
+
 const std::array chains{
     Chain{{{adapter_prefix + "spm.fc1."},
            {adapter_prefix + "up."},
            {adapter_prefix + "norm1."},
            {decoder_prefix + "lateral_convs.0.weight"}},
-          compose_fine_map}};
+          compose_fine_map},
+    Chain{{{decoder_prefix + "mask_feature."}, {predictor_prefix + "mask_embed.layers.2."}},
+          compose_mask_kernels}};
 
 /// What holds the backbone; nothing in a module of another class than that which the sources call Segmentor.
 std::optional<Module> adapter_of(const Module& module) {

@@ -23,6 +23,8 @@ struct FoldedTensor {
 /// Folded are:
 ///   the adapter's fc1, up and norm1, and the pixel decoder's lateral convolution, which alone reads their
 ///   map (FineMap in adapter.py)
+///   the pixel decoder's mask_feature and the last layer of the predictor's mask_embed (mask_kernels in
+///   predictor.py), so that the masks of a level can be made at its size
 struct FoldedChains {
   std::vector<FoldedTensor> tensors;
 };

@@ -81,12 +81,12 @@ class Encoder:
 class PixelDecoder:
     input_convs: ModuleList[InputConv]
     encoder: Encoder
-    mask_feature: PointConv
+    mask_feature: Optional[PointConv]
     lateral_convs: ModuleList[LateralConv]
     output_convs: ModuleList[OutputConv]
 
-    # features: the adapter's maps, fine to coarse. Returns the mask features (1/4) and the levels 1/32, 1/16, 1/8; all
-    # B×h×w×C.
+    # features: the adapter's maps, fine to coarse. Returns the mask features (1/4), or without mask_feature what they are
+    # made of, and the levels 1/32, 1/16, 1/8; all B×h×w×C.
     def forward(self, features: List[Tensor]) -> Tuple[Tensor, List[Tensor]]:
         maps: List[Tensor] = []
         for (i, conv) in enumerate(children(self.input_convs)):
@@ -94,4 +94,6 @@ class PixelDecoder:
         levels = self.encoder.forward(maps)
         x = children(self.lateral_convs)[0].forward(features[0])
         x = children(self.output_convs)[0].forward(add_resized(x, levels[2], None, None))
-        return widen(self.mask_feature.forward(x)), levels
+        if hasattr(self, "mask_feature"):
+            x = widen(self.mask_feature.forward(x))
+        return x, levels
