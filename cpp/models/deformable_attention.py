@@ -46,6 +46,29 @@ def cell_centres(shapes: List[Tuple[int, int]], like: Tensor) -> Tensor:
     return torch.cat(centres, 1)
 
 
+# Of tokens that attend to themselves: offsets, logits and values as one product (folded_chains.h). Only in networks that
+# run.
+class PlacedAttention:
+    projections: Linear  # C values, 2N offsets and N logits
+    output_proj: Linear
+
+    # What a position adds to the tokens' offsets and logits, of layer `i` of `all`, 1×S×(layers·3N)
+    def added(self, all: Tensor, i: int) -> Tensor:
+        width = self.projections.weight.size(0) - self.projections.weight.size(1)
+        return all[:, :, i * width : (i + 1) * width]
+
+    # x B×S×C on the maps of `shapes`, reference 1×S×2, added 1×S×3N
+    def forward(self, x: Tensor, added: Tensor, reference: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
+        batch, tokens, channels, levels = x.size(0), x.size(1), x.size(2), len(shapes)
+        projected = self.projections.forward(x)
+        value = projected[:, :, :channels].reshape(batch, tokens, HEADS, channels // HEADS)
+        placed = projected[:, :, channels:] + added
+        samples = HEADS * levels * POINTS
+        offsets = placed[:, :, : 2 * samples].reshape(batch, tokens, HEADS, levels, POINTS, 2)
+        logits = placed[:, :, 2 * samples :].reshape(batch, tokens, HEADS, levels * POINTS)
+        return self.output_proj.forward(deformable_attend(value, sizes_of(shapes), reference, offsets, logits))
+
+
 class DeformableAttention:
     sampling_offsets: Linear
     attention_weights: Linear

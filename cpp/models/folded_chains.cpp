@@ -23,6 +23,7 @@ using torch::jit::Module;
 
 const std::string adapter_prefix = "segmentation_model.0.";
 const std::string decoder_prefix = "segmentation_model.1.pixel_decoder.";
+const std::string encoder_prefix = decoder_prefix + "encoder.";
 const std::string predictor_prefix = "segmentation_model.1.predictor.";
 constexpr double batch_norm_eps = 1e-5;  // as BatchNorm in common.py
 
@@ -131,12 +132,37 @@ std::vector<FoldedTensor> compose_mask_kernels(const Factors& factors) {
   return {{place + "weight", weight.to(dtype), widest}, {place + "bias", added.to(dtype), widest}};
 }
 
+/// Of the encoder's layers: offsets and logits of x + position, and values of x.
+std::vector<FoldedTensor> compose_placed_attention(const Factors& factors) {
+  std::vector<FoldedTensor> tensors;
+  std::vector<at::Tensor> placed;
+  const std::string layers = encoder_prefix + "encoder.layers.";
+  for (int64_t i = 0; i < factors.dims()->encoder_layers; ++i) {
+    const std::string layer = layers + std::to_string(i) + ".";
+    const auto part = [&](const char* name, const char* kind) {
+      return factors.stored(layer + "self_attn." + name + "." + kind);
+    };
+    const std::string like = layer + "self_attn.value_proj.weight";
+    for (const char* kind : {"weight", "bias"}) {
+      const at::Tensor moved = at::cat({part("sampling_offsets", kind), part("attention_weights", kind)});
+      tensors.push_back(
+          {layer + "placed_attn.projections." + kind, at::cat({part("value_proj", kind), moved}), like});
+      tensors.push_back({layer + "placed_attn.output_proj." + kind, part("output_proj", kind), like});
+      if (moved.dim() > 1) placed.push_back(moved);
+    }
+  }
+  // Places are float32 whatever the products are in.
+  tensors.push_back({encoder_prefix + "placed.weight", at::cat(placed), encoder_prefix + "level_encoding"});
+  return tensors;
+}
+
 const std::array chains{
     Chain{{{adapter_prefix + "spm.fc1."},
            {adapter_prefix + "up."},
            {adapter_prefix + "norm1."},
            {decoder_prefix + "lateral_convs.0.weight"}},
           compose_fine_map},
+    Chain{{{encoder_prefix + "encoder.layers.", ".self_attn."}}, compose_placed_attention},
     Chain{{{decoder_prefix + "mask_feature."}, {predictor_prefix + "mask_embed.layers.2."}},
           compose_mask_kernels}};
 

@@ -34,14 +34,23 @@ class OutputConv:
 
 
 class EncoderLayer:
-    self_attn: DeformableAttention
+    self_attn: Optional[DeformableAttention]
+    placed_attn: Optional[PlacedAttention]
     norm1: LayerNorm
     linear1: Linear
     linear2: Linear
     norm2: LayerNorm
 
-    def forward(self, x: Tensor, position: Tensor, reference: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
-        x = self.norm1.added(x, self.self_attn.forward(x + position, reference, x, shapes), 1e-5)
+    # position: as Encoder makes it, of all layers; i: this one's number
+    def forward(
+        self, x: Tensor, position: Tensor, i: int, reference: Tensor, shapes: List[Tuple[int, int]]
+    ) -> Tensor:
+        if hasattr(self, "placed_attn"):
+            added = self.placed_attn.added(position, i)
+            attended = self.placed_attn.forward(x, added, reference, shapes)
+        else:
+            attended = self.self_attn.forward(x + position, reference, x, shapes)
+        x = self.norm1.added(x, attended, 1e-5)
         return self.norm2.added(x, self.linear2.forward(relu_linear(x, self.linear1.weight, self.linear1.bias)), 1e-5)
 
 
@@ -50,14 +59,31 @@ class EncoderLayers:
 
     def forward(self, x: Tensor, position: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
         reference = cell_centres(shapes, x)
-        for layer in children(self.layers):
-            x = layer.forward(x, position, reference, shapes)
+        for (i, layer) in enumerate(children(self.layers)):
+            x = layer.forward(x, position, i, reference, shapes)
         return x
 
 
 class Encoder:
     level_encoding: Parameter
+    # What positions add to the offsets and logits of all layers, (layers·3N)×C (folded_chains.h). Only in networks that run.
+    placed: Optional[Linear]
     encoder: EncoderLayers
+
+    # Of a map of level `level`: 1×(h·w)×C, or with `placed` what it adds in all layers
+    def position(self, height: int, width: int, level: int, x: Tensor) -> Tensor:
+        channels = x.size(3)
+        encoding = widen(self.level_encoding)[level]
+        if hasattr(self, "placed"):
+            # Of rows and columns alone: a position's first half depends on its row, the second on its column.
+            w = self.placed.weight
+            half = channels // 2
+            rows = torch.linear(sine_side(height, half, 1.0, x) + encoding[:half], w[:, :half])
+            columns = torch.linear(sine_side(width, half, 1.0, x) + encoding[half:], w[:, half:])
+            position = (rows.unsqueeze(1) + columns.unsqueeze(0)).reshape(1, height * width, w.size(0))
+        else:
+            position = sine_positions(height, width, channels, 1.0, x) + encoding
+        return position
 
     # Maps of one width, coarse to fine, B×h×w×C; the same after the encoder
     def forward(self, maps: List[Tensor]) -> List[Tensor]:
@@ -68,7 +94,7 @@ class Encoder:
             height, width = x.size(1), x.size(2)
             shapes.append((height, width))
             tokens.append(x.flatten(1, 2))
-            positions.append(sine_positions(height, width, x.size(3), 1.0, x) + widen(self.level_encoding)[level])
+            positions.append(self.position(height, width, level, x))
         encoded = self.encoder.forward(torch.cat(tokens, 1), torch.cat(positions, 1), shapes)
         out: List[Tensor] = []
         start = 0
