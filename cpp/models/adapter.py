@@ -100,7 +100,7 @@ class Extractor:
         feat: Tensor,
         feat_shape: Tuple[int, int],
     ) -> Tuple[Tensor, Tensor]:
-        norm, dtype = self.query_norm, self.attn.sampling_offsets.weight.dtype
+        norm, dtype = self.query_norm, self.attn.value_proj.weight.dtype
         query, normed = add_norm(query, y, None, norm.weight, norm.bias, 1e-6, dtype)
         attended = self.attn.forward(normed, reference, self.feat_norm.forward(feat, 1e-6), [feat_shape])
         norm, dtype = self.ffn_norm, self.ffn.fc1.weight.dtype

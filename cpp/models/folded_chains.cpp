@@ -22,6 +22,7 @@ namespace {
 using torch::jit::Module;
 
 const std::string adapter_prefix = "segmentation_model.0.";
+const std::string extractors_prefix = adapter_prefix + "interactions.";
 const std::string decoder_prefix = "segmentation_model.1.pixel_decoder.";
 const std::string encoder_prefix = decoder_prefix + "encoder.";
 const std::string predictor_prefix = "segmentation_model.1.predictor.";
@@ -132,6 +133,21 @@ std::vector<FoldedTensor> compose_mask_kernels(const Factors& factors) {
   return {{place + "weight", weight.to(dtype), widest}, {place + "bias", added.to(dtype), widest}};
 }
 
+/// Of the adapter's extractors: offsets and logits of one query.
+std::vector<FoldedTensor> compose_places(const Factors& factors) {
+  const std::string offsets = "sampling_offsets.";
+  std::vector<FoldedTensor> tensors;
+  for (const auto& [name, tensor] : factors.tensors()) {
+    const size_t found = name.find(".attn." + offsets);
+    if (!name.starts_with(extractors_prefix) || found == name.npos) continue;
+    const std::string attention = name.substr(0, found) + ".attn.";
+    const std::string kind = name.substr(attention.size() + offsets.size());
+    const at::Tensor logits = factors.stored(attention + "attention_weights." + kind);
+    tensors.push_back({attention + "places." + kind, at::cat({tensor, logits}), name});
+  }
+  return tensors;
+}
+
 /// Of the encoder's layers: offsets and logits of x + position, and values of x.
 std::vector<FoldedTensor> compose_placed_attention(const Factors& factors) {
   std::vector<FoldedTensor> tensors;
@@ -162,6 +178,8 @@ const std::array chains{
            {adapter_prefix + "norm1."},
            {decoder_prefix + "lateral_convs.0.weight"}},
           compose_fine_map},
+    Chain{{{extractors_prefix, ".attn.sampling_offsets."}, {extractors_prefix, ".attn.attention_weights."}},
+          compose_places},
     Chain{{{encoder_prefix + "encoder.layers.", ".self_attn."}}, compose_placed_attention},
     Chain{{{decoder_prefix + "mask_feature."}, {predictor_prefix + "mask_embed.layers.2."}},
           compose_mask_kernels}};

@@ -23,6 +23,8 @@ struct FoldedTensor {
 /// Folded are:
 ///   the adapter's fc1, up and norm1, and the pixel decoder's lateral convolution, which alone reads their
 ///   map (FineMap in adapter.py)
+///   offsets and logits of each of the adapter's extractors as one product (places in
+///   deformable_attention.py)
 ///   offsets, logits and values of each of the pixel decoder's encoder layers as one product; what positions
 ///   add to offsets and logits, of rows and columns (PlacedAttention in deformable_attention.py)
 ///   the pixel decoder's mask_feature and the last layer of the predictor's mask_embed (mask_kernels in
