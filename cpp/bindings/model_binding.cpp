@@ -78,9 +78,9 @@ std::optional<Normalization> file_normalization(const std::string& path) {
 
 /// What was seen in float16 so far.
 std::optional<Float16Seen> float16_seen(const SegmentationModel& model) {
-  if (!model.float16()) return std::nullopt;
-  const Float16Use& use = model.float16()->use();
-  return Float16Seen{use.largest, use.passes, use.run_again};
+  const auto& use = model.float16_use();
+  if (!use) return std::nullopt;
+  return Float16Seen{use->largest, use->passes, use->run_again};
 }
 
 auto model_info(const SegmentationModel& model) {
@@ -134,7 +134,9 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
 }
 
 /// For tests: on the CPU too.
-void use_float16(SegmentationModel& model) { model.use_float16(); }
+void use_float16(SegmentationModel& model) {
+  model.use_float16(model.modules().folded ? fold_chains(model.module()) : std::nullopt);
+}
 
 /// For tests: ends when `jobs` that wait for as many are running at once.
 void meet(const SegmentationModel&, int64_t jobs) {

@@ -25,8 +25,8 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
   for (const NetworkModule* network : networks) {
     for (const auto& entry : network->parameters_by_name()) add(entry.value);
     for (const auto& entry : network->buffers_by_name()) add(entry.value);
-    if (network->float16())
-      for (const auto& [name, weight] : network->float16()->weights()) add(weight);
+    for (const auto* running : network->modules().beside())
+      for (const at::Tensor& parameter : running->parameters()) add(parameter);
   }
   return bytes;
 }
@@ -68,20 +68,24 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
       placement_(with_stream(placement, module)),
-      module_(std::move(module)),
+      modules_{std::move(module), std::nullopt, std::nullopt},
       runner_(may_record(placement_)) {
+  torch::jit::Module& stored = modules_.stored;
   for (const char* method : required)
-    if (!module_.find_method(method))
+    if (!stored.find_method(method))
       fail("MODEL_FORMAT", path(), " has no method ", method, "(images): expected ", expected,
            " made by convert, or one with its methods");
-  module_.eval();
+  stored.eval();
   const bool mixed = dtype() == at::kBFloat16;
   const bool float16 = placement.precision == NetworkPrecision::float16;
   tf32_ = (placement.precision == NetworkPrecision::tf32 || float16) && mixed && device().is_cuda();
+  // Of the values that the file has: what is cast below would be rounded before it is multiplied.
+  std::optional<FoldedChains> chains;
+  if (placement.precision != NetworkPrecision::reference) chains = fold_chains(stored);
   if (placement.precision == NetworkPrecision::fast && mixed)
-    cast_pixel_decoder(module_,
+    cast_pixel_decoder(stored,
                        [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
-  for (at::Tensor parameter : module_.parameters()) {
+  for (at::Tensor parameter : stored.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
     // float32 proper cuDNN takes many times longer on it.
@@ -89,23 +93,28 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  for (const char* method : methods) run_graph_passes(module_, method);
-  if (float16 && tf32_) use_float16();
+  if (chains) modules_.folded = folded_segmentor(stored, *chains);
+  for (const char* method : methods) run_graph_passes(running(method), method);
+  if (float16 && tf32_) use_float16(chains);
 }
 
-NetworkModule::NetworkModule(const NetworkModule& first, torch::jit::Module module,
+NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
                              const ModelPlacement& placement)
     : origin_(first.origin_),
       placement_(placement),
-      module_(std::move(module)),
+      modules_(std::move(modules)),
       tf32_(first.tf32_),
-      runner_(may_record(placement_)) {
-  if (first.float16_) use_float16(&first);
-}
+      float16_use_(first.float16_use_),
+      runner_(may_record(placement_)) {}
 
-void NetworkModule::use_float16(const NetworkModule* first) {
-  const Float16Copy* its_copy = first && first->float16_ ? &*first->float16_ : nullptr;
-  float16_ = Float16Copy::make(module_, device(), path(), its_copy);
+void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
+  modules_.float16 = float16_module(module(), chains, path());
+  if (!modules_.float16) return;
+  float16_use_ = std::make_shared<Float16Use>();
+  // Without chains its code is that of the stored module.
+  if (chains)
+    for (const char* method : {"decode", "decode_with_features", "decode_with_layer_features"})
+      run_graph_passes(*modules_.float16, method);
 }
 
 void NetworkModule::say_running(const char* method, const at::Tensor& images) {
@@ -114,14 +123,8 @@ void NetworkModule::say_running(const char* method, const at::Tensor& images) {
 
 c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
   return in_run(method, images, [&](const at::Tensor& input) {
-    if (float16_) {
-      const Tf32Guard mode(device(), false);
-      const Float16Range range(device());
-      c10::IValue result = float16_->module().get_method(method)({input});
-      if (float16_->holds(range.largest().item<float>(), path())) return result;
-    }
     const Tf32Guard mode(device(), tf32_);
-    return module_.get_method(method)({input});
+    return module().get_method(method)({input});
   });
 }
 
@@ -138,7 +141,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
   const auto in_float16 = [&](const Tensors& inputs) {
     const Tf32Guard mode(device(), false);
     const Float16Range range(device());
-    Tensors tensors = results(float16_->module(), inputs[0]);
+    Tensors tensors = results(*modules_.float16, inputs[0]);
     // What the last products gave goes into none: infinite there, it is no number in these sums.
     for (const at::Tensor& output : {tensors.at(0), tensors.at(1)}) {
       const at::Tensor sum = output.sum();
@@ -149,15 +152,15 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
   };
   const auto in_float32 = [&](const Tensors& inputs) {
     const Tf32Guard mode(device(), tf32_);
-    return results(module_, inputs[0]);
+    return results(running(method), inputs[0]);
   };
   return in_run(method, images, [&](const at::Tensor& input) {
-    if (decodes && float16_) {
+    if (decodes && modules_.float16) {
       Tensors tensors = runner_.run(std::string(method) + " in float16", {input}, in_float16, constants_);
       // Waits for the pass: what it gave must not be used before its range is known.
       const float largest = tensors.back().item<float>();
       tensors.pop_back();
-      if (float16_->holds(largest, path())) return tensors;
+      if (float16_use_->holds(largest, path())) return tensors;
     }
     return runner_.run(method, {input}, in_float32, constants_);
   });
@@ -165,7 +168,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
 
 at::ScalarType NetworkModule::dtype() const {
   std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module_.parameters())
+  for (const at::Tensor& parameter : module().parameters())
     elements[parameter.scalar_type()] += parameter.numel();
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -173,20 +176,32 @@ at::ScalarType NetworkModule::dtype() const {
 }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
-  for (const auto& [name, parameter] : module_.named_parameters())
+  for (const auto& [name, parameter] : parameters_by_name())
     if (name.ends_with(key) && parameter.dim() > dimension) return parameter.size(dimension);
   return 0;
 }
 
 int64_t NetworkModule::parameters() const {
   int64_t count = 0;
-  for (const at::Tensor& parameter : module_.parameters()) count += parameter.numel();
+  for (const at::Tensor& parameter : module().parameters()) count += parameter.numel();
   return count;
 }
 
 int64_t NetworkModule::size_bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& parameter : module_.parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  for (const at::Tensor& parameter : module().parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  return bytes;
+}
+
+int64_t NetworkModule::bytes_beside() const {
+  std::unordered_set<const c10::StorageImpl*> seen;
+  for (const at::Tensor& parameter : module().parameters())
+    seen.insert(parameter.storage().unsafeGetStorageImpl());
+  int64_t bytes = 0;
+  for (const auto* running : modules_.beside())
+    for (const at::Tensor& parameter : running->parameters())
+      if (seen.insert(parameter.storage().unsafeGetStorageImpl()).second)
+        bytes += static_cast<int64_t>(parameter.nbytes());
   return bytes;
 }
 

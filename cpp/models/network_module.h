@@ -13,7 +13,8 @@
 #include "core/normalization.h"
 #include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
-#include "models/float16_copy.h"
+#include "models/float16_module.h"
+#include "models/folded_chains.h"
 #include "models/precision.h"
 #include "models/size_constants.h"
 #include "models/weight_stream.h"
@@ -31,6 +32,21 @@ struct ModelPlacement {
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
   std::shared_ptr<WeightStream> stream;
+};
+
+/// A network's module as its file has it; the one that predicts where its chains are folded; and the one that
+/// predicts first, with the pixel decoder in float16.
+struct NetworkModules {
+  torch::jit::Module stored;
+  std::optional<torch::jit::Module> folded, float16;
+
+  /// Those beside the stored one.
+  std::vector<const torch::jit::Module*> beside() const {
+    std::vector<const torch::jit::Module*> all;
+    for (const auto* each : {&folded, &float16})
+      if (*each) all.push_back(&**each);
+    return all;
+  }
 };
 
 /// Where a network comes from.
@@ -68,21 +84,25 @@ class NetworkModule {
   /// Number of the replica on its device, from 0: a lane of the job queue each.
   int replica() const { return placement_.replica; }
   const ModelPlacement& placement() const { return placement_; }
-  const torch::jit::Module& module() const { return module_; }
+  /// As the file has it: what is saved, and what `taps` runs.
+  const torch::jit::Module& module() const { return modules_.stored; }
+  const NetworkModules& modules() const { return modules_; }
   /// Dtype of most of the network's parameters.
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
+  /// Of what the other modules hold beside the parameters.
+  int64_t bytes_beside() const;
   /// What brings the backbone's blocks to the device; null where all are there. Networks that share a
   /// backbone share it.
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
-  /// Its decoder in float16, which runs first; nothing where none does.
-  const std::optional<Float16Copy>& float16() const { return float16_; }
+  /// What was seen in float16 so far; null where nothing computes in it.
+  const std::shared_ptr<Float16Use>& float16_use() const { return float16_use_; }
   /// Runs the decoder in float16 from now on, as a placement on CUDA with this precision does; for tests on
-  /// the CPU, too.
-  void use_float16(const NetworkModule* first = nullptr);
-  torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }
-  torch::jit::named_buffer_list buffers_by_name() const { return module_.named_buffers(); }
+  /// the CPU, too. `chains`: those that are folded in the network.
+  void use_float16(const std::optional<FoldedChains>& chains);
+  torch::jit::named_parameter_list parameters_by_name() const { return module().named_parameters(); }
+  torch::jit::named_buffer_list buffers_by_name() const { return module().named_buffers(); }
 
  protected:
   /// Takes a network that is on the placement's device in its dtype already. Throws MODEL_FORMAT where one of
@@ -93,16 +113,20 @@ class NetworkModule {
                 const char* expected);
 
   /// A network that a copy of its module makes (replica.h), on another device or beside it.
-  NetworkModule(const NetworkModule& first, torch::jit::Module module, const ModelPlacement& placement);
+  NetworkModule(const NetworkModule& first, NetworkModules modules, const ModelPlacement& placement);
 
   const NetworkOrigin& origin() const { return origin_; }
   CudaGraphRunner& runner() { return runner_; }
+  /// What runs a method.
+  const torch::jit::Module& running(const std::string& method) const {
+    return modules_.folded && is_folded_method(method) ? *modules_.folded : modules_.stored;
+  }
 
   /// A size of the one parameter whose name is or ends in `key`; 0 where there is none.
   int64_t parameter_size(const std::string& key, int64_t dimension) const;
 
-  /// While kernels of float16's module, or without one of module(), are launched.
-  Tf32Guard float32_mode() const { return {device(), tf32_ && !float16_}; }
+  /// While kernels of the module that predicts first are launched.
+  Tf32Guard float32_mode() const { return {device(), tf32_ && !modules_.float16}; }
 
   /// `function` of the images on the device in float32, in the mode that networks run in.
   template <typename Function>
@@ -128,9 +152,9 @@ class NetworkModule {
 
   NetworkOrigin origin_;
   ModelPlacement placement_;
-  torch::jit::Module module_;
+  NetworkModules modules_;
   bool tf32_ = false;
-  std::optional<Float16Copy> float16_;
+  std::shared_ptr<Float16Use> float16_use_;  // of all replicas
   /// Of the size of the last pass.
   std::shared_ptr<SizeConstants> constants_;
   CudaGraphRunner runner_;

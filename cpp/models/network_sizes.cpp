@@ -10,6 +10,7 @@
 #include "core/torch_archive.h"
 #include "models/archive.h"
 #include "models/block_matrices.h"
+#include "models/folded_chains.h"
 #include "models/network_module.h"
 
 namespace dinov3_seg {
@@ -28,8 +29,10 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
   network_archive(path);  // says what another file is
   NetworkSizes sizes;
   std::map<std::int64_t, std::int64_t> bytes_of_block;
+  std::vector<NamedTensor> tensors;
   for (const auto& [name, tensor] :
        find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
+    tensors.push_back({name, tensor});
     const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
     const std::int64_t block = tensor.dim() >= 2 ? block_of(split(name)) : -1;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
@@ -43,6 +46,10 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
     sizes.dtype = dtype == "stored" ? tensor.scalar_type() : cast_target(dtype);
     bytes_of_block[block] += tensor.numel() * static_cast<std::int64_t>(c10::elementSize(sizes.dtype));
   }
+  const std::int64_t folded = folded_bytes(tensors);
+  sizes.other_bytes += folded;
+  if (sizes.pixel_decoder_weights > 0)
+    sizes.pixel_decoder_weights += folded / static_cast<std::int64_t>(sizeof(float));
   sizes.blocks = static_cast<std::int64_t>(bytes_of_block.size());
   for (const auto& [block, bytes] : bytes_of_block) {
     sizes.block_bytes = std::max(sizes.block_bytes, bytes);

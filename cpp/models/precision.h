@@ -12,7 +12,7 @@ namespace dinov3_seg {
 enum class NetworkPrecision {
   reference,  // as the reference under autocast: the pixel decoder in float32
   tf32,       // the pixel decoder's products in TF32, where the device has it (CUDA, Ampere and later)
-  float16,    // the pixel decoder's products in float16 on CUDA, summed in float32 (float16_copy.h)
+  float16,    // the pixel decoder's products in float16 on CUDA, summed in float32 (float16_module.h)
   fast,       // the pixel decoder's linears and convolutions in bfloat16
 };
 

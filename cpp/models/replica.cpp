@@ -113,11 +113,13 @@ ModelPlacement placement_of(const NetworkModule& first, const ReplicaPlace& plac
   return placement;
 }
 
-/// A copy of the module there; nothing where it has to be loaded again. Gives the placement the copy's
-/// stream.
-std::optional<Module> copy_of(const NetworkModule& first, const Module& module, ModelPlacement& placement,
-                              const NetworkModule* shared = nullptr,
-                              const NetworkModule* its_replica = nullptr) {
+/// A copy of the network's modules there; nothing where it has to be loaded again. Gives the placement the
+/// copy's stream.
+std::optional<NetworkModules> copy_of(const NetworkModule& first, ModelPlacement& placement,
+                                      const NetworkModule* shared = nullptr,
+                                      const NetworkModule* its_replica = nullptr) {
+  const NetworkModules& modules = first.modules();
+  const Module& module = modules.stored;
   const c10::Device device = placement.device;
   say_doing("Copying " + first.path() + " to " + device.str());
   const bool elsewhere = device != first.device();
@@ -125,20 +127,27 @@ std::optional<Module> copy_of(const NetworkModule& first, const Module& module, 
   Mover mover(device);
   // Its buffers are not its replica's, on the same device either.
   if (shared && (elsewhere || first.stream())) mover.add(*shared, *its_replica);
-  int64_t bytes = first.size_bytes();
-  if (first.float16())
-    for (const auto& [name, weight] : first.float16()->weights())
-      bytes += static_cast<int64_t>(weight.nbytes());
+  int64_t bytes = first.size_bytes() + first.bytes_beside();
   if (shared) bytes -= std::min(bytes, shared->size_bytes());
   if (first.stream() && !shared) bytes -= static_cast<int64_t>(first.stream()->bytes());
   if (elsewhere) require_memory(device, static_cast<uint64_t>(bytes), "Copying " + first.path(), advice);
   // Slots of its own and the same tensors.
-  Module copy = module.deepcopy(first.device());
+  NetworkModules copy{module.deepcopy(first.device()), std::nullopt, std::nullopt};
   if (shared)
     placement.stream = its_replica->stream();
   else if (first.stream())
-    placement.stream = first.stream()->replicate(copy, device);
-  if (elsewhere || first.stream()) mover.move(copy);
+    placement.stream = first.stream()->replicate(copy.stored, device);
+  const bool moves = elsewhere || first.stream();
+  if (moves) mover.move(copy.stored);
+  const auto add = [&](const std::optional<Module>& own, std::optional<Module>& to) {
+    if (!own) return;
+    to = own->deepcopy(first.device());
+    // With what its stream put there.
+    share_backbone(*to, copy.stored);
+    if (moves) mover.move(*to);
+  };
+  add(modules.folded, copy.folded);
+  add(modules.float16, copy.float16);
   return copy;
 }
 
@@ -146,7 +155,7 @@ std::optional<Module> copy_of(const NetworkModule& first, const Module& module, 
 
 std::shared_ptr<SegmentationModel> replica_of(const SegmentationModel& first, const ReplicaPlace& place) {
   ModelPlacement placement = placement_of(first, place);
-  if (const auto copy = copy_of(first, first.module(), placement))
+  if (const auto copy = copy_of(first, placement))
     return std::make_shared<SegmentationModel>(first, *copy, placement);
   return std::make_shared<SegmentationModel>(first.path(), placement);
 }
@@ -155,7 +164,7 @@ std::shared_ptr<DetectionModel> replica_of(const DetectionModel& first, const Re
                                            const SegmentationModel* segmentor,
                                            const SegmentationModel* its_replica) {
   ModelPlacement placement = placement_of(first, place);
-  if (const auto copy = copy_of(first, first.module(), placement, segmentor, its_replica))
+  if (const auto copy = copy_of(first, placement, segmentor, its_replica))
     return std::make_shared<DetectionModel>(first, *copy, placement);
   return its_replica ? std::make_shared<DetectionModel>(first.path(), placement, *its_replica)
                      : std::make_shared<DetectionModel>(first.path(), placement);

@@ -80,9 +80,9 @@ SegmentationModel::SegmentationModel(const std::string& path, const ModelPlaceme
     // In braces: the identity first, which is refused at once where the file is none.
     : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
-SegmentationModel::SegmentationModel(const SegmentationModel& first, torch::jit::Module module,
+SegmentationModel::SegmentationModel(const SegmentationModel& first, NetworkModules modules,
                                      const ModelPlacement& placement)
-    : NetworkModule(first, std::move(module), placement),
+    : NetworkModule(first, std::move(modules), placement),
       class_embed_(find_class_embed(this->module(), this->path())) {}
 
 SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
@@ -137,7 +137,7 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
     const Tf32Guard mode = float32_mode();
     // A part's products are recorded as in a pass, and nobody asks.
     const Float16Range range(device());
-    return part_times(float16() ? float16()->module() : module(), input, runner(), repeat);
+    return part_times(modules().float16 ? *modules().float16 : running("decode"), input, runner(), repeat);
   });
 }
 

@@ -21,7 +21,8 @@ export interface LoadOptions extends JobOptions {
    * that have it (CUDA), else float32. `float16` uses float16 with sums in float32 on CUDA, else float32; a pass
    * whose values float16 cannot hold is run again in TF32, with a warning the first time. `reference` uses float32,
    * as the reference does. `fast` uses bfloat16: a tenth faster and less exact. A float32 network is float32
-   * throughout.
+   * throughout. Except in `reference`, layers with nothing between them are multiplied out when the network is loaded:
+   * results differ by rounding.
    */
   precision?: NetworkPrecision;
   /**

@@ -7,7 +7,7 @@ import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import type { ModelHandle, NetworkPrecision } from '../../lib/native/bindings/engine.js';
+import type { ModelHandle, NetworkPlacement, NetworkPrecision } from '../../lib/native/bindings/engine.js';
 import { relativeError, sameBits } from '../helpers/close.js';
 import { formulaTensor } from '../helpers/formula.js';
 import { rangeWarnings, scaledModel } from '../helpers/float16.js';
@@ -15,7 +15,7 @@ import { writeFormulaModel } from '../helpers/network.js';
 import { readSafetensors, type Stored } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 
-async function load(path: string, precision: NetworkPrecision, more: { residentBlocks?: number } = {}) {
+async function load(path: string, precision: NetworkPrecision, more: Partial<NetworkPlacement> = {}) {
   const float16 = precision === 'float16';
   const handle = await engine().loadModel(path, {
     ...{ device: 'cpu', dtype: 'bfloat16', precision, cudaGraphs: false, ...more },
@@ -24,37 +24,26 @@ async function load(path: string, precision: NetworkPrecision, more: { residentB
   return handle;
 }
 
-/** What the pixel decoder gives: the same inputs in every precision, which the rounding predictor does not blur yet. */
-async function decoderMapsOf(model: ModelHandle, { data, shape }: Stored) {
-  using images = Tensor.from(data, shape);
-  const maps: Record<string, Float32Array> = {};
-  for (const [name, handle] of Object.entries(await engine().taps(model, images.handle)))
-    if (name.startsWith('pixel_decoder.')) maps[name] = await Tensor.wrap(handle).floats();
-  return maps;
-}
-
 async function outputsOf(model: ModelHandle, { data, shape }: Stored) {
   using images = Tensor.from(data, shape);
   const { queries, masks } = await engine().outputs(model, images.handle, { decoded: true, features: 0 });
   return { queries: await Tensor.wrap(queries!).floats(), masks: await Tensor.wrap(masks!).floats() };
 }
 
-/** Errors of float16 and of bfloat16 against the decoder in float32, with the largest magnitude. */
+/** Errors of float16 against the decoder in float32, with the largest magnitude. All else is float32: bfloat16 would blur them. */
 async function checkErrors(t: Test, path: string, image: Stored) {
-  const [exact, float16, fast] = await Promise.all(
-    (['reference', 'float16', 'fast'] as const).map((precision) => load(path, precision)),
-  );
-  const truth = await decoderMapsOf(exact!, image);
-  const [half, bfloat] = [await decoderMapsOf(float16!, image), await decoderMapsOf(fast!, image)];
-  t.equal(Object.keys(truth).length, 4);
-  for (const [part, values] of Object.entries(truth)) {
-    const errors = [half, bfloat].map((maps) => relativeError(maps[part]!, values));
-    t.comment(`${part}: float16 ${errors[0]}, bfloat16 ${errors[1]}`);
-    t.ok(errors[0]! > 0, 'float16 is not float32');
-    t.ok(errors[0]! < errors[1]! / 4, `${part}: ${errors[0]} where bfloat16 has ${errors[1]}`);
-    t.ok(errors[0]! < 2e-3, `${part}: ${errors[0]}`);
+  const [exact, float16] = [
+    await load(path, 'tf32', { dtype: 'float32' }),
+    await load(path, 'float16', { dtype: 'float32' }),
+  ];
+  const [truth, half] = [await outputsOf(exact, image), await outputsOf(float16, image)];
+  for (const part of ['queries', 'masks'] as const) {
+    const error = relativeError(half[part], truth[part]);
+    t.comment(`${part}: ${error}`);
+    t.ok(error > 0, 'float16 is not float32');
+    t.ok(error < 1e-2, `${part}: ${error}`);
   }
-  const { largest, passes, runAgain } = engine().modelInfo(float16!).float16!;
+  const { largest, passes, runAgain } = engine().modelInfo(float16).float16!;
   t.comment(`largest magnitude: ${largest}`);
   t.same([passes, runAgain], [1, 0]);
   t.ok(largest > 1 && largest < 6550, `${largest} is far from the end of the range`);
@@ -64,7 +53,7 @@ for (const [name, shape] of [
   ['seg-swiglu', [1, 3, 64, 96]],
   ['seg-mlp', [2, 3, 64, 32]],
 ] as const)
-  t.test(`${name} with formula weights: float16 is nearer to float32 than bfloat16 is`, async (t) => {
+  t.test(`${name} with formula weights: float16 is near float32`, async (t) => {
     await checkErrors(t, await writeFormulaModel(t.testdir(), name), formulaTensor('image', shape));
   });
 
@@ -86,7 +75,7 @@ const image = formulaTensor('image', [1, 3, 64, 64]);
 
 t.test('a pass whose values float16 cannot hold is run again, with one warning a network', async (t) => {
   const path = await scaledModel(t.testdir(), 'input_convs.0.1.weight', 1e7);
-  const [exact, float16] = [await load(path, 'reference'), await load(path, 'float16')];
+  const [exact, float16] = [await load(path, 'tf32'), await load(path, 'float16')];
   const truth = await outputsOf(exact, image);
   const copy = await engine().copyModel(float16, { device: 'cpu', replica: 1 });
   const texts = await rangeWarnings(async () => {
@@ -95,20 +84,18 @@ t.test('a pass whose values float16 cannot hold is run again, with one warning a
       t.ok(sameBits(outputs.masks, truth.masks), 'masks');
       t.ok(sameBits(outputs.queries, truth.queries), 'queries');
     }
-    using images = Tensor.from(image.data, image.shape);
-    await engine().taps(float16, images.handle);
   });
   t.equal(texts.length, 1);
   t.match(
     texts[0],
     /scaled\.pt: a value of the pixel decoder .* in float16, which holds up to 65504.*--precision tf32/,
   );
-  t.match(engine().modelInfo(copy).float16, { largest: 0, passes: 4, runAgain: 4 });
+  t.match(engine().modelInfo(copy).float16, { largest: 0, passes: 3, runAgain: 3 });
 });
 
 t.test('a value that is no number is one that float16 cannot hold', async (t) => {
   const path = await writeFormulaModel(t.testdir(), 'seg-shallow');
-  const [exact, float16] = [await load(path, 'reference'), await load(path, 'float16')];
+  const [exact, float16] = [await load(path, 'tf32'), await load(path, 'float16')];
   const broken = { shape: image.shape, data: Float32Array.from(image.data as Float32Array).fill(NaN, 0, 1) };
   const texts = await rangeWarnings(async () => {
     t.ok(sameBits((await outputsOf(float16, broken)).masks, (await outputsOf(exact, broken)).masks));
@@ -121,12 +108,12 @@ t.test('a value that is no number is one that float16 cannot hold', async (t) =>
 
 t.test('a weight that float16 cannot hold leaves the network without it', async (t) => {
   const path = await scaledModel(t.testdir(), 'mask_feature.weight', 1e8);
-  const exact = await load(path, 'reference');
+  const exact = await load(path, 'tf32');
   let float16: ModelHandle | undefined;
   const texts = await rangeWarnings(async () => {
     float16 = await load(path, 'float16');
   });
-  t.match(texts, [/a weight of the pixel decoder has magnitude .* runs with precision tf32/]);
+  t.match(texts, [/a weight of the pixel decoder is infinite .* runs with precision tf32/]);
   t.equal(engine().modelInfo(float16!).float16, undefined);
   t.ok(sameBits((await outputsOf(float16!, image)).masks, (await outputsOf(exact, image)).masks));
 });

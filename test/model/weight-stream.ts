@@ -19,7 +19,7 @@ import { writeFormulaCheckpoints } from '../helpers/network.js';
 const folder = t.testdir();
 const file = (name: string) => join(folder, name);
 const placement: NetworkPlacement = {
-  ...{ device: 'cpu', dtype: 'stored', precision: 'reference', cudaGraphs: false },
+  ...{ device: 'cpu', dtype: 'stored', precision: 'tf32', cudaGraphs: false },
 };
 const imagesOf = (...shape: number[]) => Tensor.from(formulaTensor('image', shape).data, shape);
 const images = imagesOf(1, 3, 64, 64);

@@ -79,9 +79,9 @@ export interface NetworkSizes {
   /** Of the matrices of the largest block, and of all blocks. */
   blockBytes: number;
   blocksBytes: number;
-  /** Of everything else. */
+  /** Of everything else, and of the products that are made when the network is placed (docs/architecture.md). */
   otherBytes: number;
-  /** Number of values in the matrices of the pixel decoder. */
+  /** Number of values in the matrices of the pixel decoder, folded ones included, at most. */
   pixelDecoderWeights: number;
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
   width: number;

@@ -1,0 +1,36 @@
+// A network with its pixel decoder in float16, which has TF32's mantissa at twice the rate and a range that
+// ends at 65504.
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "models/folded_chains.h"
+
+namespace dinov3_seg {
+
+/// What was seen in float16 so far, of a network and its replicas together. From any thread.
+struct Float16Use {
+  std::atomic<float> largest{0};      // magnitude of any product's input that a pass held
+  std::atomic<int64_t> passes{0};     // those whose range was looked at
+  std::atomic<int64_t> run_again{0};  // of these, those that float16 could not hold
+  std::atomic<bool> warned{false};
+
+  /// Whether a pass stands whose products' inputs had this largest magnitude. If not, the first time a
+  /// warning to the job's caller: it has to be run again without float16.
+  bool holds(float magnitude, const std::string& path);
+};
+
+/// What predicts in float16: it shares all tensors with `stored` but the weights of the pixel decoder's
+/// linears and convolutions, and those of folded chains. Nothing for a network without a pixel decoder, and,
+/// with a warning to the job's caller, for one with a weight that float16 cannot hold. `path` names it in
+/// messages.
+std::optional<torch::jit::Module> float16_module(const torch::jit::Module& stored,
+                                                 const std::optional<FoldedChains>& chains,
+                                                 const std::string& path);
+
+}  // namespace dinov3_seg
