@@ -7,9 +7,12 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/device_launches.h"
 #include "core/normalization.h"
 #include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
@@ -106,7 +109,11 @@ class NetworkModule {
     // here.
     const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
     const StreamInUse streaming(stream().get());
-    return function(images.to(device(), at::kFloat));
+    const auto pass = [&] { return function(images.to(device(), at::kFloat)); };
+    if (device().is_cpu() || !is_first(method)) return pass();
+    std::optional<decltype(pass())> result;
+    while_devices_idle([&] { result = pass(); });
+    return std::move(*result);
   }
   c10::IValue call(const char* method, const at::Tensor& images);
   /// The float32 results of a method that gives a tensor, or a tuple of them.
@@ -114,12 +121,15 @@ class NetworkModule {
 
  private:
   static void say_running(const char* method, const at::Tensor& images);
+  /// Whether the method has not run yet; from now on it has.
+  bool is_first(const char* method) { return methods_run_.insert(method).second; }
 
   NetworkOrigin origin_;
   ModelPlacement placement_;
   torch::jit::Module module_;
   bool tf32_ = false;
   CudaGraphRunner runner_;
+  std::set<std::string> methods_run_;
 };
 
 }  // namespace dinov3_seg
