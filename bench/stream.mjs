@@ -186,11 +186,13 @@ const measuredTeraflops = 989; // H100 and H200
 function calculation(sizes, secondsPerImage) {
   const table = {};
   for (const [name, { bytes, teraflops, copyGBPerSecond }] of Object.entries(others)) {
-    const room = { totalBytes: bytes, freeBytes: 0.9 * bytes - 8e8 };
+    const { contextBytes } = e.memoryRoom(device);
+    const room = { totalBytes: bytes, freeBytes: 0.9 * bytes - contextBytes, contextBytes };
     const input = { sizes, room, weights: 'auto', capped: false, onCpu: false, use: {} };
     const plan = planWeights(input);
     const images = plan?.passSize ?? 8;
-    const copied = plan ? (sizes.blocks - plan.residentBlocks) * sizes.blockBytes : 0;
+    const streamed = plan ? (sizes.blocks - plan.residentBlocks) * sizes.blockBytes : 0;
+    const copied = plan ? sizes.decoderBytes + streamed : 0;
     const computing = (images * secondsPerImage * measuredTeraflops) / teraflops;
     const copying = copied / (copyGBPerSecond * 1e9);
     table[name] = {

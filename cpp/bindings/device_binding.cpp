@@ -43,7 +43,9 @@ std::map<std::string, int64_t> memory_room(c10::Device device) {
   const int64_t limit = memory_limit(device);
   int64_t total = total_host_memory();
   if (!device.is_cpu()) total = static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).second);
-  return {{"totalBytes", limit > 0 ? std::min(limit, total) : total}, {"freeBytes", free_memory(device)}};
+  return {{"totalBytes", limit > 0 ? std::min(limit, total) : total},
+          {"freeBytes", free_memory(device)},
+          {"contextBytes", device.is_cpu() ? 0 : context_bytes}};
 }
 
 void reset_peak_memory(c10::Device device) { at::accelerator::resetPeakStats(accelerator_index(device)); }

@@ -1,4 +1,4 @@
-/** Weights that come to a GPU a block at a time; skips where no CUDA device answers. */
+/** Weights that come to a GPU a matrix at a time; skips where no CUDA device answers. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { initModel } from '../../lib/model/init-model.js';

@@ -84,6 +84,8 @@ export interface MemoryRoom {
   totalBytes: number;
   /** Now; 0 where it is not known. */
   freeBytes: number;
+  /** What CUDA itself takes, at most; 0 for the CPU. */
+  contextBytes: number;
 }
 
 /** One tensor of a checkpoint file. */
