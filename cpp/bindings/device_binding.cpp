@@ -34,7 +34,8 @@ std::map<std::string, int64_t> memory_stats(c10::Device device) {
   return {{"allocatedBytes", stats.allocated_bytes[all].current},
           {"peakAllocatedBytes", stats.allocated_bytes[all].peak},
           {"reservedBytes", stats.reserved_bytes[all].current},
-          {"peakReservedBytes", stats.reserved_bytes[all].peak}};
+          {"peakReservedBytes", stats.reserved_bytes[all].peak},
+          {"retries", stats.num_alloc_retries}};
 }
 
 /// What the process may take of a device: `totalBytes` whatever else is there, `freeBytes` now.

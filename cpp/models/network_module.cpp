@@ -55,7 +55,8 @@ at::ScalarType most_frequent_dtype(const torch::jit::Module& module) {
   return most == elements.end() ? at::kFloat : most->first;
 }
 
-/// The placement with a stream, where some of the weights are to be streamed: in the dtype that they have then.
+/// The placement with a stream, where some of the weights are to be streamed: in the dtype that they have
+/// then.
 ModelPlacement with_stream(ModelPlacement placement, const torch::jit::Module& module) {
   if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
     cast_pixel_decoder(module);

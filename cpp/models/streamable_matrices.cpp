@@ -54,9 +54,8 @@ std::optional<LayerPlace> layer_place(const std::string& path) {
   std::string before;
   for (std::size_t i = 0; i + 1 < names.size(); ++i) {
     before += "." + names[i];
-    const auto list = std::ranges::find_if(lists, [&](const LayerList& each) {
-      return before.ends_with("." + std::string(each.name));
-    });
+    const auto list = std::ranges::find_if(
+        lists, [&](const LayerList& each) { return before.ends_with("." + std::string(each.name)); });
     const auto number = number_of(names[i + 1]);
     if (list == lists.end() || !number) continue;
     LayerPlace place{list->part, *number, list->step};

@@ -66,7 +66,7 @@ std::shared_ptr<WeightStream> WeightStream::make(const torch::jit::Module& modul
   for (const StreamableMatrix& each : streamed) {
     const at::Tensor host = each.tensor();
     if (!host.is_cpu()) fail("INTERNAL", "a matrix that is to be streamed is on ", host.device().str());
-    stream->matrices_.push_back({.host = host.contiguous(), .place = each.place});
+    stream->take(host.contiguous(), each.place, /*pinned=*/false);
   }
   stream->pin();
   stream->make_ring();
@@ -78,11 +78,17 @@ std::shared_ptr<WeightStream> WeightStream::replicate(const torch::jit::Module& 
                                                       c10::Device device) const {
   std::shared_ptr<WeightStream> stream(new WeightStream(device));
   stream->resident_ = resident_;
-  for (const Matrix& each : matrices_)
-    stream->matrices_.push_back({.host = each.host, .place = each.place, .pinned = each.pinned});
+  for (const Matrix& each : matrices_) stream->take(each.host, each.place, each.pinned);
   stream->make_ring();
   stream->bind(copy);
   return stream;
+}
+
+void WeightStream::take(const at::Tensor& host, const LayerPlace& place, bool pinned) {
+  Matrix& matrix = matrices_.emplace_back();
+  matrix.host = host;
+  matrix.place = place;
+  matrix.pinned = pinned;
 }
 
 /// Moves the matrices into pinned memory, as many as there is room for.
@@ -101,7 +107,8 @@ void WeightStream::pin() {
   }
 }
 
-/// Gives each matrix its place: behind the one before, or at the ring's begin where that place ends beyond it.
+/// Gives each matrix its place: behind the one before, or at the ring's begin where that place ends beyond
+/// it.
 void WeightStream::make_ring() {
   std::vector<StreamedSize> sizes;
   for (const Matrix& matrix : matrices_) sizes.push_back({matrix.place, matrix.host.nbytes()});
@@ -205,9 +212,8 @@ bool WeightStream::may_copy_ahead(const Matrix& matrix) const {
   // A copy of other memory holds the thread up: it is made when it is needed, while the matrix before it
   // computes.
   if (copying_ && !matrix.pinned) return false;
-  return std::ranges::none_of(matrix.overlapping, [&](std::size_t other) {
-    return other == in_use_ || matrices_[other].ahead;
-  });
+  return std::ranges::none_of(matrix.overlapping,
+                              [&](std::size_t other) { return other == in_use_ || matrices_[other].ahead; });
 }
 
 void WeightStream::copy(std::size_t index) {

@@ -57,16 +57,17 @@ class WeightStream {
     at::Tensor host, view;
     LayerPlace place;
     bool pinned = false;
-    std::size_t begin = 0, end = 0;         // in the ring
-    std::vector<std::size_t> overlapping;   // that share some of its place
-    bool held = false;                      // its values are in the ring, or on their way
-    bool ahead = false;                     // and have not been used
-    std::size_t next = 0;                   // the one that was used after it the last time
-    std::shared_ptr<c10::Event> copied;     // recorded where the values are there
-    std::shared_ptr<c10::Event> computed;   // recorded where what uses them was computed
+    std::size_t begin = 0, end = 0;        // in the ring
+    std::vector<std::size_t> overlapping;  // that share some of its place
+    bool held = false;                     // its values are in the ring, or on their way
+    bool ahead = false;                    // and have not been used
+    std::size_t next = 0;                  // the one that was used after it the last time
+    std::shared_ptr<c10::Event> copied;    // recorded where the values are there
+    std::shared_ptr<c10::Event> computed;  // recorded where what uses them was computed
   };
 
   explicit WeightStream(c10::Device device);
+  void take(const at::Tensor& host, const LayerPlace& place, bool pinned);
   void pin();
   void make_ring();
   void bind(const torch::jit::Module& module);
@@ -82,7 +83,7 @@ class WeightStream {
   at::Tensor ring_;
   std::unordered_map<const c10::TensorImpl*, std::size_t> by_view_;
   std::optional<c10::Stream> copying_;
-  std::optional<std::size_t> last_;    // awaited
+  std::optional<std::size_t> last_;  // awaited
   std::optional<std::size_t> in_use_;
 };
 

@@ -115,18 +115,21 @@ t.test('with the pixel decoder in bfloat16', async (t) => {
   checkSame(t, await outputsOf(await load('tiny.pt', { ...fast, residentBlocks: 1 })), expected, 'fast');
 });
 
-t.test('passes of other parts in turns: what was copied ahead for one is in the way of the next', async (t) => {
-  const wants = [
-    { decoded: false, features: 1 },
-    { decoded: true, features: 0 },
-    { decoded: true, features: 4 },
-  ] as const;
-  const passOf = async (model: ModelHandle, turn: number) =>
-    floatsOf({ ...(await engine().outputs(model, images.handle, wants[turn % wants.length]!)) });
-  const [resident, streamed] = [await load('tiny.pt'), await load('tiny.pt', { residentBlocks: 1 })];
-  for (const turn of [0, 1, 0, 0, 2, 1, 1, 0, 2])
-    checkSame(t, await passOf(streamed, turn), await passOf(resident, turn), `part ${turn}`);
-});
+t.test(
+  'passes of other parts in turns: what was copied ahead for one is in the way of the next',
+  async (t) => {
+    const wants = [
+      { decoded: false, features: 1 },
+      { decoded: true, features: 0 },
+      { decoded: true, features: 4 },
+    ] as const;
+    const passOf = async (model: ModelHandle, turn: number) =>
+      floatsOf({ ...(await engine().outputs(model, images.handle, wants[turn % wants.length]!)) });
+    const [resident, streamed] = [await load('tiny.pt'), await load('tiny.pt', { residentBlocks: 1 })];
+    for (const turn of [0, 1, 0, 0, 2, 1, 1, 0, 2])
+      checkSame(t, await passOf(streamed, turn), await passOf(resident, turn), `part ${turn}`);
+  },
+);
 
 t.test('in another dtype than the file', async (t) => {
   for (const dtype of ['float32', 'bfloat16'] as const) {

@@ -76,6 +76,8 @@ export interface MemoryStats {
   /** Bytes taken from the device: tensors and what is kept for later ones. */
   reservedBytes: number;
   peakReservedBytes: number;
+  /** Times that the allocator gave back all that it kept for later, since a tensor did not fit beside it. That waits for the device. */
+  retries: number;
 }
 
 /** What the process may take of a device. */
