@@ -46,8 +46,20 @@ NetworkOrigin origin_of(const std::string& path) {
 
 namespace {
 
-/// The placement with a stream, where some of the weights are to be streamed.
+at::ScalarType most_frequent_dtype(const torch::jit::Module& module) {
+  std::map<at::ScalarType, int64_t> elements;
+  for (const at::Tensor& parameter : module.parameters())
+    elements[parameter.scalar_type()] += parameter.numel();
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? at::kFloat : most->first;
+}
+
+/// The placement with a stream, where some of the weights are to be streamed: in the dtype that they have
+/// then.
 ModelPlacement with_stream(ModelPlacement placement, const torch::jit::Module& module) {
+  if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
+    cast_pixel_decoder(module);
   if (!placement.stream && placement.resident_blocks)
     placement.stream = WeightStream::make(module, placement.device, *placement.resident_blocks);
   return placement;
@@ -74,7 +86,6 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   module_.eval();
   const bool mixed = dtype() == at::kBFloat16;
   tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
@@ -119,14 +130,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
                 [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
-at::ScalarType NetworkModule::dtype() const {
-  std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module_.parameters())
-    elements[parameter.scalar_type()] += parameter.numel();
-  const auto most = std::max_element(elements.begin(), elements.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == elements.end() ? at::kFloat : most->first;
-}
+at::ScalarType NetworkModule::dtype() const { return most_frequent_dtype(module_); }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
   for (const auto& [name, parameter] : module_.named_parameters())

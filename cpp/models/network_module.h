@@ -28,7 +28,8 @@ struct ModelPlacement {
   NetworkPrecision precision = NetworkPrecision::reference;
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
   int replica = 0;      // number of the network on its device, from 0
-  // Blocks whose weights stay on the device, the others are streamed (weight_stream.h); all without a number.
+  // Blocks whose weights stay on the device; those of the others, and of the decoder, are streamed
+  // (weight_stream.h). Without a number all stay.
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
   std::shared_ptr<WeightStream> stream;
@@ -74,7 +75,7 @@ class NetworkModule {
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
-  /// What brings the backbone's blocks to the device; null where all are there. Networks that share a
+  /// What brings weights to the device; null where all are there. Networks that share a
   /// backbone share it.
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
   torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }

@@ -76,6 +76,8 @@ export interface MemoryStats {
   /** Bytes taken from the device: tensors and what is kept for later ones. */
   reservedBytes: number;
   peakReservedBytes: number;
+  /** Times that the allocator gave back all that it kept for later, since a tensor did not fit beside it. That waits for the device. */
+  retries: number;
 }
 
 /** What the process may take of a device. */
@@ -84,6 +86,8 @@ export interface MemoryRoom {
   totalBytes: number;
   /** Now; 0 where it is not known. */
   freeBytes: number;
+  /** What CUDA itself takes, at most; 0 for the CPU. */
+  contextBytes: number;
 }
 
 /** One tensor of a checkpoint file. */

@@ -49,7 +49,7 @@ export interface NetworkPlacement {
   dtype: 'stored' | 'float32' | 'bfloat16';
   precision: NetworkPrecision;
   cudaGraphs: boolean;
-  /** Blocks whose weights stay on the device; those of the others are streamed. Absent: all. */
+  /** Blocks whose weights stay on the device; those of the others and of the decoder are streamed. Absent: all stay. */
   residentBlocks?: number;
   /** Number of the network on its device; 0 if absent. */
   replica?: number;
@@ -69,6 +69,10 @@ export interface NetworkSizes {
   /** Of the matrices of the largest block, and of all blocks. */
   blockBytes: number;
   blocksBytes: number;
+  /** Of the matrices of the decoder's layers, which are streamed with the blocks. */
+  decoderBytes: number;
+  /** Of the memory on the device through which matrices are streamed. */
+  ringBytes: number;
   /** Of everything else. */
   otherBytes: number;
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
@@ -78,7 +82,7 @@ export interface NetworkSizes {
   dtype: DType;
 }
 
-/** Weights that are streamed: number of blocks, their bytes, and the part of them in pinned memory. */
+/** Weights that are streamed: number of blocks, bytes with those of the decoder, and the part of them in pinned memory. */
 export interface StreamInfo {
   streamedBlocks: number;
   streamedBytes: number;
