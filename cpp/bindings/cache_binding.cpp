@@ -43,6 +43,10 @@ inline constexpr auto fields<WrittenRecord> =
                field("classPixels", &WrittenRecord::class_pixels)};
 
 template <>
+inline constexpr auto fields<RecordBatch> = std::tuple{
+    field("parts", &RecordBatch::parts), field<TypedArray<uint32_t>>("images", &RecordBatch::images)};
+
+template <>
 inline constexpr auto fields<DamagedRecord> =
     std::tuple{field("record", &DamagedRecord::record), field("reason", &DamagedRecord::reason)};
 

@@ -131,9 +131,9 @@ int64_t ShardWriter::open(const std::string& path, int64_t size) {
   return size_;
 }
 
-std::vector<at::Tensor> ShardWriter::stored_arrays(const Batch& batch) const {
+std::vector<at::Tensor> ShardWriter::stored_arrays(const RecordBatch& batch) const {
   std::map<std::string, at::Tensor> given;
-  for (const auto& [name, tensor] : batch)
+  for (const auto& [name, tensor] : batch.parts)
     if (const RecordPart* part = layout_.find(name))
       for (NamedTensor& each : stored_parts(name, part->dtype, tensor)) given.emplace(each.name, each.tensor);
   std::vector<at::Tensor> arrays;
@@ -148,13 +148,15 @@ std::vector<at::Tensor> ShardWriter::stored_arrays(const Batch& batch) const {
   return arrays;
 }
 
-std::vector<WrittenRecord> ShardWriter::append(const std::vector<Batch>& batches, int64_t classes) {
+std::vector<WrittenRecord> ShardWriter::append(const std::vector<RecordBatch>& batches, int64_t classes) {
   if (!file_) fail("INTERNAL", "a record was appended before a file was opened");
   std::vector<std::vector<at::Tensor>> held;
   std::vector<Sources> sources;
-  for (const Batch& batch : batches) {
+  for (const RecordBatch& batch : batches) {
     held.push_back(stored_arrays(batch));
-    for (int64_t image = 0; image < held.back().front().size(0); ++image) {
+    for (const int64_t image : batch.images) {
+      if (image < 0 || image >= held.back().front().size(0))
+        fail("INVALID_ARGUMENT", "there is no image ", image, " in a batch of ", held.back().front().size(0));
       Sources& source = sources.emplace_back();
       for (size_t i = 0; i < held.back().size(); ++i)
         source.push_back(static_cast<const uint8_t*>(held.back()[i].const_data_ptr()) +

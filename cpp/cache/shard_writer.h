@@ -41,6 +41,14 @@ class CacheLock {
   int fd_;
 };
 
+/// Arrays of a batch of images, and which of these are records.
+struct RecordBatch {
+  /// The layout's parts by name with B in front, on any device, or the outputs that stored_parts() makes them
+  /// of.
+  std::map<std::string, at::Tensor> parts;
+  std::vector<int64_t> images;
+};
+
 class OpenFile;
 
 /// Appends to one file at a time. Not thread-safe: one call at a time.
@@ -56,13 +64,9 @@ class ShardWriter {
   /// DISK_FULL, IO.
   int64_t open(const std::string& path, int64_t size);
 
-  /// Arrays of a batch of images: the layout's parts by name with B in front, on any device, or the outputs
-  /// that stored_parts() makes them of.
-  using Batch = std::map<std::string, at::Tensor>;
-
-  /// Appends a record for each image of some batches, in order. `classes`: labels are below it or 255. Throws
-  /// SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
-  std::vector<WrittenRecord> append(const std::vector<Batch>& batches, int64_t classes);
+  /// Appends the records of some batches, in order. `classes`: labels are below it or 255. Throws
+  /// INVALID_ARGUMENT, SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
+  std::vector<WrittenRecord> append(const std::vector<RecordBatch>& batches, int64_t classes);
 
   /// Returns a function that, on any thread, makes what was appended to the open file survive a power cut; it
   /// throws DISK_FULL, IO. The writer may go on meanwhile, with another file, too.
@@ -72,7 +76,7 @@ class ShardWriter {
   /// Where the arrays of a record lie, in the order of the layout.
   using Sources = std::vector<const uint8_t*>;
 
-  std::vector<at::Tensor> stored_arrays(const Batch& batch) const;
+  std::vector<at::Tensor> stored_arrays(const RecordBatch& batch) const;
   WrittenRecord assemble(const Sources& sources, int64_t classes, uint8_t* record) const;
   void write(const void* data, int64_t size, int64_t offset);
 

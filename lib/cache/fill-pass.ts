@@ -165,9 +165,9 @@ export class FillPass {
   }
 
   /** The writer of a new cache, whose form follows from the first record. */
-  async #beginCache({ parts }: MadeRecord): Promise<RecordWriter> {
+  async #beginCache({ pass }: MadeRecord): Promise<RecordWriter> {
     const { folder } = this;
-    const form = { layout: layoutOf(parts, this.#dtypes), passSize: this.passSize };
+    const form = { layout: layoutOf(pass.parts, this.#dtypes), passSize: this.passSize };
     const lock = (await takeLock(folder, form.layout))!;
     try {
       await folder.tidy(form, new Map());

@@ -3,7 +3,7 @@ import { engine } from '../native/engine.js';
 import type { CacheWriterHandle } from '../native/bindings/engine.js';
 import type { CacheFolder } from './cache-folder.js';
 import { appendIndex, type IndexEntry } from './index-file.js';
-import { handlesOf, type MadeRecord } from './record-maker.js';
+import { batchesOf, type MadeRecord } from './record-maker.js';
 
 /** Maximum time until what is written is being synced. */
 const syncMilliseconds = 5000;
@@ -52,8 +52,7 @@ export class RecordWriter {
   async #appendToFile(records: readonly MadeRecord[]): Promise<IndexEntry[]> {
     const { recordBytes } = this.folder;
     const classes = records[0]!.record.dataset.classSet.classes.length;
-    const batches = records.map(({ parts }) => handlesOf(parts));
-    const written = await engine().appendRecords(this.handle, batches, classes);
+    const written = await engine().appendRecords(this.handle, batchesOf(records), classes);
     this.#fileEnd += records.length * recordBytes;
     return written.map((place, i) => {
       const { record, source } = records[i]!;

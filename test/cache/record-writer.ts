@@ -53,8 +53,11 @@ t.test('of several batches all records are written or none', async (t) => {
   t.teardown(() => engine().dispose(writer));
   t.equal(await engine().openShard(writer, path, 0), headerBytes);
   const batch = (images: number, label: number) => ({
-    features: Tensor.from(new Float32Array(2 * images), [images, 2, 1, 1]).handle,
-    labels: Tensor.from(new Uint8Array(15 * images).fill(label), [images, 3, 5]).handle,
+    parts: {
+      features: Tensor.from(new Float32Array(2 * images), [images, 2, 1, 1]).handle,
+      labels: Tensor.from(new Uint8Array(15 * images).fill(label), [images, 3, 5]).handle,
+    },
+    images: Uint32Array.from(Array(images).keys()),
   });
   const written = await engine().appendRecords(writer, [batch(2, 0), batch(1, 1)], 3);
   t.same(

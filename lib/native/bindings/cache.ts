@@ -30,6 +30,12 @@ export interface WrittenRecord {
   classPixels: number[];
 }
 
+/** Arrays of a batch of images by the layout's names, and which of the images are records. */
+export interface RecordBatch {
+  parts: Record<string, TensorHandle>;
+  images: Uint32Array;
+}
+
 /** Records by their places: `file` an index into `files`, `offset` in it, one of each a record. */
 export interface RecordStoreOptions {
   layout: RecordPart[];
@@ -80,7 +86,8 @@ export interface CacheEngine {
   openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<number>;
   /**
    * Begins to copy a batch's arrays to the CPU, in their parts' dtypes; does not wait for the device. `features` in uint8 become
-   * two parts, `feature_ranges` besides. `parts` are to be read after {@link copiesDone} only, and disposed of.
+   * two parts, `feature_ranges` besides. `parts` are to be read after {@link copiesDone} only; they and `copies` are to be
+   * disposed of.
    */
   copyRecords(
     parts: Record<string, TensorHandle>,
@@ -88,14 +95,9 @@ export interface CacheEngine {
   ): Promise<{ parts: Record<string, TensorHandle>; copies: HostCopiesHandle }>;
   copiesDone(copies: HostCopiesHandle): Promise<void>;
   /**
-   * Appends a record for each image of some batches, in order, all or none; arrays by the layout's names. One call at a time. In a
-   * lane of its own, as {@link appendText}.
+   * Appends the records of some batches, in order, all or none. One call at a time. In a lane of its own, as {@link appendText}.
    */
-  appendRecords(
-    writer: CacheWriterHandle,
-    batches: Record<string, TensorHandle>[],
-    classes: number,
-  ): Promise<WrittenRecord[]>;
+  appendRecords(writer: CacheWriterHandle, batches: RecordBatch[], classes: number): Promise<WrittenRecord[]>;
   /** Appends text to a file, or makes it. */
   appendText(path: string, text: string): Promise<void>;
   /** What was appended to the open file before the call survives a power cut from here on. The writer may go on meanwhile. */
