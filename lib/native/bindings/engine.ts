@@ -17,6 +17,7 @@ import type {
   CacheWriterHandle,
   DetectorHandle,
   HeadsHandle,
+  HostCopiesHandle,
   JobHandle,
   ModelHandle,
   RecordStoreHandle,
@@ -152,7 +153,14 @@ export interface Engine
 
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
   dispose(
-    handle: TensorHandle | ModelHandle | DetectorHandle | HeadsHandle | CacheWriterHandle | RecordStoreHandle,
+    handle:
+      | TensorHandle
+      | ModelHandle
+      | DetectorHandle
+      | HeadsHandle
+      | CacheWriterHandle
+      | RecordStoreHandle
+      | HostCopiesHandle,
   ): void;
 
   /** Creates a job for one call. `onProgress` receives the latest figures only, and none after the call has settled. */

@@ -1,6 +1,6 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { Normalization, RawImage } from './images.js';
+import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
 /** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
@@ -222,7 +222,7 @@ export interface ModelEngine {
   segment(
     model: ModelHandle,
     head: HeadsHandle,
-    images: readonly RawImage[],
+    images: readonly (RawImage | CopiedImage)[],
     options: SegmentOptions,
     job?: JobHandle,
   ): Promise<Uint8Array[]>;
@@ -230,7 +230,7 @@ export interface ModelEngine {
   scores(
     model: ModelHandle,
     head: HeadsHandle,
-    image: RawImage,
+    image: RawImage | CopiedImage,
     options: ScoreOptions,
     job?: JobHandle,
   ): Promise<Float32Array>;
