@@ -48,8 +48,20 @@ NetworkOrigin origin_of(const std::string& path) {
 
 namespace {
 
-/// The placement with a stream, where some of the weights are to be streamed.
+at::ScalarType most_frequent_dtype(const torch::jit::Module& module) {
+  std::map<at::ScalarType, int64_t> elements;
+  for (const at::Tensor& parameter : module.parameters())
+    elements[parameter.scalar_type()] += parameter.numel();
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? at::kFloat : most->first;
+}
+
+/// The placement with a stream, where some of the weights are to be streamed: in the dtype that they have
+/// then.
 ModelPlacement with_stream(ModelPlacement placement, const torch::jit::Module& module) {
+  if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
+    cast_pixel_decoder(module);
   if (!placement.stream && placement.resident_blocks)
     placement.stream = WeightStream::make(module, placement.device, *placement.resident_blocks);
   return placement;
@@ -66,6 +78,8 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
+      // Of the values that the file has, and while they are there: casts round, and streams take them away.
+      chains_(placement.precision == NetworkPrecision::reference ? std::nullopt : fold_chains(module)),
       placement_(with_stream(placement, module)),
       modules_{std::move(module), std::nullopt},
       runner_(may_record(placement_)) {
@@ -77,10 +91,6 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   stored.eval();
   const bool mixed = dtype() == at::kBFloat16;
   tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  // Of the values that the file has: what is cast below would be rounded before it is multiplied.
-  std::optional<FoldedChains> chains;
-  if (placement.precision != NetworkPrecision::reference) chains = fold_chains(stored);
-  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(stored);
   for (at::Tensor parameter : stored.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
@@ -89,7 +99,8 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  if (chains) modules_.folded = folded_segmentor(stored, *chains);
+  if (chains_) modules_.folded = folded_segmentor(stored, *chains_, device(), stream().get());
+  chains_.reset();
   for (const char* method : methods) run_graph_passes(running(method), method);
 }
 
@@ -126,14 +137,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
                 [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
-at::ScalarType NetworkModule::dtype() const {
-  std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module().parameters())
-    elements[parameter.scalar_type()] += parameter.numel();
-  const auto most = std::max_element(elements.begin(), elements.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == elements.end() ? at::kFloat : most->first;
-}
+at::ScalarType NetworkModule::dtype() const { return most_frequent_dtype(module()); }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
   for (const auto& [name, parameter] : parameters_by_name())

@@ -1,6 +1,6 @@
 // The best class of each pixel of resized masks: a product of class shares and masks whose result, the scores
-// of a stretch of pixels, stays in registers. A block makes the masks of its pixels for some queries in shared
-// memory; each thread then adds up the scores of its pixels and classes.
+// of a stretch of pixels, stays in registers. A block makes the masks of its pixels for some queries in
+// shared memory; each thread then adds up the scores of its pixels and classes.
 #include "ops/cuda/linear_interpolation.cuh"
 #include "ops/cuda/network_kernels.h"
 
@@ -65,9 +65,8 @@ __global__ void __launch_bounds__(threads, 2) masks_kernel(MasksArguments in, in
             query + i < in.queries ? mask_at(masks + (query + i) * step, in.grid_width, row, column) : 0.0F;
       for (int i = thread; i < queries_at_once * tile; i += threads) {
         const int own = query + i / tile, k = start + i % tile;
-        weights[i / tile][i % tile] = own < in.queries && k < in.classes
-                                          ? classes[static_cast<int64_t>(own) * in.classes + k]
-                                          : 0.0F;
+        weights[i / tile][i % tile] =
+            own < in.queries && k < in.classes ? classes[static_cast<int64_t>(own) * in.classes + k] : 0.0F;
       }
       __syncthreads();
 #pragma unroll 2
