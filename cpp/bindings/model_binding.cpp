@@ -33,6 +33,8 @@ inline constexpr auto fields<NetworkSizes> =
     std::tuple{field("blocks", &NetworkSizes::blocks),
                field("blockBytes", &NetworkSizes::block_bytes),
                field("blocksBytes", &NetworkSizes::blocks_bytes),
+               field("decoderBytes", &NetworkSizes::decoder_bytes),
+               field("ringBytes", &NetworkSizes::ring_bytes),
                field("otherBytes", &NetworkSizes::other_bytes),
                field("pixelDecoderWeights", &NetworkSizes::pixel_decoder_weights),
                field("width", &NetworkSizes::width),
@@ -135,7 +137,12 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
 
 /// For tests: on the CPU too.
 void use_float16(SegmentationModel& model) {
-  model.use_float16(model.modules().folded ? fold_chains(model.module()) : std::nullopt);
+  std::optional<FoldedChains> chains;
+  if (model.modules().folded) {
+    const StoredWeights values(model.module(), model.stream().get());
+    chains = fold_chains(model.module());
+  }
+  model.use_float16(chains);
 }
 
 /// For tests: ends when `jobs` that wait for as many are running at once.

@@ -25,11 +25,14 @@ std::string too_large(const std::string& path, const char* what, float largest) 
 
 std::optional<torch::jit::Module> float16_module(const torch::jit::Module& stored,
                                                  const std::optional<FoldedChains>& chains,
+                                                 c10::Device device, const WeightStream* stream,
                                                  const std::string& path) {
-  torch::jit::Module module = alias_of(stored);
-  cast_pixel_decoder(module,
-                     [](const std::string&, const at::Tensor& weight) { return weight.to(at::kHalf); });
-  if (chains) module = folded_segmentor(module, *chains);
+  torch::jit::Module module = stored.deepcopy(device);  // slots of its own and the same tensors
+  share_tensors(module, stored, stream);
+  cast_pixel_decoder(module, [&](const std::string&, const at::Tensor& weight) {
+    return (stream ? stream->stored(weight) : weight).to(device, at::kHalf);
+  });
+  if (chains) module = folded_segmentor(module, *chains, device, stream);
   std::vector<at::Tensor> magnitudes;
   for (const at::Tensor& parameter : module.parameters())
     if (parameter.scalar_type() == at::kHalf) magnitudes.push_back(parameter.abs().amax().to(at::kFloat));

@@ -26,11 +26,13 @@ struct Float16Use {
 };
 
 /// What predicts in float16: it shares all tensors with `stored` but the weights of the pixel decoder's
-/// linears and convolutions, and those of folded chains. Nothing for a network without a pixel decoder, and,
+/// linears and convolutions, and those of folded chains: these are on the device, whatever `stream` (null:
+/// none) has taken of `stored`. Nothing for a network without a pixel decoder, and,
 /// with a warning to the job's caller, for one with a weight that float16 cannot hold. `path` names it in
 /// messages.
 std::optional<torch::jit::Module> float16_module(const torch::jit::Module& stored,
                                                  const std::optional<FoldedChains>& chains,
+                                                 c10::Device device, const WeightStream* stream,
                                                  const std::string& path);
 
 }  // namespace dinov3_seg

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <unordered_set>
+#include <string_view>
 #include <utility>
 
 #include "core/error.h"
@@ -163,13 +163,28 @@ std::vector<FoldedTensor> compose_placed_attention(const Factors& factors) {
       const at::Tensor moved = at::cat({part("sampling_offsets", kind), part("attention_weights", kind)});
       tensors.push_back(
           {layer + "placed_attn.projections." + kind, at::cat({part("value_proj", kind), moved}), like});
-      tensors.push_back({layer + "placed_attn.output_proj." + kind, part("output_proj", kind), like});
       if (moved.dim() > 1) placed.push_back(moved);
     }
   }
   // Places are float32 whatever the products are in.
   tensors.push_back({encoder_prefix + "placed.weight", at::cat(placed), encoder_prefix + "level_encoding"});
   return tensors;
+}
+
+// Of the encoder's layers: what stays of their attention goes with them.
+constexpr std::string_view placed_part = ".placed_attn.output_proj.", stored_part = ".self_attn.output_proj.";
+
+/// The name in the file's network of a tensor that is no product.
+std::string stored_name(std::string name) {
+  if (const size_t found = name.find(placed_part); found != name.npos)
+    name.replace(found, placed_part.size(), stored_part);
+  return name;
+}
+std::string running_name(std::string name) {
+  const size_t found = name.find(stored_part);
+  if (name.starts_with(encoder_prefix) && found != name.npos)
+    name.replace(found, stored_part.size(), placed_part);
+  return name;
 }
 
 const std::array chains{
@@ -221,19 +236,6 @@ bool is_factor(const std::string& name) {
 
 }  // namespace
 
-Module alias_of(const Module& module) {
-  // To the device where the tensors are, so that their values are not copied.
-  const Module copy = module.deepcopy((*module.parameters().begin()).device());
-  for (const Module& each : copy.modules()) {
-    const auto object = each._ivalue();
-    for (size_t slot = 0; slot < object->slots().size(); ++slot) {
-      const c10::IValue& value = object->getSlot(slot);
-      if (value.isTensor() && value.toTensor().defined()) object->setSlot(slot, value.toTensor().detach());
-    }
-  }
-  return copy;
-}
-
 bool is_folded_method(const std::string& method) {
   return method == "forward" || method.starts_with("decode");
 }
@@ -248,33 +250,50 @@ std::optional<FoldedChains> fold_chains(const Module& stored) {
 int64_t folded_bytes(const std::vector<NamedTensor>& tensors) {
   const Factors factors(tensors);
   if (!factors.dims()) return 0;
-  std::unordered_set<const c10::StorageImpl*> shared;
-  for (const NamedTensor& each : factors.tensors())
-    shared.insert(each.tensor.storage().unsafeGetStorageImpl());
   int64_t bytes = 0;
   for (const FoldedTensor& each : compose(factors).tensors)
-    if (!shared.contains(each.tensor.storage().unsafeGetStorageImpl()))
-      bytes += static_cast<int64_t>(each.tensor.nbytes());
+    bytes += static_cast<int64_t>(each.tensor.nbytes());
   return bytes;
 }
 
-Module folded_segmentor(const Module& stored, const FoldedChains& folded) {
+Module folded_segmentor(const Module& stored, const FoldedChains& folded, c10::Device device,
+                        const WeightStream* stream) {
   const Factors factors(stored);
   std::vector<NamedTensor> tensors;
   for (const NamedTensor& each : factors.tensors())
-    if (!is_factor(each.name)) tensors.push_back(each);
+    if (const std::string name = running_name(each.name); !is_factor(name))
+      tensors.push_back({name, each.tensor});
   for (const auto& [name, tensor, like] : folded.tensors)
-    tensors.push_back({name, tensor.to(factors.dtype(like))});
-  Module module =
-      build_module(parse_sources(torchscript_sources()), "Segmentor", segmentor_constants(*factors.dims()),
-                   tensors, {{adapter_prefix + "backbone", alias_of(backbone_module(stored))}});
+    tensors.push_back({name, tensor.to(device, factors.dtype(like))});
+  Module module = build_module(parse_sources(torchscript_sources()), "Segmentor",
+                               segmentor_constants(*factors.dims()), tensors,
+                               {{adapter_prefix + "backbone",  // Slots of its own and the same tensors.
+                                 backbone_module(stored).deepcopy(device)}});
   module.eval();
+  share_tensors(module, stored, stream);
   return module;
 }
 
-void share_backbone(const Module& folded, const Module& stored) {
-  if (!adapter_of(folded)) return;
-  adapter_of(folded)->setattr("backbone", alias_of(backbone_module(stored))._ivalue());
+void share_tensors(const Module& running, const Module& stored, const WeightStream* stream) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [name, tensor] : stored.named_parameters()) tensors.emplace(name, tensor);
+  for (const auto& [name, tensor] : stored.named_buffers()) tensors.emplace(name, tensor);
+  for (const auto& [path, owner] : running.named_modules()) {
+    const auto object = owner._ivalue();
+    for (size_t slot = 0; slot < object->slots().size(); ++slot) {
+      const std::string prefix = path.empty() ? "" : path + ".";
+      const auto found = tensors.find(stored_name(prefix + object->type()->getAttributeName(slot)));
+      const c10::IValue& own = object->getSlot(slot);
+      if (found == tensors.end() || !found->second.defined() || !own.isTensor()) continue;
+      const at::Tensor& tensor = found->second;
+      // Of the network that was cast.
+      if (own.toTensor().scalar_type() != tensor.scalar_type()) continue;
+      // A stream knows its matrices themselves. Others are not held: a file says of what is held more than
+      // once where it first was.
+      const bool streamed = stream && !stream->stored(tensor).is_same(tensor);
+      object->setSlot(slot, streamed ? tensor : tensor.detach());
+    }
+  }
 }
 
 }  // namespace dinov3_seg

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "models/weight_stream.h"
 
 namespace dinov3_seg {
 
@@ -43,20 +44,18 @@ std::optional<FoldedChains> fold_chains(const torch::jit::Module& stored);
 int64_t folded_bytes(const std::vector<NamedTensor>& tensors);
 
 /// The network that runs: the chains in the dtypes of the pixel decoder's factors in `stored` now, with which
-/// it shares the memory of all other tensors and the backbone's code. It gives what `stored` gives but for
-/// roundings, in the methods of is_folded_method().
-torch::jit::Module folded_segmentor(const torch::jit::Module& stored, const FoldedChains& chains);
+/// it shares the memory of all other tensors, streamed ones (null: none) included, and the backbone's code.
+/// It gives what `stored` gives but for roundings, in the methods of is_folded_method().
+torch::jit::Module folded_segmentor(const torch::jit::Module& stored, const FoldedChains& chains,
+                                    c10::Device device, const WeightStream* stream);
 
 /// Whether a method predicts. `taps` shows the parts of the file's network, and features are the backbone's
 /// own.
 bool is_folded_method(const std::string& method);
 
-/// A module with tensors of its own over the same memory: a file says of what is held more than once where it
-/// first was, and saving the one is to write it as without the other.
-torch::jit::Module alias_of(const torch::jit::Module& module);
-
-/// Puts the memory of the backbone of `stored` in the place of that of `folded`, a copy of a
-/// folded_segmentor() or of `stored`. Does nothing for a network of another class.
-void share_backbone(const torch::jit::Module& folded, const torch::jit::Module& stored);
+/// Puts the memory of the tensors of `stored` in the place of those of `running`, a copy of it or of a
+/// folded_segmentor(), that are neither products nor in another dtype.
+void share_tensors(const torch::jit::Module& running, const torch::jit::Module& stored,
+                   const WeightStream* stream);
 
 }  // namespace dinov3_seg

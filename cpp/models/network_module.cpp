@@ -49,8 +49,21 @@ NetworkOrigin origin_of(const std::string& path) {
 
 namespace {
 
-/// The placement with a stream, where some of the weights are to be streamed.
+at::ScalarType most_frequent_dtype(const torch::jit::Module& module) {
+  std::map<at::ScalarType, int64_t> elements;
+  for (const at::Tensor& parameter : module.parameters())
+    elements[parameter.scalar_type()] += parameter.numel();
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? at::kFloat : most->first;
+}
+
+/// The placement with a stream, where some of the weights are to be streamed: in the dtype that they have
+/// then.
 ModelPlacement with_stream(ModelPlacement placement, const torch::jit::Module& module) {
+  if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
+    cast_pixel_decoder(module,
+                       [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
   if (!placement.stream && placement.resident_blocks)
     placement.stream = WeightStream::make(module, placement.device, *placement.resident_blocks);
   return placement;
@@ -67,6 +80,8 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
+      // Of the values that the file has, and while they are there: casts round, and streams take them away.
+      chains_(placement.precision == NetworkPrecision::reference ? std::nullopt : fold_chains(module)),
       placement_(with_stream(placement, module)),
       modules_{std::move(module), std::nullopt, std::nullopt},
       runner_(may_record(placement_)) {
@@ -79,12 +94,6 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   const bool mixed = dtype() == at::kBFloat16;
   const bool float16 = placement.precision == NetworkPrecision::float16;
   tf32_ = (placement.precision == NetworkPrecision::tf32 || float16) && mixed && device().is_cuda();
-  // Of the values that the file has: what is cast below would be rounded before it is multiplied.
-  std::optional<FoldedChains> chains;
-  if (placement.precision != NetworkPrecision::reference) chains = fold_chains(stored);
-  if (placement.precision == NetworkPrecision::fast && mixed)
-    cast_pixel_decoder(stored,
-                       [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
   for (at::Tensor parameter : stored.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
@@ -93,9 +102,10 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  if (chains) modules_.folded = folded_segmentor(stored, *chains);
+  if (chains_) modules_.folded = folded_segmentor(stored, *chains_, device(), stream().get());
   for (const char* method : methods) run_graph_passes(running(method), method);
-  if (float16 && tf32_) use_float16(chains);
+  if (float16 && tf32_) use_float16(chains_);
+  chains_.reset();
 }
 
 NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
@@ -108,7 +118,7 @@ NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
       runner_(may_record(placement_)) {}
 
 void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
-  modules_.float16 = float16_module(module(), chains, path());
+  modules_.float16 = float16_module(module(), chains, device(), stream().get(), path());
   if (!modules_.float16) return;
   float16_use_ = std::make_shared<Float16Use>();
   // Without chains its code is that of the stored module.
@@ -138,6 +148,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
       tensors.push_back(item.toTensor().to(at::kFloat));
     return tensors;
   };
+  const std::string first = std::string(method) + " in float16";
   const auto in_float16 = [&](const Tensors& inputs) {
     const Tf32Guard mode(device(), false);
     const Float16Range range(device());
@@ -154,26 +165,21 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
     const Tf32Guard mode(device(), tf32_);
     return results(running(method), inputs[0]);
   };
+  if (decodes && modules_.float16) {
+    Tensors tensors = in_run(first.c_str(), images, [&](const at::Tensor& input) {
+      return runner_.run(first, {input}, in_float16, constants_);
+    });
+    // Waits for the pass: what it gave must not be used before its range is known.
+    const float largest = tensors.back().item<float>();
+    tensors.pop_back();
+    if (float16_use_->holds(largest, path())) return tensors;
+  }
   return in_run(method, images, [&](const at::Tensor& input) {
-    if (decodes && modules_.float16) {
-      Tensors tensors = runner_.run(std::string(method) + " in float16", {input}, in_float16, constants_);
-      // Waits for the pass: what it gave must not be used before its range is known.
-      const float largest = tensors.back().item<float>();
-      tensors.pop_back();
-      if (float16_use_->holds(largest, path())) return tensors;
-    }
     return runner_.run(method, {input}, in_float32, constants_);
   });
 }
 
-at::ScalarType NetworkModule::dtype() const {
-  std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module().parameters())
-    elements[parameter.scalar_type()] += parameter.numel();
-  const auto most = std::max_element(elements.begin(), elements.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == elements.end() ? at::kFloat : most->first;
-}
+at::ScalarType NetworkModule::dtype() const { return most_frequent_dtype(module()); }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
   for (const auto& [name, parameter] : parameters_by_name())

@@ -7,9 +7,12 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/device_launches.h"
 #include "core/normalization.h"
 #include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
@@ -28,7 +31,8 @@ struct ModelPlacement {
   NetworkPrecision precision = NetworkPrecision::reference;
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
   int replica = 0;      // number of the network on its device, from 0
-  // Blocks whose weights stay on the device, the others are streamed (weight_stream.h); all without a number.
+  // Blocks whose weights stay on the device; those of the others, and of the decoder, are streamed
+  // (weight_stream.h). Without a number all stay.
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
   std::shared_ptr<WeightStream> stream;
@@ -93,7 +97,7 @@ class NetworkModule {
   int64_t size_bytes() const;
   /// Of what the other modules hold beside the parameters.
   int64_t bytes_beside() const;
-  /// What brings the backbone's blocks to the device; null where all are there. Networks that share a
+  /// What brings weights to the device; null where all are there. Networks that share a
   /// backbone share it.
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
   /// What was seen in float16 so far; null where nothing computes in it.
@@ -140,7 +144,11 @@ class NetworkModule {
     if (images.dim() == 4 && !(constants_ && constants_->are_of(images.size(2), images.size(3))))
       constants_ = std::make_shared<SizeConstants>(images.size(2), images.size(3));
     const SizeConstantsInUse known(constants_.get());
-    return function(images.to(device(), at::kFloat));
+    const auto pass = [&] { return function(images.to(device(), at::kFloat)); };
+    if (device().is_cpu() || !is_first(method)) return pass();
+    std::optional<decltype(pass())> result;
+    while_devices_idle([&] { result = pass(); });
+    return std::move(*result);
   }
   c10::IValue call(const char* method, const at::Tensor& images);
   /// The float32 results of a method that gives a tensor, or a tuple of them. `decodes`: whether it runs the
@@ -149,8 +157,11 @@ class NetworkModule {
 
  private:
   static void say_running(const char* method, const at::Tensor& images);
+  /// Whether the method has not run yet; from now on it has.
+  bool is_first(const char* method) { return methods_run_.insert(method).second; }
 
   NetworkOrigin origin_;
+  std::optional<FoldedChains> chains_;  // until the network is made
   ModelPlacement placement_;
   NetworkModules modules_;
   bool tf32_ = false;
@@ -158,6 +169,7 @@ class NetworkModule {
   /// Of the size of the last pass.
   std::shared_ptr<SizeConstants> constants_;
   CudaGraphRunner runner_;
+  std::set<std::string> methods_run_;
 };
 
 }  // namespace dinov3_seg

@@ -1,6 +1,6 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { Normalization, RawImage } from './images.js';
+import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
 /** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float16, float32 or bfloat16. */
@@ -59,7 +59,7 @@ export interface NetworkPlacement {
   dtype: 'stored' | 'float32' | 'bfloat16';
   precision: NetworkPrecision;
   cudaGraphs: boolean;
-  /** Blocks whose weights stay on the device; those of the others are streamed. Absent: all. */
+  /** Blocks whose weights stay on the device; those of the others and of the decoder are streamed. Absent: all stay. */
   residentBlocks?: number;
   /** Number of the network on its device; 0 if absent. */
   replica?: number;
@@ -79,6 +79,10 @@ export interface NetworkSizes {
   /** Of the matrices of the largest block, and of all blocks. */
   blockBytes: number;
   blocksBytes: number;
+  /** Of the matrices of the decoder's layers, which are streamed with the blocks. */
+  decoderBytes: number;
+  /** Of the memory on the device through which matrices are streamed. */
+  ringBytes: number;
   /** Of everything else, and of the products that are made when the network is placed (docs/architecture.md). */
   otherBytes: number;
   /** Number of values in the matrices of the pixel decoder, folded ones included, at most. */
@@ -90,7 +94,7 @@ export interface NetworkSizes {
   dtype: DType;
 }
 
-/** Weights that are streamed: number of blocks, their bytes, and the part of them in pinned memory. */
+/** Weights that are streamed: number of blocks, bytes with those of the decoder, and the part of them in pinned memory. */
 export interface StreamInfo {
   streamedBlocks: number;
   streamedBytes: number;
@@ -234,7 +238,7 @@ export interface ModelEngine {
   segment(
     model: ModelHandle,
     head: HeadsHandle,
-    images: readonly RawImage[],
+    images: readonly (RawImage | CopiedImage)[],
     options: SegmentOptions,
     job?: JobHandle,
   ): Promise<Uint8Array[]>;
@@ -242,7 +246,7 @@ export interface ModelEngine {
   scores(
     model: ModelHandle,
     head: HeadsHandle,
-    image: RawImage,
+    image: RawImage | CopiedImage,
     options: ScoreOptions,
     job?: JobHandle,
   ): Promise<Float32Array>;
