@@ -45,6 +45,7 @@ export interface UnreadImage {
 export class ImageSource {
   /** Files that could not be read so far. */
   readonly failed: UnreadImage[] = [];
+  readonly #unread = new Set<number>();
 
   private constructor(
     readonly names: readonly string[],
@@ -75,29 +76,39 @@ export class ImageSource {
   }
 
   /**
-   * Groups of images for passes, loaded ahead. Files that cannot be read are left out and kept in {@link failed}.
+   * Groups of images for passes, loaded ahead. Files that cannot be read are left out and kept in {@link failed}; a second walk does
+   * not try them again, and has the same groups.
    *
    * @throws DinoSegError of a labelled image that cannot be read; the signal's reason.
    */
-  async *groups(
-    places: readonly number[],
-    { size, devices, signal }: { size: number; devices: number; signal: AbortSignal | undefined },
-  ): AsyncGenerator<ComparedImage[], void, void> {
-    const loadGroup = (group: number[]) => Promise.all(group.map((place) => this.#loadOrError(place)));
+  async *groups({
+    size,
+    devices,
+    signal,
+  }: {
+    size: number;
+    devices: number;
+    signal: AbortSignal | undefined;
+  }): AsyncGenerator<ComparedImage[], void, void> {
+    const loadGroup = (group: number[]) =>
+      Promise.all(group.filter((place) => !this.#unread.has(place)).map((place) => this.#loadOrError(place)));
     const ahead = aheadOf(imagesAhead, size, devices);
-    for await (const loaded of prefetch(groupsOf(places, size), loadGroup, { ...ahead, signal })) {
-      this.failed.push(...loaded.filter((one) => 'error' in one));
-      const read = loaded.filter((one) => 'place' in one);
+    for await (const loaded of prefetch(groupsOf(this.places, size), loadGroup, { ...ahead, signal })) {
+      for (const { place, error } of loaded.filter((one) => 'error' in one)) {
+        this.#unread.add(place);
+        this.failed.push({ image: this.names[place]!, error });
+      }
+      const read = loaded.filter((one) => 'image' in one);
       if (read.length > 0) yield read;
     }
   }
 
-  async #loadOrError(place: number): Promise<ComparedImage | UnreadImage> {
+  async #loadOrError(place: number): Promise<ComparedImage | { place: number; error: DinoSegError }> {
     try {
       return await this.load(place);
     } catch (error) {
       if (this.labelled || !(error instanceof DinoSegError)) throw error;
-      return { image: this.names[place]!, error };
+      return { place, error };
     }
   }
 }

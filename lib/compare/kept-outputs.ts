@@ -25,18 +25,15 @@ const elementsOf = (shape: readonly number[]) => shape.reduce((product, size) =>
 export class KeptOutputs implements AsyncDisposable {
   #layout: Layout | undefined;
 
-  private constructor(
-    private readonly file: FileHandle,
-    private readonly images: number,
-  ) {}
+  private constructor(private readonly file: FileHandle) {}
 
-  /** @param images how many there may be. @throws DinoSegError DISK_FULL, IO */
-  static async create(images: number): Promise<KeptOutputs> {
+  /** @throws DinoSegError DISK_FULL, IO */
+  static async create(): Promise<KeptOutputs> {
     const where = join(tmpdir(), 'dinov3-seg-compare-');
     try {
       const folder = await mkdtemp(where);
       try {
-        return new KeptOutputs(await open(join(folder, 'outputs'), 'wx+', 0o600), images);
+        return new KeptOutputs(await open(join(folder, 'outputs'), 'wx+', 0o600));
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
@@ -45,14 +42,13 @@ export class KeptOutputs implements AsyncDisposable {
     }
   }
 
-  /** @throws DinoSegError DISK_FULL where not all images fit, IO */
-  async put(place: number, { logits, masks, map }: HeadOutputs): Promise<void> {
+  /** @param images how many there may be. @throws DinoSegError DISK_FULL where not all of them fit, IO */
+  async put(place: number, { logits, masks, map }: HeadOutputs, images: number): Promise<void> {
     const parts = [await logits.floats(), ...(masks ? [await masks.floats()] : []), await map.data()];
-    this.#layout ??= await this.#begin({
-      ...{ logits: logits.shape, masks: masks?.shape, map: map.shape },
-      recordBytes: parts.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    });
-    let position = place * this.#layout.recordBytes;
+    const recordBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (!this.#layout) await checkSpace(images, images * recordBytes);
+    this.#layout ??= { logits: logits.shape, masks: masks?.shape, map: map.shape, recordBytes };
+    let position = place * recordBytes;
     for (const { buffer, byteOffset, byteLength } of parts) {
       await this.#write(new Uint8Array(buffer, byteOffset, byteLength), position);
       position += byteLength;
@@ -77,17 +73,6 @@ export class KeptOutputs implements AsyncDisposable {
     return { logits, masks, map, [Symbol.dispose]: dispose };
   }
 
-  async #begin(layout: Layout): Promise<Layout> {
-    const { bavail, bsize } = await statfs(tmpdir());
-    const needed = this.images * layout.recordBytes;
-    if (needed <= bavail * bsize) return layout;
-    throw new DinoSegError(
-      'DISK_FULL',
-      `The outputs of A for ${this.images} images need ${formatBytes(needed)} in ${tmpdir()} until B has run; ` +
-        `${formatBytes(bavail * bsize)} is free. Set TMPDIR to a folder with more space, or compare fewer images.`,
-    );
-  }
-
   async #write(bytes: Uint8Array, position: number): Promise<void> {
     try {
       for (let done = 0; done < bytes.length;)
@@ -108,4 +93,14 @@ export class KeptOutputs implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.file.close();
   }
+}
+
+async function checkSpace(images: number, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(tmpdir());
+  if (bytes <= bavail * bsize) return;
+  throw new DinoSegError(
+    'DISK_FULL',
+    `The outputs of A for ${images} images need ${formatBytes(bytes)} in ${tmpdir()} until B has run; ` +
+      `${formatBytes(bavail * bsize)} is free. Set TMPDIR to a folder with more space, or compare fewer images.`,
+  );
 }

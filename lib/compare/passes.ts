@@ -4,6 +4,7 @@ import { eachImage, type ImagePass } from '../model/each-image.js';
 import { asSize } from '../model/image-size.js';
 import { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
+import type { SegmentationModel } from '../model/segmentation-model.js';
 import { openHeadOf, openSegmenter, Segmenter } from '../model/segmenter.js';
 import { engine } from '../native/engine.js';
 import { withoutUndefined } from '../without-undefined.js';
@@ -45,13 +46,7 @@ export async function compareHeads([a, b]: Sides, images: Images, how: How): Pro
     const truths = [await truthOf(ofA, pass, classSet), await truthOf(ofB, pass, classSet)];
     return { truths, compared: await outcome.compared(pass.seen, ofA, ofB) };
   };
-  for await (const { truths, compared } of walked(
-    first,
-    [first.head, second.head],
-    source.places,
-    walk,
-    use,
-  )) {
+  for await (const { truths, compared } of walked(model, [first.head, second.head], walk, use)) {
     outcome.addTruth(0, truths[0]);
     outcome.addTruth(1, truths[1]);
     outcome.add(compared);
@@ -61,17 +56,13 @@ export async function compareHeads([a, b]: Sides, images: Images, how: How): Pro
 
 /** Compares two networks, one after the other, so that one is in memory at a time. @throws DinoSegError as `compare` */
 export async function compareNetworks([a, b]: Sides, images: Images, how: How): Promise<Comparison> {
-  let first: Awaited<ReturnType<typeof firstPass>> | undefined;
-  try {
-    first = await firstPass(a, images, how);
-    return await secondPass(b, first, how);
-  } finally {
-    await first?.kept[Symbol.asyncDispose]();
-  }
+  await using kept = await KeptOutputs.create();
+  const first = await firstPass(a, images, kept, how);
+  return await secondPass(b, first, kept, how);
 }
 
 /** Keeps the outputs of A. */
-async function firstPass(a: ComparedNetwork, images: Images, how: How) {
+async function firstPass(a: ComparedNetwork, images: Images, kept: KeptOutputs, how: How) {
   using opened = await openSide(a, how);
   const { model, classSet } = opened;
   if (how.classSetOfB) assertSameClasses(classSet, how.classSetOfB);
@@ -79,32 +70,24 @@ async function firstPass(a: ComparedNetwork, images: Images, how: How) {
   const outcome = new Outcome(source, classSet, { ...how, networks: 2 });
   outcome.describe(0, a, opened);
   const runner = BatchRunner.of(model, asSize(how.imageSize), how);
-  const sizes = [runner.size];
-  const kept = await KeptOutputs.create(source.places.length);
-  const places: number[] = [];
-  try {
-    const use = async (pass: Seen) => {
-      using outputs = await headOutputs(opened, pass, how.imageSize);
-      await kept.put(pass.seen.place, outputs);
-      return { place: pass.seen.place, truth: await truthOf(outputs, pass, classSet) };
-    };
-    const walk = { source, how, runner };
-    for await (const { place, truth } of walked(opened, [opened.head], source.places, walk, use)) {
-      places.push(place);
-      outcome.addTruth(0, truth);
-      outcome.advance();
-    }
-  } catch (error) {
-    await kept[Symbol.asyncDispose]();
-    throw error;
+  const begun = runner.size;
+  const use = async (pass: Seen) => {
+    using outputs = await headOutputs(opened, pass, how.imageSize);
+    await kept.put(pass.seen.place, outputs, source.places.length);
+    return truthOf(outputs, pass, classSet);
+  };
+  for await (const truth of walked(model, [opened.head], { source, how, runner }, use)) {
+    outcome.addTruth(0, truth);
+    outcome.advance();
   }
-  return { kept, places, outcome, source, classSet, sizes: [...sizes, runner.size] };
+  return { outcome, source, classSet, sizes: [begun, runner.size] };
 }
 
 /** Compares the outputs of B with what was kept. */
 async function secondPass(
   b: ComparedNetwork,
-  { kept, places, outcome, source, classSet, sizes }: Awaited<ReturnType<typeof firstPass>>,
+  { outcome, source, classSet, sizes }: Awaited<ReturnType<typeof firstPass>>,
+  kept: KeptOutputs,
   how: How,
 ): Promise<Comparison> {
   using opened = await openSide(b, how);
@@ -123,7 +106,7 @@ async function secondPass(
     };
   };
   const walk = { source, how, runner };
-  for await (const { truth, compared } of walked(opened, [opened.head], places, walk, use)) {
+  for await (const { truth, compared } of walked(model, [opened.head], walk, use)) {
     outcome.addTruth(1, truth);
     outcome.add(compared);
   }
@@ -144,14 +127,13 @@ function openSide(side: ComparedNetwork, how: How): Promise<Segmenter> {
 
 /** What `use` gives for each of the images, in order. */
 async function* walked<R>(
-  { model }: Segmenter,
+  model: SegmentationModel,
   heads: readonly SegmentationHead[],
-  places: readonly number[],
   { source, how, runner }: { source: ImageSource; how: How; runner: BatchRunner },
   use: (pass: Seen) => Promise<R>,
 ): AsyncGenerator<R, void, void> {
   const { imageSize, signal } = how;
-  const groups = source.groups(places, { size: runner.size, devices: model.devices.length, signal });
+  const groups = source.groups({ size: runner.size, devices: model.devices.length, signal });
   for await (const results of eachImage(model, heads, groups, { imageSize, runner, signal }, use))
     for (const result of results) {
       signal?.throwIfAborted();

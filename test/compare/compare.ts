@@ -14,6 +14,7 @@ import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import { close } from '../helpers/close.js';
 import { normals } from '../helpers/heads.js';
+import { chooseSize, watchDecode } from '../helpers/passes.js';
 import { createRandom } from '../helpers/random-values.js';
 import { scenesAndHead } from '../helpers/scenes-and-head.js';
 
@@ -191,6 +192,21 @@ t.test('several images a pass and several devices give the same', async (t) => {
     single.perImage.map(({ name }) => name),
   );
   t.same([single.warnings, many.warnings], [[], []]);
+});
+
+t.test('both networks get the same passes, and where memory does not allow it, that is told', async (t) => {
+  const b = { ...a, model: at('copy.pt') };
+  writeFileSync(at('unreadable.png'), 'no image');
+  const some = [images[0]!, at('unreadable.png'), ...images.slice(1, 4)];
+  const seen = watchDecode(t);
+  const same = await compare(a, b, some, { ...on, passSize: 2 });
+  t.same(seen, [1, 2, 1, 1, 2, 1], 'the group of the broken image is smaller for both');
+  t.same(same.warnings, []);
+  chooseSize(t, 4);
+  watchDecode(t, 2);
+  const { warnings } = await compare(a, b, images, on);
+  t.same(warnings.length, 1);
+  t.match(warnings[0], /different sizes \(4, 2 images\).* Give --pass-size 2/);
 });
 
 t.test('a probe and a class_embed have class logits of different shapes, and one has no masks', async (t) => {

@@ -11,8 +11,8 @@ const outputs = (value: number, masked = true) => ({
 
 t.test('outputs come back as they were, in any order', async (t) => {
   for (const masked of [true, false]) {
-    await using kept = await KeptOutputs.create(4);
-    await Promise.all([3, 0, 2].map((place) => kept.put(place, outputs(place, masked))));
+    await using kept = await KeptOutputs.create();
+    await Promise.all([3, 0, 2].map((place) => kept.put(place, outputs(place, masked), 4)));
     for (const place of [0, 3, 2]) {
       using read = await kept.read(place);
       const expected = outputs(place, masked);
@@ -25,8 +25,8 @@ t.test('outputs come back as they were, in any order', async (t) => {
 });
 
 t.test('too many images for the disk are refused at the first', async (t) => {
-  await using kept = await KeptOutputs.create(1e15);
-  await t.rejects(kept.put(0, outputs(0)), {
+  await using kept = await KeptOutputs.create();
+  await t.rejects(kept.put(0, outputs(0), 1e15), {
     code: 'DISK_FULL',
     message: /need .* TiB in .* Set TMPDIR to a folder with more space, or compare fewer images/,
   });
