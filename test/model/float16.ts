@@ -93,6 +93,24 @@ t.test('a pass whose values float16 cannot hold is run again, with one warning a
   t.match(engine().modelInfo(copy).float16, { largest: 0, passes: 3, runAgain: 3 });
 });
 
+t.test('streamed weights give the same bits, in copies too, also where a pass is run again', async (t) => {
+  const folder = t.testdir();
+  for (const path of [
+    await writeFormulaModel(folder, 'seg-swiglu'),
+    await scaledModel(folder, 'input_convs.0.1.weight', 1e7),
+  ]) {
+    const expected = await outputsOf(await load(path, 'float16'), image);
+    const streamed = await load(path, 'float16', { residentBlocks: 1 });
+    t.ok(engine().modelInfo(streamed).streamedBlocks > 0);
+    const copy = await engine().copyModel(streamed, { device: 'cpu', replica: 1 });
+    for (const model of [streamed, copy, streamed]) {
+      const { masks, queries } = await outputsOf(model, image);
+      t.ok(sameBits(masks, expected.masks), 'masks');
+      t.ok(sameBits(queries, expected.queries), 'queries');
+    }
+  }
+});
+
 t.test('a value that is no number is one that float16 cannot hold', async (t) => {
   const path = await writeFormulaModel(t.testdir(), 'seg-shallow');
   const [exact, float16] = [await load(path, 'tf32'), await load(path, 'float16')];
