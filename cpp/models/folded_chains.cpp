@@ -167,7 +167,7 @@ std::vector<FoldedTensor> compose_placed_attention(const Factors& factors) {
     }
   }
   // Places are float32 whatever the products are in.
-  tensors.push_back({encoder_prefix + "placed.weight", at::cat(placed), encoder_prefix + "level_encoding"});
+  tensors.push_back({encoder_prefix + "placed", at::cat(placed), encoder_prefix + "level_encoding"});
   return tensors;
 }
 

@@ -67,7 +67,7 @@ class EncoderLayers:
 class Encoder:
     level_encoding: Parameter
     # What positions add to the offsets and logits of all layers, (layers·3N)×C (folded_chains.h). Only in networks that run.
-    placed: Optional[Linear]
+    placed: Optional[Parameter]
     encoder: EncoderLayers
 
     # Of a map of level `level`: 1×(h·w)×C, or with `placed` what it adds in all layers
@@ -76,7 +76,7 @@ class Encoder:
         encoding = widen(self.level_encoding)[level]
         if hasattr(self, "placed"):
             # Of rows and columns alone: a position's first half depends on its row, the second on its column.
-            w = self.placed.weight
+            w = self.placed
             half = channels // 2
             rows = torch.linear(sine_side(height, half, 1.0, x) + encoding[:half], w[:, :half])
             columns = torch.linear(sine_side(width, half, 1.0, x) + encoding[half:], w[:, half:])
