@@ -163,6 +163,7 @@ for (const [precision, cudaGraphs] of isCuda
       ['tf32', true],
       ['tf32', false],
       ['fast', true],
+      ['fp8', true],
       ['reference', true],
     ]
   : [

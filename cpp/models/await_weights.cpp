@@ -2,11 +2,11 @@
 
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "models/attribute_path.h"
 #include "models/block_matrices.h"
 #include "models/weight_stream.h"
 
@@ -27,22 +27,8 @@ const RegisterOperators await_registered({Operator(
     "dinov3_seg::await_weights(int block) -> ()", [](Stack& stack) { await_weights(stack); },
     c10::AliasAnalysisKind::CONSERVATIVE)});
 
-/// The names by which a chain of GetAttr nodes comes from `self` to `value`; nothing for another value.
-std::optional<std::vector<std::string>> path_of(const Value* value, const Value* self) {
-  std::vector<std::string> path;
-  while (value != self) {
-    const Node* node = value->node();
-    if (node->kind() != prim::GetAttr) return std::nullopt;
-    path.push_back(node->s(attr::name));
-    value = node->input();
-  }
-  std::reverse(path.begin(), path.end());
-  return path;
-}
-
 bool is_matrix(const Module& module, const std::vector<std::string>& path) {
-  c10::IValue value = module._ivalue();
-  for (const std::string& name : path) value = value.toObjectRef().getAttr(name);
+  const c10::IValue value = attribute_of(module, path);
   return value.isTensor() && value.toTensor().dim() >= 2;
 }
 
@@ -54,7 +40,7 @@ constexpr int64_t unknown = -2;    // one block or another
 /// for a block's vectors.
 std::optional<int64_t> part_read_by(const Node* node, const Value* self, const Module& module) {
   const bool reads = node->kind() == prim::GetAttr && node->output()->type()->kind() == TypeKind::TensorType;
-  const auto path = reads ? path_of(node->output(), self) : std::nullopt;
+  const auto path = reads ? attribute_path(node->output(), self) : std::nullopt;
   if (!path) return std::nullopt;
   const int64_t block = block_of(*path);
   if (block < 0) return elsewhere;

@@ -9,6 +9,7 @@
 #include "core/job_control.h"
 #include "models/await_weights.h"
 #include "models/fuse.h"
+#include "models/quantized_graph.h"
 
 namespace dinov3_seg {
 namespace {
@@ -63,6 +64,7 @@ void run_graph_passes(const Module& module, const char* name) {
     Inline(*graph);
     fuse_functions(*graph);
   }
+  quantize_linears(*graph, module);
   add_to(*graph, *graph->block());
   add_weight_awaits(*graph, module);
 }

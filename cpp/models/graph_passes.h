@@ -6,9 +6,9 @@
 namespace dinov3_seg {
 
 /// Takes the methods and functions that the method `name` calls into its graph, puts fused operators in
-/// (fuse.h), and a look at the job's flag (check_cancelled) before every operator. Only what is run changes:
-/// a module that is saved afterwards is written as it was. Must be called before the method is first run;
-/// nothing happens without such a method.
+/// (fuse.h) and those for quantised weights (quantized_graph.h), and a look at the job's flag
+/// (check_cancelled) before every operator. Only what is run changes: a module that is saved afterwards is
+/// written as it was. Must be called before the method is first run; nothing happens without such a method.
 void run_graph_passes(const torch::jit::Module& module, const char* name);
 
 }  // namespace dinov3_seg

@@ -11,6 +11,8 @@
 #include "core/job_control.h"
 #include "models/archive.h"
 #include "models/graph_passes.h"
+#include "models/quantized_blocks.h"
+#include "ops/quantized_ops.h"
 
 namespace dinov3_seg {
 
@@ -29,8 +31,9 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
 }
 
 std::optional<int64_t> resident_until_cast(const ModelPlacement& placement) {
-  if (!placement.resident_blocks || placement.dtype == "stored") return placement.resident_blocks;
-  return 0;
+  const bool cast = placement.dtype != "stored" && placement.resident_blocks;
+  if (cast || placement.precision == NetworkPrecision::fp8) return 0;
+  return placement.resident_blocks;
 }
 
 at::ScalarType cast_target(const std::string& dtype) {
@@ -46,8 +49,10 @@ NetworkOrigin origin_of(const std::string& path) {
 
 namespace {
 
-/// The placement with a stream, where some of the weights are to be streamed.
-ModelPlacement with_stream(ModelPlacement placement, const torch::jit::Module& module) {
+/// Quantises the weights, where they are to be. Gives the placement a stream, where some are to be streamed.
+ModelPlacement place_weights(ModelPlacement placement, const torch::jit::Module& module) {
+  if (placement.precision == NetworkPrecision::fp8)
+    quantize_blocks(module, placement.device, placement.resident_blocks);
   if (!placement.stream && placement.resident_blocks)
     placement.stream = WeightStream::make(module, placement.device, *placement.resident_blocks);
   return placement;
@@ -64,7 +69,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
-      placement_(with_stream(placement, module)),
+      placement_(place_weights(placement, module)),
       module_(std::move(module)),
       runner_(may_record(placement_)) {
   for (const char* method : required)
@@ -73,8 +78,10 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
            " made by convert, or one with its methods");
   module_.eval();
   const bool mixed = dtype() == at::kBFloat16;
-  tf32_ = placement.precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  if (placement.precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
+  const NetworkPrecision precision =
+      decoder_precision(placement.precision, module_.find_method("decode").has_value());
+  tf32_ = precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
+  if (precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
@@ -122,7 +129,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
 at::ScalarType NetworkModule::dtype() const {
   std::map<at::ScalarType, int64_t> elements;
   for (const at::Tensor& parameter : module_.parameters())
-    elements[parameter.scalar_type()] += parameter.numel();
+    elements[is_quantized(parameter) ? at::kBFloat16 : parameter.scalar_type()] += parameter.numel();
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == elements.end() ? at::kFloat : most->first;

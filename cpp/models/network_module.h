@@ -46,8 +46,8 @@ class NetworkModule;
 /// once.
 uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks);
 
-/// Blocks that are brought to the device before the network is cast: none where it is, since they may fit
-/// only in the other dtype. Without a number all.
+/// Blocks that are brought to the device before the network is cast or quantised: none where it is, since
+/// they may fit only afterwards. Without a number all.
 std::optional<int64_t> resident_until_cast(const ModelPlacement& placement);
 
 /// The dtype that a placement asks for by name. Throws INVALID_ARGUMENT for others than float32 and bfloat16.
@@ -67,7 +67,7 @@ class NetworkModule {
   int replica() const { return placement_.replica; }
   const ModelPlacement& placement() const { return placement_; }
   const torch::jit::Module& module() const { return module_; }
-  /// Dtype of most of the network's parameters.
+  /// Dtype of most of the network's parameters; of quantised ones that of their products, bfloat16.
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;

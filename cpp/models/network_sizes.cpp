@@ -11,6 +11,7 @@
 #include "models/archive.h"
 #include "models/block_matrices.h"
 #include "models/network_module.h"
+#include "models/quantized_blocks.h"
 
 namespace dinov3_seg {
 namespace {
@@ -24,7 +25,7 @@ std::vector<std::string> split(const std::string& name) {
 
 }  // namespace
 
-NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
+NetworkSizes network_sizes(const std::string& path, const std::string& dtype, NetworkPrecision precision) {
   network_archive(path);  // says what another file is
   NetworkSizes sizes;
   std::map<std::int64_t, std::int64_t> bytes_of_block;
@@ -42,7 +43,9 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
     bytes_of_block[block] += tensor.numel() * static_cast<std::int64_t>(c10::elementSize(sizes.dtype));
   }
   sizes.blocks = static_cast<std::int64_t>(bytes_of_block.size());
-  for (const auto& [block, bytes] : bytes_of_block) {
+  const auto element = static_cast<std::int64_t>(c10::elementSize(sizes.dtype));
+  for (auto [block, bytes] : bytes_of_block) {
+    if (precision == NetworkPrecision::fp8 && is_quantized_block(block, sizes.blocks)) bytes /= element;
     sizes.block_bytes = std::max(sizes.block_bytes, bytes);
     sizes.blocks_bytes += bytes;
   }

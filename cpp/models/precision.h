@@ -12,10 +12,15 @@ enum class NetworkPrecision {
   reference,  // as the reference under autocast: the pixel decoder in float32
   tf32,       // the pixel decoder's products in TF32, where the device has it (CUDA, Ampere and later)
   fast,       // the pixel decoder's linears and convolutions in bfloat16
+  fp8,        // the linears of the backbone's blocks in e4m3 (quantized_blocks.h)
 };
 
-/// `reference`, `tf32` or `fast`; anything else throws INVALID_ARGUMENT.
+/// `reference`, `tf32`, `fast` or `fp8`; anything else throws INVALID_ARGUMENT.
 NetworkPrecision parse_network_precision(const std::string& name);
+
+/// What a network's decoder computes in: the default's precision, where the given one is of the backbone
+/// alone. A network that does not decode, such as a detector, has all else in float32 then.
+NetworkPrecision decoder_precision(NetworkPrecision precision, bool decodes);
 
 /// Casts the weights of linears and convolutions inside every sub-module called pixel_decoder to bfloat16.
 void cast_pixel_decoder(const torch::jit::Module& module);

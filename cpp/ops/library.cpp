@@ -4,6 +4,7 @@
 
 #include "ops/find_operator.h"
 #include "ops/network_ops.h"
+#include "ops/quantized_ops.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
@@ -35,6 +36,12 @@ constexpr const char* schemas[] = {
 
     "upscaled_norm(Tensor x, Tensor weight, Tensor norm_weight, Tensor norm_bias, float eps, "
     "ScalarType? dtype) -> Tensor",
+
+    "quantize_rows(Tensor x) -> (Tensor, Tensor)",
+    "add_scaled_norm_quantized(Tensor x, Tensor y, Tensor? gamma, Tensor weight, Tensor bias, float eps) -> "
+    "(Tensor, Tensor, Tensor)",
+    "swiglu_quantized(Tensor gate, Tensor up) -> (Tensor, Tensor)",
+    "scaled_linear(Tensor x, Tensor scales, Tensor weight, Tensor weight_scales, Tensor? bias) -> Tensor",
 };
 
 }  // namespace
@@ -129,6 +136,30 @@ at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at
                          const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype) {
   static const auto op = find_operator<decltype(upscaled_norm)>("dinov3_seg::upscaled_norm");
   return op.call(x, weight, norm_weight, norm_bias, eps, dtype);
+}
+
+std::tuple<at::Tensor, at::Tensor> quantize_rows(const at::Tensor& x) {
+  static const auto op = find_operator<decltype(quantize_rows)>("dinov3_seg::quantize_rows");
+  return op.call(x);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> add_scaled_norm_quantized(
+    const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& gamma,
+    const at::Tensor& weight, const at::Tensor& bias, double eps) {
+  static const auto op =
+      find_operator<decltype(add_scaled_norm_quantized)>("dinov3_seg::add_scaled_norm_quantized");
+  return op.call(x, y, gamma, weight, bias, eps);
+}
+
+std::tuple<at::Tensor, at::Tensor> swiglu_quantized(const at::Tensor& gate, const at::Tensor& up) {
+  static const auto op = find_operator<decltype(swiglu_quantized)>("dinov3_seg::swiglu_quantized");
+  return op.call(gate, up);
+}
+
+at::Tensor scaled_linear(const at::Tensor& x, const at::Tensor& scales, const at::Tensor& weight,
+                         const at::Tensor& weight_scales, const std::optional<at::Tensor>& bias) {
+  static const auto op = find_operator<decltype(scaled_linear)>("dinov3_seg::scaled_linear");
+  return op.call(x, scales, weight, weight_scales, bias);
 }
 
 }  // namespace dinov3_seg

@@ -115,13 +115,20 @@ export async function openFeatureExtractor(options: FeatureExtractorOptions): Pr
 
 /** What the segmentor has to leave room for. */
 async function useOf(
-  { passSize, detector, dtype = 'stored', sharedBackbone = true, signal }: FeatureExtractorOptions,
+  {
+    passSize,
+    detector,
+    dtype = 'stored',
+    precision = 'tf32',
+    sharedBackbone = true,
+    signal,
+  }: FeatureExtractorOptions,
   { size }: Counting,
 ): Promise<NetworkUse> {
   if (detector === undefined) return { passSize };
   // A file that cannot be read is refused when it is loaded.
   const sizes = await engine()
-    .networkSizes(detector, dtype)
+    .networkSizes(detector, dtype, precision)
     .catch(() => undefined);
   signal?.throwIfAborted();
   if (!sizes) return { passSize };
@@ -148,10 +155,14 @@ async function openDetector(
   path: string,
   segmentor: SegmentationModel,
   { size }: Counting,
-  { dtype = 'stored', weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
+  { dtype = 'stored', precision, weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
 ): Promise<DetectionModel> {
   const placement = { device: segmentor.devices, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
-  const shared = { ...placement, ...(sharedBackbone && { shareWith: segmentor }) };
+  const shared = {
+    ...placement,
+    ...(precision && { precision }),
+    ...(sharedBackbone && { shareWith: segmentor }),
+  };
   const detector = await DetectionModel.load(path, shared, size).catch((error: unknown) => {
     if (!(error instanceof DinoSegError) || error.code !== 'BACKBONE_MISMATCH') throw error;
     throw new DinoSegError(

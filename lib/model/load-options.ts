@@ -17,9 +17,13 @@ export interface LoadOptions extends JobOptions {
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
   /**
-   * Precision of the pixel decoder in a network with a bfloat16 backbone. `tf32` (default) uses TF32 on devices
-   * that have it (CUDA), else float32. `reference` uses float32, as the reference does. `fast` uses bfloat16: a
-   * tenth faster and less exact. A float32 network is float32 throughout.
+   * Precision of a network with a bfloat16 backbone. `tf32`, `reference` and `fast` are about its pixel decoder: `tf32`
+   * (default) uses TF32 on devices that have it (CUDA), else float32. `reference` uses float32, as the reference does.
+   * `fast` uses bfloat16: a tenth faster and less exact. A float32 network is float32 throughout.
+   *
+   * `fp8` keeps the linears of the backbone's blocks, except the first and the last block, in 8 bits (e4m3): less memory and
+   * time, and less exact (docs/checks.md). The pixel decoder is that of the default. It needs a bfloat16 backbone and a CUDA
+   * device of compute capability 8.9, or 9.0 and later. The file is not changed; exports take its weights.
    */
   precision?: NetworkPrecision;
   /**

@@ -138,14 +138,14 @@ function tooLittle({ room, capped, onCpu }: PlanInput, least: number, images: nu
  */
 export async function planOfFile(
   path: string,
-  { weights = 'auto', gpuMemory, dtype = 'stored' }: LoadOptions,
+  { weights = 'auto', gpuMemory, dtype = 'stored', precision = 'reference' }: LoadOptions,
   devices: readonly string[],
   use: NetworkUse,
 ): Promise<WeightPlan | undefined> {
   for (const device of devices) capGpuMemory(device, gpuMemory);
   if (weights === 'resident') return undefined;
   const sizes = await engine()
-    .networkSizes(path, dtype)
+    .networkSizes(path, dtype, precision)
     .catch((error: unknown) => {
       // Loading says what is wrong with the file, or takes what this reader does not.
       if (weights === 'auto') return undefined;

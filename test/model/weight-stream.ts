@@ -89,7 +89,7 @@ for (const arch of ['tiny', 'tiny-eomt', 'tiny-backbone'])
   });
 
 t.test('the device holds two blocks of those that are streamed', async (t) => {
-  const sizes = await engine().networkSizes(file('tiny.pt'), 'stored');
+  const sizes = await engine().networkSizes(file('tiny.pt'), 'stored', 'reference');
   t.equal(sizes.blocks, four);
   t.equal(sizes.blocksBytes, four * sizes.blockBytes);
   t.match(sizes, { width: 64, dtype: 'bfloat16' });
@@ -98,7 +98,7 @@ t.test('the device holds two blocks of those that are streamed', async (t) => {
   t.equal(bytes(resident), sizes.otherBytes + sizes.blocksBytes);
   t.equal(bytes(streamed), sizes.otherBytes + 2 * sizes.blockBytes);
   t.equal(engine().modelInfo(streamed).streamedBytes, sizes.blocksBytes);
-  const wide = await engine().networkSizes(file('tiny.pt'), 'float32');
+  const wide = await engine().networkSizes(file('tiny.pt'), 'float32', 'reference');
   t.match(wide, { blockBytes: 2 * sizes.blockBytes, dtype: 'float32' });
 });
 
@@ -225,7 +225,7 @@ t.test('replicas have buffers of their own', async (t) => {
   t.equal(model.replicas.length, 2);
   const [first, second] = model.replicas.map(({ handle }) => handle);
   const bytes = (...models: ModelHandle[]) => engine().storageBytes(models);
-  const { blockBytes } = await engine().networkSizes(files.segmentor, 'stored');
+  const { blockBytes } = await engine().networkSizes(files.segmentor, 'stored', 'reference');
   t.equal(bytes(first!, second!), bytes(first!) + 2 * blockBytes, 'and share all else');
   for (let turn = 0; turn < 3; turn++) {
     const found = await Promise.all([

@@ -3,8 +3,11 @@ import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handle
 import type { Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
-/** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float32 or bfloat16. */
-export type NetworkPrecision = 'tf32' | 'reference' | 'fast';
+/**
+ * Precision of a network with a bfloat16 backbone: the pixel decoder in TF32, float32 or bfloat16; `fp8`: the linears of the
+ * backbone's blocks in e4m3, on devices that have such products or, for tests, on the CPU.
+ */
+export type NetworkPrecision = 'tf32' | 'reference' | 'fast' | 'fp8';
 
 /**
  * Part of a network's outputs: queries and masks; the backbone's features of its last layer; those of its four tapped
@@ -74,7 +77,7 @@ export interface NetworkSizes {
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
   width: number;
   hidden: number;
-  /** Of the blocks' matrices. */
+  /** Of the blocks' matrices, before any are quantised. */
   dtype: DType;
 }
 
@@ -182,7 +185,11 @@ export interface ModelEngine {
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   /** MODEL_FORMAT for a file that is no network. */
-  networkSizes(path: string, dtype: NetworkPlacement['dtype']): Promise<NetworkSizes>;
+  networkSizes(
+    path: string,
+    dtype: NetworkPlacement['dtype'],
+    precision: NetworkPrecision,
+  ): Promise<NetworkSizes>;
   /** What a network's file records; undefined for any other file. MODEL_FORMAT for a damaged record. */
   recordedNormalization(path: string): Promise<Normalization | undefined>;
   modelInfo(model: ModelHandle): ModelInfo;
