@@ -23,7 +23,7 @@ bench() { # seconds, file, script, arguments…
 
 bench 40 network-ops.txt network-ops.mjs cuda
 bench 20 score-loss.txt score-loss.mjs cuda
-bench 110 forward.json forward.mjs cuda dinov3_vit7b16_ade20k_m2f "$rate" 32
+bench 130 forward.json forward.mjs cuda dinov3_vit7b16_ade20k_m2f "$rate" 32
 bench 90 seven-billion.json seven-billion.mjs "" dinov3_vit7b16_ade20k_m2f cuda 8
 UV_THREADPOOL_SIZE=$(nproc) bench 130 cache-pass.json cache-pass.mjs cuda dinov3_vit7b16_ade20k_m2f 500
 bench 50 load.json load.mjs cuda dinov3_vit7b16_ade20k_m2f bfloat16

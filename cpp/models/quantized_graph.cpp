@@ -1,7 +1,10 @@
 #include "models/quantized_graph.h"
 
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/lower_tuples.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -46,27 +49,31 @@ class LinearQuantizer {
  public:
   LinearQuantizer(Graph& graph, const Module& module) : graph_(graph), module_(module) {}
 
-  bool run() {
-    bool found = false;
+  bool is_needed() const {
+    return std::ranges::any_of(all_nodes(*graph_.block()), [&](const Node* node) {
+      return node->kind() == aten::linear && reads_quantized(node->input(1));
+    });
+  }
+
+  void replace_linears() {
     for (Node* node : all_nodes(*graph_.block())) {
       if (node->kind() == prim::dtype && reads_quantized(node->input())) {
         const WithInsertPoint here(node);
         node->output()->replaceAllUsesWith(graph_.insertConstant(static_cast<int64_t>(at::kBFloat16)));
       } else if (node->kind() == aten::linear && reads_quantized(node->input(1))) {
         replace(node);
-        found = true;
       }
     }
-    return found;
   }
 
-  /// Puts the quantised producers in, where only quantize_rows reads what they make.
+  /// Puts the quantised producers in, where nothing but quantize_rows reads the values that they make.
   void fuse() {
-    for (const auto& [value, quantize] : quantized_)
-      for (const Producer& producer : producers)
-        if (value->node()->kind() == producer.plain && value->offset() == producer.output &&
-            value->uses().size() == 1)
-          fuse(value->node(), quantize, producer);
+    for (const auto& [value, quantize] : quantized_) {
+      const auto producer = std::ranges::find(producers, value->node()->kind(), &Producer::plain);
+      if (producer != std::end(producers) && value->offset() == producer->output &&
+          is_read_by(value, quantize))
+        fuse(value->node(), quantize, *producer);
+    }
   }
 
  private:
@@ -81,6 +88,12 @@ class LinearQuantizer {
   static Value* source_of(Value* input) {
     while (input->node()->kind() == aten::to) input = input->node()->input(0);
     return input;
+  }
+
+  /// Whether a value is read by one operator, and otherwise asked for its shape alone.
+  static bool is_read_by(const Value* value, const Node* reader) {
+    return std::ranges::all_of(
+        value->uses(), [&](const Use& use) { return use.user == reader || use.user->kind() == aten::size; });
   }
 
   Node* quantized(Value* source) {
@@ -114,10 +127,11 @@ class LinearQuantizer {
         graph_.create(producer.quantized, plain->inputs().slice(0, producer.inputs), producer.output + 2);
     node->insertBefore(plain);
     for (Value* output : node->outputs()) output->setType(c10::TensorType::get());
-    for (std::size_t i = 0; i < producer.output; ++i) plain->output(i)->replaceAllUsesWith(node->output(i));
     for (std::size_t i = 0; i < 2; ++i)
       quantize->output(i)->replaceAllUsesWith(node->output(producer.output + i));
     quantize->destroy();
+    // The values that were to be quantised by those in e4m3: of the same shape.
+    for (std::size_t i = 0; i <= producer.output; ++i) plain->output(i)->replaceAllUsesWith(node->output(i));
     plain->destroy();
   }
 
@@ -131,7 +145,10 @@ class LinearQuantizer {
 void quantize_linears(Graph& graph, const Module& module) {
   if (graph.inputs().empty()) return;
   LinearQuantizer quantizer(graph, module);
-  if (!quantizer.run()) return;
+  if (!quantizer.is_needed()) return;
+  // A norm comes out of its function in a tuple.
+  LowerSimpleTuples(graph.block());
+  quantizer.replace_linears();
   // Casts that nobody reads any longer, and the weights that were read for their dtype alone.
   EliminateDeadCode(graph.block());
   quantizer.fuse();
