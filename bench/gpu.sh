@@ -21,7 +21,7 @@ bench() { # seconds, file, script, arguments…
   fi
 }
 
-bench 40 network-ops.txt network-ops.mjs cuda
+bench 60 network-ops.txt network-ops.mjs cuda
 bench 20 score-loss.txt score-loss.mjs cuda
 bench 130 forward.json forward.mjs cuda dinov3_vit7b16_ade20k_m2f "$rate" 32
 bench 90 seven-billion.json seven-billion.mjs "" dinov3_vit7b16_ade20k_m2f cuda 8

@@ -15,7 +15,7 @@ inline bool is_quantized(const at::Tensor& tensor) {
 }
 
 /// A row x of C values as e4m3 times a scale:
-///   scale  = max(max|x| / 448, 2^-126)     float32
+///   scale  = max(max|x| · (1 / 448), 2^-126)     float32, 1 / 448 too
 ///   values = e4m3(x · (1 / scale))         in float32; to the nearest, ties to even; at most 448 in
 ///   magnitude
 /// x …×C float32, bfloat16 or float64, which may be a view of columns. Gives values …×C and scales …×1. A row

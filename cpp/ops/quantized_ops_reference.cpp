@@ -16,7 +16,9 @@ constexpr double least_scale = 0x1p-126;  // the least whose inverse is finite
 std::tuple<at::Tensor, at::Tensor> quantize_rows_reference(const at::Tensor& x) {
   check_quantized_rows(x);
   const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor scales = wide.abs().amax(-1, /*keepdim=*/true).div_(largest_value).clamp_min_(least_scale);
+  // A product: libtorch divides by a number on the CPU, and on CUDA multiplies by its inverse.
+  const at::Tensor scales =
+      wide.abs().amax(-1, /*keepdim=*/true).mul_(1 / largest_value).clamp_min_(least_scale);
   // Beyond the largest value libtorch's conversion gives NaN.
   const at::Tensor values = (wide * scales.reciprocal()).clamp_(-largest_value, largest_value);
   return {values.to(at::kFloat8_e4m3fn).contiguous(), scales.contiguous()};

@@ -21,8 +21,8 @@ export interface LoadOptions extends JobOptions {
    * (default) uses TF32 on devices that have it (CUDA), else float32. `reference` uses float32, as the reference does.
    * `fast` uses bfloat16: a tenth faster and less exact. A float32 network is float32 throughout.
    *
-   * `fp8` keeps the linears of the backbone's blocks, except the first and the last block, in 8 bits (e4m3): less memory and
-   * time, and less exact (docs/checks.md). The pixel decoder is that of the default. It needs a bfloat16 backbone and a CUDA
+   * `fp8` keeps the linears of the backbone's blocks, except the first and the last block, in 8 bits (e4m3): half the
+   * bytes of these weights, and less exact (docs/checks.md). The pixel decoder is that of the default. It needs a bfloat16 backbone and a CUDA
    * device of compute capability 8.9, or 9.0 and later. The file is not changed; exports take its weights.
    */
   precision?: NetworkPrecision;

@@ -22,7 +22,7 @@ __device__ __forceinline__ Float8 narrow<Float8, float>(float value) {
 }
 
 /// Of a row's largest magnitude.
-__device__ __forceinline__ float row_scale(float most) { return fmaxf(most / 448.0F, 0x1p-126F); }
+__device__ __forceinline__ float row_scale(float most) { return fmaxf(most * (1.0F / 448.0F), 0x1p-126F); }
 
 template <int count>
 __device__ __forceinline__ float largest_magnitude(float most, const Pack<float, count>& pack) {
