@@ -65,6 +65,8 @@ async function measure(model, count) {
     digest = found;
   }
   await e.synchronize(device);
+  const retries = () => (isCuda ? e.memoryStats(device).retries : 0);
+  const before = retries();
   let passes = 0;
   const started = performance.now();
   while (performance.now() - started < 1000 * seconds) {
@@ -73,8 +75,10 @@ async function measure(model, count) {
     passes++;
   }
   const passSeconds = (performance.now() - started) / 1000 / passes;
+  const retriesPerPass = (retries() - before) / passes;
   images.dispose();
-  return { imagesPerPass: count, imagesPerSecond: count / passSeconds, passSeconds, sha256: digest };
+  const speed = { imagesPerSecond: count / passSeconds, passSeconds, retriesPerPass };
+  return { imagesPerPass: count, ...speed, sha256: digest };
 }
 
 /** A process's own memory as the driver counts it, where it tells. */
@@ -163,6 +167,7 @@ function line(found, resident) {
     sameBits: run.sha256 === same.sha256,
     copyGBPerSecond: round(found.streamedBytes / run.passSeconds / 1e9),
     pinnedGB: gigabytes(found.pinnedBytes),
+    retriesPerPass: round(run.retriesPerPass),
     peakReservedGB: gigabytes(found.peakReservedBytes),
     processGB: gigabytes(found.processBytes),
     driverGB: gigabytes(found.driverBytes),
@@ -186,11 +191,13 @@ const measuredTeraflops = 989; // H100 and H200
 function calculation(sizes, secondsPerImage) {
   const table = {};
   for (const [name, { bytes, teraflops, copyGBPerSecond }] of Object.entries(others)) {
-    const room = { totalBytes: bytes, freeBytes: 0.9 * bytes - 8e8 };
+    const { contextBytes } = e.memoryRoom(device);
+    const room = { totalBytes: bytes, freeBytes: 0.9 * bytes - contextBytes, contextBytes };
     const input = { sizes, room, weights: 'auto', capped: false, onCpu: false, use: {} };
     const plan = planWeights(input);
     const images = plan?.passSize ?? 8;
-    const copied = plan ? (sizes.blocks - plan.residentBlocks) * sizes.blockBytes : 0;
+    const streamed = plan ? (sizes.blocks - plan.residentBlocks) * sizes.blockBytes : 0;
+    const copied = plan ? sizes.decoderBytes + streamed : 0;
     const computing = (images * secondsPerImage * measuredTeraflops) / teraflops;
     const copying = copied / (copyGBPerSecond * 1e9);
     table[name] = {

@@ -112,7 +112,7 @@ const places = [];
 for (let i = 0; i < records; i++) {
   const { queries, masks, labels } = samples[i % distinct];
   const parts = { queries: queries.handle, masks: masks.handle, labels: labels.handle };
-  places.push(...(await e.appendRecords(writer, parts, size.classes)));
+  places.push(...(await e.appendRecords(writer, [{ parts, images: Uint32Array.of(0) }], size.classes)));
 }
 const store = e.createRecordStore({
   ...{ layout, cacheId: id, files: [file], device },

@@ -2,7 +2,8 @@
  * Fine-tunes and runs DINOv3 ViT with a Mask2Former head, on libtorch, without Python.
  *
  * {@link convert} builds a network file from DINOv3 checkpoints, {@link SegmentationModel} runs it, and {@link ClassHead} is the
- * trainable layer. {@link train}, {@link evaluate} and {@link predict} correspond to the commands `train`, `eval` and `predict`.
+ * trainable layer. {@link train}, {@link evaluate}, {@link compare} and {@link predict} correspond to the commands
+ * `train`, `eval`, `compare` and `predict`.
  *
  * Long-running functions return promises and work on the engine's own threads. Every error is a {@link DinoSegError}, except
  * the reason of an aborted signal.
@@ -187,6 +188,18 @@ export {
   type PredictResult,
   type WrittenPrediction,
 } from './predict/predict.js';
+export { compare } from './compare/compare.js';
+export type { CompareOptions } from './compare/compare-options.js';
+export type { ComparedNetwork, ComparedSide } from './compare/compared-network.js';
+export type {
+  ComparedClass,
+  ComparedImageResult,
+  Comparison,
+  LabelComparison,
+  LabelMetrics,
+} from './compare/comparison.js';
+export type { LabelledImages, UnreadImage } from './compare/image-source.js';
+export type { ImageMean, MIoUDifference } from './compare/standard-error.js';
 export { cosineLearningRate, schedule, type Schedule, type ScheduleOptions } from './train/schedule.js';
 export { ProgressBar, type ProgressStream, type ProgressUpdate } from './cli/progress-bar.js';
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';

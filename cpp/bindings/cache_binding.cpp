@@ -43,6 +43,10 @@ inline constexpr auto fields<WrittenRecord> =
                field("classPixels", &WrittenRecord::class_pixels)};
 
 template <>
+inline constexpr auto fields<RecordBatch> = std::tuple{
+    field("parts", &RecordBatch::parts), field<TypedArray<uint32_t>>("images", &RecordBatch::images)};
+
+template <>
 inline constexpr auto fields<DamagedRecord> =
     std::tuple{field("record", &DamagedRecord::record), field("reason", &DamagedRecord::reason)};
 
@@ -162,12 +166,13 @@ HeadCounts evaluate_on_cache(TrainedHeads& heads, const Store& store, const Type
 const Methods cache_methods{
     call<&RecordLayout::size_bytes>("recordBytes", "layout"),
     call<&create_writer>("createCacheWriter", "layout", "cacheId", "lockPath"),
-    job<Lane::prepare, &ShardWriter::open>("openShard", "writer", "path", "sizeBytes"),
+    job<Lane::write, &ShardWriter::open>("openShard", "writer", "path", "sizeBytes"),
     // In the model's lane, so that the network's next pass comes after the copies.
     job<Lane::model, &copy_records>("copyRecords", "parts", "dtypes"),
     job<Lane::copies, &HostCopies::wait>("copiesDone", "copies"),
-    job<Lane::prepare, &ShardWriter::append>("appendRecords", "writer", "parts", "classes"),
-    job<Lane::prepare, &ShardWriter::sync>("syncShard", "writer"),
+    job<Lane::write, &ShardWriter::append>("appendRecords", "writer", "batches", "classes"),
+    job<Lane::write, &append_text>("appendText", "path", "text"),
+    job<Lane::sync, &ShardWriter::sync>("syncShard", "writer"),
     job<Lane::prepare, &content_digest>("contentDigest", "path"),
     call<&create_store>("createRecordStore", "options"),
     job<Lane::prepare, &RecordStore::verify>("verifyRecords", "store"),

@@ -34,7 +34,8 @@ std::map<std::string, int64_t> memory_stats(c10::Device device) {
   return {{"allocatedBytes", stats.allocated_bytes[all].current},
           {"peakAllocatedBytes", stats.allocated_bytes[all].peak},
           {"reservedBytes", stats.reserved_bytes[all].current},
-          {"peakReservedBytes", stats.reserved_bytes[all].peak}};
+          {"peakReservedBytes", stats.reserved_bytes[all].peak},
+          {"retries", stats.num_alloc_retries}};
 }
 
 /// What the process may take of a device: `totalBytes` whatever else is there, `freeBytes` now.
@@ -43,7 +44,9 @@ std::map<std::string, int64_t> memory_room(c10::Device device) {
   const int64_t limit = memory_limit(device);
   int64_t total = total_host_memory();
   if (!device.is_cpu()) total = static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).second);
-  return {{"totalBytes", limit > 0 ? std::min(limit, total) : total}, {"freeBytes", free_memory(device)}};
+  return {{"totalBytes", limit > 0 ? std::min(limit, total) : total},
+          {"freeBytes", free_memory(device)},
+          {"contextBytes", device.is_cpu() ? 0 : context_bytes}};
 }
 
 void reset_peak_memory(c10::Device device) { at::accelerator::resetPeakStats(accelerator_index(device)); }

@@ -7,6 +7,7 @@
 #include "bindings/placement.h"
 #include "core/confusion.h"
 #include "core/error.h"
+#include "core/relative_error.h"
 #include "heads/class_embed_heads.h"
 #include "heads/linear_probe_heads.h"
 #include "heads/mask2former_heads.h"
@@ -207,6 +208,10 @@ Values confusion(const at::Tensor& prediction, const at::Tensor& labels, int64_t
   return {confusion_matrix(prediction, labels, classes).to(at::kDouble)};
 }
 
+Values relative_errors_of(const at::Tensor& expected, const at::Tensor& actual) {
+  return {relative_errors(expected, actual)};
+}
+
 const Methods heads_methods{
     call<&create_heads>("createHeads", "options"),
     call<&head_of_model>("headOfModel", "model", "precision"),
@@ -222,6 +227,7 @@ const Methods heads_methods{
     job<Lane::model, &class_map_of>("classMap", "head", "outputs", "options"),
     job<Lane::model, &scores_of>("headScores", "head", "outputs", "options"),
     job<Lane::model, &confusion>("confusion", "prediction", "labels", "classes"),
+    job<Lane::model, &relative_errors_of>("relativeErrors", "expected", "actual"),
 };
 
 }  // namespace

@@ -8,47 +8,90 @@
 #include "core/device_copies.h"
 #include "core/device_launches.h"
 #include "core/image_ops.h"
+#include "core/label_map.h"
 #include "core/page_allocator.h"
 #include "models/segment.h"
 
 namespace dinov3_seg {
 namespace {
 
-at::Tensor copy_bytes(const Napi::Object& object, int64_t channels) {
+/// H×W×channels over the array's own memory.
+at::Tensor view_bytes(const Napi::Object& object, int64_t channels) {
   const auto width = from_js<int64_t>(object.Get("width"), "width");
   const auto height = from_js<int64_t>(object.Get("height"), "height");
   const Napi::Value data = object.Get("data");
   if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
     fail("INVALID_ARGUMENT", "data must be a Uint8Array");
-  const auto array = data.As<Napi::Uint8Array>();
+  auto array = data.As<Napi::Uint8Array>();
   if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
     fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
          array.ElementLength());
-  at::Tensor pixels = empty_page_allocated({height, width, channels}, at::kByte);
-  std::memcpy(pixels.mutable_data_ptr(), array.Data(), array.ByteLength());
-  return pixels;
+  return at::from_blob(array.Data(), {height, width, channels}, at::kByte);
+}
+
+at::Tensor view_pixels(const Napi::Value& value, const char* what) {
+  const Napi::Object object = object_argument(value, what);
+  const int64_t channels = from_js<std::optional<int64_t>>(object.Get("channels"), "channels").value_or(3);
+  if (channels != 1 && channels != 3 && channels != 4)
+    fail("SHAPE", "expected 1, 3 or 4 channels, got ", channels);
+  return view_bytes(object, channels);
+}
+
+at::Tensor copy_of(const at::Tensor& pixels) {
+  at::Tensor copy = empty_page_allocated(pixels.sizes(), at::kByte);
+  std::memcpy(copy.mutable_data_ptr(), pixels.const_data_ptr(), pixels.nbytes());
+  return copy;
 }
 
 }  // namespace
 
 Pixels Js<Pixels>::from(const Napi::Value& value, const char* what) {
-  const Napi::Object object = object_argument(value, what);
-  const int64_t channels = from_js<std::optional<int64_t>>(object.Get("channels"), "channels").value_or(3);
-  if (channels != 1 && channels != 3 && channels != 4)
-    fail("SHAPE", "expected 1, 3 or 4 channels, got ", channels);
-  return {copy_bytes(object, channels)};
+  const Napi::Value data = object_argument(value, what).Get("data");
+  if (is_handle<at::Tensor>(data)) return {*unwrap<at::Tensor>(data)};
+  return {copy_of(view_pixels(value, what))};
 }
 
-/// {data, width, height} each, as H×W uint8.
+ViewedPixels Js<ViewedPixels>::from(const Napi::Value& value, const char* what) {
+  return {{view_pixels(value, what)}};
+}
+
+ViewedImages Js<ViewedImages>::from(const Napi::Value& value, const char*) {
+  return {{images_from(value, [](const Napi::Value& image) { return view_pixels(image, "image"); })}};
+}
+
+/// {data, width, height} each, as H×W uint8, JavaScript's own memory.
 struct LabelImages {
   std::vector<at::Tensor> pixels;
 };
 template <>
+inline constexpr bool views_memory<LabelImages> = true;
+template <>
 struct Js<LabelImages> {
   static LabelImages from(const Napi::Value& value, const char*) {
     return {images_from(value, [](const Napi::Value& label) {
-      return copy_bytes(object_argument(label, "label"), 1).squeeze(2);
+      return view_bytes(object_argument(label, "label"), 1).squeeze(2);
     })};
+  }
+};
+
+/// The values of a label file, N uint8 or uint16, JavaScript's own memory.
+struct LabelValues {
+  at::Tensor values;
+};
+template <>
+inline constexpr bool views_memory<LabelValues> = true;
+template <>
+struct Js<LabelValues> {
+  static LabelValues from(const Napi::Value& value, const char* what) {
+    if (value.IsTypedArray()) {
+      const auto array = value.As<Napi::TypedArray>();
+      const auto length = static_cast<int64_t>(array.ElementLength());
+      if (array.TypedArrayType() == napi_uint8_array)
+        return {at::from_blob(array.As<Napi::Uint8Array>().Data(), {length}, at::kByte)};
+      if (array.TypedArrayType() == napi_uint16_array)
+        return {at::from_blob(array.As<Napi::Uint16Array>().Data(), {length}, at::kUInt16)};
+    }
+    fail("INVALID_ARGUMENT", what, " must be a Uint8Array or a Uint16Array");
   }
 };
 
@@ -132,7 +175,7 @@ at::Tensor prepared(const std::vector<at::Tensor>& images, const PrepareOptions&
   return upload(at::stack(all), options.device);
 }
 
-at::Tensor prepare_images(const Images& images, const ImageOptions& options) {
+at::Tensor prepare_images(const ViewedImages& images, const ImageOptions& options) {
   const LaunchGuard launching(options.device);
   return prepared(images.pixels, options, [&](const at::Tensor& image, const Augmentation& augmentation) {
     return prepare_image(to_rgb(image), options.height, options.width, augmentation, options.normalization);
@@ -144,6 +187,15 @@ at::Tensor prepare_labels(const LabelImages& labels, const PrepareOptions& optio
   return prepared(labels.pixels, options, [&](const at::Tensor& label, const Augmentation& augmentation) {
     return prepare_label(label, options.height, options.width, augmentation.flip);
   });
+}
+
+at::Tensor copy_pixels(const ViewedPixels& image) { return copy_of(image.tensor); }
+
+/// Nothing where a value has no class.
+std::optional<Values> classes_of(const LabelValues& label, const TypedArray<uint32_t>& table) {
+  at::Tensor classes = map_label(label.values, table);
+  if (!classes.defined()) return {};
+  return Values{std::move(classes)};
 }
 
 std::vector<Values> segment_images(const std::shared_ptr<SegmentationModel>& model, const Head& head,
@@ -163,6 +215,8 @@ Values score_image(const std::shared_ptr<SegmentationModel>& model, const Head& 
 const Methods image_methods{
     job<Lane::prepare, &prepare_images>("prepareImages", "images", "options"),
     job<Lane::prepare, &prepare_labels>("prepareLabels", "labels", "options"),
+    job<Lane::prepare, &copy_pixels>("copyPixels", "image"),
+    job<Lane::prepare, &classes_of>("mapLabel", "values", "table"),
     job<Lane::model, &segment_images>("segment", "model", "head", "images", "options"),
     job<Lane::model, &score_image>("scores", "model", "head", "image", "options"),
 };

@@ -10,7 +10,8 @@
 
 namespace dinov3_seg {
 
-/// {data, width, height, channels?} as H×W×channels uint8, a copy.
+/// {data, width, height, channels?} as H×W×channels uint8: a copy of an array, or the tensor that `data` is a
+/// handle of.
 struct Pixels {
   at::Tensor tensor;
 };
@@ -39,6 +40,23 @@ struct Js<Images> {
     return {
         images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image").tensor; })};
   }
+};
+
+/// Pixels in JavaScript's own memory.
+struct ViewedPixels : Pixels {};
+template <>
+inline constexpr bool views_memory<ViewedPixels> = true;
+template <>
+struct Js<ViewedPixels> {
+  static ViewedPixels from(const Napi::Value& value, const char* what);
+};
+
+struct ViewedImages : Images {};
+template <>
+inline constexpr bool views_memory<ViewedImages> = true;
+template <>
+struct Js<ViewedImages> {
+  static ViewedImages from(const Napi::Value& value, const char* what);
 };
 
 template <>

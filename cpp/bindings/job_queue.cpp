@@ -45,6 +45,7 @@ struct Environment {
   Napi::FunctionReference make_error;
   size_t pending = 0;  // jobs not yet settled
   std::unordered_map<const JobControl*, Napi::FunctionReference> listeners;
+  std::unordered_map<const LaneJob*, Napi::ObjectReference> read;  // arguments whose memory a job reads
 };
 
 /// Lives in the environment's instance data.
@@ -97,6 +98,7 @@ void settle(Napi::Env env, Job& job) {
   Environment& environment = *job.environment;
   if (--environment.pending == 0) napi_unref_threadsafe_function(env, environment.deliveries);
   environment.listeners.erase(job.control.get());
+  environment.read.erase(&job);
   // Also if the job had finished when the request came: the caller who stops it gets this error only.
   if (job.control->cancelled() && !job.control->shielded())
     job.failure = {"ABORTED", "the job was stopped on request"};
@@ -146,6 +148,23 @@ Lanes& lanes() {
   return *all;
 }
 
+std::pair<std::string, LaneKind> lane_of(Lane lane, LanePlace place) {
+  const std::string replica = place.device.str() + "/" + std::to_string(place.replica);
+  switch (lane) {
+    case Lane::model:
+      return {replica, LaneKind::fed};
+    case Lane::copies:
+      return {replica + " copies", LaneKind::fed};
+    case Lane::prepare:
+      return {"prepare", LaneKind::feeds};
+    case Lane::write:
+      return {"write", LaneKind::apart};
+    case Lane::sync:
+      return {"sync", LaneKind::apart};
+  }
+  fail("INTERNAL", "a job has no lane");
+}
+
 /// Passes a progress report to the listener, if there still is one.
 void deliver_progress(const std::shared_ptr<Environment>& environment,
                       const std::shared_ptr<JobControl>& control) {
@@ -167,6 +186,7 @@ void close_environment(Environment& environment) {
   lanes().close(&environment, close_wait);
   environment.make_error.Reset();
   environment.listeners.clear();
+  environment.read.clear();
 }
 
 /// A cleanup hook of Node.js, whose C frames take no exception.
@@ -255,7 +275,7 @@ void start_jobs(Napi::Env env) {
   lanes().open(environment.get());
 }
 
-Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, Work work) {
+Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, bool reads_first, Work work) {
   const Napi::Env env = info.Env();
   auto environment = environment_of(env);
   auto control = control_argument(info);
@@ -263,12 +283,15 @@ Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, 
   auto deferred = Napi::Promise::Deferred::New(env);
   const Napi::Promise promise = deferred.Promise();
   if (environment->pending++ == 0) napi_ref_threadsafe_function(env, environment->deliveries);
-  const bool feeds = lane == Lane::prepare;
-  std::string name = feeds ? "prepare" : place.device.str() + "/" + std::to_string(place.replica);
-  if (lane == Lane::copies) name += " copies";
-  lanes().push(name, feeds,
-               std::make_unique<Job>(std::move(environment), deferred, std::move(work), std::move(control),
-                                     feeds ? c10::Device(c10::kCPU) : place.device, lane == Lane::model));
+  if (lane != Lane::model && lane != Lane::copies) place = {};
+  auto job = std::make_unique<Job>(environment, deferred, std::move(work), std::move(control), place.device,
+                                   lane == Lane::model);
+  if (reads_first) {
+    job->reads_owner = true;
+    environment->read[job.get()] = Napi::Persistent(info[0].As<Napi::Object>());
+  }
+  const auto [name, kind] = lane_of(lane, place);
+  lanes().push(name, kind, std::move(job));
   return promise;
 }
 

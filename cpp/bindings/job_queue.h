@@ -26,9 +26,10 @@ using Work = std::function<std::function<Napi::Value(Napi::Env)>()>;
 /// `model`: for each device, and for each replica on it, a lane of one thread, since networks and heads
 /// change state. `prepare`: pixels and files, two threads and more where there are several devices, so that
 /// the next batch is made while the models work. `copies`: one thread for each device, that waits for copies
-/// to the host to end. Environments (main thread, worker_threads) take turns in a lane; the jobs of one
+/// to the host to end. `write`: one thread, for what is appended to files in order. `sync`: one thread that
+/// waits for disks. Environments (main thread, worker_threads) take turns in a lane; the jobs of one
 /// environment run in the order of the calls.
-enum class Lane { model, prepare, copies };
+enum class Lane { model, prepare, copies, write, sync };
 
 /// Which of the lanes of Lane::model or Lane::copies.
 struct LanePlace {
@@ -39,9 +40,10 @@ struct LanePlace {
 /// Prepares the calling environment (main thread or worker_thread) for jobs. Call it once per environment.
 void start_jobs(Napi::Env env);
 
-/// Queues `work` and returns the promise of its value; `place` is not for Lane::prepare. A job handle as the
-/// last argument controls it.
-Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, Work work);
+/// Queues `work` and returns the promise of its value; `place` is for Lane::model and Lane::copies. A job
+/// handle as the last argument controls it. With `reads_first` the work reads memory that the first argument
+/// keeps in JavaScript: it lives until the job has ended, and the work must be short.
+Napi::Value run_job(const Napi::CallbackInfo& info, Lane lane, LanePlace place, bool reads_first, Work work);
 
 /// Remembers the function that makes a DinoSegError of (code, message) in this environment.
 void set_error_factory(Napi::Env env, Napi::Function make);

@@ -10,15 +10,19 @@ void Lanes::open(const void* owner) {
   open_.insert(owner);
 }
 
-void Lanes::push(const std::string& name, bool feeds, std::unique_ptr<LaneJob> job) {
+void Lanes::push(const std::string& name, LaneKind kind, std::unique_ptr<LaneJob> job) {
   std::condition_variable* ready = nullptr;
   {
     const std::lock_guard lock(mutex_);
     Lane& lane = lanes_[name];
+    lane.kind = kind;
     ready = &lane.ready;
-    for (const size_t threads = feeds ? std::max<size_t>(2, lanes_.size()) : 1; lane.threads < threads;
-         ++lane.threads)
-      std::thread([this, &lane] { loop(lane); }).detach();
+    size_t threads = 1;
+    if (kind == LaneKind::feeds)
+      threads += std::max<std::ptrdiff_t>(
+          1, std::count_if(lanes_.begin(), lanes_.end(),
+                           [](const auto& entry) { return entry.second.kind == LaneKind::fed; }));
+    for (; lane.threads < threads; ++lane.threads) std::thread([this, &lane] { loop(lane); }).detach();
     auto& turns = lane.turns;
     auto turn = std::find_if(turns.begin(), turns.end(),
                              [&](const auto& waiting) { return waiting.first == job->owner; });
@@ -57,7 +61,12 @@ bool Lanes::close(const void* owner, std::chrono::milliseconds wait) {
     dropped.push_back(std::move(turn->second));
     lane.turns.erase(turn);
   }
-  return wait_for_running(lock, owner, wait);
+  const bool have_ended = wait_for_running(lock, owner, wait);
+  ended_.wait(lock, [&] {
+    return std::none_of(running_.begin(), running_.end(),
+                        [&](const Running& job) { return job.owner == owner && job.reads_owner; });
+  });
+  return have_ended;
 }
 
 bool Lanes::stop(std::chrono::milliseconds wait) {
@@ -69,9 +78,9 @@ bool Lanes::stop(std::chrono::milliseconds wait) {
 /// `owner`: nullptr for all.
 bool Lanes::wait_for_running(std::unique_lock<std::mutex>& lock, const void* owner,
                              std::chrono::milliseconds wait) {
-  const auto concerned = [owner](const auto& job) { return owner == nullptr || job.first == owner; };
-  for (const auto& job : running_)
-    if (concerned(job)) job.second->cancel();
+  const auto concerned = [owner](const Running& job) { return owner == nullptr || job.owner == owner; };
+  for (const Running& job : running_)
+    if (concerned(job)) job.control->cancel();
   return ended_.wait_for(lock, wait,
                          [&] { return std::none_of(running_.begin(), running_.end(), concerned); });
 }
@@ -85,13 +94,13 @@ void Lanes::loop(Lane& lane) {
     std::unique_ptr<LaneJob> job = std::move(jobs.front());
     jobs.pop_front();
     if (!jobs.empty()) lane.turns.emplace_back(owner, std::move(jobs));
-    running_.emplace_back(owner, job->control);
+    running_.push_back({owner, job->control, job->reads_owner});
     const JobControl* control = job->control.get();
     lock.unlock();
     job->run();
     lock.lock();
     const auto self = std::find_if(running_.begin(), running_.end(),
-                                   [&](const auto& entry) { return entry.second.get() == control; });
+                                   [&](const Running& entry) { return entry.control.get() == control; });
     running_.erase(self);
     const bool wanted = open_.contains(owner) && !stopped_;
     if (wanted) deliver_(std::move(job));

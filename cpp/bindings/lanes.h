@@ -26,7 +26,13 @@ struct LaneJob {
 
   const void* owner;
   std::shared_ptr<JobControl> control;
+  /// It reads memory that its owner keeps for it, and ends soon.
+  bool reads_owner = false;
 };
+
+/// What the number of a lane's threads depends on. Lanes that feed others have one more than there are lanes
+/// that are fed, and at least two; all others have one.
+enum class LaneKind { feeds, fed, apart };
 
 /// One per process, whose threads all owners share. Lanes run side by side. In a lane, the owners with jobs
 /// take turns, and the jobs of one owner run in order. Thread-safe.
@@ -38,15 +44,15 @@ class Lanes {
 
   void open(const void* owner);
 
-  /// Queues a job in the lane of this name, which is made by its first job, with one thread. A lane whose
-  /// jobs `feed` the others has two threads, and as many as there are lanes.
-  void push(const std::string& lane, bool feeds, std::unique_ptr<LaneJob> job);
+  /// Queues a job in the lane of this name, which is made by its first job.
+  void push(const std::string& lane, LaneKind kind, std::unique_ptr<LaneJob> job);
 
   /// Cancels the job of this control; gives it back if it has not begun.
   std::unique_ptr<LaneJob> cancel(JobControl& control);
 
-  /// Drops the owner's waiting jobs, cancels the running ones and waits for them. Nothing is delivered to it
-  /// any more. False if some still run after `wait`.
+  /// Drops the owner's waiting jobs, cancels the running ones and waits for them, for those that read the
+  /// owner's memory as long as they take. Nothing is delivered to it any more. False if some still run after
+  /// `wait`.
   bool close(const void* owner, std::chrono::milliseconds wait);
 
   /// The same for all owners; no job runs afterwards.
@@ -65,6 +71,12 @@ class Lanes {
     std::deque<std::pair<const void*, Jobs>> turns;  // owners with jobs, the next one first
     std::condition_variable ready;
     size_t threads = 0;
+    LaneKind kind = LaneKind::fed;
+  };
+  struct Running {
+    const void* owner;
+    std::shared_ptr<JobControl> control;
+    bool reads_owner;
   };
 
   void loop(Lane& lane);
@@ -75,7 +87,7 @@ class Lanes {
   std::condition_variable ended_;
   std::map<std::string, Lane> lanes_;  // none is ever taken out: threads stand in them
   std::set<const void*> open_;
-  std::vector<std::pair<const void*, std::shared_ptr<JobControl>>> running_;
+  std::vector<Running> running_;
   bool stopped_ = false;
   void (*deliver_)(std::unique_ptr<LaneJob>);
 };

@@ -122,6 +122,15 @@ constexpr Method call(const char* name, Name... names) {
           false};
 }
 
+/// Whether an argument views memory that JavaScript has, without a copy; it must be the first. For callers in
+/// this package, which neither write to the memory nor transfer it before the job has ended.
+template <typename T>
+inline constexpr bool views_memory = false;
+template <typename Arguments>
+inline constexpr bool views_first = false;
+template <typename First, typename... Others>
+inline constexpr bool views_first<std::tuple<First, Others...>> = views_memory<std::remove_cvref_t<First>>;
+
 /// A function that runs as a job. Its arguments are converted before. If it returns a function, it runs on
 /// the JavaScript thread, where it can read its arguments, and the returned function is the job.
 template <Lane lane, auto function, typename... Name>
@@ -135,12 +144,12 @@ constexpr Method job(const char* name, Name... names) {
             const LanePlace place = place_of(arguments.values).value_or(LanePlace{});
             using Result = typename Signature<std::remove_cv_t<decltype(function)>>::Result;
             if constexpr (std::is_invocable_v<Result>)
-              return run_job(info, lane, place,
+              return run_job(info, lane, place, false,
                              [work = arguments.call(function)]() mutable -> Work::result_type {
                                return result_of(work);
                              });
             else
-              return run_job(info, lane, place,
+              return run_job(info, lane, place, views_first<Arguments>,
                              [arguments = std::move(arguments)]() mutable -> Work::result_type {
                                return result_of([&]() -> decltype(auto) { return arguments.call(function); });
                              });

@@ -32,6 +32,8 @@ template <>
 inline constexpr auto fields<NetworkSizes> = std::tuple{field("blocks", &NetworkSizes::blocks),
                                                         field("blockBytes", &NetworkSizes::block_bytes),
                                                         field("blocksBytes", &NetworkSizes::blocks_bytes),
+                                                        field("decoderBytes", &NetworkSizes::decoder_bytes),
+                                                        field("ringBytes", &NetworkSizes::ring_bytes),
                                                         field("otherBytes", &NetworkSizes::other_bytes),
                                                         field("width", &NetworkSizes::width),
                                                         field("hidden", &NetworkSizes::hidden),

@@ -34,7 +34,7 @@ Values shares_of(SegmentationModel& model, const std::vector<ShareLayer>& layers
   return {class_shares(model, layers, images.pixels, options)};
 }
 
-Values shares_of_label(const Pixels& label, int64_t classes) {
+Values shares_of_label(const ViewedPixels& label, int64_t classes) {
   if (label.tensor.size(2) != 1) fail("SHAPE", "expected a label of 1 channel, got ", label.tensor.size(2));
   return {count_columns(label.tensor, classes).to(at::kDouble)};
 }

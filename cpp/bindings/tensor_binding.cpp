@@ -131,8 +131,8 @@ void dispose_one_of(const Napi::Value& handle) {
 }
 
 void dispose(Napi::Value handle) {
-  dispose_one_of<at::Tensor, SegmentationModel, DetectionModel, TrainedHeads, ShardWriter, RecordStore>(
-      handle);
+  dispose_one_of<at::Tensor, SegmentationModel, DetectionModel, TrainedHeads, ShardWriter, RecordStore,
+                 HostCopies>(handle);
 }
 
 const Methods tensor_methods{

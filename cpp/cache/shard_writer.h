@@ -4,7 +4,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,7 +41,17 @@ class CacheLock {
   int fd_;
 };
 
-/// Appends to one file at a time. Not thread-safe: one job at a time.
+/// Arrays of a batch of images, and which of these are records.
+struct RecordBatch {
+  /// The layout's parts by name with B in front, on any device, or the outputs that stored_parts() makes them
+  /// of.
+  std::map<std::string, at::Tensor> parts;
+  std::vector<int64_t> images;
+};
+
+class OpenFile;
+
+/// Appends to one file at a time. Not thread-safe: one call at a time.
 class ShardWriter {
  public:
   ShardWriter(RecordLayout layout, std::string cache_id, const std::string& lock_path);
@@ -48,29 +60,36 @@ class ShardWriter {
   ShardWriter& operator=(const ShardWriter&) = delete;
 
   /// Goes on with a file of `size` bytes that count (0: a new one); what stands behind them is cut off.
-  /// Throws CACHE when the file is shorter or of another cache, DISK_FULL, IO.
-  void open(const std::string& path, int64_t size);
+  /// Returns where the next record begins. Throws CACHE when the file is shorter or of another cache,
+  /// DISK_FULL, IO.
+  int64_t open(const std::string& path, int64_t size);
 
-  /// Appends a record for each image of a batch. `parts` are the layout's by name with B in front, on any
-  /// device, or the outputs that stored_parts() makes them of. `classes`: labels are below it or 255. Throws
-  /// SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
-  std::vector<WrittenRecord> append(const std::map<std::string, at::Tensor>& parts, int64_t classes);
+  /// Appends the records of some batches, in order. `classes`: labels are below it or 255. Throws
+  /// INVALID_ARGUMENT, SHAPE, LABEL_VALUE, DISK_FULL, IO; the file then ends where it did before.
+  std::vector<WrittenRecord> append(const std::vector<RecordBatch>& batches, int64_t classes);
 
-  /// What was appended survives a power cut from here on.
-  void sync();
-
-  int64_t size_bytes() const { return size_; }
+  /// Returns a function that, on any thread, makes what was appended to the open file survive a power cut; it
+  /// throws DISK_FULL, IO. The writer may go on meanwhile, with another file, too.
+  std::function<void()> sync() const;
 
  private:
-  void write(const void* data, int64_t size);
-  void close() noexcept;
+  /// Where the arrays of a record lie, in the order of the layout.
+  using Sources = std::vector<const uint8_t*>;
+
+  std::vector<at::Tensor> stored_arrays(const RecordBatch& batch) const;
+  WrittenRecord assemble(const Sources& sources, int64_t classes, uint8_t* record) const;
+  void write(const void* data, int64_t size, int64_t offset);
 
   RecordLayout layout_;
   std::string cache_id_;
   CacheLock lock_;
-  std::string path_;
-  int fd_ = -1;
+  std::shared_ptr<const OpenFile> file_;
   int64_t size_ = 0;
+  std::vector<uint8_t> records_;  // that are written at a time; what no array fills stays zero
 };
+
+/// Appends text to a file, which is made where there is none. Throws DISK_FULL, IO; some of it may stand in
+/// the file then.
+void append_text(const std::string& path, const std::string& text);
 
 }  // namespace dinov3_seg

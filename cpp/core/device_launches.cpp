@@ -25,7 +25,12 @@ class Gate {
     --launching_;
     changed_.notify_all();
   }
-  /// Returns the devices that were launched on.
+  /// Those that were launched on.
+  std::set<c10::DeviceIndex> devices() {
+    const std::lock_guard lock(mutex_);
+    return devices_;
+  }
+  /// Returns devices().
   std::set<c10::DeviceIndex> enter_idle() {
     std::unique_lock lock(mutex_);
     ++waiting_;
@@ -56,6 +61,12 @@ Gate& gate() {
 
 /// The device of the thread's guard.
 thread_local std::optional<c10::DeviceIndex> launching_on;
+thread_local bool is_alone = false;
+
+void synchronize(const std::set<c10::DeviceIndex>& devices) {
+  for (const c10::DeviceIndex device : devices)
+    c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(device);
+}
 
 }  // namespace
 
@@ -72,11 +83,18 @@ LaunchGuard::~LaunchGuard() {
 }
 
 void while_devices_idle(const std::function<void()>& function) {
+  if (is_alone) {
+    synchronize(gate().devices());
+    return function();
+  }
   const auto own = launching_on;
   if (own) gate().leave();
   struct Idle {
-    explicit Idle(std::optional<c10::DeviceIndex> own) : own(own), devices(gate().enter_idle()) {}
+    explicit Idle(std::optional<c10::DeviceIndex> own) : own(own), devices(gate().enter_idle()) {
+      is_alone = true;
+    }
     ~Idle() {
+      is_alone = false;
       gate().leave_idle();
       if (own) gate().enter(*own);
     }
@@ -84,8 +102,7 @@ void while_devices_idle(const std::function<void()>& function) {
     std::set<c10::DeviceIndex> devices;
   };
   const Idle idle(own);
-  for (const c10::DeviceIndex device : idle.devices)
-    c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(device);
+  synchronize(idle.devices);
   function();
 }
 

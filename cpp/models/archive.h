@@ -30,7 +30,7 @@ std::string archive_id(const std::string& path);
 /// file holds what that cannot take, then and on the CPU as torch::jit::load does. Reports bytes read of the
 /// file's size. What `shared` stands for is not read (MODEL_FORMAT for a file that staged_archive.h cannot
 /// take). Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
-/// `resident_blocks`: the matrices of the backbone's other blocks stay in the mapped file (staged_archive.h).
+/// `resident_blocks`: the matrices that are streamed then stay in the mapped file (staged_archive.h).
 /// `streams`: whether they are to be streamed, for which memory is planned and scarce.
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared = {},
                                 std::optional<std::int64_t> resident_blocks = {}, bool streams = false);

@@ -2,12 +2,11 @@
 
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
-#include <optional>
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "models/attribute_path.h"
-#include "models/block_matrices.h"
 #include "models/weight_stream.h"
 
 namespace dinov3_seg {
@@ -18,13 +17,13 @@ using namespace torch::jit;
 constexpr const char* await_operator = "dinov3_seg::await_weights";
 
 void await_weights(Stack& stack) {
-  const int64_t block = pop(stack).toInt();
-  if (WeightStream* stream = StreamInUse::current()) stream->await(block);
+  const at::Tensor matrix = pop(stack).toTensor();
+  if (WeightStream* stream = StreamInUse::current()) stream->await(matrix);
 }
 
 // Conservative: neither removed nor moved.
 const RegisterOperators await_registered({Operator(
-    "dinov3_seg::await_weights(int block) -> ()", [](Stack& stack) { await_weights(stack); },
+    "dinov3_seg::await_weights(Tensor matrix) -> ()", [](Stack& stack) { await_weights(stack); },
     c10::AliasAnalysisKind::CONSERVATIVE)});
 
 bool is_matrix(const Module& module, const std::vector<std::string>& path) {
@@ -32,43 +31,28 @@ bool is_matrix(const Module& module, const std::vector<std::string>& path) {
   return value.isTensor() && value.toTensor().dim() >= 2;
 }
 
-// Beside the numbers of blocks: what a pass is at.
-constexpr int64_t elsewhere = -1;  // also what await() is told when the blocks are done
-constexpr int64_t unknown = -2;    // one block or another
-
-/// The block whose matrix a node reads, `elsewhere` for another part's tensor; nothing for other nodes, and
-/// for a block's vectors.
-std::optional<int64_t> part_read_by(const Node* node, const Value* self, const Module& module) {
-  const bool reads = node->kind() == prim::GetAttr && node->output()->type()->kind() == TypeKind::TensorType;
-  const auto path = reads ? attribute_path(node->output(), self) : std::nullopt;
-  if (!path) return std::nullopt;
-  const int64_t block = block_of(*path);
-  if (block < 0) return elsewhere;
-  return is_matrix(module, *path) ? std::optional(block) : std::nullopt;
+/// Whether a node gets a matrix whose values are used: a dtype is known without them.
+bool reads_matrix(const Node* node, const Value* self, const Module& module) {
+  if (node->kind() != prim::GetAttr || node->output()->type()->kind() != TypeKind::TensorType) return false;
+  const auto path = attribute_path(node->output(), self);
+  if (!path || !is_matrix(module, *path)) return false;
+  return std::ranges::any_of(node->output()->uses(),
+                             [](const Use& use) { return use.user->kind() != prim::dtype; });
 }
 
-/// `at`: what every way to here is at. Returns the same of what follows.
-int64_t add_to(Graph& graph, Block& nodes, int64_t at, const Module& module) {
+void add_to(Graph& graph, Block& nodes, const Module& module) {
   const auto name = c10::Symbol::fromQualString(await_operator);
   for (Node* node : nodes.nodes()) {
-    const int64_t before = node->kind() == prim::Loop ? unknown : at;
-    for (Block* inner : node->blocks())
-      if (add_to(graph, *inner, before, module) != at) at = unknown;
-    const auto part = part_read_by(node, graph.inputs().at(0), module);
-    if (!part || *part == at) continue;
-    at = *part;
-    Node* await = graph.create(name, 0);
-    await->insertBefore(node);
-    const WithInsertPoint here(await);
-    await->addInput(graph.insertConstant(at));
+    for (Block* inner : node->blocks()) add_to(graph, *inner, module);
+    if (reads_matrix(node, graph.inputs().at(0), module))
+      graph.create(name, {node->output()}, 0)->insertAfter(node);
   }
-  return at;
 }
 
 }  // namespace
 
 void add_weight_awaits(Graph& graph, const Module& module) {
-  if (!graph.inputs().empty()) add_to(graph, *graph.block(), elsewhere, module);
+  if (!graph.inputs().empty()) add_to(graph, *graph.block(), module);
 }
 
 }  // namespace dinov3_seg

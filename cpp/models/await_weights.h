@@ -7,9 +7,8 @@
 namespace dinov3_seg {
 
 /// Puts a call of WeightStream::await, of the stream that the thread uses then (StreamInUse), into a graph
-/// wherever it goes on to the matrices of another block, and with -1 where it
-/// is done with the blocks. `module` is the graph's first argument; no calls may
-/// be left in the graph.
+/// wherever it gets a matrix. The package's networks use a matrix up before they get the next one; the next
+/// may come into its place then. `module` is the graph's first argument; no calls may be left in the graph.
 void add_weight_awaits(torch::jit::Graph& graph, const torch::jit::Module& module);
 
 }  // namespace dinov3_seg

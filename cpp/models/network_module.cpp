@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <unordered_set>
 #include <utility>
@@ -49,12 +50,29 @@ NetworkOrigin origin_of(const std::string& path) {
 
 namespace {
 
-/// Quantises the weights, where they are to be. Gives the placement a stream, where some are to be streamed.
+constexpr int64_t all_blocks = std::numeric_limits<int64_t>::max();
+
+at::ScalarType most_frequent_dtype(const torch::jit::Module& module) {
+  std::map<at::ScalarType, int64_t> elements;
+  for (const at::Tensor& parameter : module.parameters())
+    elements[is_quantized(parameter) ? at::kBFloat16 : parameter.scalar_type()] += parameter.numel();
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? at::kFloat : most->first;
+}
+
+/// Brings the weights where they are to be, in the dtype that their precision has them in: that is settled
+/// before any are streamed. Gives the placement a stream, where some are.
 ModelPlacement place_weights(ModelPlacement placement, const torch::jit::Module& module) {
-  if (placement.precision == NetworkPrecision::fp8)
+  const bool quantized = placement.precision == NetworkPrecision::fp8;
+  if (quantized)
     quantize_blocks(module, placement.device, placement.resident_blocks);
-  if (!placement.stream && placement.resident_blocks)
-    placement.stream = WeightStream::make(module, placement.device, *placement.resident_blocks);
+  else if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
+    cast_pixel_decoder(module);
+  // What is quantised was left on the host (resident_until_cast), also where all is to be on the device.
+  if (!placement.stream && (quantized || placement.resident_blocks))
+    placement.stream =
+        WeightStream::make(module, placement.device, placement.resident_blocks.value_or(all_blocks));
   return placement;
 }
 
@@ -81,7 +99,6 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   const NetworkPrecision precision =
       decoder_precision(placement.precision, module_.find_method("decode").has_value());
   tf32_ = precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  if (precision == NetworkPrecision::fast && mixed) cast_pixel_decoder(module_);
   for (at::Tensor parameter : module_.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
@@ -126,14 +143,7 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
                 [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
-at::ScalarType NetworkModule::dtype() const {
-  std::map<at::ScalarType, int64_t> elements;
-  for (const at::Tensor& parameter : module_.parameters())
-    elements[is_quantized(parameter) ? at::kBFloat16 : parameter.scalar_type()] += parameter.numel();
-  const auto most = std::max_element(elements.begin(), elements.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == elements.end() ? at::kFloat : most->first;
-}
+at::ScalarType NetworkModule::dtype() const { return most_frequent_dtype(module_); }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
   for (const auto& [name, parameter] : module_.named_parameters())

@@ -7,9 +7,12 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/device_launches.h"
 #include "core/normalization.h"
 #include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
@@ -25,7 +28,8 @@ struct ModelPlacement {
   NetworkPrecision precision = NetworkPrecision::reference;
   bool graphs = false;  // CUDA graphs, where the kernels for CUDA are there
   int replica = 0;      // number of the network on its device, from 0
-  // Blocks whose weights stay on the device, the others are streamed (weight_stream.h); all without a number.
+  // Blocks whose weights stay on the device; those of the others, and of the decoder, are streamed
+  // (weight_stream.h). Without a number all stay.
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
   std::shared_ptr<WeightStream> stream;
@@ -71,7 +75,7 @@ class NetworkModule {
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
-  /// What brings the backbone's blocks to the device; null where all are there. Networks that share a
+  /// What brings weights to the device; null where all are there. Networks that share a
   /// backbone share it.
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
   torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }
@@ -106,7 +110,11 @@ class NetworkModule {
     // here.
     const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
     const StreamInUse streaming(stream().get());
-    return function(images.to(device(), at::kFloat));
+    const auto pass = [&] { return function(images.to(device(), at::kFloat)); };
+    if (device().is_cpu() || !is_first(method)) return pass();
+    std::optional<decltype(pass())> result;
+    while_devices_idle([&] { result = pass(); });
+    return std::move(*result);
   }
   c10::IValue call(const char* method, const at::Tensor& images);
   /// The float32 results of a method that gives a tensor, or a tuple of them.
@@ -114,12 +122,15 @@ class NetworkModule {
 
  private:
   static void say_running(const char* method, const at::Tensor& images);
+  /// Whether the method has not run yet; from now on it has.
+  bool is_first(const char* method) { return methods_run_.insert(method).second; }
 
   NetworkOrigin origin_;
   ModelPlacement placement_;
   torch::jit::Module module_;
   bool tf32_ = false;
   CudaGraphRunner runner_;
+  std::set<std::string> methods_run_;
 };
 
 }  // namespace dinov3_seg

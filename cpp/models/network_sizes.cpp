@@ -2,25 +2,25 @@
 
 #include <algorithm>
 #include <map>
-#include <sstream>
 #include <vector>
 
 #include "core/mapped_file.h"
 #include "core/state_dict.h"
 #include "core/torch_archive.h"
 #include "models/archive.h"
-#include "models/block_matrices.h"
 #include "models/network_module.h"
 #include "models/quantized_blocks.h"
+#include "models/streamable_matrices.h"
 
 namespace dinov3_seg {
+
 namespace {
 
-std::vector<std::string> split(const std::string& name) {
-  std::vector<std::string> parts;
-  std::istringstream stream(name);
-  for (std::string part; std::getline(stream, part, '.');) parts.push_back(part);
-  return parts;
+/// The sizes of matrices as quantize_blocks() leaves them.
+void quantize(std::vector<StreamedSize>& matrices, const NetworkSizes& network) {
+  for (auto& [place, bytes] : matrices)
+    if (place.in_backbone() && is_quantized_block(place.layer, network.blocks))
+      bytes /= c10::elementSize(network.dtype);
 }
 
 }  // namespace
@@ -28,26 +28,33 @@ std::vector<std::string> split(const std::string& name) {
 NetworkSizes network_sizes(const std::string& path, const std::string& dtype, NetworkPrecision precision) {
   network_archive(path);  // says what another file is
   NetworkSizes sizes;
-  std::map<std::int64_t, std::int64_t> bytes_of_block;
+  std::vector<StreamedSize> streamed;
   for (const auto& [name, tensor] :
        find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
-    const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
-    const std::int64_t block = tensor.dim() >= 2 ? block_of(split(name)) : -1;
+    std::size_t bytes = tensor.nbytes();
+    const auto place = tensor.dim() == 2 ? layer_place(name) : std::nullopt;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
     if (name.ends_with("class_embed.weight")) sizes.hidden = tensor.size(1);
-    if (block < 0) {
-      sizes.other_bytes += bytes;
+    if (!place) {
+      sizes.other_bytes += static_cast<std::int64_t>(bytes);
       continue;
     }
-    sizes.dtype = dtype == "stored" ? tensor.scalar_type() : cast_target(dtype);
-    bytes_of_block[block] += tensor.numel() * static_cast<std::int64_t>(c10::elementSize(sizes.dtype));
+    if (place->in_backbone()) {
+      sizes.dtype = dtype == "stored" ? tensor.scalar_type() : cast_target(dtype);
+      bytes = static_cast<std::size_t>(tensor.numel()) * c10::elementSize(sizes.dtype);
+      sizes.blocks = std::max(sizes.blocks, place->layer + 1);
+    }
+    streamed.push_back({*place, bytes});
   }
-  sizes.blocks = static_cast<std::int64_t>(bytes_of_block.size());
-  const auto element = static_cast<std::int64_t>(c10::elementSize(sizes.dtype));
-  for (auto [block, bytes] : bytes_of_block) {
-    if (precision == NetworkPrecision::fp8 && is_quantized_block(block, sizes.blocks)) bytes /= element;
-    sizes.block_bytes = std::max(sizes.block_bytes, bytes);
-    sizes.blocks_bytes += bytes;
+  if (precision == NetworkPrecision::fp8) quantize(streamed, sizes);
+  sizes.ring_bytes = static_cast<std::int64_t>(ring_bytes(streamed));
+  std::map<std::int64_t, std::int64_t> bytes_of_block;
+  for (const auto& [place, size] : streamed) {
+    const auto bytes = static_cast<std::int64_t>(size);
+    (place.in_backbone() ? sizes.blocks_bytes : sizes.decoder_bytes) += bytes;
+    if (!place.in_backbone()) continue;
+    std::int64_t& block = bytes_of_block[place.layer] += bytes;
+    sizes.block_bytes = std::max(sizes.block_bytes, block);
   }
   return sizes;
 }

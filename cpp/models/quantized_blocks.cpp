@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <vector>
 
@@ -10,13 +11,13 @@
 #include "core/dtype_names.h"
 #include "core/error.h"
 #include "core/job_control.h"
-#include "models/block_matrices.h"
+#include "models/streamable_matrices.h"
 #include "ops/quantized_ops.h"
 
 namespace dinov3_seg {
 namespace {
 
-using Blocks = std::vector<std::vector<BlockMatrix>>;
+using Matrices = std::vector<StreamableMatrix>;
 
 /// Blocks in bfloat16 at either end of the backbone: errors of the first run through all others, and those of
 /// the last are in the features as they are.
@@ -26,11 +27,10 @@ constexpr std::int64_t exact_first = 1, exact_last = 1;
 constexpr std::int64_t side_unit = 16;
 
 /// A buffer of one module belongs to the class of all that are like it: those without scales have none in it.
-void add_scales_buffers(const torch::jit::Module& module, const Blocks& blocks, c10::Device device) {
+void add_scales_buffers(const torch::jit::Module& module, const Matrices& quantized, c10::Device device) {
   std::set<const c10::ClassType*> classes;
-  for (const auto& matrices : blocks)
-    for (const BlockMatrix& matrix : matrices)
-      if (!matrix.owner.hasattr(weight_scales_name)) classes.insert(matrix.owner.type().get());
+  for (const StreamableMatrix& matrix : quantized)
+    if (!matrix.owner.hasattr(weight_scales_name)) classes.insert(matrix.owner.type().get());
   for (torch::jit::Module each : module.modules())
     if (classes.contains(each.type().get()))
       each.register_buffer(weight_scales_name, at::empty({0}, at::TensorOptions().device(device)));
@@ -50,7 +50,17 @@ void require_scaled_products(c10::Device device) {
   }
 }
 
-void check_matrix(const BlockMatrix& matrix) {
+/// The matrices of the blocks whose linears are quantised.
+Matrices matrices_to_quantize(const Matrices& matrices) {
+  const std::int64_t blocks = block_count(matrices);
+  Matrices result;
+  std::ranges::copy_if(matrices, std::back_inserter(result), [&](const StreamableMatrix& matrix) {
+    return matrix.place.in_backbone() && is_quantized_block(matrix.place.layer, blocks);
+  });
+  return result;
+}
+
+void check_matrix(const StreamableMatrix& matrix) {
   const at::Tensor tensor = matrix.tensor();
   if (tensor.scalar_type() != at::kBFloat16)
     fail("INVALID_ARGUMENT", "precision fp8 quantises a backbone in bfloat16, and this one is in ",
@@ -70,49 +80,43 @@ bool is_quantized_block(std::int64_t block, std::int64_t blocks) {
 void quantize_blocks(const torch::jit::Module& module, c10::Device device,
                      std::optional<std::int64_t> resident_blocks) {
   const at::NoGradGuard no_gradients;
-  const Blocks blocks = block_matrices(module);
-  const auto count = static_cast<std::int64_t>(blocks.size());
-  if (blocks.empty())
+  const Matrices matrices = streamable_matrices(module), quantized = matrices_to_quantize(matrices);
+  if (matrices.empty())
     fail(
         "MODEL_FORMAT",
         "the network has no blocks whose linears can be quantised: use a network made by convert, or another "
         "precision than fp8");
-  for (std::int64_t number = 0; number < count; ++number)
-    for (const BlockMatrix& matrix : blocks[static_cast<std::size_t>(number)])
-      if (is_quantized_block(number, count) && !is_quantized(matrix.tensor())) check_matrix(matrix);
+  for (const StreamableMatrix& matrix : quantized)
+    if (!is_quantized(matrix.tensor())) check_matrix(matrix);
   require_scaled_products(device);
-  add_scales_buffers(module, blocks, device);
-  const auto streamed = streamed_blocks(count, resident_blocks.value_or(count));
-  for (std::int64_t number = 0; number < count; ++number) {
-    const c10::Device place = std::ranges::binary_search(streamed, number) ? c10::Device(c10::kCPU) : device;
-    for (const BlockMatrix& matrix : blocks[static_cast<std::size_t>(number)]) {
-      check_cancelled();
-      torch::jit::Module owner = matrix.owner;
-      const at::Tensor tensor = matrix.tensor();
-      if (is_quantized(tensor)) continue;
-      if (is_quantized_block(number, count)) {
-        const auto [values, scales] = quantize_rows(tensor.to(device));
-        owner.setattr(matrix.name, values.to(place));
-        owner.setattr(weight_scales_name, scales.flatten());
-      } else if (place == device) {
-        owner.setattr(matrix.name, tensor.to(device));
-      }
-    }
+  add_scales_buffers(module, quantized, device);
+  std::set<LayerPlace> streamed;
+  if (resident_blocks)
+    for (const StreamableMatrix& matrix : streamed_matrices(matrices, *resident_blocks))
+      streamed.insert(matrix.place);
+  for (const StreamableMatrix& matrix : quantized) {
+    check_cancelled();
+    torch::jit::Module owner = matrix.owner;
+    const at::Tensor tensor = matrix.tensor();
+    if (is_quantized(tensor)) continue;
+    const auto [values, scales] = quantize_rows(tensor.to(device));
+    owner.setattr(matrix.name, streamed.contains(matrix.place) ? values.cpu() : values);
+    owner.setattr(weight_scales_name, scales.flatten());
   }
   // Of the weights as they were.
   if (!device.is_cpu()) release_cached_memory();
 }
 
 void share_weight_scales(const torch::jit::Module& from, const torch::jit::Module& to) {
-  const Blocks source = block_matrices(from), blocks = block_matrices(to);
-  for (std::size_t number = 0; number < blocks.size(); ++number)
-    for (std::size_t i = 0; i < blocks[number].size(); ++i) {
-      const BlockMatrix& matrix = blocks[number][i];
-      if (!is_quantized(matrix.tensor())) continue;
-      add_scales_buffers(to, blocks, matrix.tensor().device());
-      torch::jit::Module owner = matrix.owner;
-      owner.setattr(weight_scales_name, source.at(number).at(i).owner.attr(weight_scales_name));
-    }
+  const Matrices source = matrices_to_quantize(streamable_matrices(from)),
+                 matrices = matrices_to_quantize(streamable_matrices(to));
+  for (std::size_t i = 0; i < matrices.size(); ++i) {
+    const at::Tensor weight = matrices[i].tensor();
+    if (!is_quantized(weight)) continue;
+    add_scales_buffers(to, matrices, weight.device());
+    torch::jit::Module owner = matrices[i].owner;
+    owner.setattr(weight_scales_name, source.at(i).owner.attr(weight_scales_name));
+  }
 }
 
 }  // namespace dinov3_seg

@@ -16,11 +16,11 @@ inline constexpr const char* weight_scales_name = "weight_scales";
 
 /// Puts values in e4m3, with a scale for each row, in the place of the weights of the quantised blocks'
 /// linears (qkv, proj, w1, w2, w3 or fc1, fc2), one at a time: a weight on the CPU, such as a view of the
-/// file, comes to the device alone. All matrices of the blocks are on the device afterwards, except that
-/// those of blocks beyond `resident_blocks` (block_matrices.h) are on the CPU. Quantised weights stay as they
-/// are. Throws MODEL_FORMAT for a network without such blocks or with sides that are no multiples of 16,
-/// INVALID_ARGUMENT for blocks in another dtype than bfloat16, DEVICE where the device has no such products,
-/// OUT_OF_MEMORY, ABORTED.
+/// file, comes to the device alone. The values are on the CPU afterwards where they are streamed with so many
+/// `resident_blocks` (streamed_matrices()), else on the device, as all scales are. Other blocks and quantised
+/// weights stay as they are. Throws MODEL_FORMAT for a network without such blocks or with sides that are no
+/// multiples of 16, INVALID_ARGUMENT for blocks in another dtype than bfloat16, DEVICE where the device has
+/// no such products, OUT_OF_MEMORY, ABORTED.
 void quantize_blocks(const torch::jit::Module& module, c10::Device device,
                      std::optional<std::int64_t> resident_blocks);
 

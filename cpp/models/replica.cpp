@@ -69,6 +69,7 @@ class Mover {
         const at::Tensor there = (*other).value;
         ++other;
         storages_.emplace(entry.value.storage().unsafeGetStorageImpl(), there.storage());
+        tensors_.emplace(entry.value.unsafeGetTensorImpl(), there);
       }
     };
     add_all(from.parameters_by_name(), to.parameters_by_name());
@@ -88,6 +89,9 @@ class Mover {
  private:
   at::Tensor moved(const at::Tensor& tensor) {
     check_cancelled();
+    // Itself: a stream knows its matrices by that.
+    if (const auto known = tensors_.find(tensor.unsafeGetTensorImpl()); known != tensors_.end())
+      return known->second;
     const c10::Storage& own = tensor.storage();
     auto known = storages_.find(own.unsafeGetStorageImpl());
     if (known == storages_.end()) {
@@ -101,7 +105,9 @@ class Mover {
   }
 
   c10::Device device_;
-  std::unordered_map<const c10::StorageImpl*, c10::Storage> storages_;  // of the module that is moved
+  // Of the module that is moved:
+  std::unordered_map<const c10::StorageImpl*, c10::Storage> storages_;
+  std::unordered_map<const c10::TensorImpl*, at::Tensor> tensors_;
 };
 
 /// Where a copy of a network runs, and how: as the first one does.

@@ -18,8 +18,8 @@
 #include "core/job_control.h"
 #include "core/mapped_file.h"
 #include "core/zip_reader.h"
-#include "models/block_matrices.h"
 #include "models/file_source.h"
+#include "models/streamable_matrices.h"
 
 namespace dinov3_seg {
 namespace {
@@ -130,20 +130,17 @@ class ModuleUploader {
   ModuleUploader(const SparseSource& source, c10::Device device, const SharedTensors& shared)
       : source_(source), device_(device), shared_(shared), buffers_(source.file(), device) {}
 
-  /// Leaves the matrices of all blocks but `resident` where they are, as views of the file where they were
-  /// left out.
+  /// Leaves the matrices that are streamed where `resident` blocks stay where they are, as views of the file
+  /// where they were left out.
   void keep_on_host(const torch::jit::Module& module, std::int64_t resident,
                     const std::shared_ptr<const MappedFile>& file) {
-    const auto blocks = block_matrices(module);
-    for (const std::int64_t number : streamed_blocks(static_cast<std::int64_t>(blocks.size()), resident)) {
-      for (const BlockMatrix& matrix : blocks.at(static_cast<std::size_t>(number))) {
-        const at::Tensor tensor = matrix.tensor();
-        torch::jit::Module owner = matrix.owner;
-        const auto left_out = source_.left_out().find(tensor.storage().data());
-        if (left_out != source_.left_out().end())
-          owner.setattr(matrix.name, view_of(file, left_out->second, tensor));
-        on_host_.insert(owner.attr(matrix.name).toTensor().storage().unsafeGetStorageImpl());
-      }
+    for (const StreamableMatrix& matrix : streamed_matrices(streamable_matrices(module), resident)) {
+      const at::Tensor tensor = matrix.tensor();
+      torch::jit::Module owner = matrix.owner;
+      const auto left_out = source_.left_out().find(tensor.storage().data());
+      if (left_out != source_.left_out().end())
+        owner.setattr(matrix.name, view_of(file, left_out->second, tensor));
+      on_host_.insert(owner.attr(matrix.name).toTensor().storage().unsafeGetStorageImpl());
     }
   }
 

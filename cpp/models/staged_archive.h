@@ -18,8 +18,8 @@ namespace dinov3_seg {
 /// the file's tensors at the given offsets, which are not read; each has the shape of the tensor that it
 /// replaces. Throws what FileSource throws, OUT_OF_MEMORY, ABORTED.
 ///
-/// With `resident_blocks` the matrices of the backbone's other blocks (block_matrices.h) stay on the CPU:
-/// views of the mapped file, if they are large.
+/// With `resident_blocks` the matrices of the backbone's other blocks and of the decoder's layers
+/// (streamed_matrices()) stay on the CPU: views of the mapped file, if they are large.
 std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device,
                                               const SharedTensors& shared = {},
                                               std::optional<std::int64_t> resident_blocks = {});

@@ -9,7 +9,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
+#include <set>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/job_control.h"
@@ -18,23 +19,18 @@
 namespace dinov3_seg {
 namespace {
 
-// As libtorch's allocators align what they give: products choose their kernels by this, too.
-constexpr std::size_t alignment = 512;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
 thread_local WeightStream* in_use = nullptr;
 
-/// Brings the matrices of blocks with other numbers to the device.
-void bring_others(const std::vector<std::vector<BlockMatrix>>& matrices,
-                  const std::vector<std::int64_t>& numbers, c10::Device device) {
-  for (std::size_t number = 0; number < matrices.size(); ++number) {
-    if (std::ranges::binary_search(numbers, static_cast<std::int64_t>(number))) continue;
-    for (const BlockMatrix& matrix : matrices[number]) {
-      check_cancelled();
-      torch::jit::Module owner = matrix.owner;
-      owner.setattr(matrix.name, matrix.tensor().to(device));
-    }
+/// Brings the matrices that are not streamed to the device.
+void bring_others(const std::vector<StreamableMatrix>& matrices,
+                  const std::vector<StreamableMatrix>& streamed, c10::Device device) {
+  std::unordered_set<const c10::TensorImpl*> stay;
+  for (const StreamableMatrix& matrix : streamed) stay.insert(matrix.tensor().unsafeGetTensorImpl());
+  for (const StreamableMatrix& matrix : matrices) {
+    if (stay.contains(matrix.tensor().unsafeGetTensorImpl())) continue;
+    check_cancelled();
+    torch::jit::Module owner = matrix.owner;
+    owner.setattr(matrix.name, matrix.tensor().to(device));
   }
 }
 
@@ -57,98 +53,103 @@ WeightStream::WeightStream(c10::Device device) : device_(device) {
 
 std::shared_ptr<WeightStream> WeightStream::make(const torch::jit::Module& module, c10::Device device,
                                                  std::int64_t resident) {
-  const auto matrices = block_matrices(module);
+  const auto matrices = streamable_matrices(module);
   if (matrices.empty())
     fail("MODEL_FORMAT",
          "the network has no blocks whose weights can be streamed: use a network made by convert, or load it "
          "with weights resident");
-  const auto numbers = streamed_blocks(static_cast<std::int64_t>(matrices.size()), resident);
-  bring_others(matrices, numbers, device);
-  if (numbers.empty()) return nullptr;
+  const auto streamed = streamed_matrices(matrices, resident);
+  bring_others(matrices, streamed, device);
+  if (streamed.empty()) return nullptr;
   const std::shared_ptr<WeightStream> stream(new WeightStream(device));
-  for (const std::int64_t number : numbers) stream->take(matrices.at(static_cast<std::size_t>(number)));
-  stream->numbers_ = numbers;
+  stream->resident_ = resident;
+  for (const StreamableMatrix& each : streamed) {
+    const at::Tensor host = each.tensor();
+    if (!host.is_cpu()) fail("INTERNAL", "a matrix that is to be streamed is on ", host.device().str());
+    stream->take(host.contiguous(), each.place, /*pinned=*/false);
+  }
   stream->pin();
-  stream->make_slots();
-  stream->bind(matrices);
+  stream->make_ring();
+  stream->bind(module);
   return stream;
 }
 
 std::shared_ptr<WeightStream> WeightStream::replicate(const torch::jit::Module& copy,
                                                       c10::Device device) const {
   std::shared_ptr<WeightStream> stream(new WeightStream(device));
-  stream->blocks_ = blocks_;
-  stream->numbers_ = numbers_;
-  stream->make_slots();
-  stream->bind(block_matrices(copy));
+  stream->resident_ = resident_;
+  for (const Matrix& each : matrices_) stream->take(each.host, each.place, each.pinned);
+  stream->make_ring();
+  stream->bind(copy);
   return stream;
 }
 
-void WeightStream::take(const std::vector<BlockMatrix>& matrices) {
-  Block& block = blocks_.emplace_back();
-  for (const BlockMatrix& matrix : matrices) {
-    const at::Tensor host = matrix.tensor();
-    if (!host.is_cpu()) fail("INTERNAL", "a matrix that is to be streamed is on ", host.device().str());
-    block.matrices.push_back({host.contiguous(), {}});
-  }
+void WeightStream::take(const at::Tensor& host, const LayerPlace& place, bool pinned) {
+  Matrix& matrix = matrices_.emplace_back();
+  matrix.host = host;
+  matrix.place = place;
+  matrix.pinned = pinned;
 }
 
-/// Moves the blocks into pinned memory, as many as there is room for.
+/// Moves the matrices into pinned memory, as many as there is room for.
 void WeightStream::pin() {
   if (device_.is_cpu()) return;
-  std::vector<std::size_t> sizes;
-  for (const Block& block : blocks_)
-    for (const Matrix& matrix : block.matrices) sizes.push_back(matrix.host.nbytes());
-  PinnedArena arena(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}));
-  for (Block& block : blocks_) {
-    if (&block != &blocks_.back())
-      for (const Matrix& matrix : (&block + 1)->matrices) read_ahead(matrix.host);
-    std::vector<at::Tensor> pinned;
-    for (const Matrix& matrix : block.matrices) {
-      check_cancelled();
-      at::Tensor there = arena.empty_like(matrix.host);
-      if (!there.defined()) return;
-      pinned.push_back(there.copy_(matrix.host));
-    }
-    for (std::size_t i = 0; i < pinned.size(); ++i) block.matrices[i].host = pinned[i];
-    block.pinned = true;
+  std::size_t bytes = 0;
+  for (const Matrix& matrix : matrices_) bytes += matrix.host.nbytes();
+  PinnedArena arena(bytes);
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    check_cancelled();
+    if (i + 1 < matrices_.size()) read_ahead(matrices_[i + 1].host);
+    const at::Tensor there = arena.empty_like(matrices_[i].host);
+    if (!there.defined()) return;
+    matrices_[i].host = there.copy_(matrices_[i].host);
+    matrices_[i].pinned = true;
   }
 }
 
-void WeightStream::make_slots() {
-  std::size_t bytes = 0;
-  for (const Block& block : blocks_) {
-    std::size_t of_block = 0;
-    for (const Matrix& matrix : block.matrices) of_block += aligned(matrix.host.nbytes());
-    bytes = std::max(bytes, of_block);
+/// Gives each matrix its place: behind the one before, or at the ring's begin where that place ends beyond
+/// it.
+void WeightStream::make_ring() {
+  std::vector<StreamedSize> sizes;
+  for (const Matrix& matrix : matrices_) sizes.push_back({matrix.place, matrix.host.nbytes()});
+  const std::size_t bytes = ring_bytes(sizes);
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    Matrix& matrix = matrices_[i];
+    const std::size_t size = aligned_bytes(matrix.host.nbytes());
+    matrix.begin = end + size <= bytes ? end : 0;
+    matrix.end = end = matrix.begin + size;
+    matrix.next = (i + 1) % matrices_.size();
+    for (std::size_t other = 0; other < i; ++other) {
+      if (matrices_[other].end <= matrix.begin || matrix.end <= matrices_[other].begin) continue;
+      matrix.overlapping.push_back(other);
+      matrices_[other].overlapping.push_back(i);
+    }
   }
   const auto options = at::TensorOptions().dtype(at::kByte).device(device_);
-  for (Slot& slot : slots_) {
-    slot.bytes = at::empty({static_cast<int64_t>(bytes)}, options);
-    if (!copying_) continue;
-    slot.copied.emplace(device_.type());
-    slot.free.emplace(device_.type());
-    // The memory may be that of tensors which the current stream still works on.
-    slot.free->record(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
+  ring_ = at::empty({static_cast<int64_t>(bytes)}, options);
+  if (!copying_) return;
+  for (Matrix& matrix : matrices_) {
+    matrix.copied = std::make_shared<c10::Event>(device_.type());
+    matrix.computed = std::make_shared<c10::Event>(device_.type());
   }
+  // The memory may be that of tensors which the current stream still works on.
+  c10::Event free(device_.type());
+  free.record(current_stream());
+  free.block(*copying_);
 }
 
-/// Puts views into the buffers in the place of the matrices.
-void WeightStream::bind(const std::vector<std::vector<BlockMatrix>>& matrices) {
-  for (std::size_t place = 0; place < numbers_.size(); ++place) {
-    places_.emplace(numbers_[place], static_cast<std::int64_t>(place));
-    const auto& attributes = matrices.at(static_cast<std::size_t>(numbers_[place]));
-    const at::Tensor& bytes = slot_of(static_cast<std::int64_t>(place)).bytes;
-    std::size_t offset = 0;
-    for (std::size_t i = 0; i < attributes.size(); ++i) {
-      Matrix& matrix = blocks_[place].matrices[i];
-      const auto begin = static_cast<int64_t>(offset / matrix.host.element_size());
-      matrix.view = at::empty({0}, matrix.host.options().device(device_).requires_grad(false));
-      matrix.view.set_(bytes.storage(), begin, matrix.host.sizes(), matrix.host.strides());
-      torch::jit::Module owner = attributes[i].owner;
-      owner.setattr(attributes[i].name, matrix.view);
-      offset += aligned(matrix.host.nbytes());
-    }
+/// Puts views into the ring in the place of the matrices.
+void WeightStream::bind(const torch::jit::Module& module) {
+  const auto attributes = streamed_matrices(streamable_matrices(module), resident_);
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    Matrix& matrix = matrices_[i];
+    const auto begin = static_cast<int64_t>(matrix.begin / matrix.host.element_size());
+    matrix.view = at::empty({0}, matrix.host.options().device(device_).requires_grad(false));
+    matrix.view.set_(ring_.storage(), begin, matrix.host.sizes(), matrix.host.strides());
+    by_view_.emplace(matrix.view.unsafeGetTensorImpl(), i);
+    torch::jit::Module owner = attributes.at(i).owner;
+    owner.setattr(attributes[i].name, matrix.view);
   }
 }
 
@@ -156,7 +157,7 @@ WeightStream::~WeightStream() {
   if (!copying_) return;
   try {
     copying_->synchronize();
-    blocks_.clear();
+    matrices_.clear();
     // libtorch would keep the pinned pages for later.
     at::getHostAllocator(device_.type())->empty_cache();
   } catch (const std::exception&) {
@@ -164,79 +165,93 @@ WeightStream::~WeightStream() {
   }
 }
 
-void WeightStream::await(std::int64_t block) {
+c10::Stream WeightStream::current_stream() const {
+  return c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
+}
+
+void WeightStream::await(const at::Tensor& tensor) {
+  const auto found = by_view_.find(tensor.unsafeGetTensorImpl());
+  if (found != by_view_.end() && in_use_ == found->second) return;
   release();
-  if (const auto found = places_.find(block); found != places_.end()) {
-    Slot& slot = slot_of(found->second);
-    if (slot.holds != found->second) copy(found->second);
-    if (copying_) slot.copied->block(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
-    last_ = found->second;
-    in_use_ = &slot;
+  if (found != by_view_.end()) {
+    const std::size_t index = found->second;
+    Matrix& matrix = matrices_[index];
+    if (!matrix.held) {
+      // The pass takes another way than the one before: what was copied for that is in the way.
+      for (Matrix& each : matrices_) each.ahead = false;
+      copy(index);
+    }
+    if (copying_) matrix.copied->block(current_stream());
+    matrix.ahead = false;
+    if (last_) matrices_[*last_].next = index;
+    last_ = in_use_ = index;
   }
   prefetch();
 }
 
-/// Notes that the block that was used last is computed when the current stream is done with what it has.
+/// Notes that the matrix that was used last is done with when the current stream has computed what it has.
 void WeightStream::release() {
-  if (in_use_ && copying_)
-    in_use_->free->record(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
-  in_use_ = nullptr;
+  if (in_use_ && copying_) matrices_[*in_use_].computed->record(current_stream());
+  in_use_.reset();
 }
 
-/// Begins to copy the next blocks whose buffers are free. The first follows the last: of the next pass.
+/// Begins to copy the next matrices whose places are free. After the last one follow those of the next pass.
 void WeightStream::prefetch() {
-  if (last_ < 0) return;
-  for (std::int64_t ahead = 1; ahead <= 2; ++ahead) {
-    const std::int64_t place = (last_ + ahead) % blocks();
-    Slot& slot = slot_of(place);
-    if (&slot == in_use_) return;
-    if (slot.holds == place) continue;
-    // A copy of other memory holds the thread up: it is made when it is needed, while the block before it
-    // computes.
-    if (copying_ && !blocks_[static_cast<std::size_t>(place)].pinned) return;
-    copy(place);
+  if (!last_) return;
+  std::size_t index = *last_;
+  for (std::size_t count = 1; count < matrices_.size(); ++count) {
+    index = matrices_[index].next;
+    Matrix& matrix = matrices_[index];
+    if (index == in_use_ || (!matrix.held && !may_copy_ahead(matrix))) return;
+    if (!matrix.held) copy(index);
+    matrix.ahead = true;
   }
 }
 
-void WeightStream::copy(std::int64_t place) {
-  Slot& slot = slot_of(place);
-  slot.holds = -1;
-  const auto copy_all = [&] {
-    for (const Matrix& matrix : blocks_[static_cast<std::size_t>(place)].matrices)
-      matrix.view.copy_(matrix.host, /*non_blocking=*/true);
-  };
-  if (copying_) {
-    const c10::StreamGuard on(*copying_);
-    slot.free->block(*copying_);
-    copy_all();
-    slot.copied->record(*copying_);
-  } else {
-    copy_all();
+bool WeightStream::may_copy_ahead(const Matrix& matrix) const {
+  // A copy of other memory holds the thread up: it is made when it is needed, while the matrix before it
+  // computes.
+  if (copying_ && !matrix.pinned) return false;
+  return std::ranges::none_of(matrix.overlapping,
+                              [&](std::size_t other) { return other == in_use_ || matrices_[other].ahead; });
+}
+
+void WeightStream::copy(std::size_t index) {
+  Matrix& matrix = matrices_[index];
+  std::optional<c10::StreamGuard> on;
+  if (copying_) on.emplace(*copying_);
+  for (const std::size_t other : matrix.overlapping) {
+    if (copying_ && matrices_[other].held) matrices_[other].computed->block(*copying_);
+    matrices_[other].held = matrices_[other].ahead = false;
   }
-  slot.holds = place;
-  const Block& next = blocks_[static_cast<std::size_t>((place + 1) % blocks())];
-  if (!next.pinned)
-    for (const Matrix& matrix : next.matrices) read_ahead(matrix.host);
+  matrix.view.copy_(matrix.host, /*non_blocking=*/true);
+  if (copying_) matrix.copied->record(*copying_);
+  matrix.held = true;
+  const Matrix& next = matrices_[matrix.next];
+  if (!next.pinned) read_ahead(next.host);
 }
 
 at::Tensor WeightStream::stored(const at::Tensor& tensor) const {
-  for (const Block& block : blocks_)
-    for (const Matrix& matrix : block.matrices)
-      if (matrix.view.is_same(tensor)) return matrix.host;
-  return tensor;
+  const auto found = by_view_.find(tensor.unsafeGetTensorImpl());
+  return found == by_view_.end() ? tensor : matrices_[found->second].host;
+}
+
+std::int64_t WeightStream::blocks() const {
+  std::set<std::int64_t> blocks;
+  for (const Matrix& matrix : matrices_)
+    if (matrix.place.in_backbone()) blocks.insert(matrix.place.layer);
+  return static_cast<std::int64_t>(blocks.size());
 }
 
 std::uint64_t WeightStream::bytes() const {
   std::uint64_t bytes = 0;
-  for (const Block& block : blocks_)
-    for (const Matrix& matrix : block.matrices) bytes += matrix.host.nbytes();
+  for (const Matrix& matrix : matrices_) bytes += matrix.host.nbytes();
   return bytes;
 }
 
 std::uint64_t WeightStream::pinned_bytes() const {
   std::uint64_t bytes = 0;
-  for (const Block& block : blocks_)
-    for (const Matrix& matrix : block.matrices) bytes += block.pinned ? matrix.host.nbytes() : 0;
+  for (const Matrix& matrix : matrices_) bytes += matrix.pinned ? matrix.host.nbytes() : 0;
   return bytes;
 }
 

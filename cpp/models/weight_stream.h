@@ -1,52 +1,53 @@
-// Weights that stay in the host's memory and come to the device a block at a time.
+// Weights that stay in the host's memory and come to the device a matrix at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
 #include <torch/csrc/jit/api/module.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
-#include "models/block_matrices.h"
+#include "models/streamable_matrices.h"
 
 namespace dinov3_seg {
 
-/// The matrices of some of a backbone's blocks, of which the device holds two blocks at a time. The network's
-/// attributes are views into two buffers (block i of the streamed ones into buffer i % 2); await(), which
-/// graphs call before a block is used (await_weights.h), sees to it that they hold the block's values: copied
-/// on a stream of its own, one block ahead of the computation. A pass that ends early or in an error leaves
-/// it in order. For one thread at a time.
+/// Matrices of a network's layers, of which the device holds those that are needed next. The network's
+/// attributes are views into one buffer, a ring: each matrix has its place in it behind the one before, and
+/// some share a place. await(), which graphs call before a matrix is used (await_weights.h), sees to it that
+/// its values are there: they are copied on a stream of its own, as far ahead of the computation as places
+/// are free. A pass that ends early or in an error leaves it in order. For one thread at a time.
 class WeightStream {
  public:
-  /// Takes the network's blocks but for `resident` of them, which it brings to the device where they are not
-  /// there. The matrices of the others must be on the CPU, where they stay: on a GPU's host in pinned memory
-  /// as far as there is some to spare, else where they are (a mapped file). Null where nothing is streamed.
-  /// Throws MODEL_FORMAT for a network without such blocks, OUT_OF_MEMORY, ABORTED.
+  /// Takes matrices of the network's layers where `resident` of the backbone's blocks stay on the device
+  /// (streamed_matrices()), and brings the other ones there where they are not. Those that it takes must be
+  /// on the CPU, where they stay: on a GPU's host in pinned memory as far as there is some to spare, else
+  /// where they are (a mapped file). Null where nothing is streamed. Throws MODEL_FORMAT for a network
+  /// without such layers, OUT_OF_MEMORY, ABORTED.
   static std::shared_ptr<WeightStream> make(const torch::jit::Module& module, c10::Device device,
                                             std::int64_t resident);
-  /// For a copy of the module on this or another device: buffers of its own, and the same host memory. Its
-  /// attributes become views into them.
+  /// For a copy of the module on this or another device: a ring of its own, and the same host memory. The
+  /// copy's attributes become views into it.
   std::shared_ptr<WeightStream> replicate(const torch::jit::Module& copy, c10::Device device) const;
 
   ~WeightStream();
   WeightStream(const WeightStream&) = delete;
   WeightStream& operator=(const WeightStream&) = delete;
 
-  /// What the device's current stream does from now on finds the block's values in its matrices, until the
-  /// next call. Begins to copy the block that is needed next. Also to be called for blocks that are resident,
-  /// and with -1 after the last one: copies run while they, and the rest of the network, compute.
-  void await(std::int64_t block);
+  /// What the device's current stream does from now on finds the matrix's values in it, until the next call.
+  /// Begins to copy those that are needed next. Also to be called for matrices that are not streamed: what
+  /// was used before is done with, and copies run while they compute.
+  void await(const at::Tensor& matrix);
 
   /// The tensor's true values: the host's for a matrix that is streamed, else the tensor itself.
   at::Tensor stored(const at::Tensor& tensor) const;
 
-  std::int64_t blocks() const { return static_cast<std::int64_t>(blocks_.size()); }
-  /// Of all streamed blocks: what a pass copies.
+  /// Of the backbone, those whose matrices are streamed.
+  std::int64_t blocks() const;
+  /// Of all streamed matrices: what a pass copies.
   std::uint64_t bytes() const;
   /// Of them, those in pinned memory.
   std::uint64_t pinned_bytes() const;
@@ -54,39 +55,39 @@ class WeightStream {
  private:
   struct Matrix {
     at::Tensor host, view;
-  };
-  struct Block {
-    std::vector<Matrix> matrices;
+    LayerPlace place;
     bool pinned = false;
-  };
-  struct Slot {
-    at::Tensor bytes;
-    std::int64_t holds = -1;           // place of a block in blocks_
-    std::optional<c10::Event> copied;  // recorded where the values are there
-    std::optional<c10::Event> free;    // recorded where the last block in it was computed
+    std::size_t begin = 0, end = 0;        // in the ring
+    std::vector<std::size_t> overlapping;  // that share some of its place
+    bool held = false;                     // its values are in the ring, or on their way
+    bool ahead = false;                    // and have not been used
+    std::size_t next = 0;                  // the one that was used after it the last time
+    std::shared_ptr<c10::Event> copied;    // recorded where the values are there
+    std::shared_ptr<c10::Event> computed;  // recorded where what uses them was computed
   };
 
   explicit WeightStream(c10::Device device);
-  void take(const std::vector<BlockMatrix>& matrices);
-  void make_slots();
-  void bind(const std::vector<std::vector<BlockMatrix>>& matrices);
+  void take(const at::Tensor& host, const LayerPlace& place, bool pinned);
   void pin();
-  void copy(std::int64_t place);
+  void make_ring();
+  void bind(const torch::jit::Module& module);
+  void copy(std::size_t index);
   void release();
   void prefetch();
-  Slot& slot_of(std::int64_t place) { return slots_.at(static_cast<std::size_t>(place) % slots_.size()); }
+  bool may_copy_ahead(const Matrix& matrix) const;
+  c10::Stream current_stream() const;
 
   c10::Device device_;
-  std::vector<Block> blocks_;  // the streamed ones
-  std::array<Slot, 2> slots_;
-  std::vector<std::int64_t> numbers_;                      // of blocks_, in the network
-  std::unordered_map<std::int64_t, std::int64_t> places_;  // in blocks_, by number
+  std::int64_t resident_ = 0;  // blocks of the backbone
+  std::vector<Matrix> matrices_;
+  at::Tensor ring_;
+  std::unordered_map<const c10::TensorImpl*, std::size_t> by_view_;
   std::optional<c10::Stream> copying_;
-  std::int64_t last_ = -1;  // awaited
-  Slot* in_use_ = nullptr;
+  std::optional<std::size_t> last_;  // awaited
+  std::optional<std::size_t> in_use_;
 };
 
-/// While it lives, graphs that this thread runs await the blocks of a stream, or none.
+/// While it lives, graphs that this thread runs await the matrices of a stream, or none.
 class StreamInUse {
  public:
   explicit StreamInUse(WeightStream* stream);

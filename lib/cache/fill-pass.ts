@@ -8,15 +8,15 @@ import { inOrderOver } from '../model/in-order-over.js';
 import { aheadOf } from '../model/load-batch.js';
 import { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
-import type { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
 import type { CacheWriterHandle, RecordPart } from '../native/bindings/engine.js';
 import type { Shard } from '../shard.js';
 import type { CacheFolder } from './cache-folder.js';
 import { Forecast, type PassForecast } from './forecast.js';
-import { appendIndex, type IndexEntry } from './index-file.js';
+import type { IndexEntry } from './index-file.js';
 import { layoutOf, partDtypes, type PartDtypes } from './record-form.js';
-import { disposeOf, handlesOf, RecordMaker, type MadeRecord, type Wanted } from './record-maker.js';
+import { disposeOf, RecordMaker, type MadeRecord, type Wanted } from './record-maker.js';
+import { RecordWriter } from './record-writer.js';
 import { checkSpace, featuresForecast } from './space.js';
 
 /** Options of a pass. */
@@ -52,8 +52,9 @@ export interface FillProgress {
   total: number;
 }
 
-const defaultFileBytes = 2 ** 30;
-const syncMilliseconds = 5000;
+function fileBytesOf({ fileBytes = 2 ** 30 }: FillOptions): number {
+  return fileBytes;
+}
 
 /**
  * Makes what is missing of a list of records.
@@ -68,10 +69,7 @@ export class FillPass {
   bytes = 0;
   readonly forecast: Forecast;
   readonly #runner: BatchRunner;
-  #writer: CacheWriterHandle | undefined;
-  #file = -1;
-  #fileEnd = 0;
-  #syncedAt = performance.now();
+  #writer: RecordWriter | undefined;
 
   private constructor(
     private readonly model: SegmentationModel,
@@ -112,10 +110,10 @@ export class FillPass {
     options: FillOptions,
   ): Promise<FillPass> {
     refuseOtherPassSize(folder, missing.size, options);
-    const writer = await takeLock(folder);
+    const lock = await takeLock(folder);
     let model: SegmentationModel | undefined;
     try {
-      if (writer) await folder.tidy(folder.form!, whole);
+      if (lock) await folder.tidy(folder.form!, whole);
       model = await options.loadModel();
       // A network without these outputs says so when it is asked for them.
       const isGiven = model.provides.includes(folder.key.contents);
@@ -125,11 +123,11 @@ export class FillPass {
         await checkSpace(folder, expected.bytes);
       }
       const pass = new FillPass(model, folder, wanted, missing, options);
-      pass.#writer = writer;
+      pass.#writer = lock && new RecordWriter(folder, lock, fileBytesOf(options));
       return pass;
     } catch (error) {
       model?.dispose();
-      if (writer) engine().dispose(writer);
+      if (lock) engine().dispose(lock);
       throw error;
     }
   }
@@ -156,23 +154,28 @@ export class FillPass {
   }
 
   async #write(records: readonly MadeRecord[]): Promise<void> {
-    const { folder } = this;
     try {
-      for (const { record, source, parts } of records) {
-        const written = await this.#append(parts, record.dataset.classSet.classes.length);
-        const { split, name, view } = record;
-        const entry = { split, name, view, file: this.#file, ...written, source };
-        await appendIndex(folder.indexPath, folder.id, [entry]);
-        this.made.push(entry);
-      }
+      this.#writer ??= await this.#beginCache(records[0]!);
+      this.made.push(...(await this.#writer.append(records)));
     } finally {
       disposeOf(records);
     }
-    if (performance.now() - this.#syncedAt >= syncMilliseconds) {
-      await engine().syncShard(this.#writer!);
-      this.#syncedAt = performance.now();
-    }
+    this.bytes += records.length * this.folder.recordBytes;
     await this.#tell(records.length);
+  }
+
+  /** The writer of a new cache, whose form follows from the first record. */
+  async #beginCache({ pass }: MadeRecord): Promise<RecordWriter> {
+    const { folder } = this;
+    const form = { layout: layoutOf(pass.parts, this.#dtypes), passSize: this.passSize };
+    const lock = (await takeLock(folder, form.layout))!;
+    try {
+      await folder.tidy(form, new Map());
+    } catch (error) {
+      engine().dispose(lock);
+      throw error;
+    }
+    return new RecordWriter(folder, lock, fileBytesOf(this.options));
   }
 
   /** Reports the progress of `written` more records. */
@@ -185,40 +188,6 @@ export class FillPass {
     if (forecast.isDue) await this.#tellForecast();
   }
 
-  async #append(
-    parts: Record<string, Tensor>,
-    classes: number,
-  ): Promise<{ offset: number; checksum: string; classPixels: number[] }> {
-    if (!this.#writer) {
-      const form = { layout: layoutOf(parts, this.#dtypes), passSize: this.passSize };
-      this.#writer = engine().createCacheWriter(form.layout, this.folder.id, this.folder.file('lock'));
-      await this.folder.tidy(form, new Map());
-    }
-    const { recordBytes } = this.folder;
-    const { fileBytes = defaultFileBytes } = this.options;
-    if (this.#file < 0) await this.#openLastFile(fileBytes);
-    else if (this.#fileEnd + recordBytes > fileBytes) await this.#openFile(this.#file + 1, 0);
-    const [written] = await engine().appendRecords(this.#writer, handlesOf(parts), classes);
-    this.#fileEnd = written!.offset + recordBytes;
-    this.bytes += recordBytes;
-    return written!;
-  }
-
-  /** Goes on with the last file where that has room; else begins a new one. */
-  async #openLastFile(fileBytes: number): Promise<void> {
-    const { ends, recordBytes } = this.folder;
-    const last = Math.max(-1, ...ends.keys());
-    const end = ends.get(last);
-    if (end !== undefined && end + recordBytes <= fileBytes) await this.#openFile(last, end);
-    else await this.#openFile(last + 1, 0);
-  }
-
-  async #openFile(number: number, end: number): Promise<void> {
-    this.#file = number;
-    this.#fileEnd = end;
-    await engine().openShard(this.#writer!, this.folder.recordFile(number), end);
-  }
-
   /** Size and time of the whole pass; refuses it where the disk has no room. */
   async #tellForecast(): Promise<void> {
     const { folder, missing, made } = this;
@@ -229,14 +198,10 @@ export class FillPass {
     await checkSpace(folder, bytes * (1 - this.forecast.done / missing.size));
   }
 
+  /** @throws DinoSegError DISK_FULL, IO: what was written may not survive a power cut. */
   async end(): Promise<void> {
     this.model.dispose();
-    if (!this.#writer) return;
-    try {
-      await engine().syncShard(this.#writer);
-    } finally {
-      engine().dispose(this.#writer);
-    }
+    await this.#writer?.end();
   }
 }
 

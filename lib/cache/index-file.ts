@@ -2,8 +2,9 @@
  * index.jsonl of a cache: first how records lie in their files and were made, then a line a record, later lines replacing earlier ones.
  * Each line has a checksum of its own.
  */
-import { appendFile, readFile, stat } from 'node:fs/promises';
-import { atomicWriteFile, readError, writeError } from '../files.js';
+import { readFile, stat } from 'node:fs/promises';
+import { atomicWriteFile, readError } from '../files.js';
+import { engine } from '../native/engine.js';
 import type { RecordPart } from '../native/bindings/engine.js';
 import { sha256 } from './key.js';
 
@@ -137,17 +138,13 @@ export function lastOffsetsOf(entries: Iterable<IndexEntry>): Map<number, number
   return offsets;
 }
 
-/** Appends lines. */
+/** Appends lines; not on Node's own threads, where images that are decoded would come before them. @throws DinoSegError DISK_FULL, IO */
 export async function appendIndex(
   path: string,
   cacheId: string,
   entries: readonly IndexEntry[],
 ): Promise<void> {
-  try {
-    await appendFile(path, entries.map((entry) => formatLine(cacheId, entry)).join(''));
-  } catch (cause) {
-    throw writeError(path, cause);
-  }
+  await engine().appendText(path, entries.map((entry) => formatLine(cacheId, entry)).join(''));
 }
 
 /** Writes the index anew, with these entries alone. */

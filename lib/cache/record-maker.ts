@@ -7,7 +7,7 @@ import type { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
-import type { HostCopiesHandle, TensorHandle } from '../native/bindings/engine.js';
+import type { HostCopiesHandle, RecordBatch, TensorHandle } from '../native/bindings/engine.js';
 import type { IndexEntry, RecordName } from './index-file.js';
 import type { CacheKey } from './key.js';
 import { partNames, type PartDtypes } from './record-form.js';
@@ -37,16 +37,20 @@ interface Prepared extends Disposable {
   labels: Tensor;
 }
 
-/** A record that the network has made, B = 1: arrays by the names of the layout's parts, freed by whoever writes it. */
+/** A record that the network has made. */
 export interface MadeRecord {
   record: Wanted;
   source: IndexEntry['source'];
-  parts: Record<string, Tensor>;
+  /** That it is an image of. */
+  pass: MadePass;
+  /** Place in the pass. */
+  image: number;
 }
 
-/** What a pass of the network makes. Its copies are under way to the host. */
-interface Made {
-  records: readonly MadeRecord[];
+/** What a pass of the network makes; freed by whoever writes its records. */
+export interface MadePass extends Disposable {
+  /** Arrays of all images of the pass by the names of the layout's parts. Read them when they are copied to the host. */
+  parts: Record<string, Tensor>;
   copies: HostCopiesHandle;
 }
 
@@ -78,20 +82,30 @@ export class RecordMaker {
    */
   async make(loaded: Loaded, { replica, signal, turn }: Pass<SegmentationModel>): Promise<MadeRecord[]> {
     using prepared = await this.#prepare(loaded, replica);
-    const passes = await turn(async () => {
-      const passes: Made[] = [];
+    const records = await turn(async () => {
+      const made: MadeRecord[] = [];
       for (let first = 0, count = 0; first < prepared.records.length; first += count) {
         const pass = await this.runner.run((most) => {
           signal.throwIfAborted();
           count = Math.min(most, prepared.records.length - first);
           return this.#pass(prepared, first, count, replica);
         });
-        passes.push(pass);
+        made.push(...this.#missingOf(prepared, pass, first, count));
       }
-      return passes;
+      return made;
     });
-    for (const { copies } of passes) await engine().copiesDone(copies);
-    return passes.flatMap(({ records }) => records);
+    for (const { copies } of passesOf(records)) await engine().copiesDone(copies);
+    return records;
+  }
+
+  /** The missing records among `count` images from `first` on, which a pass was made of. */
+  #missingOf({ records, sources }: Prepared, pass: MadePass, first: number, count: number): MadeRecord[] {
+    const made = records.slice(first, first + count).flatMap((record, image): MadeRecord[] => {
+      if (!this.missing.has(record)) return [];
+      return [{ record, source: sources.get(record.pair)!, pass, image }];
+    });
+    if (made.length === 0) pass[Symbol.dispose]();
+    return made;
   }
 
   /**
@@ -104,9 +118,8 @@ export class RecordMaker {
       using prepared = await this.#prepare(loaded, replica);
       await this.runner.run(async (most) => {
         const count = Math.min(most, prepared.records.length);
-        const { records, copies } = await this.#pass(prepared, 0, count, replica);
-        await engine().copiesDone(copies);
-        disposeOf(records);
+        using pass = await this.#pass(prepared, 0, count, replica);
+        await engine().copiesDone(pass.copies);
       });
     };
     await Promise.all(this.model.replicas.map(tryOn));
@@ -130,20 +143,21 @@ export class RecordMaker {
     return { records, images, labels, sources, [Symbol.dispose]: dispose };
   }
 
-  /** Runs the network on some of the images; the missing records of these. Does not wait for a device to be done. */
-  async #pass(prepared: Prepared, first: number, count: number, replica: SegmentationModel): Promise<Made> {
+  /** Runs the network on some of the images. Does not wait for a device to be done. */
+  async #pass(
+    prepared: Prepared,
+    first: number,
+    count: number,
+    replica: SegmentationModel,
+  ): Promise<MadePass> {
     using images = prepared.images.slice(first, count);
     const { outputs, copies } = await this.#copyToHost(await this.#decode(images, replica));
-    const records = prepared.records.slice(first, first + count).flatMap((record, i) => {
-      if (!this.missing.has(record)) return [];
-      const source = prepared.sources.get(record.pair)!;
-      const parts: Record<string, Tensor> = {};
-      for (const [name, tensor] of Object.entries(outputs)) parts[name] = tensor.slice(i, 1);
-      parts['labels'] = prepared.labels.slice(first + i, 1);
-      return [{ record, source, parts }];
-    });
-    for (const tensor of Object.values(outputs)) tensor.dispose();
-    return { records, copies };
+    const parts: Record<string, Tensor> = { ...outputs, labels: prepared.labels.slice(first, count) };
+    const dispose = () => {
+      for (const part of Object.values(parts)) part.dispose();
+      engine().dispose(copies);
+    };
+    return { parts, copies, [Symbol.dispose]: dispose };
   }
 
   /** Arrays of a pass, by the names of a record's parts. */
@@ -166,13 +180,26 @@ export class RecordMaker {
   }
 }
 
+/** The passes that records come from, in their order. */
+function passesOf(records: readonly MadeRecord[]): Set<MadePass> {
+  return new Set(records.map(({ pass }) => pass));
+}
+
 /** Frees what records hold. */
 export function disposeOf(records: readonly MadeRecord[]): void {
-  for (const { parts } of records) for (const part of Object.values(parts)) part.dispose();
+  for (const pass of passesOf(records)) pass[Symbol.dispose]();
+}
+
+/** Records as the engine takes them. */
+export function batchesOf(records: readonly MadeRecord[]): RecordBatch[] {
+  return [...passesOf(records)].map((pass) => ({
+    parts: handlesOf(pass.parts),
+    images: Uint32Array.from(records.filter((record) => record.pass === pass).map(({ image }) => image)),
+  }));
 }
 
 /** The engine's own handles of tensors. */
-export function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {
+function handlesOf(tensors: Record<string, Tensor>): Record<string, TensorHandle> {
   return Object.fromEntries(Object.entries(tensors).map(([name, { handle }]) => [name, handle]));
 }
 

@@ -5,7 +5,15 @@ import { nearest } from '../nearest.js';
 import { packageVersion } from '../package-version.js';
 import { readSettingsFile, settingsText } from '../settings-file.js';
 import { camelCased } from './command.js';
-import { checkValue, UsageError, type CommandSyntax, type Flag, type Flags, type Given } from './parse.js';
+import {
+  checkTimes,
+  checkValue,
+  UsageError,
+  type CommandSyntax,
+  type Flag,
+  type Flags,
+  type Given,
+} from './parse.js';
 
 /** Of every command. */
 export const configurationFlags = {
@@ -55,7 +63,7 @@ export async function readConfiguration(syntax: CommandSyntax, path: string): Pr
     const [name, flag] = find(syntax, key, path);
     if (Object.hasOwn(flags, name))
       throw new UsageError(`${path} sets --${name} twice, the second time as "${key}".`);
-    flags[name] = valueOf(flag, `"${key}" in ${path}`, value);
+    flags[name] = valuesOf(flag, `"${key}" in ${path}`, value);
   }
   return { flags, positionals };
 }
@@ -71,6 +79,16 @@ function find(syntax: CommandSyntax, key: string, path: string): [string, Flag] 
       (near === undefined
         ? ` ${syntax.name} has the settings ${known.map(([name]) => name).join(', ')}.`
         : ` Did you mean "${near}"?`),
+  );
+}
+
+function valuesOf(flag: Flag, name: string, value: unknown): unknown {
+  if (flag.times === undefined) return valueOf(flag, name, value);
+  const values: unknown[] = Array.isArray(value) ? value : [value];
+  return checkTimes(
+    flag,
+    name,
+    values.map((each) => valueOf(flag, name, each)),
   );
 }
 

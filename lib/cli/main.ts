@@ -36,6 +36,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
     load: () => import('./cache.js'),
   },
   eval: { summary: 'evaluate a head on labelled images', load: () => import('./eval.js') },
+  compare: {
+    summary: 'compare two precisions, networks or heads on images',
+    load: () => import('./compare.js'),
+  },
   predict: { summary: 'segment images', load: () => import('./predict.js') },
   features: {
     summary: 'write a table of features, one row per image',

@@ -18,6 +18,8 @@ export interface Flag extends ValueRule {
   setting?: string;
   /** Used if neither the command line nor a file gives a value. */
   default?: string | number;
+  /** It may be given so often: its value is a list. Values with choices may also be joined by commas. */
+  times?: number;
 }
 
 export type Flags = Record<string, Flag>;
@@ -38,11 +40,13 @@ export interface CommandSyntax<F extends Flags = Flags> {
   notes?: string;
 }
 
+type FlagValue<F extends Flag> = F extends { times: number } ? readonly ValueOf<F>[] : ValueOf<F>;
+
 /** Values by flag name; `undefined` where a flag was not given. */
 export type FlagValues<F extends Flags> = {
   [K in keyof F]: F[K] extends { required: true } | { default: string | number }
-    ? ValueOf<F[K]>
-    : ValueOf<F[K]> | undefined;
+    ? FlagValue<F[K]>
+    : FlagValue<F[K]> | undefined;
 };
 
 /** Values by flag name, and arguments; required ones may still be absent. */
@@ -76,8 +80,15 @@ export function readArguments(syntax: CommandSyntax, argv: string[]): Given & { 
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
     if (token.name === 'help') return { help: true, flags, positionals };
-    if (Object.hasOwn(flags, token.name)) throw new UsageError(`${token.rawName} is given twice.`);
-    flags[token.name] = readFlag(syntax.flags, token);
+    const value = readFlag(syntax.flags, token);
+    const before = Object.hasOwn(flags, token.name) ? flags[token.name] : [];
+    if (!Array.isArray(before)) throw new UsageError(`${token.rawName} is given twice.`);
+    flags[token.name] = Array.isArray(value)
+      ? checkTimes(syntax.flags[token.name]!, token.rawName, [
+          ...(before as unknown[]),
+          ...(value as unknown[]),
+        ])
+      : value;
   }
   return { help: false, flags, positionals };
 }
@@ -130,7 +141,19 @@ function readFlag(flags: Flags, { name, rawName, value, inlineValue }: OptionTok
   const looksLikeFlag = !inlineValue && /^-[^\d.]/.test(value ?? '');
   if (value === undefined || value === '' || looksLikeFlag)
     throw new UsageError(`${rawName} needs a value: ${flag.help}.`);
-  return checkValue(flag, rawName, value);
+  if (flag.times === undefined) return checkValue(flag, rawName, value);
+  const values = flag.choices ? value.split(',') : [value];
+  return checkTimes(
+    flag,
+    rawName,
+    values.map((each) => checkValue(flag, rawName, each)),
+  );
+}
+
+/** Checks how many values a flag is given that takes several. @param name the flag's name in messages. @throws UsageError */
+export function checkTimes<T>({ times = 1 }: Flag, name: string, values: readonly T[]): readonly T[] {
+  if (values.length >= 1 && values.length <= times) return values;
+  throw new UsageError(`${name} takes 1 to ${times} values, not ${values.length}.`);
 }
 
 /** Checks the value of a flag. @param name the flag's name in messages. @throws UsageError */

@@ -95,7 +95,7 @@ export class SegmentationDataset {
         `${pair.label} is ${raw.height}×${raw.width} (height × width), but its image ${pair.image} is ` +
           `${image.height}×${image.width}. A label image must have the same size as its image.`,
       );
-    const label = mapLabel(raw, this.mapping, pair.label, this.classSet.name);
+    const label = await mapLabel(raw, this.mapping, pair.label, this.classSet.name);
     return { image, label, name: pair.name, path: pair.image };
   }
 }

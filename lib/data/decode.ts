@@ -3,6 +3,7 @@ import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKin
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
 import type { RawImage } from '../native/bindings/engine.js';
+import { markOwn } from './own-pixels.js';
 import { plainPng } from './png-label.js';
 
 /** An 8-bit RGB image of H×W pixels. */
@@ -179,7 +180,8 @@ export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<Ra
 }
 
 async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
-  if (typeof image === 'string' || image instanceof Uint8Array || isSharp(image)) return decodeImage(image);
+  if (typeof image === 'string' || image instanceof Uint8Array || isSharp(image))
+    return markOwn(await decodeImage(image));
   if (isRawImage(image)) return checkedPixels(image);
   throw new DinoSegError(
     'INVALID_ARGUMENT',

@@ -2,6 +2,7 @@
 import { DinoSegError } from '../errors.js';
 import type { LabelMapping } from './class-set.js';
 import type { LabelImage } from './decode.js';
+import { engine } from '../native/engine.js';
 
 /** The class of every pixel of a labelled image. */
 export interface MappedLabel {
@@ -47,58 +48,31 @@ function refuseValues(raw: LabelImage, mapping: LabelMapping, source: string, se
   );
 }
 
-/** Beyond the values of a pair of pixels: one of the two is unknown. */
-const unknown = 0x10000;
-const pairs = new WeakMap<LabelMapping, Uint32Array>();
+/** In place of a class, for values that the mapping does not know. */
+const noClass = 0x100;
+const tables = new WeakMap<LabelMapping, Uint32Array>();
 
-/** The classes of two neighbouring pixels by their values: with one lookup for both, a photograph takes half the time. */
-function pairsOf(mapping: LabelMapping): Uint32Array {
-  const found = pairs.get(mapping);
+function tableOf(mapping: LabelMapping): Uint32Array {
+  const found = tables.get(mapping);
   if (found) return found;
   const { toIndex, known } = mapping;
-  const table = new Uint32Array(0x10000).map((_, both) => {
-    const [low, high] = [both & 0xff, both >> 8];
-    return known[low] && known[high] ? toIndex[low]! | (toIndex[high]! << 8) : unknown;
-  });
-  pairs.set(mapping, table);
+  const table = Uint32Array.from(toIndex, (index, value) => (known[value] ? index : noClass));
+  tables.set(mapping, table);
   return table;
 }
 
-/** Maps pixels two at a time, as far as they come in pairs. Gives the number of mapped ones; −1 if there is an unknown value. */
-function mapPairs(values: LabelImage['data'], data: Uint8Array, mapping: LabelMapping): number {
-  if (!(values instanceof Uint8Array) || values.byteOffset % 2 !== 0) return 0;
-  const table = pairsOf(mapping);
-  const from = new Uint16Array(values.buffer, values.byteOffset, values.length >> 1);
-  const to = new Uint16Array(data.buffer, 0, from.length);
-  let seen = 0;
-  for (let i = 0; i < from.length; i++) {
-    const both = table[from[i]!]!;
-    seen |= both;
-    to[i] = both;
-  }
-  return seen & unknown ? -1 : 2 * from.length;
-}
-
 /**
- * Raw label values to class indices.
+ * Raw label values to class indices. Off the JavaScript thread, without a copy: leave the values alone until it is done.
  * @param source what messages call the label
  * @throws LABEL_VALUE where a value is unknown to the mapping
  */
-export function mapLabel(
+export async function mapLabel(
   raw: LabelImage,
   mapping: LabelMapping,
   source: string,
   setName: string,
-): MappedLabel {
-  const { data: values, width, height } = raw;
-  const { toIndex, known } = mapping;
-  const data = new Uint8Array(values.length);
-  const mapped = mapPairs(values, data, mapping);
-  if (mapped < 0) refuseValues(raw, mapping, source, setName);
-  for (let i = mapped; i < values.length; i++) {
-    const value = values[i]!;
-    if (!known[value]) refuseValues(raw, mapping, source, setName);
-    data[i] = toIndex[value]!;
-  }
-  return { data, width, height };
+): Promise<MappedLabel> {
+  const { width, height } = raw;
+  const data = await engine().mapLabel(raw.data, tableOf(mapping));
+  return data ? { data, width, height } : refuseValues(raw, mapping, source, setName);
 }

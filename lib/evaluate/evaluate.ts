@@ -8,14 +8,13 @@ import {
   signal,
   type OptionKinds,
 } from '../arguments.js';
-import { noAugmentation } from '../data/augment.js';
 import type { ClassSet } from '../data/class-set.js';
 import { datasetKind, type Sample, type SegmentationDataset } from '../data/dataset.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { scoring } from '../model/argument-kinds.js';
+import { eachImage, type ImagePass } from '../model/each-image.js';
 import { checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
-import { inOrderOver, type Pass } from '../model/in-order-over.js';
-import { aheadOf, batchOf, loadSamples } from '../model/load-batch.js';
+import { aheadOf, loadSamples } from '../model/load-batch.js';
 import { headKind } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
@@ -104,30 +103,11 @@ export async function evaluateHeads(
   const scorings = heads.map((head) => scoringOf(head, classSet, options.scoring));
   const size = { width: imageSize, height: imageSize };
   const runner = BatchRunner.of(model, size, options);
-  /** Counts and loss of each head for each of the images, on one of the model's devices. */
-  const measure = async (samples: Sample[], { replica, signal: either, turn }: Pass<SegmentationModel>) => {
-    const changes = samples.map(() => noAugmentation);
-    const { device, normalization } = replica;
-    using batch = await batchOf(samples, [], changes, { imageSize, device, normalization });
-    return await turn(async () => {
-      const measured: Measured[][] = [];
-      for (let first = 0, count = 0; first < batch.count; first += count) {
-        using outputs = await runner.run(async (most) => {
-          count = Math.min(most, batch.count - first);
-          using images = batch.images.slice(first, count);
-          return replica.outputs(images, heads);
-        });
-        for (let i = 0; i < count; i++) {
-          either.throwIfAborted();
-          using labels = batch.labels.slice(first + i, 1);
-          using own = outputs.slice(i, 1);
-          const judge = (head: SegmentationHead, k: number) =>
-            judged(replica, head, own, labels, { size, classSet, scoring: scorings[k]! });
-          measured.push(await Promise.all(heads.map(judge)));
-        }
-      }
-      return measured;
-    });
+  /** Counts and loss of each head. */
+  const measure = ({ outputs, labels, replica }: ImagePass<Sample>) => {
+    const judge = (head: SegmentationHead, k: number) =>
+      judged(replica, head, outputs, labels!, { size, classSet, scoring: scorings[k]! });
+    return Promise.all(heads.map(judge));
   };
 
   const started = performance.now();
@@ -137,7 +117,8 @@ export async function evaluateHeads(
   const load = (indices: number[]) => loadSamples(dataset, indices);
   const ahead = aheadOf(prefetched, runner.size, model.devices.length);
   const samples = prefetch(groups, load, { ...ahead, signal });
-  for await (const measured of inOrderOver(model.pool, samples, measure, signal))
+  const walk = { imageSize, runner, signal };
+  for await (const measured of eachImage(model, heads, samples, walk, measure))
     for (const ofHeads of measured) {
       signal?.throwIfAborted();
       for (const [k, { counts, loss }] of ofHeads.entries()) accumulators[k]!.add(counts, loss);

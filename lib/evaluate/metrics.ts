@@ -44,19 +44,37 @@ export function meanOf(values: Iterable<number | null>): number | null {
   return count === 0 ? null : sum / count;
 }
 
-function classIous(matrix: Float64Array, classes: number): { iou: (number | null)[]; truth: number[] } {
-  const truth = new Array<number>(classes).fill(0);
-  const predicted = new Array<number>(classes).fill(0);
+/** What IoU is computed from: pixels of each class. */
+export interface ClassSums {
+  /** In the ground truth. */
+  readonly truth: Float64Array;
+  /** In the prediction. */
+  readonly predicted: Float64Array;
+  /** In both. */
+  readonly both: Float64Array;
+}
+
+/** Sums over a confusion matrix K×K, as in {@link metricsOf}. */
+export function classSums(matrix: Float64Array, classes: number): ClassSums {
+  const truth = new Float64Array(classes);
+  const predicted = new Float64Array(classes);
   matrix.forEach((count, i) => {
     truth[Math.floor(i / classes)]! += count;
     predicted[i % classes]! += count;
   });
-  const iou = truth.map((pixels, k) => {
-    const both = matrix[k * classes + k]!;
-    const union = pixels + predicted[k]! - both;
-    return union === 0 ? null : both / union;
+  return { truth, predicted, both: Float64Array.from(truth, (_, k) => matrix[k * classes + k]!) };
+}
+
+function iousOf({ truth, predicted, both }: ClassSums): (number | null)[] {
+  return Array.from(truth, (pixels, k) => {
+    const union = pixels + predicted[k]! - both[k]!;
+    return union === 0 ? null : both[k]! / union;
   });
-  return { iou, truth };
+}
+
+/** {@link Metrics.mIoU} of sums. */
+export function meanIouOf(sums: ClassSums): number | null {
+  return meanOf(iousOf(sums).filter((_, k) => sums.truth[k]! > 0));
 }
 
 /**
@@ -68,14 +86,14 @@ function classIous(matrix: Float64Array, classes: number): { iou: (number | null
  */
 export function metricsOf(confusion: ArrayLike<number | bigint>, classes: number): Metrics {
   const matrix = counts(confusion, classes);
-  const { iou, truth } = classIous(matrix, classes);
+  const sums = classSums(matrix, classes);
   const total = matrix.reduce((sum, count) => sum + count, 0);
-  const correct = truth.reduce((sum, _, k) => sum + matrix[k * classes + k]!, 0);
+  const correct = sums.both.reduce((sum, count) => sum + count, 0);
   return {
-    mIoU: meanOf(iou.filter((_, k) => truth[k]! > 0)),
-    classIou: iou,
+    mIoU: meanIouOf(sums),
+    classIou: iousOf(sums),
     pixelAccuracy: total === 0 ? null : correct / total,
-    truthPixels: truth,
+    truthPixels: [...sums.truth],
   };
 }
 
@@ -89,5 +107,5 @@ export function metricsOf(confusion: ArrayLike<number | bigint>, classes: number
  * @throws DinoSegError SHAPE if the matrix is not K×K.
  */
 export function imageIou(confusion: ArrayLike<number | bigint>, classes: number): number | null {
-  return meanOf(classIous(counts(confusion, classes), classes).iou);
+  return meanOf(iousOf(classSums(counts(confusion, classes), classes)));
 }

@@ -1,6 +1,7 @@
 /** One pass of an extraction: decoded images, then their features. */
 import { stat } from 'node:fs/promises';
 import { decodeImage, type RgbImage } from '../data/decode.js';
+import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
@@ -24,7 +25,7 @@ export async function stampOf(path: string): Promise<string | null> {
 export async function loadImage(path: string, place: number): Promise<LoadedImage> {
   const stamp = await stampOf(path);
   try {
-    return { place, image: await decodeImage(path), stamp };
+    return { place, image: markOwn(await decodeImage(path)), stamp };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
     return { place, image: error, stamp };

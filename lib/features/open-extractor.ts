@@ -132,7 +132,7 @@ async function useOf(
     .catch(() => undefined);
   signal?.throwIfAborted();
   if (!sizes) return { passSize };
-  const besideBytes = sizes.otherBytes + (sharedBackbone ? 0 : 2 * sizes.blockBytes);
+  const besideBytes = sizes.otherBytes + (sharedBackbone ? 0 : sizes.ringBytes);
   return { passSize, besideBytes, betweenBytes: detectorPassBytes(sizes, size) };
 }
 

@@ -62,7 +62,8 @@ export async function percentagesOfLabels(
       'SHAPE',
       `Expected height × width values of a label map, got ${label.data.length} for ${height}×${width}.`,
     );
-  const { data } = mapLabel(label, mapping, 'The label map', name);
+  // The caller may write to its own array meanwhile.
+  const { data } = await mapLabel({ ...label, data: label.data.slice() }, mapping, 'The label map', name);
   const raw = { data, width, height, channels: 1 as const };
   return percentagesOf(await runJob(options, (job) => engine().labelShares(raw, plan.places, job)), plan);
 }

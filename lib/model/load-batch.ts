@@ -71,16 +71,22 @@ export async function batchOf(
   augmentations: Augmentation[],
   place: Pick<Place, 'imageSize' | 'device' | 'normalization'>,
 ): Promise<Batch> {
-  const { imageSize, device, normalization } = place;
-  const options = { width: imageSize, height: imageSize, device, augmentations };
   const [images, labels] = await Promise.all([
-    engine().prepareImages(
-      samples.map(({ image }) => image),
-      { ...options, normalization },
-    ),
+    loadImages(samples, augmentations, place),
     loadLabels(samples, augmentations, place),
   ]);
-  return new Batch(Tensor.wrap(images), labels, indices);
+  return new Batch(images, labels, indices);
+}
+
+/** Images B×3×H×W (float32, normalised) alone. */
+export async function loadImages(
+  samples: readonly Pick<Sample, 'image'>[],
+  augmentations: Augmentation[],
+  { imageSize, device, normalization }: Pick<Place, 'imageSize' | 'device' | 'normalization'>,
+): Promise<Tensor> {
+  const options = { width: imageSize, height: imageSize, device, augmentations, normalization };
+  const images = samples.map(({ image }) => image);
+  return Tensor.wrap(await engine().prepareImages(images, options));
 }
 
 /** Labels B×H×W (uint8) alone. */

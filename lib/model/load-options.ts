@@ -33,8 +33,8 @@ export interface LoadOptions extends JobOptions {
    */
   cudaGraphs?: boolean;
   /**
-   * Where the weights of the backbone's blocks are. `resident`: on the device. `stream`: in the host's memory, from which
-   * they are copied to the device one block ahead of the computation; with `gpuMemory`, as many blocks as fit stay on the
+   * Where the weights of the backbone's blocks and of the decoder are. `resident`: on the device. `stream`: in the host's
+   * memory, from which they are copied to the device ahead of the computation; with `gpuMemory`, as many blocks as fit stay on the
    * device. `auto` (default): on the device if they fit, else as `stream`, with as many blocks on the device as fit. The
    * results are the same (docs/memory.md).
    */
@@ -46,7 +46,7 @@ export interface LoadOptions extends JobOptions {
   gpuMemory?: number | string | null;
 }
 
-/** Where the weights of a backbone's blocks are. */
+/** Where the weights of a network's layers are. */
 export type WeightPlacement = (typeof weightPlacements)[number];
 
 /** The values of {@link WeightPlacement}. */

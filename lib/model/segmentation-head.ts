@@ -122,6 +122,15 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return { loss: pixels > 0 ? loss / pixels : 0, pixels };
   }
 
+  /** Class logits B×Q×K of queries, or a probe's scores B×K×h×w of features, float32. `on`: the network that gave the outputs. @internal */
+  async logitsOf(
+    outputs: NetworkOutputs,
+    { on, ...options }: JobOptions & { on?: HeadNetwork } = {},
+  ): Promise<Tensor> {
+    const handle = on ? await this.on(on) : this.handle;
+    return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs.handles, job)));
+  }
+
   /** Best class of every pixel, B×height×width uint8. `on`: the network that gave the outputs. @internal */
   async mapOf(
     outputs: NetworkOutputs,

@@ -202,9 +202,26 @@ export async function openSegmenter(options: SegmenterOptions): Promise<Segmente
   if (imageSize !== undefined) checkImageSize(imageSize, imageSize);
   const size = imageSize === undefined ? undefined : asSize(imageSize);
   const model = await SegmentationModel.load(modelPath, loading, { imageSize: size });
-  let head: SegmentationHead | undefined;
   try {
-    head = headPath === undefined ? model.ownHead() : await openHead(headPath, { device: model.device });
+    const opened = await openHeadOf(model, { head: headPath, classes, scoring });
+    return new Segmenter({ model, ...opened, imageSize: imageSizeOf(imageSize, [opened.head]) });
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+/** A head that scores the outputs of a network, as {@link openSegmenter} has it. */
+export type OpenedHead = Pick<Segmenter, 'head' | 'classSet' | 'scoring' | 'warnings'>;
+
+/** Opens a head for a network and checks that they fit together and fit the class set. @throws DinoSegError as openSegmenter */
+export async function openHeadOf(
+  model: SegmentationModel,
+  given: { head?: string | undefined; classes?: string | undefined; scoring?: Scoring | undefined },
+): Promise<OpenedHead> {
+  const { head: path, classes, scoring } = given;
+  const head = path === undefined ? model.ownHead() : await openHead(path, { device: model.device });
+  try {
     head.assertFits(model);
     const classSet = await classSetOf(head, classes);
     const { modelId } = head.metadata;
@@ -212,17 +229,12 @@ export async function openSegmenter(options: SegmenterOptions): Promise<Segmente
       modelId === undefined || modelId === model.id
         ? []
         : [
-            `${headPath} was trained on a different network file than ${modelPath} ` +
+            `${path} was trained on a different network file than ${model.path} ` +
               '(a different network or precision): results may be wrong.',
           ];
-    return new Segmenter({
-      ...{ model, head, classSet, warnings },
-      scoring: scoringOf(head, classSet, scoring),
-      imageSize: imageSizeOf(imageSize, [head]),
-    });
+    return { head, classSet, warnings, scoring: scoringOf(head, classSet, scoring) };
   } catch (error) {
-    head?.dispose();
-    model.dispose();
+    head.dispose();
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import type { MemoryRoom, NetworkSizes } from '../native/bindings/engine.js';
 import { capGpuMemory } from './gpu-memory.js';
 import type { ImageSize } from './image-size.js';
 import type { LoadOptions } from './load-options.js';
-import { bytesOfMaps, type WeightPlan } from './pass-size.js';
+import { bytesOfMaps, mostStreamedImages, type WeightPlan } from './pass-size.js';
 
 /** What a network is loaded for. */
 export interface NetworkUse {
@@ -30,8 +30,6 @@ export function detectorPassBytes(
   return bytesOfMaps({ width, hidden: 0, dtype }, size) * mapsOfDetector;
 }
 
-/** Images per pass at most: more are not faster. */
-const mostImages = 8;
 /**
  * As `mapsOfImage` of pass-size.ts, but without what recorded passes hold, of which there are none. 1.38 were measured with the
  * 7B (0.567 GB at 512×512); the rest is room for the allocator. With 1.41 it gave memory back and took it again in every pass, and
@@ -40,8 +38,6 @@ const mostImages = 8;
 const mapsOfImage = 1.6;
 /** What libraries and the allocator take beside weights and maps: 0.1 GB with the 7B. */
 const workspaceBytes = 2e8;
-/** Taken by CUDA itself; the engine has the number, too (core/memory_limit.h). */
-const contextBytes = 8e8;
 /** Share of a device that a plan counts on where no cap is given: screens and other processes have some. */
 const shareOfDevice = 0.9;
 
@@ -67,53 +63,45 @@ export interface PlanInput {
 export function planWeights(input: PlanInput): WeightPlan | undefined {
   const { sizes, room, weights, capped, onCpu, use } = input;
   if (weights === 'resident' || (weights === 'auto' && sizes.blocks === 0)) return undefined;
+  // Without a cap a network that is to be streamed is streamed whole.
+  const mayStay = weights === 'auto' || capped;
   const size = use.imageSize ?? { width: 512, height: 512 };
   const imageBytes = imageBytesOf(sizes, size);
   const fixed = sizes.otherBytes + (use.besideBytes ?? 0) + (onCpu ? 0 : workspaceBytes);
   const passBytes = (images: number) => Math.max(images * imageBytes, use.betweenBytes ?? 0);
-  const given = use.passSize ?? undefined;
-  if (weights === 'auto' && fixed + sizes.blocksBytes + passBytes(given ?? 1) <= room.freeBytes)
-    return undefined;
+  const least = use.passSize ?? 1;
+  const whole = fixed + sizes.decoderBytes + sizes.blocksBytes;
+  if (mayStay && whole + passBytes(least) <= room.freeBytes) return undefined;
 
-  const streaming = fixed + 2 * sizes.blockBytes;
-  const least = streaming + passBytes(given ?? 1);
-  if (least > room.freeBytes) throw tooLittle(input, least, given ?? 1);
-  // Without a cap a network that is to be streamed is streamed whole.
-  const mayStay = weights === 'auto' || capped;
-  const residentIn = (bytes: number, images: number) =>
-    mayStay ? evenlyStreamed(sizes.blocks, (bytes - streaming - passBytes(images)) / sizes.blockBytes) : 0;
-  const planned = capped ? room.totalBytes : shareOfDevice * room.totalBytes - contextBytes;
-  const passSize =
-    given ?? (onCpu ? 1 : fewestBytes(sizes.blocks, planned - streaming, passBytes, residentIn, planned));
+  const streaming = fixed + sizes.ringBytes;
+  const needed = streaming + passBytes(least);
+  if (needed > room.freeBytes) throw tooLittle(input, needed, least);
+  const residentIn = (bytes: number, images: number) => {
+    const fitting = Math.floor((bytes - streaming - passBytes(images)) / sizes.blockBytes);
+    return mayStay ? Math.max(0, Math.min(sizes.blocks - 1, fitting)) : 0;
+  };
+  const planned = capped ? room.totalBytes : shareOfDevice * room.totalBytes - room.contextBytes;
+  const fewestCopied = () => {
+    const fits = (images: number) => images === 1 || streaming + passBytes(images) <= planned;
+    return fewestBytes(sizes, fits, (images) => residentIn(planned, images));
+  };
+  const passSize = use.passSize ?? (onCpu ? 1 : fewestCopied());
   const residentBlocks = residentIn(room.freeBytes, passSize);
-  if (residentBlocks === sizes.blocks) return undefined;
   return { residentBlocks, passSize, pixels: size.width * size.height };
 }
 
-/** The number of images with the fewest blocks copied for each. */
+/** The number of images with the fewest bytes copied for each. */
 function fewestBytes(
-  blocks: number,
-  room: number,
-  passBytes: (images: number) => number,
-  residentIn: (bytes: number, images: number) => number,
-  bytes: number,
+  { blocks, blockBytes, decoderBytes }: NetworkSizes,
+  fits: (images: number) => boolean,
+  residentBlocks: (images: number) => number,
 ): number {
   let best = { images: 1, copied: Infinity };
-  for (let images = 1; images <= mostImages && (images === 1 || passBytes(images) <= room); images++) {
-    const copied = (blocks - residentIn(bytes, images)) / images;
+  for (let images = 1; images <= mostStreamedImages && fits(images); images++) {
+    const copied = (decoderBytes + (blocks - residentBlocks(images)) * blockBytes) / images;
     if (copied < best.copied) best = { images, copied };
   }
   return best.images;
-}
-
-/**
- * Resident blocks where there is room for so many. An even number is streamed: with two buffers the last and the first of an
- * odd number would share one, and no copy could run between two passes. Two buffers for two blocks save nothing.
- */
-function evenlyStreamed(blocks: number, room: number): number {
-  const resident = Math.min(blocks, Math.max(0, Math.floor(room)));
-  const streamed = Math.min(blocks, 2 * Math.ceil((blocks - resident) / 2));
-  return streamed <= 2 ? blocks : blocks - streamed;
 }
 
 function imageBytesOf({ width, hidden, dtype }: NetworkSizes, size: ImageSize): number {
@@ -122,6 +110,7 @@ function imageBytesOf({ width, hidden, dtype }: NetworkSizes, size: ImageSize): 
 
 function tooLittle({ room, capped, onCpu }: PlanInput, least: number, images: number): DinoSegError {
   const gigabytes = (bytes: number) => `${(Math.ceil(bytes / 1e8) / 10).toFixed(1)} GB`;
+  const { contextBytes } = room;
   const needs = `With all blocks streamed, the network needs ${gigabytes(least)} for a pass of ${images}`;
   return new DinoSegError(
     'OUT_OF_MEMORY',
@@ -161,6 +150,7 @@ export async function planOfFile(
   const room = {
     totalBytes: Math.min(...rooms.map(({ totalBytes }) => totalBytes)),
     freeBytes: Math.min(...rooms.map(({ freeBytes }) => freeBytes || Infinity)),
+    contextBytes: Math.max(...rooms.map(({ contextBytes }) => contextBytes)),
   };
   const capped = gpuMemory !== undefined && gpuMemory !== null;
   return planWeights({ sizes, room, weights, capped, onCpu: devices.includes('cpu'), use });

@@ -1,11 +1,11 @@
 /** Runs calls that take images on the replica of a model that is free. */
 import type { ImageInput } from '../data/decode.js';
-import type { HeadsHandle, ModelHandle, RawImage } from '../native/bindings/engine.js';
+import type { HeadsHandle, ModelHandle } from '../native/bindings/engine.js';
 import type { HeadNetwork } from './head-network.js';
 import type { ReplicaPool } from './replicas.js';
 import type { RunningCalls } from './running-calls.js';
 import type { SegmentationHead } from './segmentation-head.js';
-import { withPixels } from './with-pixels.js';
+import { withPixels, type GivenPixels } from './with-pixels.js';
 
 /** A SegmentationModel, which this module cannot import: it imports this one. */
 interface ReplicatedModel extends HeadNetwork {
@@ -24,7 +24,7 @@ export function withReplica<T>(
   { model, heads }: { model: ReplicatedModel; heads: readonly SegmentationHead[] },
   images: readonly ImageInput[],
   signal: AbortSignal | undefined,
-  use: (pixels: RawImage[], model: ModelHandle, heads: readonly HeadsHandle[]) => Promise<T>,
+  use: (pixels: GivenPixels[], model: ModelHandle, heads: readonly HeadsHandle[]) => Promise<T>,
 ): Promise<T> {
   const models = new Map(model.replicas.map((replica) => [replica, replica.handle]));
   const places = heads.map((head) => head.places());

@@ -9,6 +9,7 @@ import { hardwareRows } from '../native/hardware.js';
 import { countPixels } from '../report/class-statistics.js';
 import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
 import { Examples } from '../report/html/example.js';
+import { failureTable } from '../report/html/failures.js';
 import { count, duration, now, percent } from '../report/html/format.js';
 import type { PropertiesSection, Report, ReportSection, TableSection } from '../report/html/report.js';
 import { counted } from '../text.js';
@@ -16,8 +17,6 @@ import { segmenterRows } from '../model/segmenter-settings.js';
 
 /** Images that are shown. */
 const shownImages = 16;
-/** Images without a prediction that are listed. */
-const mostFailures = 100;
 
 /** Gathers what a report of predictions shows; {@link PredictionReport.write} never throws. */
 export class PredictionReport {
@@ -141,13 +140,4 @@ export class PredictionReport {
       ]),
     };
   }
-}
-
-function failureTable(failed: readonly { image: string; error: DinoSegError }[]): TableSection {
-  const rows = failed.slice(0, mostFailures).map(({ image, error }) => [image, error.code, error.message]);
-  const note =
-    failed.length > mostFailures
-      ? { note: `The first ${mostFailures} of ${counted(failed.length, 'image')}.` }
-      : {};
-  return { kind: 'table', title: 'Could not be read', ...note, columns: ['Image', 'Code', 'Reason'], rows };
 }

@@ -291,14 +291,14 @@ export const trainSettings = {
     default: 'tf32',
     help: 'precision of the pixel decoder, for a bfloat16 backbone; reference: float32; fast: bfloat16; fp8: that of tf32, and the backbone in 8 bits (Ada, Hopper and later)',
   },
-  /** Where the weights of the backbone's blocks are; see LoadOptions. */
+  /** Where the weights of the network's layers are; see LoadOptions. */
   weights: {
     type: 'text',
     choices: weightPlacements,
     default: 'auto',
     freeOnResume: true,
     addedLater: true,
-    help: "where the weights of the backbone's blocks are; resident: on the device; stream: in host memory, copied during each pass; auto: on the device if they fit (docs/memory.md)",
+    help: "where the weights of the network's layers are; resident: on the device; stream: in host memory, copied during each pass; auto: on the device if they fit (docs/memory.md)",
   },
   /** Maximum of the GPU's memory that the process takes, such as `8GB`. null: no maximum. */
   gpuMemory: {

@@ -27,6 +27,7 @@ export const addedFlags = [
  */
 export const given = {
   'docs/clusters.md': ['7b.pt'],
+  'docs/compare.md': ['7b.pt', 'head.safetensors', 'other-head.safetensors'],
   'docs/configuration.md': ['7b.pt', 'head.safetensors'],
   'docs/cache.md': ['7b.pt'],
   'docs/data.md': [],

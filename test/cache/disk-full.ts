@@ -26,7 +26,7 @@ t.test('a full disk ends the pass with DISK_FULL; a later one makes only the res
   // Records are of 66.5 KiB.
   const { code, stderr } = await runLimited(300, ['train', ...asFlags({ ...settings, cache, out })]);
   t.equal(code, 1);
-  t.match(stderr, /DISK_FULL: cannot write .*records-00000\.bin: no room for a record of 68096 bytes/);
+  t.match(stderr, /DISK_FULL: cannot write .*records-00000\.bin: no room for 68096 bytes of records/);
   t.match(stderr, /Earlier records stay usable: free some space and run it again/);
   t.notOk(readdirSync(root).includes('run'), 'no run was begun');
   t.same(await checkCache(cache), { records: 4, damage: [] }, 'what was written is whole');

@@ -45,7 +45,11 @@ async function writeRecords(t: Test, layout: RecordPart[]): Promise<Written> {
   const { handles } = randomBatch(sizes, { seed: 3 });
   const { features } = randomFeatures({ ...sizes, channels: hidden }, { seed: 4 }).handles;
   const { queries, masks, labels } = handles;
-  const places = await e.appendRecords(writer, { queries, masks, features, labels }, classes);
+  const places = await e.appendRecords(
+    writer,
+    [{ parts: { queries, masks, features, labels }, images: Uint32Array.from(Array(sizes.batch).keys()) }],
+    classes,
+  );
   e.dispose(writer);
   return { layout, file, places };
 }

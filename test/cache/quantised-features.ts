@@ -40,7 +40,11 @@ t.test('a stored value is off by half a step of its channel at most', async (t) 
   using features = Tensor.from(values, [images, channels, h, w]);
   using truth = Tensor.from(labels, [images, 32, 48]);
   const parts = { features: features.handle, labels: truth.handle };
-  const places = await e.appendRecords(writer, parts, classes);
+  const places = await e.appendRecords(
+    writer,
+    [{ parts, images: Uint32Array.from(Array(images).keys()) }],
+    classes,
+  );
   e.dispose(writer);
   t.equal(e.recordBytes(layout), 128 + 64 + 32 * 48, 'a byte a value');
 
@@ -97,10 +101,17 @@ t.test('a layout has ranges with features in uint8, and only then', async (t) =>
   await e.openShard(writer, join(folder, 'records.bin'), 0);
   using flat = Tensor.from(values.subarray(0, 10), [2, 5]);
   using one = Tensor.from(labels.subarray(0, 32 * 48), [1, 32, 48]);
-  await t.rejects(e.appendRecords(writer, { features: flat.handle, labels: one.handle }, classes), {
-    code: 'SHAPE',
-    message: /features B×C×h×w/,
-  });
+  await t.rejects(
+    e.appendRecords(
+      writer,
+      [{ parts: { features: flat.handle, labels: one.handle }, images: Uint32Array.of(0) }],
+      classes,
+    ),
+    {
+      code: 'SHAPE',
+      message: /features B×C×h×w/,
+    },
+  );
   e.dispose(writer);
 });
 

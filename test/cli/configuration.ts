@@ -37,6 +37,23 @@ t.test('a file names settings as flags or as the library does, in YAML or JSON',
   t.same(await read('saved.yaml'), { flags: { lr: 0.5 }, positionals: [] });
 });
 
+t.test('a flag that takes several values may be a list', async (t) => {
+  const root = await writeTree(t, {
+    'one.yaml': 'dtype: float32\n',
+    'two.yaml': 'dtype: [bfloat16, float32]\n',
+    'three.yaml': 'dtype: [bfloat16, float32, float32]\n',
+    'none.yaml': 'dtype: []\n',
+    'wrong.yaml': 'dtype: [bfloat16, 3]\n',
+  });
+  const flags = { dtype: { ...syntax.flags.dtype, times: 2 } };
+  const read = (name: string) => readConfiguration({ ...syntax, flags }, join(root, name));
+  t.same((await read('one.yaml')).flags, { dtype: ['float32'] });
+  t.same((await read('two.yaml')).flags, { dtype: ['bfloat16', 'float32'] });
+  await t.rejects(read('three.yaml'), { name: 'UsageError', message: /takes 1 to 2 values, not 3/ });
+  await t.rejects(read('none.yaml'), { message: /takes 1 to 2 values, not 0/ });
+  await t.rejects(read('wrong.yaml'), { message: /should be a string .* not 3/ });
+});
+
 t.test('what a file may not say is refused with what was expected', async (t) => {
   const cases: [string, RegExp][] = [
     ['imagesize: 64', /Unknown setting "imagesize" in .*\. Did you mean "imageSize"\?/],

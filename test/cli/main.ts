@@ -24,6 +24,7 @@ const commands = [
   'forward',
   'train',
   'eval',
+  'compare',
   'predict',
   'features',
   'merge',

@@ -26,6 +26,29 @@ t.test('flags and arguments are read in any order', async (t) => {
   t.same(positionals, ['a.png', 'b.png']);
 });
 
+t.test('a flag that takes several values gives a list, in the given order', async (t) => {
+  const flags = {
+    model: { ...syntax.flags.model, times: 2 },
+    dtype: { ...syntax.flags.dtype, times: 2 },
+  };
+  const read = (argv: string[]) => {
+    const several = { name: 'paint', summary: 'Paints.', flags } as const;
+    return { ...completeInput(several, readArguments(several, argv)).flags };
+  };
+  t.same(read(['--model', 'a,b']), { model: ['a,b'] }, 'names of files may have commas');
+  t.same(read(['--model', 'b', '--dtype=bfloat16,float32', '--model', 'a']), {
+    model: ['b', 'a'],
+    dtype: ['bfloat16', 'float32'],
+  });
+  const cases: [string[], RegExp][] = [
+    [['--model', 'a', '--model', 'b', '--model', 'c'], /--model takes 1 to 2 values, not 3/],
+    [['--model', 'a', '--dtype', 'float32,float32,float32'], /--dtype takes 1 to 2 values, not 3/],
+    [['--model', 'a', '--dtype', 'float32,'], /--dtype should be one of float32, bfloat16, not ""/],
+    [[], /Missing --model FILE/],
+  ];
+  for (const [argv, message] of cases) t.throws(() => read(argv), { name: 'UsageError', message });
+});
+
 t.test('after -- everything is an argument', async (t) => {
   t.same(parseCommandLine(['--model', 'm', '--', '--json']).positionals, ['--json']);
 });

@@ -20,9 +20,9 @@ t.test(
       for (const offset of [0, 1, 2]) {
         const data = new Uint8Array(new ArrayBuffer(length + offset), offset, length);
         data.set(values(length));
-        t.same([...mapped(data).data], expected(length), `${length} pixels from byte ${offset}`);
+        t.same([...(await mapped(data)).data], expected(length), `${length} pixels from byte ${offset}`);
       }
-    t.same([...mapped(Uint16Array.from(values(33))).data], expected(33), 'of 16 bits');
+    t.same([...(await mapped(Uint16Array.from(values(33)))).data], expected(33), 'of 16 bits');
   },
 );
 
@@ -31,7 +31,7 @@ t.test('an unknown value is refused wherever it is, and the message says where',
     for (const wide of [false, true]) {
       const numbers = values(9).toSpliced(place, 1, wide ? 300 : 77);
       const data = wide ? Uint16Array.from(numbers) : Uint8Array.from(numbers);
-      t.throws(() => mapped(data), {
+      await t.rejects(mapped(data), {
         code: 'LABEL_VALUE',
         message: new RegExp(`: ${wide ? 300 : 77} \\(1 pixels\\); the first, .*, at x ${place}, y 0\\.`),
       });

@@ -42,4 +42,11 @@ if (file === undefined) {
     add(path, String(data).split('\n').length - 1);
   };
   syncBuiltinESMExports();
+  const { RecordWriter } = await import('../../dist/cache/record-writer.js');
+  const { append } = RecordWriter.prototype;
+  RecordWriter.prototype.append = async function (records) {
+    const lines = await append.call(this, records);
+    add(this.folder.indexPath, lines.length);
+    return lines;
+  };
 }

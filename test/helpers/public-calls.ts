@@ -168,6 +168,11 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
     removeCache: of(api.removeCache, [absent]),
     train: of(api.train, [settings, {}], [1, 'onEpoch']),
     evaluate: of(api.evaluate, [model, trained, dataset, {}], [3, 'imageSize']),
+    compare: of(
+      api.compare,
+      [{ model: absent }, { model: absent, precision: 'fast' }, [absent], {}],
+      [3, 'imageSize'],
+    ),
     evaluateHeads: of(api.evaluateHeads, [model, [trained], dataset, {}], [3, 'imageSize']),
     imageIou: of(api.imageIou, [[1], 1]),
     metricsOf: of(api.metricsOf, [[1], 1]),

@@ -5,7 +5,8 @@ import { DecodedImages } from '../../lib/model/decoded-images.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import type { Scoring } from '../../lib/native/bindings/engine.js';
+import type { Scoring, TensorHandle } from '../../lib/native/bindings/engine.js';
+import { close } from '../helpers/close.js';
 import { writeFormulaModel } from '../helpers/network.js';
 import { createRandom } from '../helpers/random-values.js';
 
@@ -184,4 +185,22 @@ t.test('counts of a confusion matrix refuse what they cannot count', async (t) =
     'a prediction outside',
   );
   await t.rejects(engine().confusion(good, map([0, 1], [1, 1, 2]), 2), { code: 'SHAPE' }, 'other shapes');
+});
+
+t.test('relative errors are those of each item', async (t) => {
+  const tensor = (values: number[], shape = [2, 1, 2]) =>
+    Tensor.from(Float32Array.from(values), shape).handle;
+  const expected = tensor([3, 4, 0, 0]);
+  const errors = async (values: number[]) => [...(await engine().relativeErrors(expected, tensor(values)))];
+  close(t, 'errors', await errors([3, 5, 0, 0]), [1 / 5, 0], { rtol: 1e-12 });
+  t.same(await errors([0, 0, 0, 2]), [1, Infinity]);
+  t.match((await errors([NaN, 0, 0, 0]))[0], NaN);
+  const halves = (await engine().callOperator('aten::to.dtype_layout', [
+    expected,
+    'bfloat16',
+  ])) as TensorHandle;
+  t.same([...(await engine().relativeErrors(halves, tensor([3, 4, 0, 0])))], [0, 0], 'of other dtypes');
+  const bytes = Tensor.from(Uint8Array.of(1, 2, 3, 4), [2, 1, 2]).handle;
+  for (const other of [tensor([3, 4, 0, 0], [2, 2]), bytes])
+    await t.rejects(engine().relativeErrors(expected, other), { code: 'SHAPE' });
 });

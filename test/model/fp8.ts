@@ -79,11 +79,16 @@ t.test('the inner blocks hold a byte a weight, and a scale a row', async (t) => 
   t.equal(sizes.blocks, 4);
   t.equal(whole.blocksBytes, 4 * whole.blockBytes);
   t.equal(sizes.blocksBytes, 3 * whole.blockBytes, 'two of four blocks halved');
-  t.match(sizes, { blockBytes: whole.blockBytes, otherBytes: whole.otherBytes, dtype: 'bfloat16' });
+  const { blockBytes, decoderBytes, ringBytes, otherBytes } = whole;
+  t.match(sizes, { blockBytes, decoderBytes, ringBytes, otherBytes, dtype: 'bfloat16' });
   const model = await e.loadModel(file('tiny'), fp8);
   // qkv, proj, w1, w2 and w3 of width 64 and hidden width 128.
   const rows = 192 + 64 + 128 + 128 + 64;
-  t.equal(e.storageBytes([model]), sizes.blocksBytes + sizes.otherBytes + 2 * rows * 4);
+  const kept = otherBytes + 2 * rows * 4;
+  t.equal(e.storageBytes([model]), sizes.blocksBytes + decoderBytes + kept);
+  const streamed = await e.loadModel(file('tiny'), { ...fp8, residentBlocks: 0 });
+  t.equal(e.storageBytes([streamed]), ringBytes + kept, 'the scales are not streamed');
+  t.equal(e.modelInfo(streamed).streamedBytes, sizes.blocksBytes + decoderBytes);
   const plain = await e.loadModel(file('tiny'), exact);
   const { parameters, dtype } = e.modelInfo(plain);
   t.match(e.modelInfo(model), { parameters, dtype, streamedBlocks: 0 });

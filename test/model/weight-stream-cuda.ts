@@ -1,4 +1,4 @@
-/** Weights that come to a GPU a block at a time; skips where no CUDA device answers. */
+/** Weights that come to a GPU a matrix at a time; skips where no CUDA device answers. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { initModel } from '../../lib/model/init-model.js';
@@ -15,6 +15,7 @@ const device = 'cuda:0';
 const folder = t.testdir();
 const path = join(folder, 'deep.pt');
 const detectorPath = join(folder, 'detector.pt');
+const segmentorPath = join(folder, 'segmentor.pt');
 const placement: NetworkPlacement = { device, dtype: 'stored', precision: 'tf32', cudaGraphs: false };
 const images = Tensor.from(formulaTensor('image', [2, 3, 128, 128]).data, [2, 3, 128, 128]);
 
@@ -34,6 +35,7 @@ t.before(async () => {
   if (skip) return;
   await initModel({ arch: 'deep' as 'tiny', seed: 2, dtype: 'bfloat16', out: path });
   await initModel({ arch: 'tiny-detector', seed: 2, dtype: 'bfloat16', out: detectorPath });
+  await initModel({ arch: 'tiny', seed: 2, dtype: 'bfloat16', out: segmentorPath });
 });
 
 t.test('the same bits as resident, also of passes that follow one another at once', { skip }, async (t) => {
@@ -63,6 +65,50 @@ t.test('in another dtype than the file', { skip }, async (t) => {
   const expected = await outputsOf(await engine().loadModel(path, wide));
   const streamed = await engine().loadModel(path, { ...wide, residentBlocks: 10 });
   checkSame(t, await outputsOf(streamed), expected, 'float32');
+});
+
+t.test('with the pixel decoder in bfloat16', { skip }, async (t) => {
+  const fast = { ...placement, precision: 'fast' } as const;
+  const expected = await outputsOf(await engine().loadModel(path, fast));
+  const streamed = await engine().loadModel(path, { ...fast, residentBlocks: 10 });
+  checkSame(t, await outputsOf(streamed), expected, 'fast');
+});
+
+t.test('passes of other parts in turns, one at once after the other', { skip }, async (t) => {
+  const wants = [
+    { decoded: false, features: 1 },
+    { decoded: true, features: 0 },
+    { decoded: true, features: 4 },
+  ] as const;
+  const turns = [0, 1, 0, 0, 2, 1, 1, 0, 2].map((turn) => wants[turn]!);
+  const passesOf = async (model: ModelHandle) => {
+    const given = await Promise.all(turns.map((want) => engine().outputs(model, images.handle, want)));
+    const handles = given.flatMap(({ queries, masks, features }) => [queries, masks, features]);
+    return Promise.all(handles.flatMap((handle) => (handle ? [Tensor.wrap(handle).floats()] : [])));
+  };
+  const expected = await passesOf(await engine().loadModel(path, placement));
+  for (const residentBlocks of [0, 13]) {
+    const streamed = await engine().loadModel(path, { ...placement, residentBlocks });
+    for (const time of ['first', 'second'])
+      checkSame(t, await passesOf(streamed), expected, `${residentBlocks} resident, ${time} time`);
+  }
+});
+
+t.test('replicas on one GPU at once, and a detector that shares the ring of each', { skip }, async (t) => {
+  using alone = await DetectionModel.load(detectorPath, { device });
+  const input = Tensor.from(formulaTensor('image', [1, 3, 112, 144]).data, [1, 3, 112, 144]);
+  const expected = await (await alone.forward(input)).predLogits.floats();
+  using model = await SegmentationModel.load(segmentorPath, { device: [device, device], weights: 'stream' });
+  using detector = await DetectionModel.load(detectorPath, { shareWith: model });
+  const decoded = await outputsOf(await engine().loadModel(segmentorPath, placement));
+  for (let turn = 0; turn < 3; turn++) {
+    const [a, b, ...found] = await Promise.all([
+      ...model.replicas.map(({ handle }) => outputsOf(handle)),
+      ...Array.from({ length: 4 }, async () => [await (await detector.forward(input)).predLogits.floats()]),
+    ]);
+    for (const outputs of [a!, b!]) checkSame(t, outputs, decoded, 'a replica');
+    for (const outputs of found) checkSame(t, outputs, [expected], 'the detector');
+  }
 });
 
 t.test('a detector with a stream of its own', { skip }, async (t) => {

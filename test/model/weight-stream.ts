@@ -1,4 +1,4 @@
-/** Weights that come to the device a block at a time: the same bits as with all of them there. On the CPU, with plain copies. */
+/** Weights that come to the device a matrix at a time: the same bits as with all of them there. On the CPU, with plain copies. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -88,19 +88,48 @@ for (const arch of ['tiny', 'tiny-eomt', 'tiny-backbone'])
     checkSame(t, await outputsOf(all), expected, 'all resident');
   });
 
-t.test('the device holds two blocks of those that are streamed', async (t) => {
+t.test('the device holds a ring for the matrices that are streamed', async (t) => {
   const sizes = await engine().networkSizes(file('tiny.pt'), 'stored', 'reference');
   t.equal(sizes.blocks, four);
   t.equal(sizes.blocksBytes, four * sizes.blockBytes);
   t.match(sizes, { width: 64, dtype: 'bfloat16' });
   const [resident, streamed] = [await load('tiny.pt'), await load('tiny.pt', { residentBlocks: 0 })];
   const bytes = (model: ModelHandle) => engine().storageBytes([model]);
-  t.equal(bytes(resident), sizes.otherBytes + sizes.blocksBytes);
-  t.equal(bytes(streamed), sizes.otherBytes + 2 * sizes.blockBytes);
-  t.equal(engine().modelInfo(streamed).streamedBytes, sizes.blocksBytes);
+  t.equal(bytes(resident), sizes.otherBytes + sizes.decoderBytes + sizes.blocksBytes);
+  t.equal(bytes(streamed), sizes.otherBytes + sizes.ringBytes);
+  t.equal(engine().modelInfo(streamed).streamedBytes, sizes.blocksBytes + sizes.decoderBytes);
+  t.ok(sizes.decoderBytes > sizes.otherBytes, 'little of the decoder stays');
+  for (const name of ['tiny-eomt.pt', 'tiny-backbone.pt']) {
+    const other = await engine().networkSizes(file(name), 'stored', 'reference');
+    t.match(other, { blocks: four, decoderBytes: 0, ringBytes: other.blockBytes }, name);
+  }
   const wide = await engine().networkSizes(file('tiny.pt'), 'float32', 'reference');
   t.match(wide, { blockBytes: 2 * sizes.blockBytes, dtype: 'float32' });
 });
+
+t.test('with the pixel decoder in bfloat16', async (t) => {
+  const fast = { precision: 'fast' } as const;
+  const expected = await outputsOf(await load('tiny.pt', fast));
+  const other = await outputsOf(await load('tiny.pt'));
+  t.notOk(sameBits(expected['decoded 0 masks']!, other['decoded 0 masks']!), 'which changes bits');
+  checkSame(t, await outputsOf(await load('tiny.pt', { ...fast, residentBlocks: 1 })), expected, 'fast');
+});
+
+t.test(
+  'passes of other parts in turns: what was copied ahead for one is in the way of the next',
+  async (t) => {
+    const wants = [
+      { decoded: false, features: 1 },
+      { decoded: true, features: 0 },
+      { decoded: true, features: 4 },
+    ] as const;
+    const passOf = async (model: ModelHandle, turn: number) =>
+      floatsOf({ ...(await engine().outputs(model, images.handle, wants[turn % wants.length]!)) });
+    const [resident, streamed] = [await load('tiny.pt'), await load('tiny.pt', { residentBlocks: 1 })];
+    for (const turn of [0, 1, 0, 0, 2, 1, 1, 0, 2])
+      checkSame(t, await passOf(streamed, turn), await passOf(resident, turn), `part ${turn}`);
+  },
+);
 
 t.test('in another dtype than the file', async (t) => {
   for (const dtype of ['float32', 'bfloat16'] as const) {
@@ -214,7 +243,7 @@ t.test("a detector shares the segmentor's stream, whichever is disposed of first
   checkSame(t, await detectionsOf(second), expected, 'without the segmentor');
 });
 
-t.test('replicas have buffers of their own', async (t) => {
+t.test('replicas have rings of their own', async (t) => {
   const files = await writeBoth(t);
   using alone = await DetectionModel.load(files.detector);
   const detections = await detectionsOf(alone);
@@ -225,8 +254,8 @@ t.test('replicas have buffers of their own', async (t) => {
   t.equal(model.replicas.length, 2);
   const [first, second] = model.replicas.map(({ handle }) => handle);
   const bytes = (...models: ModelHandle[]) => engine().storageBytes(models);
-  const { blockBytes } = await engine().networkSizes(files.segmentor, 'stored', 'reference');
-  t.equal(bytes(first!, second!), bytes(first!) + 2 * blockBytes, 'and share all else');
+  const { ringBytes } = await engine().networkSizes(files.segmentor, 'stored', 'reference');
+  t.equal(bytes(first!, second!), bytes(first!) + ringBytes, 'and share all else');
   for (let turn = 0; turn < 3; turn++) {
     const found = await Promise.all([
       ...[first!, second!].map((replica) => outputsOf(replica)),

@@ -113,7 +113,13 @@ async function writeRecorded(folder: string, { decoded, labels }: Recorded) {
   const written = [];
   for (const [i, { queries, masks }] of decoded.entries()) {
     const parts = { queries: queries.handle, masks: masks.handle, labels: labels[i]!.handle };
-    written.push(...(await engine().appendRecords(writer, parts, recordedClasses)));
+    written.push(
+      ...(await engine().appendRecords(
+        writer,
+        [{ parts, images: Uint32Array.from(Array(queries.shape[0]!).keys()) }],
+        recordedClasses,
+      )),
+    );
   }
   await engine().syncShard(writer);
   engine().dispose(writer);

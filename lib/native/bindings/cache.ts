@@ -30,6 +30,12 @@ export interface WrittenRecord {
   classPixels: number[];
 }
 
+/** Arrays of a batch of images by the layout's names, and which of the images are records. */
+export interface RecordBatch {
+  parts: Record<string, TensorHandle>;
+  images: Uint32Array;
+}
+
 /** Records by their places: `file` an index into `files`, `offset` in it, one of each a record. */
 export interface RecordStoreOptions {
   layout: RecordPart[];
@@ -76,24 +82,25 @@ export interface CacheEngine {
   recordBytes(layout: RecordPart[]): number;
   /** Takes the lock: CACHE while another writer has it. */
   createCacheWriter(layout: RecordPart[], cacheId: string, lockPath: string): CacheWriterHandle;
-  /** Continues a file of records of which the first `sizeBytes` are valid (0: a new file). */
-  openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<void>;
+  /** Continues a file of records of which the first `sizeBytes` are valid (0: a new file). Gives where the next one begins. */
+  openShard(writer: CacheWriterHandle, path: string, sizeBytes: number): Promise<number>;
   /**
    * Begins to copy a batch's arrays to the CPU, in their parts' dtypes; does not wait for the device. `features` in uint8 become
-   * two parts, `feature_ranges` besides. `parts` are to be read after {@link copiesDone} only, and disposed of.
+   * two parts, `feature_ranges` besides. `parts` are to be read after {@link copiesDone} only; they and `copies` are to be
+   * disposed of.
    */
   copyRecords(
     parts: Record<string, TensorHandle>,
     dtypes: Record<string, DType>,
   ): Promise<{ parts: Record<string, TensorHandle>; copies: HostCopiesHandle }>;
   copiesDone(copies: HostCopiesHandle): Promise<void>;
-  /** Appends a record for each image of a batch; arrays by the layout's names. One call at a time. */
-  appendRecords(
-    writer: CacheWriterHandle,
-    parts: Record<string, TensorHandle>,
-    classes: number,
-  ): Promise<WrittenRecord[]>;
-  /** What was appended survives a power cut from here on. */
+  /**
+   * Appends the records of some batches, in order, all or none. One call at a time. In a lane of its own, as {@link appendText}.
+   */
+  appendRecords(writer: CacheWriterHandle, batches: RecordBatch[], classes: number): Promise<WrittenRecord[]>;
+  /** Appends text to a file, or makes it. */
+  appendText(path: string, text: string): Promise<void>;
+  /** What was appended to the open file before the call survives a power cut from here on. The writer may go on meanwhile. */
   syncShard(writer: CacheWriterHandle): Promise<void>;
   /** XXH64 of a file, 16 hexadecimal digits. */
   contentDigest(path: string): Promise<string>;

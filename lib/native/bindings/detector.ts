@@ -1,6 +1,6 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
 import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { Normalization, RawImage } from './images.js';
+import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { NetworkPlacement, ReplicaPlace, ShapeTable, StreamInfo } from './model.js';
 import type { DType } from './tensor.js';
 
@@ -85,7 +85,7 @@ export interface DetectorEngine {
   /** The same of one image seen at width × height, boxes in its own pixels: N, N and N×4 values. */
   detect(
     detector: DetectorHandle,
-    image: RawImage,
+    image: RawImage | CopiedImage,
     options: DetectSettings,
     job?: JobHandle,
   ): Promise<{ scores: Float32Array; labels: Int32Array; boxes: Float32Array }>;

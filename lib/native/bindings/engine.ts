@@ -17,6 +17,7 @@ import type {
   CacheWriterHandle,
   DetectorHandle,
   HeadsHandle,
+  HostCopiesHandle,
   JobHandle,
   ModelHandle,
   RecordStoreHandle,
@@ -76,6 +77,8 @@ export interface MemoryStats {
   /** Bytes taken from the device: tensors and what is kept for later ones. */
   reservedBytes: number;
   peakReservedBytes: number;
+  /** Times that the allocator gave back all that it kept for later, since a tensor did not fit beside it. That waits for the device. */
+  retries: number;
 }
 
 /** What the process may take of a device. */
@@ -84,6 +87,8 @@ export interface MemoryRoom {
   totalBytes: number;
   /** Now; 0 where it is not known. */
   freeBytes: number;
+  /** What CUDA itself takes, at most; 0 for the CPU. */
+  contextBytes: number;
 }
 
 /** One tensor of a checkpoint file. */
@@ -148,7 +153,14 @@ export interface Engine
 
   /** Frees a handle's memory now; any later use of it is an error. Idempotent. */
   dispose(
-    handle: TensorHandle | ModelHandle | DetectorHandle | HeadsHandle | CacheWriterHandle | RecordStoreHandle,
+    handle:
+      | TensorHandle
+      | ModelHandle
+      | DetectorHandle
+      | HeadsHandle
+      | CacheWriterHandle
+      | RecordStoreHandle
+      | HostCopiesHandle,
   ): void;
 
   /** Creates a job for one call. `onProgress` receives the latest figures only, and none after the call has settled. */

@@ -154,4 +154,9 @@ export interface HeadsEngine {
   ): Promise<TensorHandle>;
   /** Counts K×K (rows truth, columns prediction) of uint8 maps of equal shape; label 255 is left out. */
   confusion(prediction: TensorHandle, labels: TensorHandle, classes: number): Promise<Float64Array>;
+  /**
+   * ‖actual − expected‖ / ‖expected‖ of each item of the outermost dimension of two floating tensors of equal shape, on the device of
+   * `expected`. 0 where both are 0. SHAPE.
+   */
+  relativeErrors(expected: TensorHandle, actual: TensorHandle): Promise<Float64Array>;
 }

@@ -13,6 +13,13 @@ export interface RawImage {
   readonly channels?: 1 | 3 | 4;
 }
 
+/** Pixels of one image that the engine has already copied: see `copyPixels`. */
+export interface CopiedImage {
+  readonly data: TensorHandle;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Class indices of one label image: H×W. */
 export interface RawLabel {
   data: Uint8Array;
@@ -57,10 +64,21 @@ export interface PrepareImageOptions extends PrepareOptions {
   normalization: Normalization;
 }
 
-/** The engine's functions on pixels. */
+/**
+ * The engine's functions on pixels. They read the given arrays while they run: nobody may write to them or transfer them before the
+ * promise is settled. So they are for arrays that this package has made; those of its users are copied at the call.
+ */
 export interface ImageEngine {
   /** Resizes (antialiased bilinear), jitters, flips, normalises: B×3×H×W float32. Off the model's thread. */
   prepareImages(images: RawImage[], options: PrepareImageOptions): Promise<TensorHandle>;
   /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
   prepareLabels(labels: RawLabel[], options: PrepareOptions): Promise<TensorHandle>;
+  /** Copies pixels off the JavaScript thread. */
+  copyPixels(image: RawImage): Promise<TensorHandle>;
+  /**
+   * Classes of a label file's values; undefined where one has none.
+   *
+   * @param table the class of each value below 256, or 256 for a value without one, as all greater ones are.
+   */
+  mapLabel(values: Uint8Array | Uint16Array, table: Uint32Array): Promise<Uint8Array | undefined>;
 }

@@ -1,6 +1,6 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
-import type { Normalization, RawImage } from './images.js';
+import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
 /**
@@ -52,7 +52,7 @@ export interface NetworkPlacement {
   dtype: 'stored' | 'float32' | 'bfloat16';
   precision: NetworkPrecision;
   cudaGraphs: boolean;
-  /** Blocks whose weights stay on the device; those of the others are streamed. Absent: all. */
+  /** Blocks whose weights stay on the device; those of the others and of the decoder are streamed. Absent: all stay. */
   residentBlocks?: number;
   /** Number of the network on its device; 0 if absent. */
   replica?: number;
@@ -72,6 +72,10 @@ export interface NetworkSizes {
   /** Of the matrices of the largest block, and of all blocks. */
   blockBytes: number;
   blocksBytes: number;
+  /** Of the matrices of the decoder's layers, which are streamed with the blocks. */
+  decoderBytes: number;
+  /** Of the memory on the device through which matrices are streamed. */
+  ringBytes: number;
   /** Of everything else. */
   otherBytes: number;
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
@@ -81,7 +85,7 @@ export interface NetworkSizes {
   dtype: DType;
 }
 
-/** Weights that are streamed: number of blocks, their bytes, and the part of them in pinned memory. */
+/** Weights that are streamed: number of blocks, bytes with those of the decoder, and the part of them in pinned memory. */
 export interface StreamInfo {
   streamedBlocks: number;
   streamedBytes: number;
@@ -225,7 +229,7 @@ export interface ModelEngine {
   segment(
     model: ModelHandle,
     head: HeadsHandle,
-    images: readonly RawImage[],
+    images: readonly (RawImage | CopiedImage)[],
     options: SegmentOptions,
     job?: JobHandle,
   ): Promise<Uint8Array[]>;
@@ -233,7 +237,7 @@ export interface ModelEngine {
   scores(
     model: ModelHandle,
     head: HeadsHandle,
-    image: RawImage,
+    image: RawImage | CopiedImage,
     options: ScoreOptions,
     job?: JobHandle,
   ): Promise<Float32Array>;

@@ -10,7 +10,7 @@ import { indexedPng } from './indexed-png.js';
 import type { Example, ExampleLayer, ExamplesSection } from './report.js';
 
 /** Max pixels of an example's longer side. */
-const mostPixels = 640;
+export const mostPixels = 640;
 /** Number of classes in an alternative text. */
 const named = 4;
 
@@ -57,8 +57,11 @@ export interface ExamplesHeading {
   order?: ExampleOrder;
 }
 
-/** Resizes to the nearest pixel. */
-function resized({ data, width, height }: ExampleMap, to: { width: number; height: number }): Uint8Array {
+/** Resizes a class map to the nearest pixel. @throws DinoSegError SHAPE if its data does not match its width and height */
+export function resizedMap(
+  { data, width, height }: Omit<ExampleMap, 'role'>,
+  to: { width: number; height: number },
+): Uint8Array {
   if (data.length !== width * height)
     throw new DinoSegError(
       'SHAPE',
@@ -118,7 +121,7 @@ async function exampleOf(
   const predictions: { label: string; map: Uint8Array }[] = [];
   let truth: Uint8Array | undefined;
   for (const given of set ? maps : []) {
-    const map = resized(given, size);
+    const map = resizedMap(given, size);
     const label = given.name ?? given.role;
     for (const index of map) present.add(index);
     if (given.role === 'truth') truth = map;
