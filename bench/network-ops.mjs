@@ -130,6 +130,20 @@ for (const [classes, height, columns] of [
     ),
   );
 
+for (const [classes, height, columns] of [
+  [150, 512, 512],
+  [150, 1080, 1920],
+])
+  await withTensors(
+    { shares: values([1, 100, classes]), masks: values([1, 100, 128, 128], 'float32', 6) },
+    ({ shares, masks }) =>
+      row(
+        `argmax_masks, ${classes} classes, ${columns}×${height}`,
+        4 * 100 * (classes + 128 * 128) + height * columns,
+        (options) => operator('argmax_masks', [shares, masks, height, columns], options),
+      ),
+  );
+
 const picture = Uint8Array.from({ length: 1080 * 1920 * 3 }, (_, i) => (i * 7919) >> 3);
 await withTensors({ pixels: place(picture, [1080, 1920, 3]) }, ({ pixels }) =>
   row('prepare_pixels, 1920×1080 to 512×512', picture.length + 4 * 3 * 512 * 512, (options) =>

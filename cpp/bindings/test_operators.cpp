@@ -89,7 +89,7 @@ int64_t count_operator(std::string path, std::string precision, std::string meth
   placement.precision = parse_network_precision(precision);
   const SegmentationModel model(path, placement);
   const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
-  auto& function = torch::jit::toGraphFunction(model.module().get_method(method).function());
+  auto& function = torch::jit::toGraphFunction(model.running(method).get_method(method).function());
   return count_in(*function.optimized_graph()->block(), name);
 }
 

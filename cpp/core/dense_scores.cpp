@@ -17,20 +17,19 @@ namespace {
 // GPU 64 MiB: a band takes some ten kernel launches.
 int64_t band_elements(const c10::Device& device) { return device.is_cpu() ? 1 << 18 : 16 << 20; }
 
-/// Σ_q classes[b,q,k] · masks[b,q,…]: B×K×h×w.
-at::Tensor combine(const at::Tensor& classes, const at::Tensor& masks) {
-  const int64_t batch = masks.size(0), queries = masks.size(1), h = masks.size(2), w = masks.size(3);
-  const Tf32Guard float32(masks.device(), false);
-  const at::Tensor scores = at::bmm(classes.transpose(1, 2), masks.reshape({batch, queries, h * w}));
-  return scores.view({batch, classes.size(2), h, w});
-}
-
 at::Tensor class_weights(const at::Tensor& logits, Scoring scoring) {
   const at::Tensor weights = at::softmax(logits.to(at::kFloat), -1);
   return scoring == Scoring::recipe ? weights : weights.slice(2, 0, -1);
 }
 
 }  // namespace
+
+at::Tensor mix_masks(const at::Tensor& classes, const at::Tensor& masks) {
+  const int64_t batch = masks.size(0), queries = masks.size(1), h = masks.size(2), w = masks.size(3);
+  const Tf32Guard float32(masks.device(), false);
+  const at::Tensor scores = at::bmm(classes.transpose(1, 2), masks.reshape({batch, queries, h * w}));
+  return scores.view({batch, classes.size(2), h, w});
+}
 
 at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count) {
   const int64_t h = maps.size(2);
@@ -64,7 +63,7 @@ DenseScores::DenseScores(const at::Tensor& logits, const at::Tensor& masks, Scor
   check_decoded(logits, masks);
   const at::Tensor classes = class_weights(logits, scoring);
   if (scoring == Scoring::recipe) {
-    source_ = combine(classes, masks.to(at::kFloat).sigmoid());
+    source_ = mix_masks(classes, masks.to(at::kFloat).sigmoid());
   } else {
     query_classes_ = classes;
     source_ = masks.to(at::kFloat);
@@ -84,7 +83,7 @@ DenseScores DenseScores::image(int64_t index) const {
 }
 
 at::Tensor DenseScores::finish(const at::Tensor& resized) const {
-  return query_classes_.defined() ? combine(query_classes_, resized.sigmoid()) : resized;
+  return query_classes_.defined() ? mix_masks(query_classes_, resized.sigmoid()) : resized;
 }
 
 at::Tensor DenseScores::shares_on_grid() const { return logits_ ? source_.softmax(1) : finish(source_); }

@@ -25,6 +25,9 @@ void check_decoded(const at::Tensor& logits, const at::Tensor& masks);
 /// (align_corners false). Equal to resizing all of it and cutting the rows out.
 at::Tensor resize_rows(const at::Tensor& maps, int64_t height, int64_t width, int64_t first, int64_t count);
 
+/// Σ_q classes[b,q,k] · masks[b,q,…], B×K×h×w, of classes B×Q×K and masks B×Q×h×w, in float32 proper.
+at::Tensor mix_masks(const at::Tensor& classes, const at::Tensor& masks);
+
 /// Scores of some images that can be had at any size.
 class DenseScores {
  public:
@@ -56,6 +59,11 @@ class DenseScores {
 
   /// B×K'×h×w where resizing is all that is left to do; undefined where it is not.
   at::Tensor grid_scores() const { return query_classes_.defined() ? at::Tensor() : source_; }
+  /// Where it is not: classes B×Q×K' of the mask logits B×Q×h×w that are resized first.
+  struct QueryScores {
+    at::Tensor classes, masks;
+  };
+  QueryScores query_scores() const { return {query_classes_, source_}; }
 
   /// B×K'×h×w float32 that are not negative: resized() to the grid's own size, where nothing is resized; of a
   /// linear probe the softmax of its logits.

@@ -29,18 +29,20 @@ class SpatialPrior:
     conv2: HalvingConv
     conv3: HalvingConv
     conv4: HalvingConv
-    fc1: PointConv
+    fc1: Optional[PointConv]
     fc2: PointConv
     fc3: PointConv
     fc4: PointConv
 
-    # Maps at 1/4, 1/8, 1/16 and 1/32, B×h×w×C
+    # Maps at 1/4, 1/8, 1/16 and 1/32, B×h×w×C; the first, without fc1, as the stem left it
     def forward(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         c1 = self.stem.forward(images)
         c2 = self.conv2.forward(c1)
         c3 = self.conv3.forward(c2)
         c4 = self.conv4.forward(c3)
-        c1 = self.fc1.forward(c1.permute([0, 2, 3, 1]))
+        c1 = c1.permute([0, 2, 3, 1])
+        if hasattr(self, "fc1"):
+            c1 = self.fc1.forward(c1)
         c2 = self.fc2.forward(c2.permute([0, 2, 3, 1]))
         c3 = self.fc3.forward(c3.permute([0, 2, 3, 1]))
         c4 = self.fc4.forward(c4.permute([0, 2, 3, 1]))
@@ -98,7 +100,7 @@ class Extractor:
         feat: Tensor,
         feat_shape: Tuple[int, int],
     ) -> Tuple[Tensor, Tensor]:
-        norm, dtype = self.query_norm, self.attn.sampling_offsets.weight.dtype
+        norm, dtype = self.query_norm, self.attn.value_proj.weight.dtype
         query, normed = add_norm(query, y, None, norm.weight, norm.bias, 1e-6, dtype)
         attended = self.attn.forward(normed, reference, self.feat_norm.forward(feat, 1e-6), [feat_shape])
         norm, dtype = self.ffn_norm, self.ffn.fc1.weight.dtype
@@ -126,6 +128,12 @@ class Interaction:
         return query, y
 
 
+# B×H×W×(2·2·D), each place's four pixels, as B×H×2×W×2×D
+def spread(x: Tensor) -> Tensor:
+    x = x.reshape(x.size(0), x.size(1), x.size(2), 2, 2, x.size(3) // 4)
+    return x.permute([0, 1, 3, 2, 4, 5])
+
+
 # A transposed convolution of 2×2 with stride 2: every pixel becomes four on its own, so that it is one product.
 class UpConv:
     weight: Parameter
@@ -137,19 +145,29 @@ class UpConv:
         matrix = w.permute([2, 3, 1, 0]).reshape(4 * w.size(1), w.size(0))
         return torch.linear(x.to(w.dtype), matrix, self.bias.repeat([4]))
 
-    # The same, B×H×2×W×2×D
-    def spread(self, x: Tensor) -> Tensor:
-        up = self.product(x).reshape(x.size(0), x.size(1), x.size(2), 2, 2, self.weight.size(1))
-        return up.permute([0, 1, 3, 2, 4, 5])
-
     # B×2H×2W×D
     def forward(self, x: Tensor) -> Tensor:
-        return self.spread(x).reshape(x.size(0), 2 * x.size(1), 2 * x.size(2), self.weight.size(1))
+        return spread(self.product(x)).reshape(x.size(0), 2 * x.size(1), 2 * x.size(2), self.weight.size(1))
 
     # The result added to y B×2H×2W×D
     def added(self, x: Tensor, y: Tensor) -> Tensor:
-        up = self.spread(x)
+        up = spread(self.product(x))
         return (y.reshape(up.shape) + up).reshape(y.shape)
+
+
+# The adapter's finest map as the pixel decoder's lateral convolution leaves it, which alone reads it: fc1, up, norm1 and
+# that convolution multiplied out (folded_chains.h). Only in networks that run.
+class FineMap:
+    up: Linear  # of a place of c2 and the four of the stem's map in it, to four of D channels
+    tap: Linear
+
+    # c1 B×2H×2W×P: the stem's map; c2 B×H×W×C; tap B×h×w×C. Returns B×2H×2W×D.
+    def forward(self, c1: Tensor, c2: Tensor, tap: Tensor) -> Tensor:
+        height, width = c2.size(1), c2.size(2)
+        quads = c1.reshape(c1.size(0), height, 2, width, 2, c1.size(3)).permute([0, 1, 3, 2, 4, 5]).flatten(3)
+        x = spread(self.up.forward(torch.cat([c2, quads.to(c2.dtype)], 3)))
+        x = x.reshape(x.size(0), 2 * height, 2 * width, x.size(5))
+        return add_resized(x, self.tap.forward(tap), None, None)
 
 
 class Adapter:
@@ -157,13 +175,15 @@ class Adapter:
     backbone: Vit
     spm: SpatialPrior
     interactions: ModuleList[Interaction]
-    up: UpConv
-    norm1: BatchNorm
+    up: Optional[UpConv]
+    norm1: Optional[BatchNorm]
+    fine: Optional[FineMap]
     norm2: BatchNorm
     norm3: BatchNorm
     norm4: BatchNorm
 
-    # images B×3×H×W and the patch tokens of the four tapped layers; the maps f1…f4, fine to coarse, B×h×w×C
+    # images B×3×H×W and the patch tokens of the four tapped layers; the maps f1…f4, fine to coarse, B×h×w×C; f1 as FineMap gives it where
+    # there is one
     def forward(self, images: Tensor, taps: List[Tensor]) -> List[Tensor]:
         height, width = images.size(2) // PATCH_SIZE, images.size(3) // PATCH_SIZE
         shapes = [(2 * height, 2 * width), (height, width), (height // 2, width // 2)]
@@ -181,8 +201,10 @@ class Adapter:
         c2 = to_map(query[:, :fine], 2 * height, 2 * width)
         c3 = to_map(query[:, fine:middle], height, width)
         c4 = to_map(query[:, middle:], height // 2, width // 2)
-        c1 = self.up.added(c2, c1)
-        f1 = self.norm1.added(c1, to_map(taps[0], height, width))
+        if hasattr(self, "fine"):
+            f1 = self.fine.forward(c1, c2, to_map(taps[0], height, width))
+        else:
+            f1 = self.norm1.added(self.up.added(c2, c1), to_map(taps[0], height, width))
         f2 = self.norm2.added(c2, to_map(taps[1], height, width))
         f3 = self.norm3.added(c3, to_map(taps[2], height, width))
         f4 = self.norm4.added(c4, to_map(taps[3], height, width))

@@ -203,13 +203,16 @@ def sines(x: Tensor, channels: int) -> Tensor:
     return torch.stack([torch.sin(x[..., 0::2]), torch.cos(x[..., 1::2])], -1).flatten(-2)
 
 
+# Sine embedding of the coordinates of one side of a map, length×channels. Coordinates run from `first` in steps of 1, the
+# length being 2π. (Mask2Former, "PositionEmbeddingSine".)
+def sine_side(length: int, channels: int, first: float, like: Tensor) -> Tensor:
+    x = (torch.arange(length, dtype=like.dtype, device=like.device) + first) / (length + 1e-6) * 6.283185307179586
+    return sines(x, channels)
+
+
 # Sine position embedding of a map, 1×(H·W)×channels: the first half of the channels for y, the second for x.
-# Coordinates run from `first` in steps of 1, the length being 2π. (Mask2Former, "PositionEmbeddingSine".)
 def sine_positions(height: int, width: int, channels: int, first: float, like: Tensor) -> Tensor:
     half = channels // 2
-    scale = 6.283185307179586
-    y = (torch.arange(height, dtype=like.dtype, device=like.device) + first) / (height + 1e-6) * scale
-    x = (torch.arange(width, dtype=like.dtype, device=like.device) + first) / (width + 1e-6) * scale
-    y = sines(y, half).unsqueeze(1).expand([height, width, half])
-    x = sines(x, half).unsqueeze(0).expand([height, width, half])
+    y = sine_side(height, half, first, like).unsqueeze(1).expand([height, width, half])
+    x = sine_side(width, half, first, like).unsqueeze(0).expand([height, width, half])
     return torch.cat([y, x], 2).reshape(1, height * width, channels)

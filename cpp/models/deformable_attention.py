@@ -46,9 +46,37 @@ def cell_centres(shapes: List[Tuple[int, int]], like: Tensor) -> Tensor:
     return torch.cat(centres, 1)
 
 
+# Offsets B×Q×M×L×P×2 and logits B×Q×M×(L·P), of 2N and N numbers side by side, B×Q×3N
+def split_places(x: Tensor, heads: int, levels: int, points: int) -> Tuple[Tensor, Tensor]:
+    batch, queries, samples = x.size(0), x.size(1), heads * levels * points
+    offsets = x[:, :, : 2 * samples].reshape(batch, queries, heads, levels, points, 2)
+    return offsets, x[:, :, 2 * samples :].reshape(batch, queries, heads, levels * points)
+
+
+# Of tokens that attend to themselves: offsets, logits and values as one product (folded_chains.h). Only in networks that
+# run.
+class PlacedAttention:
+    projections: Linear  # C values, 2N offsets and N logits
+    output_proj: Linear
+
+    # What a position adds to the tokens' offsets and logits, of layer `i` of `all`, 1×S×(layers·3N)
+    def added(self, all: Tensor, i: int) -> Tensor:
+        width = self.projections.weight.size(0) - self.projections.weight.size(1)
+        return all[:, :, i * width : (i + 1) * width]
+
+    # x B×S×C on the maps of `shapes`, reference 1×S×2, added 1×S×3N
+    def forward(self, x: Tensor, added: Tensor, reference: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
+        batch, tokens, channels = x.size(0), x.size(1), x.size(2)
+        projected = self.projections.forward(x)
+        value = projected[:, :, :channels].reshape(batch, tokens, HEADS, channels // HEADS)
+        offsets, logits = split_places(projected[:, :, channels:] + added, HEADS, len(shapes), POINTS)
+        return self.output_proj.forward(deformable_attend(value, sizes_of(shapes), reference, offsets, logits))
+
+
 class DeformableAttention:
-    sampling_offsets: Linear
-    attention_weights: Linear
+    sampling_offsets: Optional[Linear]
+    attention_weights: Optional[Linear]
+    places: Optional[Linear]  # both as one product (folded_chains.h). Only in networks that run.
     value_proj: Linear
     output_proj: Linear
 
@@ -58,9 +86,12 @@ class DeformableAttention:
         levels = len(shapes)
         value = self.value_proj.forward(feat)
         value = value.reshape(batch, feat.size(1), HEADS, value.size(2) // HEADS)
-        offsets = self.sampling_offsets.forward(query)
-        offsets = offsets.reshape(batch, queries, HEADS, levels, POINTS, 2)
-        logits = self.attention_weights.forward(query)
-        logits = logits.reshape(batch, queries, HEADS, levels * POINTS)
+        if hasattr(self, "places"):
+            offsets, logits = split_places(self.places.forward(query), HEADS, levels, POINTS)
+        else:
+            offsets = self.sampling_offsets.forward(query)
+            offsets = offsets.reshape(batch, queries, HEADS, levels, POINTS, 2)
+            logits = self.attention_weights.forward(query)
+            logits = logits.reshape(batch, queries, HEADS, levels * POINTS)
         attended = deformable_attend(value, sizes_of(shapes), reference, offsets, logits)
         return self.output_proj.forward(attended)

@@ -35,8 +35,8 @@ class DetectionModel : public NetworkModule {
                  uint64_t shared_bytes);
 
   /// A detector that a copy of the first one's module makes (replica.h).
-  DetectionModel(const DetectionModel& first, torch::jit::Module module, const ModelPlacement& placement)
-      : NetworkModule(first, std::move(module), placement), shared_bytes_(first.shared_bytes_) {}
+  DetectionModel(const DetectionModel& first, NetworkModules modules, const ModelPlacement& placement)
+      : NetworkModule(first, std::move(modules), placement), shared_bytes_(first.shared_bytes_) {}
 
   /// Throws SHAPE as check_detector_input() does.
   Predictions forward(const at::Tensor& images);

@@ -77,7 +77,8 @@ struct SourceResolver : Resolver {
 /// A checkpoint's names as a tree; children in the order of first mention.
 struct Node {
   std::vector<std::pair<std::string, Node>> children;
-  at::Tensor tensor;  ///< of a leaf
+  at::Tensor tensor;             ///< of a leaf
+  std::optional<Module> module;  ///< of one that is taken as it is
 
   Node& child(const std::string& name) {
     for (auto& [known, node] : children) {
@@ -87,16 +88,18 @@ struct Node {
   }
 };
 
-Node grow_tree(const std::vector<NamedTensor>& tensors) {
+Node grow_tree(const std::vector<NamedTensor>& tensors, const std::map<std::string, Module>& parts) {
   Node root;
-  for (const auto& [name, tensor] : tensors) {
+  const auto place = [&](const std::string& name) -> Node& {
     Node* node = &root;
     std::size_t start = 0;
     for (std::size_t dot; (dot = name.find('.', start)) != std::string::npos; start = dot + 1) {
       node = &node->child(name.substr(start, dot - start));
     }
-    node->child(name.substr(start)).tensor = tensor;
-  }
+    return node->child(name.substr(start));
+  };
+  for (const auto& [name, tensor] : tensors) place(name).tensor = tensor;
+  for (const auto& [name, module] : parts) place(name).module = module;
   return root;
 }
 
@@ -143,6 +146,7 @@ class TreeBuilder {
 
   Slot make_slot(const std::string& name, const Node& node, const ScriptField& field,
                  const std::string& path) {
+    if (field.kind == FieldKind::module && node.module) return {name, field.kind, {}, node.module};
     const bool is_tensor = field.kind == FieldKind::parameter || field.kind == FieldKind::buffer;
     if (is_tensor != node.tensor.defined() || is_tensor != node.children.empty()) {
       fail("INTERNAL", "The field ", path, " is ", is_tensor ? "" : "not ", "declared as a tensor.");
@@ -198,8 +202,8 @@ class TreeBuilder {
 
 Module build_module(const ScriptLibrary& library, const std::string& root,
                     const std::map<std::string, c10::IValue>& constants,
-                    const std::vector<NamedTensor>& tensors) {
-  return TreeBuilder(library, constants).build(grow_tree(tensors), root, "");
+                    const std::vector<NamedTensor>& tensors, const std::map<std::string, Module>& parts) {
+  return TreeBuilder(library, constants).build(grow_tree(tensors, parts), root, "");
 }
 
 }  // namespace dinov3_seg

@@ -27,6 +27,8 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
   for (const NetworkModule* network : networks) {
     for (const auto& entry : network->parameters_by_name()) add(entry.value);
     for (const auto& entry : network->buffers_by_name()) add(entry.value);
+    if (const auto& folded = network->modules().folded)
+      for (const at::Tensor& parameter : folded->parameters()) add(parameter);
   }
   return bytes;
 }
@@ -87,19 +89,22 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
                              const std::vector<const char*>& required,
                              const std::vector<const char*>& methods, const char* expected)
     : origin_(std::move(origin)),
+      // Of the values that the file has, and while they are there: casts round, and streams take them away.
+      chains_(placement.precision == NetworkPrecision::reference ? std::nullopt : fold_chains(module)),
       placement_(place_weights(placement, module)),
-      module_(std::move(module)),
+      modules_{std::move(module), std::nullopt},
       runner_(may_record(placement_)) {
+  torch::jit::Module& stored = modules_.stored;
   for (const char* method : required)
-    if (!module_.find_method(method))
+    if (!stored.find_method(method))
       fail("MODEL_FORMAT", path(), " has no method ", method, "(images): expected ", expected,
            " made by convert, or one with its methods");
-  module_.eval();
+  stored.eval();
   const bool mixed = dtype() == at::kBFloat16;
   const NetworkPrecision precision =
-      decoder_precision(placement.precision, module_.find_method("decode").has_value());
+      decoder_precision(placement.precision, stored.find_method("decode").has_value());
   tf32_ = precision == NetworkPrecision::tf32 && mixed && device().is_cuda();
-  for (at::Tensor parameter : module_.parameters()) {
+  for (at::Tensor parameter : stored.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In
     // float32 proper cuDNN takes many times longer on it.
@@ -107,14 +112,16 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  for (const char* method : methods) run_graph_passes(module_, method);
+  if (chains_) modules_.folded = folded_segmentor(stored, *chains_, device(), stream().get());
+  chains_.reset();
+  for (const char* method : methods) run_graph_passes(running(method), method);
 }
 
-NetworkModule::NetworkModule(const NetworkModule& first, torch::jit::Module module,
+NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
                              const ModelPlacement& placement)
     : origin_(first.origin_),
       placement_(placement),
-      module_(std::move(module)),
+      modules_(std::move(modules)),
       tf32_(first.tf32_),
       runner_(may_record(placement_)) {}
 
@@ -125,14 +132,14 @@ void NetworkModule::say_running(const char* method, const at::Tensor& images) {
 c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
   return in_run(method, images, [&](const at::Tensor& input) {
     const Tf32Guard mode = float32_mode();
-    return module_.get_method(method)({input});
+    return module().get_method(method)({input});
   });
 }
 
 CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images) {
   const auto results = [&](const CudaGraphRunner::Tensors& inputs) {
     const Tf32Guard mode = float32_mode();
-    const c10::IValue result = module_.get_method(method)({inputs[0]});
+    const c10::IValue result = running(method).get_method(method)({inputs[0]});
     if (result.isTensor()) return CudaGraphRunner::Tensors{result.toTensor().to(at::kFloat)};
     CudaGraphRunner::Tensors tensors;
     for (const c10::IValue& item : result.toTupleRef().elements())
@@ -143,23 +150,35 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
                 [&](const at::Tensor& input) { return runner_.run(method, {input}, results); });
 }
 
-at::ScalarType NetworkModule::dtype() const { return most_frequent_dtype(module_); }
+at::ScalarType NetworkModule::dtype() const { return most_frequent_dtype(module()); }
 
 int64_t NetworkModule::parameter_size(const std::string& key, int64_t dimension) const {
-  for (const auto& [name, parameter] : module_.named_parameters())
+  for (const auto& [name, parameter] : parameters_by_name())
     if (name.ends_with(key) && parameter.dim() > dimension) return parameter.size(dimension);
   return 0;
 }
 
 int64_t NetworkModule::parameters() const {
   int64_t count = 0;
-  for (const at::Tensor& parameter : module_.parameters()) count += parameter.numel();
+  for (const at::Tensor& parameter : module().parameters()) count += parameter.numel();
   return count;
 }
 
 int64_t NetworkModule::size_bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& parameter : module_.parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  for (const at::Tensor& parameter : module().parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  return bytes;
+}
+
+int64_t NetworkModule::folded_bytes() const {
+  if (!modules_.folded) return 0;
+  std::unordered_set<const c10::StorageImpl*> shared;
+  for (const at::Tensor& parameter : module().parameters())
+    shared.insert(parameter.storage().unsafeGetStorageImpl());
+  int64_t bytes = 0;
+  for (const at::Tensor& parameter : modules_.folded->parameters())
+    if (!shared.contains(parameter.storage().unsafeGetStorageImpl()))
+      bytes += static_cast<int64_t>(parameter.nbytes());
   return bytes;
 }
 

@@ -16,6 +16,7 @@
 #include "core/normalization.h"
 #include "core/tf32.h"
 #include "models/cuda_graph_runner.h"
+#include "models/folded_chains.h"
 #include "models/precision.h"
 #include "models/weight_stream.h"
 
@@ -33,6 +34,12 @@ struct ModelPlacement {
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
   std::shared_ptr<WeightStream> stream;
+};
+
+/// A network's module as its file has it, and the one that predicts where its chains are folded.
+struct NetworkModules {
+  torch::jit::Module stored;
+  std::optional<torch::jit::Module> folded;
 };
 
 /// Where a network comes from.
@@ -70,16 +77,24 @@ class NetworkModule {
   /// Number of the replica on its device, from 0: a lane of the job queue each.
   int replica() const { return placement_.replica; }
   const ModelPlacement& placement() const { return placement_; }
-  const torch::jit::Module& module() const { return module_; }
+  /// As the file has it: what is saved, and what `taps` runs.
+  const torch::jit::Module& module() const { return modules_.stored; }
+  const NetworkModules& modules() const { return modules_; }
+  /// What runs a method.
+  const torch::jit::Module& running(const std::string& method) const {
+    return modules_.folded && is_folded_method(method) ? *modules_.folded : modules_.stored;
+  }
   /// Dtype of most of the network's parameters; of quantised ones that of their products, bfloat16.
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
+  /// Of what the folded chains hold beside the parameters.
+  int64_t folded_bytes() const;
   /// What brings weights to the device; null where all are there. Networks that share a
   /// backbone share it.
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
-  torch::jit::named_parameter_list parameters_by_name() const { return module_.named_parameters(); }
-  torch::jit::named_buffer_list buffers_by_name() const { return module_.named_buffers(); }
+  torch::jit::named_parameter_list parameters_by_name() const { return module().named_parameters(); }
+  torch::jit::named_buffer_list buffers_by_name() const { return module().named_buffers(); }
 
  protected:
   /// Takes a network that is on the placement's device in its dtype already. Throws MODEL_FORMAT where one of
@@ -90,7 +105,7 @@ class NetworkModule {
                 const char* expected);
 
   /// A network that a copy of its module makes (replica.h), on another device or beside it.
-  NetworkModule(const NetworkModule& first, torch::jit::Module module, const ModelPlacement& placement);
+  NetworkModule(const NetworkModule& first, NetworkModules modules, const ModelPlacement& placement);
 
   const NetworkOrigin& origin() const { return origin_; }
   CudaGraphRunner& runner() { return runner_; }
@@ -126,8 +141,9 @@ class NetworkModule {
   bool is_first(const char* method) { return methods_run_.insert(method).second; }
 
   NetworkOrigin origin_;
+  std::optional<FoldedChains> chains_;  // until the network is made
   ModelPlacement placement_;
-  torch::jit::Module module_;
+  NetworkModules modules_;
   bool tf32_ = false;
   CudaGraphRunner runner_;
   std::set<std::string> methods_run_;

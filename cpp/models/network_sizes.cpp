@@ -8,6 +8,7 @@
 #include "core/state_dict.h"
 #include "core/torch_archive.h"
 #include "models/archive.h"
+#include "models/folded_chains.h"
 #include "models/network_module.h"
 #include "models/quantized_blocks.h"
 #include "models/streamable_matrices.h"
@@ -28,9 +29,11 @@ void quantize(std::vector<StreamedSize>& matrices, const NetworkSizes& network) 
 NetworkSizes network_sizes(const std::string& path, const std::string& dtype, NetworkPrecision precision) {
   network_archive(path);  // says what another file is
   NetworkSizes sizes;
+  std::vector<NamedTensor> tensors;
   std::vector<StreamedSize> streamed;
   for (const auto& [name, tensor] :
        find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
+    tensors.push_back({name, tensor});
     std::size_t bytes = tensor.nbytes();
     const auto place = tensor.dim() == 2 ? layer_place(name) : std::nullopt;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
@@ -47,6 +50,7 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
     streamed.push_back({*place, bytes});
   }
   if (precision == NetworkPrecision::fp8) quantize(streamed, sizes);
+  if (precision != NetworkPrecision::reference) sizes.other_bytes += folded_bytes(tensors);
   sizes.ring_bytes = static_cast<std::int64_t>(ring_bytes(streamed));
   std::map<std::int64_t, std::int64_t> bytes_of_block;
   for (const auto& [place, size] : streamed) {

@@ -10,13 +10,16 @@ class InputConv:
         return getattr(self, "1").forward(getattr(self, "0").forward(x), False)
 
 
+# Without a weight, of a map that FineMap (adapter.py) made
 class LateralConv:
-    weight: Parameter
+    weight: Optional[Parameter]
     norm: GroupNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        w = self.weight.flatten(1)
-        return self.norm.forward(torch.linear(x.to(w.dtype), w), False)
+        if hasattr(self, "weight"):
+            w = self.weight.flatten(1)
+            x = torch.linear(x.to(w.dtype), w)
+        return self.norm.forward(x, False)
 
 
 class OutputConv:
@@ -31,14 +34,23 @@ class OutputConv:
 
 
 class EncoderLayer:
-    self_attn: DeformableAttention
+    self_attn: Optional[DeformableAttention]
+    placed_attn: Optional[PlacedAttention]
     norm1: LayerNorm
     linear1: Linear
     linear2: Linear
     norm2: LayerNorm
 
-    def forward(self, x: Tensor, position: Tensor, reference: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
-        x = self.norm1.added(x, self.self_attn.forward(x + position, reference, x, shapes), 1e-5)
+    # position: as Encoder makes it, of all layers; i: this one's number
+    def forward(
+        self, x: Tensor, position: Tensor, i: int, reference: Tensor, shapes: List[Tuple[int, int]]
+    ) -> Tensor:
+        if hasattr(self, "placed_attn"):
+            added = self.placed_attn.added(position, i)
+            attended = self.placed_attn.forward(x, added, reference, shapes)
+        else:
+            attended = self.self_attn.forward(x + position, reference, x, shapes)
+        x = self.norm1.added(x, attended, 1e-5)
         return self.norm2.added(x, self.linear2.forward(relu_linear(x, self.linear1.weight, self.linear1.bias)), 1e-5)
 
 
@@ -47,14 +59,31 @@ class EncoderLayers:
 
     def forward(self, x: Tensor, position: Tensor, shapes: List[Tuple[int, int]]) -> Tensor:
         reference = cell_centres(shapes, x)
-        for layer in children(self.layers):
-            x = layer.forward(x, position, reference, shapes)
+        for (i, layer) in enumerate(children(self.layers)):
+            x = layer.forward(x, position, i, reference, shapes)
         return x
 
 
 class Encoder:
     level_encoding: Parameter
+    # What positions add to the offsets and logits of all layers, (layers·3N)×C (folded_chains.h). Only in networks that run.
+    placed: Optional[Parameter]
     encoder: EncoderLayers
+
+    # Of a map of level `level`: 1×(h·w)×C, or with `placed` what it adds in all layers
+    def position(self, height: int, width: int, level: int, x: Tensor) -> Tensor:
+        channels = x.size(3)
+        encoding = widen(self.level_encoding)[level]
+        if hasattr(self, "placed"):
+            # Of rows and columns alone: a position's first half depends on its row, the second on its column.
+            w = self.placed
+            half = channels // 2
+            rows = torch.linear(sine_side(height, half, 1.0, x) + encoding[:half], w[:, :half])
+            columns = torch.linear(sine_side(width, half, 1.0, x) + encoding[half:], w[:, half:])
+            position = (rows.unsqueeze(1) + columns.unsqueeze(0)).reshape(1, height * width, w.size(0))
+        else:
+            position = sine_positions(height, width, channels, 1.0, x) + encoding
+        return position
 
     # Maps of one width, coarse to fine, B×h×w×C; the same after the encoder
     def forward(self, maps: List[Tensor]) -> List[Tensor]:
@@ -65,7 +94,7 @@ class Encoder:
             height, width = x.size(1), x.size(2)
             shapes.append((height, width))
             tokens.append(x.flatten(1, 2))
-            positions.append(sine_positions(height, width, x.size(3), 1.0, x) + widen(self.level_encoding)[level])
+            positions.append(self.position(height, width, level, x))
         encoded = self.encoder.forward(torch.cat(tokens, 1), torch.cat(positions, 1), shapes)
         out: List[Tensor] = []
         start = 0
@@ -78,12 +107,12 @@ class Encoder:
 class PixelDecoder:
     input_convs: ModuleList[InputConv]
     encoder: Encoder
-    mask_feature: PointConv
+    mask_feature: Optional[PointConv]
     lateral_convs: ModuleList[LateralConv]
     output_convs: ModuleList[OutputConv]
 
-    # features: the adapter's maps, fine to coarse. Returns the mask features (1/4) and the levels 1/32, 1/16, 1/8; all
-    # B×h×w×C.
+    # features: the adapter's maps, fine to coarse. Returns the mask features (1/4), or without mask_feature what they are
+    # made of, and the levels 1/32, 1/16, 1/8; all B×h×w×C.
     def forward(self, features: List[Tensor]) -> Tuple[Tensor, List[Tensor]]:
         maps: List[Tensor] = []
         for (i, conv) in enumerate(children(self.input_convs)):
@@ -91,4 +120,6 @@ class PixelDecoder:
         levels = self.encoder.forward(maps)
         x = children(self.lateral_convs)[0].forward(features[0])
         x = children(self.output_convs)[0].forward(add_resized(x, levels[2], None, None))
-        return widen(self.mask_feature.forward(x)), levels
+        if hasattr(self, "mask_feature"):
+            x = widen(self.mask_feature.forward(x))
+        return x, levels

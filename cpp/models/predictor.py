@@ -45,7 +45,9 @@ class FeedForwardLayer:
 
 # Where each query may attend on a level: where its mask is at least one half, or everywhere if that is nowhere.
 def allowed_positions(masks: Tensor, height: int, width: int) -> Tensor:
-    allowed = torch.sigmoid(resize(masks, height, width)).flatten(2) >= 0.5  # B×Q×(h·w)
+    if masks.size(2) != height or masks.size(3) != width:
+        masks = resize(masks, height, width)
+    allowed = torch.sigmoid(masks).flatten(2) >= 0.5  # B×Q×(h·w)
     allowed = torch.logical_or(allowed, torch.logical_not(allowed.any(2, keepdim=True)))
     return allowed.unsqueeze(1)
 
@@ -60,10 +62,38 @@ class Predictor:
     level_embed: Embedding
     class_embed: Linear
     mask_embed: Mlp
+    # The last layer of mask_embed with the pixel decoder's mask_feature multiplied into it (folded_chains.h). Of each query
+    # it gives C factors, a number that is added, and zeros. Only in networks that run.
+    mask_kernels: Optional[Linear]
 
-    # Mask logits B×Q×h×w in the dtype of mask_embed, as the reference has them when it makes its attention masks
-    def masks(self, queries: Tensor, mask_features: Tensor) -> Tensor:
-        return torch.einsum("bqc,bhwc->bqhw", [self.mask_embed.forward(queries), mask_features])
+    # Mask logits B×Q×h×w of features B×h×w×C in their dtype, as the reference has them when it makes its attention masks
+    def masks(self, queries: Tensor, features: Tensor) -> Tensor:
+        if hasattr(self, "mask_kernels"):
+            kernels = self.mask_kernels.forward(torch.relu(self.mask_embed.forward(queries)))
+            channels = features.size(3)
+            added = kernels[:, :, channels : channels + 1]
+            masks = torch.baddbmm(added, kernels[:, :, :channels], features.flatten(1, 2).transpose(1, 2))
+            masks = masks.reshape(masks.size(0), masks.size(1), features.size(1), features.size(2))
+        else:
+            masks = torch.einsum("bqc,bhwc->bqhw", [self.mask_embed.forward(queries), features])
+        return masks
+
+    # What `masks` takes, of the pixel decoder's mask features: at their size, and for the attention on each level. There it
+    # is resized to the level where masks can be made of that: they are linear in it.
+    def mask_features(self, features: Tensor, levels: List[Tensor]) -> Tuple[Tensor, List[Tensor]]:
+        if hasattr(self, "mask_kernels"):
+            dtype = self.mask_kernels.weight.dtype
+        else:
+            dtype = children(self.mask_embed.layers)[0].weight.dtype
+        narrow = features.to(dtype)
+        of_levels: List[Tensor] = []
+        for level in levels:
+            if hasattr(self, "mask_kernels"):
+                small = resize(features.permute([0, 3, 1, 2]), level.size(1), level.size(2))
+                of_levels.append(small.permute([0, 2, 3, 1]).to(dtype))
+            else:
+                of_levels.append(narrow)
+        return narrow, of_levels
 
     # levels and mask_features: the pixel decoder's maps, B×h×w×C; levels coarse to fine. Returns the normalised queries B×Q×C, the input of class_embed,
     # and the mask logits B×Q×h×w at the size of mask_features.
@@ -78,19 +108,18 @@ class Predictor:
             memory = x.flatten(1, 2) + embed[i]
             keys.append((memory + sine_positions(x.size(1), x.size(2), x.size(3), 1.0, x)).to(dtype))
             values.append(memory.to(dtype))
-        mask_features = mask_features.to(children(self.mask_embed.layers)[0].weight.dtype)
+        mask_features, features_of_levels = self.mask_features(mask_features, levels)
         position = widen(self.query_embed.weight).unsqueeze(0)
         x = widen(self.query_feat.weight).unsqueeze(0).expand([batch, -1, -1])
         queries = self.post_norm.forward(x, 1e-5)
-        masks = self.masks(queries, mask_features)
         self_attention = children(self.transformer_self_attention_layers)
         feed_forward = children(self.transformer_ffn_layers)
         for (i, cross_attention) in enumerate(cross_attentions):
             level = i % len(levels)
+            masks = self.masks(queries, features_of_levels[level])
             allowed = allowed_positions(masks, levels[level].size(1), levels[level].size(2))
             x = cross_attention.forward(x, position, keys[level], values[level], allowed)
             x = self_attention[i].forward(x, position)
             x = feed_forward[i].forward(x)
             queries = self.post_norm.forward(x, 1e-5)
-            masks = self.masks(queries, mask_features)
-        return queries, widen(masks)
+        return queries, widen(self.masks(queries, mask_features))

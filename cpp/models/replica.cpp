@@ -119,11 +119,12 @@ ModelPlacement placement_of(const NetworkModule& first, const ReplicaPlace& plac
   return placement;
 }
 
-/// A copy of the module there; nothing where it has to be loaded again. Gives the placement the copy's
-/// stream.
-std::optional<Module> copy_of(const NetworkModule& first, const Module& module, ModelPlacement& placement,
-                              const NetworkModule* shared = nullptr,
-                              const NetworkModule* its_replica = nullptr) {
+/// A copy of the network's modules there; nothing where it has to be loaded again. Gives the placement the
+/// copy's stream.
+std::optional<NetworkModules> copy_of(const NetworkModule& first, ModelPlacement& placement,
+                                      const NetworkModule* shared = nullptr,
+                                      const NetworkModule* its_replica = nullptr) {
+  const auto& [module, folded] = first.modules();
   const c10::Device device = placement.device;
   say_doing("Copying " + first.path() + " to " + device.str());
   const bool elsewhere = device != first.device();
@@ -131,17 +132,24 @@ std::optional<Module> copy_of(const NetworkModule& first, const Module& module, 
   Mover mover(device);
   // Its buffers are not its replica's, on the same device either.
   if (shared && (elsewhere || first.stream())) mover.add(*shared, *its_replica);
-  int64_t bytes = first.size_bytes();
+  int64_t bytes = first.size_bytes() + first.folded_bytes();
   if (shared) bytes -= std::min(bytes, shared->size_bytes());
   if (first.stream() && !shared) bytes -= static_cast<int64_t>(first.stream()->bytes());
   if (elsewhere) require_memory(device, static_cast<uint64_t>(bytes), "Copying " + first.path(), advice);
   // Slots of its own and the same tensors.
-  Module copy = module.deepcopy(first.device());
+  NetworkModules copy{module.deepcopy(first.device()), std::nullopt};
+  if (folded) copy.folded = folded->deepcopy(first.device());
   if (shared)
     placement.stream = its_replica->stream();
   else if (first.stream())
-    placement.stream = first.stream()->replicate(copy, device);
-  if (elsewhere || first.stream()) mover.move(copy);
+    placement.stream = first.stream()->replicate(copy.stored, device);
+  const bool moves = elsewhere || first.stream();
+  if (moves) mover.move(copy.stored);
+  if (folded) {
+    // With what its stream put there.
+    share_tensors(*copy.folded, copy.stored, placement.stream.get());
+    if (moves) mover.move(*copy.folded);
+  }
   return copy;
 }
 
@@ -149,7 +157,7 @@ std::optional<Module> copy_of(const NetworkModule& first, const Module& module, 
 
 std::shared_ptr<SegmentationModel> replica_of(const SegmentationModel& first, const ReplicaPlace& place) {
   ModelPlacement placement = placement_of(first, place);
-  if (const auto copy = copy_of(first, first.module(), placement))
+  if (const auto copy = copy_of(first, placement))
     return std::make_shared<SegmentationModel>(first, *copy, placement);
   return std::make_shared<SegmentationModel>(first.path(), placement);
 }
@@ -158,7 +166,7 @@ std::shared_ptr<DetectionModel> replica_of(const DetectionModel& first, const Re
                                            const SegmentationModel* segmentor,
                                            const SegmentationModel* its_replica) {
   ModelPlacement placement = placement_of(first, place);
-  if (const auto copy = copy_of(first, first.module(), placement, segmentor, its_replica))
+  if (const auto copy = copy_of(first, placement, segmentor, its_replica))
     return std::make_shared<DetectionModel>(first, *copy, placement);
   return its_replica ? std::make_shared<DetectionModel>(first.path(), placement, *its_replica)
                      : std::make_shared<DetectionModel>(first.path(), placement);

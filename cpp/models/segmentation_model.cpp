@@ -82,9 +82,9 @@ SegmentationModel::SegmentationModel(const std::string& path, const ModelPlaceme
     // In braces: the identity first, which is refused at once where the file is none.
     : SegmentationModel{origin_of(path), load_cast(path, placement), placement} {}
 
-SegmentationModel::SegmentationModel(const SegmentationModel& first, torch::jit::Module module,
+SegmentationModel::SegmentationModel(const SegmentationModel& first, NetworkModules modules,
                                      const ModelPlacement& placement)
-    : NetworkModule(first, std::move(module), placement),
+    : NetworkModule(first, std::move(modules), placement),
       class_embed_(find_class_embed(this->module(), this->path())) {}
 
 SegmentationModel::SegmentationModel(NetworkOrigin origin, torch::jit::Module module,
@@ -136,7 +136,7 @@ std::vector<PartTime> SegmentationModel::times(const at::Tensor& images, int64_t
   check_images(images);
   return in_run("parts", images, [&](const at::Tensor& input) {
     const Tf32Guard mode = float32_mode();
-    return part_times(module(), input, runner(), repeat);
+    return part_times(running("decode"), input, runner(), repeat);
   });
 }
 

@@ -35,8 +35,7 @@ class SegmentationModel : public NetworkModule {
   SegmentationModel(NetworkOrigin origin, torch::jit::Module module, const ModelPlacement& placement);
 
   /// A network that a copy of the first one's module makes (replica.h).
-  SegmentationModel(const SegmentationModel& first, torch::jit::Module module,
-                    const ModelPlacement& placement);
+  SegmentationModel(const SegmentationModel& first, NetworkModules modules, const ModelPlacement& placement);
 
   /// What is wanted, of one pass, float32, of images B×3×H×W, H and W multiples of 32. For features alone
   /// neither adapter nor decoder run. Throws SHAPE, and MODEL_FORMAT as require().

@@ -11,12 +11,8 @@ at::Tensor class_map(const DenseScores& scores, int64_t height, int64_t width) {
   if (scores.classes() > 255) fail("SHAPE", "a class map has at most 255 classes, got ", scores.classes());
   const at::Tensor grid = scores.grid_scores();
   if (grid.defined()) return argmax_resized(grid, height, width);
-  const at::Tensor map =
-      at::empty({scores.images(), height, width}, at::dtype(at::kByte).device(scores.device()));
-  scores.each_band(height, width, [&](int64_t first, const at::Tensor& band) {
-    map.slice(1, first, first + band.size(2)).copy_(band.argmax(1));
-  });
-  return map;
+  const auto [classes, masks] = scores.query_scores();
+  return argmax_masks(classes, masks, height, width);
 }
 
 }  // namespace dinov3_seg

@@ -28,6 +28,7 @@ constexpr const char* schemas[] = {
     "ScalarType? dtype) -> (Tensor, Tensor)",
     "swiglu(Tensor gate, Tensor up) -> Tensor",
     "argmax_resized(Tensor scores, int height, int width) -> Tensor",
+    "argmax_masks(Tensor classes, Tensor masks, int height, int width) -> Tensor",
     "prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor",
     "add_resized(Tensor x, Tensor y, Tensor? scale, Tensor? shift) -> Tensor",
 
@@ -106,6 +107,11 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
 at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t width) {
   static const auto op = find_operator<decltype(argmax_resized)>("dinov3_seg::argmax_resized");
   return op.call(scores, height, width);
+}
+
+at::Tensor argmax_masks(const at::Tensor& classes, const at::Tensor& masks, int64_t height, int64_t width) {
+  static const auto op = find_operator<decltype(argmax_masks)>("dinov3_seg::argmax_masks");
+  return op.call(classes, masks, height, width);
 }
 
 at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,

@@ -119,6 +119,20 @@ inline void check_argmax(const at::Tensor& scores, int64_t height, int64_t width
   for (const int64_t side : {scores.size(2), scores.size(3), height, width}) check_side(side);
 }
 
+inline void check_argmax_masks(const at::Tensor& classes, const at::Tensor& masks, int64_t height,
+                               int64_t width) {
+  const bool fits = classes.dim() == 3 && masks.dim() == 4 && classes.size(0) == masks.size(0) &&
+                    classes.size(1) == masks.size(1) && classes.device() == masks.device() &&
+                    classes.scalar_type() == at::kFloat && masks.scalar_type() == at::kFloat &&
+                    classes.numel() > 0 && masks.numel() > 0 && classes.size(2) <= 255;
+  if (!fits)
+    fail("SHAPE", "expected classes B×Q×K, at most 255, and masks B×Q×h×w, both float32 on one device, got ",
+         classes.sizes(), " ", classes.scalar_type(), " on ", classes.device(), " and ", masks.sizes(), " ",
+         masks.scalar_type(), " on ", masks.device());
+  for (const int64_t side : {masks.size(2), masks.size(3)}) check_side(side);
+  if (height < 1 || width < 1) fail("SHAPE", "expected sides of at least 1, got ", height, " and ", width);
+}
+
 inline void check_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,
                          at::ArrayRef<double> std) {
   if (pixels.dim() != 3 || pixels.size(2) != 3 || pixels.scalar_type() != at::kByte || pixels.numel() == 0)

@@ -45,6 +45,11 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 /// Throws SHAPE for anything else.
 at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t width);
 
+/// The best class of each pixel, B×height×width uint8: of Σ_q classes[q,k] · sigmoid(masks[q] resized).
+/// classes B×Q×K (K ≤ 255) and masks B×Q×h×w, both float32; else as argmax_resized. No score of a pixel is
+/// kept.
+at::Tensor argmax_masks(const at::Tensor& classes, const at::Tensor& masks, int64_t height, int64_t width);
+
 /// Pixels H×W×3 uint8 → 3×height×width float32: divided by 255, resized (bilinear, antialiased,
 /// align_corners false), less `mean`, divided by `std`, three values each. Throws SHAPE for anything else.
 at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,

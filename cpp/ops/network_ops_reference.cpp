@@ -82,20 +82,38 @@ at::Tensor swiglu_reference(const at::Tensor& gate, const at::Tensor& up) {
   return (at::silu(gate) * up).contiguous();
 }
 
-at::Tensor argmax_resized_reference(const at::Tensor& scores, int64_t height, int64_t width) {
-  check_argmax(scores, height, width);
-  const int64_t batch = scores.size(0), classes = scores.size(1);
-  const at::Tensor maps = scores.to(to_op_math_type(scores.scalar_type()));
-  const at::Tensor best = at::empty({batch, height, width}, scores.options().dtype(at::kByte));
-  // Score values of a band of rows, as DenseScores has them.
-  const int64_t elements = scores.is_cpu() ? 1 << 18 : 16 << 20;
-  const int64_t band = std::clamp<int64_t>(elements / (batch * classes * width), 1, height);
+/// Calls best_of(first row, rows) of bands of rows and puts the maps it gives, B×rows×width, together.
+/// `planes`: values of a pixel that a band holds.
+template <typename BestOf>
+at::Tensor in_bands(const at::Tensor& maps, int64_t planes, int64_t height, int64_t width, BestOf best_of) {
+  const int64_t batch = maps.size(0);
+  const at::Tensor best = at::empty({batch, height, width}, maps.options().dtype(at::kByte));
+  // Values of a band of rows, as DenseScores has them.
+  const int64_t elements = maps.is_cpu() ? 1 << 18 : 16 << 20;
+  const int64_t band = std::clamp<int64_t>(elements / (batch * planes * width), 1, height);
   for (int64_t first = 0; first < height; first += band) {
     check_cancelled();
     const int64_t count = std::min(band, height - first);
-    best.slice(1, first, first + count).copy_(resize_rows(maps, height, width, first, count).argmax(1));
+    best.slice(1, first, first + count).copy_(best_of(first, count));
   }
   return best;
+}
+
+at::Tensor argmax_resized_reference(const at::Tensor& scores, int64_t height, int64_t width) {
+  check_argmax(scores, height, width);
+  const at::Tensor maps = scores.to(to_op_math_type(scores.scalar_type()));
+  return in_bands(maps, scores.size(1), height, width, [&](int64_t first, int64_t count) {
+    return resize_rows(maps, height, width, first, count).argmax(1);
+  });
+}
+
+at::Tensor argmax_masks_reference(const at::Tensor& classes, const at::Tensor& masks, int64_t height,
+                                  int64_t width) {
+  check_argmax_masks(classes, masks, height, width);
+  const int64_t planes = std::max(classes.size(1), classes.size(2));
+  return in_bands(masks, planes, height, width, [&](int64_t first, int64_t count) {
+    return mix_masks(classes, resize_rows(masks, height, width, first, count).sigmoid()).argmax(1);
+  });
 }
 
 at::Tensor prepare_pixels_reference(const at::Tensor& pixels, int64_t height, int64_t width,
@@ -171,6 +189,7 @@ void implement_network_ops(torch::Library& library) {
   library.impl("add_scaled_norm", add_scaled_norm_reference);
   library.impl("swiglu", swiglu_reference);
   library.impl("argmax_resized", argmax_resized_reference);
+  library.impl("argmax_masks", argmax_masks_reference);
   library.impl("prepare_pixels", prepare_pixels_reference);
   library.impl("add_resized", add_resized_reference);
   library.impl("group_norm_tokens", group_norm_tokens_reference);

@@ -19,7 +19,8 @@ export interface LoadOptions extends JobOptions {
   /**
    * Precision of a network with a bfloat16 backbone. `tf32`, `reference` and `fast` are about its pixel decoder: `tf32`
    * (default) uses TF32 on devices that have it (CUDA), else float32. `reference` uses float32, as the reference does.
-   * `fast` uses bfloat16: a tenth faster and less exact. A float32 network is float32 throughout.
+   * `fast` uses bfloat16: a tenth faster and less exact. A float32 network is float32 throughout. Except in `reference`,
+   * layers with nothing between them are multiplied out when the network is loaded: results differ by rounding.
    *
    * `fp8` keeps the linears of the backbone's blocks, except the first and the last block, in 8 bits (e4m3): half the
    * bytes of these weights, and less exact (docs/checks.md). The pixel decoder is that of the default. It needs a bfloat16 backbone and a CUDA

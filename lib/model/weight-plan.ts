@@ -127,7 +127,7 @@ function tooLittle({ room, capped, onCpu }: PlanInput, least: number, images: nu
  */
 export async function planOfFile(
   path: string,
-  { weights = 'auto', gpuMemory, dtype = 'stored', precision = 'reference' }: LoadOptions,
+  { weights = 'auto', gpuMemory, dtype = 'stored', precision = 'tf32' }: LoadOptions,
   devices: readonly string[],
   use: NetworkUse,
 ): Promise<WeightPlan | undefined> {

@@ -200,6 +200,10 @@ interface SizeOptions extends CallOptions {
 export const argmaxResized = (scores: TensorHandle, options: SizeOptions) =>
   call('argmax_resized', [scores, options.height, options.width], options);
 
+/** The same of class shares B×Q×K and mask logits B×Q×h×w. */
+export const argmaxMasks = (classes: TensorHandle, masks: TensorHandle, options: SizeOptions) =>
+  call('argmax_masks', [classes, masks, options.height, options.width], options);
+
 /** 3×height×width float32 of pixels H×W×3 uint8. */
 export const preparePixels = (
   pixels: TensorHandle,

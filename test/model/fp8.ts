@@ -22,7 +22,7 @@ const e = engine();
 const folder = t.testdir();
 const file = (name: string) => join(folder, `${name}.pt`);
 const fp8: NetworkPlacement = { device: 'cpu', dtype: 'stored', precision: 'fp8', cudaGraphs: false };
-const exact: NetworkPlacement = { ...fp8, precision: 'reference' };
+const exact: NetworkPlacement = { ...fp8, precision: 'tf32' };
 const imagesOf = (...shape: number[]) => Tensor.from(formulaTensor('image', shape).data, shape);
 const images = imagesOf(1, 3, 64, 96);
 const wanted = { decoded: false, features: 1 } as const;
@@ -75,7 +75,7 @@ for (const [name, options, path] of [
 
 t.test('the inner blocks hold a byte a weight, and a scale a row', async (t) => {
   const sizes = await e.networkSizes(file('tiny'), 'stored', 'fp8');
-  const whole = await e.networkSizes(file('tiny'), 'stored', 'reference');
+  const whole = await e.networkSizes(file('tiny'), 'stored', 'tf32');
   t.equal(sizes.blocks, 4);
   t.equal(whole.blocksBytes, 4 * whole.blockBytes);
   t.equal(sizes.blocksBytes, 3 * whole.blockBytes, 'two of four blocks halved');
@@ -111,6 +111,18 @@ t.test('inputs come quantised from norms and SwiGLU, and are quantised once', as
   ] as const) {
     t.equal(await count('fp8', name), inFp8, `${name} in fp8`);
     t.equal(await count('reference', name), without, `${name} without`);
+  }
+});
+
+t.test('methods that decode run the quantised blocks too, with the chains multiplied out', async (t) => {
+  for (const method of ['forward', 'decode', 'decode_with_features', 'taps']) {
+    const count = (precision: 'fp8' | 'tf32', name: string) =>
+      countOperator(file('tiny'), precision, method, name);
+    t.equal(await count('fp8', 'dinov3_seg::scaled_linear'), 10, method);
+    const linears = await count('tf32', 'aten::linear');
+    t.equal(await count('fp8', 'aten::linear'), linears - 10, `${method}: all else is as by default`);
+    const ofFile = await countOperator(file('tiny'), 'reference', method, 'aten::linear');
+    t.equal(linears < ofFile, method !== 'taps', `${method}: ${linears} linears, ${ofFile} of the file`);
   }
 });
 

@@ -3,7 +3,7 @@ import t from 'tap';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
-import { sameBits } from '../helpers/close.js';
+import { close, sameBits } from '../helpers/close.js';
 
 type Options = Omit<Parameters<typeof SegmentationModel.init>[0], 'arch'>;
 
@@ -17,7 +17,7 @@ async function masksOf(options: Options): Promise<Float32Array> {
   return decoded.masks.floats();
 }
 
-t.test('on the CPU tf32, the default, is float32, and fast is something else', async (t) => {
+t.test('on the CPU tf32, the default, is near reference, and fast is something else', async (t) => {
   const dtype = 'bfloat16';
   const [given, tf32, reference, fast] = await Promise.all([
     masksOf({ dtype }),
@@ -26,7 +26,8 @@ t.test('on the CPU tf32, the default, is float32, and fast is something else', a
     masksOf({ dtype, precision: 'fast' }),
   ]);
   t.ok(sameBits(given, tf32));
-  t.ok(sameBits(tf32, reference));
+  // Products are multiplied out (folded-chains.ts), and less is rounded to bfloat16.
+  close(t, 'tf32', tf32, reference, { rtol: 0.02 });
   t.notOk(sameBits(fast, reference));
   const largest = reference.reduce((most, value, i) => Math.max(most, Math.abs(value - fast[i]!)), 0);
   const scale = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -34,8 +35,13 @@ t.test('on the CPU tf32, the default, is float32, and fast is something else', a
 });
 
 t.test('a float32 network is float32 in every precision', async (t) => {
-  const [fast, reference] = [await masksOf({ precision: 'fast' }), await masksOf({ precision: 'reference' })];
-  t.ok(sameBits(fast, reference));
+  const [fast, tf32, reference] = await Promise.all([
+    masksOf({ precision: 'fast' }),
+    masksOf({ precision: 'tf32' }),
+    masksOf({ precision: 'reference' }),
+  ]);
+  t.ok(sameBits(fast, tf32));
+  close(t, 'reference', tf32, reference, { rtol: 1e-5 });
 });
 
 t.test('another precision is refused', async (t) => {

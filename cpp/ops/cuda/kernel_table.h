@@ -37,6 +37,8 @@ struct KernelTable {
   Launch<const QuantizeArguments&> quantize_rows;
   Count<ArgmaxArguments> argmax_blocks;
   Launch<const ArgmaxArguments&> argmax_resized;
+  Count<MasksArguments> masks_blocks;
+  Launch<const MasksArguments&> argmax_masks;
   Count<PixelsArguments> pixels_blocks;
   Launch<const PixelsArguments&> prepare_pixels;
 

@@ -100,6 +100,17 @@ struct ArgmaxArguments {
 int64_t argmax_blocks(const ArgmaxArguments& in);
 void argmax_resized(const ArgmaxArguments& in, cudaStream_t stream);
 
+struct MasksArguments {
+  int64_t batch;
+  int queries, classes, grid_height, grid_width, height, width;
+  const float* query_classes;  // B×Q×K, contiguous
+  const float* masks;          // B×Q×h×w, contiguous
+  uint8_t* best;               // B×H×W
+};
+
+int64_t masks_blocks(const MasksArguments& in);
+void argmax_masks(const MasksArguments& in, cudaStream_t stream);
+
 struct PixelsArguments {
   int source_height, source_width, height, width;
   int64_t row, column, channel;  // strides of the pixels

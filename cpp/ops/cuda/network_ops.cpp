@@ -185,6 +185,28 @@ at::Tensor argmax_resized_cuda(const at::Tensor& given_scores, int64_t height, i
   return best;
 }
 
+at::Tensor argmax_masks_cuda(const at::Tensor& given_classes, const at::Tensor& given_masks, int64_t height,
+                             int64_t width) {
+  check_argmax_masks(given_classes, given_masks, height, width);
+  const c10::DeviceGuard guard(given_masks.device());
+  const at::Tensor classes = given_classes.contiguous(), masks = given_masks.contiguous();
+  const at::Tensor best = at::empty({masks.size(0), height, width}, masks.options().dtype(at::kByte));
+  cuda::MasksArguments in{};
+  in.batch = masks.size(0);
+  in.queries = narrow(masks.size(1));
+  in.classes = narrow(classes.size(2));
+  in.grid_height = narrow(masks.size(2));
+  in.grid_width = narrow(masks.size(3));
+  in.height = narrow(height);
+  in.width = narrow(width);
+  in.query_classes = classes.const_data_ptr<float>();
+  in.masks = masks.const_data_ptr<float>();
+  in.best = best.mutable_data_ptr<uint8_t>();
+  check_grid(kernels().masks_blocks(in));
+  launch(kernels().argmax_masks, in);
+  return best;
+}
+
 at::Tensor prepare_pixels_cuda(const at::Tensor& pixels, int64_t height, int64_t width,
                                at::ArrayRef<double> mean, at::ArrayRef<double> std) {
   check_pixels(pixels, height, width, mean, std);
@@ -221,6 +243,7 @@ void implement_network_operators(torch::Library& library) {
   library.impl("add_scaled_norm_quantized", add_scaled_norm_quantized_cuda);
   library.impl("swiglu", swiglu_cuda);
   library.impl("argmax_resized", argmax_resized_cuda);
+  library.impl("argmax_masks", argmax_masks_cuda);
   library.impl("prepare_pixels", prepare_pixels_cuda);
 }
 

@@ -76,7 +76,7 @@ export interface NetworkSizes {
   decoderBytes: number;
   /** Of the memory on the device through which matrices are streamed. */
   ringBytes: number;
-  /** Of everything else. */
+  /** Of everything else, and of the products that are made when the network is placed (docs/architecture.md). */
   otherBytes: number;
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
   width: number;
