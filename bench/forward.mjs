@@ -165,6 +165,7 @@ for (const [precision, cudaGraphs] of isCuda
       ['float16', true],
       ['float16', false],
       ['fast', true],
+      ['fp8', true],
       ['reference', true],
     ]
   : [

@@ -52,9 +52,9 @@ lacks() { # file, what
 
 has_python() { "$python" -c "import torch${1:+, $1}; assert torch.cuda.is_available()" 2>/dev/null; }
 
-bench 40 network-ops.txt network-ops.mjs cuda
+bench 60 network-ops.txt network-ops.mjs cuda
 bench 20 score-loss.txt score-loss.mjs cuda
-bench 110 forward.json forward.mjs cuda $seven "$rate" 32
+bench 130 forward.json forward.mjs cuda $seven "$rate" 32
 if [[ -z ${REFERENCE-} ]]; then
   lacks reference-forward.json "REFERENCE=FOLDER, a clone of github.com/facebookresearch/dinov3"
 elif ! has_python numpy; then

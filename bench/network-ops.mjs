@@ -202,3 +202,67 @@ for (const side of [32, 64])
         operator('upscaled_norm', [x, weight, normWeight, normBias, 1e-6, 'bfloat16'], options),
       ),
   );
+
+// What precision fp8 takes: rows in e4m3, and the products of a block with their inputs quantised, beside those in bfloat16.
+/** The last of an operator's results; the others are freed. */
+async function lastOf(results) {
+  const [last, ...others] = (await results).reverse();
+  others.forEach((other) => e.dispose(other));
+  return last;
+}
+await withTensors({ x: values([1, tokens, width], 'bfloat16') }, ({ x }) =>
+  row(`quantize_rows, ${tokens}×${width}, bfloat16`, 3 * tokens * width, (options) =>
+    lastOf(operator('quantize_rows', [x], options)),
+  ),
+);
+await withTensors(
+  {
+    x: values([1, tokens, width]),
+    y: values([1, tokens, width], 'bfloat16'),
+    gamma: values([width]),
+    weight: values([width]),
+    bias: values([width]),
+  },
+  ({ x, y, gamma, weight, bias }) =>
+    row(`add_scaled_norm_quantized, ${tokens}×${width}`, (4 + 2 + 4 + 1) * tokens * width, (options) =>
+      lastOf(operator('add_scaled_norm_quantized', [x, y, gamma, weight, bias, 1e-5], options)),
+    ),
+);
+await withTensors({ both: values([1, tokens, 2 * hidden], 'bfloat16', 4) }, async ({ both }) => {
+  const [gate, up] = [await columnsOf(both, 0, hidden), await columnsOf(both, hidden, hidden)];
+  await row('swiglu_quantized, bfloat16', 5 * tokens * hidden, (options) =>
+    lastOf(operator('swiglu_quantized', [gate, up], options)),
+  );
+  e.dispose(gate);
+  e.dispose(up);
+});
+for (const [name, inputs, outputs] of device.startsWith('cuda')
+  ? [
+      ['qkv', width, 3 * width],
+      ['proj', width, width],
+      ['w1', width, hidden],
+      ['w3', hidden, width],
+    ]
+  : [])
+  await withTensors(
+    {
+      x: values([1, tokens, inputs], 'bfloat16'),
+      weight: values([outputs, inputs], 'bfloat16', 0.02),
+      bias: values([outputs], 'bfloat16'),
+    },
+    async ({ x, weight, bias }) => {
+      const quantized = (tensor) => operator('quantize_rows', [tensor], { plain: false });
+      const [[rows, scales], [inE4m3, column]] = [await quantized(x), await quantized(weight)];
+      const weightScales = await e.callOperator('aten::flatten.using_ints', [column]);
+      const operands = [rows, scales, inE4m3, weightScales, bias];
+      await row(
+        `${name}: linear in bfloat16, scaled_linear`,
+        (tokens + outputs) * inputs + 2 * tokens * outputs,
+        ({ plain, repeat }) =>
+          plain
+            ? e.callOperator('aten::linear', [x, weight, bias], repeat)
+            : operator('scaled_linear', operands, { plain, repeat }),
+      );
+      [rows, scales, inE4m3, column, weightScales].forEach((tensor) => e.dispose(tensor));
+    },
+  );

@@ -220,7 +220,7 @@ if (!existsSync(path)) await initModel({ arch, seed: 1, dtype: 'bfloat16', devic
 // What this process itself takes of the GPU is taken before anything is measured.
 if (isCuda) freeBytes();
 const report = { bench: 'stream', device, libtorch: e.info().torch, kernels: e.info().cudaKernels };
-const sizes = await e.networkSizes(path, 'stored');
+const sizes = await e.networkSizes(path, 'stored', 'reference');
 report.network = { ...sizes, blocksGB: gigabytes(sizes.blocksBytes), otherGB: gigabytes(sizes.otherBytes) };
 
 const found = {};

@@ -9,6 +9,7 @@
 #include "core/sha256.h"
 #include "models/init.h"
 #include "models/presets.h"
+#include "models/quantized_blocks.h"
 #include "models/shared_backbone.h"
 
 namespace dinov3_seg {
@@ -68,9 +69,11 @@ std::shared_ptr<DetectionModel> init_detector(const std::pair<InitSettings, Dete
   uint64_t bytes = 0;
   for (const NamedTensor& each : backbone) bytes += each.tensor.nbytes();
   name += " and the backbone of " + segmentor.path();
+  const torch::jit::Module module = init_network(shape, settings.dtype, settings.random, backbone);
+  share_weight_scales(segmentor.module(), module);
   return std::make_shared<DetectionModel>(
-      NetworkOrigin{name, random_id(settings, segmentor.id()), segmentor.normalization()},
-      init_network(shape, settings.dtype, settings.random, backbone), sharing(placement, segmentor), bytes);
+      NetworkOrigin{name, random_id(settings, segmentor.id()), segmentor.normalization()}, module,
+      sharing(placement, segmentor), bytes);
 }
 
 /// `classes`: outputs of a segmentor's trained head. Default: its own.

@@ -179,7 +179,7 @@ const Methods model_methods{
     job<Lane::model, &copy_model>("copyModel", "model", "place"),
     job<Lane::model, &load_staged_model>("loadStaged", "path", "device"),
     job<Lane::prepare, &archive_id>("modelId", "path"),
-    job<Lane::prepare, &network_sizes>("networkSizes", "path", "dtype"),
+    job<Lane::prepare, &network_sizes>("networkSizes", "path", "dtype", "precision"),
     job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
     call<&check_head>("checkFits", "model", "head"),

@@ -101,7 +101,7 @@ bool is_sole_owner(const at::Tensor& tensor) {
 /// only owner.
 auto values_of(at::Tensor tensor, bool take) {
   const auto dtype = tensor.scalar_type();
-  const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf;
+  const bool widened = dtype == at::kBFloat16 || dtype == at::kHalf || dtype == at::kFloat8_e4m3fn;
   at::Tensor values = take && !widened && is_sole_owner(tensor)
                           ? std::move(tensor)
                           : copy_page_allocated(tensor, widened ? at::kFloat : dtype);

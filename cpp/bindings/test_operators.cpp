@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/library.h>
 
 #include <atomic>
@@ -17,6 +19,7 @@
 #include "core/safetensors.h"
 #include "core/tf32.h"
 #include "models/init.h"
+#include "models/segmentation_model.h"
 
 namespace dinov3_seg {
 namespace {
@@ -71,6 +74,25 @@ void init_files(std::string architecture, int64_t seed, std::string backbone, st
   write_safetensors(head, checkpoint.head, metadata);
 }
 
+int64_t count_in(const torch::jit::Block& block, const std::string& name) {
+  int64_t count = 0;
+  for (const torch::jit::Node* node : block.nodes()) {
+    count += node->kind().toQualString() == name ? 1 : 0;
+    for (const torch::jit::Block* inner : node->blocks()) count += count_in(*inner, name);
+  }
+  return count;
+}
+
+/// How often an operator stands in what a network's method runs on the CPU.
+int64_t count_operator(std::string path, std::string precision, std::string method, std::string name) {
+  ModelPlacement placement;
+  placement.precision = parse_network_precision(precision);
+  const SegmentationModel model(path, placement);
+  const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
+  auto& function = torch::jit::toGraphFunction(model.running(method).get_method(method).function());
+  return count_in(*function.optimized_graph()->block(), name);
+}
+
 /// Threads that all want TF32, each inside until all are, then threads of which half want it. How often one
 /// of these saw the other half's switch.
 int64_t tf32_turns(int64_t threads, int64_t turns) {
@@ -109,6 +131,7 @@ TORCH_LIBRARY_FRAGMENT(dinov3_seg_reference, library) {
       "class_embed_gradients(Tensor weight, Tensor bias, Tensor queries, Tensor masks, Tensor labels, "
       "ScalarType dtype) -> (Tensor, Tensor)",
       class_embed_gradients);
+  library.def("count_operator(str path, str precision, str method, str name) -> int", count_operator);
   library.def("tf32_turns(int threads, int turns) -> int", tf32_turns);
   library.def("least_cost_assignment(Tensor costs) -> Tensor", least_cost_assignment);
   library.def(

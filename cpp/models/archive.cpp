@@ -67,23 +67,25 @@ ZipReader network_archive(const std::string& path) {
 std::string archive_id(const std::string& path) { return network_archive(path).content_id(); }
 
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared,
-                                std::optional<std::int64_t> resident_blocks) {
+                                std::optional<std::int64_t> resident_blocks, bool streams) {
   try {
     const auto source = std::make_shared<FileSource>(path);
     say_doing("Loading " + path);
     const std::uint64_t all = source->size();
     // Who has blocks streamed has found out what fits.
-    if (resident_blocks)
+    if (streams)
       use_expandable_segments();
-    else
+    else if (!resident_blocks)
       require_memory(device, all - std::min(all, bytes_of(shared)), "Loading " + path, load_advice);
     if (!device.is_cpu() || !shared.empty() || resident_blocks) {
       if (const auto staged = load_staged(path, device, shared, resident_blocks)) return *staged;
     }
     if (!shared.empty() || resident_blocks)
-      fail("MODEL_FORMAT", path,
-           " contains tensors in its code or in containers, or classes that create their own state: it can "
-           "only be loaded without sharing and streaming. Convert it again, or load it without them");
+      fail(
+          "MODEL_FORMAT", path,
+          " contains tensors in its code or in containers, or classes that create their own state: it can "
+          "only be loaded without sharing, streaming and precision fp8. Convert it again, or load it without "
+          "them");
     const torch::jit::Module module = torch::jit::load(source, device);
     report_progress(source->size(), source->size());
     return module;

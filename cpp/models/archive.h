@@ -31,8 +31,9 @@ std::string archive_id(const std::string& path);
 /// file's size. What `shared` stands for is not read (MODEL_FORMAT for a file that staged_archive.h cannot
 /// take). Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
 /// `resident_blocks`: the matrices that are streamed then stay in the mapped file (staged_archive.h).
+/// `streams`: whether they are to be streamed, for which memory is planned and scarce.
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared = {},
-                                std::optional<std::int64_t> resident_blocks = {});
+                                std::optional<std::int64_t> resident_blocks = {}, bool streams = false);
 
 /// Writes the module as a TorchScript file, whole or not at all. Reports bytes written of about the bytes of
 /// its tensors. `normalization` is recorded, where there is one. Throws DISK_FULL, IO, FILE_NOT_FOUND,

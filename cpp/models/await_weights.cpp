@@ -3,10 +3,10 @@
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "models/attribute_path.h"
 #include "models/weight_stream.h"
 
 namespace dinov3_seg {
@@ -26,29 +26,15 @@ const RegisterOperators await_registered({Operator(
     "dinov3_seg::await_weights(Tensor matrix) -> ()", [](Stack& stack) { await_weights(stack); },
     c10::AliasAnalysisKind::CONSERVATIVE)});
 
-/// The names by which a chain of GetAttr nodes comes from `self` to `value`; nothing for another value.
-std::optional<std::vector<std::string>> path_of(const Value* value, const Value* self) {
-  std::vector<std::string> path;
-  while (value != self) {
-    const Node* node = value->node();
-    if (node->kind() != prim::GetAttr) return std::nullopt;
-    path.push_back(node->s(attr::name));
-    value = node->input();
-  }
-  std::reverse(path.begin(), path.end());
-  return path;
-}
-
 bool is_matrix(const Module& module, const std::vector<std::string>& path) {
-  c10::IValue value = module._ivalue();
-  for (const std::string& name : path) value = value.toObjectRef().getAttr(name);
+  const c10::IValue value = attribute_of(module, path);
   return value.isTensor() && value.toTensor().dim() >= 2;
 }
 
 /// Whether a node gets a matrix whose values are used: a dtype is known without them.
 bool reads_matrix(const Node* node, const Value* self, const Module& module) {
   if (node->kind() != prim::GetAttr || node->output()->type()->kind() != TypeKind::TensorType) return false;
-  const auto path = path_of(node->output(), self);
+  const auto path = attribute_path(node->output(), self);
   if (!path || !is_matrix(module, *path)) return false;
   return std::ranges::any_of(node->output()->uses(),
                              [](const Use& use) { return use.user->kind() != prim::dtype; });

@@ -9,6 +9,7 @@
 #include "models/backbone_network_plan.h"
 #include "models/builder.h"
 #include "models/segmentor_plan.h"
+#include "ops/quantized_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -57,6 +58,8 @@ void cast_network(torch::jit::Module& module, at::ScalarType dtype, const std::s
       const auto found = tensors.extract(before + key.name);
       if (found.empty())
         fail("MODEL_FORMAT", "the network has no tensor ", before, key.name, "; load it with dtype stored");
+      // Those of another network, which it shares.
+      if (is_quantized(found.mapped())) continue;
       const at::Tensor converted = apply_dtype(key, found.mapped(), dtype);
       if (!converted.is_same(found.mapped())) set_tensor(module, before + key.name, converted);
     }

@@ -9,19 +9,23 @@
 #include "models/cast.h"
 #include "models/detector_plan.h"
 #include "models/network_input.h"
+#include "models/quantized_blocks.h"
 #include "models/shared_backbone.h"
 
 namespace dinov3_seg {
 namespace {
 
+/// `segmentor`: whose tensors the shared ones are; null where there are none.
 torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement,
-                                 const SharedTensors& shared) {
-  torch::jit::Module module = load_archive(path, placement.device, shared, resident_until_cast(placement));
+                                 const SharedTensors& shared, const SegmentationModel* segmentor) {
+  torch::jit::Module module = load_archive(path, placement.device, shared, resident_until_cast(placement),
+                                           placement.resident_blocks.has_value());
   // A segmentor gives masks, a backbone alone the layers that it taps.
   if (module.find_method("decode") || module.find_method("layer_features"))
     fail("MODEL_FORMAT", path, " contains a ", module.find_method("decode") ? "segmentor" : "backbone alone",
          ": expected a detector made by convert with task detection");
   if (placement.dtype != "stored") cast_detector(module, cast_target(placement.dtype));
+  if (segmentor) share_weight_scales(segmentor->module(), module);
   return module;
 }
 
@@ -30,20 +34,28 @@ torch::jit::Module load_detector(const std::string& path, const ModelPlacement& 
 ModelPlacement sharing(ModelPlacement placement, const NetworkModule& segmentor) {
   placement.resident_blocks.reset();
   placement.stream = segmentor.stream();
+  const bool own = placement.precision == NetworkPrecision::fp8;
+  const bool quantized = segmentor.placement().precision == NetworkPrecision::fp8;
+  if (own && !quantized)
+    fail("BACKBONE_MISMATCH", "a detector in precision fp8 cannot share the backbone of ", segmentor.path(),
+         ", which is in another precision: load both in fp8, or the detector without sharing");
+  if (quantized) placement.precision = NetworkPrecision::fp8;
   return placement;
 }
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement)
-    : DetectionModel(path, placement, SharedTensors()) {}
+    : DetectionModel(path, placement, SharedTensors(), nullptr) {}
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
                                const SegmentationModel& segmentor)
-    : DetectionModel(path, sharing(placement, segmentor), shared_backbone(path, placement, segmentor)) {}
+    : DetectionModel(path, sharing(placement, segmentor), shared_backbone(path, placement, segmentor),
+                     &segmentor) {}
 
 DetectionModel::DetectionModel(const std::string& path, const ModelPlacement& placement,
-                               const SharedTensors& shared)
+                               const SharedTensors& shared, const SegmentationModel* segmentor)
     // In braces: the identity first, which is refused at once where the file is none.
-    : DetectionModel{origin_of(path), load_detector(path, placement, shared), placement, bytes_of(shared)} {}
+    : DetectionModel{origin_of(path), load_detector(path, placement, shared, segmentor), placement,
+                     bytes_of(shared)} {}
 
 DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
                                const ModelPlacement& placement, uint64_t shared_bytes)

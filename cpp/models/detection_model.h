@@ -53,12 +53,14 @@ class DetectionModel : public NetworkModule {
   uint64_t shared_bytes() const { return shared_bytes_; }
 
  private:
-  DetectionModel(const std::string& path, const ModelPlacement& placement, const SharedTensors& shared);
+  DetectionModel(const std::string& path, const ModelPlacement& placement, const SharedTensors& shared,
+                 const SegmentationModel* segmentor);
 
   uint64_t shared_bytes_ = 0;
 };
 
-/// The placement of a detector whose backbone is the segmentor's, with its stream.
+/// The placement of a detector whose backbone is the segmentor's, with its stream, and in fp8 where that is.
+/// Throws BACKBONE_MISMATCH for a detector in fp8 beside a segmentor that is not.
 ModelPlacement sharing(ModelPlacement placement, const NetworkModule& segmentor);
 
 /// The best detections of one image, pixels H×W×1, 3 or 4 uint8, as the network sees it at height × width:

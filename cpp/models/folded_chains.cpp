@@ -12,6 +12,7 @@
 #include "core/job_control.h"
 #include "models/builder.h"
 #include "models/module_tree.h"
+#include "models/quantized_blocks.h"
 #include "models/segmentor_plan.h"
 #include "models/torchscript_parser.h"
 #include "models/torchscript_sources.h"
@@ -68,6 +69,8 @@ class Factors {
  private:
   void take(const std::string& name, const at::Tensor& tensor) {
     const bool own = !name.starts_with(backbone_prefix);
+    // Empty: linears of the same class in the backbone are quantised (quantized_blocks.h).
+    if (own && name.ends_with(weight_scales_name)) return;
     (own ? head_ : backbone_).push_back({name, tensor});
     if (own) table_.emplace(name, tensor);
   }

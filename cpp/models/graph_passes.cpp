@@ -10,6 +10,7 @@
 #include "models/await_weights.h"
 #include "models/fuse.h"
 #include "models/product_inputs.h"
+#include "models/quantized_graph.h"
 #include "models/size_constants.h"
 
 namespace dinov3_seg {
@@ -69,6 +70,7 @@ void run_graph_passes(const Module& module, const char* name) {
     Inline(*graph);
     replace_calls();
   }
+  quantize_linears(*graph, module);
   record_product_inputs(*graph);
   add_to(*graph, *graph->block());
   add_weight_awaits(*graph, module);

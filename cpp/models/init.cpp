@@ -16,6 +16,7 @@
 #include "models/deferred_tensors.h"
 #include "models/presets.h"
 #include "models/streamed_archive.h"
+#include "ops/quantized_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -224,8 +225,11 @@ torch::jit::Module init_network(const NetworkShape& shape, at::ScalarType dtype,
     report_progress(done, total);
     return tensor;
   };
+  const auto cast = [](const std::string&, const at::Tensor& tensor, at::ScalarType stored) {
+    return is_quantized(tensor) ? tensor : tensor.to(stored);
+  };
   return shape.build(backbone.empty() ? place_all(shape.backbone, draw) : backbone,
-                     place_all(shape.head, draw), dtype, cast_now);
+                     place_all(shape.head, draw), dtype, cast);
 }
 
 void write_random_network(const NetworkShape& shape, at::ScalarType dtype, const Randomness& random,

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <unordered_set>
 #include <utility>
@@ -12,6 +13,8 @@
 #include "models/archive.h"
 #include "models/graph_passes.h"
 #include "models/product_inputs.h"
+#include "models/quantized_blocks.h"
+#include "ops/quantized_ops.h"
 
 namespace dinov3_seg {
 
@@ -32,8 +35,9 @@ uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks) {
 }
 
 std::optional<int64_t> resident_until_cast(const ModelPlacement& placement) {
-  if (!placement.resident_blocks || placement.dtype == "stored") return placement.resident_blocks;
-  return 0;
+  const bool cast = placement.dtype != "stored" && placement.resident_blocks;
+  if (cast || placement.precision == NetworkPrecision::fp8) return 0;
+  return placement.resident_blocks;
 }
 
 at::ScalarType cast_target(const std::string& dtype) {
@@ -49,23 +53,30 @@ NetworkOrigin origin_of(const std::string& path) {
 
 namespace {
 
+constexpr int64_t all_blocks = std::numeric_limits<int64_t>::max();
+
 at::ScalarType most_frequent_dtype(const torch::jit::Module& module) {
   std::map<at::ScalarType, int64_t> elements;
   for (const at::Tensor& parameter : module.parameters())
-    elements[parameter.scalar_type()] += parameter.numel();
+    elements[is_quantized(parameter) ? at::kBFloat16 : parameter.scalar_type()] += parameter.numel();
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == elements.end() ? at::kFloat : most->first;
 }
 
-/// The placement with a stream, where some of the weights are to be streamed: in the dtype that they have
-/// then.
-ModelPlacement with_stream(ModelPlacement placement, const torch::jit::Module& module) {
-  if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
+/// Brings the weights where they are to be, in the dtype that their precision has them in: that is settled
+/// before any are streamed. Gives the placement a stream, where some are.
+ModelPlacement place_weights(ModelPlacement placement, const torch::jit::Module& module) {
+  const bool quantized = placement.precision == NetworkPrecision::fp8;
+  if (quantized)
+    quantize_blocks(module, placement.device, placement.resident_blocks);
+  else if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
     cast_pixel_decoder(module,
                        [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
-  if (!placement.stream && placement.resident_blocks)
-    placement.stream = WeightStream::make(module, placement.device, *placement.resident_blocks);
+  // What is quantised was left on the host (resident_until_cast), also where all is to be on the device.
+  if (!placement.stream && (quantized || placement.resident_blocks))
+    placement.stream =
+        WeightStream::make(module, placement.device, placement.resident_blocks.value_or(all_blocks));
   return placement;
 }
 
@@ -82,7 +93,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     : origin_(std::move(origin)),
       // Of the values that the file has, and while they are there: casts round, and streams take them away.
       chains_(placement.precision == NetworkPrecision::reference ? std::nullopt : fold_chains(module)),
-      placement_(with_stream(placement, module)),
+      placement_(place_weights(placement, module)),
       modules_{std::move(module), std::nullopt, std::nullopt},
       runner_(may_record(placement_)) {
   torch::jit::Module& stored = modules_.stored;
@@ -92,8 +103,10 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
            " made by convert, or one with its methods");
   stored.eval();
   const bool mixed = dtype() == at::kBFloat16;
-  const bool float16 = placement.precision == NetworkPrecision::float16;
-  tf32_ = (placement.precision == NetworkPrecision::tf32 || float16) && mixed && device().is_cuda();
+  const NetworkPrecision precision =
+      decoder_precision(placement.precision, stored.find_method("decode").has_value());
+  const bool float16 = precision == NetworkPrecision::float16;
+  tf32_ = (precision == NetworkPrecision::tf32 || float16) && mixed && device().is_cuda();
   for (at::Tensor parameter : stored.parameters()) {
     parameter.set_requires_grad(false);
     // conv_input (common.py) hands maps over in this layout then, as the products before leave them. In

@@ -68,8 +68,8 @@ class NetworkModule;
 /// once.
 uint64_t storage_bytes(const std::vector<const NetworkModule*>& networks);
 
-/// Blocks that are brought to the device before the network is cast: none where it is, since they may fit
-/// only in the other dtype. Without a number all.
+/// Blocks that are brought to the device before the network is cast or quantised: none where it is, since
+/// they may fit only afterwards. Without a number all.
 std::optional<int64_t> resident_until_cast(const ModelPlacement& placement);
 
 /// The dtype that a placement asks for by name. Throws INVALID_ARGUMENT for others than float32 and bfloat16.
@@ -91,7 +91,11 @@ class NetworkModule {
   /// As the file has it: what is saved, and what `taps` runs.
   const torch::jit::Module& module() const { return modules_.stored; }
   const NetworkModules& modules() const { return modules_; }
-  /// Dtype of most of the network's parameters.
+  /// What runs a method.
+  const torch::jit::Module& running(const std::string& method) const {
+    return modules_.folded && is_folded_method(method) ? *modules_.folded : modules_.stored;
+  }
+  /// Dtype of most of the network's parameters; of quantised ones that of their products, bfloat16.
   at::ScalarType dtype() const;
   int64_t parameters() const;
   int64_t size_bytes() const;
@@ -121,10 +125,6 @@ class NetworkModule {
 
   const NetworkOrigin& origin() const { return origin_; }
   CudaGraphRunner& runner() { return runner_; }
-  /// What runs a method.
-  const torch::jit::Module& running(const std::string& method) const {
-    return modules_.folded && is_folded_method(method) ? *modules_.folded : modules_.stored;
-  }
 
   /// A size of the one parameter whose name is or ends in `key`; 0 where there is none.
   int64_t parameter_size(const std::string& key, int64_t dimension) const;

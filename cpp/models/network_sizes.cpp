@@ -10,47 +10,62 @@
 #include "models/archive.h"
 #include "models/folded_chains.h"
 #include "models/network_module.h"
+#include "models/quantized_blocks.h"
 #include "models/streamable_matrices.h"
 
 namespace dinov3_seg {
 
-NetworkSizes network_sizes(const std::string& path, const std::string& dtype) {
+namespace {
+
+/// The sizes of matrices as quantize_blocks() leaves them.
+void quantize(std::vector<StreamedSize>& matrices, const NetworkSizes& network) {
+  for (auto& [place, bytes] : matrices)
+    if (place.in_backbone() && is_quantized_block(place.layer, network.blocks))
+      bytes /= c10::elementSize(network.dtype);
+}
+
+}  // namespace
+
+NetworkSizes network_sizes(const std::string& path, const std::string& dtype, NetworkPrecision precision) {
   network_archive(path);  // says what another file is
   NetworkSizes sizes;
-  std::map<std::int64_t, std::int64_t> bytes_of_block;
   std::vector<NamedTensor> tensors;
   std::vector<StreamedSize> streamed;
   for (const auto& [name, tensor] :
        find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
     tensors.push_back({name, tensor});
-    auto bytes = static_cast<std::int64_t>(tensor.nbytes());
+    std::size_t bytes = tensor.nbytes();
     const auto place = tensor.dim() == 2 ? layer_place(name) : std::nullopt;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
     if (name.ends_with("class_embed.weight")) sizes.hidden = tensor.size(1);
     if (tensor.dim() >= 2 && name.find("pixel_decoder.") != std::string::npos)
       sizes.pixel_decoder_weights += tensor.numel();
     if (!place) {
-      sizes.other_bytes += bytes;
+      sizes.other_bytes += static_cast<std::int64_t>(bytes);
       continue;
     }
     if (place->in_backbone()) {
       sizes.dtype = dtype == "stored" ? tensor.scalar_type() : cast_target(dtype);
-      bytes = tensor.numel() * static_cast<std::int64_t>(c10::elementSize(sizes.dtype));
-      bytes_of_block[place->layer] += bytes;
-    } else {
-      sizes.decoder_bytes += bytes;
+      bytes = static_cast<std::size_t>(tensor.numel()) * c10::elementSize(sizes.dtype);
+      sizes.blocks = std::max(sizes.blocks, place->layer + 1);
     }
-    streamed.push_back({*place, static_cast<std::size_t>(bytes)});
+    streamed.push_back({*place, bytes});
   }
-  const std::int64_t folded = folded_bytes(tensors);
-  sizes.other_bytes += folded;
-  if (sizes.pixel_decoder_weights > 0)
-    sizes.pixel_decoder_weights += folded / static_cast<std::int64_t>(sizeof(float));
+  if (precision == NetworkPrecision::fp8) quantize(streamed, sizes);
+  if (precision != NetworkPrecision::reference) {
+    const std::int64_t folded = folded_bytes(tensors);
+    sizes.other_bytes += folded;
+    if (sizes.pixel_decoder_weights > 0)
+      sizes.pixel_decoder_weights += folded / static_cast<std::int64_t>(sizeof(float));
+  }
   sizes.ring_bytes = static_cast<std::int64_t>(ring_bytes(streamed));
-  sizes.blocks = static_cast<std::int64_t>(bytes_of_block.size());
-  for (const auto& [block, bytes] : bytes_of_block) {
-    sizes.block_bytes = std::max(sizes.block_bytes, bytes);
-    sizes.blocks_bytes += bytes;
+  std::map<std::int64_t, std::int64_t> bytes_of_block;
+  for (const auto& [place, size] : streamed) {
+    const auto bytes = static_cast<std::int64_t>(size);
+    (place.in_backbone() ? sizes.blocks_bytes : sizes.decoder_bytes) += bytes;
+    if (!place.in_backbone()) continue;
+    std::int64_t& block = bytes_of_block[place.layer] += bytes;
+    sizes.block_bytes = std::max(sizes.block_bytes, block);
   }
   return sizes;
 }

@@ -9,7 +9,13 @@ NetworkPrecision parse_network_precision(const std::string& name) {
   if (name == "tf32") return NetworkPrecision::tf32;
   if (name == "float16") return NetworkPrecision::float16;
   if (name == "fast") return NetworkPrecision::fast;
-  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected reference, tf32, float16 or fast");
+  if (name == "fp8") return NetworkPrecision::fp8;
+  fail("INVALID_ARGUMENT", "unknown precision '", name, "': expected reference, tf32, float16, fast or fp8");
+}
+
+NetworkPrecision decoder_precision(NetworkPrecision precision, bool decodes) {
+  if (precision != NetworkPrecision::fp8) return precision;
+  return decodes ? NetworkPrecision::tf32 : NetworkPrecision::reference;
 }
 
 void cast_pixel_decoder(

@@ -14,10 +14,15 @@ enum class NetworkPrecision {
   tf32,       // the pixel decoder's products in TF32, where the device has it (CUDA, Ampere and later)
   float16,    // the pixel decoder's products in float16 on CUDA, summed in float32 (float16_module.h)
   fast,       // the pixel decoder's linears and convolutions in bfloat16
+  fp8,        // the linears of the backbone's blocks in e4m3 (quantized_blocks.h)
 };
 
-/// `reference`, `tf32`, `float16` or `fast`; anything else throws INVALID_ARGUMENT.
+/// `reference`, `tf32`, `float16`, `fast` or `fp8`; anything else throws INVALID_ARGUMENT.
 NetworkPrecision parse_network_precision(const std::string& name);
+
+/// What a network's decoder computes in: the default's precision, where the given one is of the backbone
+/// alone. A network that does not decode, such as a detector, has all else in float32 then.
+NetworkPrecision decoder_precision(NetworkPrecision precision, bool decodes);
 
 /// Replaces the weights and biases of linears and convolutions inside every sub-module called pixel_decoder
 /// by what `cast` gives for them. `name`: the parameter's, from `module` on.

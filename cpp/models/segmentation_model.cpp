@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -63,7 +65,8 @@ const char* features_method(int64_t layers, bool decoded) {
 }
 
 torch::jit::Module load_cast(const std::string& path, const ModelPlacement& placement) {
-  torch::jit::Module module = load_archive(path, placement.device, {}, resident_until_cast(placement));
+  torch::jit::Module module = load_archive(path, placement.device, {}, resident_until_cast(placement),
+                                           placement.resident_blocks.has_value());
   if (placement.dtype != "stored") cast_segmentor(module, cast_target(placement.dtype));
   return module;
 }
@@ -168,6 +171,7 @@ void SegmentationModel::save_with_class_embed(const at::Tensor& weight, const at
   if (weight.size(1) != hidden())
     fail("HEAD_MISMATCH", "the head expects queries of width ", weight.size(1), ", but the network returns ",
          hidden());
+  if (has_quantized_weights()) return with_file_weights()->save_with_class_embed(weight, bias, path);
   const StoredWeights stored(module(), stream().get());
   torch::jit::Module target = class_embed();
   const at::Tensor own_weight = class_embed_weight(), own_bias = class_embed_bias();
@@ -200,7 +204,26 @@ std::optional<ProbeValues> SegmentationModel::probe() const {
                      value("batchnorm_layer", "running_mean"), value("batchnorm_layer", "running_var")};
 }
 
+std::unique_ptr<SegmentationModel> SegmentationModel::with_file_weights() const {
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(path(), unknown))
+    fail("INVALID_ARGUMENT", path(),
+         " is in precision fp8 and has no file that an export could take the original weights from: load it "
+         "in another precision");
+  // Streamed: the weights stay in the mapped file until they are written.
+  ModelPlacement on_host;
+  on_host.dtype = placement().dtype;
+  on_host.resident_blocks = 0;
+  auto model = std::make_unique<SegmentationModel>(path(), on_host);
+  if (model->id() != id())
+    fail("MODEL_FORMAT", path(),
+         " has changed since the network was loaded in precision fp8, and an export takes the original "
+         "weights from it: load it again");
+  return model;
+}
+
 void SegmentationModel::save_with_probe(const ProbeValues& probe, const std::string& path) const {
+  if (has_quantized_weights()) return with_file_weights()->save_with_probe(probe, path);
   const StoredWeights stored(module(), stream().get());
   const std::string prefix = backbone_prefix;
   std::vector<NamedTensor> backbone;

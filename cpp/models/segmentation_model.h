@@ -3,6 +3,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,6 +61,7 @@ class SegmentationModel : public NetworkModule {
   std::optional<ProbeValues> probe() const;
 
   /// Writes the network with weight K×C and bias K in place of its own class_embed. Throws HEAD_MISMATCH.
+  /// Where weights are quantised, the file's own are written: see with_file_weights(), here and below.
   void save_with_class_embed(const at::Tensor& weight, const at::Tensor& bias, const std::string& path) const;
 
   /// Writes the network's backbone, in its precision, with a linear probe that reads its features: a network
@@ -79,6 +81,10 @@ class SegmentationModel : public NetworkModule {
   CudaGraphRunner::Tensors run_checked(const char* method, const at::Tensor& images, bool decodes);
   const torch::jit::Module& class_embed() const;
   bool has(const char* method) const { return module().find_method(method).has_value(); }
+  bool has_quantized_weights() const { return placement().precision == NetworkPrecision::fp8; }
+  /// The network as its file has it, cast as this one was, for exports of quantised networks. Throws
+  /// INVALID_ARGUMENT for one without a file, MODEL_FORMAT where the file is another one by now.
+  std::unique_ptr<SegmentationModel> with_file_weights() const;
 
   std::optional<torch::jit::Module> class_embed_;
 };

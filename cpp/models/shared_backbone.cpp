@@ -20,6 +20,7 @@
 #include "models/builder.h"
 #include "models/detector_plan.h"
 #include "models/segmentor_plan.h"
+#include "ops/quantized_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -116,7 +117,7 @@ at::Tensor find_loaded(const TensorMap& loaded, const std::string& name, at::Int
   const at::Tensor& tensor = found->second;
   if (tensor.sizes() != shape)
     differences.note(name, " has shape ", shape, ", the segmentor's has ", tensor.sizes());
-  else if (tensor.scalar_type() != dtype)
+  else if (!is_quantized(tensor) && tensor.scalar_type() != dtype)
     differences.note(name, " should be ", dtype_name(dtype), ", but the segmentor has it in ",
                      dtype_name(tensor.scalar_type()));
   return tensor;

@@ -20,6 +20,9 @@ namespace dinov3_seg {
 SharedTensors shared_backbone(const std::string& path, const ModelPlacement& placement,
                               const SegmentationModel& segmentor);
 
+/// Weights that the segmentor has quantised are taken as they are: their scales are for share_weight_scales()
+/// (quantized_blocks.h), here and below.
+///
 /// The segmentor's tensors under `keys`, in their order, for a detector called `name` that is made without a
 /// file. Throws BACKBONE_MISMATCH if one is missing, has another shape or another dtype than stored_dtype();
 /// DEVICE.

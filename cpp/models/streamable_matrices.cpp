@@ -82,11 +82,16 @@ std::vector<StreamableMatrix> streamable_matrices(const torch::jit::Module& modu
   return matrices;
 }
 
-std::vector<StreamableMatrix> streamed_matrices(const std::vector<StreamableMatrix>& matrices,
-                                                std::int64_t resident) {
+std::int64_t block_count(const std::vector<StreamableMatrix>& matrices) {
   std::int64_t blocks = 0;
   for (const StreamableMatrix& matrix : matrices)
     if (matrix.place.in_backbone()) blocks = std::max(blocks, matrix.place.layer + 1);
+  return blocks;
+}
+
+std::vector<StreamableMatrix> streamed_matrices(const std::vector<StreamableMatrix>& matrices,
+                                                std::int64_t resident) {
+  const std::int64_t blocks = block_count(matrices);
   const std::int64_t streamed = blocks - std::clamp<std::int64_t>(resident, 0, blocks);
   if (streamed == 0) return {};
   std::vector<bool> leaves(static_cast<std::size_t>(blocks));

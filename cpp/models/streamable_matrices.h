@@ -38,6 +38,9 @@ struct StreamableMatrix {
 /// them, nor what is read outside a pass (class_embed). Empty for a network that convert did not make.
 std::vector<StreamableMatrix> streamable_matrices(const torch::jit::Module& module);
 
+/// Number of the backbone's blocks.
+std::int64_t block_count(const std::vector<StreamableMatrix>& matrices);
+
 /// Those that leave the device where `resident` of the backbone's blocks stay on it: of the other blocks, and
 /// of the decoder's layers, whose copies run while the decoder computes. The blocks are spread evenly, since
 /// the copies of the others run while these compute. None where all blocks stay.

@@ -4,6 +4,7 @@
 
 #include "ops/find_operator.h"
 #include "ops/network_ops.h"
+#include "ops/quantized_ops.h"
 #include "ops/score_ops.h"
 
 namespace dinov3_seg {
@@ -38,6 +39,11 @@ constexpr const char* schemas[] = {
     "ScalarType? dtype) -> Tensor",
 
     "to_float16(Tensor(b) x, Tensor(a!) largest) -> Tensor(b)",
+    "quantize_rows(Tensor x) -> (Tensor, Tensor)",
+    "add_scaled_norm_quantized(Tensor x, Tensor y, Tensor? gamma, Tensor weight, Tensor bias, float eps) -> "
+    "(Tensor, Tensor, Tensor)",
+    "swiglu_quantized(Tensor gate, Tensor up) -> (Tensor, Tensor)",
+    "scaled_linear(Tensor x, Tensor scales, Tensor weight, Tensor weight_scales, Tensor? bias) -> Tensor",
 };
 
 }  // namespace
@@ -142,6 +148,30 @@ at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at
 at::Tensor to_float16(const at::Tensor& x, at::Tensor& largest) {
   static const auto op = find_operator<decltype(to_float16)>("dinov3_seg::to_float16");
   return op.call(x, largest);
+}
+
+std::tuple<at::Tensor, at::Tensor> quantize_rows(const at::Tensor& x) {
+  static const auto op = find_operator<decltype(quantize_rows)>("dinov3_seg::quantize_rows");
+  return op.call(x);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> add_scaled_norm_quantized(
+    const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& gamma,
+    const at::Tensor& weight, const at::Tensor& bias, double eps) {
+  static const auto op =
+      find_operator<decltype(add_scaled_norm_quantized)>("dinov3_seg::add_scaled_norm_quantized");
+  return op.call(x, y, gamma, weight, bias, eps);
+}
+
+std::tuple<at::Tensor, at::Tensor> swiglu_quantized(const at::Tensor& gate, const at::Tensor& up) {
+  static const auto op = find_operator<decltype(swiglu_quantized)>("dinov3_seg::swiglu_quantized");
+  return op.call(gate, up);
+}
+
+at::Tensor scaled_linear(const at::Tensor& x, const at::Tensor& scales, const at::Tensor& weight,
+                         const at::Tensor& weight_scales, const std::optional<at::Tensor>& bias) {
+  static const auto op = find_operator<decltype(scaled_linear)>("dinov3_seg::scaled_linear");
+  return op.call(x, scales, weight, weight_scales, bias);
 }
 
 }  // namespace dinov3_seg

@@ -29,7 +29,7 @@ export interface CacheKey {
   modelId: string;
   /** Weight precision of the network. */
   modelDtype: string;
-  /** Precision of the pixel decoder; see LoadOptions. */
+  /** Precision of the pixel decoder, or `fp8`; see LoadOptions. */
   modelPrecision: string;
   /** How images and labels were resized and normalised. */
   preprocessing: string;

@@ -20,6 +20,7 @@ import { DinoSegError } from '../errors.js';
 import { DetectionModel } from '../model/detection-model.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
 import { passesPerDevice } from '../model/in-order-over.js';
+import { defaultPrecision } from '../model/network-precision.js';
 import { BatchRunner, checkPassSize, defaultPassSize, logStreaming } from '../model/pass-size.js';
 import { ReplicaPool } from '../model/replicas.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
@@ -115,13 +116,20 @@ export async function openFeatureExtractor(options: FeatureExtractorOptions): Pr
 
 /** What the segmentor has to leave room for. */
 async function useOf(
-  { passSize, detector, dtype = 'stored', sharedBackbone = true, signal }: FeatureExtractorOptions,
+  {
+    passSize,
+    detector,
+    dtype = 'stored',
+    precision = defaultPrecision,
+    sharedBackbone = true,
+    signal,
+  }: FeatureExtractorOptions,
   { size }: Counting,
 ): Promise<NetworkUse> {
   if (detector === undefined) return { passSize };
   // A file that cannot be read is refused when it is loaded.
   const sizes = await engine()
-    .networkSizes(detector, dtype)
+    .networkSizes(detector, dtype, precision)
     .catch(() => undefined);
   signal?.throwIfAborted();
   if (!sizes) return { passSize };
@@ -148,10 +156,14 @@ async function openDetector(
   path: string,
   segmentor: SegmentationModel,
   { size }: Counting,
-  { dtype = 'stored', weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
+  { dtype = 'stored', precision, weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
 ): Promise<DetectionModel> {
   const placement = { device: segmentor.devices, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
-  const shared = { ...placement, ...(sharedBackbone && { shareWith: segmentor }) };
+  const shared = {
+    ...placement,
+    ...(precision && { precision }),
+    ...(sharedBackbone && { shareWith: segmentor }),
+  };
   const detector = await DetectionModel.load(path, shared, size).catch((error: unknown) => {
     if (!(error instanceof DinoSegError) || error.code !== 'BACKBONE_MISMATCH') throw error;
     throw new DinoSegError(

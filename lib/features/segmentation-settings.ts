@@ -21,7 +21,7 @@ export interface SegmentationSettings {
     id: string;
     /** Data type of most of its weights. */
     dtype: DType;
-    /** Precision of its pixel decoder. */
+    /** Precision of its pixel decoder, or `fp8`. */
     precision: NetworkPrecision;
   };
   /** Heads in order: a later one overrides earlier ones. */

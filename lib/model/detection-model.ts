@@ -5,7 +5,13 @@ import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
-import type { DetectorHandle, DType, JobHandle, Normalization } from '../native/bindings/engine.js';
+import type {
+  DetectorHandle,
+  DType,
+  JobHandle,
+  NetworkPrecision,
+  Normalization,
+} from '../native/bindings/engine.js';
 import { imageSize as sizeKind } from './argument-kinds.js';
 import { deviceKind, resolveDevices } from './device.js';
 import { detectorInputSize, type ImageSize } from './image-size.js';
@@ -16,6 +22,7 @@ import {
   type RandomNetworkOptions,
 } from './init-model.js';
 import { weightsOptions, type LoadOptions } from './load-options.js';
+import { checkPrecision, networkPrecisions } from './network-precision.js';
 import { OwnedHandle } from './owned-handle.js';
 import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
@@ -31,6 +38,11 @@ export interface DetectorRunOptions {
    * that they are in memory once. Either may be disposed of first. Default: the detector has weights of its own.
    */
   shareWith?: SegmentationModel | undefined;
+  /**
+   * `fp8`: the linears of the backbone's blocks in 8 bits, as in a segmentor (see {@link LoadOptions}). With all other values,
+   * the backbone computes in the precision of its weights. With `shareWith` it is the segmentor's, and `fp8` follows from it.
+   */
+  precision?: NetworkPrecision;
   /**
    * Whether to record passes as CUDA graphs, as for a segmentor. Each of the last four image sizes then holds the
    * memory of a pass. Default false.
@@ -84,7 +96,11 @@ export interface Detection {
   name: string;
 }
 
-const detectorRunOptions: OptionKinds<DetectorRunOptions> = { shareWith: modelKind, cudaGraphs: flag };
+const detectorRunOptions: OptionKinds<DetectorRunOptions> = {
+  shareWith: modelKind,
+  precision: oneOf(networkPrecisions),
+  cudaGraphs: flag,
+};
 
 /** The kinds of {@link DetectorLoadOptions}. */
 export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
@@ -204,6 +220,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
         `The segmentor is on ${shareWith.devices.join()}, and the detector would be on ${devices.join()}: give both the same ` +
           'devices, or leave out shareWith.',
       );
+    checkPrecision(options.precision, devices);
     const plan = shareWith ? undefined : await planOfFile(path, options, devices, { imageSize, passSize: 1 });
     const [first, ...others] = shareWith?.replicas ?? replicaPlaces(devices);
     const placement = {
@@ -232,6 +249,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     checkOptions(options, detectorInitOptions, 'DetectionModel.init()');
     const device = options.device ?? options.shareWith?.device;
     const network = randomNetwork({ ...options, ...(device !== undefined && { device }) });
+    checkPrecision(options.precision, [network.device]);
     const placement = { ...network, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initDetector(placement, job));
     return new DetectionModel([handle]);
@@ -339,7 +357,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
 }
 
 /** How a detector runs, whatever file or seed it is of. */
-function waysToRun({ shareWith, cudaGraphs = false }: DetectorRunOptions) {
+function waysToRun({ shareWith, precision, cudaGraphs = false }: DetectorRunOptions) {
   const shared = shareWith && { shareWith: shareWith.handle };
-  return { precision: 'reference', cudaGraphs, ...shared } as const;
+  return { precision: precision === 'fp8' ? 'fp8' : 'reference', cudaGraphs, ...shared } as const;
 }

@@ -4,6 +4,7 @@ import { runJob } from '../native/job.js';
 import type { ModelHandle, NetworkPrecision } from '../native/bindings/engine.js';
 import { resolveDevices } from './device.js';
 import { waysToRun, type LoadOptions } from './load-options.js';
+import { checkPrecision } from './network-precision.js';
 import type { WeightPlan } from './pass-size.js';
 import { replicaPlaces, withCopies } from './replicas.js';
 import { planOfFile, type NetworkUse } from './weight-plan.js';
@@ -25,6 +26,7 @@ export async function loadNetwork(
 ): Promise<LoadedNetwork> {
   const { device, dtype = 'stored' } = options;
   const devices = resolveDevices(device);
+  checkPrecision(options.precision, devices);
   const weightPlan = await planOfFile(path, options, devices, use);
   const [first, ...others] = replicaPlaces(devices);
   const placement = {

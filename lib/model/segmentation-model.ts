@@ -36,6 +36,7 @@ import {
   type SegmentImageOptions,
 } from './scoring-options.js';
 import type { SegmentationHead } from './segmentation-head.js';
+import { checkPrecision } from './network-precision.js';
 import { networkOutputs, type NetworkOutputs } from './network-outputs.js';
 import type { LinearProbe } from './linear-probe.js';
 import { OwnedHandle } from './owned-handle.js';
@@ -183,6 +184,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   ): Promise<SegmentationModel> {
     checkOptions(options, initOptions, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
+    checkPrecision(network.precision, [network.device]);
     const handle = await runJob(options, (job) => engine().initModel(network, job));
     return new SegmentationModel({ handles: [handle], precision: network.precision });
   }

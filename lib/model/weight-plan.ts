@@ -135,7 +135,7 @@ export async function planOfFile(
   for (const device of devices) capGpuMemory(device, gpuMemory);
   if (weights === 'resident') return undefined;
   const sizes = await engine()
-    .networkSizes(path, dtype)
+    .networkSizes(path, dtype, precision)
     .catch((error: unknown) => {
       // Loading says what is wrong with the file, or takes what this reader does not.
       if (weights === 'auto') return undefined;

@@ -17,11 +17,12 @@ export interface KernelFacts {
   problem?: string;
 }
 
-/** What became of the kernels. */
-export type KernelUse =
+/** What became of the kernels, and the visible devices, where the kernels could say. */
+export type KernelUse = { devices: KernelFacts['devices'] } & (
   | { used: true; detail: string }
   /** `reason` and `advice` are sentences. `slower`: whether that costs anything, since there is a CUDA device. */
-  | { used: false; reason: string; advice: string; slower: boolean };
+  | { used: false; reason: string; advice: string; slower: boolean }
+);
 
 /** The parts that {@link useKernels} puts together. */
 export interface KernelParts {
@@ -55,8 +56,9 @@ const rebuild =
  */
 export function useKernels(parts: KernelParts): KernelUse {
   const { facts, refusal } = handOver(parts);
-  if (!refusal) return { used: true, detail: `${parts.kernels} serves ${served(facts!)}` };
-  return { used: false, ...refusal, slower: Boolean(facts?.devices.length) || parts.hasDevices() };
+  const devices = facts?.devices ?? [];
+  if (!refusal) return { used: true, devices, detail: `${parts.kernels} serves ${served(facts!)}` };
+  return { used: false, devices, ...refusal, slower: devices.length > 0 || parts.hasDevices() };
 }
 
 /** What the kernels say, as far as they were asked, and what is in the way. */

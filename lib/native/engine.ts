@@ -226,6 +226,12 @@ export function cudaKernels(): KernelUse | undefined {
   return loaded!.kernels;
 }
 
+/** Compute capability of a CUDA device such as `cuda` or `cuda:1`, for example 8.9; undefined where the kernels could not say. */
+export function deviceCapability(device: string): number | undefined {
+  const found = cudaKernels()?.devices[Number(device.split(':')[1] ?? 0)];
+  return found && (10 * found.major + found.minor) / 10;
+}
+
 function kernelSetting(): string | undefined {
   const setting = process.env['DINOV3_SEG_CUDA_KERNELS'];
   if (['on', 'off', '', undefined].includes(setting)) return setting;

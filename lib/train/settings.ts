@@ -284,12 +284,12 @@ export const trainSettings = {
     default: 'stored',
     help: 'weight precision of the network; stored: as in the file',
   },
-  /** Precision of the pixel decoder of a network with a bfloat16 backbone; see LoadOptions. */
+  /** Precision of a network with a bfloat16 backbone; see LoadOptions. */
   precision: {
     type: 'text',
     choices: networkPrecisions,
     default: defaultPrecision,
-    help: 'precision of the pixel decoder, for a bfloat16 backbone; float16 and tf32: on CUDA; reference: float32; fast: bfloat16',
+    help: 'precision of the pixel decoder, for a bfloat16 backbone; float16 and tf32: on CUDA; reference: float32; fast: bfloat16; fp8: that of tf32, and the backbone in 8 bits (Ada, Hopper and later)',
   },
   /** Where the weights of the network's layers are; see LoadOptions. */
   weights: {

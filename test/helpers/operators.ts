@@ -1,6 +1,11 @@
 /** The engine's operators with their operands' names and types; they are defined in cpp/ops/{score,network}_ops.h. */
 import { engine } from '../../lib/native/engine.js';
-import type { Operand, RandomNetwork, TensorHandle } from '../../lib/native/bindings/engine.js';
+import type {
+  NetworkPrecision,
+  Operand,
+  RandomNetwork,
+  TensorHandle,
+} from '../../lib/native/bindings/engine.js';
 
 export type ComputedDType = 'float32' | 'bfloat16' | 'float16' | 'float64';
 
@@ -75,6 +80,10 @@ export async function classEmbedGradients(
   );
   return { dWeight, dBias };
 }
+
+/** How often an operator stands in what a method of a network's file runs on the CPU. */
+export const countOperator = (path: string, precision: NetworkPrecision, method: string, name: string) =>
+  call<number>('count_operator', [path, precision, method, name], reference);
 
 /** The column of each row of costs rows×columns at least total cost, −1 for rows left over: int32. */
 export const leastCostAssignment = (costs: TensorHandle) => call('least_cost_assignment', [costs], reference);
@@ -234,3 +243,44 @@ export const depthwiseGelu = ({ x, sizes, weight, bias }: DepthwiseTensors, opti
 /** In float16; `largest`, one float32, is raised to the largest magnitude. */
 export const toFloat16 = (x: TensorHandle, largest: TensorHandle, options: CallOptions = {}) =>
   call('to_float16', [x, largest], options);
+
+/** Rows in e4m3, and a float32 scale for each. */
+export interface QuantizedRows {
+  values: TensorHandle;
+  scales: TensorHandle;
+}
+
+export async function quantizeRows(x: TensorHandle, options: CallOptions = {}): Promise<QuantizedRows> {
+  const [values, scales] = await call<[TensorHandle, TensorHandle]>('quantize_rows', [x], options);
+  return { values, scales };
+}
+
+export async function addScaledNormQuantized(
+  { x, y, gamma, weight, bias }: NormTensors,
+  options: CallOptions & { eps: number },
+): Promise<QuantizedRows & { sum: TensorHandle }> {
+  const operands = [x, y, gamma, weight, bias, options.eps];
+  const [sum, values, scales] = await call<[TensorHandle, TensorHandle, TensorHandle]>(
+    'add_scaled_norm_quantized',
+    operands,
+    options,
+  );
+  return { sum, values, scales };
+}
+
+export async function swigluQuantized(
+  gate: TensorHandle,
+  up: TensorHandle,
+  options: CallOptions = {},
+): Promise<QuantizedRows> {
+  const [values, scales] = await call<[TensorHandle, TensorHandle]>('swiglu_quantized', [gate, up], options);
+  return { values, scales };
+}
+
+/** bfloat16 …×N of rows …×K and a weight N×K, whose scales are N. */
+export const scaledLinear = (
+  x: QuantizedRows,
+  weight: QuantizedRows,
+  bias?: TensorHandle,
+  options: CallOptions = {},
+) => call('scaled_linear', [x.values, x.scales, weight.values, weight.scales, bias], options);

@@ -102,7 +102,7 @@ t.test('streamed weights give the same bits, in copies too, also where a pass is
     const expected = await outputsOf(await load(path, 'float16'), image);
     const streamed = await load(path, 'float16', { residentBlocks: 1 });
     t.ok(engine().modelInfo(streamed).streamedBlocks > 0);
-    const sizes = await engine().networkSizes(path, 'bfloat16');
+    const sizes = await engine().networkSizes(path, 'bfloat16', 'float16');
     const planned = sizes.otherBytes + sizes.ringBytes + sizes.blockBytes + 2 * sizes.pixelDecoderWeights;
     t.ok(engine().storageBytes([streamed]) <= planned, 'no more than the plan counts');
     const copy = await engine().copyModel(streamed, { device: 'cpu', replica: 1 });

@@ -53,7 +53,7 @@ t.test('another precision is refused', async (t) => {
   const wrong = { dtype: 'float32', precision: 'half' } as unknown as Options;
   await t.rejects(masksOf(wrong), {
     code: 'INVALID_ARGUMENT',
-    message: /one of tf32, float16, reference, fast, not "half"/,
+    message: /one of tf32, float16, reference, fast, fp8, not "half"/,
   });
 });
 

@@ -89,7 +89,7 @@ for (const arch of ['tiny', 'tiny-eomt', 'tiny-backbone'])
   });
 
 t.test('the device holds a ring for the matrices that are streamed', async (t) => {
-  const sizes = await engine().networkSizes(file('tiny.pt'), 'stored');
+  const sizes = await engine().networkSizes(file('tiny.pt'), 'stored', 'tf32');
   t.equal(sizes.blocks, four);
   t.equal(sizes.blocksBytes, four * sizes.blockBytes);
   t.match(sizes, { width: 64, dtype: 'bfloat16' });
@@ -104,10 +104,10 @@ t.test('the device holds a ring for the matrices that are streamed', async (t) =
     'little of the decoder stays, but for products',
   );
   for (const name of ['tiny-eomt.pt', 'tiny-backbone.pt']) {
-    const other = await engine().networkSizes(file(name), 'stored');
+    const other = await engine().networkSizes(file(name), 'stored', 'tf32');
     t.match(other, { blocks: four, decoderBytes: 0, ringBytes: other.blockBytes }, name);
   }
-  const wide = await engine().networkSizes(file('tiny.pt'), 'float32');
+  const wide = await engine().networkSizes(file('tiny.pt'), 'float32', 'tf32');
   t.match(wide, { blockBytes: 2 * sizes.blockBytes, dtype: 'float32' });
 });
 
@@ -258,7 +258,7 @@ t.test('replicas have rings of their own', async (t) => {
   t.equal(model.replicas.length, 2);
   const [first, second] = model.replicas.map(({ handle }) => handle);
   const bytes = (...models: ModelHandle[]) => engine().storageBytes(models);
-  const { ringBytes } = await engine().networkSizes(files.segmentor, 'stored');
+  const { ringBytes } = await engine().networkSizes(files.segmentor, 'stored', 'tf32');
   t.equal(bytes(first!, second!), bytes(first!) + ringBytes, 'and share all else');
   for (let turn = 0; turn < 3; turn++) {
     const found = await Promise.all([

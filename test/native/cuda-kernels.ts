@@ -100,6 +100,7 @@ t.test(
     const whole = await simulated(t);
     t.match(useKernels(whole), {
       used: true,
+      devices: good.devices,
       detail: /serves compute capabilities 8\.0, .*built with CUDA 13\.0/,
     });
     t.same(whole.asked, ['operators', 'kernels', 'use']);

@@ -1,13 +1,14 @@
 // A residual and its norm: a block takes a row. Rows of whole packs stay in registers between the sum, the
 // mean and the variance; others are read again.
-#include "ops/cuda/reduce.cuh"
-#include "ops/cuda/values.cuh"
+#include <type_traits>
+
+#include "ops/cuda/quantize.cuh"
 
 namespace dinov3_seg::cuda {
 namespace {
 
 constexpr int most_threads = 512, general_threads = 256;
-constexpr int pack = 8;
+constexpr int pack = quantized_pack;
 
 /// float16 goes with parameters in float32.
 template <typename Y, typename P, typename To>
@@ -60,18 +61,27 @@ __global__ void __launch_bounds__(most_threads) norm_kernel(NormArguments in) {
   }
   const float variance = block_total(squares, parts) / static_cast<float>(channels);
   const float scale = 1.0F / sqrtf(variance + static_cast<float>(in.eps));
+  To* normed = static_cast<To*>(in.normed) + start;
+  float most = 0;
 #pragma unroll
   for (int k = 0; k < packs; ++k) {
     const int c = first + k * step;
     if (c >= channels) continue;
     const auto w = load_pack<pack>(weight + c), b = load_pack<pack>(bias + c);
-    Pack<To, pack> out;
 #pragma unroll
     for (int i = 0; i < pack; ++i)
-      out.values[i] =
-          narrow<To>((sums[k].values[i] - mean) * scale * widen(w.values[i]) + widen(b.values[i]));
-    store_pack(static_cast<To*>(in.normed) + start + c, out);
+      sums[k].values[i] = (sums[k].values[i] - mean) * scale * widen(w.values[i]) + widen(b.values[i]);
+    if constexpr (std::is_same_v<To, Float8>) {
+      most = largest_magnitude(most, sums[k]);
+    } else {
+      Pack<To, pack> out;
+#pragma unroll
+      for (int i = 0; i < pack; ++i) out.values[i] = narrow<To>(sums[k].values[i]);
+      store_pack(normed + c, out);
+    }
   }
+  if constexpr (std::is_same_v<To, Float8>)
+    store_quantized(sums, most, first, step, channels, normed, in.scales + blockIdx.x, parts);
 }
 
 /// Any number of channels and any place of the rows, one value at a time. A thread reads its own sums again.
@@ -98,9 +108,39 @@ __global__ void __launch_bounds__(general_threads) general_kernel(NormArguments 
   }
   const X variance = block_total(squares, parts) / static_cast<X>(in.channels);
   const X scale = static_cast<X>(1) / sqrt(variance + static_cast<X>(in.eps));
-  for (int64_t c = threadIdx.x; c < in.channels; c += general_threads)
-    static_cast<To*>(in.normed)[start + c] = narrow<To>(
-        (sums[c] - mean) * scale * static_cast<X>(widen(weight[c])) + static_cast<X>(widen(bias[c])));
+  const auto normed = [&](int64_t c) {
+    return (sums[c] - mean) * scale * static_cast<X>(widen(weight[c])) + static_cast<X>(widen(bias[c]));
+  };
+  To* out = static_cast<To*>(in.normed) + start;
+  if constexpr (std::is_same_v<To, Float8>) {
+    __shared__ float magnitudes[general_threads / 32];
+    float most = 0;
+    for (int64_t c = threadIdx.x; c < in.channels; c += general_threads)
+      most = fmaxf(most, fabsf(static_cast<float>(normed(c))));
+    const float own = row_scale(block_most(most, magnitudes));
+    if (threadIdx.x == 0) in.scales[blockIdx.x] = own;
+    const float inverse = 1.0F / own;
+    for (int64_t c = threadIdx.x; c < in.channels; c += general_threads)
+      out[c] = narrow<Float8>(static_cast<float>(normed(c)) * inverse);
+  } else {
+    for (int64_t c = threadIdx.x; c < in.channels; c += general_threads) out[c] = narrow<To>(normed(c));
+  }
+}
+
+/// with_kind and with_narrow_kind, of what a norm may be written in.
+template <typename Use>
+void with_result_kind(Kind kind, Use use) {
+  if (kind == Kind::float8)
+    use(Type<Float8>{});
+  else
+    with_kind(kind, use);
+}
+template <typename Use>
+void with_narrow_result_kind(Kind kind, Use use) {
+  if (kind == Kind::float8)
+    use(Type<Float8>{});
+  else
+    with_narrow_kind(kind, use);
 }
 
 }  // namespace
@@ -118,7 +158,7 @@ void add_scaled_norm(const NormArguments& in, cudaStream_t stream) {
   if (in_registers) {
     with_narrow_kind(in.y_kind, [&](auto y) {
       with_narrow_kind(in.parameter_kind, [&](auto parameter) {
-        with_narrow_kind(in.to_kind, [&](auto to) {
+        with_narrow_result_kind(in.to_kind, [&](auto to) {
           using Y = typename decltype(y)::Value;
           using P = typename decltype(parameter)::Value;
           using To = typename decltype(to)::Value;
@@ -135,7 +175,7 @@ void add_scaled_norm(const NormArguments& in, cudaStream_t stream) {
   }
   if (in.x_kind == Kind::float64) {
     // The wrapper has brought y and the parameters to float64.
-    with_kind(in.to_kind, [&](auto to) {
+    with_result_kind(in.to_kind, [&](auto to) {
       using To = typename decltype(to)::Value;
       general_kernel<double, double, double, To><<<grid, general_threads, 0, stream>>>(in);
     });
@@ -143,7 +183,7 @@ void add_scaled_norm(const NormArguments& in, cudaStream_t stream) {
   }
   with_narrow_kind(in.y_kind, [&](auto y) {
     with_narrow_kind(in.parameter_kind, [&](auto parameter) {
-      with_kind(in.to_kind, [&](auto to) {
+      with_result_kind(in.to_kind, [&](auto to) {
         using Y = typename decltype(y)::Value;
         using P = typename decltype(parameter)::Value;
         using To = typename decltype(to)::Value;

@@ -46,6 +46,7 @@ constexpr KernelTable table = {
     .add_scaled_norm = launched<add_scaled_norm>,
     .swiglu_blocks = swiglu_blocks,
     .swiglu = launched<swiglu>,
+    .quantize_rows = launched<quantize_rows>,
     .argmax_blocks = argmax_blocks,
     .argmax_resized = launched<argmax_resized>,
     .masks_blocks = masks_blocks,

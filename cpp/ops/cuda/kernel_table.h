@@ -34,6 +34,7 @@ struct KernelTable {
   Launch<const NormArguments&> add_scaled_norm;
   Count<SwigluArguments> swiglu_blocks;
   Launch<const SwigluArguments&> swiglu;
+  Launch<const QuantizeArguments&> quantize_rows;
   Count<ArgmaxArguments> argmax_blocks;
   Launch<const ArgmaxArguments&> argmax_resized;
   Count<MasksArguments> masks_blocks;

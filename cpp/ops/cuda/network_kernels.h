@@ -8,8 +8,9 @@
 
 namespace dinov3_seg::cuda {
 
-/// The 16-bit kinds do not meet in one kernel (are_together(), tensor_arguments.h).
-enum class Kind { float32, bfloat16, float64, float16 };
+/// The 16-bit kinds do not meet in one kernel (are_together(), tensor_arguments.h). float8: e4m3, of results
+/// alone.
+enum class Kind { float32, bfloat16, float64, float16, float8 };
 
 constexpr int most_levels = 16;
 
@@ -55,6 +56,7 @@ struct NormArguments {
   const void *x, *y;                  // rows×C
   const void *gamma, *weight, *bias;  // C; gamma may be null
   void *sum, *normed;                 // rows×C
+  float* scales;                      // rows, where to_kind is float8
   double eps;
 };
 
@@ -73,6 +75,21 @@ struct SwigluArguments {
 
 int64_t swiglu_blocks(const SwigluArguments& in);
 void swiglu(const SwigluArguments& in, cudaStream_t stream);
+
+/// Rows, or silu(rows)·up, in e4m3 with a scale each (quantized_ops.h). `vectors`: rows are whole packs of 8.
+struct QuantizeArguments {
+  int64_t rows, columns;
+  Kind kind;
+  bool vectors;
+  const void* x;
+  int64_t row;     // stride of a row, in values
+  const void* up;  // of the same kind; null without a gate
+  int64_t up_row;
+  void* values;   // rows×columns, contiguous
+  float* scales;  // rows
+};
+
+void quantize_rows(const QuantizeArguments& in, cudaStream_t stream);
 
 struct ArgmaxArguments {
   int64_t batch;

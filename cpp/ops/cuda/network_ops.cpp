@@ -14,6 +14,7 @@
 #include "ops/cuda/operators.h"
 #include "ops/cuda/tensor_arguments.h"
 #include "ops/network_checks.h"
+#include "ops/quantized_checks.h"
 
 namespace dinov3_seg {
 namespace {
@@ -85,13 +86,11 @@ at::Tensor& rotate_qkv_cuda(at::Tensor& qkv, const at::Tensor& given_sin, const 
   return qkv;
 }
 
-std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given_y,
-                                                        const std::optional<at::Tensor>& given_gamma,
-                                                        const at::Tensor& given_weight,
-                                                        const at::Tensor& given_bias, double eps,
-                                                        std::optional<at::ScalarType> dtype) {
-  const at::ScalarType to =
-      check_add_scaled_norm(given_x, given_y, given_gamma, given_weight, given_bias, dtype);
+/// Gives the sum, and the norm in `to`; in e4m3 with its scales, rows×1.
+std::tuple<at::Tensor, at::Tensor> norm_of_sum(const at::Tensor& given_x, const at::Tensor& given_y,
+                                               const std::optional<at::Tensor>& given_gamma,
+                                               const at::Tensor& given_weight, const at::Tensor& given_bias,
+                                               double eps, at::ScalarType to, const at::Tensor& scales = {}) {
   const c10::DeviceGuard guard(given_x.device());
   const at::ScalarType type = given_x.scalar_type();
   const bool keeps_y = type != at::kDouble && c10::elementSize(given_y.scalar_type()) == 2 &&
@@ -124,27 +123,28 @@ std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& given_
   in.bias = bias.const_data_ptr();
   in.sum = sum.mutable_data_ptr();
   in.normed = normed.mutable_data_ptr();
+  in.scales = scales.defined() ? scales.mutable_data_ptr<float>() : nullptr;
   in.eps = eps;
   check_grid(in.rows);
   launch(kernels().add_scaled_norm, in);
   return {sum, normed};
 }
 
-/// The stride from row to row of a tensor whose rows lie in its last dimension, where there is one.
-std::optional<int64_t> row_stride(const at::Tensor& tensor) {
-  const int64_t last = tensor.dim() - 1;
-  if (tensor.size(last) != 1 && tensor.stride(last) != 1) return {};
-  std::optional<int64_t> row;
-  int64_t next = 0;  // what the stride of the dimension before has to be
-  for (int64_t d = last - 1; d >= 0; --d) {
-    if (tensor.size(d) == 1) continue;
-    if (!row)
-      row = tensor.stride(d);
-    else if (tensor.stride(d) != next)
-      return {};
-    next = tensor.stride(d) * tensor.size(d);
-  }
-  return row.value_or(tensor.size(last));
+std::tuple<at::Tensor, at::Tensor> add_scaled_norm_cuda(const at::Tensor& x, const at::Tensor& y,
+                                                        const std::optional<at::Tensor>& gamma,
+                                                        const at::Tensor& weight, const at::Tensor& bias,
+                                                        double eps, std::optional<at::ScalarType> dtype) {
+  const at::ScalarType to = check_add_scaled_norm(x, y, gamma, weight, bias, dtype);
+  return norm_of_sum(x, y, gamma, weight, bias, eps, to);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> add_scaled_norm_quantized_cuda(
+    const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& gamma,
+    const at::Tensor& weight, const at::Tensor& bias, double eps) {
+  check_add_scaled_norm(x, y, gamma, weight, bias, {});
+  const at::Tensor scales = at::empty(scales_shape(x.sizes()), x.options().dtype(at::kFloat));
+  const auto [sum, values] = norm_of_sum(x, y, gamma, weight, bias, eps, at::kFloat8_e4m3fn, scales);
+  return {sum, values, scales};
 }
 
 at::Tensor swiglu_cuda(const at::Tensor& given_gate, const at::Tensor& given_up) {
@@ -152,10 +152,7 @@ at::Tensor swiglu_cuda(const at::Tensor& given_gate, const at::Tensor& given_up)
   const at::Tensor out = at::empty(given_gate.sizes(), given_gate.options());
   if (out.numel() == 0) return out;
   const c10::DeviceGuard guard(given_gate.device());
-  at::Tensor gate = given_gate.dim() == 0 ? given_gate.reshape({1}) : given_gate;
-  at::Tensor up = given_up.dim() == 0 ? given_up.reshape({1}) : given_up;
-  if (!row_stride(gate)) gate = gate.contiguous();
-  if (!row_stride(up)) up = up.contiguous();
+  const at::Tensor gate = with_row_stride(given_gate), up = with_row_stride(given_up);
   cuda::SwigluArguments in{};
   in.columns = gate.size(-1);
   in.rows = gate.numel() / in.columns;
@@ -246,6 +243,7 @@ void implement_network_operators(torch::Library& library) {
   library.impl("deformable_attend", deformable_attend_cuda);
   library.impl("rotate_qkv", rotate_qkv_cuda);
   library.impl("add_scaled_norm", add_scaled_norm_cuda);
+  library.impl("add_scaled_norm_quantized", add_scaled_norm_quantized_cuda);
   library.impl("swiglu", swiglu_cuda);
   library.impl("argmax_resized", argmax_resized_cuda);
   library.impl("argmax_masks", argmax_masks_cuda);

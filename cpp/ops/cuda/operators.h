@@ -8,5 +8,6 @@ namespace dinov3_seg {
 void implement_score_operators(torch::Library& library);
 void implement_network_operators(torch::Library& library);
 void implement_map_operators(torch::Library& library);
+void implement_quantized_operators(torch::Library& library);
 
 }  // namespace dinov3_seg

@@ -34,4 +34,17 @@ __device__ __forceinline__ Real block_total(Real value, Real* parts) {
   return sum;
 }
 
+/// The largest of the block's values, none of them negative, in every thread; NaN counts for nothing. `parts`
+/// as in block_total().
+__device__ __forceinline__ float block_most(float value, float* parts) {
+  for (int offset = 16; offset > 0; offset /= 2)
+    value = fmaxf(value, __shfl_xor_sync(whole_warp, value, offset));
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
+  __syncthreads();
+  float most = 0;
+  for (unsigned warp = 0; warp < blockDim.x / 32; ++warp) most = fmaxf(most, parts[warp]);
+  return most;
+}
+
 }  // namespace dinov3_seg::cuda

@@ -11,9 +11,6 @@ int64_t blocks_of_a_row(const SwigluArguments& in) {
   return (items + threads - 1) / threads;
 }
 
-__device__ __forceinline__ float silu(float x) { return x / (1.0F + expf(-x)); }
-__device__ __forceinline__ double silu(double x) { return x / (1.0 + exp(-x)); }
-
 template <typename T, int count>
 __global__ void __launch_bounds__(threads) swiglu_kernel(SwigluArguments in, int64_t blocks) {
   const int64_t row = blockIdx.x / blocks, block = blockIdx.x % blocks;

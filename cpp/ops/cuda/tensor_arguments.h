@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 
 #include "core/error.h"
 #include "ops/cuda/network_kernels.h"
@@ -29,6 +30,7 @@ inline int narrow(int64_t value) {
 inline cuda::Kind kind_of(at::ScalarType type) {
   if (type == at::kDouble) return cuda::Kind::float64;
   if (type == at::kHalf) return cuda::Kind::float16;
+  if (type == at::kFloat8_e4m3fn) return cuda::Kind::float8;
   return type == at::kBFloat16 ? cuda::Kind::bfloat16 : cuda::Kind::float32;
 }
 
@@ -48,6 +50,29 @@ inline bool is_whole(const at::Tensor& tensor, std::initializer_list<int64_t> le
   for (const int64_t length : lengths)
     if (length * static_cast<int64_t>(tensor.element_size()) % 16 != 0) return false;
   return true;
+}
+
+/// The stride from row to row of a tensor whose rows lie in its last dimension, where there is one.
+inline std::optional<int64_t> row_stride(const at::Tensor& tensor) {
+  const int64_t last = tensor.dim() - 1;
+  if (tensor.size(last) != 1 && tensor.stride(last) != 1) return {};
+  std::optional<int64_t> row;
+  int64_t next = 0;  // what the stride of the dimension before has to be
+  for (int64_t d = last - 1; d >= 0; --d) {
+    if (tensor.size(d) == 1) continue;
+    if (!row)
+      row = tensor.stride(d);
+    else if (tensor.stride(d) != next)
+      return {};
+    next = tensor.stride(d) * tensor.size(d);
+  }
+  return row.value_or(tensor.size(last));
+}
+
+/// The tensor, or a copy where its rows have no stride.
+inline at::Tensor with_row_stride(const at::Tensor& tensor) {
+  const at::Tensor rows = tensor.dim() == 0 ? tensor.reshape({1}) : tensor;
+  return row_stride(rows) ? rows : rows.contiguous();
 }
 
 /// Whether the dimensions from `first` on lie in one piece.

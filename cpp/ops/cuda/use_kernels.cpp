@@ -20,6 +20,7 @@ void use(const cuda::KernelLibrary* library) {
     implement_score_operators(operators);
     implement_network_operators(operators);
     implement_map_operators(operators);
+    implement_quantized_operators(operators);
   });
 }
 

@@ -80,10 +80,17 @@ __device__ __forceinline__ void store_pack(T* to, const Pack<T, count>& pack) {
     memcpy(words, &pack, sizeof(pack));
 #pragma unroll
     for (size_t i = 0; i < sizeof(pack) / 16; ++i) __stwb(reinterpret_cast<uint4*>(to) + i, words[i]);
+  } else if constexpr (sizeof(pack) == 8) {
+    uint2 word;
+    memcpy(&word, &pack, sizeof(pack));
+    *reinterpret_cast<uint2*>(to) = word;
   } else {
     *reinterpret_cast<Pack<T, count>*>(to) = pack;
   }
 }
+
+__device__ __forceinline__ float silu(float x) { return x / (1.0F + expf(-x)); }
+__device__ __forceinline__ double silu(double x) { return x / (1.0 + exp(-x)); }
 
 /// Values of a kind in 16 bytes.
 inline int pack_size(Kind kind) {

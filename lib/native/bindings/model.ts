@@ -3,8 +3,11 @@ import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handle
 import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
-/** Precision of the pixel decoder in a network with a bfloat16 backbone: TF32, float16, float32 or bfloat16. */
-export type NetworkPrecision = 'tf32' | 'float16' | 'reference' | 'fast';
+/**
+ * Precision of a network with a bfloat16 backbone: the pixel decoder in TF32, float16, float32 or bfloat16; `fp8`: the linears
+ * of the backbone's blocks in e4m3, on devices that have such products or, for tests, on the CPU.
+ */
+export type NetworkPrecision = 'tf32' | 'float16' | 'reference' | 'fast' | 'fp8';
 
 /** What the passes of a network with precision `float16` met, those of its copies on other devices included. */
 export interface Float16Use {
@@ -90,7 +93,7 @@ export interface NetworkSizes {
   /** Width of the backbone's tokens, and input width of class_embed; 0 where the file does not state them. */
   width: number;
   hidden: number;
-  /** Of the blocks' matrices. */
+  /** Of the blocks' matrices, before any are quantised. */
   dtype: DType;
 }
 
@@ -200,7 +203,11 @@ export interface ModelEngine {
   /** {@link ModelInfo.id} of a file, without loading the network. */
   modelId(path: string): Promise<string>;
   /** MODEL_FORMAT for a file that is no network. */
-  networkSizes(path: string, dtype: NetworkPlacement['dtype']): Promise<NetworkSizes>;
+  networkSizes(
+    path: string,
+    dtype: NetworkPlacement['dtype'],
+    precision: NetworkPrecision,
+  ): Promise<NetworkSizes>;
   /** What a network's file records; undefined for any other file. MODEL_FORMAT for a damaged record. */
   recordedNormalization(path: string): Promise<Normalization | undefined>;
   modelInfo(model: ModelHandle): ModelInfo;
