@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
 import { prefetch } from '../dist/data/prefetch.js';
+import { DecodedImages } from '../dist/model/decoded-images.js';
 import { drawScene } from '../packages/street-scenes/index.mjs';
 import { normalizations } from '../dist/model/normalization.js';
 import { engine } from '../dist/native/engine.js';
@@ -110,10 +111,10 @@ for await (const images of prefetch(Array(Number(truth)).keys(), (i) => scenes(1
 async function* outputsOf(model) {
   for (const images of truthScenes) {
     const { queries, predLogits, predMasks } = await model.forward(images);
-    const handles = { queries: queries.handle, masks: predMasks.handle };
-    const map = await classMap(model, { handles });
+    const decoded = new DecodedImages({ queries: queries.handle, masks: predMasks.handle });
+    const map = await classMap(model, decoded);
     yield [await predLogits.floats(), await predMasks.floats(), (await e.tensorData(map.handle)).data];
-    [map, queries, predLogits, predMasks].forEach((tensor) => tensor.dispose());
+    [map, predLogits, decoded].forEach((each) => each.dispose());
   }
 }
 
