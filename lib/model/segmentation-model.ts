@@ -1,5 +1,5 @@
 /** The frozen network: backbone, adapter, pixel decoder and predictor of one TorchScript file. */
-import { checkArgument, checkOptions, instanceOf, text, type OptionKinds } from '../arguments.js';
+import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
@@ -50,10 +50,6 @@ import { Tensor } from './tensor.js';
 import type { NetworkUse } from './weight-plan.js';
 import { withReplica } from './with-replica.js';
 
-const initOptions: OptionKinds<
-  RandomNetworkOptions<Architecture | BackboneArchitecture> & Pick<LoadOptions, 'precision' | 'cudaGraphs'>
-> = { ...randomNetworkOptions(), ...waysToRunOptions };
-
 /**
  * A network written by `convert`, `initModel` or `exportModel`, or any other TorchScript file with the methods
  * `forward(images) → (pred_logits, pred_masks)` and `decode(images) → (queries, pred_masks)`, or, for a backbone alone,
@@ -72,10 +68,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly id: string;
   /** `cpu`, `cuda:0`, …; the first of {@link devices}. */
   readonly device: string;
-  /**
-   * Devices that the network is on. Calls that take images and give results in host memory (segment, segmentBatch, scores,
-   * percentages) run on the one that is free; calls that take or give tensors run on the first.
-   */
+  /** Devices that the network is on. Calls with images (segment, …) run on the one that is free, calls with tensors on the first. */
   readonly devices: readonly string[];
   /** Number of the network on its device, from 0. @internal */
   readonly replica: number;
@@ -83,7 +76,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
   readonly dtype: DType;
   /** Mean and standard deviation of the images that the network takes. */
   readonly normalization: Normalization;
-  /** Precision of the pixel decoder in a bfloat16 network, as chosen on loading. */
+  /** As chosen on loading: see {@link LoadOptions.precision}. */
   readonly precision: NetworkPrecision;
   /** Width of the backbone's tokens; equals `hidden` if the file does not state it. */
   readonly width: number;
@@ -182,7 +175,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     options: RandomNetworkOptions<Architecture | BackboneArchitecture> &
       Pick<LoadOptions, 'precision' | 'cudaGraphs'>,
   ): Promise<SegmentationModel> {
-    checkOptions(options, initOptions, 'SegmentationModel.init()');
+    const kinds = { ...randomNetworkOptions<typeof options.arch>(), ...waysToRunOptions };
+    checkOptions(options, kinds, 'SegmentationModel.init()');
     const network = { ...randomNetwork(options), ...waysToRun(options) };
     checkPrecision(network.precision, [network.device]);
     const handle = await runJob(options, (job) => engine().initModel(network, job));
@@ -224,10 +218,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     };
   }
 
-  /**
-   * What passes met so far in precision `float16`, those on all {@link devices} together; undefined where nothing computes in
-   * float16: in another precision, on the CPU, and for a network that float16 cannot hold.
-   */
+  /** What passes met in float16, on all {@link devices} together; undefined where nothing computes in float16. */
   get float16(): Float16Use | undefined {
     return engine().modelInfo(this.handle).float16;
   }
