@@ -25,15 +25,21 @@ export async function scaledModel(folder: string, key: string, factor: number): 
   return out;
 }
 
-/** The texts of the warnings of what float16 cannot hold that `use` causes. */
+/** The texts of the warnings of what float16 cannot hold that `use` causes; they are not printed. */
 export async function rangeWarnings(use: () => Promise<void>): Promise<string[]> {
   const texts: string[] = [];
-  const listen = (warning: Error & { code?: string }) => {
+  const printers = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning: Error & { code?: string }) => {
     if (warning.code === 'FLOAT16_RANGE') texts.push(warning.message);
-  };
-  process.on('warning', listen);
-  await use();
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  process.off('warning', listen);
+    else for (const print of printers) print(warning);
+  });
+  try {
+    await use();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  } finally {
+    process.removeAllListeners('warning');
+    for (const print of printers) process.on('warning', print);
+  }
   return texts;
 }
