@@ -114,12 +114,12 @@ async function run(argv: string[]): Promise<number> {
   if (threads !== undefined) init({ threads });
   showEarlier();
   const { positionals } = input;
+  const signal = command.stoppable ? interruption.watch(command) : new AbortController().signal;
   detail(
     [`dinov3-seg ${packageVersion()}: ${name}`, ...(config ? [`settings from ${config}`] : [])].join(', '),
   );
   detail(JSON.stringify({ ...flags, ...(positionals.length > 0 && { arguments: positionals }) }));
   if (saveTo !== undefined) await saveConfiguration(syntax, input, saveTo);
-  const signal = command.stoppable ? interruption.watch(command) : new AbortController().signal;
   return (await command.run({ flags, positionals, signal })) ?? doneCode;
 }
 

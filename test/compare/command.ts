@@ -153,7 +153,7 @@ t.test('Ctrl-C ends it with exit code 130 and leaves nothing behind', async (t) 
   const flags = ['--head', at('head.safetensors'), '--dtype', 'bfloat16,float32', '--image-size', '512'];
   const argv = ['compare', ...network, ...flags, ...labels, '--verbose'];
   const { child, ended } = startCommand(argv, { TMPDIR: at('tmp') });
-  // The settings are told in the turn in which the command begins to listen to signals.
+  // The settings are printed after the command has begun to listen to signals.
   child.stderr!.on(
     'data',
     (text: string) => text.includes('bfloat16') && !child.killed && child.kill('SIGINT'),
