@@ -29,13 +29,14 @@ export function checkPrecision(
 ): void {
   if (precision !== 'fp8') return;
   for (const device of devices) {
-    const capability = device.startsWith('cuda') ? capabilityOf(device) : undefined;
-    if (device.startsWith('cuda') && (capability === undefined || capability >= 8.9)) continue;
+    const isCuda = device.startsWith('cuda');
+    const capability = isCuda ? capabilityOf(device) : undefined;
+    if (isCuda && (capability ?? Infinity) >= 8.9) continue;
     const has = capability === undefined ? 'is not one' : `has compute capability ${capability.toFixed(1)}`;
     throw new DinoSegError(
       'DEVICE',
       `Precision fp8 needs a CUDA device of compute capability 8.9 (Ada), or 9.0 (Hopper) and later; ${device} ${has}. ` +
-        'Use another device, or another precision, such as tf32 (the default).',
+        `Use another device, or another precision, such as ${defaultPrecision} (the default).`,
     );
   }
 }
