@@ -51,10 +51,10 @@ async function timeOf(device, call, count = repeat) {
   return (performance.now() - started) / count;
 }
 
-async function warm(device, call) {
+async function warm(device, call, atLeast = 4) {
   const until = performance.now() + 1000 * warmSeconds;
   // The first passes choose algorithms and are recorded.
-  for (let pass = 0; pass < 4 || performance.now() < until; pass++) await timeOf(device, call, 1);
+  for (let pass = 0; pass < atLeast || performance.now() < until; pass++) await timeOf(device, call, 1);
 }
 
 async function parts(...given) {
@@ -94,12 +94,16 @@ async function parts(...given) {
 async function run(...given) {
   const { model, images, map, settings } = await prepared(...given);
   let passes = 0;
-  await warm(settings.device, async () => {
-    passes++;
-    const decoded = await model.decode(images);
-    (await map(decoded)).dispose();
-    decoded.dispose();
-  });
+  await warm(
+    settings.device,
+    async () => {
+      passes++;
+      const decoded = await model.decode(images);
+      (await map(decoded)).dispose();
+      decoded.dispose();
+    },
+    16,
+  );
   console.log(passes);
 }
 
