@@ -31,9 +31,10 @@ inline constexpr auto fields<ProbeValues> = std::tuple{field("weight", &ProbeVal
 template <>
 inline constexpr auto fields<NetworkSizes> =
     std::tuple{field("blocks", &NetworkSizes::blocks),
-               field("blockBytes", &NetworkSizes::block_bytes),
                field("blocksBytes", &NetworkSizes::blocks_bytes),
+               field("residentBytes", &NetworkSizes::resident_bytes),
                field("decoderBytes", &NetworkSizes::decoder_bytes),
+               field("copiedDecoderBytes", &NetworkSizes::copied_decoder_bytes),
                field("ringBytes", &NetworkSizes::ring_bytes),
                field("otherBytes", &NetworkSizes::other_bytes),
                field("pixelDecoderWeights", &NetworkSizes::pixel_decoder_weights),

@@ -1,6 +1,8 @@
 #include "models/await_weights.h"
 
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/runtime/custom_operator.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
 #include <string>
@@ -40,12 +42,22 @@ bool reads_matrix(const Node* node, const Value* self, const Module& module) {
                              [](const Use& use) { return use.user->kind() != prim::dtype; });
 }
 
+const auto await_symbol = c10::Symbol::fromQualString(await_operator);
+
 void add_to(Graph& graph, Block& nodes, const Module& module) {
-  const auto name = c10::Symbol::fromQualString(await_operator);
   for (Node* node : nodes.nodes()) {
     for (Block* inner : node->blocks()) add_to(graph, *inner, module);
     if (reads_matrix(node, graph.inputs().at(0), module))
-      graph.create(name, {node->output()}, 0)->insertAfter(node);
+      graph.create(await_symbol, {node->output()}, 0)->insertAfter(node);
+  }
+}
+
+void collect(Block& nodes, const Value* self, const Module& module, std::vector<at::Tensor>& matrices) {
+  for (Node* node : nodes.nodes()) {
+    for (Block* inner : node->blocks()) collect(*inner, self, module, matrices);
+    if (node->kind() != await_symbol) continue;
+    if (const auto path = attribute_path(node->input(), self))
+      matrices.push_back(attribute_of(module, *path).toTensor());
   }
 }
 
@@ -53,6 +65,17 @@ void add_to(Graph& graph, Block& nodes, const Module& module) {
 
 void add_weight_awaits(Graph& graph, const Module& module) {
   if (!graph.inputs().empty()) add_to(graph, *graph.block(), module);
+}
+
+std::vector<at::Tensor> awaited_matrices(const Module& module, const std::string& name) {
+  std::vector<at::Tensor> matrices;
+  const auto method = module.find_method(name);
+  GraphFunction* function = method ? tryToGraphFunction(method->function()) : nullptr;
+  if (!function) return matrices;
+  const GraphOptimizerEnabledGuard plain_interpreter(false);
+  const auto graph = function->optimized_graph();
+  if (!graph->inputs().empty()) collect(*graph->block(), graph->inputs().at(0), module, matrices);
+  return matrices;
 }
 
 }  // namespace dinov3_seg

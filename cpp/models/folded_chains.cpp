@@ -156,7 +156,8 @@ std::vector<FoldedTensor> compose_placed_attention(const Factors& factors) {
   std::vector<FoldedTensor> tensors;
   std::vector<at::Tensor> placed;
   const std::string layers = encoder_prefix + "encoder.layers.";
-  for (int64_t i = 0; i < factors.dims()->encoder_layers; ++i) {
+  const int64_t count = factors.dims()->encoder_layers;
+  for (int64_t i = 0; i < count; ++i) {
     const std::string layer = layers + std::to_string(i) + ".";
     const auto part = [&](const char* name, const char* kind) {
       return factors.stored(layer + "self_attn." + name + "." + kind);
@@ -239,6 +240,8 @@ bool is_factor(const std::string& name) {
 
 }  // namespace
 
+bool is_folded_factor(const std::string& stored) { return is_factor(running_name(stored)); }
+
 bool is_folded_method(const std::string& method) {
   return method == "forward" || method.starts_with("decode");
 }
@@ -264,8 +267,7 @@ Module folded_segmentor(const Module& stored, const FoldedChains& folded, c10::D
   const Factors factors(stored);
   std::vector<NamedTensor> tensors;
   for (const NamedTensor& each : factors.tensors())
-    if (const std::string name = running_name(each.name); !is_factor(name))
-      tensors.push_back({name, each.tensor});
+    if (!is_folded_factor(each.name)) tensors.push_back({running_name(each.name), each.tensor});
   for (const auto& [name, tensor, like] : folded.tensors)
     tensors.push_back({name, tensor.to(device, factors.dtype(like))});
   Module module = build_module(parse_sources(torchscript_sources()), "Segmentor",

@@ -53,6 +53,9 @@ torch::jit::Module folded_segmentor(const torch::jit::Module& stored, const Fold
 /// own.
 bool is_folded_method(const std::string& method);
 
+/// Whether the network that runs lacks a tensor of `stored`, by its name there: a product has it.
+bool is_folded_factor(const std::string& stored);
+
 /// Puts the memory of the tensors of `stored` in the place of those of `running`, a copy of it or of a
 /// folded_segmentor(), that are neither products nor in another dtype.
 void share_tensors(const torch::jit::Module& running, const torch::jit::Module& stored,

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/job_control.h"
 #include "models/archive.h"
+#include "models/await_weights.h"
 #include "models/graph_passes.h"
 #include "models/product_inputs.h"
 #include "models/quantized_blocks.h"
@@ -119,6 +120,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   for (const char* method : methods) run_graph_passes(running(method), method);
   if (float16 && tf32_) use_float16(chains_);
   chains_.reset();
+  if (stream() && stream() != placement.stream) expect_matrices();
 }
 
 NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
@@ -138,6 +140,15 @@ void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
   if (chains)
     for (const char* method : {"decode", "decode_with_features", "decode_with_layer_features"})
       run_graph_passes(*modules_.float16, method);
+  if (stream()) expect_matrices();
+}
+
+void NetworkModule::expect_matrices() {
+  for (const char* method : {"decode", "features"}) {
+    const bool in_float16 = modules_.float16 && is_folded_method(method);
+    const torch::jit::Module& module = in_float16 ? *modules_.float16 : running(method);
+    if (module.find_method(method)) return stream()->expect(awaited_matrices(module, method));
+  }
 }
 
 void NetworkModule::say_running(const char* method, const at::Tensor& images) {
@@ -175,7 +186,8 @@ CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor
     return tensors;
   };
   const auto in_float32 = [&](const Tensors& inputs) {
-    const Tf32Guard mode(device(), tf32_);
+    // Beside float16, TF32 is for a pass that is run again: the backbone alone has no products in float32.
+    const Tf32Guard mode(device(), tf32_ && (decodes || !modules_.float16));
     return results(running(method), inputs[0]);
   };
   if (decodes && modules_.float16) {

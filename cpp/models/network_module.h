@@ -157,6 +157,8 @@ class NetworkModule {
 
  private:
   static void say_running(const char* method, const at::Tensor& images);
+  /// Tells the stream what a pass of the method that predicts uses.
+  void expect_matrices();
   /// Whether the method has not run yet; from now on it has.
   bool is_first(const char* method) { return methods_run_.insert(method).second; }
 

@@ -1,7 +1,7 @@
 #include "models/network_sizes.h"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 #include <vector>
 
 #include "core/mapped_file.h"
@@ -24,6 +24,24 @@ void quantize(std::vector<StreamedSize>& matrices, const NetworkSizes& network) 
       bytes /= c10::elementSize(network.dtype);
 }
 
+/// Adds the bytes of the blocks that stay, however many of them do.
+void add_resident_bytes(const std::vector<StreamedSize>& matrices, NetworkSizes& network) {
+  std::vector<std::int64_t> blocks(static_cast<std::size_t>(network.blocks));
+  for (const auto& [place, bytes] : matrices)
+    if (place.in_backbone())
+      blocks[static_cast<std::size_t>(place.layer)] += static_cast<std::int64_t>(bytes);
+  network.resident_bytes.clear();
+  for (std::int64_t resident = 0; resident <= network.blocks; ++resident) {
+    const std::vector<bool> leaves = streamed_blocks(network.blocks, resident);
+    std::int64_t bytes = 0;
+    for (std::size_t i = 0; i < blocks.size(); ++i) bytes += leaves[i] ? 0 : blocks[i];
+    network.resident_bytes.push_back(bytes);
+  }
+  network.blocks_bytes = network.resident_bytes.back();
+}
+
+bool is_of_pixel_decoder(const std::string& name) { return name.find("pixel_decoder.") != std::string::npos; }
+
 }  // namespace
 
 NetworkSizes network_sizes(const std::string& path, const std::string& dtype, NetworkPrecision precision) {
@@ -31,6 +49,7 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
   NetworkSizes sizes;
   std::vector<NamedTensor> tensors;
   std::vector<StreamedSize> streamed;
+  std::vector<std::pair<std::string, std::int64_t>> decoder;  // its matrices that are streamed
   for (const auto& [name, tensor] :
        find_module_tensors(read_torch_archive(MappedFile::open(path)).pickle, path).tensors) {
     tensors.push_back({name, tensor});
@@ -38,8 +57,7 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
     const auto place = tensor.dim() == 2 ? layer_place(name) : std::nullopt;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
     if (name.ends_with("class_embed.weight")) sizes.hidden = tensor.size(1);
-    if (tensor.dim() >= 2 && name.find("pixel_decoder.") != std::string::npos)
-      sizes.pixel_decoder_weights += tensor.numel();
+    if (tensor.dim() >= 2 && is_of_pixel_decoder(name)) sizes.pixel_decoder_weights += tensor.numel();
     if (!place) {
       sizes.other_bytes += static_cast<std::int64_t>(bytes);
       continue;
@@ -48,25 +66,28 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
       sizes.dtype = dtype == "stored" ? tensor.scalar_type() : cast_target(dtype);
       bytes = static_cast<std::size_t>(tensor.numel()) * c10::elementSize(sizes.dtype);
       sizes.blocks = std::max(sizes.blocks, place->layer + 1);
+    } else {
+      decoder.push_back({name, static_cast<std::int64_t>(bytes)});
     }
     streamed.push_back({*place, bytes});
   }
   if (precision == NetworkPrecision::fp8) quantize(streamed, sizes);
+  std::int64_t folded = 0;
   if (precision != NetworkPrecision::reference) {
-    const std::int64_t folded = folded_bytes(tensors);
+    folded = folded_bytes(tensors);
     sizes.other_bytes += folded;
     if (sizes.pixel_decoder_weights > 0)
       sizes.pixel_decoder_weights += folded / static_cast<std::int64_t>(sizeof(float));
   }
   sizes.ring_bytes = static_cast<std::int64_t>(ring_bytes(streamed));
-  std::map<std::int64_t, std::int64_t> bytes_of_block;
-  for (const auto& [place, size] : streamed) {
-    const auto bytes = static_cast<std::int64_t>(size);
-    (place.in_backbone() ? sizes.blocks_bytes : sizes.decoder_bytes) += bytes;
-    if (!place.in_backbone()) continue;
-    std::int64_t& block = bytes_of_block[place.layer] += bytes;
-    sizes.block_bytes = std::max(sizes.block_bytes, block);
+  const bool float16 = sizes.dtype == at::kBFloat16 &&
+                       decoder_precision(precision, /*decodes=*/true) == NetworkPrecision::float16;
+  for (const auto& [name, bytes] : decoder) {
+    sizes.decoder_bytes += bytes;
+    const bool replaced = (folded > 0 && is_folded_factor(name)) || (float16 && is_of_pixel_decoder(name));
+    if (!replaced) sizes.copied_decoder_bytes += bytes;
   }
+  add_resident_bytes(streamed, sizes);
   return sizes;
 }
 

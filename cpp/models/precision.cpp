@@ -15,7 +15,7 @@ NetworkPrecision parse_network_precision(const std::string& name) {
 
 NetworkPrecision decoder_precision(NetworkPrecision precision, bool decodes) {
   if (precision != NetworkPrecision::fp8) return precision;
-  return decodes ? NetworkPrecision::tf32 : NetworkPrecision::reference;
+  return decodes ? NetworkPrecision::float16 : NetworkPrecision::reference;
 }
 
 void cast_pixel_decoder(

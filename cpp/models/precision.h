@@ -14,7 +14,7 @@ enum class NetworkPrecision {
   tf32,       // the pixel decoder's products in TF32, where the device has it (CUDA, Ampere and later)
   float16,    // the pixel decoder's products in float16 on CUDA, summed in float32 (float16_module.h)
   fast,       // the pixel decoder's linears and convolutions in bfloat16
-  fp8,        // the linears of the backbone's blocks in e4m3 (quantized_blocks.h)
+  fp8,        // the linears of the backbone's blocks in e4m3 (quantized_blocks.h), all else as in float16
 };
 
 /// `reference`, `tf32`, `float16`, `fast` or `fp8`; anything else throws INVALID_ARGUMENT.

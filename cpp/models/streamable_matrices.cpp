@@ -89,13 +89,18 @@ std::int64_t block_count(const std::vector<StreamableMatrix>& matrices) {
   return blocks;
 }
 
+std::vector<bool> streamed_blocks(std::int64_t blocks, std::int64_t resident) {
+  const std::int64_t streamed = blocks - std::clamp<std::int64_t>(resident, 0, blocks);
+  std::vector<bool> leaves(static_cast<std::size_t>(blocks));
+  for (std::int64_t i = 0; i < streamed; ++i) leaves[static_cast<std::size_t>(i * blocks / streamed)] = true;
+  return leaves;
+}
+
 std::vector<StreamableMatrix> streamed_matrices(const std::vector<StreamableMatrix>& matrices,
                                                 std::int64_t resident) {
   const std::int64_t blocks = block_count(matrices);
-  const std::int64_t streamed = blocks - std::clamp<std::int64_t>(resident, 0, blocks);
-  if (streamed == 0) return {};
-  std::vector<bool> leaves(static_cast<std::size_t>(blocks));
-  for (std::int64_t i = 0; i < streamed; ++i) leaves[static_cast<std::size_t>(i * blocks / streamed)] = true;
+  const std::vector<bool> leaves = streamed_blocks(blocks, resident);
+  if (resident >= blocks) return {};
   std::vector<StreamableMatrix> result;
   std::ranges::copy_if(matrices, std::back_inserter(result), [&](const StreamableMatrix& matrix) {
     return !matrix.place.in_backbone() || leaves[static_cast<std::size_t>(matrix.place.layer)];

@@ -44,6 +44,8 @@ std::int64_t block_count(const std::vector<StreamableMatrix>& matrices);
 /// Those that leave the device where `resident` of the backbone's blocks stay on it: of the other blocks, and
 /// of the decoder's layers, whose copies run while the decoder computes. The blocks are spread evenly, since
 /// the copies of the others run while these compute. None where all blocks stay.
+/// Which blocks these are, by their numbers.
+std::vector<bool> streamed_blocks(std::int64_t blocks, std::int64_t resident);
 std::vector<StreamableMatrix> streamed_matrices(const std::vector<StreamableMatrix>& matrices,
                                                 std::int64_t resident);
 

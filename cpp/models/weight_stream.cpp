@@ -80,6 +80,10 @@ std::shared_ptr<WeightStream> WeightStream::replicate(const torch::jit::Module& 
   stream->resident_ = resident_;
   for (const Matrix& each : matrices_) stream->take(each.host, each.place, each.pinned);
   stream->make_ring();
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    stream->matrices_[i].expected = matrices_[i].expected;
+    stream->matrices_[i].next = matrices_[i].next;
+  }
   stream->bind(copy);
   return stream;
 }
@@ -231,6 +235,22 @@ void WeightStream::copy(std::size_t index) {
   if (!next.pinned) read_ahead(next.host);
 }
 
+void WeightStream::expect(const std::vector<at::Tensor>& matrices) {
+  std::vector<std::size_t> used;
+  for (const at::Tensor& each : matrices) {
+    const auto found = by_view_.find(each.unsafeGetTensorImpl());
+    // One after the other, it is the same use.
+    if (found != by_view_.end() && (used.empty() || used.back() != found->second))
+      used.push_back(found->second);
+  }
+  if (used.empty()) return;
+  for (Matrix& matrix : matrices_) matrix.expected = false;
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    matrices_[used[i]].expected = true;
+    matrices_[used[i]].next = used[(i + 1) % used.size()];
+  }
+}
+
 at::Tensor WeightStream::stored(const at::Tensor& tensor) const {
   const auto found = by_view_.find(tensor.unsafeGetTensorImpl());
   return found == by_view_.end() ? tensor : matrices_[found->second].host;
@@ -245,13 +265,13 @@ std::int64_t WeightStream::blocks() const {
 
 std::uint64_t WeightStream::bytes() const {
   std::uint64_t bytes = 0;
-  for (const Matrix& matrix : matrices_) bytes += matrix.host.nbytes();
+  for (const Matrix& matrix : matrices_) bytes += matrix.expected ? matrix.host.nbytes() : 0;
   return bytes;
 }
 
 std::uint64_t WeightStream::pinned_bytes() const {
   std::uint64_t bytes = 0;
-  for (const Matrix& matrix : matrices_) bytes += matrix.pinned ? matrix.host.nbytes() : 0;
+  for (const Matrix& matrix : matrices_) bytes += matrix.expected && matrix.pinned ? matrix.host.nbytes() : 0;
   return bytes;
 }
 

@@ -42,12 +42,16 @@ class WeightStream {
   /// was used before is done with, and copies run while they compute.
   void await(const at::Tensor& matrix);
 
+  /// What a pass uses, in its order; others are not streamed ones. The first pass then copies these ahead,
+  /// and bytes() counts them. Without it all are expected, in the order of their places.
+  void expect(const std::vector<at::Tensor>& matrices);
+
   /// The tensor's true values: the host's for a matrix that is streamed, else the tensor itself.
   at::Tensor stored(const at::Tensor& tensor) const;
 
   /// Of the backbone, those whose matrices are streamed.
   std::int64_t blocks() const;
-  /// Of all streamed matrices: what a pass copies.
+  /// Of the streamed matrices that a pass is expected to use: what it copies.
   std::uint64_t bytes() const;
   /// Of them, those in pinned memory.
   std::uint64_t pinned_bytes() const;
@@ -57,11 +61,12 @@ class WeightStream {
     at::Tensor host, view;
     LayerPlace place;
     bool pinned = false;
+    bool expected = true;
     std::size_t begin = 0, end = 0;        // in the ring
     std::vector<std::size_t> overlapping;  // that share some of its place
     bool held = false;                     // its values are in the ring, or on their way
     bool ahead = false;                    // and have not been used
-    std::size_t next = 0;                  // the one that was used after it the last time
+    std::size_t next = 0;                  // the one that was used after it the last time, or is expected
     std::shared_ptr<c10::Event> copied;    // recorded where the values are there
     std::shared_ptr<c10::Event> computed;  // recorded where what uses them was computed
   };

@@ -89,7 +89,7 @@ export class CacheFolder {
         'CACHE',
         `The cache in ${path} was made with other settings:\n  ` +
           `${keyDifferences(found.key, key).join('\n  ')}\n` +
-          'Choose another folder with --cache, or remove this cache with: dinov3-seg cache remove ' +
+          'Use the settings it was made with, choose another folder with --cache, or remove this cache with: dinov3-seg cache remove ' +
           path,
       );
     return CacheFolder.#read(path, key, found, names.length > 0);

@@ -16,7 +16,7 @@ const flags = {
   model: { ...model, times: 2, help: `${model.help}; twice, for two networks` },
   head: { ...head, times: 2, help: `${head.help}; twice, for two heads` },
   dtype: { ...dtype, times: 2, help: `${dtype.help}; two, for example bfloat16,float32` },
-  precision: { ...precision, times: 2, help: `${precision.help}; two, for example tf32,reference` },
+  precision: { ...precision, times: 2, help: `${precision.help}; two, for example float16,reference` },
   data: {
     type: 'text',
     value: 'DIR',

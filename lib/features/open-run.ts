@@ -75,7 +75,7 @@ export function refuse(output: string, path: string, before: TableIdentity, afte
   throw new DinoSegError(
     'TABLE',
     `${output} was begun with other settings (${path}):\n  ${differences.join('\n  ')}\n` +
-      `Choose another --output, or remove ${output} and ${filesOf(output).folder}.`,
+      `Continue it with the settings it was begun with, choose another --output, or remove ${output} and ${filesOf(output).folder}.`,
   );
 }
 

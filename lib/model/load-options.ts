@@ -17,15 +17,15 @@ export interface LoadOptions extends JobOptions {
   /** Precision of the backbone's weights; `stored` (default) keeps the file's. */
   dtype?: 'stored' | 'float32' | 'bfloat16';
   /**
-   * Precision of a network with a bfloat16 backbone. `tf32`, `float16`, `reference` and `fast` are about its pixel decoder.
-   * `tf32` (default) uses TF32 on devices that have it (CUDA), else float32. `float16` uses float16 with sums in float32 on
-   * CUDA, else float32; a pass whose values float16 cannot hold is run again in TF32, with a warning the first time.
+   * Precision of a network with a bfloat16 backbone. `float16`, `tf32`, `reference` and `fast` are about its pixel decoder.
+   * `float16` (default) uses float16 with sums in float32 on CUDA, else float32; a pass whose values float16 cannot hold is run
+   * again in TF32, with a warning the first time. `tf32` uses TF32 on CUDA, else float32; it was the default of earlier releases.
    * `reference` uses float32, as the reference does. `fast` uses bfloat16: a tenth faster and less exact. A float32 network
    * is float32 throughout. Except in `reference`, layers with nothing between them are multiplied out when the network is
    * loaded: results differ by rounding.
    *
    * `fp8` keeps the linears of the backbone's blocks, except the first and the last block, in 8 bits (e4m3): half the
-   * bytes of these weights, and less exact (docs/checks.md). The pixel decoder is in TF32. It needs a bfloat16 backbone and a CUDA
+   * bytes of these weights, and less exact (docs/checks.md). All else is as in `float16`. It needs a bfloat16 backbone and a CUDA
    * device of compute capability 8.9, or 9.0 and later. The file is not changed; exports take its weights.
    */
   precision?: NetworkPrecision;

@@ -5,15 +5,20 @@ import type { NetworkPrecision } from '../native/bindings/engine.js';
 
 /** Values of `LoadOptions.precision`. */
 export const networkPrecisions = [
-  'tf32',
   'float16',
+  'tf32',
   'reference',
   'fast',
   'fp8',
 ] as const satisfies readonly NetworkPrecision[];
 
 /** That of a network for which none is given. */
-export const defaultPrecision: NetworkPrecision = 'tf32';
+export const defaultPrecision: NetworkPrecision = 'float16';
+
+/** Whether the pixel decoder beside a bfloat16 backbone is in float16, on CUDA. */
+export function decodesInFloat16(precision: NetworkPrecision): boolean {
+  return precision === 'float16' || precision === 'fp8';
+}
 
 /**
  * Refuses `fp8` on devices without products in e4m3. A device whose compute capability is not known passes: the engine tries

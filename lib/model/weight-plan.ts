@@ -5,7 +5,7 @@ import type { MemoryRoom, NetworkSizes } from '../native/bindings/engine.js';
 import { capGpuMemory } from './gpu-memory.js';
 import type { ImageSize } from './image-size.js';
 import type { LoadOptions } from './load-options.js';
-import { defaultPrecision } from './network-precision.js';
+import { decodesInFloat16, defaultPrecision } from './network-precision.js';
 import { bytesOfMaps, mostStreamedImages, type WeightPlan } from './pass-size.js';
 
 /** What a network is loaded for. */
@@ -78,8 +78,9 @@ export function planWeights(input: PlanInput): WeightPlan | undefined {
   const needed = streaming + passBytes(least);
   if (needed > room.freeBytes) throw tooLittle(input, needed, least);
   const residentIn = (bytes: number, images: number) => {
-    const fitting = Math.floor((bytes - streaming - passBytes(images)) / sizes.blockBytes);
-    return mayStay ? Math.max(0, Math.min(sizes.blocks - 1, fitting)) : 0;
+    const left = bytes - streaming - passBytes(images);
+    const fits = (resident: number, blocks: number) => blocks < sizes.blocks && resident <= left;
+    return mayStay ? Math.max(0, sizes.residentBytes.findLastIndex(fits)) : 0;
   };
   const planned = capped ? room.totalBytes : shareOfDevice * room.totalBytes - room.contextBytes;
   const fewestCopied = () => {
@@ -93,13 +94,14 @@ export function planWeights(input: PlanInput): WeightPlan | undefined {
 
 /** The number of images with the fewest bytes copied for each. */
 function fewestBytes(
-  { blocks, blockBytes, decoderBytes }: NetworkSizes,
+  { blocksBytes, residentBytes, copiedDecoderBytes }: NetworkSizes,
   fits: (images: number) => boolean,
   residentBlocks: (images: number) => number,
 ): number {
   let best = { images: 1, copied: Infinity };
   for (let images = 1; images <= mostStreamedImages && fits(images); images++) {
-    const copied = (decoderBytes + (blocks - residentBlocks(images)) * blockBytes) / images;
+    const streamed = blocksBytes - residentBytes[residentBlocks(images)]!;
+    const copied = (copiedDecoderBytes + streamed) / images;
     if (copied < best.copied) best = { images, copied };
   }
   return best.images;
@@ -156,8 +158,8 @@ export async function planOfFile(
   const capped = gpuMemory !== undefined && gpuMemory !== null;
   const onCpu = devices.includes('cpu');
   // The weights in float16 stand beside the others, which a pass that float16 cannot hold is run again with.
-  const float16Bytes =
-    precision === 'float16' && sizes.dtype === 'bfloat16' && !onCpu ? 2 * sizes.pixelDecoderWeights : 0;
+  const inFloat16 = decodesInFloat16(precision) && sizes.dtype === 'bfloat16' && !onCpu;
+  const float16Bytes = inFloat16 ? 2 * sizes.pixelDecoderWeights : 0;
   const besideBytes = (use.besideBytes ?? 0) + float16Bytes;
   return planWeights({ sizes, room, weights, capped, onCpu, use: { ...use, besideBytes } });
 }

@@ -289,7 +289,7 @@ export const trainSettings = {
     type: 'text',
     choices: networkPrecisions,
     default: defaultPrecision,
-    help: 'precision of the pixel decoder, for a bfloat16 backbone; float16 and tf32: on CUDA; reference: float32; fast: bfloat16; fp8: that of tf32, and the backbone in 8 bits (Ada, Hopper and later)',
+    help: 'precision of the pixel decoder, for a bfloat16 backbone; float16 and tf32: on CUDA; reference: float32; fast: bfloat16; fp8: that of float16, and the backbone in 8 bits (Ada, Hopper and later)',
   },
   /** Where the weights of the network's layers are; see LoadOptions. */
   weights: {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { convert, exportModel } from '../../lib/model/convert.js';
+import { initModel } from '../../lib/model/init-model.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
@@ -103,7 +104,8 @@ t.test('streamed weights give the same bits, in copies too, also where a pass is
       const streamed = await load(path, 'float16', { residentBlocks: 1 });
       t.ok(engine().modelInfo(streamed).streamedBlocks > 0);
       const sizes = await engine().networkSizes(path, 'bfloat16', 'float16');
-      const planned = sizes.otherBytes + sizes.ringBytes + sizes.blockBytes + 2 * sizes.pixelDecoderWeights;
+      const planned =
+        sizes.otherBytes + sizes.ringBytes + sizes.residentBytes[1]! + 2 * sizes.pixelDecoderWeights;
       t.ok(engine().storageBytes([streamed]) <= planned, 'no more than the plan counts');
       const copy = await engine().copyModel(streamed, { device: 'cpu', replica: 1 });
       for (const model of [streamed, copy, streamed]) {
@@ -114,6 +116,20 @@ t.test('streamed weights give the same bits, in copies too, also where a pass is
     });
     t.equal(texts.length, path === scaled ? 2 : 0);
   }
+});
+
+t.test('weights that float16 has of its own, and those of folded chains, are not copied', async (t) => {
+  const path = join(t.testdir(), 'tiny.pt');
+  await initModel({ arch: 'tiny', seed: 3, dtype: 'bfloat16', out: path });
+  const copied: number[] = [];
+  for (const precision of ['reference', 'tf32', 'float16'] as const) {
+    const streamed = await load(path, precision, { dtype: 'stored', residentBlocks: 0 });
+    const { streamedBytes } = engine().modelInfo(streamed);
+    const { blocksBytes, copiedDecoderBytes } = await engine().networkSizes(path, 'stored', precision);
+    t.equal(streamedBytes, blocksBytes + copiedDecoderBytes, precision);
+    copied.push(streamedBytes);
+  }
+  t.ok(copied[0]! > copied[1]! && copied[1]! > copied[2]!, `${copied.join(', ')}`);
 });
 
 t.test('a value that is no number is one that float16 cannot hold', async (t) => {
@@ -136,7 +152,9 @@ t.test('a weight that float16 cannot hold leaves the network without it', async 
   const texts = await rangeWarnings(async () => {
     float16 = await load(path, 'float16');
   });
-  t.match(texts, [/a weight of the pixel decoder is infinite .* runs with precision tf32/]);
+  t.match(texts, [
+    /a weight of the pixel decoder is infinite .* computes in TF32 instead, as with --precision tf32/,
+  ]);
   t.equal(engine().modelInfo(float16!).float16, undefined);
   t.ok(sameBits((await outputsOf(float16!, image)).masks, (await outputsOf(exact, image)).masks));
 });

@@ -77,10 +77,12 @@ t.test('the inner blocks hold a byte a weight, and a scale a row', async (t) => 
   const sizes = await e.networkSizes(file('tiny'), 'stored', 'fp8');
   const whole = await e.networkSizes(file('tiny'), 'stored', 'tf32');
   t.equal(sizes.blocks, 4);
-  t.equal(whole.blocksBytes, 4 * whole.blockBytes);
-  t.equal(sizes.blocksBytes, 3 * whole.blockBytes, 'two of four blocks halved');
-  const { blockBytes, decoderBytes, ringBytes, otherBytes } = whole;
-  t.match(sizes, { blockBytes, decoderBytes, ringBytes, otherBytes, dtype: 'bfloat16' });
+  const block = whole.blocksBytes / 4;
+  // Blocks 0 and 3 are in bfloat16. With one resident it is 3, with two 1 and 3, with three all but 0.
+  t.same(sizes.residentBytes, [0, block, 1.5 * block, 2 * block, 3 * block]);
+  t.equal(sizes.blocksBytes, 3 * block, 'two of four blocks halved');
+  const { decoderBytes, ringBytes, otherBytes } = whole;
+  t.match(sizes, { decoderBytes, ringBytes, otherBytes, dtype: 'bfloat16' });
   const model = await e.loadModel(file('tiny'), fp8);
   // qkv, proj, w1, w2 and w3 of width 64 and hidden width 128.
   const rows = 192 + 64 + 128 + 128 + 64;
@@ -88,7 +90,8 @@ t.test('the inner blocks hold a byte a weight, and a scale a row', async (t) => 
   t.equal(e.storageBytes([model]), sizes.blocksBytes + decoderBytes + kept);
   const streamed = await e.loadModel(file('tiny'), { ...fp8, residentBlocks: 0 });
   t.equal(e.storageBytes([streamed]), ringBytes + kept, 'the scales are not streamed');
-  t.equal(e.modelInfo(streamed).streamedBytes, sizes.blocksBytes + decoderBytes);
+  t.equal(e.modelInfo(streamed).streamedBytes, sizes.blocksBytes + whole.copiedDecoderBytes);
+  t.ok(sizes.copiedDecoderBytes < whole.copiedDecoderBytes, 'on a GPU float16 has weights of its own');
   const plain = await e.loadModel(file('tiny'), exact);
   const { parameters, dtype } = e.modelInfo(plain);
   t.match(e.modelInfo(model), { parameters, dtype, streamedBlocks: 0 });
@@ -148,6 +151,36 @@ t.test('the same bits by every method, from a copy, streamed, and part by part',
   const { backbone } = await e.partTimes(model, images.handle, { repeat: 1 });
   t.ok(backbone > 0);
   checkSame(t, await outputsOf(model), expected, 'after its parts were timed');
+});
+
+t.test('the pixel decoder is in float16 on a GPU: here by the hook for tests', async (t) => {
+  const model = await e.loadModel(file('tiny'), fp8);
+  const wide = await outputsOf(model);
+  await e.useFloat16(model);
+  const expected = await outputsOf(model);
+  t.ok(sameBits(expected['features']!, wide['features']!), 'the backbone as before');
+  const error = relativeError(expected['masks']!, wide['masks']!);
+  t.ok(error > 1e-6 && error < 0.01, `masks: ${error}`);
+  t.match(e.modelInfo(model).float16, { passes: 1, runAgain: 0 });
+  const copy = await e.copyModel(model, { device: 'cpu', replica: 1 });
+  checkSame(t, await outputsOf(copy), expected, 'a replica');
+  t.match(e.modelInfo(copy).float16, { passes: 2, runAgain: 0 });
+  const sizes = await e.networkSizes(file('tiny'), 'stored', 'fp8');
+  for (const residentBlocks of [0, 2]) {
+    const streamed = await e.loadModel(file('tiny'), { ...fp8, residentBlocks });
+    await e.useFloat16(streamed);
+    const blocks = sizes.blocksBytes - sizes.residentBytes[residentBlocks]!;
+    t.equal(e.modelInfo(streamed).streamedBytes, blocks + sizes.copiedDecoderBytes);
+    checkSame(t, await outputsOf(streamed), expected, `${residentBlocks} blocks resident`);
+    const copy = await e.copyModel(streamed, { device: 'cpu', replica: 1 });
+    checkSame(t, await outputsOf(copy), expected, `a replica with ${residentBlocks} blocks resident`);
+  }
+  const out = join(folder, 'float16.pt');
+  const head = e.headOfModel(model, 'float32');
+  await e.exportModel(model, head, out);
+  await e.exportModel(await e.loadModel(file('tiny'), exact), head, join(folder, 'bfloat16.pt'));
+  const exported = ['float16', 'bfloat16'].map((name) => readFileSync(file(name)));
+  t.ok(exported[0]!.length === exported[1]!.length, 'an export has the weights of the file');
 });
 
 t.test('made of a seed as of a file', async (t) => {

@@ -18,7 +18,7 @@ async function masksOf(options: Options): Promise<Float32Array> {
 }
 
 t.test(
-  'on the CPU float16 is tf32, the default, which is near reference, and fast is something else',
+  'on the CPU float16, the default, is tf32, which is near reference, and fast is something else',
   async (t) => {
     const dtype = 'bfloat16';
     const [given, tf32, float16, reference, fast] = await Promise.all([
@@ -53,7 +53,7 @@ t.test('another precision is refused', async (t) => {
   const wrong = { dtype: 'float32', precision: 'half' } as unknown as Options;
   await t.rejects(masksOf(wrong), {
     code: 'INVALID_ARGUMENT',
-    message: /one of tf32, float16, reference, fast, fp8, not "half"/,
+    message: /one of float16, tf32, reference, fast, fp8, not "half"/,
   });
 });
 

@@ -28,7 +28,7 @@ t.test('the defaults are the recipe', async (t) => {
     contrast: 0.3,
     saturation: 0.3,
     hue: 0.1,
-    precision: 'tf32',
+    precision: 'float16',
     headPrecision: 'bfloat16',
     mode: 'cached',
     views: 0,

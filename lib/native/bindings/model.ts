@@ -5,11 +5,11 @@ import type { DType } from './tensor.js';
 
 /**
  * Precision of a network with a bfloat16 backbone: the pixel decoder in TF32, float16, float32 or bfloat16; `fp8`: the linears
- * of the backbone's blocks in e4m3, on devices that have such products or, for tests, on the CPU.
+ * of the backbone's blocks in e4m3, on devices that have such products or, for tests, on the CPU, and all else as in `float16`.
  */
 export type NetworkPrecision = 'tf32' | 'float16' | 'reference' | 'fast' | 'fp8';
 
-/** What the passes of a network with precision `float16` met, those of its copies on other devices included. */
+/** What the passes of a network with precision `float16` or `fp8` met, those of its copies on other devices included. */
 export interface Float16Use {
   /** Largest magnitude of the input of any product, in the passes that float16 held. */
   largest: number;
@@ -79,11 +79,14 @@ export interface ReplicaPlace {
 export interface NetworkSizes {
   /** Of the backbone; 0 where none could be streamed. */
   blocks: number;
-  /** Of the matrices of the largest block, and of all blocks. */
-  blockBytes: number;
+  /** Of the matrices of all blocks. */
   blocksBytes: number;
+  /** Of those that stay on the device with 0, 1, … all blocks resident. */
+  residentBytes: readonly number[];
   /** Of the matrices of the decoder's layers, which are streamed with the blocks. */
   decoderBytes: number;
+  /** Of them, those that a pass on CUDA copies: multiplied-out layers, and float16, have weights of their own. */
+  copiedDecoderBytes: number;
   /** Of the memory on the device through which matrices are streamed. */
   ringBytes: number;
   /** Of everything else, and of the products that are made when the network is placed (docs/architecture.md). */
