@@ -38,8 +38,7 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
     const auto place = tensor.dim() == 2 ? layer_place(name) : std::nullopt;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
     if (name.ends_with("class_embed.weight")) sizes.hidden = tensor.size(1);
-    if (tensor.dim() >= 2 && name.find("pixel_decoder.") != std::string::npos)
-      sizes.pixel_decoder_weights += tensor.numel();
+    if (tensor.dim() >= 2 && is_decoder_parameter(name)) sizes.pixel_decoder_weights += tensor.numel();
     if (!place) {
       sizes.other_bytes += static_cast<std::int64_t>(bytes);
       continue;
