@@ -57,6 +57,8 @@ auto detector_info(const DetectionModel& model) {
                 Item{"classes", model.classes()}, Item{"sharedBytes", model.shared_bytes()}));
 }
 
+void use_detector_float16(DetectionModel& model) { model.use_float16(); }
+
 Detections best_of(const at::Tensor& logits, const at::Tensor& boxes, const DetectOptions& options) {
   return best_detections(logits, boxes, options.height, options.width, options.top);
 }
@@ -73,6 +75,7 @@ const Methods detector_methods{
     job<Lane::model, &load_detector>("loadDetector", "path", "options"),
     job<Lane::model, &copy_detector>("copyDetector", "detector", "place", "segmentor"),
     call<&detector_info>("detectorInfo", "detector"),
+    job<Lane::model, &use_detector_float16>("useDetectorFloat16", "detector"),
     job<Lane::model, &DetectionModel::forward>("detectorForward", "detector", "images"),
     job<Lane::model, &DetectionModel::features>("detectorFeatures", "detector", "images"),
     job<Lane::model, &best_of>("bestDetections", "predLogits", "predBoxes", "options"),

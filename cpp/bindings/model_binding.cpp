@@ -42,16 +42,6 @@ inline constexpr auto fields<NetworkSizes> =
                field("hidden", &NetworkSizes::hidden),
                field("dtype", &NetworkSizes::dtype)};
 
-/// What passes met in float16 (Float16Use).
-struct Float16Seen {
-  double largest;
-  int64_t passes, run_again;
-};
-template <>
-inline constexpr auto fields<Float16Seen> =
-    std::tuple{field("largest", &Float16Seen::largest), field("passes", &Float16Seen::passes),
-               field("runAgain", &Float16Seen::run_again)};
-
 struct TimesOptions {
   int64_t repeat;
 };
@@ -79,18 +69,10 @@ std::optional<Normalization> file_normalization(const std::string& path) {
   return recorded_normalization(path);
 }
 
-/// What was seen in float16 so far.
-std::optional<Float16Seen> float16_seen(const SegmentationModel& model) {
-  const auto& use = model.float16_use();
-  if (!use) return std::nullopt;
-  return Float16Seen{use->largest, use->passes, use->run_again};
-}
-
 auto model_info(const SegmentationModel& model) {
   return std::tuple_cat(network_info(model),
                         object_of(Item{"width", model.width()}, Item{"hidden", model.hidden()},
-                                  Item{"classes", model.classes()}, Item{"provides", model.provides()},
-                                  Item{"float16", float16_seen(model)}));
+                                  Item{"classes", model.classes()}, Item{"provides", model.provides()}));
 }
 
 void check_head(const SegmentationModel& model, const TrainedHeads& head) { check_fits(model, head); }
@@ -136,15 +118,7 @@ void export_with_probe(const SegmentationModel& model, const LinearProbeHeads& h
       path);
 }
 
-/// For tests: on the CPU too.
-void use_float16(SegmentationModel& model) {
-  std::optional<FoldedChains> chains;
-  if (model.modules().folded) {
-    const StoredWeights values(model.module(), model.stream().get());
-    chains = fold_chains(model.module());
-  }
-  model.use_float16(chains);
-}
+void use_float16(SegmentationModel& model) { model.use_float16(); }
 
 /// For tests: ends when `jobs` that wait for as many are running at once.
 void meet(const SegmentationModel&, int64_t jobs) {

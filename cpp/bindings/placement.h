@@ -1,6 +1,8 @@
 // Where and how networks run, and their description.
 #pragma once
 
+#include <optional>
+
 #include "bindings/method.h"
 #include "bindings/normalization.h"
 #include "models/network_module.h"
@@ -32,6 +34,22 @@ template <>
 inline constexpr auto fields<DetectorPlacement> = std::tuple_cat(
     fields<ModelPlacement>, std::tuple{optional_field("shareWith", &DetectorPlacement::share_with)});
 
+/// What passes met in float16 (Float16Use).
+struct Float16Seen {
+  double largest;
+  int64_t passes, run_again;
+};
+template <>
+inline constexpr auto fields<Float16Seen> =
+    std::tuple{field("largest", &Float16Seen::largest), field("passes", &Float16Seen::passes),
+               field("runAgain", &Float16Seen::run_again)};
+
+inline std::optional<Float16Seen> float16_seen(const NetworkModule& network) {
+  const auto& use = network.float16_use();
+  if (!use) return std::nullopt;
+  return Float16Seen{use->largest, use->passes, use->run_again};
+}
+
 /// The first fields of the description of any network.
 inline auto network_info(const NetworkModule& network) {
   return object_of(Item{"path", network.path()}, Item{"id", network.id()}, Item{"device", network.device()},
@@ -39,7 +57,8 @@ inline auto network_info(const NetworkModule& network) {
                    Item{"normalization", network.normalization()}, Item{"parameters", network.parameters()},
                    Item{"streamedBlocks", network.stream() ? network.stream()->blocks() : 0},
                    Item{"streamedBytes", network.stream() ? network.stream()->bytes() : 0},
-                   Item{"pinnedBytes", network.stream() ? network.stream()->pinned_bytes() : 0});
+                   Item{"pinnedBytes", network.stream() ? network.stream()->pinned_bytes() : 0},
+                   Item{"float16", float16_seen(network)});
 }
 
 }  // namespace dinov3_seg

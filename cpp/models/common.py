@@ -195,11 +195,15 @@ def sizes_of(shapes: List[Tuple[int, int]]) -> List[int]:
     return sizes
 
 
+# Radians that `channels` sines and cosines of decreasing frequency divide their coordinate by
+def sine_lengths(channels: int, like: Tensor) -> Tensor:
+    index = torch.arange(channels, dtype=like.dtype, device=like.device)
+    return torch.pow(10000.0, 2.0 * torch.floor(index / 2.0) / channels)
+
+
 # Sines and cosines, alternating, of coordinates x in radians and lower frequencies of them: … to …×channels
 def sines(x: Tensor, channels: int) -> Tensor:
-    index = torch.arange(channels, dtype=x.dtype, device=x.device)
-    frequency = torch.pow(10000.0, 2.0 * torch.floor(index / 2.0) / channels)
-    x = x.unsqueeze(-1) / frequency
+    x = x.unsqueeze(-1) / sine_lengths(channels, x)
     return torch.stack([torch.sin(x[..., 0::2]), torch.cos(x[..., 1::2])], -1).flatten(-2)
 
 

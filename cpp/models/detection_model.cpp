@@ -65,7 +65,7 @@ DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
 
 Predictions DetectionModel::forward(const at::Tensor& images) {
   check_detector_input(images.sizes(), queries());
-  const auto result = run("forward", images, false);
+  const auto result = run("forward", images, true);
   return {result.at(0), result.at(1)};
 }
 

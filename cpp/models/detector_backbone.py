@@ -43,8 +43,8 @@ class WindowedBackbone:
     def windows(self, x: Tensor, rows: int, columns: int) -> Tensor:
         return join_windows(self._backbone.forward(windows_of(x, rows, columns)), rows, columns)
 
-    # Of the whole image, then of the windows: B×H/16×W/16×(2·taps·C)
-    def forward(self, images: Tensor) -> Tensor:
+    # Of the whole image at a window's size, B×h×w×(taps·C), and of the windows, B×H/16×W/16×(taps·C)
+    def parts(self, images: Tensor) -> Tuple[Tensor, Tensor]:
         batch, _, height, width = images.shape
         tall, wide = self.window_length(height), self.window_length(width)
         rows = WINDOWS if tall * WINDOWS == height else WINDOWS - 1
@@ -61,12 +61,17 @@ class WindowedBackbone:
             if right < width:
                 below = torch.cat([below, self.windows(images[:, :, bottom:, right:], 1, 1)], 2)
             local = torch.cat([local, below], 1)
-        whole = resize_smooth(whole.permute([0, 3, 1, 2]), local.size(1), local.size(2))
-        return torch.cat([whole.permute([0, 2, 3, 1]), local], 3)
+        return whole, local
+
+
+# Both parts of a WindowedBackbone at the windows' size, side by side: B×H/16×W/16×(2·taps·C)
+def join_parts(whole: Tensor, local: Tensor) -> Tensor:
+    whole = resize_smooth(whole.permute([0, 3, 1, 2]), local.size(1), local.size(2))
+    return torch.cat([whole.permute([0, 2, 3, 1]), local], 3)
 
 
 class DetectorBackbone:
     __annotations__["0"] = WindowedBackbone
 
-    def forward(self, images: Tensor) -> Tensor:
-        return getattr(self, "0").forward(images)
+    def parts(self, images: Tensor) -> Tuple[Tensor, Tensor]:
+        return getattr(self, "0").parts(images)

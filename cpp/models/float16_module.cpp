@@ -18,7 +18,7 @@ std::string too_large(const std::string& path, const char* what, float largest) 
   const std::string found =
       std::isfinite(largest) ? c10::str("has magnitude ", largest, ", and float16 holds up to 65504. ")
                              : std::string("is infinite or no number in float16, which holds up to 65504. ");
-  return c10::str(path, ": ", what, " of the pixel decoder ", found);
+  return c10::str(path, ": ", what, " of the decoder ", found);
 }
 
 }  // namespace
@@ -29,10 +29,10 @@ std::optional<torch::jit::Module> float16_module(const torch::jit::Module& store
                                                  const std::string& path) {
   torch::jit::Module module = stored.deepcopy(device);  // slots of its own and the same tensors
   share_tensors(module, stored, stream);
-  cast_pixel_decoder(module, [&](const std::string&, const at::Tensor& weight) {
+  cast_decoder(module, [&](const std::string&, const at::Tensor& weight) {
     return (stream ? stream->stored(weight) : weight).to(device, at::kHalf);
   });
-  if (chains) module = folded_segmentor(module, *chains, device, stream);
+  if (chains) module = folded_network(module, *chains, device, stream);
   std::vector<at::Tensor> magnitudes;
   for (const at::Tensor& parameter : module.parameters())
     if (parameter.scalar_type() == at::kHalf) magnitudes.push_back(parameter.abs().amax().to(at::kFloat));

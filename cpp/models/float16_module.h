@@ -1,5 +1,5 @@
-// A network with its pixel decoder in float16, which has TF32's mantissa at twice the rate and a range that
-// ends at 65504.
+// A network with its decoder (precision.h) in float16, which has TF32's mantissa at twice the rate and a
+// range that ends at 65504.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
@@ -25,11 +25,10 @@ struct Float16Use {
   bool holds(float magnitude, const std::string& path);
 };
 
-/// What predicts in float16: it shares all tensors with `stored` but the weights of the pixel decoder's
-/// linears and convolutions, and those of folded chains: these are on the device, whatever `stream` (null:
-/// none) has taken of `stored`. Nothing for a network without a pixel decoder, and,
-/// with a warning to the job's caller, for one with a weight that float16 cannot hold. `path` names it in
-/// messages.
+/// What predicts in float16: it shares all tensors with `stored` but the weights of the decoder's linears and
+/// convolutions, and those of folded chains: these are on the device, whatever `stream` (null: none) has
+/// taken of `stored`. Nothing for a network without a decoder, and, with a warning to the job's caller, for
+/// one with a weight that float16 cannot hold. `path` names it in messages.
 std::optional<torch::jit::Module> float16_module(const torch::jit::Module& stored,
                                                  const std::optional<FoldedChains>& chains,
                                                  c10::Device device, const WeightStream* stream,

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/job_control.h"
 #include "models/builder.h"
+#include "models/folded_detector.h"
 #include "models/module_tree.h"
 #include "models/quantized_blocks.h"
 #include "models/segmentor_plan.h"
@@ -247,6 +248,7 @@ bool is_folded_method(const std::string& method) {
 }
 
 std::optional<FoldedChains> fold_chains(const Module& stored) {
+  if (is_detector(stored)) return fold_detector(stored);
   if (!adapter_of(stored) || !has_methods(backbone_module(stored))) return std::nullopt;
   const Factors factors(stored);
   if (!factors.dims()) return std::nullopt;
@@ -262,8 +264,9 @@ int64_t folded_bytes(const std::vector<NamedTensor>& tensors) {
   return bytes;
 }
 
-Module folded_segmentor(const Module& stored, const FoldedChains& folded, c10::Device device,
-                        const WeightStream* stream) {
+Module folded_network(const Module& stored, const FoldedChains& folded, c10::Device device,
+                      const WeightStream* stream) {
+  if (is_detector(stored)) return folded_detector(stored, folded, device, stream);
   const Factors factors(stored);
   std::vector<NamedTensor> tensors;
   for (const NamedTensor& each : factors.tensors())

@@ -1,4 +1,4 @@
-// Chains of linear layers of a segmentor, multiplied out for the network that predicts.
+// Chains of linear layers of a network, multiplied out for the one that predicts.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,24 +30,25 @@ struct FoldedTensor {
 ///   add to offsets and logits, of rows and columns (PlacedAttention in deformable_attention.py)
 ///   the pixel decoder's mask_feature and the last layer of the predictor's mask_embed (mask_kernels in
 ///   predictor.py), so that the masks of a level can be made at its size
+/// A detector's input convolution is taken apart instead (folded_detector.h).
 struct FoldedChains {
   std::vector<FoldedTensor> tensors;
 };
 
 /// The products, made in float64 and kept in the dtype that the pixel decoder's factor has, the widest in the
-/// chain. Nothing for a network that is not a segmentor of convert's classes and keys, and for one whose
-/// backbone lacks what the sources call: it runs as it is.
+/// chain. Nothing for a network that is not a segmentor or a detector of convert's classes and keys, and for
+/// one whose backbone lacks what the sources call: it runs as it is.
 std::optional<FoldedChains> fold_chains(const torch::jit::Module& stored);
 
 /// Bytes that the products add to a network with these tensors, under their names in it; 0 for one of other
 /// keys. No value is read.
 int64_t folded_bytes(const std::vector<NamedTensor>& tensors);
 
-/// The network that runs: the chains in the dtypes of the pixel decoder's factors in `stored` now, with which
-/// it shares the memory of all other tensors, streamed ones (null: none) included, and the backbone's code.
-/// It gives what `stored` gives but for roundings, in the methods of is_folded_method().
-torch::jit::Module folded_segmentor(const torch::jit::Module& stored, const FoldedChains& chains,
-                                    c10::Device device, const WeightStream* stream);
+/// The network that runs: the chains in the dtypes of their factors in `stored` now, with which it shares the
+/// memory of all other tensors, streamed ones (null: none) included, and the backbone's code. It gives what
+/// `stored` gives but for roundings, in the methods of is_folded_method().
+torch::jit::Module folded_network(const torch::jit::Module& stored, const FoldedChains& chains,
+                                  c10::Device device, const WeightStream* stream);
 
 /// Whether a method predicts. `taps` shows the parts of the file's network, and features are the backbone's
 /// own.
@@ -57,7 +58,7 @@ bool is_folded_method(const std::string& method);
 bool is_folded_factor(const std::string& stored);
 
 /// Puts the memory of the tensors of `stored` in the place of those of `running`, a copy of it or of a
-/// folded_segmentor(), that are neither products nor in another dtype.
+/// folded_network(), that are neither products nor in another dtype.
 void share_tensors(const torch::jit::Module& running, const torch::jit::Module& stored,
                    const WeightStream* stream);
 

@@ -20,7 +20,7 @@ struct Replacement {
   size_t outputs;             // a function gives several as a tuple
 };
 
-constexpr std::array<Replacement, 8> replacements{{
+constexpr std::array<Replacement, 9> replacements{{
     {"add_norm", "dinov3_seg::add_scaled_norm", 2},
     {"deformable_attend", "dinov3_seg::deformable_attend", 1},
     {"rotate_qkv", "dinov3_seg::rotate_qkv", 1},
@@ -29,6 +29,7 @@ constexpr std::array<Replacement, 8> replacements{{
     {"group_norm_tokens", "dinov3_seg::group_norm_tokens", 1},
     {"depthwise_gelu", "dinov3_seg::depthwise_gelu", 1},
     {"upscaled_norm", "dinov3_seg::upscaled_norm", 1},
+    {"box_bias", "dinov3_seg::box_bias", 1},
 }};
 
 /// The replacement of a call, or null.

@@ -72,8 +72,8 @@ ModelPlacement place_weights(ModelPlacement placement, const torch::jit::Module&
   if (quantized)
     quantize_blocks(module, placement.device, placement.resident_blocks);
   else if (placement.precision == NetworkPrecision::fast && most_frequent_dtype(module) == at::kBFloat16)
-    cast_pixel_decoder(module,
-                       [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
+    cast_decoder(module,
+                 [](const std::string&, const at::Tensor& weight) { return weight.to(at::kBFloat16); });
   // What is quantised was left on the host (resident_until_cast), also where all is to be on the device.
   if (!placement.stream && (quantized || placement.resident_blocks))
     placement.stream =
@@ -104,8 +104,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
            " made by convert, or one with its methods");
   stored.eval();
   const bool mixed = dtype() == at::kBFloat16;
-  const NetworkPrecision precision =
-      decoder_precision(placement.precision, stored.find_method("decode").has_value());
+  const NetworkPrecision precision = decoder_precision(placement.precision);
   const bool float16 = precision == NetworkPrecision::float16;
   tf32_ = (precision == NetworkPrecision::tf32 || float16) && mixed && device().is_cuda();
   for (at::Tensor parameter : stored.parameters()) {
@@ -116,7 +115,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
     if (device().is_cuda() && dense && (tf32_ || parameter.scalar_type() == at::kBFloat16))
       parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  if (chains_) modules_.folded = folded_segmentor(stored, *chains_, device(), stream().get());
+  if (chains_) modules_.folded = folded_network(stored, *chains_, device(), stream().get());
   for (const char* method : methods) run_graph_passes(running(method), method);
   if (float16 && tf32_) use_float16(chains_);
   chains_.reset();
@@ -132,13 +131,25 @@ NetworkModule::NetworkModule(const NetworkModule& first, NetworkModules modules,
       float16_use_(first.float16_use_),
       runner_(may_record(placement_)) {}
 
+void NetworkModule::use_float16() {
+  std::optional<FoldedChains> chains;
+  if (modules_.folded) {
+    const StoredWeights values(module(), stream().get());
+    chains = fold_chains(module());
+  }
+  use_float16(chains);
+}
+
 void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
   modules_.float16 = float16_module(module(), chains, device(), stream().get(), path());
   if (!modules_.float16) return;
   float16_use_ = std::make_shared<Float16Use>();
-  // Without chains its code is that of the stored module.
+  // A detector's `forward` is what decodes. Without chains the code is that of the stored module.
+  const bool has_decode = module().find_method("decode").has_value();
   if (chains)
-    for (const char* method : {"decode", "decode_with_features", "decode_with_layer_features"})
+    for (const char* method :
+         has_decode ? std::vector{"decode", "decode_with_features", "decode_with_layer_features"}
+                    : std::vector{"forward"})
       run_graph_passes(*modules_.float16, method);
   if (stream()) expect_matrices();
 }

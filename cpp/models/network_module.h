@@ -39,7 +39,7 @@ struct ModelPlacement {
 };
 
 /// A network's module as its file has it; the one that predicts where its chains are folded; and the one that
-/// predicts first, with the pixel decoder in float16.
+/// predicts first, with the decoder in float16.
 struct NetworkModules {
   torch::jit::Module stored;
   std::optional<torch::jit::Module> folded, float16;
@@ -106,9 +106,9 @@ class NetworkModule {
   const std::shared_ptr<WeightStream>& stream() const { return placement_.stream; }
   /// What was seen in float16 so far; null where nothing computes in it.
   const std::shared_ptr<Float16Use>& float16_use() const { return float16_use_; }
-  /// Runs the decoder in float16 from now on, as a placement on CUDA with this precision does; for tests on
-  /// the CPU, too. `chains`: those that are folded in the network.
-  void use_float16(const std::optional<FoldedChains>& chains);
+  /// For tests: runs the decoder in float16 from now on, as a placement on CUDA with this precision does, on
+  /// the CPU too.
+  void use_float16();
   torch::jit::named_parameter_list parameters_by_name() const { return module().named_parameters(); }
   torch::jit::named_buffer_list buffers_by_name() const { return module().named_buffers(); }
 
@@ -152,10 +152,12 @@ class NetworkModule {
   }
   c10::IValue call(const char* method, const at::Tensor& images);
   /// The float32 results of a method that gives a tensor, or a tuple of them. `decodes`: whether it runs the
-  /// pixel decoder.
+  /// decoder.
   CudaGraphRunner::Tensors run(const char* method, const at::Tensor& images, bool decodes);
 
  private:
+  /// `chains`: those that are folded in the network.
+  void use_float16(const std::optional<FoldedChains>& chains);
   static void say_running(const char* method, const at::Tensor& images);
   /// Tells the stream what a pass of the method that predicts uses.
   void expect_matrices();

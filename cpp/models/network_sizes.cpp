@@ -40,8 +40,6 @@ void add_resident_bytes(const std::vector<StreamedSize>& matrices, NetworkSizes&
   network.blocks_bytes = network.resident_bytes.back();
 }
 
-bool is_of_pixel_decoder(const std::string& name) { return name.find("pixel_decoder.") != std::string::npos; }
-
 }  // namespace
 
 NetworkSizes network_sizes(const std::string& path, const std::string& dtype, NetworkPrecision precision) {
@@ -57,7 +55,7 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
     const auto place = tensor.dim() == 2 ? layer_place(name) : std::nullopt;
     if (name.ends_with("patch_embed.proj.weight")) sizes.width = tensor.size(0);
     if (name.ends_with("class_embed.weight")) sizes.hidden = tensor.size(1);
-    if (tensor.dim() >= 2 && is_of_pixel_decoder(name)) sizes.pixel_decoder_weights += tensor.numel();
+    if (tensor.dim() >= 2 && is_decoder_parameter(name)) sizes.pixel_decoder_weights += tensor.numel();
     if (!place) {
       sizes.other_bytes += static_cast<std::int64_t>(bytes);
       continue;
@@ -81,10 +79,10 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
   }
   sizes.ring_bytes = static_cast<std::int64_t>(ring_bytes(streamed));
   const bool float16 = sizes.dtype == at::kBFloat16 &&
-                       decoder_precision(precision, /*decodes=*/true) == NetworkPrecision::float16;
+                       decoder_precision(precision) == NetworkPrecision::float16;
   for (const auto& [name, bytes] : decoder) {
     sizes.decoder_bytes += bytes;
-    const bool replaced = (folded > 0 && is_folded_factor(name)) || (float16 && is_of_pixel_decoder(name));
+    const bool replaced = (folded > 0 && is_folded_factor(name)) || (float16 && is_decoder_parameter(name));
     if (!replaced) sizes.copied_decoder_bytes += bytes;
   }
   add_resident_bytes(streamed, sizes);

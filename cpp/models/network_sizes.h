@@ -21,7 +21,7 @@ struct NetworkSizes {
       0;                         // of them, those that a pass on CUDA copies: others stand in for the rest
   std::int64_t ring_bytes = 0;   // of the memory through which matrices are streamed
   std::int64_t other_bytes = 0;  // of everything else, folded chains (folded_chains.h) included
-  std::int64_t pixel_decoder_weights = 0;          // at most, folded ones included
+  std::int64_t pixel_decoder_weights = 0;          // of the decoder, at most, folded ones included
   std::int64_t width = 0;                          // of the backbone's tokens; 0 where the file does not tell
   std::int64_t hidden = 0;                         // input of class_embed; 0 without one
   c10::ScalarType dtype = c10::ScalarType::Float;  // of the blocks' matrices, before any are quantised

@@ -26,14 +26,15 @@ def place_centres(places: int, stride: int, like: Tensor) -> Tensor:
     return (torch.arange(places, dtype=like.dtype, device=like.device) + 0.5) * stride
 
 
-# A box for each place of maps at strides 8, 16, …, 1×N×4, 50 pixels wide at the first and twice as wide at each next
-def proposal_boxes(maps: List[Tensor]) -> Tensor:
+# A box for each place of the maps that a map of rows×columns at stride 16 is turned into (ProposalMaps), 1×N×4, 50 pixels
+# wide at stride 8 and twice as wide at each next
+def proposal_boxes(rows: int, columns: int, like: Tensor) -> Tensor:
     boxes: List[Tensor] = []
     stride, length = PATCH_SIZE // 2, 50
-    for level in maps:
-        height, width = level.size(1), level.size(2)
-        y = place_centres(height, stride, level).unsqueeze(1).expand([height, width])
-        x = place_centres(width, stride, level).unsqueeze(0).expand([height, width])
+    sizes = [(2 * rows, 2 * columns), (rows, columns), (rows // 2, columns // 2), (rows // 4, columns // 4)]
+    for (height, width) in sizes:
+        y = place_centres(height, stride, like).unsqueeze(1).expand([height, width])
+        x = place_centres(width, stride, like).unsqueeze(0).expand([height, width])
         size = torch.full_like(x, length)
         boxes.append(torch.stack([x, y, size, size], -1).reshape(1, height * width, 4))
         stride, length = 2 * stride, 2 * length
@@ -46,6 +47,44 @@ def is_inside(boxes: Tensor, height: int, width: int) -> Tensor:
     x_inside = torch.logical_and(x > 0.01 * width, x < 0.99 * width)
     y_inside = torch.logical_and(y > 0.01 * height, y < 0.99 * height)
     return torch.logical_and(x_inside, y_inside).all(-1, keepdim=True)
+
+
+# The boxes of proposal_boxes, 1×N×4, of which those too near to an edge of the image are one box beyond it, and which
+# ones that are, 1×N×1
+def proposal_places(rows: int, columns: int, height: int, width: int, like: Tensor) -> Tuple[Tensor, Tensor]:
+    boxes = proposal_boxes(rows, columns, like)
+    outside = torch.logical_not(is_inside(boxes, height, width))
+    return boxes.masked_fill(outside, max(height, width)), outside
+
+
+# What the places of one axis, `stride` pixels apart, are to boxes with edges B×Q×1×2 in pixels: B×M×Q×n for the M heads, of an
+# MLP of the pixels from a place to both edges. Less each query's largest: see box_bias.
+def axis_bias(edges: Tensor, places: int, stride: int, hidden: Tensor, shift: Tensor, weight: Tensor) -> Tensor:
+    x = edges - place_centres(places, stride, edges).unsqueeze(1)
+    x = torch.linear(torch.relu(torch.linear(x, hidden, shift)), weight).permute([0, 3, 1, 2])
+    return x - x.amax([3], True)
+
+
+# What is added to the logits of boxes B×Q×4 at the places of a map height×width: for the M heads B×M×Q×(h·w) in `dtype`, of two
+# MLPs: first layers H×2 and H, second layers M×H. (Plain-DETR, "box-to-pixel relative position bias".) The best of
+# each axis counts 0, which softmax does not see: sums are small where they matter, for dtypes that are coarse elsewhere.
+def box_bias(
+    boxes: Tensor,
+    height: int,
+    width: int,
+    stride: int,
+    x_hidden: Tensor,
+    x_shift: Tensor,
+    x_weight: Tensor,
+    y_hidden: Tensor,
+    y_shift: Tensor,
+    y_weight: Tensor,
+    dtype: int,
+) -> Tensor:
+    corners = corners_of(boxes).unsqueeze(2)  # B×Q×1×4
+    x = axis_bias(corners[..., 0::2], width, stride, x_hidden, x_shift, x_weight)  # B×M×Q×w
+    y = axis_bias(corners[..., 1::2], height, stride, y_hidden, y_shift, y_weight)  # B×M×Q×h
+    return (y.unsqueeze(4) + x.unsqueeze(3)).flatten(3).to(dtype)
 
 
 class DetrEncoderLayer:
@@ -115,10 +154,6 @@ class PlaceMlp:
     __annotations__["0"] = Linear
     __annotations__["2"] = Linear
 
-    # Pixels from places of one axis to both edges of boxes, B×Q×n×2, to what is added to the logits of each head, B×M×Q×n
-    def forward(self, x: Tensor) -> Tensor:
-        return getattr(self, "2").forward(torch.relu(getattr(self, "0").forward(x))).permute([0, 3, 1, 2])
-
 
 class BoxCrossAttention:
     cpb_mlp1: PlaceMlp
@@ -130,13 +165,22 @@ class BoxCrossAttention:
 
     # query B×Q×C, boxes B×Q×4, key and value B×(h·w)×C of a map h×w at stride 16
     def forward(self, query: Tensor, boxes: Tensor, key: Tensor, value: Tensor, size: Tuple[int, int]) -> Tensor:
-        corners = corners_of(boxes).unsqueeze(2)  # B×Q×1×4
-        y = place_centres(size[0], PATCH_SIZE, boxes).unsqueeze(1)
-        x = place_centres(size[1], PATCH_SIZE, boxes).unsqueeze(1)
-        x_bias = self.cpb_mlp1.forward(corners[..., 0::2] - x)  # B×M×Q×w
-        y_bias = self.cpb_mlp2.forward(corners[..., 1::2] - y)  # B×M×Q×h
-        bias = (y_bias.unsqueeze(4) + x_bias.unsqueeze(3)).flatten(3)  # B×M×Q×(h·w)
         q, k, v = self.q.forward(query), self.k.forward(key), self.v.forward(value)
+        x_hidden, x_weight = getattr(self.cpb_mlp1, "0"), getattr(self.cpb_mlp1, "2").weight
+        y_hidden, y_weight = getattr(self.cpb_mlp2, "0"), getattr(self.cpb_mlp2, "2").weight
+        bias = box_bias(
+            boxes,
+            size[0],
+            size[1],
+            PATCH_SIZE,
+            x_hidden.weight,
+            x_hidden.bias,
+            x_weight,
+            y_hidden.weight,
+            y_hidden.bias,
+            y_weight,
+            q.dtype,
+        )
         return self.proj.forward(attend(q, k, v, HEADS, bias))
 
 
@@ -177,14 +221,12 @@ class DetrTransformer:
     enc_output_proj: ProposalMaps
     encoder: DetrEncoder
 
-    # Places that boxes can begin at, B×N×4, and what is known of each, B×N×C. memory B×h×w×C at stride 16. Places too
+    # Places that boxes can begin at, 1×N×4, and what is known of each, B×N×C. memory B×h×w×C at stride 16. Places too
     # near to an edge count as one box beyond it, of which nothing is known.
     def proposals(self, memory: Tensor, height: int, width: int) -> Tuple[Tensor, Tensor]:
         maps = self.enc_output_proj.forward(memory)
-        boxes = proposal_boxes(maps)
-        outside = torch.logical_not(is_inside(boxes, height, width))
+        boxes, outside = proposal_places(memory.size(1), memory.size(2), height, width, memory)
         tokens = torch.cat([x.flatten(1, 2) for x in maps], 1).masked_fill(outside, 0.0)
-        boxes = boxes.masked_fill(outside, max(height, width))
         return boxes, self.enc_output_norm.forward(self.enc_output.forward(tokens), 1e-5)
 
     # The decoder's position of boxes B×Q×4 in pixels, B×Q×C

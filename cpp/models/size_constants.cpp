@@ -16,9 +16,11 @@ namespace {
 
 using namespace torch::jit;
 
-/// Functions of the sources (common.py, deformable_attention.py) whose results follow from their numbers, and
-/// from the dtype of the tensor that they are to be like. Tensors of a call are not looked at beyond that.
-constexpr std::array<std::string_view, 3> functions = {"sine_positions", "sine_side", "cell_centres"};
+/// Functions of the sources (common.py, deformable_attention.py, plain_detr.py) whose results follow from
+/// their numbers, and from the dtype of the tensor that they are to be like. Tensors of a call are not looked
+/// at beyond that.
+constexpr std::array<std::string_view, 5> functions = {"sine_positions", "sine_side", "sine_lengths",
+                                                       "cell_centres", "proposal_places"};
 /// The one class with such a method, and with weights of its own (vit.py); a network has one.
 constexpr std::string_view rope = "RopeEmbed";
 

@@ -38,6 +38,9 @@ constexpr const char* schemas[] = {
     "upscaled_norm(Tensor x, Tensor weight, Tensor norm_weight, Tensor norm_bias, float eps, "
     "ScalarType? dtype) -> Tensor",
 
+    "box_bias(Tensor boxes, int height, int width, int stride, Tensor x_hidden, Tensor x_shift, "
+    "Tensor x_weight, Tensor y_hidden, Tensor y_shift, Tensor y_weight, ScalarType dtype) -> Tensor",
+
     "to_float16(Tensor(b) x, Tensor(a!) largest) -> Tensor(b)",
     "quantize_rows(Tensor x) -> (Tensor, Tensor)",
     "add_scaled_norm_quantized(Tensor x, Tensor y, Tensor? gamma, Tensor weight, Tensor bias, float eps) -> "
@@ -143,6 +146,15 @@ at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at
                          const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype) {
   static const auto op = find_operator<decltype(upscaled_norm)>("dinov3_seg::upscaled_norm");
   return op.call(x, weight, norm_weight, norm_bias, eps, dtype);
+}
+
+at::Tensor box_bias(const at::Tensor& boxes, int64_t height, int64_t width, int64_t stride,
+                    const at::Tensor& x_hidden, const at::Tensor& x_shift, const at::Tensor& x_weight,
+                    const at::Tensor& y_hidden, const at::Tensor& y_shift, const at::Tensor& y_weight,
+                    at::ScalarType dtype) {
+  static const auto op = find_operator<decltype(box_bias)>("dinov3_seg::box_bias");
+  return op.call(boxes, height, width, stride, x_hidden, x_shift, x_weight, y_hidden, y_shift, y_weight,
+                 dtype);
 }
 
 at::Tensor to_float16(const at::Tensor& x, at::Tensor& largest) {

@@ -194,6 +194,31 @@ inline at::ScalarType check_upscaled(const at::Tensor& x, const at::Tensor& weig
   return dtype.value_or(to_op_math_type(x.scalar_type()));
 }
 
+/// The layers of one axis' MLP: hidden H×2, shift H, weight M×H.
+struct BoxAxisLayers {
+  const at::Tensor &hidden, &shift, &weight;
+};
+
+inline void check_box_bias(const at::Tensor& boxes, int64_t height, int64_t width, int64_t stride,
+                           const BoxAxisLayers& x, const BoxAxisLayers& y, at::ScalarType dtype) {
+  if (boxes.dim() != 3 || boxes.numel() == 0 || boxes.size(2) != 4)
+    fail("SHAPE", "expected boxes B×Q×4, got ", boxes.sizes());
+  check_values("boxes", boxes, boxes.sizes(), boxes.device());
+  check_levels({height, width}, 1, height * width);
+  if (stride < 1) fail("SHAPE", "expected places at least a pixel apart, got ", stride);
+  const int64_t hidden = x.shift.numel(), heads = x.weight.dim() == 2 ? x.weight.size(0) : 0;
+  if (hidden == 0 || heads == 0)
+    fail("SHAPE", "expected layers of H×2, H and M×H values, got ", x.hidden.sizes(), ", ", x.shift.sizes(),
+         " and ", x.weight.sizes());
+  for (const BoxAxisLayers& axis : {x, y}) {
+    check_values("hidden layer", axis.hidden, {hidden, 2}, boxes.device());
+    check_values("hidden layer's bias", axis.shift, {hidden}, boxes.device());
+    check_values("second layer", axis.weight, {heads, hidden}, boxes.device());
+  }
+  if (!is_computed(dtype))
+    fail("SHAPE", "expected a result in float32, bfloat16, float16 or float64, got ", dtype);
+}
+
 inline void check_to_float16(const at::Tensor& x, const at::Tensor& largest) {
   check_values("x", x, x.sizes(), x.device());
   if (largest.numel() != 1 || largest.scalar_type() != at::kFloat || largest.device() != x.device())

@@ -86,6 +86,17 @@ at::Tensor depthwise_gelu(const at::Tensor& x, at::IntArrayRef sizes, const at::
 at::Tensor upscaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& norm_weight,
                          const at::Tensor& norm_bias, double eps, std::optional<at::ScalarType> dtype);
 
+/// What boxes B×Q×4 (centre x, centre y, width, height in pixels) add to attention logits at the places of a
+/// map height×width, `stride` pixels apart: B×M×Q×(height·width) in `dtype`, for the M heads. Of each axis,
+/// with the pixels from a place to both edges of a box: weight · relu(hidden · (low, high) + shift), less the
+/// largest over the axis, which softmax does not see; then the sum of both axes. hidden H×2, shift H, weight
+/// M×H; any floating point, computed in float32 (float64 where boxes are) and rounded once. A fused kernel
+/// gives rows that begin at multiples of 8 values. Throws SHAPE for anything else.
+at::Tensor box_bias(const at::Tensor& boxes, int64_t height, int64_t width, int64_t stride,
+                    const at::Tensor& x_hidden, const at::Tensor& x_shift, const at::Tensor& x_weight,
+                    const at::Tensor& y_hidden, const at::Tensor& y_shift, const at::Tensor& y_weight,
+                    at::ScalarType dtype);
+
 /// x, floating point, in float16 (float64 by way of float32): itself where it is that. What float16 cannot
 /// hold becomes infinite. `largest`, one float32, is raised to the largest magnitude in x where that is more;
 /// NaN is above all. Throws SHAPE for anything else.

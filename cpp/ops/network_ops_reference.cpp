@@ -183,6 +183,41 @@ at::Tensor upscaled_norm_reference(const at::Tensor& x, const at::Tensor& weight
       .to(to);
 }
 
+/// B×M×Q×n of edges B×Q×1×2 and the n places of one axis.
+at::Tensor axis_bias(const at::Tensor& edges, int64_t places, int64_t stride, const BoxAxisLayers& layers) {
+  const at::ScalarType type = edges.scalar_type();
+  const at::Tensor centres = (at::arange(places, edges.options()) + 0.5) * stride;
+  at::Tensor hidden =
+      at::linear(edges - centres.unsqueeze(1), layers.hidden.to(type), layers.shift.to(type)).relu_();
+  const at::Tensor bias = at::linear(hidden, layers.weight.to(type)).permute({0, 3, 1, 2});
+  return bias - bias.amax({3}, true);
+}
+
+at::Tensor box_bias_reference(const at::Tensor& given_boxes, int64_t height, int64_t width, int64_t stride,
+                              const at::Tensor& x_hidden, const at::Tensor& x_shift,
+                              const at::Tensor& x_weight, const at::Tensor& y_hidden,
+                              const at::Tensor& y_shift, const at::Tensor& y_weight, at::ScalarType dtype) {
+  const BoxAxisLayers x_layers{x_hidden, x_shift, x_weight}, y_layers{y_hidden, y_shift, y_weight};
+  check_box_bias(given_boxes, height, width, stride, x_layers, y_layers, dtype);
+  const at::Tensor boxes = given_boxes.to(to_op_math_type(given_boxes.scalar_type()));
+  const int64_t batch = boxes.size(0), queries = boxes.size(1);
+  at::Tensor out = at::empty({batch, x_weight.size(0), queries, height, width}, boxes.options().dtype(dtype));
+  // Of a band of queries: an axis' hidden units are many more than what comes of them.
+  const int64_t units = batch * std::max(height, width) * x_shift.numel();
+  const int64_t band = std::clamp<int64_t>((boxes.is_cpu() ? 1 << 20 : 64 << 20) / units, 1, queries);
+  for (int64_t first = 0; first < queries; first += band) {
+    check_cancelled();
+    const int64_t count = std::min(band, queries - first);
+    const at::Tensor some = boxes.narrow(1, first, count).unsqueeze(2);
+    const at::Tensor centre = some.slice(3, 0, 2), half = some.slice(3, 2, 4) / 2;
+    const at::Tensor edges = at::stack({centre - half, centre + half}, 4);  // B×Q×1×(x, y)×(low, high)
+    const at::Tensor x = axis_bias(edges.select(3, 0), width, stride, x_layers);
+    const at::Tensor y = axis_bias(edges.select(3, 1), height, stride, y_layers);
+    out.narrow(2, first, count).copy_(y.unsqueeze(4) + x.unsqueeze(3));
+  }
+  return out.flatten(3);
+}
+
 at::Tensor to_float16_reference(const at::Tensor& x, at::Tensor& largest) {
   check_to_float16(x, largest);
   if (x.numel() > 0) largest.copy_(at::maximum(largest, x.abs().amax().to(at::kFloat)));
@@ -201,6 +236,7 @@ void implement_network_ops(torch::Library& library) {
   library.impl("group_norm_tokens", group_norm_tokens_reference);
   library.impl("depthwise_gelu", depthwise_gelu_reference);
   library.impl("upscaled_norm", upscaled_norm_reference);
+  library.impl("box_bias", box_bias_reference);
   library.impl("to_float16", to_float16_reference);
 }
 

@@ -62,6 +62,8 @@ constexpr KernelTable table = {
     .depthwise_gelu = launched<depthwise_gelu>,
     .upscaled_blocks = upscaled_blocks,
     .upscaled_norm = launched<upscaled_norm>,
+    .box_bias_blocks = box_bias_blocks,
+    .box_bias = launched<box_bias>,
     .float16_blocks = float16_blocks,
     .to_float16 = launched<to_float16>,
 };

@@ -52,6 +52,9 @@ struct KernelTable {
   Count<UpscaledArguments> upscaled_blocks;
   Launch<const UpscaledArguments&> upscaled_norm;
 
+  Count<BoxBiasArguments> box_bias_blocks;
+  Launch<const BoxBiasArguments&> box_bias;
+
   Count<Float16Arguments> float16_blocks;
   Launch<const Float16Arguments&> to_float16;
 };

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "ops/cuda/launch.h"
 #include "ops/cuda/operators.h"
@@ -157,6 +158,46 @@ at::Tensor upscaled_norm_cuda(const at::Tensor& given_x, const at::Tensor& given
   return out;
 }
 
+at::Tensor box_bias_cuda(const at::Tensor& given_boxes, int64_t height, int64_t width, int64_t stride,
+                         const at::Tensor& x_hidden, const at::Tensor& x_shift, const at::Tensor& x_weight,
+                         const at::Tensor& y_hidden, const at::Tensor& y_shift, const at::Tensor& y_weight,
+                         at::ScalarType dtype) {
+  check_box_bias(given_boxes, height, width, stride, {x_hidden, x_shift, x_weight},
+                 {y_hidden, y_shift, y_weight}, dtype);
+  const c10::DeviceGuard guard(given_boxes.device());
+  const at::ScalarType type = to_op_math_type(given_boxes.scalar_type());
+  const at::Tensor boxes = given_boxes.to(type).contiguous();
+  std::vector<at::Tensor> layers;
+  for (const at::Tensor& each : {x_hidden, x_shift, x_weight, y_hidden, y_shift, y_weight})
+    layers.push_back(each.to(type).contiguous());
+  // Attention reads rows of masks in packs of 8.
+  const int64_t places = height * width, row = (places + 7) / 8 * 8;
+  const at::Tensor out =
+      at::empty({boxes.size(0), x_weight.size(0), boxes.size(1), row}, boxes.options().dtype(dtype));
+  cuda::BoxBiasArguments in{};
+  in.batch = boxes.size(0);
+  in.queries = narrow(boxes.size(1));
+  in.heads = narrow(x_weight.size(0));
+  in.hidden = narrow(x_hidden.size(0));
+  in.height = narrow(height);
+  in.width = narrow(width);
+  in.stride = narrow(stride);
+  in.kind = kind_of(type);
+  in.to_kind = kind_of(dtype);
+  in.boxes = boxes.const_data_ptr();
+  for (size_t axis = 0; axis < 2; ++axis)
+    in.axes[axis] = {layers[3 * axis].const_data_ptr(), layers[3 * axis + 1].const_data_ptr(),
+                     layers[3 * axis + 2].const_data_ptr()};
+  in.out = out.mutable_data_ptr();
+  in.row = row;
+  const int64_t blocks = kernels().box_bias_blocks(in);
+  if (blocks == 0)
+    fail("SHAPE", "a map of ", height, "×", width, " places is too large for its boxes: use smaller images");
+  check_grid(blocks);
+  launch(kernels().box_bias, in);
+  return out.narrow(3, 0, places);
+}
+
 at::Tensor to_float16_cuda(const at::Tensor& given_x, at::Tensor& largest) {
   check_to_float16(given_x, largest);
   if (given_x.numel() == 0) return given_x.to(at::kHalf);
@@ -183,6 +224,7 @@ void implement_map_operators(torch::Library& library) {
   library.impl("group_norm_tokens", group_norm_tokens_cuda);
   library.impl("depthwise_gelu", depthwise_gelu_cuda);
   library.impl("upscaled_norm", upscaled_norm_cuda);
+  library.impl("box_bias", box_bias_cuda);
   library.impl("to_float16", to_float16_cuda);
 }
 

@@ -193,6 +193,25 @@ struct UpscaledArguments {
 int64_t upscaled_blocks(const UpscaledArguments& in);
 void upscaled_norm(const UpscaledArguments& in, cudaStream_t stream);
 
+/// A first layer of H×2 and H values and a second one of M×H, float32 (float64 for float64).
+struct BoxAxis {
+  const void *hidden, *shift, *weight;
+};
+
+struct BoxBiasArguments {
+  int64_t batch;
+  int queries, heads, hidden, height, width, stride;  // stride: pixels from place to place
+  Kind kind, to_kind;  // kind: of the boxes and all weights, float32 or float64
+  const void* boxes;   // B×Q×4, contiguous
+  BoxAxis axes[2];     // x, y
+  void* out;           // B×M×Q×row
+  int64_t row;         // an even number of values, from height·width
+};
+
+/// 0 where a map is too large for the kernel.
+int64_t box_bias_blocks(const BoxBiasArguments& in);
+void box_bias(const BoxBiasArguments& in, cudaStream_t stream);
+
 struct Float16Arguments {
   int64_t count;
   Kind kind;
