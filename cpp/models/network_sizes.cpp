@@ -78,8 +78,8 @@ NetworkSizes network_sizes(const std::string& path, const std::string& dtype, Ne
       sizes.pixel_decoder_weights += folded / static_cast<std::int64_t>(sizeof(float));
   }
   sizes.ring_bytes = static_cast<std::int64_t>(ring_bytes(streamed));
-  const bool float16 = sizes.dtype == at::kBFloat16 &&
-                       decoder_precision(precision) == NetworkPrecision::float16;
+  const bool float16 =
+      sizes.dtype == at::kBFloat16 && decoder_precision(precision) == NetworkPrecision::float16;
   for (const auto& [name, bytes] : decoder) {
     sizes.decoder_bytes += bytes;
     const bool replaced = (folded > 0 && is_folded_factor(name)) || (float16 && is_decoder_parameter(name));
