@@ -1,6 +1,7 @@
 /**
  * The pass that fills a cache, beside the bare forward pass: images per second from JPEG files of 1920×1080 to records on
- * disk, and of the network alone on images that are on the device. JSON.
+ * disk, and of the network alone on images that are on the device, before and after it, since a GPU is slower when it is warm; the
+ * pass's share of their mean. JSON.
  *   node bench/cache-pass.mjs [device] [arch] [images] [folder]
  * Draws the scenes; random weights. UV_THREADPOOL_SIZE: how many files are encoded at a time. Default: cpu, tiny, 24 images, a new folder under the temporary one.
  */
@@ -26,7 +27,7 @@ async function forwardRate(batch) {
   const images = Tensor.wrap(
     await toDevice(
       Tensor.from(
-        Float32Array.from({ length: batch * 3 * size * size }, (_, i) => Math.sin(i / 40)),
+        Float32Array.from({ length: batch * 3 * size * size }, () => 4 * Math.random() - 2),
         [batch, 3, size, size],
       ).handle,
       device,
@@ -57,13 +58,15 @@ const report = {
   rows: [],
 };
 for (const passSize of isCuda ? [8, 1] : [1]) {
-  const bare = await forwardRate(passSize);
+  const before = await forwardRate(passSize);
   const { made, seconds } = await makeCache({
     ...{ model: at('network.pt'), data: at('data'), imageSize: size, flip: 0, device, passSize },
     ...{ cache: at(`cache${passSize}`), out: at('unused') },
   });
   const filled = made / seconds;
-  report.rows.push({ passSize, made, filled: round(filled), bare: round(bare), share: round(filled / bare) });
+  const after = await forwardRate(passSize);
+  const [bare, share] = [[before, after].map(round), round((2 * filled) / (before + after))];
+  report.rows.push({ passSize, made, filled: round(filled), bare, share });
   console.error(JSON.stringify(report.rows.at(-1)));
   rmSync(at(`cache${passSize}`), { recursive: true });
 }

@@ -1,11 +1,14 @@
 /**
  * The network's forward pass: milliseconds an image, by batch size, precision and part, memory and accuracy. JSON.
- *   node bench/forward.mjs [cpu|cuda] [arch] [TFLOP/s] [images] [precision,…]
+ *   node bench/forward.mjs [cpu|cuda] [arch] [TFLOP/s] [scenes] [precision,…] [reference-forward.json]
  * From normalised images to the class of each pixel (dense scores, resized to 512×512, and their best class). arch: see
  * `init`; random weights. TFLOP/s: what a bfloat16 matrix product reaches, for the floor of 20 TFLOP an image of the 7B.
- * images: also the errors against the same network in float32, over so many drawn scenes; the share of pixels with the same class
- * differs by tenths of a percent from scene to scene, so that it takes hundreds to tell two precisions apart by it; these
- * precisions alone, then. Precisions: tf32, float16, fast, reference. A row of float16 has the largest magnitude that it met.
+ * scenes: also the errors against the same network in float32, over so many drawn scenes, and those of each precision beside
+ * those of `reference` on the same scenes: the share of pixels with the same class differs by tenths of a percent from scene to
+ * scene, which the standard error of the difference leaves out. Precisions: float16, tf32, fast, fp8, reference; then these alone,
+ * and none without CUDA graphs. The file is what bench/reference-forward.py wrote, for ratios to its first row. A row with a pixel
+ * decoder in float16 has the largest magnitude that it met. Each finding is a line on stderr as soon as it is there.
+ * On an H200, 200 scenes and four precisions of the 7B take some 6 minutes, of which the float32 network takes half.
  */
 import { readFileSync } from 'node:fs';
 import { SegmentationModel, Tensor } from '../dist/index.js';
@@ -14,6 +17,7 @@ import { DecodedImages } from '../dist/model/decoded-images.js';
 import { drawScene } from '../packages/street-scenes/index.mjs';
 import { normalizations } from '../dist/model/normalization.js';
 import { engine } from '../dist/native/engine.js';
+import { paired, relative, same, summary } from './accuracy.mjs';
 import { median, round } from './figures.mjs';
 
 const [
@@ -22,11 +26,15 @@ const [
   rate = '0',
   truth = '0',
   only = '',
+  published,
 ] = process.argv.slice(2);
 const e = engine();
 const isCuda = device.startsWith('cuda');
 const size = arch === 'tiny' ? 128 : 512;
 const passes = 21;
+const started = performance.now();
+const seconds = () => round((performance.now() - started) / 1000);
+const say = (finding) => console.error(JSON.stringify({ seconds: seconds(), ...finding }));
 const spread = (values) => ({
   median: round(median(values)),
   least: round(Math.min(...values)),
@@ -34,7 +42,7 @@ const spread = (values) => ({
 });
 
 /** Drawn street scenes, normalised, B×3×size×size. */
-async function scenes(batch, first = 0) {
+async function scenes(batch, first, place) {
   const images = await Promise.all(
     Array.from(
       { length: batch },
@@ -47,7 +55,7 @@ async function scenes(batch, first = 0) {
       height: size,
       augmentations: images.map(() => ({ flip: false, jitter: null })),
       normalization: normalizations.lvd,
-      device,
+      device: place,
     }),
   );
 }
@@ -70,10 +78,10 @@ async function timed(model, images) {
   await e.synchronize(device);
   const times = [];
   for (let i = 0; i < passes; i++) {
-    const started = performance.now();
+    const begun = performance.now();
     (await pass(model, images)).dispose();
     await e.synchronize(device);
-    times.push((performance.now() - started) / images.shape[0]);
+    times.push((performance.now() - begun) / images.shape[0]);
   }
   return spread(times);
 }
@@ -86,8 +94,9 @@ const memory = () => {
 };
 
 const inputs = [];
-for (const batch of isCuda ? [1, 4, 8] : [1]) inputs.push([batch, await scenes(batch)]);
+for (const batch of isCuda ? [1, 4, 8] : [1]) inputs.push([batch, await scenes(batch, 0, device)]);
 const floor = 20e3 / Number(rate); // ms of 20 TFLOP
+const other = published && JSON.parse(readFileSync(published, 'utf8')).rows[0];
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const report = {
   bench: 'forward',
@@ -96,21 +105,14 @@ const report = {
   versions: { package: version, libtorch: e.info().torch, node: process.version },
   kernels: e.info().cudaKernels,
   size,
+  ...(other && { reference: other }),
   rows: [],
 };
 
-/** What errors are measured on, on the device. */
-const truthScenes = [];
-for await (const images of prefetch(Array(Number(truth)).keys(), (i) => scenes(1, 100 + i), {
-  ahead: 16,
-  concurrency: 16,
-}))
-  truthScenes.push(images);
-
-/** Class logits, mask logits and class map of the drawn scenes, one after the other. */
-async function* outputsOf(model) {
-  for (const images of truthScenes) {
-    const { queries, predLogits, predMasks } = await model.forward(images);
+/** Class logits, mask logits and class map of the drawn scenes, one after the other. The scenes are on the host: peaks are a pass's. */
+async function* outputsOf(model, images) {
+  for await (const image of images) {
+    const { queries, predLogits, predMasks } = await model.forward(image);
     const decoded = new DecodedImages({ queries: queries.handle, masks: predMasks.handle });
     const map = await classMap(model, decoded);
     yield [await predLogits.floats(), await predMasks.floats(), (await e.tensorData(map.handle)).data];
@@ -118,95 +120,104 @@ async function* outputsOf(model) {
   }
 }
 
-function relative(actual, expected) {
-  let [error, norm] = [0, 0];
-  for (let i = 0; i < expected.length; i++) {
-    error += (actual[i] - expected[i]) ** 2;
-    norm += expected[i] ** 2;
-  }
-  return Math.sqrt(error / norm);
-}
-
-/** Mean over the scenes, and its standard error. */
-function meanOf(values) {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return {
-    mean: round(mean),
-    standardError: round(Math.sqrt(squares / (values.length - 1) / values.length)),
-  };
-}
-
-/** A network's errors against the exact outputs. */
-async function errorsOf(model, exact) {
-  const errors = { predLogits: [], predMasks: [], samePixels: [] };
-  let i = 0;
-  for await (const [logits, masks, map] of outputsOf(model)) {
-    const truth = exact[i++];
-    errors.predLogits.push(relative(logits, truth[0]));
-    errors.predMasks.push(relative(masks, truth[1]));
-    errors.samePixels.push(
-      map.reduce((same, value, pixel) => same + (value === truth[2][pixel]), 0) / map.length,
-    );
-  }
-  return Object.fromEntries(Object.entries(errors).map(([name, values]) => [name, meanOf(values)]));
-}
-
+const truthScenes = [];
 const exact = [];
 if (truth > 0) {
+  const drawn = prefetch(Array(Number(truth)).keys(), (i) => scenes(1, 100 + i, 'cpu'), {
+    ahead: 16,
+    concurrency: 16,
+  });
+  const kept = async function* () {
+    for await (const image of drawn) {
+      truthScenes.push(image);
+      yield image;
+    }
+  };
   const model = await load('float32', 'reference');
-  for await (const outputs of outputsOf(model)) exact.push(outputs);
+  for await (const outputs of outputsOf(model, kept())) {
+    exact.push(outputs);
+    if (exact.length % 25 === 0) say({ float32: exact.length });
+  }
   await model[Symbol.asyncDispose]();
 }
 
-for (const [precision, cudaGraphs] of isCuda
+/** A network's errors against the exact outputs, scene by scene. */
+async function errorsOf(model) {
+  const errors = { predLogits: [], predMasks: [], samePixels: [] };
+  for await (const [logits, masks, map] of outputsOf(model, truthScenes)) {
+    const expected = exact[errors.predLogits.length];
+    errors.predLogits.push(relative(logits, expected[0]));
+    errors.predMasks.push(relative(masks, expected[1]));
+    errors.samePixels.push(same(map, expected[2]));
+  }
+  return errors;
+}
+
+const medianOf = (row, batch) => row?.[`batch${batch}`]?.msPerImage?.median;
+const settings = isCuda
   ? [
-      ['tf32', true],
-      ['tf32', false],
-      ['float16', true],
-      ['float16', false],
-      ['fast', true],
-      ['fp8', true],
       ['reference', true],
+      ['float16', true],
+      ['tf32', true],
+      ['fp8', true],
+      ['fast', true],
+      ['float16', false],
     ]
   : [
-      ['tf32', false],
+      ['reference', false],
+      ['float16', false],
       ['fast', false],
-    ]) {
-  if (only && !only.split(',').includes(precision)) continue;
-  const started = performance.now();
+    ];
+const wanted = only.split(',');
+let reference; // row and errors of the precision `reference`
+for (const [precision, cudaGraphs] of settings) {
+  if (only && !(wanted.includes(precision) && cudaGraphs === isCuda)) continue;
+  const begun = performance.now();
   const model = await load('bfloat16', precision, cudaGraphs);
   await e.synchronize(device);
   const row = {
     precision,
     cudaGraphs,
     parameters: model.parameters,
-    initSeconds: round((performance.now() - started) / 1000),
+    initSeconds: round((performance.now() - begun) / 1000),
   };
-  // The reference's own precision is there to be compared with: one row is enough.
-  for (const [batch, images] of precision === 'reference' ? inputs.slice(0, 1) : inputs) {
+  for (const [batch, images] of inputs) {
     if (isCuda) e.resetPeakMemory(device);
     const times = await timed(model, images);
+    const ratio = (ms) => ms && round(times.median / ms);
     row[`batch${batch}`] = {
       msPerImage: times,
-      ...(rate > 0 && { overFloor: round(times.median / floor) }),
+      ...(rate > 0 && { overFloor: ratio(floor) }),
+      overPrecisionReference: ratio(medianOf(reference?.row, batch)),
+      overReference: ratio(medianOf(other, batch)),
       ...memory(),
     };
+    say({ precision, cudaGraphs, batch, ...row[`batch${batch}`] });
   }
+  let errors;
   if (cudaGraphs === isCuda) {
     row.parts = Object.fromEntries(
       Object.entries(await e.partTimes(model.handle, inputs[0][1].handle, { repeat: passes })).map(
         ([k, v]) => [k, round(v)],
       ),
     );
-    if (truth > 0) row.errors = await errorsOf(model, exact);
+    if (truth > 0) {
+      errors = await errorsOf(model);
+      row.errors = Object.fromEntries(
+        Object.entries(errors).map(([name, values]) => [
+          name,
+          reference?.errors ? paired(values, reference.errors[name]) : summary(values),
+        ]),
+      );
+    }
   }
   // The largest magnitude that went into a product in float16, and passes that were run again without it.
   row.float16 = model.float16;
   await model[Symbol.asyncDispose]();
+  if (precision === 'reference') reference = { row, errors };
   report.rows.push(row);
-  console.error(JSON.stringify(row));
+  say(row);
 }
 
-console.log(JSON.stringify(report, null, 2));
+console.log(JSON.stringify({ ...report, seconds: seconds() }, null, 2));
 process.exit(0);

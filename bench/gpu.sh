@@ -54,7 +54,6 @@ has_python() { "$python" -c "import torch${1:+, $1}; assert torch.cuda.is_availa
 
 bench 60 network-ops.txt network-ops.mjs cuda
 bench 20 score-loss.txt score-loss.mjs cuda
-bench 130 forward.json forward.mjs cuda $seven "$rate" 32
 if [[ -z ${REFERENCE-} ]]; then
   lacks reference-forward.json "REFERENCE=FOLDER, a clone of github.com/facebookresearch/dinov3"
 elif ! has_python numpy; then
@@ -62,10 +61,15 @@ elif ! has_python numpy; then
 else
   run 240 reference-forward.json "$python" bench/reference-forward.py "$REFERENCE" cuda 1,4,8
 fi
-bench 60 profile.json profile.mjs parts $seven tf32 1
-bench 60 profile-8.json profile.mjs parts $seven tf32 8
+reference=()
+if [[ -s $folder/reference-forward.json ]]; then reference=("" "$folder/reference-forward.json"); fi
+UV_THREADPOOL_SIZE=$(nproc) bench 300 forward.json forward.mjs cuda $seven "$rate" 32 "${reference[@]}"
+UV_THREADPOOL_SIZE=$(nproc) bench 90 precision-miou-shipped.json precision-miou.mjs cuda shipped
+UV_THREADPOOL_SIZE=$(nproc) bench 240 precision-miou.json precision-miou.mjs cuda $seven
+bench 60 profile.json profile.mjs parts $seven float16 1
+bench 60 profile-8.json profile.mjs parts $seven float16 8
 if [[ -d $cuda/extras/CUPTI ]] && command -v g++ >/dev/null; then
-  run 120 kernels.txt bench/profile.sh "$folder/kernels" $seven tf32 1
+  run 120 kernels.txt bench/profile.sh "$folder/kernels" $seven float16 1
 else
   lacks kernels.txt "a CUDA toolkit with CUPTI in CUDA_HOME=$cuda, and g++"
 fi

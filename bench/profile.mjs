@@ -26,7 +26,7 @@ const repeat = 21;
 
 async function prepared(
   arch = 'dinov3_vit7b16_ade20k_m2f',
-  precision = 'tf32',
+  precision = 'float16',
   batch = '1',
   device = 'cuda:0',
 ) {

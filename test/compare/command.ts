@@ -64,7 +64,7 @@ t.test('two precisions on files: text, with a value for each side or one for bot
   t.equal(code, 0, stderr);
   t.match(
     stdout,
-    /^A +.*model\.pt, .*head\.safetensors, bfloat16, precision tf32\nB +.*, float32, precision tf32\n/,
+    /^A +.*model\.pt, .*head\.safetensors, bfloat16, precision float16\nB +.*, float32, precision float16\n/,
   );
   t.match(stdout, /^images +2, at 64×64$/m);
   t.match(stdout, /^same class +\d+\.\d\d ± \d\.\d\d % of the pixels$/m);

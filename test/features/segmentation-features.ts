@@ -166,7 +166,7 @@ t.test('settings hold what decides the values', async (t) => {
     map: { name: 'two', classes: 'ade150', groups: { Sky: ['sky'], 'Tall things': ['tree', 'tower'] } },
     soft: true,
     imageSize: { width: 64, height: 64 },
-    model: { id: model.id, dtype: 'float32', precision: 'tf32' },
+    model: { id: model.id, dtype: 'float32', precision: 'float16' },
     heads: [{ head: 'own', classSet: 'ade150', scoring: 'ade20k', precision: 'float32' }],
   });
   using hybrid = await SegmentationFeatures.open({ model, head: headPath });

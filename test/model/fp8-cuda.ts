@@ -68,6 +68,7 @@ t.test('models and detectors of the library', { skip }, async (t) => {
   t.equal(model.dtype, 'bfloat16');
   using decoded = await model.decode(images);
   t.ok((await decoded.masks.floats()).every(Number.isFinite));
+  t.match(model.float16, { passes: 1, runAgain: 0 }, 'the pixel decoder in float16');
   using made = await SegmentationModel.init({ arch: 'tiny', seed: 1, dtype: 'bfloat16', ...options });
   using again = await made.decode(images);
   t.ok((await again.masks.floats()).every(Number.isFinite));
