@@ -20,16 +20,23 @@ at::Tensor pinned_like(const at::Tensor& tensor) {
   return at::empty(tensor.sizes(), options);
 }
 
-/// One for all threads: what libtorch keeps for reuse, it keeps for each stream.
-c10::Stream stream_aside(c10::Device device) {
+/// A device's stream for uploads: one, since libtorch keeps memory for reuse for each stream. An upload at a
+/// time, since the pixels of several large images may not fit.
+struct Aside {
+  explicit Aside(c10::Stream stream) : stream(stream) {}
+  c10::Stream stream;
+  std::mutex turn;
+};
+
+Aside& aside_of(c10::Device device) {
   static std::mutex mutex;
-  static auto* streams = new std::map<c10::Device, c10::Stream, bool (*)(c10::Device, c10::Device)>(
-      [](c10::Device a, c10::Device b) { return a.index() < b.index(); });
+  // Never destroyed: threads of ours outlive the static destructors.
+  static auto* all = new std::map<c10::DeviceIndex, Aside>;
   const std::lock_guard lock(mutex);
-  const auto found = streams->find(device);
-  if (found != streams->end()) return found->second;
+  const auto found = all->find(device.index());
+  if (found != all->end()) return found->second;
   const c10::impl::VirtualGuardImpl guard(device.type());
-  return streams->emplace(device, guard.getStreamFromGlobalPool(device)).first->second;
+  return all->try_emplace(device.index(), guard.getStreamFromGlobalPool(device)).first->second;
 }
 
 }  // namespace
@@ -38,12 +45,13 @@ at::Tensor upload(const at::Tensor& tensor, c10::Device device,
                   const std::function<at::Tensor(const at::Tensor& uploaded)>& use) {
   if (device.is_cpu()) return use ? use(tensor) : tensor;
   const c10::Stream user = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-  const c10::Stream aside = stream_aside(device);
+  Aside& aside = aside_of(device);
   const at::Tensor values = tensor.contiguous().flatten();
+  const std::lock_guard turn(aside.turn);
   c10::Event done(device.type());
   at::Tensor result;
   {
-    const c10::StreamGuard on(aside);
+    const c10::StreamGuard on(aside.stream);
     result = at::empty(tensor.sizes(), tensor.options().device(device));
     const int64_t piece = std::max<int64_t>(1, piece_bytes / static_cast<int64_t>(tensor.element_size()));
     for (int64_t first = 0; first < values.numel(); first += piece) {
@@ -51,7 +59,7 @@ at::Tensor upload(const at::Tensor& tensor, c10::Device device,
       result.flatten().narrow(0, first, part.numel()).copy_(pinned_like(part).copy_(part), true);
     }
     if (use) result = use(result);
-    done.record(aside);
+    done.record(aside.stream);
   }
   done.synchronize();
   // The allocator gives the memory to another upload only after what the user's stream does with it.

@@ -42,7 +42,15 @@ t.test('counts are those of both maps, for pixels and for files', { skip }, asyn
     { head: model.ownHead(), scoring: 'ade20k' as const, table: tables[0]! },
     { head, scoring: 'recipe' as const, table: tables[1]! },
   ];
-  const images = [picture(1920, 1080), picture(331, 127), picture(64, 64), picture(1, 700)];
+  // The last one is copied to the device in pieces.
+  const sizes = [
+    [1920, 1080],
+    [331, 127],
+    [64, 64],
+    [1, 700],
+    [4001, 1501],
+  ] as const;
+  const images = sizes.map(([width, height]) => picture(width, height));
   const paths = images.map((_, i) => join(root, `${i}.png`));
   for (const [i, { data, width, height }] of images.entries())
     await writeFile(paths[i]!, await encodePng(data, width, height, 3));
