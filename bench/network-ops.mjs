@@ -25,6 +25,16 @@ async function values(shape, dtype = 'float32', scale = 1) {
   return e.callOperator('aten::to.dtype_layout', [await place(data, shape), dtype]);
 }
 
+/** Random values from `low` to `high`: no two planes are alike. */
+async function noise(shape, low, high) {
+  const data = new Float32Array(product(shape));
+  for (let i = 0, state = 1; i < data.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    data[i] = low + ((high - low) * state) / 2 ** 32;
+  }
+  return place(data, shape);
+}
+
 /** Calls `use` with tensors that are freed afterwards. */
 async function withTensors(tensors, use) {
   const all = Object.fromEntries(
@@ -135,7 +145,7 @@ for (const [classes, height, columns] of [
   [150, 1080, 1920],
 ])
   await withTensors(
-    { shares: values([1, 100, classes]), masks: values([1, 100, 128, 128], 'float32', 6) },
+    { shares: noise([1, 100, classes], 0, 2 / classes), masks: noise([1, 100, 128, 128], -6, 6) },
     ({ shares, masks }) =>
       row(
         `argmax_masks, ${classes} classes, ${columns}×${height}`,
@@ -143,6 +153,25 @@ for (const [classes, height, columns] of [
         (options) => operator('argmax_masks', [shares, masks, height, columns], options),
       ),
   );
+
+const [pixels, classes] = [1080 * 1920, 26];
+await withTensors(
+  {
+    // Runs of a class, as maps have them.
+    map: place(
+      Uint8Array.from({ length: pixels }, (_, i) => (i >> 6) % 150),
+      [1080, 1920],
+    ),
+    tables: place(
+      Uint8Array.from({ length: 512 }, (_, k) => k % classes),
+      [2, 256],
+    ),
+  },
+  ({ map, tables }) =>
+    row('count_classes, 2 maps of 1920×1080', 2 * pixels, (options) =>
+      operator('count_classes', [[map, map], tables, undefined, classes], options),
+    ),
+);
 
 const picture = Uint8Array.from({ length: 1080 * 1920 * 3 }, (_, i) => (i * 7919) >> 3);
 await withTensors({ pixels: place(picture, [1080, 1920, 3]) }, ({ pixels }) =>

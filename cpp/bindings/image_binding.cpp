@@ -51,6 +51,21 @@ Pixels Js<Pixels>::from(const Napi::Value& value, const char* what) {
   return {copy_of(view_pixels(value, what))};
 }
 
+PassImages Js<PassImages>::from(const Napi::Value& value, const char*) {
+  return {images_from(value, [](const Napi::Value& image) -> PassImage {
+    const Napi::Object object = object_argument(image, "image");
+    const Napi::Value input = object.Get("input");
+    if (!is_handle<at::Tensor>(input)) {
+      at::Tensor pixels = from_js<Pixels>(image, "image").tensor;
+      return {pixels.size(0), pixels.size(1), std::move(pixels), {}};
+    }
+    const auto width = from_js<int64_t>(object.Get("width"), "width");
+    const auto height = from_js<int64_t>(object.Get("height"), "height");
+    check_size(height, width);
+    return {height, width, {}, *unwrap<at::Tensor>(input)};
+  })};
+}
+
 ViewedPixels Js<ViewedPixels>::from(const Napi::Value& value, const char* what) {
   return {{view_pixels(value, what)}};
 }
@@ -123,6 +138,18 @@ inline constexpr auto fields<ImageOptions> =
     std::tuple_cat(fields<PrepareOptions>, std::tuple{field("normalization", &ImageOptions::normalization)});
 inline void check_fields(const PrepareOptions& options) { check_size(options.height, options.width); }
 
+/// Of a network's input.
+struct InputOptions {
+  int64_t height, width;
+  c10::Device device = c10::kCPU;
+  Normalization normalization;
+};
+template <>
+inline constexpr auto fields<InputOptions> =
+    std::tuple{field("height", &InputOptions::height), field("width", &InputOptions::width),
+               field("device", &InputOptions::device), field("normalization", &InputOptions::normalization)};
+inline void check_fields(const InputOptions& options) { check_size(options.height, options.width); }
+
 /// SegmentOptions::slide by its name.
 struct Mode;
 template <>
@@ -189,6 +216,12 @@ at::Tensor prepare_labels(const LabelImages& labels, const PrepareOptions& optio
   });
 }
 
+at::Tensor input_of(const ViewedPixels& image, const InputOptions& options) {
+  const LaunchGuard launching(options.device);
+  return network_input_aside(image.tensor, options.device, options.height, options.width,
+                             options.normalization);
+}
+
 at::Tensor copy_pixels(const ViewedPixels& image) { return copy_of(image.tensor); }
 
 /// Nothing where a value has no class.
@@ -216,6 +249,7 @@ const Methods image_methods{
     job<Lane::prepare, &prepare_images>("prepareImages", "images", "options"),
     job<Lane::prepare, &prepare_labels>("prepareLabels", "labels", "options"),
     job<Lane::prepare, &copy_pixels>("copyPixels", "image"),
+    job<Lane::prepare, &input_of>("networkInput", "image", "options"),
     job<Lane::prepare, &classes_of>("mapLabel", "values", "table"),
     job<Lane::model, &segment_images>("segment", "model", "head", "images", "options"),
     job<Lane::model, &score_image>("scores", "model", "head", "image", "options"),

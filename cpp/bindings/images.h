@@ -7,6 +7,7 @@
 #include "bindings/method.h"
 #include "core/dense_scores.h"
 #include "core/error.h"
+#include "models/network_input.h"
 
 namespace dinov3_seg {
 
@@ -22,10 +23,10 @@ struct Js<Pixels> {
 
 /// At least one image, each converted by `unpack`.
 template <typename Unpack>
-std::vector<at::Tensor> images_from(const Napi::Value& value, Unpack unpack) {
+auto images_from(const Napi::Value& value, Unpack unpack) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
     fail("INVALID_ARGUMENT", "expected an array of at least one image");
-  std::vector<at::Tensor> images;
+  std::vector<decltype(unpack(value))> images;
   for (const Napi::Value& image : from_js<std::vector<Napi::Value>>(value, "images"))
     images.push_back(unpack(image));
   return images;
@@ -40,6 +41,15 @@ struct Js<Images> {
     return {
         images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image").tensor; })};
   }
+};
+
+/// At least one image of a pass, each as pixels or as {input, width, height}: what networkInput() gave.
+struct PassImages {
+  std::vector<PassImage> images;
+};
+template <>
+struct Js<PassImages> {
+  static PassImages from(const Napi::Value& value, const char* what);
 };
 
 /// Pixels in JavaScript's own memory.

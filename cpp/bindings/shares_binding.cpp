@@ -29,9 +29,9 @@ inline void check_fields(const ShareOptions& options) { check_size(options.heigh
 
 namespace {
 
-Values shares_of(SegmentationModel& model, const std::vector<ShareLayer>& layers, const Images& images,
+Values shares_of(SegmentationModel& model, const std::vector<ShareLayer>& layers, const PassImages& given,
                  const ShareOptions& options) {
-  return {class_shares(model, layers, images.pixels, options)};
+  return {class_shares(model, layers, given.images, options)};
 }
 
 Values shares_of_label(const ViewedPixels& label, int64_t classes) {

@@ -2,16 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "core/error.h"
-#include "core/job_control.h"
 
 namespace dinov3_seg {
 namespace {
-
-// Pixels looked up at a time: their indices take four times the memory of the map.
-constexpr int64_t chunk = 1 << 24;
 
 void check_columns(int64_t columns) {
   if (columns < 1 || columns > 255) fail("INVALID_ARGUMENT", "columns must be 1 to 255, got ", columns);
@@ -26,20 +20,6 @@ void check_column_table(const at::Tensor& table, int64_t columns) {
          table.scalar_type());
   if (at::logical_and(table.ge(columns), table.ne(no_column)).any().item<bool>())
     fail("INVALID_ARGUMENT", "a table of columns contains numbers below ", columns, ", or 255 for none");
-}
-
-at::Tensor columns_of(const at::Tensor& map, const at::Tensor& table, const at::Tensor& below) {
-  const at::Tensor classes = map.flatten();
-  const at::Tensor under = below.defined() ? below.flatten() : at::Tensor();
-  at::Tensor columns = at::empty_like(classes);
-  for (int64_t first = 0; first < classes.numel(); first += chunk) {
-    check_cancelled();
-    const int64_t count = std::min(chunk, classes.numel() - first);
-    at::Tensor own = table.index_select(0, classes.narrow(0, first, count).to(at::kInt));
-    if (under.defined()) own = at::where(own.eq(no_column), under.narrow(0, first, count), own);
-    columns.narrow(0, first, count).copy_(own);
-  }
-  return columns.view(map.sizes());
 }
 
 at::Tensor count_columns(const at::Tensor& column_map, int64_t columns) {

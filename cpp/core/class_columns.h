@@ -14,10 +14,6 @@ constexpr int64_t no_column = 255;
 /// to 255) and 255 (no column).
 void check_column_table(const at::Tensor& table, int64_t columns);
 
-/// The column of each pixel of a map of classes (uint8), by a table on the map's device: uint8 of the map's
-/// shape. Where the table has none, `below` (a map of columns of the same shape) shows; without it 255.
-at::Tensor columns_of(const at::Tensor& map, const at::Tensor& table, const at::Tensor& below = {});
-
 /// Pixels of each column and, last, those without one: columns + 1 int64 on the CPU. Throws INVALID_ARGUMENT
 /// unless there are 1 to 255 columns, LABEL_VALUE where the map (uint8) holds neither a column nor 255.
 at::Tensor count_columns(const at::Tensor& column_map, int64_t columns);

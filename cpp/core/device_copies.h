@@ -4,14 +4,17 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
 
+#include <functional>
 #include <optional>
 #include <vector>
 
 namespace dinov3_seg {
 
-/// A CPU tensor on a device, ready on return. The current stream's work goes on: the copy has a stream of its
-/// own. The CPU's own tensors are given back as they are.
-at::Tensor upload(const at::Tensor& tensor, c10::Device device);
+/// A CPU tensor on a device, ready on return, or what `use` makes of it there. The current stream's work goes
+/// on: copies, and what `use` launches, are on a stream aside, one for a device. The CPU's own tensors are
+/// not copied.
+at::Tensor upload(const at::Tensor& tensor, c10::Device device,
+                  const std::function<at::Tensor(const at::Tensor& uploaded)>& use = {});
 
 /// Copies of tensors in the host's memory. They are complete after wait(); tensors on the CPU already are as
 /// they were.

@@ -5,9 +5,9 @@
 #include "core/class_columns.h"
 #include "core/error.h"
 #include "core/job_control.h"
-#include "models/network_input.h"
 #include "models/segment.h"
 #include "ops/class_map.h"
+#include "ops/network_ops.h"
 
 namespace dinov3_seg {
 namespace {
@@ -35,31 +35,33 @@ std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vecto
 }  // namespace
 
 at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
-                        const std::vector<at::Tensor>& pixels, const ShareOptions& options) {
+                        const std::vector<PassImage>& images, const ShareOptions& options) {
   check_layers(model, layers, options.columns);
-  std::vector<at::Tensor> images, tables, rows;
-  for (const at::Tensor& each : pixels)
-    images.push_back(
-        network_input(each, model.device(), options.height, options.width, model.normalization()));
-  for (const ShareLayer& layer : layers) tables.push_back(layer.table.to(model.device()));
-  const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(images));
-  for (size_t i = 0; i < pixels.size(); ++i) {
-    const int64_t height = pixels[i].size(0), width = pixels[i].size(1);
-    at::Tensor columns;  // soft: (columns+1)×N float64; else H×W uint8
+  std::vector<at::Tensor> inputs, own_tables, rows;
+  for (const PassImage& image : images)
+    inputs.push_back(
+        network_input(image, model.device(), options.height, options.width, model.normalization()));
+  for (const ShareLayer& layer : layers) own_tables.push_back(layer.table);
+  const at::Tensor tables = at::stack(own_tables).to(model.device());
+  const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(inputs));
+  for (size_t i = 0; i < images.size(); ++i) {
+    std::vector<at::Tensor> maps;
+    at::Tensor columns;  // (columns+1)×N float64
     for (size_t n = 0; n < layers.size(); ++n) {
       const DenseScores own = scores[n].image(static_cast<int64_t>(i));
       if (options.soft) {
         const at::Tensor grid = own.shares_on_grid()[0].flatten(1);  // K×N
-        columns = column_shares(grid, tables[n], options.columns, columns);
+        columns = column_shares(grid, tables[static_cast<int64_t>(n)], options.columns, columns);
       } else {
-        columns = columns_of(class_map(own, height, width)[0], tables[n], columns);
+        maps.push_back(class_map(own, images[i].height, images[i].width)[0]);
       }
     }
-    rows.push_back(options.soft ? columns.mean(1).cpu()
-                                : count_columns(columns, options.columns).to(at::kDouble));
-    report_progress(i + 1, pixels.size());
+    rows.push_back(options.soft ? columns.mean(1) : count_classes(maps, tables, {}, options.columns));
   }
-  return at::stack(rows);
+  // The only time that the device is waited for; pixels that are left out are not asked for.
+  const at::Tensor shares = at::stack(rows).narrow(1, 0, options.columns + 1).cpu().to(at::kDouble);
+  report_progress(images.size(), images.size());
+  return shares;
 }
 
 }  // namespace dinov3_seg

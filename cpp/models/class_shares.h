@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/segmentation_head.h"
+#include "models/network_input.h"
 #include "models/segmentation_model.h"
 
 namespace dinov3_seg {
@@ -26,14 +27,14 @@ struct ShareOptions {
   bool soft = false;
 };
 
-/// Of images H×W×(1, 3 or 4) uint8, images×(columns+1) float64 on the CPU, the last column for what has none.
+/// Of images, images×(columns+1) float64 on the CPU, the last column for what has none.
 /// The images are resized to height×width and go through the network together; every layer scores that one
 /// pass, and later layers go over earlier ones where their tables have a column.
-/// Counts: pixels of the class maps at the image's own size. Soft: means over the places of the grid of the
+/// Counts: pixels of the class maps at the image's size. Soft: means over the places of the grid of the
 /// shares that scores have there (of a probe: softmax of its logits), see column_shares; each row sums to 1.
 /// Reports images done. Throws INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, and what the network and the heads
 /// throw.
 at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
-                        const std::vector<at::Tensor>& pixels, const ShareOptions& options);
+                        const std::vector<PassImage>& images, const ShareOptions& options);
 
 }  // namespace dinov3_seg

@@ -29,6 +29,7 @@ constexpr const char* schemas[] = {
     "swiglu(Tensor gate, Tensor up) -> Tensor",
     "argmax_resized(Tensor scores, int height, int width) -> Tensor",
     "argmax_masks(Tensor classes, Tensor masks, int height, int width) -> Tensor",
+    "count_classes(Tensor[] maps, Tensor tables, Tensor? excluded, int columns) -> Tensor",
     "prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor",
     "add_resized(Tensor x, Tensor y, Tensor? scale, Tensor? shift) -> Tensor",
 
@@ -116,6 +117,12 @@ at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t widt
 at::Tensor argmax_masks(const at::Tensor& classes, const at::Tensor& masks, int64_t height, int64_t width) {
   static const auto op = find_operator<decltype(argmax_masks)>("dinov3_seg::argmax_masks");
   return op.call(classes, masks, height, width);
+}
+
+at::Tensor count_classes(at::TensorList maps, const at::Tensor& tables,
+                         const std::optional<at::Tensor>& excluded, int64_t columns) {
+  static const auto op = find_operator<decltype(count_classes)>("dinov3_seg::count_classes");
+  return op.call(maps, tables, excluded, columns);
 }
 
 at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,

@@ -135,6 +135,27 @@ inline void check_argmax_masks(const at::Tensor& classes, const at::Tensor& mask
   if (height < 1 || width < 1) fail("SHAPE", "expected sides of at least 1, got ", height, " and ", width);
 }
 
+inline void check_count_classes(at::TensorList maps, const at::Tensor& tables,
+                                const std::optional<at::Tensor>& excluded, int64_t columns) {
+  const auto fits = [&](const at::Tensor& map) {
+    return map.dim() == 2 && map.sizes() == maps[0].sizes() && map.scalar_type() == at::kByte &&
+           map.device() == tables.device();
+  };
+  if (maps.empty()) fail("SHAPE", "expected at least one map");
+  for (const at::Tensor& map : maps)
+    if (!fits(map) || map.numel() == 0)
+      fail("SHAPE", "expected maps H×W uint8 of one size on ", tables.device(), ", got ", map.sizes(), " ",
+           map.scalar_type(), " on ", map.device());
+  if (excluded && !fits(*excluded))
+    fail("SHAPE", "expected excluded ", maps[0].sizes(), " uint8 on ", tables.device(), ", got ",
+         excluded->sizes(), " ", excluded->scalar_type(), " on ", excluded->device());
+  if (tables.sizes() != at::IntArrayRef{static_cast<int64_t>(maps.size()), 256} ||
+      tables.scalar_type() != at::kByte)
+    fail("SHAPE", "expected tables ", maps.size(), "×256 uint8, got ", tables.sizes(), " ",
+         tables.scalar_type());
+  if (columns < 1 || columns > 255) fail("SHAPE", "expected 1 to 255 columns, got ", columns);
+}
+
 inline void check_pixels(const at::Tensor& pixels, int64_t height, int64_t width, at::ArrayRef<double> mean,
                          at::ArrayRef<double> std) {
   if (pixels.dim() != 3 || pixels.size(2) != 3 || pixels.scalar_type() != at::kByte || pixels.numel() == 0)

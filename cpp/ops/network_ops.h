@@ -49,8 +49,17 @@ at::Tensor argmax_resized(const at::Tensor& scores, int64_t height, int64_t widt
 
 /// The best class of each pixel, B×height×width uint8: of Σ_q classes[q,k] · sigmoid(masks[q] resized).
 /// classes B×Q×K (K ≤ 255) and masks B×Q×h×w, both float32; else as argmax_resized. No score of a pixel is
-/// kept.
+/// kept. A fused kernel takes many times longer where classes has values that are not from 0 to 1.
 at::Tensor argmax_masks(const at::Tensor& classes, const at::Tensor& masks, int64_t height, int64_t width);
+
+/// Pixels of each column of a table of features: columns + 2 int64, on the maps' device, the last two for
+/// pixels without a column and for those that `excluded` (H×W uint8, or absent) has another value than 0 for,
+/// which are counted there alone. maps: class maps H×W uint8 of one image by several heads, up to 8, and
+/// tables, maps×256 uint8, from class to column: below `columns` (1 to 255), or 255 for none. A later map
+/// goes over the earlier ones where its table has a column. Throws SHAPE for anything else; numbers in tables
+/// that are no column count as none.
+at::Tensor count_classes(at::TensorList maps, const at::Tensor& tables,
+                         const std::optional<at::Tensor>& excluded, int64_t columns);
 
 /// Pixels H×W×3 uint8 → 3×height×width float32: divided by 255, resized (bilinear, antialiased,
 /// align_corners false), less `mean`, divided by `std`, three values each. Throws SHAPE for anything else.

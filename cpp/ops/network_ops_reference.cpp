@@ -116,6 +116,30 @@ at::Tensor argmax_masks_reference(const at::Tensor& classes, const at::Tensor& m
   });
 }
 
+at::Tensor count_classes_reference(at::TensorList maps, const at::Tensor& tables,
+                                   const std::optional<at::Tensor>& excluded, int64_t columns) {
+  check_count_classes(maps, tables, excluded, columns);
+  const int64_t pixels = maps[0].numel();
+  at::Tensor counts = at::zeros({columns + 2}, tables.options().dtype(at::kLong));
+  // Pixels looked up at a time: their indices take eight times the memory of a map.
+  constexpr int64_t chunk = 1 << 24;
+  for (int64_t first = 0; first < pixels; first += chunk) {
+    check_cancelled();
+    const auto part = [&](const at::Tensor& map) {
+      return map.flatten().narrow(0, first, std::min(chunk, pixels - first));
+    };
+    at::Tensor column = at::full({std::min(chunk, pixels - first)}, columns, tables.options());
+    for (size_t n = 0; n < maps.size(); ++n) {
+      const at::Tensor own = tables[static_cast<int64_t>(n)].index_select(0, part(maps[n]).to(at::kInt));
+      column = at::where(own.lt(columns), own, column);
+    }
+    column = column.to(at::kInt);
+    if (excluded) column = column.masked_fill(part(*excluded).ne(0), columns + 1);
+    counts += at::bincount(column, {}, columns + 2);
+  }
+  return counts;
+}
+
 at::Tensor prepare_pixels_reference(const at::Tensor& pixels, int64_t height, int64_t width,
                                     at::ArrayRef<double> mean, at::ArrayRef<double> std) {
   check_pixels(pixels, height, width, mean, std);
@@ -231,6 +255,7 @@ void implement_network_ops(torch::Library& library) {
   library.impl("swiglu", swiglu_reference);
   library.impl("argmax_resized", argmax_resized_reference);
   library.impl("argmax_masks", argmax_masks_reference);
+  library.impl("count_classes", count_classes_reference);
   library.impl("prepare_pixels", prepare_pixels_reference);
   library.impl("add_resized", add_resized_reference);
   library.impl("group_norm_tokens", group_norm_tokens_reference);

@@ -6,7 +6,7 @@ import type { Scoring } from '../native/bindings/engine.js';
 import type { ImageSize } from './image-size.js';
 import type { SegmentationHead } from './segmentation-head.js';
 import type { SegmentationModel } from './segmentation-model.js';
-import { withReplica } from './with-replica.js';
+import { withInputs } from './with-replica.js';
 
 /** Percentages (0…100) of all pixels of one image. */
 export interface ImagePercentages {
@@ -53,11 +53,12 @@ export async function classShares(
 ): Promise<Float64Array[]> {
   const how = { ...imageSize, columns: places, soft };
   const heads = layers.map(({ head }) => head);
-  return withReplica({ model, heads }, images, options.signal, async (raw, handle, placed) => {
+  const input = { size: imageSize, signal: options.signal };
+  return withInputs({ model, heads }, images, input, async (given, handle, placed) => {
     const handles = layers.map(({ scoring, table }, i) => ({ head: placed[i]!, scoring, table }));
-    const shares = await runJob(options, (job) => engine().classShares(handle, handles, raw, how, job));
+    const shares = await runJob(options, (job) => engine().classShares(handle, handles, given, how, job));
     const length = places + 1;
-    return raw.map((_, i) => shares.subarray(i * length, (i + 1) * length));
+    return given.map((_, i) => shares.subarray(i * length, (i + 1) * length));
   });
 }
 

@@ -2,10 +2,10 @@
 import { pixelsOf, type ImageInput } from '../data/decode.js';
 import { isOwn } from '../data/own-pixels.js';
 import { engine } from '../native/engine.js';
-import type { CopiedImage, RawImage } from '../native/bindings/engine.js';
+import type { CopiedImage, InputOptions, PreparedImage, RawImage } from '../native/bindings/engine.js';
 import { imageAdmission } from './admission.js';
 
-/** Pixels as the engine takes them: copied at the call, or by {@link copied} before. */
+/** Pixels as the engine takes them: copied at the call, or by {@link handOver} before. */
 export type GivenPixels = RawImage | CopiedImage;
 
 /**
@@ -14,11 +14,11 @@ export type GivenPixels = RawImage | CopiedImage;
  * @param devices on how many devices the call's model runs: each is to have as many calls waiting.
  * @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO, INVALID_ARGUMENT; the signal's reason; what `use` throws.
  */
-export async function withPixels<T>(
+export async function withDecoded<T>(
   images: readonly ImageInput[],
   signal: AbortSignal | undefined,
   devices: number,
-  use: (pixels: GivenPixels[]) => Promise<T>,
+  use: (pixels: readonly RawImage[]) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
   // Pixels that are there already go to the queue in the same turn: calls keep their order.
@@ -29,20 +29,61 @@ export async function withPixels<T>(
     const pixels = decoded instanceof Promise ? await decoded : decoded;
     signal?.throwIfAborted();
     place.hold(pixels.reduce((sum, { data }) => sum + data.byteLength, 0));
-    if (!pixels.some(isOwn)) return await use(pixels);
-    const given = await Promise.all(pixels.map((image) => (isOwn(image) ? copied(image) : image)));
-    try {
-      return await use(given);
-    } finally {
-      for (const { data } of given) if (!(data instanceof Uint8Array)) engine().dispose(data);
-    }
+    return await use(pixels);
   } finally {
     place.leave();
   }
 }
 
+/** {@link withDecoded}, with the pixels in the engine's memory by then where nobody else can write to them. */
+export function withPixels<T>(
+  images: readonly ImageInput[],
+  signal: AbortSignal | undefined,
+  devices: number,
+  use: (pixels: GivenPixels[]) => Promise<T>,
+): Promise<T> {
+  return withDecoded(images, signal, devices, (pixels) => handOver(pixels, copied, use));
+}
+
+/**
+ * Calls `use` with images as the engine takes them: this package's own as `take` has made them, and those that somebody may still
+ * write to as they are, to be copied in this turn.
+ */
+export async function handOver<G extends CopiedImage | PreparedImage, T>(
+  pixels: readonly RawImage[],
+  take: (image: RawImage) => Promise<G>,
+  use: (images: (RawImage | G)[]) => Promise<T>,
+): Promise<T> {
+  if (!pixels.some(isOwn)) return use([...pixels]);
+  const taken: G[] = [];
+  const give = async (image: RawImage) => {
+    const given = await take(image);
+    taken.push(given);
+    return given;
+  };
+  try {
+    // All of them end before any is disposed of.
+    const ended = await Promise.allSettled(pixels.map((image) => (isOwn(image) ? give(image) : image)));
+    const given = ended.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value;
+    });
+    return await use(given);
+  } finally {
+    for (const image of taken) engine().dispose('input' in image ? image.input : image.data);
+  }
+}
+
 /** A copy that is not made on the JavaScript thread. */
-async function copied(image: RawImage): Promise<CopiedImage> {
+export async function copied(image: RawImage): Promise<CopiedImage> {
   const { width, height } = image;
   return { data: await engine().copyPixels(image), width, height };
+}
+
+/** A network's input, made on its device while that computes something else. */
+export function prepared(options: InputOptions): (image: RawImage) => Promise<PreparedImage> {
+  return async (image) => {
+    const { width, height } = image;
+    return { input: await engine().networkInput(image, options), width, height };
+  };
 }

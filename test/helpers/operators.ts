@@ -204,6 +204,16 @@ export const argmaxResized = (scores: TensorHandle, options: SizeOptions) =>
 export const argmaxMasks = (classes: TensorHandle, masks: TensorHandle, options: SizeOptions) =>
   call('argmax_masks', [classes, masks, options.height, options.width], options);
 
+/**
+ * Pixels of each column, without a column, and excluded: columns + 2 int64, of class maps H×W of one image and tables maps×256 from
+ * class to column.
+ */
+export const countClasses = (
+  maps: readonly TensorHandle[],
+  tables: TensorHandle,
+  options: CallOptions & { columns: number; excluded?: TensorHandle | undefined },
+) => call('count_classes', [maps, tables, options.excluded, options.columns], options);
+
 /** 3×height×width float32 of pixels H×W×3 uint8. */
 export const preparePixels = (
   pixels: TensorHandle,

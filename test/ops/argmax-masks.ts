@@ -10,6 +10,18 @@ interface Case {
   masks: [batch: number, queries: number, height: number, width: number];
   classes: number;
   size: [height: number, width: number];
+  /** By how much of itself a class of a pair differs from the other one, at most. Default: classes have nothing in common. */
+  near?: number;
+  /** What is taken off the shares. Default 0. */
+  less?: number;
+}
+
+/** Class shares. */
+function sharesOf({ masks: [batch, queries], classes, near, less = 0 }: Case): Float64Array {
+  const shares = randomValues(2, batch * queries * classes, 0.9).map((value) => Math.abs(value) - less);
+  if (near === undefined) return shares;
+  const changes = randomValues(4, shares.length, near);
+  return shares.map((share, i) => (i % 2 === 0 ? share : shares[i - 1]! * (1 + changes[i]!)));
 }
 
 /** Scores B×K×(H·W) of mask logits and class shares. */
@@ -52,6 +64,14 @@ const cases: [name: string, given: Case][] = [
   ['150 classes, two images', { masks: [2, 20, 9, 12], classes: 150, size: [36, 48] }],
   ['26 classes, 100 queries', { masks: [1, 100, 8, 10], classes: 26, size: [33, 41] }],
   ['65 classes', { masks: [1, 17, 5, 7], classes: 65, size: [19, 23] }],
+  ['130 queries', { masks: [1, 130, 6, 7], classes: 124, size: [24, 25] }],
+  ['pairs of classes', { masks: [1, 100, 8, 10], classes: 150, size: [32, 40], near: 3e-3 }],
+  [
+    'pairs of classes, less than 1 in 1000 apart',
+    { masks: [2, 60, 8, 8], classes: 26, size: [27, 29], near: 3e-4 },
+  ],
+  ['shares below 0', { masks: [1, 30, 5, 6], classes: 40, size: [12, 13], less: 0.3 }],
+  ['170 classes', { masks: [1, 70, 5, 6], classes: 170, size: [12, 13] }],
   ['255 classes', { masks: [1, 7, 3, 5], classes: 255, size: [12, 20] }],
   ['one class, one query', { masks: [2, 1, 4, 4], classes: 1, size: [9, 8] }],
   ['smaller maps', { masks: [1, 5, 17, 23], classes: 33, size: [9, 8] }],
@@ -62,13 +82,10 @@ for (const { device, skip } of opDevices) {
   t.test(`the best classes on ${device} are the reference's`, { skip }, async (t) => {
     for (const [name, given] of cases)
       await t.test(name, async (t) => {
-        const [batch, queries] = given.masks;
+        const [batch] = given.masks;
         const { classes } = given;
         const logits = await rounded(randomValues(1, product(given.masks), 6), 'float32');
-        const shares = await rounded(
-          randomValues(2, batch * queries * classes).map((value) => Math.abs(value)),
-          'float32',
-        );
+        const shares = await rounded(sharesOf(given), 'float32');
         const scores = scoresOf(given, logits, shares);
         const pixels = product(given.size);
         for (const plain of [false, true]) {
@@ -78,7 +95,7 @@ for (const { device, skip } of opDevices) {
             const of = (k: number) => scores[(Math.floor(i / pixels) * classes + k) * pixels + (i % pixels)]!;
             let most = -Infinity;
             for (let k = 0; k < classes; k++) most = Math.max(most, of(k));
-            worst = Math.max(worst, (most - of(best[i]!)) / most);
+            worst = Math.max(worst, (most - of(best[i]!)) / Math.abs(most));
           }
           t.ok(worst <= 3e-6, `${plain ? 'plain' : 'fused'}: at most ${worst} below the best`);
         }

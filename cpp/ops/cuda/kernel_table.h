@@ -37,8 +37,10 @@ struct KernelTable {
   Launch<const QuantizeArguments&> quantize_rows;
   Count<ArgmaxArguments> argmax_blocks;
   Launch<const ArgmaxArguments&> argmax_resized;
-  Count<MasksArguments> masks_blocks;
+  Count<MasksArguments> masks_blocks, masks_bytes;
   Launch<const MasksArguments&> argmax_masks;
+  Count<CountArguments> count_blocks;
+  Launch<const CountArguments&, int64_t*> count_classes;
   Count<PixelsArguments> pixels_blocks;
   Launch<const PixelsArguments&> prepare_pixels;
 

@@ -107,11 +107,28 @@ struct MasksArguments {
   int queries, classes, grid_height, grid_width, height, width;
   const float* query_classes;  // B×Q×K, contiguous
   const float* masks;          // B×Q×h×w, contiguous
+  void* scratch;               // masks_bytes()
   uint8_t* best;               // B×H×W
 };
 
 int64_t masks_blocks(const MasksArguments& in);
+int64_t masks_bytes(const MasksArguments& in);
 void argmax_masks(const MasksArguments& in, cudaStream_t stream);
+
+constexpr int most_layers = 8;
+
+struct CountArguments {
+  int64_t pixels;
+  int layers, columns;
+  bool vectors;                      // of maps and `excluded`
+  const uint8_t* maps[most_layers];  // `pixels` classes each
+  const uint8_t* tables;             // layers×256
+  const uint8_t* excluded;           // pixels, or null
+};
+
+int64_t count_blocks(const CountArguments& in);
+/// Added to counts, columns + 2.
+void count_classes(const CountArguments& in, int64_t* counts, cudaStream_t stream);
 
 struct PixelsArguments {
   int source_height, source_width, height, width;

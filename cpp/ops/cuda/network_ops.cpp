@@ -9,6 +9,7 @@
 #include <limits>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "ops/cuda/launch.h"
 #include "ops/cuda/operators.h"
@@ -204,10 +205,41 @@ at::Tensor argmax_masks_cuda(const at::Tensor& given_classes, const at::Tensor& 
   in.width = narrow(width);
   in.query_classes = classes.const_data_ptr<float>();
   in.masks = masks.const_data_ptr<float>();
+  narrow(masks.size(2) * masks.size(3));
+  const at::Tensor scratch = at::empty({kernels().masks_bytes(in)}, best.options());
+  in.scratch = scratch.mutable_data_ptr();
   in.best = best.mutable_data_ptr<uint8_t>();
   check_grid(kernels().masks_blocks(in));
   launch(kernels().argmax_masks, in);
   return best;
+}
+
+at::Tensor count_classes_cuda(at::TensorList given_maps, const at::Tensor& given_tables,
+                              const std::optional<at::Tensor>& given_excluded, int64_t columns) {
+  check_count_classes(given_maps, given_tables, given_excluded, columns);
+  if (given_maps.size() > static_cast<size_t>(cuda::most_layers))
+    fail("SHAPE", "expected at most ", cuda::most_layers, " maps, got ", given_maps.size());
+  const c10::DeviceGuard guard(given_tables.device());
+  const at::Tensor tables = given_tables.contiguous();
+  const at::Tensor excluded = given_excluded ? given_excluded->contiguous() : at::Tensor();
+  const at::Tensor counts = at::empty({columns + 2}, tables.options().dtype(at::kLong));
+  std::vector<at::Tensor> maps;
+  cuda::CountArguments in{};
+  in.pixels = given_maps[0].numel();
+  in.columns = narrow(columns);
+  in.vectors = !excluded.defined() || is_aligned(excluded);
+  for (const at::Tensor& given : given_maps) {
+    const at::Tensor& map = maps.emplace_back(given.contiguous());
+    in.maps[in.layers++] = map.const_data_ptr<uint8_t>();
+    in.vectors = in.vectors && is_aligned(map);
+  }
+  in.tables = tables.const_data_ptr<uint8_t>();
+  in.excluded = excluded.defined() ? excluded.const_data_ptr<uint8_t>() : nullptr;
+  check_grid(kernels().count_blocks(in));
+  auto* to = counts.mutable_data_ptr<int64_t>();
+  launch(kernels().clear, to, counts.nbytes());
+  launch(kernels().count_classes, in, to);
+  return counts;
 }
 
 at::Tensor prepare_pixels_cuda(const at::Tensor& pixels, int64_t height, int64_t width,
@@ -247,6 +279,7 @@ void implement_network_operators(torch::Library& library) {
   library.impl("swiglu", swiglu_cuda);
   library.impl("argmax_resized", argmax_resized_cuda);
   library.impl("argmax_masks", argmax_masks_cuda);
+  library.impl("count_classes", count_classes_cuda);
   library.impl("prepare_pixels", prepare_pixels_cuda);
 }
 

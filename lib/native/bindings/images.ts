@@ -20,6 +20,15 @@ export interface CopiedImage {
   readonly height: number;
 }
 
+/** One image as a network takes it, which `networkInput` has made. */
+export interface PreparedImage {
+  /** 3×height×width of the network's input. */
+  readonly input: TensorHandle;
+  /** Of the image itself, in pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Class indices of one label image: H×W. */
 export interface RawLabel {
   data: Uint8Array;
@@ -59,6 +68,15 @@ export interface Normalization {
   readonly std: readonly [number, number, number];
 }
 
+export interface InputOptions {
+  /** Of the network's input. */
+  width: number;
+  height: number;
+  device: string;
+  /** That of the network which takes the image. */
+  normalization: Normalization;
+}
+
 export interface PrepareImageOptions extends PrepareOptions {
   /** That of the network which takes the images. */
   normalization: Normalization;
@@ -73,6 +91,11 @@ export interface ImageEngine {
   prepareImages(images: RawImage[], options: PrepareImageOptions): Promise<TensorHandle>;
   /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
   prepareLabels(labels: RawLabel[], options: PrepareOptions): Promise<TensorHandle>;
+  /**
+   * Copies pixels to a device, resizes (antialiased bilinear) and normalises them there: 3×height×width float32. What the device
+   * computes meanwhile goes on.
+   */
+  networkInput(image: RawImage, options: InputOptions): Promise<TensorHandle>;
   /** Copies pixels off the JavaScript thread. */
   copyPixels(image: RawImage): Promise<TensorHandle>;
   /**

@@ -1,6 +1,6 @@
 /** Shares of classes in whole images, as the engine has them; legend and rules in engine.ts. */
 import type { HeadsHandle, JobHandle, ModelHandle } from './handles.js';
-import type { CopiedImage, RawImage, RawLabel } from './images.js';
+import type { CopiedImage, PreparedImage, RawImage, RawLabel } from './images.js';
 import type { Scoring } from './model.js';
 
 /** A head and the columns that its classes count for. */
@@ -32,7 +32,7 @@ export interface SharesEngine {
   classShares(
     model: ModelHandle,
     layers: readonly ShareLayer[],
-    images: readonly (RawImage | CopiedImage)[],
+    images: readonly (RawImage | CopiedImage | PreparedImage)[],
     options: ShareOptions,
     job?: JobHandle,
   ): Promise<Float64Array>;
