@@ -62,12 +62,11 @@ export type { LoadOptions } from './model/load-options.js';
 export type { ClassMap, SegmentWithProbeOptions, Stride } from './model/segment-options.js';
 export {
   DetectionModel,
-  type Detection,
   type DetectionResult,
-  type DetectOptions,
   type DetectorLoadOptions,
   type DetectorRunOptions,
 } from './model/detection-model.js';
+export type { Detection, DetectOptions } from './model/detections.js';
 export { coco91Names } from './data/sets/coco91.js';
 export { ClassHead, defaultStepOptions, type StepResult } from './model/class-head.js';
 export type { ClassHeadState, CreateHeadOptions, HeadPlacement } from './model/class-head-options.js';

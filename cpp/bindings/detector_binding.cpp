@@ -4,6 +4,7 @@
 #include "bindings/images.h"
 #include "bindings/placement.h"
 #include "bindings/plans.h"
+#include "bindings/times.h"
 #include "core/page_allocator.h"
 #include "models/detection_model.h"
 
@@ -18,17 +19,23 @@ inline constexpr auto fields<Detections> =
     std::tuple{field("scores", &Detections::scores), field("labels", &Detections::labels),
                field("boxes", &Detections::boxes)};
 
-struct DetectOptions {
-  int64_t height, width, top;
-};
 template <>
 inline constexpr auto fields<DetectOptions> =
     std::tuple{field("height", &DetectOptions::height), field("width", &DetectOptions::width),
-               field("top", &DetectOptions::top)};
+               field("top", &DetectOptions::top), field("threshold", &DetectOptions::threshold)};
 inline void check_fields(const DetectOptions& options) {
   if (options.height < 1 || options.width < 1 || options.top < 1)
     fail("INVALID_ARGUMENT", "width, height and top must be at least 1");
 }
+
+/// An image's detections as arrays.
+struct FoundValues {
+  Values scores, labels, boxes;
+};
+template <>
+inline constexpr auto fields<FoundValues> =
+    std::tuple{field("scores", &FoundValues::scores), field("labels", &FoundValues::labels),
+               field("boxes", &FoundValues::boxes)};
 
 namespace {
 
@@ -63,11 +70,18 @@ Detections best_of(const at::Tensor& logits, const at::Tensor& boxes, const Dete
   return best_detections(logits, boxes, options.height, options.width, options.top);
 }
 
-auto detect_image(DetectionModel& model, const Pixels& image, const DetectOptions& options) {
-  const Detections best = detect(model, image.tensor, options.height, options.width, options.top);
-  return object_of(Item{"scores", Values{copy_page_allocated(best.scores, at::kFloat)}},
-                   Item{"labels", Values{copy_page_allocated(best.labels, at::kInt)}},
-                   Item{"boxes", Values{copy_page_allocated(best.boxes, at::kFloat)}});
+std::vector<FoundValues> detect_images(DetectionModel& model, const Images& images,
+                                       const DetectOptions& options) {
+  std::vector<FoundValues> found;
+  for (const Detections& best : detect(model, images.pixels, options))
+    found.push_back({{copy_page_allocated(best.scores, at::kFloat)},
+                     {copy_page_allocated(best.labels, at::kInt)},
+                     {copy_page_allocated(best.boxes, at::kFloat)}});
+  return found;
+}
+
+auto detector_part_times(DetectionModel& model, const at::Tensor& images, const TimesOptions& options) {
+  return named_times(model.times(images, options.repeat));
 }
 
 const Methods detector_methods{
@@ -79,7 +93,8 @@ const Methods detector_methods{
     job<Lane::model, &DetectionModel::forward>("detectorForward", "detector", "images"),
     job<Lane::model, &DetectionModel::features>("detectorFeatures", "detector", "images"),
     job<Lane::model, &best_of>("bestDetections", "predLogits", "predBoxes", "options"),
-    job<Lane::model, &detect_image>("detect", "detector", "image", "options"),
+    job<Lane::model, &detect_images>("detect", "detector", "images", "options"),
+    job<Lane::model, &detector_part_times>("detectorPartTimes", "detector", "images", "options"),
 };
 
 }  // namespace

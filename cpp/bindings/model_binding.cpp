@@ -8,6 +8,7 @@
 
 #include "bindings/heads.h"
 #include "bindings/placement.h"
+#include "bindings/times.h"
 #include "core/job_control.h"
 #include "models/archive.h"
 #include "models/network_sizes.h"
@@ -41,12 +42,6 @@ inline constexpr auto fields<NetworkSizes> =
                field("width", &NetworkSizes::width),
                field("hidden", &NetworkSizes::hidden),
                field("dtype", &NetworkSizes::dtype)};
-
-struct TimesOptions {
-  int64_t repeat;
-};
-template <>
-inline constexpr auto fields<TimesOptions> = std::tuple{field("repeat", &TimesOptions::repeat)};
 
 namespace {
 
@@ -91,10 +86,7 @@ std::vector<NamedTensor> taps(SegmentationModel& model, const at::Tensor& images
 
 /// Milliseconds.
 auto part_times_of(SegmentationModel& model, const at::Tensor& images, const TimesOptions& options) {
-  std::vector<std::pair<std::string, double>> times;
-  for (const PartTime& time : model.times(images, options.repeat))
-    times.emplace_back(time.part, time.milliseconds);
-  return times;
+  return named_times(model.times(images, options.repeat));
 }
 
 using Network = std::variant<std::shared_ptr<DetectionModel>, std::shared_ptr<SegmentationModel>>;

@@ -9,6 +9,7 @@
 #include "models/cast.h"
 #include "models/detector_plan.h"
 #include "models/network_input.h"
+#include "models/product_inputs.h"
 #include "models/quantized_blocks.h"
 #include "models/shared_backbone.h"
 
@@ -74,16 +75,43 @@ at::Tensor DetectionModel::features(const at::Tensor& images) {
   return run("features", images, false).at(0);
 }
 
-Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,
-                  int64_t top) {
-  const at::Tensor input = network_input(pixels, model.device(), height, width, model.normalization());
-  const Predictions found = model.forward(input.unsqueeze(0));
-  Detections best = best_detections(found.logits, found.boxes, height, width, top);
-  const double down = static_cast<double>(pixels.size(0)) / static_cast<double>(height);
-  const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(width);
-  best.boxes.slice(2, 0, 4, 2).mul_(across);
-  best.boxes.slice(2, 1, 4, 2).mul_(down);
-  return {best.scores[0].cpu(), best.labels[0].cpu(), best.boxes[0].cpu()};
+std::vector<PartTime> DetectionModel::times(const at::Tensor& images, int64_t repeat) {
+  check_detector_input(images.sizes(), queries());
+  return in_run("parts", images, [&](const at::Tensor& input) {
+    const Tf32Guard mode = float32_mode();
+    // A part's products are recorded as in a pass, and nobody asks.
+    const Float16Range range(device());
+    return part_times(modules().float16 ? *modules().float16 : running("forward"), input, runner(), repeat);
+  });
+}
+
+std::vector<Detections> detect(DetectionModel& model, const std::vector<at::Tensor>& pixels,
+                               const DetectOptions& options) {
+  const auto [height, width, top, threshold] = options;
+  std::vector<at::Tensor> inputs;
+  for (const at::Tensor& each : pixels)
+    inputs.push_back(network_input(each, model.device(), height, width, model.normalization()));
+  const Predictions found = model.forward(at::stack(inputs));
+  const Detections best = best_detections(found.logits, found.boxes, height, width, top);
+  const at::Tensor scores = best.scores.cpu();
+  // Of most images a few are wanted of very many: no more of the others' come to the host than of the image
+  // with the most.
+  const at::Tensor counts = (scores >= threshold).sum(1);
+  const auto most = counts.max().item<int64_t>();
+  const at::Tensor labels = best.labels.narrow(1, 0, most).cpu(), boxes = best.boxes.narrow(1, 0, most).cpu();
+  std::vector<Detections> results;
+  for (size_t i = 0; i < pixels.size(); ++i) {
+    const auto image = static_cast<int64_t>(i);
+    const auto count = counts[image].item<int64_t>();
+    const auto of = [&](const at::Tensor& all) { return all[image].narrow(0, 0, count); };
+    Detections own{of(scores), of(labels), of(boxes)};
+    const double down = static_cast<double>(pixels[i].size(0)) / static_cast<double>(height);
+    const double across = static_cast<double>(pixels[i].size(1)) / static_cast<double>(width);
+    own.boxes.slice(1, 0, 4, 2).mul_(across);
+    own.boxes.slice(1, 1, 4, 2).mul_(down);
+    results.push_back(std::move(own));
+  }
+  return results;
 }
 
 }  // namespace dinov3_seg

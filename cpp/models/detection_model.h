@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/detections.h"
 #include "models/network_module.h"
+#include "models/part_times.h"
 #include "models/segmentation_model.h"
 #include "models/shared_tensors.h"
 
@@ -44,6 +46,9 @@ class DetectionModel : public NetworkModule {
   /// the whole image at a window's size, then of 3×3 windows. Throws SHAPE.
   at::Tensor features(const at::Tensor& images);
 
+  /// See part_times.h. Images as in forward().
+  std::vector<PartTime> times(const at::Tensor& images, int64_t repeat);
+
   /// Width of the backbone's tokens, queries of inference, classes: each 0 where the file does not tell (it
   /// was made elsewhere).
   int64_t width() const { return parameter_size("patch_embed.proj.weight", 0); }
@@ -63,10 +68,16 @@ class DetectionModel : public NetworkModule {
 /// Throws BACKBONE_MISMATCH for a detector in fp8 beside a segmentor that is not.
 ModelPlacement sharing(ModelPlacement placement, const NetworkModule& segmentor);
 
-/// The best detections of one image, pixels H×W×1, 3 or 4 uint8, as the network sees it at height × width:
-/// `top` of them at most, boxes in the image's own pixels, on the CPU. Throws as forward() and
-/// best_detections() do.
-Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,
-                  int64_t top);
+/// How images are seen, and which detections of each are wanted.
+struct DetectOptions {
+  int64_t height, width, top;
+  double threshold;  // minimum score
+};
+
+/// The best detections of images, pixels H×W×1, 3 or 4 uint8 each, that the network sees at height × width in
+/// one pass: of each image `top` of them at most, best first, boxes in its own pixels, on the CPU. Throws as
+/// forward() and best_detections() do.
+std::vector<Detections> detect(DetectionModel& model, const std::vector<at::Tensor>& pixels,
+                               const DetectOptions& options);
 
 }  // namespace dinov3_seg

@@ -60,6 +60,28 @@ std::vector<PartTime> part_times(const Module& module, const at::Tensor& images,
     });
     return times;
   }
+  if (module.find_method("encode") && module.find_method("propose") && module.find_method("predict")) {
+    const Module backbone = child(module, "backbone");
+    run_graph_passes(backbone, "parts");
+    for (const char* method : {"encode", "propose", "predict"}) run_graph_passes(module, method);
+    const int64_t height = images.size(2), width = images.size(3);
+    const auto both = [](const c10::IValue& result) {
+      const auto& elements = result.toTupleRef().elements();
+      return Tensors{elements.at(0).toTensor(), elements.at(1).toTensor()};
+    };
+    const Tensors parts = measure(
+        "backbone", {images}, [&](const Tensors& in) { return both(backbone.get_method("parts")({in[0]})); });
+    const Tensors encoded = measure("encoder", parts, [&](const Tensors& in) {
+      return both(module.get_method("encode")({in[0], in[1]}));
+    });
+    const Tensors boxes = measure("proposals", {encoded[0]}, [&](const Tensors& in) {
+      return Tensors{module.get_method("propose")({in[0], height, width}).toTensor()};
+    });
+    measure("decoder", {encoded[0], encoded[1], boxes[0]}, [&](const Tensors& in) {
+      return both(module.get_method("predict")({in[0], in[1], in[2], height, width}));
+    });
+    return times;
+  }
   const Module model = child(module, "segmentation_model");
   const Module adapter = child(model, "0");
   const Module backbone = child(adapter, "backbone");

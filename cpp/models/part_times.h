@@ -12,7 +12,8 @@
 namespace dinov3_seg {
 
 struct PartTime {
-  std::string part;  // backbone and, of a segmentor, adapter, pixel_decoder, predictor; of EoMT, mask_head
+  std::string part;  // backbone and, of a segmentor, adapter, pixel_decoder, predictor; of EoMT, mask_head;
+                     // of a detector, encoder, proposals, decoder
   double milliseconds;
 };
 

@@ -1,6 +1,6 @@
 /** Annotations on a picture for viewing: boxes with names, and lines of text below the picture. */
 import { composeSvg, resizeImage, type RgbImage } from '../data/decode.js';
-import type { Detection } from '../model/detection-model.js';
+import type { Detection } from '../model/detections.js';
 import { textPath, textWidth } from '../report/text-path.js';
 
 /** Minimum of the shorter side of an annotated picture in pixels: names are then legible and leave most of it free. */

@@ -7,7 +7,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { sha256 } from '../cache/key.js';
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, readError, syncFileData, writeError } from '../files.js';
-import type { Detection } from '../model/detection-model.js';
+import type { Detection } from '../model/detections.js';
 
 /** An image with a row. */
 export interface JournalRow {

@@ -18,13 +18,14 @@ import type { RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { DetectionModel } from '../model/detection-model.js';
+import type { Detection } from '../model/detections.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
 import { passesPerDevice } from '../model/in-order-over.js';
 import { defaultPrecision } from '../model/network-precision.js';
 import { BatchRunner, checkPassSize, defaultPassSize, logStreaming } from '../model/pass-size.js';
 import { ReplicaPool } from '../model/replicas.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
-import { detectorPassBytes, type NetworkUse } from '../model/weight-plan.js';
+import { detectorPassBytes, float16Bytes, type NetworkUse } from '../model/weight-plan.js';
 import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { withoutUndefined } from '../without-undefined.js';
@@ -78,6 +79,8 @@ interface Counting {
   classes: readonly CountedClass[];
   threshold: number;
   size: ImageSize;
+  /** Images per pass of the detector. */
+  passSize: number;
 }
 
 /**
@@ -97,16 +100,20 @@ export async function openFeatureExtractor(options: FeatureExtractorOptions): Pr
   checkPassSize(passSize);
   const features = await SegmentationFeatures.open(
     optionsFor(segmentationOptions, options),
-    await useOf(options, counting),
+    await useOf(options, counting.size),
   );
   let detector: DetectionModel | undefined;
   try {
     if (options.detector !== undefined)
-      detector = await openDetector(options.detector, features.model, counting, options);
+      detector = await openDetector(options.detector, features.model, counting.size, options);
     for (const warning of features.warnings) onLog?.(warning);
-    const size = passSize ?? passSizeOf(features, detector);
+    const room = permanentRoom(features.model, detector);
+    const size = passSize ?? defaultPassSize(features.model, features.settings.imageSize, room);
     logStreaming(features.model, size, onLog);
-    return new NetworkExtractor(features, detector, counting, size);
+    const detectorPasses = detector
+      ? defaultPassSize(detector.passModel, counting.size, (device) => room(device) * shareOfDetector)
+      : 1;
+    return new NetworkExtractor(features, detector, { ...counting, passSize: detectorPasses }, size);
   } catch (error) {
     detector?.dispose();
     features.dispose();
@@ -124,7 +131,7 @@ async function useOf(
     sharedBackbone = true,
     signal,
   }: FeatureExtractorOptions,
-  { size }: Counting,
+  size: ImageSize,
 ): Promise<NetworkUse> {
   if (detector === undefined) return { passSize };
   // A file that cannot be read is refused when it is loaded.
@@ -133,12 +140,13 @@ async function useOf(
     .catch(() => undefined);
   signal?.throwIfAborted();
   if (!sizes) return { passSize };
-  const besideBytes = sizes.otherBytes + (sharedBackbone ? 0 : sizes.ringBytes);
+  const besideBytes =
+    sizes.otherBytes + float16Bytes(sizes, precision) + (sharedBackbone ? 0 : sizes.ringBytes);
   return { passSize, besideBytes, betweenBytes: detectorPassBytes(sizes, size) };
 }
 
 /** Checked before any file is read. */
-function countingOf(options: FeatureExtractorOptions): Counting {
+function countingOf(options: FeatureExtractorOptions): Omit<Counting, 'passSize'> {
   const { set = '36', threshold = 0.5, detectorSize = 768 } = options;
   for (const name of ['threshold', 'detectorSize', 'sharedBackbone'] as const)
     if (options[name] !== undefined && options.detector === undefined)
@@ -155,7 +163,7 @@ function countingOf(options: FeatureExtractorOptions): Counting {
 async function openDetector(
   path: string,
   segmentor: SegmentationModel,
-  { size }: Counting,
+  size: ImageSize,
   { dtype = 'stored', precision, weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
 ): Promise<DetectionModel> {
   const placement = { device: segmentor.devices, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
@@ -199,12 +207,13 @@ async function checkDetector(
   await detector.detect(blank, { top: 1, imageSize: size, signal });
 }
 
-/** Depends on the permanent memory use only, so that a resumed run has the same passes. */
-function passSizeOf({ model, settings }: SegmentationFeatures, detector?: DetectionModel): number {
-  return defaultPassSize(model, settings.imageSize, (device) => {
-    const weights = engine().storageBytes([model.handle, ...(detector ? [detector.handle] : [])]);
-    return engine().memoryRoom(device).totalBytes - weights;
-  });
+/** Share of the room for passes that the detector's count on: the segmentor's recorded passes hold theirs meanwhile. */
+const shareOfDetector = 0.5;
+
+/** Bytes of a device that passes may use: of its permanent memory use only, so that a resumed run has the same passes. */
+function permanentRoom(model: SegmentationModel, detector: DetectionModel | undefined) {
+  const weights = engine().storageBytes([model.handle, ...(detector ? [detector.handle] : [])]);
+  return (device: string) => engine().memoryRoom(device).totalBytes - weights;
 }
 
 const rgbImagesKind = listOf(rgbImageKind, 'an array of images, as decodeImage() gives them');
@@ -246,7 +255,7 @@ class NetworkExtractor implements FeatureExtractor {
       segmentation: features.settings,
       detection: detector
         ? {
-            detector: { id: detector.id, dtype: detector.dtype },
+            detector: { id: detector.id, dtype: detector.dtype, precision: detector.precision },
             imageSize: size,
             threshold,
             classes: classes.map(({ name }) => name),
@@ -268,29 +277,27 @@ class NetworkExtractor implements FeatureExtractor {
     const { signal } = options;
     const on = async ({ model, detector }: Networks) => {
       const percentages = await this.features.on(model, images, { signal });
-      const found: ImageFeatures[] = [];
-      for (const [i, { values }] of percentages.entries())
-        found.push(await this.#withCounts(detector, values, images[i]!, signal));
-      return found;
+      const detections = detector && (await this.#detect(detector, images, signal));
+      return percentages.map(({ values }, i) => this.#withCounts(values, detections?.[i]));
     };
     return this.#runner.run(() => this.#pool.run(on));
   }
 
-  async #withCounts(
-    detector: DetectionModel | undefined,
-    percentages: readonly number[],
-    image: Parameters<DetectionModel['detect']>[0],
-    signal: AbortSignal | undefined,
-  ): Promise<ImageFeatures> {
-    if (!detector) return { values: percentages };
-    const { classes, threshold, size } = this.counting;
-    const all = await detector.detect(image, {
+  #detect(detector: DetectionModel, images: readonly RgbImage[], signal: AbortSignal | undefined) {
+    const { threshold, size, passSize } = this.counting;
+    return detector.detectBatch(images, {
       threshold,
       // All of them: a crowd must not be counted short.
       top: detector.queries * detector.classes,
       imageSize: size,
+      passSize,
       signal,
     });
+  }
+
+  #withCounts(percentages: readonly number[], all: readonly Detection[] | undefined): ImageFeatures {
+    if (!all) return { values: percentages };
+    const { classes } = this.counting;
     const detections = all.filter(({ label }) => classes.some((counted) => counted.label === label));
     const counts = classes.map((counted) => detections.filter(({ label }) => label === counted.label).length);
     return { values: [...percentages, ...counts], detections };

@@ -1,20 +1,30 @@
 /** The frozen detector: backbone and Plain-DETR head of one TorchScript file. */
-import { checkArgument, checkOptions, flag, number, oneOf, text, type OptionKinds } from '../arguments.js';
+import { checkArgument, checkOptions, flag, oneOf, text, type OptionKinds } from '../arguments.js';
 import type { ImageInput } from '../data/decode.js';
-import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, runJob, type JobOptions } from '../native/job.js';
 import type {
   DetectorHandle,
   DType,
+  Float16Use,
   JobHandle,
   NetworkPrecision,
   Normalization,
 } from '../native/bindings/engine.js';
-import { imageSize as sizeKind } from './argument-kinds.js';
+import {
+  checkedDetectOptions,
+  detectionsOf,
+  detectOptions,
+  groupsOfSize,
+  imagesKind,
+  slices,
+  type Detection,
+  type DetectOptions,
+  type SizeGroup,
+} from './detections.js';
 import { deviceKind, resolveDevices } from './device.js';
-import { detectorInputSize, type ImageSize } from './image-size.js';
+import type { ImageSize } from './image-size.js';
 import {
   randomNetwork,
   randomNetworkOptions,
@@ -22,14 +32,15 @@ import {
   type RandomNetworkOptions,
 } from './init-model.js';
 import { weightsOptions, type LoadOptions } from './load-options.js';
-import { checkPrecision, networkPrecisions } from './network-precision.js';
+import { checkPrecision, defaultPrecision, networkPrecisions } from './network-precision.js';
 import { OwnedHandle } from './owned-handle.js';
+import { BatchRunner, type PassModel, type WeightPlan } from './pass-size.js';
 import { replicaPlaces, ReplicaPool, withCopies } from './replicas.js';
 import { RunningCalls } from './running-calls.js';
 import { modelKind, type SegmentationModel } from './segmentation-model.js';
 import { Tensor, tensorKind } from './tensor.js';
 import { planOfFile } from './weight-plan.js';
-import { withPixels } from './with-pixels.js';
+import { withPixels, type GivenPixels } from './with-pixels.js';
 
 /** How a detector runs, and what it shares. */
 export interface DetectorRunOptions {
@@ -39,20 +50,21 @@ export interface DetectorRunOptions {
    */
   shareWith?: SegmentationModel | undefined;
   /**
-   * `fp8`: the linears of the backbone's blocks in 8 bits, as in a segmentor (see {@link LoadOptions}). With all other values,
-   * the backbone computes in the precision of its weights. With `shareWith` it is the segmentor's, and `fp8` follows from it.
+   * As for a segmentor (see {@link LoadOptions}), with the head in the place of the pixel decoder. Residuals, norms, class
+   * logits and boxes are in float32 whatever its products are in. Default: with `shareWith` the segmentor's, else the
+   * segmentors' default. With `shareWith`, the backbone is in `fp8` if the segmentor's is, and only then.
    */
   precision?: NetworkPrecision;
   /**
-   * Whether to record passes as CUDA graphs, as for a segmentor. Each of the last four image sizes then holds the
-   * memory of a pass. Default false.
+   * Whether to record passes as CUDA graphs, as for a segmentor: each of the last four sizes of passes holds the memory of one.
+   * Default true.
    */
   cudaGraphs?: boolean;
 }
 
 /**
- * Device of a detector, and precision of its backbone; the head computes in float32. With `shareWith` the default
- * device is the segmentor's, and the backbone's weights are where the segmentor has them, whatever `weights` says.
+ * Device and precision of a detector. With `shareWith` the default device is the segmentor's, and the backbone's weights are
+ * where the segmentor has them, whatever `weights` says.
  */
 export type DetectorLoadOptions = Omit<LoadOptions, 'precision' | 'cudaGraphs'> & DetectorRunOptions;
 
@@ -62,38 +74,6 @@ export interface DetectionResult {
   predLogits: Tensor;
   /** B×Q×4: centre x, centre y, width, height in pixels of the images. */
   predBoxes: Tensor;
-}
-
-/** Options of {@link DetectionModel.detect}. */
-export interface DetectOptions extends JobOptions {
-  /** Minimum score, 0…1. Default 0.5. */
-  threshold?: number;
-  /** Maximum number of detections. Default 100. */
-  top?: number;
-  /**
-   * Input size of the network in pixels. A number sets the short side: the aspect ratio is kept up to multiples of
-   * 16, and the long side is at most twice the number. A width and a height, multiples of 16 from 80, are used
-   * unchanged. Default 1536, which makes windows of 512.
-   */
-  imageSize?: number | ImageSize;
-}
-
-/** One object. Coordinates are in pixels of the image itself, with the origin at its top left corner. */
-export interface Detection {
-  /** Left edge of the box. */
-  x: number;
-  /** Top edge of the box. */
-  y: number;
-  /** Width of the box. */
-  width: number;
-  /** Height of the box. */
-  height: number;
-  /** Score, 0…1. */
-  score: number;
-  /** Column of the class logits: COCO's category id. */
-  label: number;
-  /** COCO's name of the class; `class 7` if the detector does not have 91 classes. */
-  name: string;
 }
 
 const detectorRunOptions: OptionKinds<DetectorRunOptions> = {
@@ -116,13 +96,6 @@ const detectorInitOptions: OptionKinds<RandomNetworkOptions<DetectorArchitecture
   ...detectorRunOptions,
 };
 
-const detectOptions: OptionKinds<DetectOptions> = {
-  threshold: number,
-  top: number,
-  imageSize: sizeKind,
-  ...jobOptions,
-};
-
 /**
  * A detector written by `convert` with task `detection`, or another TorchScript file with the methods
  * `forward(images) → (pred_logits, pred_boxes)` and `features(images)`. It is always in eval mode. `dispose()` or
@@ -142,6 +115,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly replica: number;
   /** Data type of most of its weights. */
   readonly dtype: DType;
+  /** As chosen on loading, or the segmentor's: see {@link DetectorRunOptions.precision}. */
+  readonly precision: NetworkPrecision;
   /** Mean and standard deviation of the images that the network takes. */
   readonly normalization: Normalization;
   /** Width of the backbone's tokens. `width`, `queries` and `classes` are 0 if the file does not state them. */
@@ -158,6 +133,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
   readonly replicas: readonly DetectionModel[];
   /** {@link replicas} by how busy they are. @internal */
   readonly pool: ReplicaPool<DetectionModel>;
+  /** What the size of its passes depends on. @internal */
+  readonly passModel: PassModel;
   readonly #calls: RunningCalls;
   /** The detector that this is a replica of; itself otherwise. */
   readonly #whole: DetectionModel;
@@ -165,7 +142,8 @@ export class DetectionModel implements Disposable, AsyncDisposable {
 
   private constructor(
     [handle, ...copies]: readonly [DetectorHandle, ...DetectorHandle[]],
-    replicaOf?: DetectionModel,
+    precision: NetworkPrecision,
+    { weightPlan, replicaOf }: { weightPlan?: WeightPlan | undefined; replicaOf?: DetectionModel } = {},
   ) {
     const info = engine().detectorInfo(handle);
     this.#whole = replicaOf ?? this;
@@ -176,6 +154,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.device = info.device;
     this.replica = info.replica;
     this.dtype = info.dtype;
+    this.precision = precision;
     this.normalization = info.normalization;
     this.width = info.width;
     this.queries = info.queries;
@@ -183,9 +162,13 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     this.parameters = info.parameters;
     this.sharedBytes = info.sharedBytes;
     this.replicas =
-      copies.length === 0 ? [this] : [handle, ...copies].map((own) => new DetectionModel([own], this));
+      copies.length === 0
+        ? [this]
+        : [handle, ...copies].map((own) => new DetectionModel([own], precision, { replicaOf: this }));
     this.devices = copies.length === 0 ? [info.device] : this.replicas.map(({ device }) => device);
     this.pool = new ReplicaPool(this.replicas);
+    const { width, dtype, devices } = this;
+    this.passModel = { width, hidden: 0, dtype, devices, weightPlan };
   }
 
   /**
@@ -232,7 +215,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
       const shared = shareWith ? [shareWith.replicas[0]!.handle, shareWith.replicas[i]!.handle] : [];
       return runJob(options, (job) => engine().copyDetector(handle, { device: on, replica }, shared, job));
     });
-    return new DetectionModel(handles);
+    return new DetectionModel(handles, placement.precision, { weightPlan: plan ?? shareWith?.weightPlan });
   }
 
   /**
@@ -252,7 +235,12 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     checkPrecision(options.precision, [network.device]);
     const placement = { ...network, ...waysToRun(options) };
     const handle = await runJob(options, (job) => engine().initDetector(placement, job));
-    return new DetectionModel([handle]);
+    return new DetectionModel([handle], placement.precision);
+  }
+
+  /** What passes met in float16, on all {@link devices} together; undefined where nothing computes in float16. */
+  get float16(): Float16Use | undefined {
+    return engine().detectorInfo(this.handle).float16;
   }
 
   /** The engine's own handle. @throws DinoSegError DISPOSED @internal */
@@ -300,38 +288,53 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    */
   async detect(image: ImageInput, options: DetectOptions = {}): Promise<Detection[]> {
     checkOptions(options, detectOptions, 'detect()');
-    const { threshold = 0.5, top = 100, imageSize = 1536, signal } = options;
-    // As they are at the call: a later dispose() waits for it.
-    const handles = new Map(this.replicas.map((replica) => [replica, replica.handle]));
-    if (!(threshold >= 0 && threshold <= 1))
-      throw new DinoSegError('INVALID_ARGUMENT', `threshold should be from 0 to 1, not ${threshold}.`);
-    if (!Number.isInteger(top) || top < 1)
-      throw new DinoSegError('INVALID_ARGUMENT', `top should be a whole number from 1, not ${top}.`);
-    return this.#calls.add(
-      withPixels([image], signal, this.#whole.replicas.length, async ([raw]) => {
-        const settings = { ...detectorInputSize(raw!, imageSize), top };
-        const found = await this.pool.run((replica) =>
-          runJob(options, (job) => engine().detect(handles.get(replica)!, raw!, settings, job)),
-        );
-        return this.#above(threshold, found);
-      }),
-    );
+    const [found] = await this.#detect([image], options);
+    return found!;
   }
 
-  /** Detections of the engine's arrays, which come best first. */
-  #above(
-    threshold: number,
-    found: { scores: Float32Array; labels: Int32Array; boxes: Float32Array },
-  ): Detection[] {
-    const detections: Detection[] = [];
-    for (const [i, score] of found.scores.entries()) {
-      if (!(score >= threshold)) break;
-      const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = found.boxes.subarray(4 * i, 4 * i + 4);
-      const label = found.labels[i]!;
-      const name = this.classes === coco91Names.length ? coco91Names[label]! : `class ${label}`;
-      detections.push({ x: x0, y: y0, width: x1 - x0, height: y1 - y0, score, label, name });
-    }
-    return detections;
+  /**
+   * Detects the objects of several images, as {@link detect} does of each, in their order. Images of one input size go through
+   * the network together: a GPU needs less time per image, and results differ from those of {@link detect} by rounding. The
+   * pixels of all images are in memory.
+   *
+   * @throws DinoSegError as {@link detect}; INVALID_ARGUMENT if there is no image.
+   */
+  async detectBatch(images: readonly ImageInput[], options: DetectOptions = {}): Promise<Detection[][]> {
+    checkArgument(images, imagesKind, 'detectBatch(images)');
+    checkOptions(options, detectOptions, 'detectBatch()');
+    if (images.length === 0)
+      throw new DinoSegError('INVALID_ARGUMENT', 'detectBatch() needs at least one image.');
+    return this.#detect(images, options);
+  }
+
+  async #detect(images: readonly ImageInput[], options: DetectOptions): Promise<Detection[][]> {
+    // As they are at the call: a later dispose() waits for it.
+    const handles = new Map(this.replicas.map((replica) => [replica, replica.handle]));
+    const { threshold, top, imageSize, passSize, signal } = checkedDetectOptions(options);
+    const use = async (raw: readonly GivenPixels[]) => {
+      const results: Detection[][] = [];
+      const ofSize = async ({ size, places }: SizeGroup) => {
+        const settings = { ...size, top, threshold };
+        const runner = BatchRunner.of(this.passModel, size, { passSize: places.length === 1 ? 1 : passSize });
+        const pass = async (some: readonly number[]) => {
+          for (let first = 0, count = 0; first < some.length; first += count) {
+            const found = await runner.run((most) => {
+              const given = some.slice(first, first + most).map((place) => raw[place]!);
+              return this.pool.run((replica) =>
+                runJob(options, (job) => engine().detect(handles.get(replica)!, given, settings, job)),
+              );
+            });
+            count = found.length;
+            for (const [i, each] of found.entries())
+              results[some[first + i]!] = detectionsOf(each, threshold, this.classes);
+          }
+        };
+        await Promise.all(slices(places, runner.size).map(pass));
+      };
+      await Promise.all(groupsOfSize(raw, imageSize).map(ofSize));
+      return results;
+    };
+    return this.#calls.add(withPixels(images, signal, this.#whole.replicas.length, use));
   }
 
   #run<T>(options: JobOptions, start: (job: JobHandle | undefined) => Promise<T>): Promise<T> {
@@ -357,7 +360,9 @@ export class DetectionModel implements Disposable, AsyncDisposable {
 }
 
 /** How a detector runs, whatever file or seed it is of. */
-function waysToRun({ shareWith, precision, cudaGraphs = false }: DetectorRunOptions) {
+function waysToRun({ shareWith, precision, cudaGraphs = true }: DetectorRunOptions) {
   const shared = shareWith && { shareWith: shareWith.handle };
-  return { precision: precision === 'fp8' ? 'fp8' : 'reference', cudaGraphs, ...shared } as const;
+  // The engine refuses fp8 beside a segmentor that is not.
+  const own = precision ?? shareWith?.precision ?? defaultPrecision;
+  return { precision: shareWith?.precision === 'fp8' ? 'fp8' : own, cudaGraphs, ...shared } as const;
 }

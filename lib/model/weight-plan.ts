@@ -1,7 +1,7 @@
 /** Which blocks of a network stay on its device, and how many images go through it together, where not all fit. */
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
-import type { MemoryRoom, NetworkSizes } from '../native/bindings/engine.js';
+import type { MemoryRoom, NetworkPrecision, NetworkSizes } from '../native/bindings/engine.js';
 import { capGpuMemory } from './gpu-memory.js';
 import type { ImageSize } from './image-size.js';
 import type { LoadOptions } from './load-options.js';
@@ -123,6 +123,14 @@ function tooLittle({ room, capped, onCpu }: PlanInput, least: number, images: nu
   );
 }
 
+/** Of the weights in float16 on a GPU, which stand beside the others: a pass that float16 cannot hold is run again with those. */
+export function float16Bytes(
+  { dtype, pixelDecoderWeights }: Pick<NetworkSizes, 'dtype' | 'pixelDecoderWeights'>,
+  precision: NetworkPrecision,
+): number {
+  return decodesInFloat16(precision) && dtype === 'bfloat16' ? 2 * pixelDecoderWeights : 0;
+}
+
 /**
  * Plans the loading of a file, on the device of several that has the least room.
  *
@@ -157,9 +165,6 @@ export async function planOfFile(
   };
   const capped = gpuMemory !== undefined && gpuMemory !== null;
   const onCpu = devices.includes('cpu');
-  // The weights in float16 stand beside the others, which a pass that float16 cannot hold is run again with.
-  const inFloat16 = decodesInFloat16(precision) && sizes.dtype === 'bfloat16' && !onCpu;
-  const float16Bytes = inFloat16 ? 2 * sizes.pixelDecoderWeights : 0;
-  const besideBytes = (use.besideBytes ?? 0) + float16Bytes;
+  const besideBytes = (use.besideBytes ?? 0) + (onCpu ? 0 : float16Bytes(sizes, precision));
   return planWeights({ sizes, room, weights, capped, onCpu, use: { ...use, besideBytes } });
 }

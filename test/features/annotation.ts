@@ -1,7 +1,7 @@
 /** What is drawn on pictures: names beside their boxes, in letters that can be read, however small the picture is. */
 import t, { type Test } from 'tap';
 import { boxesSvg, drawBoxes, enlargement, placedLabels, withLines } from '../../lib/features/annotation.js';
-import type { Detection } from '../../lib/model/detection-model.js';
+import type { Detection } from '../../lib/model/detections.js';
 
 const object = (x: number, y: number, width: number, height: number, name = 'person'): Detection => ({
   ...{ x, y, width, height, name, score: 0.734, label: 1 },

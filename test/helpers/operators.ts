@@ -294,3 +294,20 @@ export const scaledLinear = (
   bias?: TensorHandle,
   options: CallOptions = {},
 ) => call('scaled_linear', [x.values, x.scales, weight.values, weight.scales, bias], options);
+
+/** An MLP of the pixels from a place to both edges of a box: hidden H×2, shift H, weight M×H. */
+export interface BoxAxis {
+  hidden: TensorHandle;
+  shift: TensorHandle;
+  weight: TensorHandle;
+}
+
+/** What boxes B×Q×4 add to logits at the places of a map: B×M×Q×(height·width) in `dtype`. */
+export const boxBias = (
+  { boxes, x, y }: { boxes: TensorHandle; x: BoxAxis; y: BoxAxis },
+  options: SizeOptions & { stride: number; dtype: ComputedDType },
+) => {
+  const { height, width, stride, dtype } = options;
+  const layers = [x.hidden, x.shift, x.weight, y.hidden, y.shift, y.weight];
+  return call('box_bias', [boxes, height, width, stride, ...layers, dtype], options);
+};

@@ -110,6 +110,10 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
       ...on(detector, 'detect', [image, { imageSize: 96 }], [1, 'threshold']),
       startsWithout: true,
     },
+    'DetectionModel#detectBatch': {
+      ...on(detector, 'detectBatch', [[image], { imageSize: 96 }], [1, 'passSize']),
+      startsWithout: true,
+    },
     'ClassHead.create': on(api.ClassHead, 'create', [{ hidden: 4, classes: 3 }], [0, 'hidden']),
     'ClassHead.ofModel': on(api.ClassHead, 'ofModel', [model, {}], [1, 'precision']),
     'ClassHead.load': on(api.ClassHead, 'load', [absent, {}], [1, 'device']),

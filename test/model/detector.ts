@@ -182,6 +182,57 @@ t.test('detect gives boxes in the pixels of the image, best first', async (t) =>
   );
 });
 
+t.test('detectBatch gives each image what detect gives it, whatever the sizes and passes', async (t) => {
+  using model = await DetectionModel.load(await writeFormulaModel(t.testdir(), 'det'));
+  const picture = (width: number, height: number, seed: number) => ({
+    data: Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7919 + seed * 31) % 251),
+    ...{ width, height },
+  });
+  const pictures = [
+    picture(160, 120, 1),
+    picture(120, 160, 2),
+    picture(320, 240, 3),
+    picture(160, 120, 4),
+    picture(300, 225, 5),
+  ];
+  const options = { imageSize: 96, top: 20, threshold: 0 };
+  const alone = [];
+  for (const image of pictures) alone.push(await model.detect(image, options));
+  t.notSame(alone[0], alone[3], 'images differ');
+  for (const passSize of [undefined, 1, 2, 8]) {
+    const together = await model.detectBatch(pictures, { ...options, ...(passSize && { passSize }) });
+    t.equal(together.length, pictures.length);
+    for (const [i, found] of together.entries()) {
+      const flat = (of: typeof found) =>
+        of.flatMap(({ x, y, width, height, score }) => [x, y, width, height, score]);
+      t.equal(found.length, 20);
+      close(t, `image ${i} in passes of ${passSize}`, flat(found), flat(alone[i]!), { rtol });
+    }
+  }
+  const threshold = alone[2]![4]!.score;
+  const counts = (await model.detectBatch(pictures, { ...options, threshold })).map(({ length }) => length);
+  t.same(
+    counts,
+    alone.map((found) => found.filter(({ score }) => score >= threshold).length),
+    'each image has its own number of them',
+  );
+  t.same(
+    await model.detectBatch([pictures[0]!], { ...options, threshold: 1 }),
+    [[]],
+    'none, of an image without',
+  );
+
+  await t.rejects(model.detectBatch([]), { code: 'INVALID_ARGUMENT', message: /at least one image/ });
+  await t.rejects(model.detectBatch('a.jpg' as never), {
+    code: 'INVALID_ARGUMENT',
+    message: /an array of images/,
+  });
+  await t.rejects(model.detectBatch(pictures, { passSize: 0 }), {
+    code: 'INVALID_ARGUMENT',
+    message: /passSize/,
+  });
+});
+
 t.test('a backbone in bfloat16 has a head in float32', async (t) => {
   const folder = t.testdir();
   const checkpoints = await writeFormulaCheckpoints(folder, 'det');

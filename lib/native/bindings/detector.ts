@@ -1,7 +1,7 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
 import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
 import type { CopiedImage, Normalization, RawImage } from './images.js';
-import type { NetworkPlacement, ReplicaPlace, ShapeTable, StreamInfo } from './model.js';
+import type { Float16Use, NetworkPlacement, ReplicaPlace, ShapeTable, StreamInfo } from './model.js';
 import type { DType } from './tensor.js';
 
 /** Structure of the detector that two checkpoints describe. */
@@ -37,6 +37,15 @@ export interface DetectorInfo extends StreamInfo {
   parameters: number;
   /** Bytes of weights shared with a segmentor. */
   sharedBytes: number;
+  /** Undefined where nothing computes in float16. */
+  float16: Float16Use | undefined;
+}
+
+/** An image's detections, best first: N, N and N×4 (x0, y0, x1, y1 in pixels of the image). */
+export interface FoundArrays {
+  scores: Float32Array;
+  labels: Int32Array;
+  boxes: Float32Array;
 }
 
 /** Where and how a detector runs, and the segmentor whose backbone it shares. */
@@ -45,10 +54,15 @@ export interface DetectorPlacement extends NetworkPlacement {
 }
 
 /** Input size of the network in pixels, and the maximum number of detections. */
-export interface DetectSettings {
+export interface BestSettings {
   width: number;
   height: number;
   top: number;
+}
+
+export interface DetectSettings extends BestSettings {
+  /** Minimum score. */
+  threshold: number;
 }
 
 /** The engine's functions for detectors. K classes, N detections. */
@@ -80,13 +94,21 @@ export interface DetectorEngine {
   bestDetections(
     predLogits: TensorHandle,
     predBoxes: TensorHandle,
-    options: DetectSettings,
+    options: BestSettings,
   ): Promise<{ scores: TensorHandle; labels: TensorHandle; boxes: TensorHandle }>;
-  /** The same of one image seen at width × height, boxes in its own pixels: N, N and N×4 values. */
+  /** The same of images seen at width × height in one pass, boxes in their own pixels. */
   detect(
     detector: DetectorHandle,
-    image: RawImage | CopiedImage,
+    images: readonly (RawImage | CopiedImage)[],
     options: DetectSettings,
     job?: JobHandle,
-  ): Promise<{ scores: Float32Array; labels: Int32Array; boxes: Float32Array }>;
+  ): Promise<FoundArrays[]>;
+  /** For tests: float16 on the CPU too. */
+  useDetectorFloat16(detector: DetectorHandle): Promise<void>;
+  /** As partTimes: `backbone`, `encoder`, `proposals`, `decoder`. */
+  detectorPartTimes(
+    detector: DetectorHandle,
+    images: TensorHandle,
+    options: { repeat: number },
+  ): Promise<Record<string, number>>;
 }
