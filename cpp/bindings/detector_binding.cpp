@@ -10,10 +10,6 @@
 namespace dinov3_seg {
 
 template <>
-inline constexpr auto fields<Predictions> =
-    std::tuple{field("predLogits", &Predictions::logits), field("predBoxes", &Predictions::boxes)};
-
-template <>
 inline constexpr auto fields<Detections> =
     std::tuple{field("scores", &Detections::scores), field("labels", &Detections::labels),
                field("boxes", &Detections::boxes)};
@@ -57,12 +53,19 @@ auto detector_info(const DetectionModel& model) {
                 Item{"classes", model.classes()}, Item{"sharedBytes", model.shared_bytes()}));
 }
 
+auto detector_forward(DetectionModel& model, const at::Tensor& images) {
+  const Predictions found = model.forward(images);
+  return object_of(Item{"predLogits", found.logits}, Item{"predBoxes", found.boxes},
+                   Item{"watch", std::make_shared<FiniteWatch>(found.marks)});
+}
+
 Detections best_of(const at::Tensor& logits, const at::Tensor& boxes, const DetectOptions& options) {
   return best_detections(logits, boxes, options.height, options.width, options.top);
 }
 
 auto detect_image(DetectionModel& model, const Pixels& image, const DetectOptions& options) {
-  const Detections best = detect(model, image.tensor, options.height, options.width, options.top);
+  const auto run = [&] { return detect(model, image.tensor, options.height, options.width, options.top); };
+  const Detections best = naming(model, {image.name}, run);
   return object_of(Item{"scores", Values{copy_page_allocated(best.scores, at::kFloat)}},
                    Item{"labels", Values{copy_page_allocated(best.labels, at::kInt)}},
                    Item{"boxes", Values{copy_page_allocated(best.boxes, at::kFloat)}});
@@ -73,7 +76,7 @@ const Methods detector_methods{
     job<Lane::model, &load_detector>("loadDetector", "path", "options"),
     job<Lane::model, &copy_detector>("copyDetector", "detector", "place", "segmentor"),
     call<&detector_info>("detectorInfo", "detector"),
-    job<Lane::model, &DetectionModel::forward>("detectorForward", "detector", "images"),
+    job<Lane::model, &detector_forward>("detectorForward", "detector", "images"),
     job<Lane::model, &DetectionModel::features>("detectorFeatures", "detector", "images"),
     job<Lane::model, &best_of>("bestDetections", "predLogits", "predBoxes", "options"),
     job<Lane::model, &detect_image>("detect", "detector", "image", "options"),

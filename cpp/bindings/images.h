@@ -1,19 +1,22 @@
 // Pixels of images, and the scoring of classes.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "bindings/method.h"
 #include "core/dense_scores.h"
 #include "core/error.h"
+#include "core/finite_watch.h"
 
 namespace dinov3_seg {
 
-/// {data, width, height, channels?} as H×W×channels uint8: a copy of an array, or the tensor that `data` is a
-/// handle of.
+/// {data, width, height, channels?, name?} as H×W×channels uint8: a copy of an array, or the tensor that
+/// `data` is a handle of.
 struct Pixels {
   at::Tensor tensor;
+  std::string name;  // for messages; may be empty
 };
 template <>
 struct Js<Pixels> {
@@ -22,10 +25,10 @@ struct Js<Pixels> {
 
 /// At least one image, each converted by `unpack`.
 template <typename Unpack>
-std::vector<at::Tensor> images_from(const Napi::Value& value, Unpack unpack) {
+auto images_from(const Napi::Value& value, Unpack unpack) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
     fail("INVALID_ARGUMENT", "expected an array of at least one image");
-  std::vector<at::Tensor> images;
+  std::vector<decltype(unpack(value))> images;
   for (const Napi::Value& image : from_js<std::vector<Napi::Value>>(value, "images"))
     images.push_back(unpack(image));
   return images;
@@ -33,14 +36,30 @@ std::vector<at::Tensor> images_from(const Napi::Value& value, Unpack unpack) {
 
 struct Images {
   std::vector<at::Tensor> pixels;
+  std::vector<std::string> names;
 };
 template <>
 struct Js<Images> {
   static Images from(const Napi::Value& value, const char*) {
-    return {
-        images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image").tensor; })};
+    Images images;
+    for (Pixels& each :
+         images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image"); })) {
+      images.pixels.push_back(std::move(each.tensor));
+      images.names.push_back(std::move(each.name));
+    }
+    return images;
   }
 };
+
+/// A pass over named images; its NotFinite names the one.
+template <typename Pass>
+auto naming(const NetworkModule& model, const std::vector<std::string>& names, Pass pass) {
+  try {
+    return pass();
+  } catch (const NotFinite& error) {
+    error.tell(model.path(), names);
+  }
+}
 
 /// Pixels in JavaScript's own memory.
 struct ViewedPixels : Pixels {};

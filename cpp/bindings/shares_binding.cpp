@@ -31,7 +31,8 @@ namespace {
 
 Values shares_of(SegmentationModel& model, const std::vector<ShareLayer>& layers, const Images& images,
                  const ShareOptions& options) {
-  return {class_shares(model, layers, images.pixels, options)};
+  const auto run = [&] { return class_shares(model, layers, images.pixels, options); };
+  return {naming(model, images.names, run)};
 }
 
 Values shares_of_label(const ViewedPixels& label, int64_t classes) {

@@ -4,6 +4,7 @@
 
 #include "core/class_columns.h"
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "core/job_control.h"
 #include "models/network_input.h"
 #include "models/segment.h"
@@ -32,6 +33,13 @@ std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vecto
   return scores;
 }
 
+/// Of what all layers make of the pass.
+at::Tensor marks_of(const std::vector<DenseScores>& scores) {
+  std::vector<at::Tensor> marks;
+  for (const DenseScores& layer : scores) marks.push_back(layer.marks());
+  return at::stack(marks).sum(0);
+}
+
 }  // namespace
 
 at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
@@ -43,6 +51,7 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
         network_input(each, model.device(), options.height, options.width, model.normalization()));
   for (const ShareLayer& layer : layers) tables.push_back(layer.table.to(model.device()));
   const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(images));
+  const FiniteWatch watch(marks_of(scores));
   for (size_t i = 0; i < pixels.size(); ++i) {
     const int64_t height = pixels[i].size(0), width = pixels[i].size(1);
     at::Tensor columns;  // soft: (columns+1)×N float64; else H×W uint8
@@ -57,6 +66,7 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
     }
     rows.push_back(options.soft ? columns.mean(1).cpu()
                                 : count_columns(columns, options.columns).to(at::kDouble));
+    watch.require();
     report_progress(i + 1, pixels.size());
   }
   return at::stack(rows);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "models/archive.h"
 #include "models/cast.h"
 #include "models/detector_plan.h"
@@ -66,7 +67,7 @@ DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
 Predictions DetectionModel::forward(const at::Tensor& images) {
   check_detector_input(images.sizes(), queries());
   const auto result = run("forward", images, false);
-  return {result.at(0), result.at(1)};
+  return {result.at(0), result.at(1), finite_marks(result)};
 }
 
 at::Tensor DetectionModel::features(const at::Tensor& images) {
@@ -78,12 +79,15 @@ Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t heigh
                   int64_t top) {
   const at::Tensor input = network_input(pixels, model.device(), height, width, model.normalization());
   const Predictions found = model.forward(input.unsqueeze(0));
+  const FiniteWatch watch(found.marks);
   Detections best = best_detections(found.logits, found.boxes, height, width, top);
   const double down = static_cast<double>(pixels.size(0)) / static_cast<double>(height);
   const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(width);
   best.boxes.slice(2, 0, 4, 2).mul_(across);
   best.boxes.slice(2, 1, 4, 2).mul_(down);
-  return {best.scores[0].cpu(), best.labels[0].cpu(), best.boxes[0].cpu()};
+  const Detections on_host{best.scores[0].cpu(), best.labels[0].cpu(), best.boxes[0].cpu()};
+  watch.require();
+  return on_host;
 }
 
 }  // namespace dinov3_seg

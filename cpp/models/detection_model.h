@@ -15,6 +15,7 @@ namespace dinov3_seg {
 struct Predictions {
   at::Tensor logits;
   at::Tensor boxes;
+  at::Tensor marks;  // finite_marks() of both
 };
 
 /// A loaded detector. Not thread-safe: one job at a time, also of a segmentor that it shares weights with.
@@ -65,7 +66,7 @@ ModelPlacement sharing(ModelPlacement placement, const NetworkModule& segmentor)
 
 /// The best detections of one image, pixels H×W×1, 3 or 4 uint8, as the network sees it at height × width:
 /// `top` of them at most, boxes in the image's own pixels, on the CPU. Throws as forward() and
-/// best_detections() do.
+/// best_detections() do, and NotFinite.
 Detections detect(DetectionModel& model, const at::Tensor& pixels, int64_t height, int64_t width,
                   int64_t top);
 

@@ -180,8 +180,8 @@ export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<Ra
 }
 
 async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
-  if (typeof image === 'string' || image instanceof Uint8Array || isSharp(image))
-    return markOwn(await decodeImage(image));
+  if (typeof image === 'string') return markOwn({ ...(await decodeImage(image)), name: image });
+  if (image instanceof Uint8Array || isSharp(image)) return markOwn(await decodeImage(image));
   if (isRawImage(image)) return checkedPixels(image);
   throw new DinoSegError(
     'INVALID_ARGUMENT',

@@ -131,7 +131,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs.handles, job)));
   }
 
-  /** Best class of every pixel, B×height×width uint8. `on`: the network that gave the outputs. @internal */
+  /** Best class of every pixel, B×height×width uint8, for {@link NetworkOutputs.requireFinite}. `on`: the network that gave the outputs. @internal */
   async mapOf(
     outputs: NetworkOutputs,
     {
@@ -144,9 +144,24 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   ): Promise<Tensor> {
     const handle = on ? await this.on(on) : this.handle;
     const size = { width, height, scoring };
-    return Tensor.wrap(
-      await this.run(options, (job) => engine().classMap(handle, outputs.handles, size, job)),
-    );
+    const made = await this.run(options, (job) => engine().classMap(handle, outputs.handles, size, job));
+    outputs.watch(made.watch);
+    return Tensor.wrap(made.map);
+  }
+
+  /** {@link mapOf} for users: outputs that are theirs, and no map of values that are not finite. @internal */
+  protected async finiteMapOf(
+    outputs: NetworkOutputs,
+    options: JobOptions & ImageSize & { scoring: Scoring },
+  ): Promise<Tensor> {
+    const map = await this.mapOf(outputs, options);
+    try {
+      await outputs.requireFinite();
+      return map;
+    } catch (error) {
+      map.dispose();
+      throw error;
+    }
   }
 
   /** Runs a call that can be cancelled, and counts it. @internal */

@@ -43,6 +43,6 @@ export async function withPixels<T>(
 
 /** A copy that is not made on the JavaScript thread. */
 async function copied(image: RawImage): Promise<CopiedImage> {
-  const { width, height } = image;
-  return { data: await engine().copyPixels(image), width, height };
+  const { width, height, name } = image;
+  return { data: await engine().copyPixels(image), width, height, name };
 }

@@ -14,6 +14,7 @@ import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { inOrder } from '../data/in-order.js';
+import { markOwn } from '../data/own-pixels.js';
 import { gathered, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
@@ -89,7 +90,7 @@ export interface PredictResult extends ReportOutcome {
  * Segments images and writes five files for each (see README.md). The next images are decoded during each forward pass.
  *
  * @param inputs images, folders and globs, as in {@link imagesOfPaths}.
- * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
+ * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, MODEL_VALUES, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
  *   that cannot be read are listed in the result instead.
  */
 export async function predict(
@@ -184,7 +185,7 @@ async function* flat<T>(groups: AsyncIterable<readonly T[]>): AsyncGenerator<T, 
 
 async function decodeOrError([place, path]: [number, string]): Promise<Decoded> {
   try {
-    return { place, image: await decodeImage(path) };
+    return { place, image: markOwn({ ...(await decodeImage(path)), name: path }) };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
     return { place, error };

@@ -11,6 +11,8 @@ export interface RawImage {
   readonly height: number;
   /** Number of channels: 3 (default) is RGB; 1 is grey, used for all three channels; 4 is RGBA, whose alpha is dropped. */
   readonly channels?: 1 | 3 | 4;
+  /** What messages call the image: its path. */
+  readonly name?: string;
 }
 
 /** Pixels of one image that the engine has already copied: see `copyPixels`. */
@@ -18,6 +20,8 @@ export interface CopiedImage {
   readonly data: TensorHandle;
   readonly width: number;
   readonly height: number;
+  /** What messages call the image. */
+  readonly name?: string | undefined;
 }
 
 /** Class indices of one label image: H×W. */
