@@ -53,6 +53,7 @@ constexpr KernelTable table = {
     .argmax_masks = launched<argmax_masks>,
     .pixels_blocks = pixels_blocks,
     .prepare_pixels = launched<prepare_pixels>,
+    .perspective_view = launched<perspective_view>,
     .add_resized_blocks = add_resized_blocks,
     .add_resized = launched<add_resized>,
     .group_norm_chunks = group_norm_chunks,

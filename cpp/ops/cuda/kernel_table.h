@@ -41,6 +41,7 @@ struct KernelTable {
   Launch<const MasksArguments&> argmax_masks;
   Count<PixelsArguments> pixels_blocks;
   Launch<const PixelsArguments&> prepare_pixels;
+  Launch<const ViewArguments&> perspective_view;
 
   Count<AddResizedArguments> add_resized_blocks;
   Launch<const AddResizedArguments&> add_resized;

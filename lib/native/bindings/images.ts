@@ -68,6 +68,18 @@ export interface PrepareImageOptions extends PrepareOptions {
   normalization: Normalization;
 }
 
+/** Views of a panorama. */
+export interface PerspectiveViewOptions {
+  /** In degrees: to the right of the panorama's middle, and above the horizon. */
+  views: readonly { yaw: number; pitch: number }[];
+  /** Across a view's width. */
+  degrees: number;
+  /** Of a view in pixels. */
+  width: number;
+  height: number;
+  device: string;
+}
+
 /**
  * The engine's functions on pixels. They read the given arrays while they run: nobody may write to them or transfer them before the
  * promise is settled. So they are for arrays that this package has made; those of its users are copied at the call.
@@ -77,6 +89,11 @@ export interface ImageEngine {
   prepareImages(images: RawImage[], options: PrepareImageOptions): Promise<TensorHandle>;
   /** Resizes by nearest neighbour and flips: B×H×W uint8. Off the model's thread. */
   prepareLabels(labels: RawLabel[], options: PrepareOptions): Promise<TensorHandle>;
+  /**
+   * Perspective views N×height×width×3 of an equirectangular panorama, computed on a device beside its other work. INVALID_ARGUMENT,
+   * SHAPE.
+   */
+  perspectiveViews(panorama: RawImage, options: PerspectiveViewOptions): Promise<Uint8Array>;
   /** Copies pixels off the JavaScript thread. */
   copyPixels(image: RawImage): Promise<TensorHandle>;
   /**
