@@ -4,7 +4,8 @@ import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { HeadsHandle, JobHandle, LossResult, Scoring } from '../native/bindings/engine.js';
+import type { HeadsHandle, JobHandle, LossResult, Scoring, TensorHandle } from '../native/bindings/engine.js';
+import { sha256 } from '../settings-digest.js';
 import { HeadCopies } from './head-copies.js';
 import type { HeadMetadata } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
@@ -162,6 +163,18 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
       map.dispose();
       throw error;
     }
+  }
+
+  /** SHA-256 of its values as they are now, whatever its file. @throws DinoSegError DISPOSED @internal */
+  async digest(): Promise<string> {
+    const state = await this.calls.add(engine().headsState(this.handle));
+    const parts: string[] = [];
+    for (const name of ['value', 'runningMean', 'runningVar'] as const) {
+      const handle = state[name];
+      if (handle) parts.push(sha256(new Uint8Array((await engine().tensorData(handle)).data.buffer)));
+    }
+    for (const handle of Object.values(state)) engine().dispose(handle as TensorHandle);
+    return sha256(parts.join());
   }
 
   /** Runs a call that can be cancelled, and counts it. @internal */
