@@ -16,6 +16,7 @@ export const errorCodes = {
     'weights are NaN, infinite, too large for the dtype, or from the middle of a training that they cannot be used from',
   CHECKPOINT_KEYS: 'keys are missing or unexpected, or tensors have the wrong shape',
   MODEL_FORMAT: 'the file is not a TorchScript network with the expected methods',
+  MODEL_VALUES: 'a network, or its head, gave NaN or infinite values for an image',
   HEAD_MISMATCH: 'the class_embed head does not match the network or the class set',
   BACKBONE_MISMATCH: 'a detector and a segmentation network should share a backbone, but have different ones',
   SHAPE: 'a tensor or image has the wrong shape, dtype or size',

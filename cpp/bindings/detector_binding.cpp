@@ -11,10 +11,6 @@
 namespace dinov3_seg {
 
 template <>
-inline constexpr auto fields<Predictions> =
-    std::tuple{field("predLogits", &Predictions::logits), field("predBoxes", &Predictions::boxes)};
-
-template <>
 inline constexpr auto fields<Detections> =
     std::tuple{field("scores", &Detections::scores), field("labels", &Detections::labels),
                field("boxes", &Detections::boxes)};
@@ -66,14 +62,21 @@ auto detector_info(const DetectionModel& model) {
 
 void use_detector_float16(DetectionModel& model) { model.use_float16(); }
 
+auto detector_forward(DetectionModel& model, const at::Tensor& images) {
+  const Predictions found = model.forward(images);
+  return object_of(Item{"predLogits", found.logits}, Item{"predBoxes", found.boxes},
+                   Item{"watch", std::make_shared<FiniteWatch>(found.marks)});
+}
+
 Detections best_of(const at::Tensor& logits, const at::Tensor& boxes, const DetectOptions& options) {
   return best_detections(logits, boxes, options.height, options.width, options.top);
 }
 
 std::vector<FoundValues> detect_images(DetectionModel& model, const Images& images,
                                        const DetectOptions& options) {
+  const auto run = [&] { return detect(model, images.pixels, options); };
   std::vector<FoundValues> found;
-  for (const Detections& best : detect(model, images.pixels, options))
+  for (const Detections& best : naming(model, images.names, run))
     found.push_back({{copy_page_allocated(best.scores, at::kFloat)},
                      {copy_page_allocated(best.labels, at::kInt)},
                      {copy_page_allocated(best.boxes, at::kFloat)}});
@@ -90,7 +93,7 @@ const Methods detector_methods{
     job<Lane::model, &copy_detector>("copyDetector", "detector", "place", "segmentor"),
     call<&detector_info>("detectorInfo", "detector"),
     job<Lane::model, &use_detector_float16>("useDetectorFloat16", "detector"),
-    job<Lane::model, &DetectionModel::forward>("detectorForward", "detector", "images"),
+    job<Lane::model, &detector_forward>("detectorForward", "detector", "images"),
     job<Lane::model, &DetectionModel::features>("detectorFeatures", "detector", "images"),
     job<Lane::model, &best_of>("bestDetections", "predLogits", "predBoxes", "options"),
     job<Lane::model, &detect_images>("detect", "detector", "images", "options"),

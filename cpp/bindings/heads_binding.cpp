@@ -196,8 +196,10 @@ void heads_restore(TrainedHeads& heads, std::map<std::string, std::optional<at::
   for (const auto& [name, tensor] : own) tensor.copy_(*state[name]);
 }
 
-at::Tensor class_map_of(const TrainedHeads& head, const NetworkOutputs& outputs, const MapOptions& options) {
-  return class_map(head.dense_scores(outputs, options.scoring), options.height, options.width);
+auto class_map_of(const TrainedHeads& head, const NetworkOutputs& outputs, const MapOptions& options) {
+  const DenseScores scores = head.dense_scores(outputs, options.scoring);
+  const auto watch = std::make_shared<FiniteWatch>(scores.marks());
+  return object_of(Item{"map", class_map(scores, options.height, options.width)}, Item{"watch", watch});
 }
 
 at::Tensor scores_of(const TrainedHeads& head, const NetworkOutputs& outputs, const MapOptions& options) {

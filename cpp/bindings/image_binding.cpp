@@ -46,32 +46,38 @@ at::Tensor copy_of(const at::Tensor& pixels) {
 }  // namespace
 
 Pixels Js<Pixels>::from(const Napi::Value& value, const char* what) {
-  const Napi::Value data = object_argument(value, what).Get("data");
-  if (is_handle<at::Tensor>(data)) return {*unwrap<at::Tensor>(data)};
-  return {copy_of(view_pixels(value, what))};
+  const Napi::Object object = object_argument(value, what);
+  const Napi::Value data = object.Get("data");
+  const auto name = from_js<std::optional<std::string>>(object.Get("name"), "name").value_or("");
+  if (is_handle<at::Tensor>(data)) return {*unwrap<at::Tensor>(data), name};
+  return {copy_of(view_pixels(value, what)), name};
 }
 
 PassImages Js<PassImages>::from(const Napi::Value& value, const char*) {
-  return {images_from(value, [](const Napi::Value& image) -> PassImage {
+  PassImages images;
+  images.images = images_from(value, [&](const Napi::Value& image) -> PassImage {
     const Napi::Object object = object_argument(image, "image");
     const Napi::Value input = object.Get("input");
     if (!is_handle<at::Tensor>(input)) {
-      at::Tensor pixels = from_js<Pixels>(image, "image").tensor;
-      return {pixels.size(0), pixels.size(1), std::move(pixels), {}};
+      auto [pixels, name] = from_js<Pixels>(image, "image");
+      images.names.push_back(std::move(name));
+      return {pixels.size(0), pixels.size(1), pixels, {}};
     }
+    images.names.push_back(from_js<std::optional<std::string>>(object.Get("name"), "name").value_or(""));
     const auto width = from_js<int64_t>(object.Get("width"), "width");
     const auto height = from_js<int64_t>(object.Get("height"), "height");
     check_size(height, width);
     return {height, width, {}, *unwrap<at::Tensor>(input)};
-  })};
+  });
+  return images;
 }
 
 ViewedPixels Js<ViewedPixels>::from(const Napi::Value& value, const char* what) {
-  return {{view_pixels(value, what)}};
+  return {{view_pixels(value, what), {}}};
 }
 
 ViewedImages Js<ViewedImages>::from(const Napi::Value& value, const char*) {
-  return {{images_from(value, [](const Napi::Value& image) { return view_pixels(image, "image"); })}};
+  return {{images_from(value, [](const Napi::Value& image) { return view_pixels(image, "image"); }), {}}};
 }
 
 /// {data, width, height} each, as H×W uint8, JavaScript's own memory.
@@ -234,15 +240,19 @@ std::optional<Values> classes_of(const LabelValues& label, const TypedArray<uint
 std::vector<Values> segment_images(const std::shared_ptr<SegmentationModel>& model, const Head& head,
                                    const Images& images, const SegmentSettings& settings) {
   std::vector<Values> maps;
-  for (const at::Tensor& map : segment(scorer_of(model, head, settings.scoring), images.pixels, settings))
+  const auto run = [&] { return segment(scorer_of(model, head, settings.scoring), images.pixels, settings); };
+  for (const at::Tensor& map : naming(*model, images.names, run))
     maps.push_back({copy_page_allocated(map, at::kByte)});
   return maps;
 }
 
 Values score_image(const std::shared_ptr<SegmentationModel>& model, const Head& head, const Pixels& image,
                    const ScoreSettings& settings) {
-  return {segment_scores(scorer_of(model, head, settings.scoring), image.tensor, settings,
-                         settings.output_height, settings.output_width)};
+  const auto run = [&] {
+    return segment_scores(scorer_of(model, head, settings.scoring), image.tensor, settings,
+                          settings.output_height, settings.output_width);
+  };
+  return {naming(*model, {image.name}, run)};
 }
 
 const Methods image_methods{

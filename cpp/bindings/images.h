@@ -1,20 +1,23 @@
 // Pixels of images, and the scoring of classes.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "bindings/method.h"
 #include "core/dense_scores.h"
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "models/network_input.h"
 
 namespace dinov3_seg {
 
-/// {data, width, height, channels?} as H×W×channels uint8: a copy of an array, or the tensor that `data` is a
-/// handle of.
+/// {data, width, height, channels?, name?} as H×W×channels uint8: a copy of an array, or the tensor that
+/// `data` is a handle of.
 struct Pixels {
   at::Tensor tensor;
+  std::string name;  // for messages; may be empty
 };
 template <>
 struct Js<Pixels> {
@@ -34,23 +37,40 @@ auto images_from(const Napi::Value& value, Unpack unpack) {
 
 struct Images {
   std::vector<at::Tensor> pixels;
+  std::vector<std::string> names;
 };
 template <>
 struct Js<Images> {
   static Images from(const Napi::Value& value, const char*) {
-    return {
-        images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image").tensor; })};
+    Images images;
+    for (Pixels& each :
+         images_from(value, [](const Napi::Value& image) { return from_js<Pixels>(image, "image"); })) {
+      images.pixels.push_back(std::move(each.tensor));
+      images.names.push_back(std::move(each.name));
+    }
+    return images;
   }
 };
 
 /// At least one image of a pass, each as pixels or as {input, width, height}: what networkInput() gave.
 struct PassImages {
   std::vector<PassImage> images;
+  std::vector<std::string> names;  // for messages; may be empty
 };
 template <>
 struct Js<PassImages> {
   static PassImages from(const Napi::Value& value, const char* what);
 };
+
+/// A pass over named images; its NotFinite names the one.
+template <typename Pass>
+auto naming(const NetworkModule& model, const std::vector<std::string>& names, Pass pass) {
+  try {
+    return pass();
+  } catch (const NotFinite& error) {
+    error.tell(model.path(), names);
+  }
+}
 
 /// Pixels in JavaScript's own memory.
 struct ViewedPixels : Pixels {};

@@ -80,6 +80,13 @@ struct PlaceOf<std::shared_ptr<HostCopies>> {
   }
 };
 
+template <>
+struct PlaceOf<std::shared_ptr<FiniteWatch>> {
+  static std::optional<LanePlace> find(const std::shared_ptr<FiniteWatch>& watch) {
+    return LanePlace{watch->device()};
+  }
+};
+
 template <std::derived_from<ModelPlacement> T>
 struct PlaceOf<T> {
   static std::optional<LanePlace> find(const T& placement) {

@@ -9,6 +9,7 @@
 #include "bindings/heads.h"
 #include "bindings/placement.h"
 #include "bindings/times.h"
+#include "core/finite_watch.h"
 #include "core/job_control.h"
 #include "models/archive.h"
 #include "models/network_sizes.h"
@@ -72,10 +73,29 @@ auto model_info(const SegmentationModel& model) {
 
 void check_head(const SegmentationModel& model, const TrainedHeads& head) { check_fits(model, head); }
 
+/// Nothing waits for the marks: whoever uses the outputs reads them (requireFinite).
+auto outputs_of(SegmentationModel& model, const at::Tensor& images, const OutputOptions& options) {
+  const NetworkOutputs outputs = model.outputs(images, options);
+  return object_of(Item{"queries", outputs.queries}, Item{"masks", outputs.masks},
+                   Item{"features", outputs.features},
+                   Item{"watch", std::make_shared<FiniteWatch>(outputs.marks)});
+}
+
 auto forward(SegmentationModel& model, const at::Tensor& images) {
   const NetworkOutputs decoded = model.outputs(images, {.decoded = true});
-  return object_of(Item{"queries", decoded.queries}, Item{"predLogits", model.class_logits(decoded.queries)},
-                   Item{"predMasks", decoded.masks});
+  const at::Tensor logits = model.class_logits(decoded.queries);
+  const at::Tensor marks = decoded.marks + finite_marks(logits).to(decoded.marks.device());
+  return object_of(Item{"queries", decoded.queries}, Item{"predLogits", logits},
+                   Item{"predMasks", decoded.masks}, Item{"watch", std::make_shared<FiniteWatch>(marks)});
+}
+
+void require_finite(const FiniteWatch& watch, const std::string& path,
+                    const std::vector<std::string>& names) {
+  try {
+    watch.require();
+  } catch (const NotFinite& error) {
+    error.tell(path, names);
+  }
 }
 
 std::vector<NamedTensor> taps(SegmentationModel& model, const at::Tensor& images) {
@@ -150,7 +170,8 @@ const Methods model_methods{
     job<Lane::prepare, &file_normalization>("recordedNormalization", "path"),
     call<&model_info>("modelInfo", "model"),
     call<&check_head>("checkFits", "model", "head"),
-    job<Lane::model, &SegmentationModel::outputs>("outputs", "model", "images", "options"),
+    job<Lane::model, &outputs_of>("outputs", "model", "images", "options"),
+    job<Lane::copies, &require_finite>("requireFinite", "watch", "path", "names"),
     job<Lane::model, &SegmentationModel::probe>("ownProbe", "model"),
     job<Lane::model, &forward>("forward", "model", "images"),
     job<Lane::model, &taps>("taps", "model", "images"),

@@ -31,7 +31,8 @@ namespace {
 
 Values shares_of(SegmentationModel& model, const std::vector<ShareLayer>& layers, const PassImages& given,
                  const ShareOptions& options) {
-  return {class_shares(model, layers, given.images, options)};
+  const auto run = [&] { return class_shares(model, layers, given.images, options); };
+  return {naming(model, given.names, run)};
 }
 
 Values shares_of_label(const ViewedPixels& label, int64_t classes) {

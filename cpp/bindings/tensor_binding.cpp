@@ -132,7 +132,7 @@ void dispose_one_of(const Napi::Value& handle) {
 
 void dispose(Napi::Value handle) {
   dispose_one_of<at::Tensor, SegmentationModel, DetectionModel, TrainedHeads, ShardWriter, RecordStore,
-                 HostCopies>(handle);
+                 HostCopies, FiniteWatch>(handle);
 }
 
 const Methods tensor_methods{

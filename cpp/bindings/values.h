@@ -10,6 +10,7 @@
 #include "cache/record_store.h"
 #include "cache/shard_writer.h"
 #include "core/device_copies.h"
+#include "core/finite_watch.h"
 #include "heads/linear_heads.h"
 #include "heads/linear_probe_heads.h"
 #include "models/detection_model.h"
@@ -79,6 +80,11 @@ template <>
 struct HandleKind<HostCopies> {
   static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b2a, 0x9d2f3a7c81e64f0a};
   static constexpr const char* name = "host copies";
+};
+template <>
+struct HandleKind<FiniteWatch> {
+  static constexpr napi_type_tag tag{0x6f1d0a5b9c5e4b2b, 0x9d2f3a7c81e64f0b};
+  static constexpr const char* name = "watch";
 };
 
 Napi::Value wrap_tensor(Napi::Env env, const at::Tensor& tensor);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "core/job_control.h"
 #include "core/page_allocator.h"
 #include "core/tf32.h"
@@ -61,6 +62,7 @@ void check_decoded(const at::Tensor& logits, const at::Tensor& masks) {
 
 DenseScores::DenseScores(const at::Tensor& logits, const at::Tensor& masks, Scoring scoring) {
   check_decoded(logits, masks);
+  marks_ = finite_marks(logits);
   const at::Tensor classes = class_weights(logits, scoring);
   if (scoring == Scoring::recipe) {
     source_ = mix_masks(classes, masks.to(at::kFloat).sigmoid());
@@ -73,11 +75,17 @@ DenseScores::DenseScores(const at::Tensor& logits, const at::Tensor& masks, Scor
 DenseScores::DenseScores(const at::Tensor& scores) : source_(scores), logits_(true) {
   if (scores.dim() != 4 || scores.scalar_type() != at::kFloat)
     fail("SHAPE", "expected scores B×K×h×w float32, got ", scores.sizes(), " ", scores.scalar_type());
+  marks_ = finite_marks(scores);
+}
+
+void DenseScores::watch(const at::Tensor& marks) {
+  if (marks.defined()) marks_ = marks_ + marks.to(marks_.device());
 }
 
 DenseScores DenseScores::image(int64_t index) const {
   DenseScores one = *this;
   one.source_ = source_.narrow(0, index, 1);
+  one.marks_ = marks_.narrow(0, index, 1);
   if (query_classes_.defined()) one.query_classes_ = query_classes_.narrow(0, index, 1);
   return one;
 }

@@ -57,6 +57,11 @@ class DenseScores {
   void each_band(int64_t height, int64_t width,
                  const std::function<void(int64_t, const at::Tensor&)>& use) const;
 
+  /// finite_marks() of what the scores are made of: of the logits, and of what watch() added.
+  at::Tensor marks() const { return marks_; }
+  /// Adds marks B of the outputs that the logits come from; undefined: none.
+  void watch(const at::Tensor& marks);
+
   /// B×K'×h×w where resizing is all that is left to do; undefined where it is not.
   at::Tensor grid_scores() const { return query_classes_.defined() ? at::Tensor() : source_; }
   /// Where it is not: classes B×Q×K' of the mask logits B×Q×h×w that are resized first.
@@ -77,6 +82,7 @@ class DenseScores {
 
   at::Tensor source_;         // B×K'×h×w scores, or B×Q×h×w mask logits
   at::Tensor query_classes_;  // B×Q×K' where source_ are mask logits
+  at::Tensor marks_;          // B float32
   bool logits_ = false;       // whether source_ are a linear probe's
 };
 

@@ -31,6 +31,7 @@ struct NetworkOutputs {
   at::Tensor queries;   // B×Q×C float32, or bfloat16 of a cache
   at::Tensor masks;     // B×Q×h×w logits float32, or of a cache bfloat16 or their sigmoid as uint8 (255: 1)
   at::Tensor features;  // B×C×H/16×W/16 of the backbone's last layer, or B×4C×… of all tapped ones, it last
+  at::Tensor marks;     // finite_marks() of them, B; undefined for what was looked at before
 };
 
 /// Scores images from the outputs of the frozen network. Not thread-safe: one job at a time.

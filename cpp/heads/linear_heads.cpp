@@ -60,7 +60,9 @@ int64_t LinearHeads::scored_classes(Scoring scoring) const {
 }
 
 DenseScores LinearHeads::dense_scores(const NetworkOutputs& outputs, Scoring scoring) const {
-  return {forward(outputs).select(2, 0), outputs.masks.to(device()), scoring};
+  DenseScores scores(forward(outputs).select(2, 0), outputs.masks.to(device()), scoring);
+  scores.watch(outputs.marks);
+  return scores;
 }
 
 at::Tensor LinearHeads::forward(const NetworkOutputs& outputs) const {

@@ -120,7 +120,9 @@ int64_t LinearProbeHeads::scored_classes(Scoring scoring) const {
 
 DenseScores LinearProbeHeads::dense_scores(const NetworkOutputs& outputs, Scoring scoring) const {
   scored_classes(scoring);
-  return DenseScores(forward(outputs).select(1, 0));
+  DenseScores scores(forward(outputs).select(1, 0));
+  scores.watch(outputs.marks);
+  return scores;
 }
 
 at::Tensor LinearProbeHeads::forward(const NetworkOutputs& outputs) const {

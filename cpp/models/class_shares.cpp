@@ -4,6 +4,7 @@
 
 #include "core/class_columns.h"
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "core/job_control.h"
 #include "models/segment.h"
 #include "ops/class_map.h"
@@ -32,6 +33,13 @@ std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vecto
   return scores;
 }
 
+/// Of what all layers make of the pass.
+at::Tensor marks_of(const std::vector<DenseScores>& scores) {
+  std::vector<at::Tensor> marks;
+  for (const DenseScores& layer : scores) marks.push_back(layer.marks());
+  return at::stack(marks).sum(0);
+}
+
 }  // namespace
 
 at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
@@ -44,6 +52,7 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
   for (const ShareLayer& layer : layers) own_tables.push_back(layer.table);
   const at::Tensor tables = at::stack(own_tables).to(model.device());
   const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(inputs));
+  const FiniteWatch watch(marks_of(scores));
   for (size_t i = 0; i < images.size(); ++i) {
     std::vector<at::Tensor> maps;
     at::Tensor columns;  // (columns+1)×N float64
@@ -60,6 +69,7 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
   }
   // The only time that the device is waited for; pixels that are left out are not asked for.
   const at::Tensor shares = at::stack(rows).narrow(1, 0, options.columns + 1).cpu().to(at::kDouble);
+  watch.require();
   report_progress(images.size(), images.size());
   return shares;
 }

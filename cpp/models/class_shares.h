@@ -32,8 +32,8 @@ struct ShareOptions {
 /// pass, and later layers go over earlier ones where their tables have a column.
 /// Counts: pixels of the class maps at the image's size. Soft: means over the places of the grid of the
 /// shares that scores have there (of a probe: softmax of its logits), see column_shares; each row sums to 1.
-/// Reports images done. Throws INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, and what the network and the heads
-/// throw.
+/// Reports images done. Throws INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, NotFinite, and what the network and
+/// the heads throw.
 at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
                         const std::vector<PassImage>& images, const ShareOptions& options);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "models/archive.h"
 #include "models/cast.h"
 #include "models/detector_plan.h"
@@ -67,7 +68,7 @@ DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
 Predictions DetectionModel::forward(const at::Tensor& images) {
   check_detector_input(images.sizes(), queries());
   const auto result = run("forward", images, true);
-  return {result.at(0), result.at(1)};
+  return {result.at(0), result.at(1), finite_marks(result)};
 }
 
 at::Tensor DetectionModel::features(const at::Tensor& images) {
@@ -92,8 +93,10 @@ std::vector<Detections> detect(DetectionModel& model, const std::vector<at::Tens
   for (const at::Tensor& each : pixels)
     inputs.push_back(network_input(each, model.device(), height, width, model.normalization()));
   const Predictions found = model.forward(at::stack(inputs));
+  const FiniteWatch watch(found.marks);
   const Detections best = best_detections(found.logits, found.boxes, height, width, top);
   const at::Tensor scores = best.scores.cpu();
+  watch.require();
   // Of most images a few are wanted of very many: no more of the others' come to the host than of the image
   // with the most.
   const at::Tensor counts = (scores >= threshold).sum(1);

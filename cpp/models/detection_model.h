@@ -17,6 +17,7 @@ namespace dinov3_seg {
 struct Predictions {
   at::Tensor logits;
   at::Tensor boxes;
+  at::Tensor marks;  // finite_marks() of both
 };
 
 /// A loaded detector. Not thread-safe: one job at a time, also of a segmentor that it shares weights with.
@@ -76,7 +77,7 @@ struct DetectOptions {
 
 /// The best detections of images, pixels H×W×1, 3 or 4 uint8 each, that the network sees at height × width in
 /// one pass: of each image `top` of them at most, best first, boxes in its own pixels, on the CPU. Throws as
-/// forward() and best_detections() do.
+/// forward() and best_detections() do, and NotFinite.
 std::vector<Detections> detect(DetectionModel& model, const std::vector<at::Tensor>& pixels,
                                const DetectOptions& options);
 

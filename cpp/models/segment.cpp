@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "core/image_ops.h"
 #include "core/job_control.h"
 #include "models/network_input.h"
@@ -38,6 +39,9 @@ class WindowScores {
 
   size_t count() const { return windows_.size(); }
 
+  /// Of all windows so far together, of one image.
+  at::Tensor marks() const { return marks_; }
+
   /// K'×height×width of the next window.
   at::Tensor next() {
     const auto place = static_cast<int64_t>(next_++);
@@ -57,6 +61,8 @@ class WindowScores {
       crops.push_back(image_.slice(1, top, top + options_.height).slice(2, left, left + options_.width));
     }
     scores_ = scorer_.scores(at::stack(crops));
+    const at::Tensor marks = scores_->marks().sum(0, /*keepdim=*/true);
+    marks_ = marks_.defined() ? marks_ + marks : marks;
   }
 
   const ImageScorer& scorer_;
@@ -65,11 +71,16 @@ class WindowScores {
   std::vector<Window> windows_;
   size_t next_ = 0;
   std::optional<DenseScores> scores_;
+  at::Tensor marks_;  // 1
 };
 
 /// Sliding windows over a normalised image 3×H×W. Rows of windows go from top to bottom; rows of scores that
 /// no later window touches are settled at once, so that memory holds one window's height of scores.
-at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const SegmentOptions& options) {
+struct SlideResult {
+  at::Tensor map, marks;  // H×W uint8; finite_marks() of the image
+};
+
+SlideResult slide(const ImageScorer& scorer, const at::Tensor& image, const SegmentOptions& options) {
   const int64_t height = image.size(1), width = image.size(2);
   const auto tops = window_starts(height, options.height, options.stride_y);
   const auto lefts = window_starts(width, options.width, options.stride_x);
@@ -94,7 +105,7 @@ at::Tensor slide(const ImageScorer& scorer, const at::Tensor& image, const Segme
     sums = at::cat({sums.slice(1, settled), at::zeros({classes, settled, width}, sums.options())}, 1);
     windows = at::cat({windows.slice(0, settled), at::zeros({settled, width}, windows.options())}, 0);
   }
-  return map;
+  return {map, scores.marks()};
 }
 
 /// Of whole images at the network's input size.
@@ -117,8 +128,11 @@ at::Tensor segment_by_windows(const ImageScorer& scorer, const at::Tensor& pixel
       std::max<int64_t>(std::llround(static_cast<double>(width) * enlarge), options.width);
   const at::Tensor input =
       network_input(pixels, scorer.device, work_height, work_width, scorer.normalization);
-  const at::Tensor map = slide(scorer, input, options);
-  return prepare_label(map, height, width, false).cpu();
+  const auto [map, marks] = slide(scorer, input, options);
+  const FiniteWatch watch(marks);
+  at::Tensor result = prepare_label(map, height, width, false).cpu();
+  watch.require();
+  return result;
 }
 
 }  // namespace
@@ -152,9 +166,11 @@ std::vector<at::Tensor> segment(const ImageScorer& scorer, const std::vector<at:
   std::vector<at::Tensor> maps;
   if (!options.slide) {
     const DenseScores scores = score_whole(scorer, pixels, options);
+    const FiniteWatch watch(scores.marks());
     for (size_t i = 0; i < pixels.size(); ++i) {
       const DenseScores own = scores.image(static_cast<int64_t>(i));
       maps.push_back(class_map(own, pixels[i].size(0), pixels[i].size(1))[0].cpu());
+      watch.require();
       report_progress(i + 1, pixels.size());
     }
     return maps;
@@ -165,13 +181,21 @@ std::vector<at::Tensor> segment(const ImageScorer& scorer, const std::vector<at:
          options.height, ", got ", options.stride_x, "×", options.stride_y);
   if (options.pass_size < 1)
     fail("INVALID_ARGUMENT", "passSize must be a whole number from 1, got ", options.pass_size);
-  for (const at::Tensor& each : pixels) maps.push_back(segment_by_windows(scorer, each, options));
+  for (size_t i = 0; i < pixels.size(); ++i) try {
+      maps.push_back(segment_by_windows(scorer, pixels[i], options));
+    } catch (const NotFinite&) {
+      throw NotFinite(static_cast<int64_t>(i));
+    }
   return maps;
 }
 
 at::Tensor segment_scores(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options,
                           int64_t height, int64_t width) {
-  return score_whole(scorer, {pixels}, options).on_host(height, width)[0];
+  const DenseScores scores = score_whole(scorer, {pixels}, options);
+  const FiniteWatch watch(scores.marks());
+  at::Tensor all = scores.on_host(height, width)[0];
+  watch.require();
+  return all;
 }
 
 }  // namespace dinov3_seg

@@ -46,12 +46,12 @@ ImageScorer scorer_of(std::shared_ptr<SegmentationModel> model, std::shared_ptr<
 /// Slide: one image after another; windows of height×width over the image at its own size (enlarged first
 /// where it is smaller than a window), at most `stride` apart, the last ones flush with the edges;
 /// `pass_size` windows go through the network together; overlapping scores are averaged.
-/// Throws SHAPE, INVALID_ARGUMENT (stride, pass_size), and what the network and the head throw.
+/// Throws SHAPE, INVALID_ARGUMENT (stride, pass_size), NotFinite, and what the network and the head throw.
 std::vector<at::Tensor> segment(const ImageScorer& scorer, const std::vector<at::Tensor>& pixels,
                                 const SegmentOptions& options);
 
 /// Scores K'×height×width float32 (CPU) of the whole image. `options.slide` is ignored. Throws SHAPE
-/// (also above 2 GiB).
+/// (also above 2 GiB), NotFinite.
 at::Tensor segment_scores(const ImageScorer& scorer, const at::Tensor& pixels, const SegmentOptions& options,
                           int64_t height, int64_t width);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/finite_watch.h"
 #include "models/archive.h"
 #include "models/backbone_network_plan.h"
 #include "models/builder.h"
@@ -107,8 +108,9 @@ NetworkOutputs SegmentationModel::outputs(const at::Tensor& images, const Output
   const auto [decoded, layers] = wanted;
   require(wanted);
   const auto result = run_checked(layers == 0 ? "decode" : features_method(layers, decoded), images, decoded);
-  if (!decoded) return {{}, {}, result.at(0)};
-  return {result.at(0), result.at(1), layers > 0 ? result.at(2) : at::Tensor()};
+  const at::Tensor marks = finite_marks(result);
+  if (!decoded) return {{}, {}, result.at(0), marks};
+  return {result.at(0), result.at(1), layers > 0 ? result.at(2) : at::Tensor(), marks};
 }
 
 std::vector<std::string> SegmentationModel::provides() const {

@@ -38,7 +38,7 @@ class SegmentationModel : public NetworkModule {
   SegmentationModel(const SegmentationModel& first, NetworkModules modules, const ModelPlacement& placement);
 
   /// What is wanted, of one pass, float32, of images B×3×H×W, H and W multiples of 32. For features alone
-  /// neither adapter nor decoder run. Throws SHAPE, and MODEL_FORMAT as require().
+  /// neither adapter nor decoder run. With their marks. Throws SHAPE, and MODEL_FORMAT as require().
   NetworkOutputs outputs(const at::Tensor& images, const OutputOptions& wanted);
   /// Parts of the outputs that the file's methods give: decoded, features, layer_features.
   std::vector<std::string> provides() const;

@@ -4,6 +4,7 @@
 
 #include "ops/find_operator.h"
 #include "ops/network_ops.h"
+#include "ops/perspective_view.h"
 #include "ops/quantized_ops.h"
 #include "ops/score_ops.h"
 
@@ -31,6 +32,8 @@ constexpr const char* schemas[] = {
     "argmax_masks(Tensor classes, Tensor masks, int height, int width) -> Tensor",
     "count_classes(Tensor[] maps, Tensor tables, Tensor? excluded, int columns) -> Tensor",
     "prepare_pixels(Tensor pixels, int height, int width, float[] mean, float[] std) -> Tensor",
+    "perspective_view(Tensor panorama, float[] rotation, float focal, int height, int width, int samples) -> "
+    "Tensor",
     "add_resized(Tensor x, Tensor y, Tensor? scale, Tensor? shift) -> Tensor",
 
     "group_norm_tokens(Tensor x, int groups, Tensor weight, Tensor bias, float eps, bool relu) -> Tensor",
@@ -129,6 +132,12 @@ at::Tensor prepare_pixels(const at::Tensor& pixels, int64_t height, int64_t widt
                           at::ArrayRef<double> std) {
   static const auto op = find_operator<decltype(prepare_pixels)>("dinov3_seg::prepare_pixels");
   return op.call(pixels, height, width, mean, std);
+}
+
+at::Tensor perspective_view(const at::Tensor& panorama, at::ArrayRef<double> rotation, double focal,
+                            int64_t height, int64_t width, int64_t samples) {
+  static const auto op = find_operator<decltype(perspective_view)>("dinov3_seg::perspective_view");
+  return op.call(panorama, rotation, focal, height, width, samples);
 }
 
 at::Tensor add_resized(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& scale,

@@ -11,6 +11,7 @@
 #include "core/job_control.h"
 #include "ops/network_checks.h"
 #include "ops/network_ops.h"
+#include "ops/perspective_view.h"
 
 namespace dinov3_seg {
 namespace {
@@ -152,6 +153,50 @@ at::Tensor prepare_pixels_reference(const at::Tensor& pixels, int64_t height, in
   return image;
 }
 
+/// Columns and rows of places in a panorama, height×width float32, `shift_x` and `shift_y` into each pixel.
+std::array<at::Tensor, 2> view_places(const at::Tensor& panorama, const ViewGeometry& view, double shift_x,
+                                      double shift_y) {
+  const auto floats = panorama.options().dtype(at::kFloat);
+  const at::Tensor x = (at::arange(view.width, floats) + (shift_x - 0.5 * view.width)).unsqueeze(0);
+  const at::Tensor y = (at::arange(view.height, floats) + (shift_y - 0.5 * view.height)).unsqueeze(1);
+  const auto along = [&](int axis) {
+    const float* r = view.rotation + 3 * axis;
+    return x * r[0] + y * r[1] + r[2] * view.focal;
+  };
+  const at::Tensor dx = along(0), dy = along(1), dz = along(2);
+  constexpr double pi = 3.14159265358979323846;
+  return {(at::atan2(dx, dz) / (2 * pi) + 0.5) * view.panorama_width - 0.5,
+          (at::atan2(dy, at::hypot(dx, dz)) / pi + 0.5) * view.panorama_height - 0.5};
+}
+
+at::Tensor perspective_view_reference(const at::Tensor& panorama, at::ArrayRef<double> rotation, double focal,
+                                      int64_t height, int64_t width, int64_t samples) {
+  const ViewGeometry view = check_view(panorama, rotation, focal, height, width, samples);
+  const int64_t columns = view.panorama_width;
+  const at::Tensor pixels = panorama.reshape({-1, 3});  // (H·W)×3
+  at::Tensor sum = at::zeros({height, width, 3}, panorama.options().dtype(at::kFloat));
+  for (int64_t t = 0; t < samples; ++t)
+    for (int64_t s = 0; s < samples; ++s) {
+      const auto shift = [&](int64_t i) {
+        return (static_cast<double>(i) + 0.5) / static_cast<double>(samples);
+      };
+      const auto [column, row] = view_places(panorama, view, shift(s), shift(t));
+      const at::Tensor first = column.floor(), above = row.floor();
+      const at::Tensor left = first.to(at::kLong).remainder(columns), right = (left + 1).remainder(columns);
+      const at::Tensor top = above.to(at::kLong);
+      const auto at_corner = [&](const at::Tensor& line, const at::Tensor& place) {
+        const at::Tensor index = line.clamp(0, view.panorama_height - 1) * columns + place;
+        return pixels.index_select(0, index.flatten()).view({height, width, 3}).to(at::kFloat);
+      };
+      const at::Tensor across = (column - first).unsqueeze(2);  // height×width×1
+      const auto along_row = [&](const at::Tensor& line) {
+        return at::lerp(at_corner(line, left), at_corner(line, right), across);
+      };
+      sum += at::lerp(along_row(top), along_row(top + 1), (row - above).unsqueeze(2));
+    }
+  return (sum / static_cast<double>(samples * samples) + 0.5).clamp_max(255).to(at::kByte);
+}
+
 at::Tensor add_resized_reference(const at::Tensor& x, const at::Tensor& y,
                                  const std::optional<at::Tensor>& scale,
                                  const std::optional<at::Tensor>& shift) {
@@ -257,6 +302,7 @@ void implement_network_ops(torch::Library& library) {
   library.impl("argmax_masks", argmax_masks_reference);
   library.impl("count_classes", count_classes_reference);
   library.impl("prepare_pixels", prepare_pixels_reference);
+  library.impl("perspective_view", perspective_view_reference);
   library.impl("add_resized", add_resized_reference);
   library.impl("group_norm_tokens", group_norm_tokens_reference);
   library.impl("depthwise_gelu", depthwise_gelu_reference);

@@ -1,11 +1,13 @@
 /** What the records of a cache follow from: a cache made with other settings is never used. */
-import { createHash } from 'node:crypto';
 import type { ClassSet, LabelKind } from '../data/class-set.js';
 import { polygonRule } from '../data/polygons.js';
 import { stringifyClassSet } from '../model/class-set-json.js';
 import { isSameNormalization, normalizations } from '../model/normalization.js';
 import type { Normalization } from '../native/bindings/engine.js';
 import type { ViewSettings } from './views.js';
+import { flatSettings, sha256 } from '../settings-digest.js';
+
+export { keyDifferences, sha256 } from '../settings-digest.js';
 
 /**
  * Dtypes of cached outputs. `uint8`: masks as 8-bit sigmoid, queries in bfloat16; features in 8 bits between the least and the
@@ -89,28 +91,5 @@ export function cacheKey(options: {
 
 /** A cache's name by its key: 32 hexadecimal digits. */
 export function cacheId(key: CacheKey): string {
-  return sha256(JSON.stringify(flat(key))).slice(0, 32);
-}
-
-/** In what two keys differ, as `imageSize: 512 → 640`. */
-export function keyDifferences(before: object, after: object): string[] {
-  const [a, b] = [new Map(flat(before)), new Map(flat(after))];
-  return [...new Set([...a.keys(), ...b.keys()])]
-    .filter((name) => a.get(name) !== b.get(name))
-    .map((name) => `${name}: ${a.get(name) ?? 'absent'} → ${b.get(name) ?? 'absent'}`);
-}
-
-/** Names with dots and values, in one order. */
-function flat(key: object, prefix = ''): [string, string][] {
-  return Object.entries(key)
-    .flatMap(([name, value]: [string, unknown]): [string, string][] =>
-      typeof value === 'object' && value !== null
-        ? flat(value, `${prefix}${name}.`)
-        : [[`${prefix}${name}`, JSON.stringify(value)]],
-    )
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return sha256(JSON.stringify(flatSettings(key))).slice(0, 32);
 }

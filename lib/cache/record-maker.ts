@@ -3,11 +3,12 @@ import { noAugmentation } from '../data/augment.js';
 import type { Sample, SegmentationDataset } from '../data/dataset.js';
 import type { Pair } from '../data/layout.js';
 import type { Pass } from '../model/in-order-over.js';
+import type { NetworkOutputs } from '../model/network-outputs.js';
 import type { BatchRunner } from '../model/pass-size.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import { Tensor } from '../model/tensor.js';
 import { engine } from '../native/engine.js';
-import type { HostCopiesHandle, RecordBatch, TensorHandle } from '../native/bindings/engine.js';
+import type { RecordBatch, TensorHandle } from '../native/bindings/engine.js';
 import type { IndexEntry, RecordName } from './index-file.js';
 import type { CacheKey } from './key.js';
 import { partNames, type PartDtypes } from './record-form.js';
@@ -49,9 +50,10 @@ export interface MadeRecord {
 
 /** What a pass of the network makes; freed by whoever writes its records. */
 export interface MadePass extends Disposable {
-  /** Arrays of all images of the pass by the names of the layout's parts. Read them when they are copied to the host. */
+  /** Arrays of all images of the pass by the names of the layout's parts. Read them when they are {@link ready}. */
   parts: Record<string, Tensor>;
-  copies: HostCopiesHandle;
+  /** Ends when the arrays are copied to the host. @throws DinoSegError MODEL_VALUES, with the first image that has such values */
+  ready(): Promise<void>;
 }
 
 /** Makes the missing ones of groups of records. */
@@ -78,7 +80,7 @@ export class RecordMaker {
   /**
    * The missing records of a group, in as many passes as the size of passes asks for.
    *
-   * @throws DinoSegError OUT_OF_MEMORY, SHAPE; the signal's reason.
+   * @throws DinoSegError MODEL_VALUES, OUT_OF_MEMORY, SHAPE; the signal's reason.
    */
   async make(loaded: Loaded, { replica, signal, turn }: Pass<SegmentationModel>): Promise<MadeRecord[]> {
     using prepared = await this.#prepare(loaded, replica);
@@ -94,7 +96,12 @@ export class RecordMaker {
       }
       return made;
     });
-    for (const { copies } of passesOf(records)) await engine().copiesDone(copies);
+    try {
+      for (const pass of passesOf(records)) await pass.ready();
+    } catch (error) {
+      disposeOf(records);
+      throw error;
+    }
     return records;
   }
 
@@ -119,7 +126,7 @@ export class RecordMaker {
       await this.runner.run(async (most) => {
         const count = Math.min(most, prepared.records.length);
         using pass = await this.#pass(prepared, 0, count, replica);
-        await engine().copiesDone(pass.copies);
+        await pass.ready();
       });
     };
     await Promise.all(this.model.replicas.map(tryOn));
@@ -151,22 +158,20 @@ export class RecordMaker {
     replica: SegmentationModel,
   ): Promise<MadePass> {
     using images = prepared.images.slice(first, count);
-    const { outputs, copies } = await this.#copyToHost(await this.#decode(images, replica));
+    const given = await replica.outputs(images, [{ reads: this.key.contents }]);
+    const { outputs, copies } = await this.#copyToHost(tensorsOf(given));
     const parts: Record<string, Tensor> = { ...outputs, labels: prepared.labels.slice(first, count) };
+    const names = prepared.records.slice(first, first + count).map(({ pair }) => pair.image);
+    const ready = async () => {
+      await engine().copiesDone(copies);
+      await given.requireFinite(names);
+    };
     const dispose = () => {
       for (const part of Object.values(parts)) part.dispose();
+      given.dispose();
       engine().dispose(copies);
     };
-    return { parts, copies, [Symbol.dispose]: dispose };
-  }
-
-  /** Arrays of a pass, by the names of a record's parts. */
-  async #decode(images: Tensor, replica: SegmentationModel): Promise<Record<string, Tensor>> {
-    const { contents } = this.key;
-    if (contents === 'features') return { features: await replica.features(images) };
-    if (contents === 'layer_features') return { features: await replica.layerFeatures(images) };
-    const { queries, masks } = await replica.decode(images);
-    return { queries, masks };
+    return { parts, ready, [Symbol.dispose]: dispose };
   }
 
   async #copyToHost(tensors: Record<string, Tensor>) {
@@ -178,6 +183,11 @@ export class RecordMaker {
     const outputs = names.map((name) => [name, Tensor.wrap(parts[name]!)] as const);
     return { outputs: Object.fromEntries(outputs), copies };
   }
+}
+
+/** Arrays of a pass, by the names of a record's parts. */
+function tensorsOf({ decoded, features }: NetworkOutputs): Record<string, Tensor> {
+  return decoded ? { queries: decoded.queries, masks: decoded.masks } : { features: features! };
 }
 
 /** The passes that records come from, in their order. */

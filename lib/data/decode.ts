@@ -180,8 +180,8 @@ export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<Ra
 }
 
 async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
-  if (typeof image === 'string' || image instanceof Uint8Array || isSharp(image))
-    return markOwn(await decodeImage(image));
+  if (typeof image === 'string') return markOwn({ ...(await decodeImage(image)), name: image });
+  if (image instanceof Uint8Array || isSharp(image)) return markOwn(await decodeImage(image));
   if (isRawImage(image)) return checkedPixels(image);
   throw new DinoSegError(
     'INVALID_ARGUMENT',
@@ -317,4 +317,53 @@ export async function encodePreview(
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
   return await decodeAny(Buffer.from(svg), 'The drawing', mostPixels);
+}
+
+/** An image that may have been decoded at a smaller size than it has. */
+export interface ReducedImage extends RgbImage {
+  /** Width and height of the image itself. */
+  readonly full: { readonly width: number; readonly height: number };
+}
+
+/** Width and height of an image as it is shown, from its header. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
+export async function readImageSize(path: string): Promise<{ width: number; height: number }> {
+  try {
+    return (await sharp(path, { limitInputPixels: mostPixels }).metadata()).autoOrient;
+  } catch (cause) {
+    // Whether the file is there is told as when it is decoded.
+    throw imageError(path, cause);
+  }
+}
+
+/**
+ * Decodes a file as {@link decodeImage} does, reduced to at most `pixels` with its aspect ratio where it has more. The image itself is
+ * never in memory as a whole where its format allows that: JPEG is reduced as it is decoded, others row by row.
+ *
+ * @throws DinoSegError as {@link decodeImage}
+ */
+export async function decodeReduced(path: string, pixels: number): Promise<ReducedImage> {
+  const full = await readImageSize(path).catch(() => undefined);
+  if (!full || full.width * full.height <= pixels) {
+    const image = await decodeImage(path);
+    return { ...image, full: { width: image.width, height: image.height } };
+  }
+  const scale = Math.sqrt(pixels / (full.width * full.height));
+  const side = (length: number) => Math.max(1, Math.floor(length * scale));
+  try {
+    const { data, info } = await sharp(await readBytes(path), {
+      failOn,
+      limitInputPixels: mostPixels,
+      sequentialRead: true,
+    })
+      .autoOrient()
+      .resize(side(full.width), side(full.height), { fit: 'fill' })
+      .removeAlpha()
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`it decoded to ${info.channels} channels instead of 3`);
+    return { data: bytesOf(data), width: info.width, height: info.height, full };
+  } catch (cause) {
+    throw imageError(path, cause);
+  }
 }

@@ -25,7 +25,7 @@ export async function stampOf(path: string): Promise<string | null> {
 export async function loadImage(path: string, place: number): Promise<LoadedImage> {
   const stamp = await stampOf(path);
   try {
-    return { place, image: markOwn(await decodeImage(path)), stamp };
+    return { place, image: markOwn({ ...(await decodeImage(path)), name: path }), stamp };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
     return { place, image: error, stamp };

@@ -228,7 +228,7 @@ export class ClassHead extends SegmentationHead {
    * Computes the best class of every pixel, B×height×width uint8, at any size in pixels. `scoring`: default
    * `recipe`.
    *
-   * @throws DinoSegError SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError SHAPE, MODEL_VALUES, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async classMap(
     decoded: DecodedImages,
@@ -236,7 +236,7 @@ export class ClassHead extends SegmentationHead {
   ): Promise<Tensor> {
     checkArgument(decoded, decodedKind, 'classMap(decoded)');
     checkOptions(options, kinds.classMapOptions, 'classMap()');
-    return this.mapOf(new NetworkOutputs(decoded, undefined), { scoring: 'recipe', ...options });
+    return this.finiteMapOf(new NetworkOutputs(decoded, undefined), { scoring: 'recipe', ...options });
   }
 
   /** Copies weights, gradients and optimiser state. @throws DinoSegError DISPOSED */

@@ -252,14 +252,19 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    * Computes class logits and boxes of images B×3×H×W (float32, normalised, any device), H and W multiples of 16
    * from 80.
    *
-   * @throws DinoSegError SHAPE (also if an image has fewer positions for boxes than the detector has queries),
-   *   OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError SHAPE (also if an image has fewer positions for boxes than the detector has queries), MODEL_VALUES if it
+   *   gives NaN or infinite values, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<DetectionResult> {
     const handle = this.#owned.get();
     checkArgument(images, tensorKind, 'forward(images)');
     checkOptions(options, jobOptions, 'forward()');
-    const result = await this.#run(options, (job) => engine().detectorForward(handle, images.handle, job));
+    const run = async (job: JobHandle | undefined) => {
+      const found = await engine().detectorForward(handle, images.handle, job);
+      await engine().requireFinite(found.watch, this.path, []);
+      return found;
+    };
+    const result = await this.#run(options, run);
     return { predLogits: Tensor.wrap(result.predLogits), predBoxes: Tensor.wrap(result.predBoxes) };
   }
 
@@ -283,7 +288,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    * Detects the objects of an image, best first. An object may appear with several classes and more than once:
    * overlapping boxes are not suppressed.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, MODEL_VALUES, OUT_OF_MEMORY, DISPOSED; the signal's
    *   reason.
    */
   async detect(image: ImageInput, options: DetectOptions = {}): Promise<Detection[]> {

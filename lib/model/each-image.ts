@@ -14,6 +14,9 @@ import type { Tensor } from './tensor.js';
 export interface SeenImage {
   readonly image: RgbImage;
   readonly label?: MappedLabel;
+  /** What it is called: its path is preferred. */
+  readonly path?: string;
+  readonly name?: string;
 }
 
 /** What there is of an image after a pass, for as long as it is used. */
@@ -41,7 +44,7 @@ export interface Walk {
  * device that it was on.
  *
  * @returns what `use` gave, group by group, in order.
- * @throws DinoSegError SHAPE, OUT_OF_MEMORY, what `groups` and `use` throw; the signal's reason.
+ * @throws DinoSegError MODEL_VALUES, SHAPE, OUT_OF_MEMORY, what `groups` and `use` throw; the signal's reason.
  */
 export function eachImage<S extends SeenImage, R>(
   model: SegmentationModel,
@@ -76,11 +79,20 @@ export function eachImage<S extends SeenImage, R>(
           either.throwIfAborted();
           using own = outputs.slice(i, 1);
           using ownLabels = labels?.slice(first + i, 1);
-          results.push(await use({ seen: group[first + i]!, outputs: own, labels: ownLabels, replica }));
+          const seen = group[first + i]!;
+          const result = await use({ seen, outputs: own, labels: ownLabels, replica });
+          // What `use` has read came after both.
+          await outputs.requireFinite(group.slice(first, first + count).map(nameOf));
+          await own.requireFinite([nameOf(seen)]);
+          results.push(result);
         }
       }
       return results;
     });
   };
   return inOrderOver(model.pool, groups, onReplica, signal);
+}
+
+function nameOf({ path, name }: SeenImage): string {
+  return path ?? name ?? '';
 }

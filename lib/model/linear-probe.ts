@@ -200,13 +200,13 @@ export class LinearProbe extends SegmentationHead {
   /**
    * Computes the best class of every pixel, B×height×width uint8, at any size in pixels.
    *
-   * @throws DinoSegError HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   * @throws DinoSegError HEAD_MISMATCH, MODEL_VALUES, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async classMap(features: Tensor, options: JobOptions & { width: number; height: number }): Promise<Tensor> {
     checkArgument(features, tensorKind, 'classMap(features)');
     checkOptions(options, probeMapOptions, 'classMap()');
     this.#checkWidth(features);
-    return this.mapOf(new NetworkOutputs(undefined, features), { ...options, scoring: 'recipe' });
+    return this.finiteMapOf(new NetworkOutputs(undefined, features), { ...options, scoring: 'recipe' });
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Outputs of the frozen network for a batch of images, as far as heads need them. */
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { ModelHandle, OutputHandles, OutputPart } from '../native/bindings/engine.js';
+import type { ModelHandle, OutputHandles, OutputPart, WatchHandle } from '../native/bindings/engine.js';
 import { DecodedImages } from './decoded-images.js';
 import { Tensor } from './tensor.js';
 
@@ -15,11 +15,36 @@ export function outputOptions(parts: readonly OutputPart[]): { decoded: boolean;
 
 /** Queries and masks, features, or both, of the same images. */
 export class NetworkOutputs implements Disposable {
+  readonly #watches: WatchHandle[] = [];
+
   constructor(
     readonly decoded: DecodedImages | undefined,
     /** Of the last layer, B×C×H/16×W/16, or of the four tapped layers, B×4C×H/16×W/16. */
     readonly features: Tensor | undefined,
+    /** Path of the network, for messages. */
+    private readonly path = '',
   ) {}
+
+  /** Adds what is to be known before anything made of these outputs counts: see {@link requireFinite}. */
+  watch(watch: WatchHandle): void {
+    this.#watches.push(watch);
+  }
+
+  /**
+   * Ends when it is known whether the network and its heads gave finite numbers; at once where something has been read that was made
+   * of them. It does not keep the device waiting.
+   *
+   * @param names what the images are called; empty: by their place.
+   * @throws DinoSegError MODEL_VALUES for NaN and infinite values, with the first image that has one.
+   */
+  async requireFinite(names: readonly string[] = []): Promise<void> {
+    const watches = this.#watches.splice(0);
+    try {
+      for (const watch of watches) await engine().requireFinite(watch, this.path, names);
+    } finally {
+      for (const watch of watches) engine().dispose(watch);
+    }
+  }
 
   /** The engine's own handles. @throws DinoSegError DISPOSED */
   get handles(): OutputHandles {
@@ -31,14 +56,19 @@ export class NetworkOutputs implements Disposable {
     return (this.decoded?.masks ?? this.features!).device;
   }
 
-  /** Returns `count` images from `first` on, in the same memory. @throws DinoSegError SHAPE, DISPOSED */
+  /** Returns `count` images from `first` on, in the same memory, without their watches. @throws DinoSegError SHAPE, DISPOSED */
   slice(first: number, count: number): NetworkOutputs {
-    return new NetworkOutputs(this.decoded?.slice(first, count), this.features?.slice(first, count));
+    return new NetworkOutputs(
+      this.decoded?.slice(first, count),
+      this.features?.slice(first, count),
+      this.path,
+    );
   }
 
   dispose(): void {
     this.decoded?.dispose();
     this.features?.dispose();
+    for (const watch of this.#watches.splice(0)) engine().dispose(watch);
   }
 
   [Symbol.dispose](): void {
@@ -46,18 +76,25 @@ export class NetworkOutputs implements Disposable {
   }
 }
 
-/** Computes these parts in one pass over images B×3×H×W. @throws DinoSegError as {@link SegmentationModel.decode} */
+/**
+ * Computes these parts in one pass over images B×3×H×W. Whoever uses them calls {@link NetworkOutputs.requireFinite}.
+ *
+ * @throws DinoSegError as {@link SegmentationModel.decode}, without MODEL_VALUES
+ */
 export async function networkOutputs(
-  model: ModelHandle,
+  { handle, path }: { handle: ModelHandle; path: string },
   images: Tensor,
   parts: readonly OutputPart[],
   options: JobOptions,
 ): Promise<NetworkOutputs> {
-  const { queries, masks, features } = await runJob(options, (job) =>
-    engine().outputs(model, images.handle, outputOptions(parts), job),
+  const { queries, masks, features, watch } = await runJob(options, (job) =>
+    engine().outputs(handle, images.handle, outputOptions(parts), job),
   );
-  return new NetworkOutputs(
+  const outputs = new NetworkOutputs(
     queries && masks && new DecodedImages({ queries, masks }),
     features && Tensor.wrap(features),
+    path,
   );
+  outputs.watch(watch);
+  return outputs;
 }

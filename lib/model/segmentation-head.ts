@@ -4,7 +4,8 @@ import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
-import type { HeadsHandle, JobHandle, LossResult, Scoring } from '../native/bindings/engine.js';
+import type { HeadsHandle, JobHandle, LossResult, Scoring, TensorHandle } from '../native/bindings/engine.js';
+import { sha256 } from '../settings-digest.js';
 import { HeadCopies } from './head-copies.js';
 import type { HeadMetadata } from './head-metadata.js';
 import { networkKind, type HeadNetwork } from './head-network.js';
@@ -131,7 +132,7 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
     return Tensor.wrap(await this.run(options, (job) => engine().headsForward(handle, outputs.handles, job)));
   }
 
-  /** Best class of every pixel, B×height×width uint8. `on`: the network that gave the outputs. @internal */
+  /** Best class of every pixel, B×height×width uint8, for {@link NetworkOutputs.requireFinite}. `on`: the network that gave the outputs. @internal */
   async mapOf(
     outputs: NetworkOutputs,
     {
@@ -144,9 +145,36 @@ export abstract class SegmentationHead implements Disposable, AsyncDisposable {
   ): Promise<Tensor> {
     const handle = on ? await this.on(on) : this.handle;
     const size = { width, height, scoring };
-    return Tensor.wrap(
-      await this.run(options, (job) => engine().classMap(handle, outputs.handles, size, job)),
-    );
+    const made = await this.run(options, (job) => engine().classMap(handle, outputs.handles, size, job));
+    outputs.watch(made.watch);
+    return Tensor.wrap(made.map);
+  }
+
+  /** {@link mapOf} for users: outputs that are theirs, and no map of values that are not finite. @internal */
+  protected async finiteMapOf(
+    outputs: NetworkOutputs,
+    options: JobOptions & ImageSize & { scoring: Scoring },
+  ): Promise<Tensor> {
+    const map = await this.mapOf(outputs, options);
+    try {
+      await outputs.requireFinite();
+      return map;
+    } catch (error) {
+      map.dispose();
+      throw error;
+    }
+  }
+
+  /** SHA-256 of its values as they are now, whatever its file. @throws DinoSegError DISPOSED @internal */
+  async digest(): Promise<string> {
+    const state = await this.calls.add(engine().headsState(this.handle));
+    const parts: string[] = [];
+    for (const name of ['value', 'runningMean', 'runningVar'] as const) {
+      const handle = state[name];
+      if (handle) parts.push(sha256(new Uint8Array((await engine().tensorData(handle)).data.buffer)));
+    }
+    for (const handle of Object.values(state)) engine().dispose(handle as TensorHandle);
+    return sha256(parts.join());
   }
 
   /** Runs a call that can be cancelled, and counts it. @internal */

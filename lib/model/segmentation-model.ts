@@ -202,19 +202,22 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * Computes the model's own class scores of images B×3×H×W (float32, normalised, H and W multiples of 32, any
    * device).
    *
-   * @throws DinoSegError MODEL_FORMAT for a network without class_embed (see {@link provides}), SHAPE, OUT_OF_MEMORY,
-   *   DISPOSED; the signal's reason.
+   * @throws DinoSegError MODEL_FORMAT for a network without class_embed (see {@link provides}), MODEL_VALUES if it gives NaN or
+   *   infinite values, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
-    const { handle } = this;
+    const { handle, path } = this;
     checkImages(images, options, 'forward');
-    const result = await this.calls.add(
-      runJob(options, (job) => engine().forward(handle, images.handle, job)),
-    );
+    const run = async () => {
+      const result = await runJob(options, (job) => engine().forward(handle, images.handle, job));
+      await engine().requireFinite(result.watch, path, []);
+      return result;
+    };
+    const { queries, predLogits, predMasks } = await this.calls.add(run());
     return {
-      queries: Tensor.wrap(result.queries),
-      predLogits: Tensor.wrap(result.predLogits),
-      predMasks: Tensor.wrap(result.predMasks),
+      queries: Tensor.wrap(queries),
+      predLogits: Tensor.wrap(predLogits),
+      predMasks: Tensor.wrap(predMasks),
     };
   }
 
@@ -229,9 +232,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError as {@link forward}.
    */
   async decode(images: Tensor, options: JobOptions = {}): Promise<DecodedImages> {
-    const { handle } = this;
     checkImages(images, options, 'decode');
-    const { decoded } = await this.#outputs(handle, images, ['decoded'], options);
+    const { decoded } = await this.#finiteOutputs(images, 'decoded', options);
     return decoded!;
   }
 
@@ -240,12 +242,12 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * input of a {@link LinearProbe}. Only the backbone runs.
    *
    * @throws DinoSegError MODEL_FORMAT for a file without a method `features(images)`, which was converted by an
-   *   earlier release (convert it again) or made elsewhere; SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   *   earlier release (convert it again) or made elsewhere; MODEL_VALUES, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's
+   *   reason.
    */
   async features(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
-    const { handle } = this;
     checkImages(images, options, 'features');
-    const { features } = await this.#outputs(handle, images, ['features'], options);
+    const { features } = await this.#finiteOutputs(images, 'features', options);
     return features!;
   }
 
@@ -256,36 +258,39 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * @throws DinoSegError as {@link features}.
    */
   async layerFeatures(images: Tensor, options: JobOptions = {}): Promise<Tensor> {
-    const { handle } = this;
     checkImages(images, options, 'layerFeatures');
-    const { features } = await this.#outputs(handle, images, ['layer_features'], options);
+    const { features } = await this.#finiteOutputs(images, 'layer_features', options);
     return features!;
   }
 
-  /** Computes what the heads read, in one pass over images as in {@link forward}. @internal */
+  /**
+   * Computes what the heads read, in one pass over images as in {@link forward}. Not finite values are for
+   * {@link NetworkOutputs.requireFinite} to tell, once results have been read. @internal
+   */
   async outputs(images: Tensor, heads: readonly Pick<SegmentationHead, 'reads'>[]): Promise<NetworkOutputs> {
-    return this.#outputs(
-      this.handle,
-      images,
-      heads.map(({ reads }) => reads),
-      {},
-    );
+    const parts = heads.map(({ reads }) => reads);
+    return this.calls.add(networkOutputs(this, images, parts, {}));
   }
 
-  #outputs(
-    handle: ModelHandle,
-    images: Tensor,
-    parts: readonly OutputPart[],
-    options: JobOptions,
-  ): Promise<NetworkOutputs> {
-    return this.calls.add(networkOutputs(handle, images, parts, options));
+  #finiteOutputs(images: Tensor, part: OutputPart, options: JobOptions): Promise<NetworkOutputs> {
+    const run = async () => {
+      const outputs = await networkOutputs(this, images, [part], options);
+      try {
+        await outputs.requireFinite();
+        return outputs;
+      } catch (error) {
+        outputs.dispose();
+        throw error;
+      }
+    };
+    return this.calls.add(run());
   }
 
   /**
    * Computes the class map of one image at its own size. `onProgress` receives windows done.
    *
-   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, HEAD_MISMATCH, OUT_OF_MEMORY, DISPOSED;
-   *   the signal's reason.
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, INVALID_ARGUMENT, SHAPE, HEAD_MISMATCH, MODEL_VALUES if the network or the head
+   *   gives NaN or infinite values, OUT_OF_MEMORY, DISPOSED; the signal's reason.
    */
   async segment(image: ImageInput, options: SegmentImageOptions = {}): Promise<ClassMap> {
     checkOptions(options, segmentImageOptions, 'segment()');

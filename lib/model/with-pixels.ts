@@ -76,14 +76,14 @@ export async function handOver<G extends CopiedImage | PreparedImage, T>(
 
 /** A copy that is not made on the JavaScript thread. */
 export async function copied(image: RawImage): Promise<CopiedImage> {
-  const { width, height } = image;
-  return { data: await engine().copyPixels(image), width, height };
+  const { width, height, name } = image;
+  return { data: await engine().copyPixels(image), width, height, name };
 }
 
 /** A network's input, made on its device while that computes something else. */
 export function prepared(options: InputOptions): (image: RawImage) => Promise<PreparedImage> {
   return async (image) => {
-    const { width, height } = image;
-    return { input: await engine().networkInput(image, options), width, height };
+    const { width, height, name } = image;
+    return { input: await engine().networkInput(image, options), width, height, name };
   };
 }

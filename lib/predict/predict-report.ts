@@ -108,7 +108,7 @@ export class PredictionReport {
         title: 'Result',
         figures: [
           { label: 'Images', value: count(this.#images) },
-          { label: 'Could not be read', value: count(failed.length) },
+          { label: 'Failed', value: count(failed.length) },
           { label: 'Images per second', value: rate },
         ],
       },

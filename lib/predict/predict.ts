@@ -1,8 +1,10 @@
 /** Segmented pictures of many images. */
+import { join } from 'node:path';
 import {
   callback,
   checkArgument,
   checkOptions,
+  flag,
   needed,
   optionsFor,
   paths as pathsKind,
@@ -12,36 +14,62 @@ import {
 } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
-import { decodeImage, type RgbImage } from '../data/decode.js';
-import { inOrder } from '../data/in-order.js';
-import { gathered, prefetch } from '../data/prefetch.js';
-import { DinoSegError } from '../errors.js';
+import type { DinoSegError } from '../errors.js';
+import { listImages } from '../images/list-images.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
-import { passesPerDevice } from '../model/in-order-over.js';
+import {
+  panoramaKind,
+  panoramaViewsOf,
+  viewName,
+  ViewReader,
+  type PanoramaOptions,
+  type PanoramaViews,
+} from '../model/panorama.js';
 import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
 import { segmentImageOptions, type SegmentImageOptions } from '../model/scoring-options.js';
+import type { SegmentationHead } from '../model/segmentation-head.js';
 import { modelKind, type SegmentationModel } from '../model/segmentation-model.js';
-import type { ClassMap } from '../model/segment-options.js';
-import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
-import { writePrediction } from '../report/prediction-files.js';
-import { PredictionReport } from './predict-report.js';
-import { listImages } from '../images/list-images.js';
+import {
+  predictionFilesKind,
+  predictionFolder,
+  predictionKinds,
+  writePrediction,
+  type PredictionFile,
+} from '../report/prediction-files.js';
 import { outputNames } from './output-names.js';
+import { PredictionReport } from './predict-report.js';
+import { PredictionRecord, type PredictionSettings } from './prediction-record.js';
+import { predictPictures, type PredictedPicture, type WritePicture } from './prediction-run.js';
 
 /** Options of {@link predict}. `onProgress` counts images, not windows. */
 export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress' | 'passSize'> {
   /** Names and colours of the head's outputs. */
   classSet: ClassSet;
-  /** Folder for the results: `<image name>_segmentation/` with five files for each image. */
+  /**
+   * Folder for the results: `<image name>_segmentation/` with five files for each image, and `predictions.jsonl`, which says what
+   * they were made with.
+   */
   output: string;
+  /** Which of the five files to write: `original`, `raw`, `colored`, `comparison`, `statistics`. Default: all. */
+  files?: readonly PredictionFile[];
+  /**
+   * Whether to leave out images that have these files already, made with the same settings of the same file. Other settings are an
+   * error. Default false: all images are predicted.
+   */
+  skipExisting?: boolean;
+  /** All images are equirectangular panoramas: each of their perspective views is predicted, in a folder of its own. */
+  panorama?: PanoramaOptions;
   /**
    * Images, or windows of an image, per forward pass; class maps differ by rounding. Default: 1 on the CPU; up to 8 on a GPU,
    * depending on free memory, and halved if memory runs out.
    */
   passSize?: number;
-  /** Path of an HTML report with some of the images; its folder is created if missing. Default: no report. */
+  /**
+   * Path of an HTML report with some of the images; its folder is created if missing. A report of other images stays: this one is
+   * then `report-2.html`, and so on. Default: no report.
+   */
   report?: string;
   /** Stops; folders already written are kept. */
   signal?: AbortSignal;
@@ -55,6 +83,9 @@ const predictOptions: OptionKinds<PredictOptions> = {
   ...segmentImageOptions,
   classSet: needed(classSetKind),
   output: needed(text),
+  files: predictionFilesKind,
+  skipExisting: flag,
+  panorama: panoramaKind,
   report: text,
   signal,
   onProgress: callback(),
@@ -67,13 +98,15 @@ export interface WrittenPrediction {
   image: string;
   /** Folder with its files. */
   folder: string;
+  /** Of a view of a panorama: where it looks, in degrees to the right of the middle and above the horizon. */
+  view?: { readonly yaw: number; readonly pitch: number };
 }
 
-/** One image that could not be read. */
+/** One image without a prediction. */
 export interface FailedPrediction {
   /** Path of the image. */
   image: string;
-  /** The error: FILE_NOT_FOUND, IMAGE or IO. */
+  /** The error: FILE_NOT_FOUND, IMAGE, SHAPE or IO. */
   error: DinoSegError;
 }
 
@@ -81,16 +114,19 @@ export interface FailedPrediction {
 export interface PredictResult extends ReportOutcome {
   /** Written predictions, in the order of the images. */
   written: WrittenPrediction[];
-  /** Images that could not be found or decoded; the others are written nevertheless. */
+  /** Images that could not be read, or whose files could not be written; the others are written nevertheless. */
   failed: FailedPrediction[];
+  /** Number of predictions that were there already. */
+  skipped: number;
 }
 
 /**
- * Segments images and writes five files for each (see README.md). The next images are decoded during each forward pass.
+ * Segments images and writes up to five files for each (see README.md). The next images are decoded during each forward pass. Images
+ * that are in memory at a time have at most 64 million pixels together, or are one alone.
  *
  * @param inputs images, folders and globs, as in {@link imagesOfPaths}.
- * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
- *   that cannot be read are listed in the result instead.
+ * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, MODEL_VALUES, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
+ *   A fault of a single image (FILE_NOT_FOUND, IMAGE, SHAPE, IO) is listed in the result instead.
  */
 export async function predict(
   model: SegmentationModel,
@@ -100,97 +136,116 @@ export async function predict(
   checkArgument(model, modelKind, 'predict(model)');
   checkArgument(inputs, pathsKind, 'predict(inputs)');
   checkOptions(options, predictOptions, 'predict()');
-  const { classSet, output, signal, onProgress, mode } = options;
+  const { classSet, output, signal, onProgress, mode, stride, files = predictionKinds } = options;
   const head = options.head ?? model.ownHead();
   const scoring = scoringOf(head, classSet, options.scoring);
+  const panorama = options.panorama && panoramaViewsOf(options.panorama);
   const paths = await listImages(inputs);
-  const names = outputNames(paths);
-  const result: PredictResult = { written: [], failed: [], report: null };
-  const report = options.report === undefined ? undefined : new PredictionReport(classSet, paths.length);
   const imageSize = imageSizeOf(options.imageSize, [head]);
+  const made = { classSet, scoring, imageSize: asSize(imageSize), mode: mode ?? 'whole', stride, panorama };
+  const record = await PredictionRecord.open(output, await settingsOf(model, head, made));
+  const pictures = picturesOf(paths, panorama, record);
+  const todo = options.skipExisting ? await missingOf(pictures, record, files) : pictures;
   const runner = BatchRunner.of(model, asSize(imageSize), options);
-  // Windows of one image fill passes by themselves.
-  const together = mode === 'slide' ? 1 : runner.size;
-  const threads = Math.min(4, usableCores());
   const { onProgress: _, signal: __, ...how } = optionsFor(segmentImageOptions, options);
-  const scored = { ...how, head, scoring, imageSize };
-
-  const segment = async (group: readonly Decoded[], either: AbortSignal): Promise<Segmented[]> => {
-    const images = group.flatMap((one) => ('image' in one ? [one.image] : []));
-    const maps = (await mapsOf(model, images, runner, { ...scored, signal: either })).values();
-    return group.map((one) => ('image' in one ? { ...one, map: maps.next().value!.data } : one));
+  const write: WritePicture = async ({ folder }, { data: original, width, height }, map) => {
+    await writePrediction(output, folder, { original, map, width, height, classSet }, files);
   };
-  const write = async (one: Segmented): Promise<Written> => {
-    signal?.throwIfAborted();
-    if (!('image' in one)) return one;
-    const { place, image, map } = one;
-    const prediction = { original: image.data, map, ...sizeOf(image), classSet };
-    return { ...one, folder: await writePrediction(output, names[place]!, prediction) };
-  };
-
-  const devices = model.devices.length;
-  const ahead = { ahead: Math.max(4, together * (devices + 1)), concurrency: threads, signal };
-  const decoded = prefetch(paths.entries(), decodeOrError, ahead);
-  const passes = { concurrency: passesPerDevice * devices, signal };
-  const maps = flat(inOrder(gathered(decoded, together), segment, passes));
-  for await (const one of inOrder(maps, write, { concurrency: threads, signal })) {
-    const { place } = one;
-    const image = paths[place]!;
-    if ('error' in one) result.failed.push({ image, error: one.error });
+  const skipped = pictures.length - todo.length;
+  const result: PredictResult = { written: [], failed: [], skipped, report: null };
+  const wantsReport = options.report !== undefined && (todo.length > 0 || skipped === 0);
+  const report = wantsReport ? new PredictionReport(classSet, todo.length) : undefined;
+  const run = predictPictures(todo, {
+    ...{ model, runner, write, signal },
+    scored: { ...how, head, scoring, imageSize },
+    // Windows of one image fill passes by themselves.
+    together: mode === 'slide' ? 1 : runner.size,
+    views: panorama && new ViewReader(panorama, model.device),
+  });
+  let done = skipped;
+  for await (const one of run) {
+    const { path, folder, view } = one.picture;
+    if ('error' in one) result.failed.push({ image: path, error: one.error });
     else {
-      result.written.push({ image, folder: one.folder });
-      await report?.add(place, names[place]!, one.image, one.map);
+      await record.add(predictionFolder(folder), path, one.stamp, files);
+      const place = view === undefined ? {} : { view: panorama!.directions[view]! };
+      result.written.push({ image: path, folder: join(output, predictionFolder(folder)), ...place });
+      await report?.add(done - skipped, folder, one.image, one.map);
     }
-    onProgress?.(place + 1, paths.length);
+    done++;
+    onProgress?.(done, pictures.length);
   }
   if (!report) return result;
-  const { stride } = options;
+  const images = todo.map(({ path }) => path);
   const settings = {
     classes: classSet.name,
     'image size': typeof imageSize === 'number' ? imageSize : `${imageSize.width}×${imageSize.height}`,
     scoring,
-    window: mode ?? 'whole',
+    window: made.mode,
     stride: stride === undefined ? undefined : JSON.stringify(stride),
+    panorama: panorama && JSON.stringify(panorama),
   };
-  return { ...result, ...(await report.write(options.report!, model, head, settings, result.failed)) };
+  const path = record.reportPath(options.report!, images);
+  const outcome = await report.write(path, model, head, settings, result.failed);
+  if (outcome.report !== null) await record.addReport(path, images);
+  return { ...result, ...outcome };
 }
 
-/** Class maps of images, in passes of at most the size that memory allows. */
-async function mapsOf(
+interface Made {
+  classSet: ClassSet;
+  panorama: PanoramaViews | undefined;
+}
+
+/** What determines class maps, besides images. */
+async function settingsOf(
   model: SegmentationModel,
-  images: RgbImage[],
-  runner: BatchRunner,
-  options: SegmentImageOptions,
-): Promise<ClassMap[]> {
-  const maps: ClassMap[] = [];
-  while (maps.length < images.length) {
-    const { length: first } = maps;
-    const pass = (passSize: number) =>
-      model.segmentBatch(images.slice(first, first + passSize), { ...options, passSize });
-    maps.push(...(await runner.run(pass)));
-  }
-  return maps;
+  head: SegmentationHead,
+  { classSet, panorama, ...others }: Made & Record<string, unknown>,
+): Promise<PredictionSettings> {
+  const { id, dtype, precision } = model;
+  const classes = classSet.classes.map(({ name, color }) => [name, ...color]);
+  return JSON.parse(
+    JSON.stringify({
+      model: { id, dtype, precision },
+      head: await head.digest(),
+      classes,
+      ...others,
+      panorama,
+    }),
+  ) as PredictionSettings;
 }
 
-/** An image by its place in the list, or why there is none. */
-type Unread = { place: number; error: DinoSegError };
-type Decoded = Unread | { place: number; image: RgbImage };
-type Segmented = Unread | { place: number; image: RgbImage; map: Uint8Array };
-type Written = Unread | { place: number; image: RgbImage; map: Uint8Array; folder: string };
-
-async function* flat<T>(groups: AsyncIterable<readonly T[]>): AsyncGenerator<T, void, void> {
-  for await (const group of groups) yield* group;
+/** The pictures of images, each with a folder that is not another image's. */
+function picturesOf(
+  paths: readonly string[],
+  panorama: PanoramaViews | undefined,
+  record: PredictionRecord,
+): PredictedPicture[] {
+  const suffix = predictionFolder('');
+  const nameOf = (folder: string) => folder.slice(0, folder.length - suffix.length);
+  // Views are told apart by what follows the image's name.
+  const others = panorama ? [] : record.foldersOfOthers(paths).map((folder) => nameOf(folder).toLowerCase());
+  const own = (path: string) => {
+    const folder = panorama ? undefined : record.folderOf(path);
+    return folder === undefined ? undefined : nameOf(folder);
+  };
+  const names = outputNames(paths, { of: own, taken: new Set(others) });
+  return paths.flatMap((path, i): PredictedPicture[] => {
+    if (!panorama) return [{ path, view: undefined, folder: names[i]! }];
+    return panorama.directions.map((_, view) => ({
+      ...{ path, view },
+      folder: `${names[i]!}_${viewName(panorama, view)}`,
+    }));
+  });
 }
 
-async function decodeOrError([place, path]: [number, string]): Promise<Decoded> {
-  try {
-    return { place, image: await decodeImage(path) };
-  } catch (error) {
-    if (!(error instanceof DinoSegError)) throw error;
-    return { place, error };
-  }
-}
-
-function sizeOf({ width, height }: RgbImage): { width: number; height: number } {
-  return { width, height };
+async function missingOf(
+  pictures: readonly PredictedPicture[],
+  record: PredictionRecord,
+  files: readonly PredictionFile[],
+): Promise<PredictedPicture[]> {
+  const missing: PredictedPicture[] = [];
+  for (const picture of pictures)
+    if (!(await record.has(picture.path, predictionFolder(picture.folder), files))) missing.push(picture);
+  return missing;
 }

@@ -14,21 +14,35 @@ import { DinoSegError } from '../errors.js';
 export function colorize(map: Uint8Array, set: ClassSet): Uint8Array {
   checkArgument(map, mapData, 'colorize(map)');
   checkArgument(set, classSetKind, 'colorize(set)');
+  checkIndices(map, set);
   const rgb = new Uint8Array(map.length * 3);
-  const palette = new Uint8Array(256 * 3);
-  for (const { index, color } of set.classes) palette.set(color, index * 3);
+  const palette = classPalette(set);
   for (let i = 0; i < map.length; i++) {
     const index = map[i]!;
-    if (index >= set.classes.length && index !== set.ignoreIndex)
-      throw new DinoSegError(
-        'LABEL_VALUE',
-        `The class map contains index ${index}, but "${set.name}" has classes 0 to ${set.classes.length - 1}.`,
-      );
     rgb[3 * i] = palette[3 * index]!;
     rgb[3 * i + 1] = palette[3 * index + 1]!;
     rgb[3 * i + 2] = palette[3 * index + 2]!;
   }
   return rgb;
+}
+
+/** Red, green and blue of each of 256 values, flat; black for those that are no class. */
+export function classPalette(set: ClassSet): Uint8Array {
+  const palette = new Uint8Array(256 * 3);
+  for (const { index, color } of set.classes) palette.set(color, index * 3);
+  return palette;
+}
+
+/** @throws LABEL_VALUE for an index of a class map that is neither a class nor 255 */
+export function checkIndices(map: Uint8Array, set: ClassSet): void {
+  for (let i = 0; i < map.length; i++) {
+    const index = map[i]!;
+    if (index < set.classes.length || index === set.ignoreIndex) continue;
+    throw new DinoSegError(
+      'LABEL_VALUE',
+      `The class map contains index ${index}, but "${set.name}" has classes 0 to ${set.classes.length - 1}.`,
+    );
+  }
 }
 
 /** Joins N RGB images of H×W side by side: H×NW. @throws SHAPE if a size differs */

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { bytes, checkArgument, number, objectWith, text } from '../arguments.js';
+import { bytes, checkArgument, kind, number, objectWith, text } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import { encodePng } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { replaceFolder } from '../files.js';
 import { classStatistics } from './class-statistics.js';
-import { colorize, sideBySide } from './colorize.js';
+import { checkIndices, colorize, sideBySide } from './colorize.js';
+import { encodeIndexedPng } from './indexed-png.js';
 import { encodeNpy } from './npy.js';
 
 /** An image and its class map. */
@@ -31,25 +32,56 @@ const predictionKind = objectWith<Prediction>('a prediction {original, map, widt
   classSet: classSetKind,
 });
 
+/** The files in the folder of a prediction. */
+const fileNames = {
+  original: 'original.png',
+  raw: 'segmentation_raw.npy',
+  colored: 'segmentation_colored.png',
+  comparison: 'comparison.png',
+  statistics: 'class_statistics.txt',
+} as const;
+
+/** What may be written of a prediction. */
+export type PredictionFile = keyof typeof fileNames;
+
+/** All of {@link PredictionFile}. */
+export const predictionKinds = Object.keys(fileNames) as PredictionFile[];
+
 /** Names of the files in the folder of a prediction. */
-export const predictionFiles = [
-  'original.png',
-  'segmentation_raw.npy',
-  'segmentation_colored.png',
-  'comparison.png',
-  'class_statistics.txt',
-] as const;
+export const predictionFiles = Object.values(fileNames);
+
+const filesKind = kind<readonly PredictionFile[]>(
+  `a list of ${predictionKinds.join(', ')}, at least one`,
+  (value) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((each) => predictionKinds.includes(each as never)),
+);
+
+/** Name of the folder of an image's prediction. */
+export function predictionFolder(name: string): string {
+  return `${name}_segmentation`;
+}
 
 /**
- * Writes the folder `<dir>/<name>_segmentation` with the five {@link predictionFiles}. The folder appears with all of them
+ * Writes the folder `<dir>/<name>_segmentation` with {@link predictionFiles}. The folder appears with all of them
  * or not at all. An earlier folder is replaced.
+ *
+ * `segmentation_colored.png` has a palette: its values are the indices of classes.
  *
  * @param dir parent folder; created if missing.
  * @param name name of the image without folder and extension.
+ * @param files which of the files to write. Default: all five.
  * @returns path of the folder.
  * @throws DinoSegError INVALID_ARGUMENT for a name that is not a file name, SHAPE, LABEL_VALUE, DISK_FULL, IO
  */
-export async function writePrediction(dir: string, name: string, prediction: Prediction): Promise<string> {
+export async function writePrediction(
+  dir: string,
+  name: string,
+  prediction: Prediction,
+  files: readonly PredictionFile[] = predictionKinds,
+): Promise<string> {
+  checkArgument(files, filesKind, 'writePrediction(files)');
   checkArgument(dir, text, 'writePrediction(dir)');
   checkArgument(name, text, 'writePrediction(name)');
   checkArgument(prediction, predictionKind, 'writePrediction(prediction)');
@@ -59,16 +91,29 @@ export async function writePrediction(dir: string, name: string, prediction: Pre
       `"${name}" cannot name a folder: give the image's name without its path.`,
     );
   const { original, map, width, height, classSet } = prediction;
-  const raw = encodeNpy(map, height, width);
-  const colored = colorize(map, classSet);
-  const comparison = sideBySide([original, colored], width, height);
-  const folder = join(dir, `${name}_segmentation`);
+  if (original.length !== 3 * width * height || map.length !== width * height)
+    throw new DinoSegError(
+      'SHAPE',
+      `A prediction of ${height}×${width} pixels needs ${3 * width * height} values of the image and ${width * height} of the ` +
+        `class map, not ${original.length} and ${map.length}.`,
+    );
+  checkIndices(map, classSet);
+  const contents: Record<PredictionFile, () => string | Uint8Array | Promise<Buffer>> = {
+    original: () => encodePng(original, width, height, 3),
+    raw: () => encodeNpy(map, height, width),
+    colored: () => encodeIndexedPng(map, width, height, classSet),
+    comparison: () => {
+      const both = sideBySide([original, colorize(map, classSet)], width, height);
+      return encodePng(both, 2 * width, height, 3);
+    },
+    statistics: () => classStatistics(map, classSet),
+  };
+  const folder = join(dir, predictionFolder(name));
   await replaceFolder(folder, async (write) => {
-    await write('original.png', await encodePng(original, width, height, 3));
-    await write('segmentation_raw.npy', raw);
-    await write('segmentation_colored.png', await encodePng(colored, width, height, 3));
-    await write('comparison.png', await encodePng(comparison, 2 * width, height, 3));
-    await write('class_statistics.txt', classStatistics(map, classSet));
+    for (const file of predictionKinds)
+      if (files.includes(file)) await write(fileNames[file], await contents[file]());
   });
   return folder;
 }
+
+export { filesKind as predictionFilesKind };

@@ -85,6 +85,7 @@ export class LiveFeed implements OutputFeed {
     for await (using batch of trainingBatches(datasets.train, place, plan.epoch, done)) {
       using outputs = await model.outputs(batch.images, groups);
       const losses = await step.accumulate(outputs, batch.labels, batch.indices, 1 / accumulate);
+      await outputs.requireFinite(batch.indices.map((index) => datasets.train.pairs[index]!.image));
       done++;
       const stepped = done % accumulate === 0 || done === batchesPerEpoch;
       const norms = stepped ? await step.take() : groups.map(() => new Float32Array());
@@ -111,6 +112,7 @@ export class LiveFeed implements OutputFeed {
         await group.evaluate(outputs, batch.labels, (image, ...result) =>
           each(group, first + image, ...result),
         );
+      await outputs.requireFinite(batch.indices.map((index) => dataset.pairs[index]!.image));
       signal?.throwIfAborted();
       first += batch.count;
       onProgress?.(first, dataset.length);

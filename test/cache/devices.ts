@@ -33,13 +33,13 @@ function watchReplicas(t: Test, before: (pass: number, replica: number) => unkno
   const seen: number[] = [];
   const replicas: SegmentationModel[] = [];
   const { prototype } = SegmentationModel;
-  const decode = Object.getOwnPropertyDescriptor(prototype, 'decode')!.value as typeof prototype.decode;
-  t.intercept(prototype, 'decode', {
-    value: async function (this: SegmentationModel, ...args: Parameters<typeof decode>) {
+  const outputs = Object.getOwnPropertyDescriptor(prototype, 'outputs')!.value as typeof prototype.outputs;
+  t.intercept(prototype, 'outputs', {
+    value: async function (this: SegmentationModel, ...args: Parameters<typeof outputs>) {
       if (!replicas.includes(this)) replicas.push(this);
       seen.push(replicas.indexOf(this));
       await before(seen.length - 1, replicas.indexOf(this));
-      return decode.apply(this, args);
+      return outputs.apply(this, args);
     },
   });
   return seen;

@@ -240,5 +240,5 @@ t.test('predict names what it could not read and ends with exit code 1', async (
   t.equal(code, 1);
   t.equal(stdout.trim(), at('out/good_segmentation'));
   t.match(stderr, /^IMAGE: .*bad\.png/m);
-  t.match(stderr, /1 of 2 images could not be read/);
+  t.match(stderr, /1 of 2 images failed/);
 });

@@ -55,7 +55,7 @@ t.test('quiet leaves results, warnings and errors', async (t) => {
   const { code, stdout, stderr } = await spawnCommand(predict('--quiet'));
   t.equal(code, 1);
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
-  t.match(stderr, /^IMAGE: .*bad\.png[^\n]*\nwarning: 1 of 2 images could not be read\.\n$/);
+  t.match(stderr, /^IMAGE: .*bad\.png[^\n]*\nwarning: 1 of 2 images failed\.\n$/);
 });
 
 t.test('verbose adds the settings, the time of each line and what caused an error', async (t) => {

@@ -217,7 +217,7 @@ t.test('evaluation counts as each head’s own class maps do, and gives its loss
     t.same(await e.headsLosses(heads, handles), losses, 'headsLosses gives the same');
     for (const n of [0, 1]) {
       const alone = makeAlone(n, 2, precision);
-      const map = await e.classMap(alone, handles, { ...sizes, scoring: 'recipe' });
+      const { map } = await e.classMap(alone, handles, { ...sizes, scoring: 'recipe' });
       const counts = new Float64Array(classes ** 2);
       for (let b = 0; b < sizes.batch; b++)
         for (let i = 0; i < counts.length; i++) counts[i]! += confusion[(b * 2 + n) * counts.length + i]!;

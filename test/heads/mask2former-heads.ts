@@ -145,7 +145,7 @@ t.test('evaluation counts as ade20k class maps do, in bands as in one piece', as
         weight: e.tensor(weight[n]!, [1, classes + 1, hidden]),
         bias: e.tensor(bias[n]!, [1, classes + 1]),
       });
-      const map = await e.classMap(head, handles, { ...own, scoring: 'ade20k' });
+      const { map } = await e.classMap(head, handles, { ...own, scoring: 'ade20k' });
       const counts = new Float64Array(classes ** 2);
       for (let b = 0; b < batch; b++)
         for (let i = 0; i < counts.length; i++) counts[i]! += confusion[(b * 2 + n) * counts.length + i]!;

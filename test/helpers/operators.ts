@@ -220,6 +220,15 @@ export const preparePixels = (
   options: SizeOptions & { mean: readonly number[]; std: readonly number[] },
 ) => call('prepare_pixels', [pixels, options.height, options.width, options.mean, options.std], options);
 
+/** A perspective view height×width×3 uint8 of an equirectangular panorama H×W×3 uint8. */
+export const perspectiveView = (
+  panorama: TensorHandle,
+  options: SizeOptions & { rotation: readonly number[]; focal: number; samples: number },
+) => {
+  const { rotation, focal, height, width, samples } = options;
+  return call('perspective_view', [panorama, rotation, focal, height, width, samples], options);
+};
+
 /** Maps B×H×W×C and B×h×w×C; scale and shift C, both or neither. */
 interface AddResizedTensors {
   x: TensorHandle;

@@ -2,6 +2,24 @@
 import t from 'tap';
 import { outputNames } from '../../lib/predict/output-names.js';
 
+t.test('names that no file system takes are cut, and stay apart', async (t) => {
+  const [long, other] = ['a', 'b'].map((end) => `/d/${'ü'.repeat(120)}${end}.png`);
+  const names = outputNames([long!, other!, '/d/short.png']);
+  for (const name of names) t.ok(Buffer.byteLength(name) <= 200, name);
+  t.equal(new Set(names).size, 3);
+  t.match(names[0], /^ü{90,}-[0-9a-f]{12}$/);
+  t.equal(names[2], 'short');
+  t.same(outputNames([long!]), [names[0]], 'the same name every time');
+});
+
+t.test('names of an earlier call are kept, and those of other images are not taken', async (t) => {
+  const of = (path: string) => (path === '/d/x/1.png' ? '1' : undefined);
+  t.same(outputNames(['/d/x/1.png', '/d/y/1.png'], { of, taken: new Set(['2']) }), ['1', 'y_1']);
+  const others = { of: () => undefined, taken: new Set(['1']) };
+  const [name] = outputNames(['/d/y/1.png'], others);
+  t.equal(name, '1.png');
+});
+
 t.test('images of one name get names of their own', async (t) => {
   const cases: [string[], string[]][] = [
     [

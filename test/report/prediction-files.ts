@@ -1,8 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import t from 'tap';
 import { loadClassSet } from '../../lib/data/class-sets.js';
-import { decodeImage } from '../../lib/data/decode.js';
+import { decodeImage, decodeLabel } from '../../lib/data/decode.js';
 import { colorize } from '../../lib/report/colorize.js';
 import { decodeNpy } from '../../lib/report/npy.js';
 import { predictionFiles, writePrediction } from '../../lib/report/prediction-files.js';
@@ -30,6 +31,31 @@ t.test('the five files are there and hold what they should', async (t) => {
   t.same([...comparison.data.subarray(0, 3 * width)], [...original.subarray(0, 3 * width)]);
   t.same([...comparison.data.subarray(3 * width, 6 * width)], [...colored.data.subarray(0, 3 * width)]);
   t.match(await readFile(join(folder, 'class_statistics.txt'), 'utf8'), /total +15 +100\.00/);
+});
+
+t.test('the coloured map is a PNG whose values are classes', async (t) => {
+  const missing = map.slice();
+  missing[4] = 255;
+  const folder = await writePrediction(t.testdir(), 'a', { ...prediction, map: missing });
+  const bytes = await readFile(join(folder, 'segmentation_colored.png'));
+  t.match(await sharp(bytes).metadata(), { isPalette: true, bitsPerSample: 8 });
+  t.same([...(await decodeLabel(bytes)).data], [...missing]);
+  t.same(
+    [...(await decodeImage(bytes)).data],
+    [...colorize(missing, classSet)],
+    'in the colours of the classes',
+  );
+});
+
+t.test('some of the files alone', async (t) => {
+  const root = t.testdir();
+  const folder = await writePrediction(root, 'a', prediction, ['colored', 'statistics']);
+  t.same((await readdir(folder)).sort(), ['class_statistics.txt', 'segmentation_colored.png']);
+  for (const files of [[], ['colour']])
+    await t.rejects(writePrediction(root, 'b', prediction, files as never), {
+      code: 'INVALID_ARGUMENT',
+      message: /original, raw, colored, comparison, statistics/,
+    });
 });
 
 t.test('an earlier result is replaced as a whole', async (t) => {

@@ -56,6 +56,7 @@ constexpr KernelTable table = {
     .count_classes = launched<count_classes>,
     .pixels_blocks = pixels_blocks,
     .prepare_pixels = launched<prepare_pixels>,
+    .perspective_view = launched<perspective_view>,
     .add_resized_blocks = add_resized_blocks,
     .add_resized = launched<add_resized>,
     .group_norm_chunks = group_norm_chunks,

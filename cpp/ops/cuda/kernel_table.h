@@ -43,6 +43,7 @@ struct KernelTable {
   Launch<const CountArguments&, int64_t*> count_classes;
   Count<PixelsArguments> pixels_blocks;
   Launch<const PixelsArguments&> prepare_pixels;
+  Launch<const ViewArguments&> perspective_view;
 
   Count<AddResizedArguments> add_resized_blocks;
   Launch<const AddResizedArguments&> add_resized;

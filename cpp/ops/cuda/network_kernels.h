@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "ops/panorama_place.h"
+
 namespace dinov3_seg::cuda {
 
 /// The 16-bit kinds do not meet in one kernel (are_together(), tensor_arguments.h). float8: e4m3, of results
@@ -141,6 +143,17 @@ struct PixelsArguments {
 
 int64_t pixels_blocks(const PixelsArguments& in);
 void prepare_pixels(const PixelsArguments& in, cudaStream_t stream);
+
+/// At most 524,280 rows, as many blocks as a grid has.
+struct ViewArguments {
+  ViewGeometry view;
+  int samples;                   // along a side of a pixel
+  int64_t row, column, channel;  // strides of the panorama
+  const uint8_t* panorama;       // H×W×3
+  uint8_t* pixels;               // height×width×3
+};
+
+void perspective_view(const ViewArguments& in, cudaStream_t stream);
 
 /// B×H×W×C of which the channels lie together: strides of an image, a row and a column, in values.
 struct MapPlace {

@@ -15,6 +15,7 @@
 #include "ops/cuda/operators.h"
 #include "ops/cuda/tensor_arguments.h"
 #include "ops/network_checks.h"
+#include "ops/perspective_view.h"
 #include "ops/quantized_checks.h"
 
 namespace dinov3_seg {
@@ -269,6 +270,23 @@ at::Tensor prepare_pixels_cuda(const at::Tensor& pixels, int64_t height, int64_t
   return prepared;
 }
 
+at::Tensor perspective_view_cuda(const at::Tensor& panorama, at::ArrayRef<double> rotation, double focal,
+                                 int64_t height, int64_t width, int64_t samples) {
+  const c10::DeviceGuard guard(panorama.device());
+  cuda::ViewArguments in{};
+  in.view = check_view(panorama, rotation, focal, height, width, samples);
+  const at::Tensor pixels = at::empty({height, width, 3}, panorama.options());
+  in.samples = narrow(samples);
+  in.row = panorama.stride(0);
+  in.column = panorama.stride(1);
+  in.channel = panorama.stride(2);
+  in.panorama = panorama.const_data_ptr<uint8_t>();
+  in.pixels = pixels.mutable_data_ptr<uint8_t>();
+  if (height > 8 * 65535) fail("SHAPE", "expected a view of at most 524280 rows, got ", height);
+  launch(kernels().perspective_view, in);
+  return pixels;
+}
+
 }  // namespace
 
 void implement_network_operators(torch::Library& library) {
@@ -281,6 +299,7 @@ void implement_network_operators(torch::Library& library) {
   library.impl("argmax_masks", argmax_masks_cuda);
   library.impl("count_classes", count_classes_cuda);
   library.impl("prepare_pixels", prepare_pixels_cuda);
+  library.impl("perspective_view", perspective_view_cuda);
 }
 
 }  // namespace dinov3_seg

@@ -1,5 +1,5 @@
 /** Detectors, as the engine has them; legend and rules in engine.ts. */
-import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
+import type { DetectorHandle, JobHandle, ModelHandle, TensorHandle, WatchHandle } from './handles.js';
 import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { Float16Use, NetworkPlacement, ReplicaPlace, ShapeTable, StreamInfo } from './model.js';
 import type { DType } from './tensor.js';
@@ -87,7 +87,7 @@ export interface DetectorEngine {
     detector: DetectorHandle,
     images: TensorHandle,
     job?: JobHandle,
-  ): Promise<{ predLogits: TensorHandle; predBoxes: TensorHandle }>;
+  ): Promise<{ predLogits: TensorHandle; predBoxes: TensorHandle; watch: WatchHandle }>;
   /** The backbone's tapped layers of the whole image and of its windows, B×8C×H/16×W/16. */
   detectorFeatures(detector: DetectorHandle, images: TensorHandle, job?: JobHandle): Promise<TensorHandle>;
   /** Best first: scores B×N, labels B×N (int64), boxes B×N×4 (x0, y0, x1, y1) within the images' pixels. */

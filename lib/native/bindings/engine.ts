@@ -22,6 +22,7 @@ import type {
   ModelHandle,
   RecordStoreHandle,
   TensorHandle,
+  WatchHandle,
 } from './handles.js';
 import type { HeadsEngine } from './heads.js';
 import type { ImageEngine, Normalization } from './images.js';
@@ -160,7 +161,8 @@ export interface Engine
       | HeadsHandle
       | CacheWriterHandle
       | RecordStoreHandle
-      | HostCopiesHandle,
+      | HostCopiesHandle
+      | WatchHandle,
   ): void;
 
   /** Creates a job for one call. `onProgress` receives the latest figures only, and none after the call has settled. */

@@ -29,6 +29,10 @@ export interface CacheWriterHandle {
 export interface RecordStoreHandle {
   readonly [kind]: 'record store';
 }
+/** Whether a pass gave finite numbers, under way to the host. */
+export interface WatchHandle {
+  readonly [kind]: 'watch';
+}
 /** Copies under way to the host's memory. */
 export interface HostCopiesHandle {
   readonly [kind]: 'host copies';

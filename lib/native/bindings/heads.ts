@@ -1,5 +1,5 @@
 /** Heads, one or several side by side, as the engine has them; legend and rules in engine.ts. */
-import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
+import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle, WatchHandle } from './handles.js';
 import type { OutputHandles, ReplicaPlace, Scoring } from './model.js';
 
 /** Settings of one AdamW step (Loshchilov & Hutter 2019). Defaults: {@link defaultStepOptions}. */
@@ -138,13 +138,16 @@ export interface HeadsEngine {
   headsState(heads: HeadsHandle): Promise<HeadsState>;
   /** Replaces all of it; HEAD_MISMATCH and no change unless every tensor fits. */
   headsRestore(heads: HeadsHandle, state: HeadsState): Promise<void>;
-  /** Best class of each pixel under one head, B×H×W uint8, at any size. A probe takes `recipe` scoring. */
+  /**
+   * Best class of each pixel under one head, B×H×W uint8, at any size. A probe takes `recipe` scoring. `watch` of the class logits:
+   * see requireFinite.
+   */
   classMap(
     head: HeadsHandle,
     outputs: OutputHandles,
     options: { width: number; height: number; scoring: Scoring },
     job?: JobHandle,
-  ): Promise<TensorHandle>;
+  ): Promise<{ map: TensorHandle; watch: WatchHandle }>;
   /** The scores that {@link classMap} chooses of, B×K×H×W float32 (K − 1 for ade20k scoring). */
   headScores(
     head: HeadsHandle,

@@ -11,6 +11,8 @@ export interface RawImage {
   readonly height: number;
   /** Number of channels: 3 (default) is RGB; 1 is grey, used for all three channels; 4 is RGBA, whose alpha is dropped. */
   readonly channels?: 1 | 3 | 4;
+  /** What messages call the image: its path. */
+  readonly name?: string;
 }
 
 /** Pixels of one image that the engine has already copied: see `copyPixels`. */
@@ -18,6 +20,8 @@ export interface CopiedImage {
   readonly data: TensorHandle;
   readonly width: number;
   readonly height: number;
+  /** What messages call the image. */
+  readonly name?: string | undefined;
 }
 
 /** One image as a network takes it, which `networkInput` has made. */
@@ -27,6 +31,8 @@ export interface PreparedImage {
   /** Of the image itself, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** What messages call the image. */
+  readonly name?: string | undefined;
 }
 
 /** Class indices of one label image: H×W. */
@@ -82,6 +88,18 @@ export interface PrepareImageOptions extends PrepareOptions {
   normalization: Normalization;
 }
 
+/** Views of a panorama. */
+export interface PerspectiveViewOptions {
+  /** In degrees: to the right of the panorama's middle, and above the horizon. */
+  views: readonly { yaw: number; pitch: number }[];
+  /** Across a view's width. */
+  degrees: number;
+  /** Of a view in pixels. */
+  width: number;
+  height: number;
+  device: string;
+}
+
 /**
  * The engine's functions on pixels. They read the given arrays while they run: nobody may write to them or transfer them before the
  * promise is settled. So they are for arrays that this package has made; those of its users are copied at the call.
@@ -96,6 +114,11 @@ export interface ImageEngine {
    * computes meanwhile goes on.
    */
   networkInput(image: RawImage, options: InputOptions): Promise<TensorHandle>;
+  /**
+   * Perspective views N×height×width×3 of an equirectangular panorama, computed on a device beside its other work. INVALID_ARGUMENT,
+   * SHAPE.
+   */
+  perspectiveViews(panorama: RawImage, options: PerspectiveViewOptions): Promise<Uint8Array>;
   /** Copies pixels off the JavaScript thread. */
   copyPixels(image: RawImage): Promise<TensorHandle>;
   /**

@@ -1,5 +1,5 @@
 /** Segmentation networks, as the engine has them; legend and rules in engine.ts. */
-import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle } from './handles.js';
+import type { HeadsHandle, JobHandle, ModelHandle, TensorHandle, WatchHandle } from './handles.js';
 import type { CopiedImage, Normalization, RawImage } from './images.js';
 import type { DType } from './tensor.js';
 
@@ -221,22 +221,32 @@ export interface ModelEngine {
   /**
    * Queries and masks (`decoded`), `features` of 0, 1 or 4 layers or both from one pass over images B×3×H×W (float32,
    * normalised, H and W multiples of 32, on any device). For features alone, adapter and decoder do not run.
-   * MODEL_FORMAT for files without a method that gives them.
+   * MODEL_FORMAT for files without a method that gives them. `watch` of all of them.
    */
   outputs(
     model: ModelHandle,
     images: TensorHandle,
     options: { decoded: boolean; features: 0 | 1 | 4 },
     job?: JobHandle,
-  ): Promise<OutputHandles>;
+  ): Promise<OutputHandles & { watch: WatchHandle }>;
+  /**
+   * Ends when it is known whether what a pass gave are finite numbers, and does not keep the device waiting. MODEL_VALUES names the
+   * network by `path` and the first image that has others by `names`, or by its place.
+   */
+  requireFinite(watch: WatchHandle, path: string, names: readonly string[]): Promise<void>;
   /** For tests: float16 on the CPU too. */
   useFloat16(model: ModelHandle): Promise<void>;
-  /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. */
+  /** The model's own class scores: pred_logits B×Q×K with pred_masks B×Q×h×w. `watch` of all of them. */
   forward(
     model: ModelHandle,
     images: TensorHandle,
     job?: JobHandle,
-  ): Promise<{ queries: TensorHandle; predLogits: TensorHandle; predMasks: TensorHandle }>;
+  ): Promise<{
+    queries: TensorHandle;
+    predLogits: TensorHandle;
+    predMasks: TensorHandle;
+    watch: WatchHandle;
+  }>;
   /** Intermediate arrays by name, for checking a network part by part. */
   taps(model: ModelHandle, images: TensorHandle): Promise<Record<string, TensorHandle>>;
   /** Writes a TorchScript file with the head's weights in place of the model's own class_embed. */
@@ -244,7 +254,10 @@ export interface ModelEngine {
   /** Writes a TorchScript file of the network's backbone and a linear probe on it. */
   exportWithProbe(model: ModelHandle, probe: HeadsHandle, path: string, job?: JobHandle): Promise<void>;
 
-  /** Class maps of images, each at its own size; whole images go through the network together. A probe takes `recipe` scoring, and runs the backbone alone. */
+  /**
+   * Class maps of images, each at its own size; whole images go through the network together. A probe takes `recipe` scoring, and
+   * runs the backbone alone. MODEL_VALUES, as of {@link scores}.
+   */
   segment(
     model: ModelHandle,
     head: HeadsHandle,

@@ -10,5 +10,5 @@ export function failureTable(failed: readonly { image: string; error: DinoSegErr
   const rows = failed.slice(0, listed).map(({ image, error }) => [image, error.code, error.message]);
   const note =
     failed.length > listed ? { note: `The first ${listed} of ${counted(failed.length, 'image')}.` } : {};
-  return { kind: 'table', title: 'Could not be read', ...note, columns: ['Image', 'Code', 'Reason'], rows };
+  return { kind: 'table', title: 'Failed', ...note, columns: ['Image', 'Code', 'Reason'], rows };
 }

@@ -1,0 +1,183 @@
+/**
+ * The side file of a folder of predictions, `predictions.jsonl`: which image each folder is of, and with which settings it was made.
+ * Lines are appended; the last one about a folder counts.
+ */
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { appendFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DinoSegError } from '../errors.js';
+import { makeFolderOf, readError, writeError } from '../files.js';
+import { isObject, type JsonObject } from '../json.js';
+import type { PredictionFile } from '../report/prediction-files.js';
+import { keyDifferences, sha256 } from '../settings-digest.js';
+
+/** What a folder of predictions is made with, as JSON. */
+export type PredictionSettings = Readonly<Record<string, unknown>>;
+
+/** A written prediction. */
+interface Made {
+  /** Name of its folder. */
+  folder: string;
+  /** Absolute path of the image. */
+  image: string;
+  /** Size and time of the image's file when it was read. */
+  stamp: string | null;
+  files: readonly PredictionFile[];
+  /** Digest of the settings. */
+  settings: string;
+}
+
+/** A report, and the images that it is of. */
+interface MadeReport {
+  report: string;
+  images: string;
+}
+
+/** Size and time of a file; null if there is none. */
+export async function stampOfImage(path: string): Promise<string | null> {
+  const found = await stat(path).catch(() => undefined);
+  return found ? `${found.size} ${found.mtimeMs}` : null;
+}
+
+/** Finished predictions of a folder. */
+export class PredictionRecord {
+  readonly #made = new Map<string, Made>();
+  readonly #byImage = new Map<string, string>();
+  readonly #reports = new Map<string, string>();
+  readonly #settings = new Map<string, PredictionSettings>();
+  readonly #path: string;
+  readonly #digest: string;
+
+  private constructor(
+    private readonly output: string,
+    settings: PredictionSettings,
+  ) {
+    this.#path = join(output, 'predictions.jsonl');
+    this.#digest = sha256(JSON.stringify(settings)).slice(0, 16);
+  }
+
+  /** Reads the side file; a folder without one has no predictions. @throws DinoSegError IO */
+  static async open(output: string, settings: PredictionSettings): Promise<PredictionRecord> {
+    const record = new PredictionRecord(output, settings);
+    await record.#read();
+    if (!record.#settings.has(record.#digest)) await record.#append({ settings, digest: record.#digest });
+    record.#settings.set(record.#digest, settings);
+    return record;
+  }
+
+  async #read(): Promise<void> {
+    if (!existsSync(this.#path)) return;
+    try {
+      for await (const line of createInterface({
+        input: createReadStream(this.#path),
+        crlfDelay: Infinity,
+      })) {
+        // A line that a stopped process did not finish is as good as none: its image is predicted again.
+        const value = objectIn(line);
+        if (value) this.#enter(value);
+      }
+    } catch (cause) {
+      throw readError(this.#path, cause);
+    }
+  }
+
+  #enter(line: JsonObject): void {
+    if ('digest' in line && isObject(line['settings']))
+      this.#settings.set(String(line['digest']), line['settings']);
+    else if (typeof line['report'] === 'string') this.#reports.set(line['report'], String(line['images']));
+    else if (typeof line['folder'] === 'string' && typeof line['image'] === 'string') {
+      const made = line as unknown as Made;
+      this.#made.set(made.folder, made);
+      this.#byImage.set(made.image, made.folder);
+    }
+  }
+
+  async #append(line: object): Promise<void> {
+    try {
+      await makeFolderOf(this.#path);
+      await appendFile(this.#path, `${JSON.stringify(line)}\n`);
+    } catch (cause) {
+      throw writeError(this.#path, cause);
+    }
+  }
+
+  /** The folder that an image has already. */
+  folderOf(image: string): string | undefined {
+    return this.#byImage.get(resolve(image));
+  }
+
+  /** Folders of other images than these. */
+  foldersOfOthers(images: readonly string[]): string[] {
+    const own = new Set(images.map((image) => resolve(image)));
+    return [...this.#made.values()].filter(({ image }) => !own.has(image)).map(({ folder }) => folder);
+  }
+
+  /**
+   * Whether an image has a prediction with these files that was made with these settings, of the file as it is now.
+   *
+   * @throws DinoSegError INVALID_ARGUMENT if it was made with other settings.
+   */
+  async has(image: string, folder: string, files: readonly PredictionFile[]): Promise<boolean> {
+    const made = this.#made.get(folder);
+    if (made?.image !== resolve(image) || !existsSync(join(this.output, folder))) return false;
+    if (made.settings !== this.#digest) this.#refuse(made);
+    return files.every((file) => made.files.includes(file)) && made.stamp === (await stampOfImage(image));
+  }
+
+  #refuse({ folder, settings }: Made): never {
+    const differences = keyDifferences(this.#settings.get(settings) ?? {}, this.#settings.get(this.#digest)!);
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `${join(this.output, folder)} was made with other settings (${this.#path}):\n  ${differences.join('\n  ')}\n` +
+        'Choose another --output, or leave out --skip-existing to predict all images again.',
+    );
+  }
+
+  /** Notes a prediction that was written. @throws DinoSegError DISK_FULL, IO */
+  async add(
+    folder: string,
+    image: string,
+    stamp: string | null,
+    files: readonly PredictionFile[],
+  ): Promise<void> {
+    await this.#append({
+      folder,
+      image: resolve(image),
+      stamp,
+      files,
+      settings: this.#digest,
+    } satisfies Made);
+  }
+
+  /**
+   * Where a report of these images goes: to `path`, unless a report of others is there, which stays. Then it is `report-2.html`,
+   * and so on.
+   */
+  reportPath(path: string, images: readonly string[]): string {
+    const digest = digestOf(images);
+    for (let n = 1; ; n++) {
+      const each = n === 1 ? path : path.replace(/(\.\w+)?$/, `-${n}$1`);
+      const isFile = statSync(each, { throwIfNoEntry: false })?.isFile() ?? false;
+      if (!isFile || this.#reports.get(resolve(each)) === digest) return each;
+    }
+  }
+
+  /** Notes a report that was written. @throws DinoSegError DISK_FULL, IO */
+  async addReport(path: string, images: readonly string[]): Promise<void> {
+    await this.#append({ report: resolve(path), images: digestOf(images) } satisfies MadeReport);
+  }
+}
+
+function digestOf(images: readonly string[]): string {
+  return sha256(JSON.stringify(images.map((image) => resolve(image)).sort())).slice(0, 16);
+}
+
+function objectIn(line: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

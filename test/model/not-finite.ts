@@ -1,0 +1,131 @@
+/** A network that gives NaN ends every command with one error that names the first image. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { compare } from '../../lib/compare/compare.js';
+import { SegmentationDataset } from '../../lib/data/dataset.js';
+import { loadClassSet } from '../../lib/data/class-sets.js';
+import { evaluate } from '../../lib/evaluate/evaluate.js';
+import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
+import { ClassHead } from '../../lib/model/class-head.js';
+import { DetectionModel } from '../../lib/model/detection-model.js';
+import { SegmentationModel } from '../../lib/model/segmentation-model.js';
+import { Tensor } from '../../lib/model/tensor.js';
+import { makeCache } from '../../lib/train/make-cache.js';
+import { runCommand } from '../helpers/command-line.js';
+import { writeFormulaModel } from '../helpers/network.js';
+import { tinySettings } from '../helpers/tiny-run.js';
+import { picture } from '../helpers/tiny-network.js';
+import { entriesOf, zipOf } from '../helpers/zip.js';
+
+const root = t.testdir();
+const settings = await tinySettings(root, { train: 2, val: 2 });
+const classSet = await loadClassSet('idd26');
+const dataset = await SegmentationDataset.open(settings.data, 'val', classSet);
+const images = dataset.pairs.map(({ image }) => image);
+const [first] = images as [string, string];
+const sound = await SegmentationModel.load(settings.model, { device: 'cpu' });
+const head = ClassHead.create({ hidden: sound.hidden, classes: classSet, precision: 'float32', seed: 4 });
+const headFile = join(root, 'head.safetensors');
+await head.save(headFile, { metadata: { imageSize: 64 } });
+
+/** A network's file with NaN at the end of its largest array. */
+async function spoiltFile(from: string, to: string): Promise<string> {
+  const entries = await entriesOf(from);
+  const size = ({ name, data }: (typeof entries)[number]) => (/\/data\/\d+$/.test(name) ? data.length : 0);
+  const largest = entries.reduce((a, b) => (size(a) >= size(b) ? a : b));
+  (largest.data as Uint8Array).fill(0xff, largest.data.length - 4);
+  await writeFile(to, zipOf(entries));
+  return to;
+}
+
+const spoilt = await spoiltFile(settings.model, join(root, 'spoilt.pt'));
+const model = await SegmentationModel.load(spoilt, { device: 'cpu' });
+
+/** Refused with the network and the first image. */
+const named = {
+  code: 'MODEL_VALUES',
+  message: `The network ${spoilt} or its head gave NaN or infinite values for ${first}, `,
+};
+const isNamed = (t: Test, call: Promise<unknown>, name: string) =>
+  t.rejects(call, { ...named, message: new RegExp(`^${named.message.replaceAll('.', '\\.')}`) }, name);
+
+t.test('the library names the image', async (t) => {
+  await isNamed(t, model.segment(first, { head, imageSize: 64 }), 'segment');
+  await isNamed(t, model.segmentBatch(images, { head, imageSize: 64 }), 'segmentBatch');
+  await isNamed(t, model.segment(first, { head, imageSize: 64, mode: 'slide' }), 'in windows');
+  await isNamed(t, model.segment(first, { imageSize: 64 }), 'by the own class_embed');
+  await isNamed(t, model.scores(first, { head, imageSize: 64 }), 'scores');
+  await isNamed(t, evaluate(model, head, dataset, { imageSize: 64 }), 'evaluate');
+  const side = (model: string) => ({ model, head: headFile });
+  const options = { classes: 'idd26', imageSize: 64, device: 'cpu' };
+  await isNamed(t, compare(side(spoilt), side(settings.model), images, options), 'compare');
+  await t.resolves(sound.segment(first, { head, imageSize: 64 }), 'a sound network is not refused');
+  const soft = { model: spoilt, head: headFile, imageSize: 64, device: 'cpu' };
+  for (const more of [{}, { soft: true }]) {
+    await using extractor = await openFeatureExtractor({ ...soft, ...more });
+    await t.rejects(
+      extractor.extract([picture(40, 30)], {}),
+      { code: 'MODEL_VALUES', message: /for image 1 of the pass/ },
+      'pixels without a name are told by their place',
+    );
+  }
+});
+
+t.test('a batch of tensors tells the place', async (t) => {
+  const values = new Float32Array(2 * 3 * 64 * 64).fill(0.5);
+  values[3 * 64 * 64] = NaN;
+  using batch = Tensor.from(values, [2, 3, 64, 64]);
+  const second = { code: 'MODEL_VALUES', message: /for image 2 of the pass/ };
+  await t.rejects(sound.decode(batch), second, 'decode');
+  await t.rejects(sound.forward(batch), second, 'forward');
+  await t.rejects(sound.features(batch), second, 'features');
+  await t.rejects(sound.layerFeatures(batch), second, 'layerFeatures');
+  using one = batch.slice(0, 1);
+  using decoded = await sound.decode(one);
+  t.ok((await decoded.masks.floats()).every(Number.isFinite), 'the other image is sound');
+});
+
+t.test('a head that is not finite is found as its network would be', async (t) => {
+  using broken = ClassHead.create({ hidden: sound.hidden, classes: classSet, precision: 'float32', seed: 4 });
+  const state = await broken.state();
+  state.bias[3] = Infinity;
+  await broken.restore(state);
+  const message = new RegExp(`values for ${first.replaceAll('.', '\\.')},`);
+  const expected = { code: 'MODEL_VALUES', message };
+  await t.rejects(sound.segmentBatch(images, { head: broken, imageSize: 64 }), expected, 'segment');
+  await t.rejects(evaluate(sound, broken, dataset, { imageSize: 64 }), expected, 'evaluate');
+  using images64 = Tensor.from(new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
+  using decoded = await sound.decode(images64);
+  await t.rejects(broken.classMap(decoded, { width: 8, height: 8 }), { code: 'MODEL_VALUES' }, 'classMap');
+});
+
+t.test('the cache and live training end so, too', async (t) => {
+  const cache = join(root, 'cache');
+  const ofTraining = { code: 'MODEL_VALUES', message: /values for \/.*train\/.*\.(png|jpg), / };
+  await t.rejects(makeCache({ ...settings, model: spoilt, cache }), ofTraining);
+});
+
+t.test('commands end with the error and write nothing that looks like a result', async (t) => {
+  const flags = ['--model', spoilt, '--head', headFile, '--device', 'cpu', '--image-size', '64'];
+  const runs = {
+    predict: ['--output', join(root, 'out'), ...images],
+    features: ['--output', join(root, 'T.csv'), ...images],
+    eval: ['--data', settings.data],
+  };
+  for (const [command, others] of Object.entries(runs)) {
+    const { code, stderr } = await runCommand([command, ...flags, ...others]);
+    t.equal(code, 1, command);
+    t.match(stderr, named.message, command);
+  }
+});
+
+t.test('a detector', async (t) => {
+  const folder = join(root, 'det');
+  const path = await spoiltFile(await writeFormulaModel(folder, 'det'), join(root, 'det.pt'));
+  const detector = await DetectionModel.load(path, { device: 'cpu' });
+  await t.rejects(detector.detect(first, { imageSize: 96 }), {
+    code: 'MODEL_VALUES',
+    message: new RegExp(`The network ${path} or its head gave .* for ${first},`),
+  });
+});
