@@ -132,13 +132,8 @@ export {
   type ValueCount,
 } from './data/check.js';
 export { contactSheet } from './report/contact-sheet.js';
-export {
-  decodePolygons,
-  unknownLabels,
-  type PolygonLabel,
-  type PolygonOptions,
-  type UnknownLabels,
-} from './data/polygons.js';
+export { decodePolygons, type OddObjects, type PolygonLabel, type PolygonOptions } from './data/polygons.js';
+export type { ObjectCounts } from './data/object-counts.js';
 export {
   prepareIdd,
   type PrepareFault,
