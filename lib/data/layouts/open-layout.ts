@@ -52,9 +52,10 @@ async function addPlainLayouts(root: string, found: Map<LayoutName, string>): Pr
     const isAde = labels.includes(ade20kLabels) && ade20kSplits.some((split) => splits.includes(split));
     found.set(isAde ? 'ade20k' : 'folders', [imageFolderName, ...labels].join(', '));
   } else {
-    const splits = await splitFoldersOf(root);
-    if (splits.size > 0)
-      found.set('folders', [...splits.values()].map((name) => `${name}/${imageFolderName}`).join(', '));
+    const splits = [...(await splitFoldersOf(root)).values()];
+    const inside = await Promise.all(splits.map((name) => foldersIn(join(root, name))));
+    if (inside.flat().some((name) => labelFolderNames.includes(name)))
+      found.set('folders', splits.map((name) => `${name}/${imageFolderName}`).join(', '));
   }
 }
 

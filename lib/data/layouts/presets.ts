@@ -1,6 +1,7 @@
 /** Layouts of public data sets, as patterns. */
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readError } from '../../files.js';
 import type { LabelKind } from '../class-set.js';
 import { isFolder, type LayoutName } from '../layout.js';
 import type { PatternPair } from './patterns.js';
@@ -79,9 +80,13 @@ const mostFolders = 8;
 /** Whether a folder, or one below it, has a file with an ending; looks at few folders. */
 async function hasFile(folder: string, ending: RegExp, depth: number): Promise<boolean> {
   const others: string[] = [];
-  for await (const entry of await opendir(folder)) {
-    if (!entry.isDirectory() && ending.test(entry.name)) return true;
-    if (!entry.isFile() && others.length < mostFolders) others.push(join(folder, entry.name));
+  try {
+    for await (const entry of await opendir(folder)) {
+      if (!entry.isDirectory() && ending.test(entry.name)) return true;
+      if (!entry.isFile() && others.length < mostFolders) others.push(join(folder, entry.name));
+    }
+  } catch (cause) {
+    throw readError(folder, cause);
   }
   if (depth === 0) return false;
   for (const other of others)
