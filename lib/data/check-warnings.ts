@@ -33,7 +33,7 @@ export function warningsOf(check: SplitCheck): DataWarning[] {
           'if 255 stands for a class, map it ("mapping": {"255": "class"}).'
         : '';
     messages.push(
-      `${counted(ignoredByDefault, 'pixel')} (${share} %) have the value 255, which is ignored by default.${none} Say ` +
+      `${counted(ignoredByDefault, 'pixel')} (${share} %) ${ignoredByDefault === 1 ? 'has' : 'have'} the value 255, which is ignored by default.${none} Say ` +
         '"ignore": [255] in the class file if they have no class.',
     );
   }
