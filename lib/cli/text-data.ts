@@ -1,5 +1,6 @@
 /** What `data check` found, as text for people. */
-import { faultKinds, type DataCheck, type DataFault, type SplitCheck } from '../data/check.js';
+import { faultKinds, type DataCheck, type DataFault } from '../data/check.js';
+import type { SplitCheck } from '../data/split-check.js';
 import { table } from './text.js';
 
 /** Faults of a kind that are printed. */

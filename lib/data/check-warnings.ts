@@ -1,7 +1,7 @@
 /** What looks like a mistake in labelled images, though training can begin. */
 import { counted } from '../text.js';
-import type { SplitCheck } from './check.js';
 import { objectSentences } from './object-counts.js';
+import type { SplitCheck } from './split-check.js';
 
 /** A warning about a split. */
 export interface DataWarning {
