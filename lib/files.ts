@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DinoSegError, type ErrorCode } from './errors.js';
+import { repeatedKey, repeatedText } from './json.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
@@ -38,6 +39,8 @@ export function readError(path: string, cause: unknown): DinoSegError {
   const code = systemCode(cause);
   if (code === 'ENOENT')
     return new DinoSegError('FILE_NOT_FOUND', `${path} does not exist. Check the path.`, { cause });
+  if (code === 'EISDIR')
+    return new DinoSegError('FILE_NOT_FOUND', `${path} is a folder, but a file was expected.`, { cause });
   return new DinoSegError(
     absentCodes.has(code) ? 'FILE_NOT_FOUND' : 'IO',
     `${path} could not be read: ${reason(cause)}`,
@@ -67,7 +70,7 @@ export async function fileDigest(path: string, signal?: AbortSignal): Promise<st
 }
 
 /**
- * What a JSON file holds.
+ * What a JSON file holds. A key that an object has twice is refused.
  *
  * @param code of the error where it is something else.
  * @param describe that error's message, by what the parser said.
@@ -78,10 +81,14 @@ export async function readJson(
   code: ErrorCode,
   describe = (reason: string) => `${path} is not JSON: ${reason}`,
 ): Promise<unknown> {
-  return parseJson(await readBytes(path), code, describe);
+  const bytes = await readBytes(path);
+  const parsed = parseJson(bytes, code, describe);
+  const repeated = repeatedKey(bytes.toString('utf8'));
+  if (repeated) throw new DinoSegError(code, repeatedText(path, repeated));
+  return parsed;
 }
 
-/** {@link readJson} of bytes that were read before. @throws `code` */
+/** {@link readJson} of bytes that were read before, without a look at keys. @throws `code` */
 export function parseJson(bytes: Buffer, code: ErrorCode, describe: (reason: string) => string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));

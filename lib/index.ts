@@ -122,22 +122,17 @@ export { layoutNames, type LayoutName, type LayoutOptions, type Pair, type Unpai
 export {
   checkData,
   faultKinds,
-  type ClassCount,
   type DataCheck,
   type DataFault,
   type FaultKind,
   type SkippedSplit,
-  type SplitCheck,
   type ValueCount,
 } from './data/check.js';
+export type { DataWarning } from './data/check-warnings.js';
+export type { ClassCount, SplitCheck } from './data/split-check.js';
 export { contactSheet } from './report/contact-sheet.js';
-export {
-  decodePolygons,
-  unknownLabels,
-  type PolygonLabel,
-  type PolygonOptions,
-  type UnknownLabels,
-} from './data/polygons.js';
+export { decodePolygons, type OddObjects, type PolygonLabel, type PolygonOptions } from './data/polygons.js';
+export type { ObjectCounts } from './data/object-counts.js';
 export {
   prepareIdd,
   type PrepareFault,

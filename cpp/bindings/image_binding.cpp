@@ -237,6 +237,13 @@ std::optional<Values> classes_of(const LabelValues& label, const TypedArray<uint
   return Values{std::move(classes)};
 }
 
+/// Nothing where a pixel has another colour.
+std::optional<Values> classes_of_colors(const LabelValues& pixels, const TypedArray<uint32_t>& colors) {
+  at::Tensor classes = map_colors(pixels.values, colors);
+  if (!classes.defined()) return {};
+  return Values{std::move(classes)};
+}
+
 std::vector<Values> segment_images(const std::shared_ptr<SegmentationModel>& model, const Head& head,
                                    const Images& images, const SegmentSettings& settings) {
   std::vector<Values> maps;
@@ -261,6 +268,7 @@ const Methods image_methods{
     job<Lane::prepare, &copy_pixels>("copyPixels", "image"),
     job<Lane::prepare, &input_of>("networkInput", "image", "options"),
     job<Lane::prepare, &classes_of>("mapLabel", "values", "table"),
+    job<Lane::prepare, &classes_of_colors>("mapColors", "pixels", "colors"),
     job<Lane::model, &segment_images>("segment", "model", "head", "images", "options"),
     job<Lane::model, &score_image>("scores", "model", "head", "image", "options"),
 };

@@ -16,4 +16,9 @@ constexpr uint32_t no_class = 0x100;
 /// table of another size.
 at::Tensor map_label(const at::Tensor& values, std::span<const uint32_t> table);
 
+/// Classes (uint8) of N pixels, H×W×3 uint8 as one row of 3N; `colors` has red, green, blue and class of each
+/// known colour, a byte each from the highest. An undefined tensor where a pixel has another colour. Throws
+/// INVALID_ARGUMENT if the values are not whole pixels.
+at::Tensor map_colors(const at::Tensor& pixels, std::span<const uint32_t> colors);
+
 }  // namespace dinov3_seg

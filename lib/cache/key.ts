@@ -1,5 +1,5 @@
 /** What the records of a cache follow from: a cache made with other settings is never used. */
-import type { ClassSet, LabelKind } from '../data/class-set.js';
+import type { ClassSet, LabelKind, UnknownLabels } from '../data/class-set.js';
 import { polygonRule } from '../data/polygons.js';
 import { stringifyClassSet } from '../model/class-set-json.js';
 import { isSameNormalization, normalizations } from '../model/normalization.js';
@@ -65,20 +65,24 @@ export function cacheKey(options: {
   model: { id: string; dtype: string; precision: string; normalization: Normalization };
   classSet: ClassSet;
   labelKind: LabelKind;
+  /** Of polygons. */
+  unknown?: UnknownLabels;
   imageSize: number;
   dtype: CacheDtype;
   contents: CacheContent;
   views: ViewSettings;
 }): CacheKey {
-  const { model, classSet, labelKind, imageSize, dtype, contents, views } = options;
+  const { model, classSet, labelKind, unknown, imageSize, dtype, contents, views } = options;
   const prepared = preprocessing(model.normalization);
+  // A cache without a mark may have labels that are to be refused.
+  const strictness = unknown === 'refuse' ? ', unknown labels refused' : '';
   const mappings = classSet.mappings.filter(({ kind }) => kind === labelKind);
   return {
     format: 1,
     modelId: model.id,
     modelDtype: model.dtype,
     modelPrecision: model.precision,
-    preprocessing: labelKind === 'polygons' ? `${prepared}; ${polygonRule}` : prepared,
+    preprocessing: labelKind === 'polygons' ? `${prepared}; ${polygonRule}${strictness}` : prepared,
     imageSize,
     classes: classSet.name,
     classDigest: sha256(stringifyClassSet({ ...classSet, mappings })),

@@ -7,7 +7,7 @@ import { comparisonText } from './text-compare.js';
 import { segmenterFlags } from './open-segmenter.js';
 import { complain, imageProgress, note, print, printJson, warn } from './output.js';
 import { UsageError, type Flags, type FlagValues } from './parse.js';
-import { dataFlags, images as imageArguments, jsonFlag, placementOf } from './shared-flags.js';
+import { dataFlags, images as imageArguments, jsonFlag, placementOf, readingOf } from './shared-flags.js';
 
 const { model, head, dtype, precision } = segmenterFlags;
 
@@ -76,7 +76,7 @@ function sideOf({ model, head, dtype, precision }: FlagValues<typeof flags>, sid
 }
 
 function imagesOf(
-  { data, split, layout, 'label-kind': labelKind, 'val-share': valShare }: FlagValues<typeof flags>,
+  { data, split, ...reading }: FlagValues<typeof flags>,
   positionals: string[],
 ): string[] | LabelledImages {
   if (data === undefined) {
@@ -87,5 +87,5 @@ function imagesOf(
     throw new UsageError(
       `Give images by --data or as arguments, not both; "${positionals[0]}" is an argument.`,
     );
-  return { data, split, ...withoutUndefined({ labelKind, layout, valShare }) };
+  return { data, split, ...readingOf(reading) };
 }

@@ -3,11 +3,10 @@ import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import { atomicWriteFile } from '../files.js';
 import { contactSheet } from '../report/contact-sheet.js';
-import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { imageProgress, next, note, print, printJson } from './output.js';
 import { UsageError } from './parse.js';
-import { dataFlags, jsonFlag } from './shared-flags.js';
+import { dataFlags, jsonFlag, readingOf } from './shared-flags.js';
 import { dataCheckText } from './text-data.js';
 
 export default command({
@@ -25,7 +24,7 @@ export default command({
       type: 'text',
       value: 'C',
       default: 'idd26',
-      help: 'class set: idd26, idd26-reference, cityscapes19, ade150 or FILE.json',
+      help: 'class set: idd26, idd26-reference, idd7, cityscapes19, vistas65, vistas124, ade150 or FILE.json',
     },
     ...dataFlags,
     sheet: {
@@ -39,10 +38,9 @@ export default command({
   stoppable: true,
   async run({ flags, positionals: [action, data], signal }) {
     if (action !== 'check') throw new UsageError(`data expects check, not "${action}".`);
-    const { classes, layout, sheet, json } = flags;
-    const { 'label-kind': labelKind, 'val-share': valShare } = flags;
+    const { classes, sheet, json } = flags;
     const classSet = await loadClassSet(classes);
-    const reading = withoutUndefined({ layout, labelKind, valShare });
+    const reading = readingOf(flags);
     const { onProgress } = imageProgress('checking');
     const result = await checkData(data!, classSet, { ...reading, signal, onProgress });
     if (json) printJson(result);

@@ -1,12 +1,13 @@
 import { SegmentationDataset } from '../data/dataset.js';
+import { objectSentences } from '../data/object-counts.js';
 import { attemptReport } from '../report/html/attempt.js';
 import { evaluate } from '../evaluate/evaluate.js';
 import { evaluationReport } from '../evaluate/evaluate-report.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { openFromFlags, segmenterFlags } from './open-segmenter.js';
-import { complain, imageProgress, note, print, printJson } from './output.js';
-import { dataFlags, jsonFlag } from './shared-flags.js';
+import { complain, imageProgress, note, print, printJson, warn } from './output.js';
+import { dataFlags, jsonFlag, readingOf } from './shared-flags.js';
 import { evaluationText } from './text.js';
 
 export default command({
@@ -32,15 +33,14 @@ export default command({
   },
   stoppable: true,
   async run({ flags, signal }) {
-    const { data, split, json, 'pass-size': passSize, layout } = flags;
-    const { 'label-kind': labelKind, 'val-share': valShare } = flags;
-    const reading = withoutUndefined({ labelKind, layout, valShare });
+    const { data, split, json, 'pass-size': passSize } = flags;
     using opened = await openFromFlags(flags);
     const { model, head, classSet, imageSize, scoring } = opened;
-    const dataset = await SegmentationDataset.open(data, split, classSet, reading);
+    const dataset = await SegmentationDataset.open(data, split, classSet, readingOf(flags));
     const hooks = imageProgress(split);
     const options = { imageSize, scoring, signal, ...hooks, ...withoutUndefined({ passSize }) };
     const result = await evaluate(model, head, dataset, options);
+    objectSentences(dataset.objectCounts).forEach(warn);
     if (json) printJson(result);
     else print(evaluationText(result));
     if (flags.report === undefined) return 0;

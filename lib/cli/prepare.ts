@@ -1,4 +1,4 @@
-import { unknownLabels } from '../data/polygons.js';
+import { objectSentences } from '../data/object-counts.js';
 import { prepareIdd, type PrepareIddSummary } from '../data/prepare-idd.js';
 import { didYouMean } from '../nearest.js';
 import { counted, formatRate, formatSeconds } from '../text.js';
@@ -6,6 +6,7 @@ import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
 import { UsageError } from './parse.js';
+import { settingFlags } from './setting-flags.js';
 import { jsonFlag } from './shared-flags.js';
 
 const kinds = ['idd'];
@@ -33,12 +34,7 @@ export default command({
     },
     force: { type: 'boolean', help: 'make all label images again, and replace those that other tools made' },
     strict: { type: 'boolean', help: 'stop at the first annotation that cannot be read' },
-    unknown: {
-      type: 'text',
-      choices: unknownLabels,
-      default: 'refuse',
-      help: 'objects with a label that IDD does not have: refuse the annotation, or ignore the object (value 255)',
-    },
+    ...settingFlags('unknown'),
     ...jsonFlag,
   },
   notes: 'To continue a stopped run, give the same command again: label images that are up to date are kept.',
@@ -64,7 +60,7 @@ export default command({
 });
 
 function report({ written, seconds, annotationsPerSecond, ...summary }: PrepareIddSummary): void {
-  const { kept, faults, unknownLabels } = summary;
+  const { kept, faults } = summary;
   if (annotationsPerSecond !== null)
     note(
       `${counted(written, 'annotation')} in ${formatSeconds(seconds)}, ${formatRate(annotationsPerSecond)} per second.`,
@@ -74,8 +70,7 @@ function report({ written, seconds, annotationsPerSecond, ...summary }: PrepareI
       `Kept ${counted(kept.length, 'label image')} that other tools made (first: ${kept[0]}); ` +
         '--force replaces them.',
     );
-  for (const [label, count] of Object.entries(unknownLabels))
-    warn(`${counted(count, 'object')} with the unknown label "${label}" set to 255.`);
+  objectSentences(summary).forEach(warn);
   if (faults.length > 0) warn(`${counted(faults.length, 'annotation')} failed:`);
   for (const fault of faults) complain(fault);
 }

@@ -29,12 +29,18 @@ export const classesFlag = {
   classes: {
     type: 'text',
     value: 'C',
-    help: 'class set: idd26, idd26-reference, cityscapes19, ade150 or FILE.json (default: that of the head)',
+    help: 'class set: idd26, idd26-reference, idd7, cityscapes19, vistas65, vistas124, ade150 or FILE.json (default: that of the head)',
   },
 } as const satisfies Flags;
 
 /** How a folder of data is read. */
-export const dataFlags = settingFlags('labelKind', 'layout', 'valShare');
+export const dataFlags = settingFlags('labelKind', 'layout', 'images', 'labels', 'unknown', 'valShare');
+
+/** What {@link dataFlags} give, as options of reading. */
+export function readingOf(flags: FlagValues<typeof dataFlags>) {
+  const { layout, images, labels, unknown, 'label-kind': labelKind, 'val-share': valShare } = flags;
+  return withoutUndefined({ labelKind, layout, images, labels, unknown, valShare });
+}
 
 export const scoringFlags = {
   scoring: {

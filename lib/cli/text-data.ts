@@ -1,5 +1,6 @@
 /** What `data check` found, as text for people. */
-import { faultKinds, type DataCheck, type DataFault, type SplitCheck } from '../data/check.js';
+import { faultKinds, type DataCheck, type DataFault } from '../data/check.js';
+import type { SplitCheck } from '../data/split-check.js';
 import { table } from './text.js';
 
 /** Faults of a kind that are printed. */
@@ -11,6 +12,7 @@ const titles: Record<DataFault['kind'], string> = {
   unreadable: 'files that cannot be read',
   misshapen: 'label images with the wrong size, or with colours',
   'unknown-value': 'label files with values that are not in the class set',
+  'unknown-label': 'annotations with labels that are not in the class set',
   duplicate: 'images that occur in two splits',
 };
 
@@ -53,6 +55,7 @@ export function dataCheckText({
   splits,
   skipped,
   faults,
+  warnings,
 }: DataCheck): string {
   const kinds = faultKinds.flatMap((kind) => {
     const own = faults.filter((fault) => fault.kind === kind);
@@ -62,6 +65,9 @@ export function dataCheckText({
     `${data}: layout ${layout}, class set ${classes}${labelKind === null ? '' : `, labels read as ${labelKind}`}`,
     ...splits.map(splitText),
     ...skipped.map(({ split, message }) => `${split}: skipped. ${message}`),
+    ...(warnings.length > 0
+      ? [warnings.map(({ split, message }) => `warning: ${split}: ${message}`).join('\n')]
+      : []),
     ...kinds,
     faults.length === 0 ? 'no faults found' : `${faults.length} faults`,
   ].join('\n\n');

@@ -5,6 +5,7 @@ import type { ClassSet } from '../data/class-set.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import { decodeImage } from '../data/decode.js';
 import type { LayoutOptions } from '../data/layout.js';
+import { objectSentences } from '../data/object-counts.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { listImages } from '../images/list-images.js';
@@ -52,6 +53,8 @@ export class ImageSource {
     /** Images without a label may fail one by one, those of a data set may not. */
     readonly labelled: boolean,
     readonly load: (place: number) => Promise<ComparedImage>,
+    /** Sentences about odd objects of polygons that were read so far. */
+    readonly warnings: () => string[] = () => [],
   ) {}
 
   /** @throws DinoSegError as {@link listImages} or {@link SegmentationDataset.open} */
@@ -60,7 +63,8 @@ export class ImageSource {
       const { data, split, ...reading } = images;
       const dataset = await SegmentationDataset.open(data, split, classSet, reading);
       const names = dataset.pairs.map(({ name }) => name);
-      return new ImageSource(names, true, async (place) => ({ place, ...(await dataset.load(place)) }));
+      const load = async (place: number) => ({ place, ...(await dataset.load(place)) });
+      return new ImageSource(names, true, load, () => objectSentences(dataset.objectCounts));
     }
     const paths = await listImages(images);
     const load = async (place: number) => {

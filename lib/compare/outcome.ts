@@ -91,7 +91,8 @@ export class Outcome {
     const comparison: Comparison = {
       ...{ a: a.side, b: b.side, classSet: this.classSet.name, imageSize },
       ...this.#results.result(),
-      ...{ failed: this.source.failed, warnings: this.#warnings, report: null },
+      ...{ failed: this.source.failed, report: null },
+      warnings: [...this.#warnings, ...this.source.warnings()],
     };
     if (report === undefined) return comparison;
     const circumstances = [

@@ -10,7 +10,14 @@ import {
   type Kind,
   type OptionKinds,
 } from '../arguments.js';
-import { labelKinds, type ClassInfo, type ClassSet, type Color, type LabelMapping } from './class-set.js';
+import {
+  labelKinds,
+  unknownLabels,
+  type ClassInfo,
+  type ClassSet,
+  type Color,
+  type LabelMapping,
+} from './class-set.js';
 import type { RgbImage } from './decode.js';
 import { layoutNames, type LayoutOptions } from './layout.js';
 
@@ -45,5 +52,8 @@ export const rgbImageKind = objectWith<RgbImage>(
 export const layoutOptions: OptionKinds<LayoutOptions> = {
   labelKind: oneOf(labelKinds),
   layout: oneOf(layoutNames),
+  images: text,
+  labels: text,
+  unknown: oneOf(unknownLabels),
   valShare: number,
 };

@@ -5,13 +5,16 @@ import { usableCores } from '../native/cores.js';
 import { engine } from '../native/engine.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
-import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
-import { readLabel } from './dataset.js';
+import { warningsOf, type DataWarning } from './check-warnings.js';
+import type { ClassSet, LabelKind, LabelMapping, UnknownLabels } from './class-set.js';
 import { decodeImage, type LabelImage } from './decode.js';
 import type { Layout, LayoutName, LayoutOptions, Pair } from './layout.js';
 import { findSplit, openLayout, splitsOf } from './layouts/open-layout.js';
 import { wholeSplit } from './layouts/source.js';
+import { ObjectTally } from './object-counts.js';
 import { prefetch } from './prefetch.js';
+import { readLabel, type ReadLabel } from './read-label.js';
+import type { SplitCheck } from './split-check.js';
 
 /** Kinds of faults in data. */
 export const faultKinds = [
@@ -20,12 +23,13 @@ export const faultKinds = [
   'unreadable',
   'misshapen',
   'unknown-value',
+  'unknown-label',
   'duplicate',
 ] as const;
 /**
  * One of {@link faultKinds}. `split`: a split whose pairs cannot be determined; `misshapen`: a label image whose
  * size differs from its image's, or which has several channels; `unknown-value`: label values that the class set
- * does not have; `duplicate`: an image with the same bytes as one of another split.
+ * does not have; `unknown-label`: objects of polygons with labels that it does not have, if these are refused; `duplicate`: an image with the same bytes as one of another split.
  */
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -59,34 +63,6 @@ export interface DataFault {
   readonly values?: readonly ValueCount[];
 }
 
-/** How often a class occurs in a split. */
-export interface ClassCount {
-  /** Index in the class set. */
-  readonly index: number;
-  /** Name in the class set. */
-  readonly name: string;
-  /** Number of pixels in all labels of the split. */
-  readonly pixels: number;
-  /** Share (0…1) of the pixels that have a class; null if no pixel has one. */
-  readonly share: number | null;
-  /** Number of labels that contain the class. */
-  readonly images: number;
-}
-
-/** Contents of a split. */
-export interface SplitCheck {
-  /** Name of the split. */
-  readonly split: string;
-  /** Number of images with a label, including faulty ones. */
-  readonly pairs: number;
-  /** Number of label pixels with a class. */
-  readonly pixels: number;
-  /** Number of label pixels that the class set ignores. */
-  readonly ignoredPixels: number;
-  /** Counts of the classes, by index. */
-  readonly classes: readonly ClassCount[];
-}
-
 /** Result of {@link checkData}. */
 export interface DataCheck {
   /** The folder or list. */
@@ -103,6 +79,8 @@ export interface DataCheck {
   readonly skipped: readonly SkippedSplit[];
   /** Faults by split, kind and path. If there are none, training can begin. */
   readonly faults: readonly DataFault[];
+  /** What may be a mistake and is no fault, by split. */
+  readonly warnings: readonly DataWarning[];
 }
 
 const trained = [wholeSplit, 'train', 'val'];
@@ -128,6 +106,8 @@ interface Examined {
   /** Of the image's bytes; null where it cannot be read. */
   digest: string | null;
   values: Map<number, number>;
+  /** Undefined where the label cannot be read. */
+  label?: ReadLabel;
   faults: Omit<DataFault, 'split'>[];
 }
 
@@ -163,11 +143,18 @@ function unknownValues(
   return [{ kind: 'unknown-value', path, message, values: unknown }];
 }
 
-async function examine(pair: Pair, mapping: LabelMapping, setName: string): Promise<Examined> {
+/** What the labels of a folder are read with. */
+interface Reading {
+  classSet: ClassSet;
+  mapping: LabelMapping;
+  unknown: UnknownLabels | undefined;
+}
+
+async function examine(pair: Pair, { classSet, mapping, unknown }: Reading): Promise<Examined> {
   const [digest, image, label] = await Promise.all([
     orFault(engine().contentDigest(pair.image)),
     orFault(decodeImage(pair.image)),
-    orFault(readLabel(pair.label, mapping.kind)),
+    orFault(readLabel(pair.label, classSet, mapping)),
   ]);
   const found: Examined = {
     pair,
@@ -181,22 +168,32 @@ async function examine(pair: Pair, mapping: LabelMapping, setName: string): Prom
     found.faults.push(await labelFault(pair.label, label));
     return found;
   }
-  if (!(image instanceof DinoSegError) && (image.width !== label.width || image.height !== label.height))
+  const { raw, objects } = label;
+  if (!(image instanceof DinoSegError) && (image.width !== raw.width || image.height !== raw.height))
     found.faults.push({
       kind: 'misshapen',
       path: pair.label,
       message:
-        `It is ${label.height}×${label.width} (height × width), but its image ${pair.image} is ` +
+        `It is ${raw.height}×${raw.width} (height × width), but its image ${pair.image} is ` +
         `${image.height}×${image.width}.`,
     });
-  found.values = await countValues(label);
-  found.faults.push(...unknownValues(pair.label, found.values, mapping, setName));
+  found.label = label;
+  found.values = await countValues(raw);
+  found.faults.push(...unknownValues(pair.label, found.values, label.mapping, classSet.name));
+  if (unknown === 'refuse' && objects && objects.unknown.size > 0)
+    found.faults.push({
+      kind: 'unknown-label',
+      path: pair.label,
+      message: `It has objects with labels that "${classSet.name}" does not have: ${[...objects.unknown.keys()].join(', ')}.`,
+    });
   return found;
 }
 
 /** Gathers the labels of a split. */
 class SplitTally {
   #ignored = 0;
+  #ignoredByDefault = 0;
+  readonly #objects = new ObjectTally();
   readonly #pixels: Float64Array;
   readonly #images: Float64Array;
 
@@ -204,20 +201,23 @@ class SplitTally {
     private readonly split: string,
     private readonly pairs: number,
     private readonly classSet: ClassSet,
-    private readonly mapping: LabelMapping,
   ) {
     this.#pixels = new Float64Array(classSet.classes.length);
     this.#images = new Float64Array(classSet.classes.length);
   }
 
-  add(values: ReadonlyMap<number, number>): void {
-    const { toIndex, known } = this.mapping;
+  add({ pair, values, label }: Examined): void {
+    if (label === undefined) return;
+    if (label.objects) this.#objects.add(pair.label, label.objects);
+    const { toIndex, known, ignoredByDefault = [] } = label.mapping;
     const present = new Set<number>();
     for (const [value, pixels] of values) {
       if (!known[value]) continue;
       const index = toIndex[value]!;
-      if (index === this.classSet.ignoreIndex) this.#ignored += pixels;
-      else {
+      if (index === this.classSet.ignoreIndex) {
+        this.#ignored += pixels;
+        if (ignoredByDefault.includes(value)) this.#ignoredByDefault += pixels;
+      } else {
         this.#pixels[index]! += pixels;
         present.add(index);
       }
@@ -232,6 +232,8 @@ class SplitTally {
       pairs: this.pairs,
       pixels: total,
       ignoredPixels: this.#ignored,
+      ignoredByDefault: this.#ignoredByDefault,
+      ...this.#objects.counts(),
       classes: this.classSet.classes.map(({ index, name }) => ({
         index,
         name,
@@ -260,7 +262,7 @@ export async function checkData(
   checkArgument(root, text, 'checkData(root)');
   checkArgument(classSet, classSetKind, 'checkData(classSet)');
   checkOptions(options, { ...layoutOptions, ...jobOptions }, 'checkData()');
-  const { signal, onProgress } = options;
+  const { signal, onProgress, unknown } = options;
   const source = await openLayout(root, classSet, options);
   const faults: DataFault[] = [];
   const skipped: SkippedSplit[] = [];
@@ -280,12 +282,12 @@ export async function checkData(
   const concurrency = Math.min(4, usableCores());
   for (const [split, layout] of layouts) {
     const mapping = classSet.mappings.find(({ kind }) => kind === layout.labelKind)!;
-    const tally = new SplitTally(split, layout.pairs.length, classSet, mapping);
+    const tally = new SplitTally(split, layout.pairs.length, classSet);
     const found: DataFault[] = unpairedFaults(split, layout);
-    const load = (pair: Pair) => examine(pair, mapping, classSet.name);
+    const load = (pair: Pair) => examine(pair, { classSet, mapping, unknown });
     const ahead = { ahead: 2 * concurrency, concurrency, signal };
     for await (const examined of prefetch(layout.pairs, load, ahead)) {
-      tally.add(examined.values);
+      tally.add(examined);
       found.push(...examined.faults.map((fault) => ({ split, ...fault })));
       found.push(...duplicates(split, examined, seen));
       onProgress?.(++done, total);
@@ -294,8 +296,9 @@ export async function checkData(
     splits.push(tally.result());
   }
   const labelKind = [...layouts.values()][0]?.labelKind ?? null;
+  const warnings = splits.flatMap(warningsOf);
   const { layout } = source;
-  return { data: root, layout, classes: classSet.name, labelKind, splits, skipped, faults };
+  return { data: root, layout, classes: classSet.name, labelKind, splits, skipped, faults, warnings };
 }
 
 function unpairedFaults(split: string, { alone, labelKind }: Layout): DataFault[] {

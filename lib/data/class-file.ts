@@ -2,10 +2,17 @@ import { DinoSegError } from '../errors.js';
 import { readJson } from '../files.js';
 import { isObject, shown, type JsonObject } from '../json.js';
 import { didYouMean } from '../nearest.js';
-import { classSet, distinctColor, labelMapping } from './class-set.js';
+import {
+  classSet,
+  distinctColor,
+  ignoreIndex,
+  labelMapping,
+  namesOfClasses,
+  polygonMapping,
+} from './class-set.js';
 import type { ClassSet, Color, LabelKind, NamedColor } from './class-set.js';
 
-const fileKeys = ['name', 'classes', 'mapping', 'ignore', 'ignoreIndex'];
+const fileKeys = ['name', 'classes', 'mapping', 'ignore', 'ignoreIndex', 'polygons'];
 const classKeys = ['name', 'color'];
 const mostClasses = 255;
 
@@ -87,14 +94,30 @@ function parseMapping(value: unknown, classes: readonly NamedColor[], refuse: Re
   });
 }
 
+/** Labels of polygons: the classes' names, and those of the table, where `null` stands for no class. */
+function parseLabels(value: unknown, classes: readonly NamedColor[], refuse: Refuse): Map<string, number> {
+  const labels = namesOfClasses(classes);
+  if (value === undefined) return labels;
+  if (!isObject(value))
+    return refuse(
+      `"polygons" must be an object from labels of polygons to classes, like {"cargroup": "car"}, not ${shown(value)}.`,
+    );
+  for (const [label, target] of Object.entries(value))
+    labels.set(
+      label,
+      target === null ? ignoreIndex : parseTarget(`the label "${label}"`, target, classes, refuse),
+    );
+  return labels;
+}
+
 /**
  * Checks a parsed class file and makes the class set.
  *
- * The file is `{name, classes: [{name, color?}], mapping?, ignore?, ignoreIndex?}`. `mapping` maps raw label values
+ * The file is `{name, classes: [{name, color?}], mapping?, ignore?, ignoreIndex?, polygons?}`. `mapping` maps raw label values
  * to class names or indices (default: raw value = index). `ignore` lists raw values without a class, and
  * `ignoreIndex` (default 255) is one more of these. If 255 is mapped to a class, it is ignored only if the file
  * says so explicitly. The same mapping applies to every kind of label file; with `mapping`, files of raw ids are
- * preferred.
+ * preferred. `polygons` maps labels of polygons to classes, or to null for no class; the classes' names are labels, too.
  *
  * @param source name of the file for messages
  * @throws CLASSES
@@ -123,11 +146,12 @@ export function parseClassFile(value: unknown, source: string): ClassSet {
     mapped === undefined
       ? ['labelTrainIds', 'labelIds', 'labellevel3Ids', 'labelids']
       : ['labelIds', 'labelids', 'labellevel3Ids', 'labelTrainIds'];
-  return classSet(
-    name,
-    classes,
-    kinds.map((kind) => labelMapping(kind, pairs, ignored)),
-  );
+  const said = saysIgnored(ignoreIndex) || !ignored.has(ignoreIndex);
+  const byDefault = said ? {} : { ignoredByDefault: [ignoreIndex] };
+  return classSet(name, classes, [
+    ...kinds.map((kind) => ({ ...labelMapping(kind, pairs, ignored), ...byDefault })),
+    polygonMapping(classes.length, parseLabels(value['polygons'], classes, refuse)),
+  ]);
 }
 
 /** Reads a class file. @throws CLASSES for invalid JSON or contents, FILE_NOT_FOUND, IO */

@@ -15,8 +15,8 @@ export interface ClassInfo {
 }
 
 /**
- * The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order of messages. `polygons` stands for IDD's
- * `<frame>_gtFine_polygons.json`, whose values are level-3 classes.
+ * The `<kind>` in `<frame>_gtFine_<kind>.png`, in the order of messages. `polygons` stands for the annotations
+ * `<frame>_gtFine_polygons.json` of IDD and Cityscapes, whose objects have labels ({@link LabelMapping.names}).
  */
 export const labelKinds = [
   'labelIds',
@@ -29,6 +29,11 @@ export const labelKinds = [
 /** Kind of label files: part of their names, which determines what their values mean. */
 export type LabelKind = (typeof labelKinds)[number];
 
+/** How to treat objects whose label the class set does not have. */
+export const unknownLabels = ['ignore', 'refuse'] as const;
+/** `ignore`: draw pixels without a class (255), and count the objects; `refuse`: throw an error. */
+export type UnknownLabels = (typeof unknownLabels)[number];
+
 /** Meaning of the raw values of one kind of label files. */
 export interface LabelMapping {
   /** Kind of the label files. */
@@ -37,6 +42,13 @@ export interface LabelMapping {
   readonly toIndex: Uint8Array;
   /** 256 entries: 1 if the raw value may occur. Any other value is an error (LABEL_VALUE), never ignored. */
   readonly known: Uint8Array;
+  /**
+   * Of kind `polygons`: the class index of each label of an object; 255 for objects that are drawn without a class, and
+   * {@link notDrawn} for those that leave what is below them.
+   */
+  readonly names?: ReadonlyMap<string, number>;
+  /** Raw values that are ignored although the class file does not say so. */
+  readonly ignoredByDefault?: readonly number[];
 }
 
 /** The classes of a head, and how label images store them. */
@@ -53,6 +65,9 @@ export interface ClassSet {
 
 /** Value of pixels without a class in mapped labels. */
 export const ignoreIndex = 255;
+
+/** In place of a class index, for labels of objects that are not drawn. */
+export const notDrawn = -1;
 
 /** A mapping of raw values to classes; values in neither argument are unknown. */
 export function labelMapping(
@@ -77,6 +92,16 @@ export function identityMapping(kind: LabelKind, count: number): LabelMapping {
     Array.from({ length: count }, (_, index) => [index, index] as const),
     [ignoreIndex],
   );
+}
+
+/** The mapping of polygons, which are drawn as class indices. */
+export function polygonMapping(count: number, names: ReadonlyMap<string, number>): LabelMapping {
+  return { ...identityMapping('polygons', count), names };
+}
+
+/** The names of classes as labels of polygons. */
+export function namesOfClasses(classes: readonly NamedColor[]): Map<string, number> {
+  return new Map(classes.map(([name], index) => [name, index]));
 }
 
 /**

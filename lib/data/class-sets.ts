@@ -2,11 +2,27 @@ import { checkArgument, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { readClassFile } from './class-file.js';
-import { classSet, distinctColor, identityMapping, ignoreIndex, labelMapping } from './class-set.js';
-import type { ClassSet, LabelKind } from './class-set.js';
+import {
+  classSet,
+  distinctColor,
+  identityMapping,
+  ignoreIndex,
+  labelMapping,
+  namesOfClasses,
+  polygonMapping,
+} from './class-set.js';
+import type { ClassSet, LabelKind, NamedColor } from './class-set.js';
 import { ade150Names } from './sets/ade150.js';
-import { cityscapes19Classes, cityscapes19RawIds, cityscapesHighestRawId } from './sets/cityscapes19.js';
-import { idd26Classes, idd26RawIgnored, idd26RawToLevel3 } from './sets/idd26.js';
+import {
+  cityscapes19Classes,
+  cityscapes19Labels,
+  cityscapes19RawIds,
+  cityscapesHighestRawId,
+} from './sets/cityscapes19.js';
+import { idd26Classes, idd26Labels, idd26RawIgnored, idd26RawToLevel3 } from './sets/idd26.js';
+import { idd7Classes, idd7Labels, idd7OfLevel3, idd7OfRaw } from './sets/idd7.js';
+import { vistas124Classes } from './sets/vistas124.js';
+import { vistas65Classes, vistas65Unlabeled } from './sets/vistas65.js';
 
 export type { ClassInfo, ClassSet, Color, LabelKind, LabelMapping } from './class-set.js';
 
@@ -18,7 +34,17 @@ function idd26(): ClassSet {
     labelMapping('labelids', raw, idd26RawIgnored),
     identityMapping('labelIds', 26),
     // Last: label images that are there are taken before polygons.
-    identityMapping('polygons', 26),
+    polygonMapping(26, idd26Labels),
+  ]);
+}
+
+/** IDD's level 1: IDD-Lite's label images, and all that IDD has. */
+function idd7(): ClassSet {
+  return classSet('idd7', idd7Classes, [
+    identityMapping('labelTrainIds', 7),
+    labelMapping('labellevel3Ids', idd7OfLevel3, [ignoreIndex]),
+    labelMapping('labelids', idd7OfRaw, idd26RawIgnored),
+    polygonMapping(7, idd7Labels),
   ]);
 }
 
@@ -29,11 +55,10 @@ function idd26(): ClassSet {
 function idd26Reference(): ClassSet {
   const same = idd26Classes.map((_, id) => [id, id] as const).filter(([id]) => id !== 0 && id !== 3);
   const kinds: LabelKind[] = ['labellevel3Ids', 'labelTrainIds', 'labelIds'];
-  return classSet(
-    'idd26-reference',
-    idd26Classes,
-    kinds.map((kind) => labelMapping(kind, [[255, 0], ...same], [3])),
-  );
+  return classSet('idd26-reference', idd26Classes, [
+    ...kinds.map((kind) => labelMapping(kind, [[255, 0], ...same], [3])),
+    polygonMapping(26, idd26Labels),
+  ]);
 }
 
 function cityscapes19(): ClassSet {
@@ -47,6 +72,7 @@ function cityscapes19(): ClassSet {
     identityMapping('labelTrainIds', 19),
     raw,
     { ...raw, kind: 'labelids' },
+    polygonMapping(19, cityscapes19Labels),
   ]);
 }
 
@@ -56,17 +82,48 @@ function ade150(): ClassSet {
     ade150Names.map((_, index) => [index + 1, index] as const),
     [0],
   );
-  return classSet(
-    'ade150',
-    ade150Names.map((name, index) => [name, distinctColor(index)] as const),
-    [raw, { ...raw, kind: 'labelids' }, identityMapping('labelTrainIds', 150), { ...raw, kind: 'ade150Ids' }],
-  );
+  const classes = ade150Names.map((name, index) => [name, distinctColor(index)] as const);
+  return classSet('ade150', classes, [
+    raw,
+    { ...raw, kind: 'labelids' },
+    identityMapping('labelTrainIds', 150),
+    { ...raw, kind: 'ade150Ids' },
+    polygonMapping(150, namesOfClasses(classes)),
+  ]);
+}
+
+/** Mapillary Vistas 1.2. */
+function vistas65(): ClassSet {
+  const same = vistas65Classes.map((_, index) => [index, index] as const);
+  const raw = labelMapping('labelIds', same, [vistas65Unlabeled]);
+  return classSet('vistas65', vistas65Classes, [
+    raw,
+    { ...raw, kind: 'labelTrainIds' },
+    polygonMapping(65, namesOfClasses(vistas65Classes)),
+  ]);
+}
+
+/** Mapillary Vistas 2.0; of its own colours those that no other class has, since pictures should tell all classes apart. */
+function vistas124(): ClassSet {
+  const count = (color: string) => vistas124Classes.filter(([, other]) => other.join() === color).length;
+  const classes = vistas124Classes.map(([name, color], index): NamedColor => [
+    name,
+    count(color.join()) === 1 ? color : distinctColor(index),
+  ]);
+  return classSet('vistas124', classes, [
+    identityMapping('labelIds', 124),
+    identityMapping('labelTrainIds', 124),
+    polygonMapping(124, namesOfClasses(classes)),
+  ]);
 }
 
 const builtIn = {
   idd26,
   'idd26-reference': idd26Reference,
+  idd7,
   cityscapes19,
+  vistas65,
+  vistas124,
   ade150,
 } satisfies Record<string, () => ClassSet>;
 

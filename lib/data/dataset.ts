@@ -2,13 +2,14 @@
 import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
-import type { ClassSet, LabelKind, LabelMapping } from './class-set.js';
-import { decodeImage, decodeLabel } from './decode.js';
-import type { LabelImage, RgbImage } from './decode.js';
+import type { ClassSet, LabelKind, LabelMapping, UnknownLabels } from './class-set.js';
+import { decodeImage } from './decode.js';
+import type { RgbImage } from './decode.js';
 import type { Layout, LayoutOptions, Pair, Unpaired } from './layout.js';
 import { findSplit, openLayout } from './layouts/open-layout.js';
 import { mapLabel, type MappedLabel } from './map-label.js';
-import { decodePolygons } from './polygons.js';
+import { ObjectTally, type ObjectCounts } from './object-counts.js';
+import { readLabel } from './read-label.js';
 
 /** An image with its mapped label, both at the image's own size. */
 export interface Sample {
@@ -22,13 +23,10 @@ export interface Sample {
   readonly path: string;
 }
 
-/** The raw values of a label file. @throws DinoSegError as {@link SegmentationDataset.load} */
-export function readLabel(path: string, kind: LabelKind): Promise<LabelImage> {
-  return kind === 'polygons' ? decodePolygons(path) : decodeLabel(path);
-}
-
 /** A split of labelled images, mapped to a class set. */
 export class SegmentationDataset {
+  readonly #objects = new ObjectTally();
+
   private constructor(
     /** The class set that labels are mapped to. */
     readonly classSet: ClassSet,
@@ -38,6 +36,8 @@ export class SegmentationDataset {
     readonly unpaired: Unpaired,
     /** Kind of the label files. */
     readonly labelKind: LabelKind,
+    /** How objects of polygons with an unknown label are treated. */
+    readonly unknown: UnknownLabels,
     private readonly mapping: LabelMapping,
   ) {}
 
@@ -59,14 +59,18 @@ export class SegmentationDataset {
     checkArgument(classSet, classSetKind, 'SegmentationDataset.open(classSet)');
     checkOptions(options, layoutOptions, 'SegmentationDataset.open()');
     const source = await openLayout(root, classSet, options);
-    return SegmentationDataset.of(await findSplit(source, split, options, root), classSet);
+    return SegmentationDataset.of(await findSplit(source, split, options, root), classSet, options.unknown);
   }
 
   /** The pairs of a layout. @internal */
-  static of({ pairs, unpaired, labelKind }: Layout, classSet: ClassSet): SegmentationDataset {
+  static of(
+    { pairs, unpaired, labelKind }: Layout,
+    classSet: ClassSet,
+    unknown: UnknownLabels = 'ignore',
+  ): SegmentationDataset {
     const mapping = classSet.mappings.find(({ kind }) => kind === labelKind);
     if (!mapping) throw new DinoSegError('INTERNAL', `${classSet.name} has no mapping for ${labelKind}`);
-    return new SegmentationDataset(classSet, pairs, unpaired, labelKind, mapping);
+    return new SegmentationDataset(classSet, pairs, unpaired, labelKind, unknown, mapping);
   }
 
   /** Number of images with a label. */
@@ -82,21 +86,42 @@ export class SegmentationDataset {
    *   INVALID_ARGUMENT for an index out of range
    */
   async load(index: number): Promise<Sample> {
-    const pair = this.pairs[index];
-    if (!pair)
-      throw new DinoSegError(
-        'INVALID_ARGUMENT',
-        `The data set has samples 0 to ${this.length - 1}, but sample ${index} was requested.`,
-      );
-    const [image, raw] = await Promise.all([decodeImage(pair.image), readLabel(pair.label, this.labelKind)]);
-    if (image.width !== raw.width || image.height !== raw.height)
+    const pair = this.#pairAt(index);
+    const [image, label] = await Promise.all([decodeImage(pair.image), this.loadLabel(index)]);
+    if (image.width !== label.width || image.height !== label.height)
       throw new DinoSegError(
         'LABEL_SIZE',
-        `${pair.label} is ${raw.height}×${raw.width} (height × width), but its image ${pair.image} is ` +
+        `${pair.label} is ${label.height}×${label.width} (height × width), but its image ${pair.image} is ` +
           `${image.height}×${image.width}. A label image must have the same size as its image.`,
       );
-    const label = await mapLabel(raw, this.mapping, pair.label, this.classSet.name);
     return { image, label, name: pair.name, path: pair.image };
+  }
+
+  /**
+   * Decodes the label of a pair alone.
+   *
+   * @param index from 0, in the order of {@link pairs}.
+   * @throws DinoSegError as {@link load}, except LABEL_SIZE
+   */
+  async loadLabel(index: number): Promise<MappedLabel> {
+    const { label: path } = this.#pairAt(index);
+    const { raw, mapping, objects } = await readLabel(path, this.classSet, this.mapping, this.unknown);
+    if (objects) this.#objects.add(path, objects);
+    return mapLabel(raw, mapping, path, this.classSet.name);
+  }
+
+  /** Odd objects of the polygons that were read so far: what was skipped, and labels without a class. */
+  get objectCounts(): ObjectCounts {
+    return this.#objects.counts();
+  }
+
+  #pairAt(index: number): Pair {
+    const pair = this.pairs[index];
+    if (pair) return pair;
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `The data set has samples 0 to ${this.length - 1}, but sample ${index} was requested.`,
+    );
   }
 }
 

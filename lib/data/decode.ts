@@ -200,18 +200,12 @@ function checkedPixels(image: RawImage): RawImage {
   return image;
 }
 
-/** One value a pixel from equal RGB channels; alpha has been dropped. */
-function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
+/** One value a pixel from equal RGB channels; undefined where they differ. */
+function greyOfRgb(rgb: Uint8Array): Uint8Array | undefined {
   const grey = new Uint8Array(rgb.length / 3);
   for (let i = 0; i < grey.length; i++) {
     const value = rgb[3 * i]!;
-    if (value !== rgb[3 * i + 1] || value !== rgb[3 * i + 2])
-      throw new DinoSegError(
-        'IMAGE',
-        `${source} is a colour picture, not a label image: the pixel at x ${i % width}, y ${Math.floor(i / width)} ` +
-          `is (${value}, ${rgb[3 * i + 1]}, ${rgb[3 * i + 2]}). Label images store one value per pixel (8- or 16-bit ` +
-          'grey, or a palette); colour pictures of classes are for viewing only.',
-      );
+    if (value !== rgb[3 * i + 1] || value !== rgb[3 * i + 2]) return undefined;
     grey[i] = value;
   }
   return grey;
@@ -228,6 +222,28 @@ function greyOfRgb(rgb: Uint8Array, width: number, source: string): Uint8Array {
  */
 export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
   checkArgument(input, encodedLabel, 'decodeLabel(input)');
+  const decoded = await decodeLabelOrColors(input);
+  if ('values' in decoded) return decoded.values;
+  const { data, width } = decoded.colors;
+  const isColoured = (i: number) => data[i] !== data[i + 1] || data[i] !== data[i + 2];
+  let i = 0;
+  while (!isColoured(3 * i)) i++;
+  const source = typeof input === 'string' ? input : 'The image';
+  throw new DinoSegError(
+    'IMAGE',
+    `${source} is a colour picture, not a label image: the pixel at x ${i % width}, y ${Math.floor(i / width)} ` +
+      `is (${data.slice(3 * i, 3 * i + 3).join(', ')}). Label images store one value per pixel (8- or 16-bit ` +
+      'grey, or a palette); colour pictures of classes are for viewing only.',
+  );
+}
+
+/**
+ * {@link decodeLabel} for files that may store a colour for each pixel instead: then the colours, without changes of a
+ * colour profile.
+ */
+export async function decodeLabelOrColors(
+  input: string | Buffer,
+): Promise<{ values: LabelImage } | { colors: RgbImage }> {
   const [file, source] = await load(input);
   const { bytes, stretch } = plainPng(file, source);
   try {
@@ -246,12 +262,18 @@ export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
       .raw({ depth: wide ? 'ushort' : 'uchar' })
       .toBuffer({ resolveWithObject: true });
     const { width, height } = info;
-    if (colour) return { data: greyOfRgb(bytesOf(data), width, source), width, height };
-    if (wide)
-      return { data: new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2), width, height };
+    if (colour) {
+      const rgb = bytesOf(data);
+      const grey = greyOfRgb(rgb);
+      return grey ? { values: { data: grey, width, height } } : { colors: { data: rgb, width, height } };
+    }
+    if (wide) {
+      const values = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
+      return { values: { data: values, width, height } };
+    }
     const values = bytesOf(data);
     if (stretch !== 1) for (let i = 0; i < values.length; i++) values[i] = values[i]! / stretch;
-    return { data: values, width, height };
+    return { values: { data: values, width, height } };
   } catch (cause) {
     throw imageError(source, cause);
   }

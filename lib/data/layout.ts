@@ -4,7 +4,7 @@ import { DinoSegError } from '../errors.js';
 import { compareNames, filesBelow } from '../images/files-below.js';
 import { didYouMean } from '../nearest.js';
 import { labelKinds } from './class-set.js';
-import type { ClassSet, LabelKind } from './class-set.js';
+import type { ClassSet, LabelKind, UnknownLabels } from './class-set.js';
 
 /** An image with its label image. */
 export interface Pair {
@@ -34,7 +34,10 @@ export interface Layout {
 }
 
 /** The supported layouts (docs/data.md). */
-export const layoutNames = ['cityscapes', 'folders', 'ade20k', 'list'] as const;
+export const layoutNames = [
+  ...(['cityscapes', 'folders', 'ade20k', 'list'] as const),
+  ...(['idd-lite', 'bdd100k', 'vistas-1.2', 'vistas-2.0', 'acdc', 'kitti', 'pattern'] as const),
+] as const;
 /** One of {@link layoutNames}. */
 export type LayoutName = (typeof layoutNames)[number];
 
@@ -45,12 +48,27 @@ export interface LayoutOptions {
   /** Layout of the folder. Default: the only layout that matches. */
   layout?: LayoutName | undefined;
   /**
+   * Pattern of the images' paths, from the data folder on, for folders of any other layout; with {@link labels}. It
+   * contains `{name}`, and may contain `{split}`, `*`, `**` and choices such as `{jpg,png}` (docs/data.md).
+   */
+  images?: string | undefined;
+  /** Pattern of the labels' paths, with the same `{name}` and `{split}`; `{kind}` stands for the kind of label file. */
+  labels?: string | undefined;
+  /** How to treat objects of polygons whose label the class set does not have. Default `ignore`: counted, drawn as 255. */
+  unknown?: UnknownLabels | undefined;
+  /**
    * Share (0…1) of the images to use as the split `val`, for data without this split. The choice depends on the
    * name of each image only: it is the same on every machine and does not change when images are added. Default:
    * none.
    */
   valShare?: number | undefined;
 }
+
+/** The end of every message about data that fit no layout. */
+export const waysOut =
+  "Give patterns of the files' paths, such as --images 'images/{split}/**/{name}.jpg' --labels " +
+  "'masks/{split}/**/{name}.png', or lists train.txt and val.txt with an image, a tab and its label on each line " +
+  '(docs/data.md).';
 
 const imagePattern = /^(.+)_leftImg8bit\.(?:png|jpg|jpeg)$/i;
 const shownNames = 5;
@@ -155,9 +173,10 @@ function refuseHalfPrepared(
   { root, split }: { root: string; split: string },
 ): void {
   if (frames.length === 0) return;
+  const own = labelKind === 'labellevel3Ids' ? ` with \`dinov3-seg prepare idd ${root}\`` : '';
   refuse(
     `${frames.length} images of split "${split}" have polygons but no *${labelEnding(labelKind)}, which others have ` +
-      `(first: ${frames[0]}). Make the missing ones with \`dinov3-seg prepare idd ${root}\`, or choose the kind of ` +
+      `(first: ${frames[0]}). Make the missing ones${own}, or choose the kind of ` +
       `label file: "polygons" uses the polygons of all images, "${labelKind}" leaves these images out (--label-kind).`,
   );
 }
@@ -226,6 +245,6 @@ export async function findPairs(
       (frames.size > 0 ? ` (first: ${[...frames.values()][0]})` : '') +
       `. Looked for <frame>${wanted} in ${labelFolder}/<sequence>: found ${countKinds(labels.files)}` +
       (labels.files.length > 0 ? ` (first: ${labels.files[0]})` : '') +
-      `.${stray}`,
+      `.${stray} ${waysOut}`,
   );
 }

@@ -1,5 +1,5 @@
-/** Label images of level-3 classes from IDD's annotations (`*_gtFine_polygons.json`). */
-import { checkArgument, checkOptions, oneOf, signal, text, type OptionKinds } from '../arguments.js';
+/** Label images of classes from the annotations of IDD and Cityscapes (`*_gtFine_polygons.json`). */
+import { checkArgument, checkOptions, kind, oneOf, signal, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { parseJson, readBytes } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
@@ -7,35 +7,39 @@ import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { Polygons } from '../native/bindings/engine.js';
 import { didYouMean } from '../nearest.js';
-import { ignoreIndex } from './class-set.js';
+import { ignoreIndex, notDrawn, unknownLabels, type UnknownLabels } from './class-set.js';
 import type { MappedLabel } from './map-label.js';
-import { idd26Ignored, idd26RawToLevel3 } from './sets/idd26.js';
-
-/** How to treat objects whose label IDD does not have. */
-export const unknownLabels = ['refuse', 'ignore'] as const;
-/** `refuse`: throw an error; `ignore`: draw pixels without a class. */
-export type UnknownLabels = (typeof unknownLabels)[number];
+import { idd26Labels } from './sets/idd26.js';
 
 /** Options of {@link decodePolygons}. */
 export interface PolygonOptions {
-  /** How to treat objects whose label IDD does not have. Default `refuse`. */
+  /** Labels of objects and their class indices, as a class set's mapping of `polygons` has them. Default: IDD's level 3. */
+  names?: ReadonlyMap<string, number> | undefined;
+  /** How to treat objects whose label is not among the names. Default `ignore`. */
   unknown?: UnknownLabels | undefined;
 }
 
 const polygonOptions: OptionKinds<PolygonOptions & Pick<JobOptions, 'signal'>> = {
+  names: kind<ReadonlyMap<string, number>>('a Map of labels', (value) => value instanceof Map),
   unknown: oneOf(unknownLabels),
   signal,
 };
 
-/** A label image made from polygons: level-3 classes, 255 for pixels without a class. */
-export interface PolygonLabel extends MappedLabel {
-  readonly data: Uint8Array<ArrayBuffer>;
-  /** Labels that IDD does not have, each with its number of objects; empty if they are refused. */
+/** Objects of an annotation that are not drawn as they are. */
+export interface OddObjects {
+  /** Labels of objects that are left out since they have fewer than three corners, each with its number of objects. */
+  readonly skipped: ReadonlyMap<string, number>;
+  /** Labels without a class, each with its number of objects, which are drawn as 255. Empty if they are refused. */
   readonly unknown: ReadonlyMap<string, number>;
 }
 
-/** Version of the drawing rules. Another table or rule gets another number, and all label images are remade. */
-export const polygonRule = 'IDD level 3, polygons 1';
+/** A label image made from polygons: class indices, 255 for pixels without a class. */
+export interface PolygonLabel extends MappedLabel, OddObjects {
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** Version of the drawing rules. Another rule gets another number, and what was made by it is made again. */
+export const polygonRule = 'polygons 2';
 
 /** Of an image that can be decoded. */
 const mostSide = 0x3fff;
@@ -43,16 +47,14 @@ const mostSide = 0x3fff;
 const mostCoordinate = 1_000_000;
 const groupEnding = 'group';
 
-const level3 = new Map<string, number>([
-  ...idd26RawToLevel3.map(([, name, index]) => [name, index] as const),
-  ...idd26Ignored.map(([, name]) => [name, ignoreIndex] as const),
-]);
+/** A polygon with fewer has no area; IDD's tool leaves it out as well. */
+const leastCorners = 3;
 
 /** Class of a label. A group (`cargroup`) has the class of its singular, unless it is a label by itself (`polegroup`). */
-function classOf(label: string): number | undefined {
-  const own = level3.get(label);
+function classOf(label: string, names: ReadonlyMap<string, number>): number | undefined {
+  const own = names.get(label);
   if (own !== undefined || !label.endsWith(groupEnding)) return own;
-  return level3.get(label.slice(0, -groupEnding.length));
+  return names.get(label.slice(0, -groupEnding.length));
 }
 
 /** What an annotation holds, ready to be drawn. */
@@ -62,7 +64,9 @@ export interface Annotation extends Polygons {
   values: Uint8Array<ArrayBuffer>;
   width: number;
   height: number;
-  /** As {@link PolygonLabel.unknown}. */
+  /** As {@link OddObjects.skipped}. */
+  skipped: Map<string, number>;
+  /** As {@link OddObjects.unknown}. */
   unknown: Map<string, number>;
 }
 
@@ -99,9 +103,11 @@ function isCoordinate(value: unknown): value is number {
 
 type Corners = readonly unknown[];
 
+/** None where the object has no polygon at all. */
 function cornersOf(polygon: unknown, refuse: Refuse): Corners {
-  if (Array.isArray(polygon) && polygon.length > 0) return polygon as unknown[];
-  return refuse(`"polygon" should be a list of at least one corner [x, y], not ${shown(polygon)}.`);
+  if (Array.isArray(polygon)) return polygon as unknown[];
+  if (polygon === undefined || polygon === null) return [];
+  return refuse(`"polygon" should be a list of corners [x, y], not ${shown(polygon)}.`);
 }
 
 function checkCorner(corner: unknown, i: number, refuse: Refuse): void {
@@ -126,16 +132,22 @@ function flatten(polygons: readonly Corners[]): Float64Array<ArrayBuffer> {
   return points;
 }
 
+/** Adds one. */
+function count(counts: Map<string, number>, label: string): void {
+  counts.set(label, (counts.get(label) ?? 0) + 1);
+}
+
 /**
  * Checks a parsed annotation `{imgHeight, imgWidth, objects: [{label, polygon, deleted?}]}`; other keys are
- * ignored. Deleted objects are left out, whatever else they contain.
+ * ignored. Deleted objects are left out, whatever else they contain, and so are objects with fewer than three corners.
  *
  * @param source name for messages.
  * @throws DinoSegError DATASET: which object, and what is wrong with it.
  */
 export function parsePolygons(value: unknown, source: string, options: PolygonOptions = {}): Annotation {
+  const { names = idd26Labels, unknown: treatment = 'ignore' } = options;
   const refuse: Refuse = (what) => {
-    throw new DinoSegError('DATASET', `${source} is not an IDD annotation: ${what}`);
+    throw new DinoSegError('DATASET', `${source} is not an annotation with polygons: ${what}`);
   };
   if (!isObject(value))
     return refuse(`it should contain {imgHeight, imgWidth, objects}, not ${shown(value)}.`);
@@ -145,6 +157,7 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
   if (!Array.isArray(objects)) return refuse(`"objects" should be a list, not ${shown(objects)}.`);
   const polygons: Corners[] = [];
   const values: number[] = [];
+  const skipped = new Map<string, number>();
   const unknown = new Map<string, number>();
   for (const [i, object] of (objects as unknown[]).entries()) {
     if (!isObject(object))
@@ -154,16 +167,21 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
       refuse(`objects[${i}]${typeof label === 'string' ? ` (${shown(label)})` : ''}: ${what}`);
     if (isDeleted(object['deleted'], refuseObject)) continue;
     if (typeof label !== 'string') return refuseObject(`"label" should be a name, not ${shown(label)}.`);
-    const index = classOf(label);
-    if (index === undefined) {
-      if (options.unknown !== 'ignore')
-        refuseObject(
-          `IDD has no such label.${didYouMean(label, level3.keys())} Correct it, or make the label images with ` +
-            'unknown labels ignored (`dinov3-seg prepare idd --unknown ignore`).',
-        );
-      unknown.set(label, (unknown.get(label) ?? 0) + 1);
-    }
     const corners = cornersOf(object['polygon'], refuseObject);
+    if (corners.length < leastCorners) {
+      count(skipped, label);
+      continue;
+    }
+    const index = classOf(label, names);
+    if (index === notDrawn) continue;
+    if (index === undefined) {
+      if (treatment === 'refuse')
+        refuseObject(
+          `there is no such label in the class set.${didYouMean(label, names.keys())} Correct it, or draw objects with ` +
+            'unknown labels without a class (--unknown ignore).',
+        );
+      count(unknown, label);
+    }
     for (let corner = 0; corner < corners.length; corner++)
       checkCorner(corners[corner], corner, refuseObject);
     polygons.push(corners);
@@ -175,6 +193,7 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
     points: flatten(polygons),
     counts: Uint32Array.from(polygons, ({ length }) => length),
     values: new Uint8Array(values),
+    skipped,
     unknown,
   };
 }
@@ -201,13 +220,13 @@ export async function drawPolygons(
 }
 
 /**
- * Draws the polygons of an annotation into a label image of level-3 classes, in their order: later ones cover
- * earlier ones. Pixels without a polygon, and those of labels that IDD ignores, are 255. docs/idd.md defines which
+ * Draws the polygons of an annotation into a label image of classes (default: IDD's level 3), in their order: later ones
+ * cover earlier ones. Pixels without a polygon, and those of labels without a class, are 255. docs/idd.md defines which
  * pixels belong to a polygon.
  *
  * @param path of a `*_gtFine_polygons.json`.
- * @throws DinoSegError DATASET if it is not an annotation or has unknown labels, FILE_NOT_FOUND, IO; the signal's
- *   reason
+ * @throws DinoSegError DATASET if it is not an annotation, or with `unknown: 'refuse'` has unknown labels;
+ *   FILE_NOT_FOUND, IO; the signal's reason
  */
 export async function decodePolygons(
   path: string,
@@ -216,6 +235,6 @@ export async function decodePolygons(
   checkArgument(path, text, 'decodePolygons(path)');
   checkOptions(options, polygonOptions, 'decodePolygons()');
   const annotation = readPolygons(await readBytes(path), path, options);
-  const { width, height, unknown } = annotation;
-  return { data: await drawPolygons(annotation, options), width, height, unknown };
+  const { width, height, skipped, unknown } = annotation;
+  return { data: await drawPolygons(annotation, options), width, height, skipped, unknown };
 }

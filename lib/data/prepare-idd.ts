@@ -17,9 +17,11 @@ import { atomicWriteFile } from '../files.js';
 import { filesBelow } from '../images/files-below.js';
 import { usableCores } from '../native/cores.js';
 import { AnnotationReaders } from './annotation-readers.js';
+import { unknownLabels, type UnknownLabels } from './class-set.js';
 import { encodeLabelFile } from './label-file.js';
 import { labelEnding } from './layout.js';
-import { drawPolygons, unknownLabels, type UnknownLabels } from './polygons.js';
+import { ObjectTally, type ObjectCounts } from './object-counts.js';
+import { drawPolygons } from './polygons.js';
 
 /** Options of {@link prepareIdd}. */
 export interface PrepareIddOptions {
@@ -32,8 +34,8 @@ export interface PrepareIddOptions {
   /** Whether to stop at the first annotation that cannot be read. Default false: the others are processed. */
   strict?: boolean | undefined;
   /**
-   * How to treat objects with labels that IDD does not have: `refuse` (default) reports a fault, `ignore` draws
-   * pixels without a class.
+   * How to treat objects with labels that IDD does not have: `ignore` (default) draws pixels without a class and counts
+   * the objects, `refuse` reports a fault.
    */
   unknown?: UnknownLabels | undefined;
   /** Cancels. Annotations in progress are either dropped or written completely. */
@@ -62,8 +64,8 @@ export interface PrepareFault {
   message: string;
 }
 
-/** Result of {@link prepareIdd}. */
-export interface PrepareIddSummary {
+/** Result of {@link prepareIdd}. Odd objects are those of the label images that the call made. */
+export interface PrepareIddSummary extends ObjectCounts {
   /** Number of annotations found. */
   annotations: number;
   /** Number of label images made. */
@@ -74,8 +76,6 @@ export interface PrepareIddSummary {
   kept: string[];
   /** Annotations that failed, by path. */
   faults: PrepareFault[];
-  /** Labels that IDD does not have, each with its number of objects, in the label images made by this call. */
-  unknownLabels: Record<string, number>;
   /** Duration of the whole call in seconds. */
   seconds: number;
   /** Label images made per second; null if none was made. */
@@ -106,7 +106,7 @@ async function removeLeftovers(folder: string): Promise<void> {
 
 /** One pass over a folder. */
 class Preparation {
-  readonly unknown = new Map<string, number>();
+  readonly objects = new ObjectTally();
 
   constructor(
     private readonly options: PrepareIddOptions,
@@ -115,7 +115,7 @@ class Preparation {
 
   /** @throws what is no fault of the annotation: the signal's reason, DISK_FULL, IO */
   async one(source: string, target: string): Promise<Outcome> {
-    const { force = false, unknown = 'refuse', signal } = this.options;
+    const { force = false, unknown = 'ignore', signal } = this.options;
     const read = await this.readers.read({ source, target, force, unknown });
     signal?.throwIfAborted();
     if (read === 'kept' || read === 'upToDate') return read;
@@ -125,8 +125,7 @@ class Preparation {
     const encoded = await encodeLabelFile({ rows, width, height }, read.note);
     signal?.throwIfAborted();
     await atomicWriteFile(target, encoded);
-    for (const [name, count] of read.annotation.unknown)
-      this.unknown.set(name, (this.unknown.get(name) ?? 0) + count);
+    this.objects.add(source, read.annotation);
     return 'written';
   }
 }
@@ -207,7 +206,7 @@ export async function prepareIdd(
     ...summary,
     kept: kept.sort(),
     faults: faults.sort((a, b) => (a.path < b.path ? -1 : 1)),
-    unknownLabels: Object.fromEntries([...preparation.unknown].sort()),
+    ...preparation.objects.counts(),
     seconds,
     annotationsPerSecond: summary.written > 0 ? summary.written / seconds : null,
   };

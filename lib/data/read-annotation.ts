@@ -4,7 +4,8 @@ import { stat } from 'node:fs/promises';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
 import { noteOfLabelFile } from './label-file.js';
-import { polygonRule, readPolygons, type Annotation, type UnknownLabels } from './polygons.js';
+import type { UnknownLabels } from './class-set.js';
+import { polygonRule, readPolygons, type Annotation } from './polygons.js';
 
 /** A request for one annotation. */
 export interface AnnotationTask {
@@ -28,7 +29,7 @@ const unknownNote = ', unknown labels ignored';
 
 /** The note of a label image made from these bytes. It does not use the file's time, which copies and checkouts change. */
 function noteOf(annotation: Buffer): string {
-  return `${polygonRule}, SHA-256 ${createHash('sha256').update(annotation).digest('hex')}`;
+  return `IDD level 3, ${polygonRule}, SHA-256 ${createHash('sha256').update(annotation).digest('hex')}`;
 }
 
 type Existing = 'absent' | 'damaged' | 'foreign' | { note: string };

@@ -6,6 +6,7 @@ import { atomicWriteFile } from '../files.js';
 import { settingsKind, type TrainConfig } from './config.js';
 import { betterEpoch, outOfPatience } from './early-stopping.js';
 import { epochMetrics, type EpochMetrics } from './epoch-metrics.js';
+import { objectLines } from './label-warnings.js';
 import { openRun, prepareRun, type OpenRun } from './open-run.js';
 import { RunReporter } from './run-report.js';
 import { bestHead } from './run-position.js';
@@ -46,11 +47,21 @@ export async function train(
   const reporter = new RunReporter({ ...run, devices, cacheFill, outputsOf }, log);
   for (const note of prepared.notes) await folder.log(note);
   await log(describeStart(run));
+  const told = new Set<string>();
+  const tellOfObjects = async () => {
+    for (const line of objectLines(run).filter((each) => !told.has(each))) {
+      told.add(line);
+      await log(line);
+    }
+  };
+  await tellOfObjects();
   const wasFinished = position.finished;
   while (!position.finished) {
     await trainEpoch(run, hooks);
     const { line, metrics } = await finishEpoch(run, await evaluateEpoch(run, hooks));
     await log(line);
+    // Live training has read all labels only now.
+    await tellOfObjects();
     if (!run.isSweep) hooks.onEpoch?.(metrics[0]!);
     if (!position.finished) await reporter.epoch(bestHead(position.heads)?.best ?? null, sweepRows(run));
   }

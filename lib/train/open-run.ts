@@ -10,6 +10,7 @@ import { packageVersion } from '../package-version.js';
 import { resolveConfig, type RunConfig, type TrainConfig } from './config.js';
 import { withHeadKind } from './head-kind.js';
 import { HeadsTrainer } from './heads-trainer.js';
+import { warnOfLabels } from './label-warnings.js';
 import type { Datasets } from './output-feed.js';
 import { RunEvents } from './run-events.js';
 import { readDescription, readPosition, RunFolder, type RunDescription } from './run-folder.js';
@@ -37,7 +38,7 @@ export interface OpenRun extends Disposable {
 /** What every kind of run begins with. */
 export interface PreparedRun {
   config: RunConfig;
-  /** What a person should know about settings that the network decided. */
+  /** What a person should know about settings that the network decided, and about the labels of a new run. */
   notes: string[];
   datasets: Datasets;
   /** Of each head. */
@@ -57,6 +58,7 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
   const settings = headsOfRun(config);
   const datasets = await openDatasets(config);
   const { train, val } = datasets;
+  if (!resume) notes.push(...(await warnOfLabels(datasets)));
   const modelId = await engine().modelId(config.model);
   const data = { train: train.length, val: val.length, digest: digest(train, val) };
   const description: RunDescription = { package: packageVersion(), config, modelId, data };
@@ -98,10 +100,13 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
 export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   const classSet = await loadClassSet(config.classes);
-  const { labelKind, layout, valShare } = config;
+  const { labelKind, layout, images, labels, unknown, valShare } = config;
   const options: LayoutOptions = {
     labelKind: labelKind ?? undefined,
     layout: layout ?? undefined,
+    images: images ?? undefined,
+    labels: labels ?? undefined,
+    unknown,
     valShare: valShare ?? undefined,
   };
   return {

@@ -20,7 +20,7 @@ import type { TrainHooks } from './train-hooks.js';
 /** The key of a run's cache. @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for the network's file */
 export async function runCacheKey(config: RunConfig, { train }: Datasets): Promise<CacheKey> {
   const contents = readsOf(config.headKind, config.layers);
-  const { classSet, labelKind } = train;
+  const { classSet, labelKind, unknown } = train;
   const { imageSize, cacheDtype: dtype } = config;
   const model = {
     id: await engine().modelId(config.model),
@@ -28,7 +28,8 @@ export async function runCacheKey(config: RunConfig, { train }: Datasets): Promi
     precision: config.precision,
     normalization: (await engine().recordedNormalization(config.model)) ?? normalizations.lvd,
   };
-  return cacheKey({ model, classSet, labelKind, imageSize, dtype, contents, views: viewSettings(config) });
+  const views = viewSettings(config);
+  return cacheKey({ model, classSet, labelKind, unknown, imageSize, dtype, contents, views });
 }
 
 /** `config.cache`, or a folder beside the run's that is named by its key, so that runs share what they can. */

@@ -3,7 +3,7 @@
  * of `train`, and by scripts/docs/settings.mjs the table of docs/training.md and the JSON schema.
  */
 import { cacheDtypes } from '../cache/key.js';
-import { labelKinds } from '../data/class-set.js';
+import { labelKinds, unknownLabels } from '../data/class-set.js';
 import { layoutNames } from '../data/layout.js';
 import { weightPlacements } from '../model/load-options.js';
 import { defaultPrecision, networkPrecisions } from '../model/network-precision.js';
@@ -48,7 +48,7 @@ export const trainSettings = {
     type: 'text',
     value: 'C',
     default: 'idd26',
-    help: 'class set: idd26, idd26-reference, cityscapes19, ade150 or FILE.json',
+    help: 'class set: idd26, idd26-reference, idd7, cityscapes19, vistas65, vistas124, ade150 or FILE.json',
   },
   /** Kind of label files. null: the first kind of the class set that occurs. */
   labelKind: {
@@ -64,6 +64,32 @@ export const trainSettings = {
     default: null,
     freeOnResume: true,
     help: 'layout of the data (docs/data.md; default: detected)',
+  },
+  /** Pattern of the images' paths in `data`, for other layouts; with `labels`. null: none. */
+  images: {
+    type: 'text',
+    value: 'PATTERN',
+    default: null,
+    freeOnResume: true,
+    addedLater: true,
+    help: "pattern of the images' paths in the data folder, such as 'images/{split}/**/{name}.jpg', for other layouts",
+  },
+  /** Pattern of the labels' paths in `data`; with `images`. null: none. */
+  labels: {
+    type: 'text',
+    value: 'PATTERN',
+    default: null,
+    freeOnResume: true,
+    addedLater: true,
+    help: "pattern of the labels' paths, such as 'masks/{split}/**/{name}.png'; with --images",
+  },
+  /** How objects of polygons with an unknown label are treated. */
+  unknown: {
+    type: 'text',
+    choices: unknownLabels,
+    default: 'ignore',
+    addedLater: true,
+    help: 'objects of polygons whose label the class set does not have; ignore: drawn without a class (255) and counted; refuse: an error',
   },
   /** Share of the images used for validation, chosen by name, if the data have no split `val`. null: none. */
   valShare: {

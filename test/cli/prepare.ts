@@ -64,7 +64,8 @@ t.test('faults are listed at the end, with exit code 1; --strict ends at the fir
     'a/3_gtFine_polygons.json': annotation(1).replace('"sky"', '"skyy"'),
   });
   writeFileSync(join(root, 'a/1_gtFine_labellevel3Ids.png'), 'of someone else');
-  const { code, stdout, stderr } = await runCommand(['prepare', 'idd', root]);
+  const refuse = ['--unknown', 'refuse'];
+  const { code, stdout, stderr } = await runCommand(['prepare', 'idd', root, ...refuse]);
   t.equal(code, 1);
   t.match(stdout, /0 label images made, 0 up to date/);
   t.match(
@@ -75,15 +76,18 @@ t.test('faults are listed at the end, with exit code 1; --strict ends at the fir
     stderr,
     /2 annotations failed:\nDATASET: .*2_gtFine_polygons\.json .*imgHeight.*\nDATASET: .*3_gtFine_polygons\.json .*"skyy".*Did you mean "sky"/,
   );
-  const ignored = await runCommand(['prepare', 'idd', root, '--unknown', 'ignore', '--force', '--json']);
+  const ignored = await runCommand(['prepare', 'idd', root, '--force', '--json']);
   t.equal(ignored.code, 1);
   t.match(JSON.parse(ignored.stdout), {
     written: 2,
     faults: [{ code: 'DATASET' }],
     unknownLabels: { skyy: 1 },
   });
-  t.match(ignored.stderr, /1 object with the unknown label "skyy" set to 255\./);
-  const strict = await runCommand(['prepare', 'idd', root, '--strict']);
+  t.match(
+    ignored.stderr,
+    /warning: 1 object with unknown labels drawn without a class \(255\): "skyy" \(1\)\./,
+  );
+  const strict = await runCommand(['prepare', 'idd', root, '--strict', ...refuse]);
   t.equal(strict.code, 1);
   t.match(strict.stderr, /^DATASET: Stopped at the first fault\. .*2_gtFine_polygons\.json/m);
 });

@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
 import t from 'tap';
 import { checkData } from '../../lib/data/check.js';
+import { parseClassFile } from '../../lib/data/class-file.js';
 import { loadClassSet } from '../../lib/data/class-sets.js';
 import { encodePng } from '../../lib/data/decode.js';
 import { writeShippedScenes } from '../../lib/demo/shipped-scenes.js';
@@ -24,7 +25,8 @@ t.test('every kind of fault is named, with its file', async (t) => {
     'images/train/cut.png': /cannot be decoded/,
     'masks/train/text.png': /cannot be decoded/,
     'masks/train/size.png': /It is 2×6 \(height × width\), but its image .*size\.png is 3×4/,
-    'masks/train/coloured.png': /a colour picture, not a label image/,
+    'masks/train/coloured.png':
+      /is a colour picture, and not all of its colours are .* of "idd26": \(0, 1, 2\) \(1 pixels\)/,
     'masks/train/values.png':
       /"idd26" does not define for labellevel3Ids files: 30 \(3 pixels\), 200 \(1 pixels\)/,
     'masks/train/wide.png': /: 300 \(5 pixels\)/,
@@ -130,6 +132,54 @@ t.test('files that a list names and that are absent are unreadable', async (t) =
       ['unreadable', join(root, 'c.png')],
     ],
   );
+});
+
+t.test('255 that is ignored by default is counted, with the classes that have no pixels', async (t) => {
+  const mask = await encodePng(new Uint8Array([0, 0, 0, 255]), 4, 1, 1);
+  const image = await encodePng(new Uint8Array(12), 4, 1, 3);
+  const root = await writeTree(t, { 'images/1.png': image, 'masks/1.png': mask });
+  const file = { name: 'two', classes: [{ name: 'bg' }, { name: 'fg' }] };
+  const check = async (more: object = {}) => checkData(root, parseClassFile({ ...file, ...more }, 'f'));
+  const { warnings, faults, splits } = await check();
+  t.same(faults, []);
+  t.match(splits, [{ ignoredPixels: 1, ignoredByDefault: 1 }]);
+  t.match(warnings, [
+    {
+      split: 'all',
+      message:
+        /^1 pixel \(25\.0 %\) has the value 255, which is ignored by default\. The class "fg" has no pixels: if 255/,
+    },
+    { split: 'all', message: /All labels contain the class "bg" only/ },
+  ]);
+  const said = await check({ ignore: [255] });
+  t.match([said.splits[0]!.ignoredByDefault, said.warnings.length], [0, 1], 'said in the file: no word');
+  t.same((await check({ mapping: { 0: 'bg', 255: 'fg' } })).warnings, []);
+});
+
+t.test('odd objects of polygons are counted; unknown labels are faults where they are refused', async (t) => {
+  const polygon = [[0, 0], [2, 0], [2, 2], [0, 2]]; // prettier-ignore
+  const objects = [
+    { label: 'road', polygon },
+    { label: 'hydrant', polygon },
+    { label: 'car', polygon: [] },
+    { label: 'car', polygon: polygon.slice(2) },
+  ];
+  const annotation = JSON.stringify({ imgWidth: 3, imgHeight: 3, objects });
+  const root = await writeTree(t, {
+    'leftImg8bit/train/a/1_leftImg8bit.png': await encodePng(new Uint8Array(27), 3, 3, 3),
+    'gtFine/train/a/1_gtFine_polygons.json': annotation,
+  });
+  const { splits, faults, warnings } = await checkData(root, idd26);
+  t.same(faults, []);
+  t.match(splits, [{ skippedObjects: { car: 2 }, unknownLabels: { hydrant: 1 }, ignoredPixels: 9 }]);
+  t.match(warnings, [
+    { split: 'train', message: '2 objects with fewer than three corners skipped: "car" (2).' },
+    { message: '1 object with unknown labels drawn without a class (255): "hydrant" (1).' },
+  ]);
+  const strict = await checkData(root, idd26, { unknown: 'refuse' });
+  t.match(strict.faults, [
+    { kind: 'unknown-label', message: /labels that "idd26" does not have: hydrant\./ },
+  ]);
 });
 
 t.test('it stops on request', async (t) => {

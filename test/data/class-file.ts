@@ -26,7 +26,7 @@ t.test('a mapping names classes or indices; other values are unknown', async (t)
   t.equal(kind, 'labelIds', 'raw ids are looked for first');
   t.same([toIndex[7], toIndex[8], toIndex[23], toIndex[0]], [0, 0, 1, 255]);
   t.same([known[0], known[1], known[2], known[255]], [1, 1, 0, 1]);
-  t.equal(set.mappings.length, 4);
+  t.equal(set.mappings.length, 5);
 });
 
 t.test('another ignore index takes the place of 255, and 255 may be a class', async (t) => {
@@ -37,6 +37,26 @@ t.test('another ignore index takes the place of 255, and 255 may be a class', as
   t.same([mapped.known[255], mapped.toIndex[255], mapped.toIndex[1]], [1, 0, 1]);
   const identity = parseClassFile({ ...base, ignore: [1] }, 'f').mappings[0]!;
   t.same([identity.known[1], identity.toIndex[1]], [1, 255], 'an ignored value is no class');
+});
+
+t.test('polygons: a table from labels to classes, beside the names of the classes', async (t) => {
+  const polygons = { tarmac: 'road', haze: 1, nothing: null };
+  const { names } = parseClassFile({ ...base, polygons }, 'f.json').mappings.at(-1)!;
+  t.same(Object.fromEntries(names!), { road: 0, sky: 1, tarmac: 0, haze: 1, nothing: 255 });
+  t.throws(() => parseClassFile({ ...base, polygons: { tarmac: 'raod' } }, 'f'), {
+    message: /the mapping maps the label "tarmac" to the unknown class "raod"\. Did you mean "road"/,
+  });
+  t.throws(() => parseClassFile({ ...base, polygons: [] }, 'f'), { message: /"polygons" must be an object/ });
+});
+
+t.test('255 is ignored by default, and marked as such unless the file says so', async (t) => {
+  const marks = [
+    {},
+    { ignore: [255] },
+    { ignoreIndex: 0, mapping: { 1: 'road' } },
+    { mapping: { 255: 'sky' } },
+  ].map((more) => parseClassFile({ ...base, ...more }, 'f').mappings[0]!.ignoredByDefault);
+  t.same(marks, [[255], undefined, undefined, undefined]);
 });
 
 t.test('a class without a colour gets one', async (t) => {

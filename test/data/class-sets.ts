@@ -12,7 +12,15 @@ function at(set: ClassSet, kind: LabelKind, raw: number): number | 'unknown' {
 }
 
 t.test('every built-in set is sound', async (t) => {
-  t.same(classSetNames, ['idd26', 'idd26-reference', 'cityscapes19', 'ade150']);
+  t.same(classSetNames, [
+    'idd26',
+    'idd26-reference',
+    'idd7',
+    'cityscapes19',
+    'vistas65',
+    'vistas124',
+    'ade150',
+  ]);
   for (const name of classSetNames)
     await t.test(name, async (t) => {
       const set = await loadClassSet(name);
@@ -115,6 +123,48 @@ t.test("ade150's names are the first of the data set's own", { skip: skipWithout
       t.fail(`${i}: ${classes[i]!.name} is not in front of "${words}"`);
   });
   t.equal(rows.length, 150);
+});
+
+t.test('idd7 is level 1, of level-1, level-3 and raw ids and of polygons', async (t) => {
+  const set = await loadClassSet('idd7');
+  for (const [kind, raw, expected] of [
+    ['labelTrainIds', 6, 6],
+    ['labelTrainIds', 7, 'unknown'],
+    ['labelTrainIds', 255, 255],
+    ['labellevel3Ids', 3, 1],
+    ['labellevel3Ids', 12, 3],
+    ['labellevel3Ids', 21, 4],
+    ['labellevel3Ids', 24, 5],
+    ['labelids', 2, 0],
+    ['labelids', 7, 2],
+    ['labelids', 36, 255],
+  ] as const)
+    t.equal(at(set, kind, raw), expected, `${kind} ${raw} → ${expected}`);
+  const { names } = set.mappings.find(({ kind }) => kind === 'polygons')!;
+  t.same([names?.get('animal'), names?.get('tunnel'), names?.get('out of roi')], [2, 5, 255]);
+});
+
+t.test('vistas65 ignores 65, vistas124 has all 124 values; kinds of polygons have names', async (t) => {
+  const [first, second] = [await loadClassSet('vistas65'), await loadClassSet('vistas124')];
+  t.same([first.classes.length, second.classes.length], [65, 124]);
+  t.same(
+    [at(first, 'labelIds', 64), at(first, 'labelIds', 65), at(first, 'labelIds', 66)],
+    [64, 255, 'unknown'],
+  );
+  t.same([at(second, 'labelIds', 123), at(second, 'labelIds', 124)], [123, 'unknown']);
+  t.match(
+    [first.classes[13], second.classes[21]],
+    [{ name: 'Road' }, { name: 'Road', color: [128, 64, 128] }],
+  );
+  // The classes of idd7 are groups of labels.
+  for (const name of classSetNames.filter((each) => each !== 'idd7')) {
+    const set = await loadClassSet(name);
+    const { names } = set.mappings.find(({ kind }) => kind === 'polygons')!;
+    t.ok(
+      set.classes.every((each) => names?.get(each.name) === each.index),
+      `${name}: classes are labels`,
+    );
+  }
 });
 
 t.test('the colours by formula are distinct for every index', async (t) => {

@@ -103,8 +103,9 @@ t.test('16-bit labels are taken, and their high values refused like any other', 
 t.test('polygons are drawn as they are read', async (t) => {
   const objects = [
     { label: 'sky', polygon: [[0, 0], [3, 0], [3, 2], [0, 2]] },
-    { label: 'cargroup', polygon: [[1, 1], [2.9, 1.9]] },
-    { label: 'license plate', polygon: [[3, 2]] },
+    { label: 'cargroup', polygon: [[1, 1], [2.9, 1.9], [1, 1]] },
+    { label: 'license plate', polygon: [[3, 2], [3, 2], [3, 2]] },
+    { label: 'bus', polygon: [[0, 0]] },
   ]; // prettier-ignore
   const write = (imgHeight: number, more: object[] = []) =>
     writeTree(t, {
@@ -120,8 +121,13 @@ t.test('polygons are drawn as they are read', async (t) => {
   t.same([...(await data.load(0)).label.data], [25, 25, 25, 25, 25, 9, 9, 25, 25, 25, 25, 255]);
   const sizes = await SegmentationDataset.open(await write(5), 'train', idd26);
   await t.rejects(sizes.load(0), { code: 'LABEL_SIZE', message: /1_gtFine_polygons\.json is 5×4 .* is 3×4/ });
-  const unknown = await SegmentationDataset.open(await write(3, [{ label: 'x' }]), 'train', idd26);
-  await t.rejects(unknown.load(0), { code: 'DATASET', message: /objects\[3\] \("x"\)/ });
+  const more = [{ label: 'x', polygon: [[0, 0], [0, 0], [0, 0]] }]; // prettier-ignore
+  const unknown = await SegmentationDataset.open(await write(3, more), 'train', idd26);
+  t.equal((await unknown.load(0)).label.data[0], 255);
+  await unknown.load(0);
+  t.same(unknown.objectCounts, { skippedObjects: { bus: 1 }, unknownLabels: { x: 1 } }, 'counted once');
+  const strict = await SegmentationDataset.open(await write(3, more), 'train', idd26, { unknown: 'refuse' });
+  await t.rejects(strict.load(0), { code: 'DATASET', message: /objects\[4\] \("x"\)/ });
 });
 
 t.test('an index out of range is INVALID_ARGUMENT, a broken image IMAGE', async (t) => {

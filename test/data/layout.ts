@@ -81,9 +81,10 @@ t.test('polygons are taken where there is no label image, or where they are aske
   t.equal(labelKind, 'polygons');
   t.equal(basename(pairs[0]!.label), '1_gtFine_polygons.json');
   t.equal(unpaired.count, 1);
-  await t.rejects(findPairs(root, 'train', cityscapes19), {
+  t.equal((await findPairs(root, 'train', cityscapes19)).labelKind, 'polygons');
+  await t.rejects(findPairs(root, 'train', cityscapes19, { labelKind: 'labelIds' }), {
     code: 'DATASET',
-    message: /found 1 ending in _gtFine_polygons\.json \(first/,
+    message: /found 1 ending in _gtFine_polygons\.json \(first.* Give patterns of the files' paths/,
   });
   const both = await writeTree(t, empty(image('a/1'), polygons('a/1'), label('a/1', 'labellevel3Ids')));
   t.equal((await findPairs(both, 'train', idd26)).labelKind, 'labellevel3Ids');

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { loadClassSet } from '../../lib/data/class-sets.js';
 import { decodePolygons, parsePolygons } from '../../lib/data/polygons.js';
 import { distanceToEdges, handMade, iddLabels, plainRaster, referenceRaster } from '../helpers/polygons.js';
 
@@ -23,6 +24,7 @@ t.test('an annotation with everything in it is drawn as the rule says, every pix
   const { annotation, drawn, width, height } = handMade();
   const label = await decodePolygons(file(annotation));
   t.same([label.width, label.height, label.unknown.size], [width, height, 0]);
+  t.same([...label.skipped], [['fence', 1], ['curb', 1], ['traffic light', 1]]); // prettier-ignore
   const expected = referenceRaster(drawn, { width, height });
   t.equal(label.data.filter((value, i) => value !== expected[i]).length, 0);
   const shown = new Set(label.data);
@@ -79,18 +81,41 @@ t.test('deleted objects are left out whatever they hold, other keys are left alo
   t.equal(parsePolygons(nothing, 'x').counts.length, 0);
 });
 
-t.test('unknown labels can be ignored: they are drawn as pixels without a class, and counted', async (t) => {
+t.test('unknown labels are drawn as pixels without a class and counted, or refused', async (t) => {
   const objects = [
     { label: 'road', polygon: [...triangle, [8, 8]] },
+    { label: 'spaceship', polygon: triangle },
     { label: 'spaceship', polygon: triangle },
     { label: 'spaceship', polygon: [[1, 1]] },
   ];
   const path = file({ imgHeight: 2, imgWidth: 2, objects });
-  await t.rejects(decodePolygons(path), { code: 'DATASET' });
-  const { data, unknown } = await decodePolygons(path, { unknown: 'ignore' });
+  await t.rejects(decodePolygons(path, { unknown: 'refuse' }), { code: 'DATASET' });
+  const { data, unknown, skipped } = await decodePolygons(path);
   t.same([...data], [255, 255, 255, 255]);
   t.same([...unknown], [['spaceship', 2]]);
+  t.same([...skipped], [['spaceship', 1]]);
 });
+
+t.test(
+  'objects without an area are skipped and counted; labels of other sets are given by names',
+  async (t) => {
+    const objects = [
+    ...[[], [[1, 1]], [[1, 1], [5, 5]], undefined, null].map((polygon) => ({ label: 'car', polygon })),
+    { label: 'road', polygon: triangle },
+  ]; // prettier-ignore
+    const whole = { imgHeight: 2, imgWidth: 2, objects };
+    const label = await decodePolygons(file(whole));
+    t.same([[...label.data], [...label.skipped]], [[0, 0, 0, 0], [['car', 5]]]);
+    const names = (await loadClassSet('cityscapes19')).mappings.find(
+      ({ kind }) => kind === 'polygons',
+    )!.names;
+    const drawn = ['sky', 'cargroup', 'license plate', 'polegroup', 'terrain'].map((label) => {
+      const given = { label, polygon: triangle };
+      return parsePolygons({ ...whole, objects: [given] }, 'x', { names, unknown: 'refuse' }).values;
+    });
+    t.same(drawn.map((values) => [...values]), [[10], [13], [], [255], [9]], 'train ids; a plate is not drawn'); // prettier-ignore
+  },
+);
 
 t.test('what is no annotation is DATASET: the file, the object, and what is wrong with it', async (t) => {
   const whole = { imgHeight: 9, imgWidth: 9, objects: [] };
@@ -104,7 +129,7 @@ t.test('what is no annotation is DATASET: the file, the object, and what is wron
   const cases: [title: string, annotation: unknown, message: RegExp][] = [
     ['no JSON', '{"imgHeight": 9,', /b_gtFine_polygons\.json is not JSON: /],
     ['an empty file', '', /is not JSON: /],
-    ['a list', [], /b_gtFine_polygons\.json is not an IDD annotation: it should contain \{imgHeight.*not \[\]\./],
+    ['a list', [], /b_gtFine_polygons\.json is not an annotation with polygons: it should contain \{imgHeight.*not \[\]\./],
     ['no height', { ...whole, imgHeight: undefined }, /"imgHeight" should be a whole number of pixels from 1 to 16383, not nothing\./],
     ['a height of 0', { ...whole, imgHeight: 0 }, /"imgHeight" .* not 0\./],
     ['a height of halves', { ...whole, imgHeight: 1.5 }, /"imgHeight" .* not 1\.5\./],
@@ -113,22 +138,21 @@ t.test('what is no annotation is DATASET: the file, the object, and what is wron
     ['no objects', { ...whole, objects: undefined }, /"objects" should be a list, not nothing\./],
     ['an object that is none', { ...whole, objects: [null] }, /objects\[0\] should be \{label, polygon, …\}, not null\./],
     ['no label', object({ label: undefined }), /objects\[1\]: "label" should be a name, not nothing\./],
-    ['a label that is unknown', object({ label: 'autorikshaw' }), /objects\[1\] \("autorikshaw"\): IDD has no such label\. Did you mean "autorickshaw"\?.*--unknown ignore/],
-    ['a group of nothing', object({ label: 'group' }), /objects\[1\] \("group"\): IDD has no such label\./],
-    ['no polygon', object({ polygon: undefined }), /objects\[1\] \("car"\): "polygon" should be a list of at least one corner \[x, y\], not nothing\./],
-    ['an empty polygon', object({ polygon: [] }), /"polygon" .* not \[\]\./],
-    ['a corner of three numbers', object({ polygon: [[1, 2, 3]] }), /\("car"\): corner 0 should be \[x, y\], not \[1,2,3\]\./],
+    ['a label that is unknown', object({ label: 'autorikshaw' }), /objects\[1\] \("autorikshaw"\): there is no such label in the class set\. Did you mean "autorickshaw"\?.*--unknown ignore/],
+    ['a group of nothing', object({ label: 'group' }), /objects\[1\] \("group"\): there is no such label in the class set\./],
+    ['a polygon as text', object({ polygon: '0 0' }), /objects\[1\] \("car"\): "polygon" should be a list of corners \[x, y\], not "0 0"\./],
+    ['a corner of three numbers', object({ polygon: [[1, 2, 3], ...triangle] }), /\("car"\): corner 0 should be \[x, y\], not \[1,2,3\]\./],
     ['a corner that is none', object({ polygon: [...triangle, 5] }), /corner 3 should be \[x, y\], not 5\./],
-    ['a coordinate as text', object({ polygon: [[1, '2']] }), /corner 0 should be two numbers .* not \[1, "2"\]\./],
-    ['a coordinate of null', object({ polygon: [[null, 2]] }), /not \[null, 2\]\./],
-    ['a coordinate far away', object({ polygon: [[1, -1000000.5]] }), /from -1000000 to 1000000, not \[1, -1000000\.5\]\./],
-    ['an infinite one', JSON.stringify(object({ polygon: [[1, 77]] })).replace('77', '1e999'), /not \[1, Infinity\]\./],
+    ['a coordinate as text', object({ polygon: [[1, '2'], ...triangle] }), /corner 0 should be two numbers .* not \[1, "2"\]\./],
+    ['a coordinate of null', object({ polygon: [[null, 2], ...triangle] }), /not \[null, 2\]\./],
+    ['a coordinate far away', object({ polygon: [[1, -1000000.5], ...triangle] }), /from -1000000 to 1000000, not \[1, -1000000\.5\]\./],
+    ['an infinite one', JSON.stringify(object({ polygon: [[1, 77], ...triangle] })).replace('77', '1e999'), /not \[1, Infinity\]\./],
     ['deleted in words', object({ deleted: 'yes' }), /objects\[1\] \("car"\): "deleted" should be 0, 1, true or false, not "yes"\./],
     ['deleted twice', object({ deleted: 2 }), /"deleted" .* not 2\./],
   ]; // prettier-ignore
   for (const [title, annotation, message] of cases)
     await t.rejects(
-      decodePolygons(file(annotation, 'b_gtFine_polygons.json')),
+      decodePolygons(file(annotation, 'b_gtFine_polygons.json'), { unknown: 'refuse' }),
       { name: 'DinoSegError', code: 'DATASET', message },
       title,
     );

@@ -114,7 +114,7 @@ t.test('label images made by other means are kept and named, and replaced with f
   t.ok(readFileSync(image).equals(foreign));
   t.match(await prepareIdd(root, { force: true }), { written: 2, kept: [] });
   t.match(noteOfLabelFile(readFileSync(image)), {
-    note: /^IDD level 3, polygons 1, SHA-256 [0-9a-f]{64}$/,
+    note: /^IDD level 3, polygons 2, SHA-256 [0-9a-f]{64}$/,
     damaged: false,
   });
 });
@@ -124,7 +124,7 @@ t.test('a faulty annotation is named and the others are made; strict stops', asy
   const root = await folder(t, { [broken]: small('trukc'), 'gtFine/train/a/9_gtFine_polygons.json': '{' });
   mkdirSync(join(root, 'gtFine/train/a/8_gtFine_polygons.json'));
   symlinkSync(join(root, 'nowhere'), join(root, 'gtFine/train/a/7_gtFine_polygons.json'));
-  const { written, faults } = await prepareIdd(root);
+  const { written, faults } = await prepareIdd(root, { unknown: 'refuse' });
   t.equal(written, 2);
   t.match(faults, [
     {
@@ -136,24 +136,29 @@ t.test('a faulty annotation is named and the others are made; strict stops', asy
     { path: /9_gtFine/, code: 'DATASET', message: /is not JSON/ },
   ]);
   t.notOk(existsSync(join(root, imageOf(broken))));
-  await t.rejects(prepareIdd(root, { strict: true, jobs: 1 }), {
+  await t.rejects(prepareIdd(root, { strict: true, jobs: 1, unknown: 'refuse' }), {
     code: 'DATASET',
     message: /^Stopped at the first fault\. .*0_gtFine_polygons\.json/,
   });
 });
 
-t.test('unknown labels are ignored where that is asked for, and refused again where it is not', async (t) => {
-  const root = await writeTree(t, { [first]: small('spaceship') });
-  t.equal((await prepareIdd(root)).faults.length, 1);
-  t.match(await prepareIdd(root, { unknown: 'ignore' }), {
-    written: 1,
-    faults: [],
-    unknownLabels: { spaceship: 1 },
-  });
-  t.same(new Set((await decodeLabel(join(root, imageOf(first)))).data), new Set([255]));
-  t.match(await prepareIdd(root, { unknown: 'ignore' }), { written: 0, upToDate: 1 });
-  t.match((await prepareIdd(root)).faults, [{ message: /"spaceship"/ }]);
-});
+t.test(
+  'unknown labels are drawn without a class and counted, and refused where that is asked for',
+  async (t) => {
+    const root = await writeTree(t, { [first]: small('spaceship') });
+    const refuse = { unknown: 'refuse' } as const;
+    t.equal((await prepareIdd(root, refuse)).faults.length, 1);
+    t.match(await prepareIdd(root), {
+      written: 1,
+      faults: [],
+      skippedObjects: {},
+      unknownLabels: { spaceship: 1 },
+    });
+    t.same(new Set((await decodeLabel(join(root, imageOf(first)))).data), new Set([255]));
+    t.match(await prepareIdd(root), { written: 0, upToDate: 1, unknownLabels: {} });
+    t.match((await prepareIdd(root, refuse)).faults, [{ message: /"spaceship"/ }]);
+  },
+);
 
 t.test('a signal stops it between files, and what is there is whole', async (t) => {
   const annotations = Object.fromEntries(

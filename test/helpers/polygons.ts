@@ -130,7 +130,7 @@ export interface HandMade extends Size {
 
 /**
  * Every name once in a field of its own, over a street that goes out of the image; groups, things that overlap, a hole by
- * order, a self-intersecting outline, lines and points, and deleted objects. Corners are whole numbers and fractions.
+ * order, a self-intersecting outline, lines and points (which are skipped), and deleted objects. Corners are whole numbers and fractions.
  */
 export function handMade(): HandMade {
   const [width, height] = [200, 150];
@@ -139,7 +139,7 @@ export function handMade(): HandMade {
   const extras = { draw: true, id: 7, user: 'someone', verified: 0, date: '01-Jan-2018 00:00:00' };
   const add = (label: string, value: number, polygon: Point[], more: object = { deleted: 0 }) => {
     objects.push({ label, polygon, ...extras, ...more });
-    drawn.push({ polygon, value });
+    if (polygon.length >= 3) drawn.push({ polygon, value });
   };
   const deleted = (object: Record<string, unknown>) => objects.push({ ...extras, ...object });
   add('sky', 25, [[-40, -30], [240.5, -30], [240.5, 60.25], [-40, 52]]); // prettier-ignore

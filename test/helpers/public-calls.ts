@@ -157,6 +157,7 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
       [3, 'layout'],
     ),
     'SegmentationDataset#load': on(dataset, 'load', [0]),
+    'SegmentationDataset#loadLabel': on(dataset, 'loadLabel', [0]),
     checkData: of(api.checkData, [absent, classSet, {}], [2, 'labelKind']),
     contactSheet: of(api.contactSheet, [new Map(), classSet, {}], [2, 'most']),
     decodePolygons: of(api.decodePolygons, [absent, {}], [1, 'unknown']),

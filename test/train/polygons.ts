@@ -60,6 +60,6 @@ t.test('polygons and label images give the same bits', async (t) => {
   t.same(fromPolygons, fromImages);
   t.ok(fromImages[0]!.metrics.length > 1);
 
-  t.match(polygonsKey, { labelKind: 'polygons', preprocessing: /; IDD level 3, polygons 1$/ });
+  t.match(polygonsKey, { labelKind: 'polygons', preprocessing: /nearest \(1\); polygons 2$/ });
   t.match(imagesKey, { labelKind: 'labellevel3Ids', preprocessing: /nearest \(1\)$/ });
 });

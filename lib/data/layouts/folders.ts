@@ -4,7 +4,7 @@ import { basename, extname, join } from 'node:path';
 import { compareNames, filesBelow } from '../../images/files-below.js';
 import { isImageFile } from '../../images/image-files.js';
 import type { LabelKind } from '../class-set.js';
-import { isFolder, refuse, unpairedOf, type Layout, type LayoutName } from '../layout.js';
+import { isFolder, refuse, unpairedOf, waysOut, type Layout, type LayoutName } from '../layout.js';
 import { refuseSplit, splitsAmong, wholeSplit, type LayoutSource } from './source.js';
 
 /** What the folder of images is called. */
@@ -55,7 +55,7 @@ async function pairFolders(images: string, labels: string, labelKind: LabelKind)
       `No image has a label image of the same name. Looked for <name>.{png,jpg,jpeg,webp,tif} in ${images}: ` +
         `${frames.size} images${first([...frames.values()])}. Looked for <name>.png, or <name>_mask, _label, _gt or ` +
         `_seg, in ${labels}: ${named.size} label images${first([...named.values()])} among ${labelFiles.length} files` +
-        `${first(labelFiles)}. JPEG changes values, so it cannot store labels.`,
+        `${first(labelFiles)}. JPEG changes values, so it cannot store labels. ${waysOut}`,
     );
   }
   const aloneImages = names.filter((name) => !named.has(name)).map((name) => join(images, frames.get(name)!));
@@ -112,9 +112,12 @@ export async function openFolders(
   const ownLabels = splitsAmong(await foldersIn(labels), labels);
   if (own.size === 0) {
     const splits = [wholeSplit];
-    const find = (split: string) =>
-      split === wholeSplit ? pairFolders(images, labels, labelKind) : refuseSplit({ splits }, split, root);
-    return { layout, splits, find: async (split) => find(split) };
+    const find = async (split: string) => {
+      // Advice to divide the images is of use only where there are pairs.
+      const whole = await pairFolders(images, labels, labelKind);
+      return split === wholeSplit ? whole : refuseSplit({ splits }, split, root);
+    };
+    return { layout, splits, find };
   }
   const splits = [...own.keys()].sort(compareNames);
   return {

@@ -53,7 +53,13 @@ async function readList(path: string, base: string, labelKind: LabelKind): Promi
   if (pairs.length === 0)
     refuse(`${path} names no image. Each line is the path of an image, a tab, and the path of its label.`);
   pairs.sort((a, b) => compareNames(a.name, b.name));
-  return { labelKind, pairs, unpaired: unpairedOf([]), alone: { images: [], labels: [] } };
+  const isPolygons = pairs.every(({ label }) => label.endsWith('.json'));
+  return {
+    labelKind: isPolygons ? 'polygons' : labelKind,
+    pairs,
+    unpaired: unpairedOf([]),
+    alone: { images: [], labels: [] },
+  };
 }
 
 /**

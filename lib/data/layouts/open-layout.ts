@@ -1,10 +1,9 @@
 /** Recognises the layout of a folder and lists the pairs of a split in it. */
 import { createHash } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../../errors.js';
-import { compareNames } from '../../images/files-below.js';
-import type { ClassSet } from '../class-set.js';
+import type { ClassSet, LabelKind } from '../class-set.js';
 import {
   findPairs,
   isFolder,
@@ -17,23 +16,33 @@ import {
 } from '../layout.js';
 import { foldersIn, imageFolderName, labelFolderNames, openFolders, splitFoldersOf } from './folders.js';
 import { listsIn, openLists } from './lists.js';
+import { noLayout } from './no-layout.js';
+import { openPatterns, type PatternPair } from './patterns.js';
+import { patternsIn, presets, type Preset } from './presets.js';
 import { wholeSplit, type LayoutSource } from './source.js';
 
 const cityscapesFolders = ['leftImg8bit', 'gtFine'];
 const ade20kSplits = ['training', 'validation'];
 const ade20kLabels = 'annotations';
-
-const expectations: Record<LayoutName, string> = {
-  cityscapes:
-    'leftImg8bit/<split>/<sequence>/<frame>_leftImg8bit.png with gtFine/<split>/<sequence>/<frame>_gtFine_<kind>.png',
-  folders: `images/[<split>/]<name>.jpg with ${labelFolderNames.join('|')}/[<split>/]<name>.png, or <split>/images with <split>/masks`,
-  ade20k: 'images/{training,validation}/<name>.jpg with annotations/{training,validation}/<name>.png',
-  list: 'train.txt and val.txt with an image, a tab and its label image on each line',
-};
+/** Folders that are tried in place of one that fits no layout. */
+const mostFolders = 8;
 
 /** The layouts that a folder may have, each with the evidence for it. */
 async function candidates(root: string): Promise<Map<LayoutName, string>> {
   const found = new Map<LayoutName, string>();
+  for (const preset of presets) {
+    const pair = await patternsIn(root, preset);
+    if (pair) found.set(preset.layout, `${pair.images} with ${pair.labels}`);
+  }
+  // The folders of a preset may look like those of a layout that says less.
+  if (found.size === 0) await addPlainLayouts(root, found);
+  const lists = await listsIn(root);
+  if (lists.has('train') || lists.has('val')) found.set('list', [...lists.values()].join(', '));
+  return found;
+}
+
+/** Layouts that are recognised by the names of a few folders. */
+async function addPlainLayouts(root: string, found: Map<LayoutName, string>): Promise<void> {
   const folders = await foldersIn(root);
   const cityscapes = folders.filter((name) => cityscapesFolders.includes(name));
   if (cityscapes.length > 0) found.set('cityscapes', cityscapes.join(', '));
@@ -43,28 +52,55 @@ async function candidates(root: string): Promise<Map<LayoutName, string>> {
     const isAde = labels.includes(ade20kLabels) && ade20kSplits.some((split) => splits.includes(split));
     found.set(isAde ? 'ade20k' : 'folders', [imageFolderName, ...labels].join(', '));
   } else {
-    const splits = await splitFoldersOf(root);
-    if (splits.size > 0)
-      found.set('folders', [...splits.values()].map((name) => `${name}/${imageFolderName}`).join(', '));
+    const splits = [...(await splitFoldersOf(root)).values()];
+    const inside = await Promise.all(splits.map((name) => foldersIn(join(root, name))));
+    if (inside.flat().some((name) => labelFolderNames.includes(name)))
+      found.set('folders', splits.map((name) => `${name}/${imageFolderName}`).join(', '));
   }
-  const lists = await listsIn(root);
-  if (lists.has('train') || lists.has('val')) found.set('list', [...lists.values()].join(', '));
-  return found;
 }
 
-async function detect(root: string): Promise<LayoutName> {
+/** Folders of archives may lie one above the data. */
+async function fittingFolders(root: string): Promise<string[]> {
+  const names = (await foldersIn(root)).slice(0, mostFolders);
+  const found = await Promise.all(names.map((name) => candidates(join(root, name))));
+  return names.filter((_, i) => found[i]!.size > 0);
+}
+
+async function detect(root: string, classSet: ClassSet): Promise<LayoutName> {
   const found = await candidates(root);
+  if (found.size === 0) return refuse(await noLayout(root, await fittingFolders(root)));
   if (found.size === 1) return [...found.keys()][0]!;
-  if (found.size > 1) {
-    const listed = [...found].map(([name, reason]) => `${name} (${reason})`).join(' and ');
-    return refuse(`${root} matches several layouts: ${listed}. Choose one with --layout.`);
-  }
-  const inside = (await readdir(root)).sort(compareNames);
-  const looked = Object.entries(expectations).map(([name, expected]) => `\n  ${name}: ${expected}`);
-  return refuse(
-    `${root} matches no known layout. It contains ${inside.slice(0, 8).join(', ') || 'nothing'}. Looked for` +
-      `${looked.join('')}\nSee docs/data.md.`,
+  const own = presets.filter(({ layout, classes }) => found.has(layout) && classes === classSet.name);
+  if (own.length === 1 && !found.has('list')) return own[0]!.layout;
+  const listed = [...found].map(([name, reason]) => `${name} (${reason})`).join(' and ');
+  return refuse(`${root} matches several layouts: ${listed}. Choose one with --layout.`);
+}
+
+/** The patterns that options give. @throws INVALID_ARGUMENT where one is missing, or a layout is given as well */
+function patternsOf({ images, labels, layout }: LayoutOptions): PatternPair | undefined {
+  if (images !== undefined && labels !== undefined && (layout ?? 'pattern') === 'pattern')
+    return { images, labels };
+  if (images === undefined && labels === undefined && layout !== 'pattern') return undefined;
+  throw new DinoSegError(
+    'INVALID_ARGUMENT',
+    images === undefined || labels === undefined
+      ? `Patterns come in pairs: --${images === undefined ? 'images' : 'labels'} is missing, the pattern of the paths of ` +
+          `${images === undefined ? 'images' : 'label files'}, such as ` +
+          `${images === undefined ? "'images/{split}/**/{name}.jpg'" : "'masks/{split}/**/{name}.png'"}.`
+      : `Give either patterns (--images, --labels) or the layout "${layout}", not both.`,
   );
+}
+
+/** Kinds of label files that are images, or polygons alone where the labels' paths end in .json. @throws DATASET */
+function kindsFor(classSet: ClassSet, { labelKind }: LayoutOptions, labels: string): LabelKind[] {
+  const kinds = kindsToTry(classSet, labelKind ?? (labels.endsWith('.json') ? 'polygons' : undefined));
+  if (labelKind === 'polygons' && !labels.endsWith('.json'))
+    refuse(
+      `Labels of kind polygons are JSON files, but the pattern of labels is "${labels}". Leave out --label-kind.`,
+    );
+  return labelKind === undefined && !labels.endsWith('.json')
+    ? kinds.filter((kind) => kind !== 'polygons')
+    : kinds;
 }
 
 /**
@@ -72,7 +108,7 @@ async function detect(root: string): Promise<LayoutName> {
  *
  * @param root a folder, or a list of pairs.
  * @throws DinoSegError DATASET if the folder does not exist, matches no layout or several, or does not match
- *   `options.layout`
+ *   `options.layout`; INVALID_ARGUMENT for patterns that are none
  */
 export async function openLayout(
   root: string,
@@ -85,16 +121,19 @@ export async function openLayout(
     () => false,
   );
   if (!isFile && !(await isFolder(root))) refuse(`${root} does not exist. Check the path of the data.`);
-  if (isFile && options.layout !== undefined && options.layout !== 'list')
+  const patterns = patternsOf(options);
+  const named = options.layout ?? (patterns && 'pattern');
+  if (isFile && named !== undefined && named !== 'list')
+    refuse(`${root} is a file and is read as a list of pairs, but the layout "${named}" needs a folder.`);
+  if (patterns) return openPatterns(root, 'pattern', patterns, kindsFor(classSet, options, patterns.labels));
+  const layout = isFile ? 'list' : (options.layout ?? (await detect(root, classSet)));
+  const preset = presets.find((each) => each.layout === layout);
+  if (kind === 'polygons' && layout !== 'cityscapes' && layout !== 'list')
     refuse(
-      `${root} is a file and is read as a list of pairs, but the layout "${options.layout}" needs a folder.`,
+      `Labels of kind polygons exist in the layout cityscapes, in lists and by patterns, but ${root} has the layout ` +
+        `${layout}, whose labels are images. Leave out --label-kind, or first make label images with dinov3-seg prepare idd.`,
     );
-  const layout = isFile ? 'list' : (options.layout ?? (await detect(root)));
-  if (kind === 'polygons' && layout !== 'cityscapes')
-    refuse(
-      `Labels of kind polygons exist only in the layout cityscapes, but ${root} has the layout ${layout}, whose labels are images. ` +
-        'Leave out --label-kind, or first make label images with dinov3-seg prepare idd.',
-    );
+  if (preset) return openPreset(root, preset, classSet, options);
   switch (layout) {
     case 'cityscapes':
       return {
@@ -102,13 +141,26 @@ export async function openLayout(
         splits: await foldersIn(join(root, cityscapesFolders[0]!)),
         find: (split) => findPairs(root, split, classSet, options),
       };
-    case 'folders':
-      return openFolders(root, layout, kind);
     case 'ade20k':
       return openFolders(root, layout, kind, [ade20kLabels]);
     case 'list':
       return openLists(root, isFile, kind);
+    default:
+      return openFolders(root, layout, kind);
   }
+}
+
+/** @throws DATASET where the folder does not have the preset's files */
+async function openPreset(
+  root: string,
+  preset: Preset,
+  classSet: ClassSet,
+  options: LayoutOptions,
+): Promise<LayoutSource> {
+  const patterns = (await patternsIn(root, preset)) ?? preset.patterns[0]!;
+  const own = classSet.mappings.find(({ kind }) => kind === preset.labelKind)?.kind;
+  const kinds = kindsFor(classSet, { labelKind: options.labelKind ?? own }, patterns.labels);
+  return openPatterns(root, preset.layout, patterns, kinds);
 }
 
 /** Maps a name to a fixed number from 0 to 1. */

@@ -1,4 +1,4 @@
-import type { NamedColor } from '../class-set.js';
+import { ignoreIndex, namesOfClasses, notDrawn, type NamedColor } from '../class-set.js';
 
 /** The 19 classes of the Cityscapes benchmark, by train id. */
 export const cityscapes19Classes: readonly NamedColor[] = [
@@ -30,3 +30,16 @@ export const cityscapes19RawIds: readonly number[] = [
 
 /** Raw ids run from 0 to 33; those without a train id, and 255 (licence plate, -1), are ignored. */
 export const cityscapesHighestRawId = 33;
+
+/** Labels of Cityscapes' polygons without a train id. */
+const ignoredLabels = [
+  ...['unlabeled', 'ego vehicle', 'rectification border', 'out of roi', 'static', 'dynamic', 'ground'],
+  ...['parking', 'rail track', 'guard rail', 'bridge', 'tunnel', 'polegroup', 'caravan', 'trailer'],
+];
+
+/** Labels of Cityscapes' polygons and their train ids. Its own tool does not draw the one with a negative id. */
+export const cityscapes19Labels: ReadonlyMap<string, number> = new Map([
+  ...namesOfClasses(cityscapes19Classes),
+  ...ignoredLabels.map((name) => [name, ignoreIndex] as const),
+  ['license plate', notDrawn],
+]);

@@ -1,4 +1,4 @@
-import type { NamedColor } from '../class-set.js';
+import { ignoreIndex, type NamedColor } from '../class-set.js';
 
 /** The 26 level-3 classes of the India Driving Dataset, by class index. */
 export const idd26Classes: readonly NamedColor[] = [
@@ -80,3 +80,9 @@ export const idd26Ignored: readonly (readonly [raw: number, name: string])[] = [
 
 /** Raw values without a class: those of {@link idd26Ignored}, and 255. */
 export const idd26RawIgnored: readonly number[] = [...idd26Ignored.map(([raw]) => raw), 255];
+
+/** Labels of IDD's polygons and their level-3 classes, 255 for those without one. */
+export const idd26Labels: ReadonlyMap<string, number> = new Map([
+  ...idd26RawToLevel3.map(([, name, level3]) => [name, level3] as const),
+  ...idd26Ignored.map(([, name]) => [name, ignoreIndex] as const),
+]);

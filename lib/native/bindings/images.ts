@@ -127,4 +127,11 @@ export interface ImageEngine {
    * @param table the class of each value below 256, or 256 for a value without one, as all greater ones are.
    */
   mapLabel(values: Uint8Array | Uint16Array, table: Uint32Array): Promise<Uint8Array | undefined>;
+  /**
+   * Classes of the pixels of a label image that stores colours; undefined where one has another colour.
+   *
+   * @param pixels H×W×3.
+   * @param colors red, green, blue and class of each colour, a byte each from the highest.
+   */
+  mapColors(pixels: Uint8Array, colors: Uint32Array): Promise<Uint8Array | undefined>;
 }
