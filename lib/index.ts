@@ -156,7 +156,7 @@ export {
 } from './data/decode.js';
 
 export { headKinds, lossNames, presetNames } from './train/settings.js';
-export { trainPresets, type PresetName } from './train/presets.js';
+export { trainPresets, type PresetName, type PresetSettings } from './train/presets.js';
 export {
   readConfigFile,
   resolveConfig,
