@@ -149,7 +149,8 @@ export {
   type RgbImage,
 } from './data/decode.js';
 
-export { headKinds, lossNames } from './train/settings.js';
+export { headKinds, lossNames, presetNames } from './train/settings.js';
+export { trainPresets, type PresetName, type PresetSettings } from './train/presets.js';
 export {
   readConfigFile,
   resolveConfig,

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { findOrInstallLibtorch, root } from './native-build.mjs';
+import { checkBundle } from './package/bundle.mjs';
 import { faultsOfContents, staleFiles, undeclaredPackages } from './package/contents.mjs';
 import { checkDockerfile } from './package/docker.mjs';
 import { checkModules, checkWithoutLibtorch } from './package/entries.mjs';
@@ -56,6 +57,7 @@ try {
   await step('without a libtorch', () => checkWithoutLibtorch(project));
   await step('require and import', () => checkModules(project, env));
   await step('types', () => checkTypes(project));
+  await step('a bundle by esbuild', () => checkBundle(project, env));
   await checkManagers(tarball, env);
   await step('the steps of examples/docker/Dockerfile', () => checkDockerfile('Dockerfile', tarball));
   await step('the steps of examples/docker/Dockerfile.cuda', () =>

@@ -10,7 +10,8 @@ import { idd26Classes } from './sets/idd26.js';
 /** For each class of a set, the indices (from 0) of its ADE20K classes, ascending; empty if ADE20K has no similar class. */
 export type SourceClasses = readonly (readonly number[])[];
 
-const ownForm = 'Give a class map: a JSON file {"class name": ["ADE20K class name", …]}.';
+const ownForm =
+  'Give a class map: a JSON file {"class name": ["ADE20K class name", …]}, or start from random weights (--init-head xavier).';
 
 function namesOf(set: ClassSet): string[] {
   return set.classes.map(({ name }) => name);

@@ -60,7 +60,7 @@ export function initialHead(
     throw new DinoSegError(
       'HEAD_MISMATCH',
       `Initial weights need a head with ADE20K's 150 classes and "no object" (151 outputs); this one has ${source.classes} ` +
-        'outputs. Use the network with its released head, or start from random weights.',
+        'outputs. Use the network with its released head, or start from random weights (--init-head xavier).',
     );
   const classes = sources.length + (options.noObject ? 1 : 0);
   const weight = new Float32Array(classes * hidden);

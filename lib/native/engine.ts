@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { checkOptions, number, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError, errorCodes, type ErrorCode } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 import { kernelWarning, useKernels, type KernelFacts, type KernelUse } from './cuda-kernels.js';
 import { isCutShort } from './elf.js';
 import { findLibtorch, supportedSeries, type Libtorch } from './libtorch/find-libtorch.js';
@@ -41,7 +41,6 @@ interface Addon {
 }
 
 const require = createRequire(import.meta.url);
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 /** The folder with the addons. An environment variable can name another build, such as a debug build (CONTRIBUTING.md). */
 const addonsFolder = process.env['DINOV3_SEG_NATIVE'] ?? join(packageRoot, 'native');
 

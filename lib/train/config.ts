@@ -7,6 +7,7 @@ import { didYouMean } from '../nearest.js';
 import { expected, fits, flagOf, renamed, type Setting, type ValueOf } from '../setting.js';
 import { readSettingsFile } from '../settings-file.js';
 import { withoutUndefined } from '../without-undefined.js';
+import { trainPresets } from './presets.js';
 import { configKeys, settingsWith, trainSettings, type TrainSettingName } from './settings.js';
 
 type Settings = typeof trainSettings;
@@ -41,7 +42,8 @@ export const trainDefaults = Object.fromEntries(
 ) as Readonly<Omit<TrainConfig, 'model' | 'data' | 'out'>>;
 
 /**
- * Completes settings with the recipe's defaults and checks them.
+ * Completes settings with those of their preset and the recipe's defaults, and checks them. Without a kind of head, the preset's
+ * settings are those of class_embed; a run takes those of the kind that its network has.
  *
  * @throws DinoSegError INVALID_ARGUMENT with the name of the setting, the expected and the given value; SHAPE for an image
  *   size that is not a multiple of 32.
@@ -49,7 +51,12 @@ export const trainDefaults = Object.fromEntries(
 export function resolveConfig(given: Partial<TrainConfig>): TrainConfig {
   checkArgument(given, settingsKind, 'resolveConfig(given)');
   refuseUnknown(given);
-  const config = withPresentNames({ ...trainDefaults, ...withoutUndefined(given) } as TrainConfig);
+  const config = withPresentNames({
+    ...trainDefaults,
+    // A preset or kind of another name is refused below.
+    ...(given.preset && trainPresets[given.preset]?.[given.headKind ?? 'class_embed']),
+    ...withoutUndefined(given),
+  } as TrainConfig);
   for (const name of configKeys) {
     const setting: Setting = trainSettings[name];
     const value = config[name];
@@ -80,7 +87,7 @@ const settingsOfKind = {
 } as const satisfies Record<HeadKind, readonly TrainSettingName[]>;
 
 /** Refuses settings that the run's kind of head does not have, instead of ignoring them. */
-export function refuseOfOtherKinds(config: TrainConfig): void {
+function refuseOfOtherKinds(config: TrainConfig): void {
   const isProbe = config.headKind === 'linear_probe';
   for (const key of settingsOfKind[isProbe ? 'class_embed' : 'linear_probe'])
     if (config[key] !== trainDefaults[key])

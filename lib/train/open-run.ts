@@ -12,6 +12,8 @@ import { withHeadKind } from './head-kind.js';
 import { HeadsTrainer } from './heads-trainer.js';
 import { warnOfLabels } from './label-warnings.js';
 import type { Datasets } from './output-feed.js';
+import { presetNote } from './presets.js';
+import { initialWeights } from './initial-head.js';
 import { RunEvents } from './run-events.js';
 import { readDescription, readPosition, RunFolder, type RunDescription } from './run-folder.js';
 import { startPosition, type RunPosition } from './run-position.js';
@@ -59,6 +61,8 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
   const datasets = await openDatasets(config);
   const { train, val } = datasets;
   if (!resume) notes.push(...(await warnOfLabels(datasets)));
+  // Whether the network and the classes have what the heads start from is known before the pass over all images.
+  await initialWeights(config, train.classSet, train.classSet.classes.length);
   const modelId = await engine().modelId(config.model);
   const data = { train: train.length, val: val.length, digest: digest(train, val) };
   const description: RunDescription = { package: packageVersion(), config, modelId, data };
@@ -126,13 +130,15 @@ export async function completeConfig(
   resume: boolean,
 ): Promise<{ config: RunConfig; notes: string[] }> {
   const before = resume && given.out !== undefined ? (await readDescription(given.out)).config : {};
-  const resolved = resolveConfig({ ...before, ...given });
+  const settings = { ...before, ...given };
+  const resolved = resolveConfig(settings);
   const { headKind } = resolved;
   // A run was started with a kind that its network takes.
   const isKnown = resume && headKind !== null;
   const { config, notes } = isKnown
     ? { config: { ...resolved, headKind }, notes: [] }
-    : await withHeadKind(resolved);
+    : await withHeadKind(settings);
+  if (!resume && given.preset) notes.push(presetNote(given.preset, config));
   const devices = resolveDevices(config.device);
   for (const device of devices) capGpuMemory(device, config.gpuMemory);
   return { config: { ...config, device: devices.join(',') }, notes };

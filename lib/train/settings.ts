@@ -12,6 +12,9 @@ import type { Setting } from '../setting.js';
 /** Losses of a head (docs/recipe.md). */
 export const lossNames = ['cross-entropy', 'nll', 'mask2former'] as const;
 
+/** Presets of settings (presets.ts). */
+export const presetNames = ['recipe', 'recommended'] as const;
+
 /** Kinds of heads that can be trained. */
 export const headKinds = ['class_embed', 'linear_probe'] as const;
 
@@ -43,6 +46,14 @@ export const trainSettings = {
   },
   /** Run folder: created, or resumed. */
   out: { type: 'text', value: 'RUN', freeOnResume: true, help: 'run folder to create or resume' },
+  /** Group of settings to start from ({@link trainPresets}). A setting that is given as well replaces the preset's. */
+  preset: {
+    type: 'text',
+    choices: presetNames,
+    default: 'recipe',
+    addedLater: true,
+    help: 'settings to start from, which given ones replace; recipe: as published; recommended: better on the drawn scenes (docs/training.md)',
+  },
   /** Name of a class set, or path of a JSON file. */
   classes: {
     type: 'text',

@@ -39,6 +39,7 @@ export const given = {
   'docs/networks.md': ['7b.pt'],
   'docs/recipe.md': ['7b.pt'],
   'docs/reports.md': ['7b.pt', 'head.safetensors', 'other-head.safetensors'],
+  'docs/survey.md': [],
   'docs/training.md': ['7b.pt'],
 };
 

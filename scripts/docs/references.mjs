@@ -6,11 +6,14 @@ import { headingIds, inlineCode, linksOf, proseOf } from './prose.mjs';
 
 /** Flags of other programs that pages name in their text. */
 const otherFlags = new Set([
+  'external',
   'gpus-per-task',
   'ignore-scripts',
   'logdir',
   'nnodes',
   'ntasks',
+  'packages',
+  'platform',
   'rdzv-endpoint',
   'scene-folder',
   'time-limit',
