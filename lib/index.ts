@@ -167,7 +167,14 @@ export {
 export { mergeCaches, type MergedCache } from './cache/merge-caches.js';
 export { makeCache, type MadeCache, type MakeCacheOptions } from './train/make-cache.js';
 export type { SweepSettings } from './train/sweep-settings.js';
-export { checkCache, listCaches, removeCache, type CacheCheck, type CacheSummary } from './cache/manage.js';
+export {
+  checkCache,
+  listCaches,
+  removeCache,
+  type CacheCheck,
+  type CacheSummary,
+  type RemovedCache,
+} from './cache/manage.js';
 export { cacheDtypes, type CacheContent, type CacheDtype, type CacheKey } from './cache/key.js';
 export type { ViewSettings } from './cache/views.js';
 export type { Damage } from './cache/cache-folder.js';

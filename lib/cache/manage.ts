@@ -64,8 +64,23 @@ export async function checkCache(path: string, options: JobOptions = {}): Promis
   return { records: whole.size, damage };
 }
 
-/** Removes a cache. @throws DinoSegError CACHE if there is none, IO */
-export async function removeCache(path: string): Promise<void> {
+/** Result of {@link removeCache}. */
+export interface RemovedCache {
+  /** Folder of the cache. */
+  path: string;
+  /** Number of records in its index; null if cache.json was damaged. */
+  records: number | null;
+  /** Number of files that were removed. */
+  files: number;
+  /** Their size. */
+  bytes: number;
+  /** Names of files that are not the cache's and were left; the folder is gone if there are none. */
+  left: string[];
+}
+
+/** Removes a cache, and its folder if nothing else is in it. @throws DinoSegError CACHE if there is none, IO */
+export async function removeCache(path: string): Promise<RemovedCache> {
   checkArgument(path, text, 'removeCache(path)');
-  await CacheFolder.remove(path);
+  const records = (await summaryOf(path))?.records ?? null;
+  return { path, records, ...(await CacheFolder.remove(path)) };
 }

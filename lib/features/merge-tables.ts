@@ -5,9 +5,9 @@ import { checkArgument, checkOptions, paths, signalOption, text } from '../argum
 import { isSideFile } from '../images/own-outputs.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
+import { FolderLock } from '../folder-lock.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { inOrder, missingShards, whole, type Shard } from '../shard.js';
-import { TableLock } from './table-lock.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf } from './passes.js';
@@ -72,7 +72,7 @@ export async function mergeTables(
   await adoptEarlierFiles(output);
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
-  await using _lock = await TableLock.take(filesOf(output).folder, output);
+  await using _lock = await FolderLock.take(filesOf(output).folder, output, 'TABLE');
   const { rows, failures, means, distributions } = await writeOutputs(
     output,
     identity,

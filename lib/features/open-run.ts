@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, readJson } from '../files.js';
-import { TableLock } from './table-lock.js';
+import { FolderLock } from '../folder-lock.js';
 import { identityDifferences, identityId, type TableIdentity } from './identity.js';
 import { Journal } from './journal.js';
 import { adoptEarlierFiles, filesOf } from './table-files.js';
@@ -28,7 +28,7 @@ export async function openRun(output: string, identity: TableIdentity): Promise<
   const files = filesOf(output);
   await adoptEarlierFiles(output);
   await refuseOthers(output, identity);
-  const lock = await TableLock.take(files.folder, output);
+  const lock = await FolderLock.take(files.folder, output, 'TABLE');
   try {
     // Another process may have begun one in between.
     await refuseOthers(output, identity);
