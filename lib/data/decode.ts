@@ -318,3 +318,13 @@ export async function encodePreview(
 export async function renderSvg(svg: string): Promise<RgbImage> {
   return await decodeAny(Buffer.from(svg), 'The drawing', mostPixels);
 }
+
+/** The EXIF block of an image file, whose header alone is read; undefined if it has none or is not readable. */
+export async function exifOf(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return (await sharp(path).metadata()).exif;
+  } catch {
+    // Decoding says what is wrong with it.
+    return undefined;
+  }
+}

@@ -9,7 +9,7 @@ import { countedClasses } from '../../lib/features/feature-set.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { SegmentationFeatures } from '../../lib/features/segmentation-features.js';
 import { readTable } from '../../lib/features/table-reader.js';
-import type { TableRow } from '../../lib/features/table-writer.js';
+import type { TableRow } from '../../lib/features/table.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
 import { initModel } from '../../lib/model/init-model.js';
