@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { gathered, prefetch } from '../data/prefetch.js';
 import { atomicWriteFile, atomicWriteWith, writeError } from '../files.js';
 import type { ImageList } from '../images/images-of-paths.js';
 import { counted } from '../text.js';
@@ -37,6 +38,11 @@ export function extensionText({ kept, added, changed, removed, repeated }: Exten
 
 /** The files of a run. */
 type Files = ReturnType<typeof filesOf>;
+
+/** Files looked at, or passes read, at a time. */
+const concurrency = 16;
+/** Lines of the new journal that are written together. */
+const blockLines = 256;
 
 /** An image in the journal. */
 interface Known {
@@ -83,11 +89,13 @@ export async function extendRun(
     const passes = passesOf(shard, images.entries.length, passSize);
     const placesIn = (pass: number) => placesOf(pass, images.entries.length, passSize);
     const extension: Extension = { kept: 0, added: 0, changed: 0, removed: 0, repeated: 0 };
-    for (const place of passes.flatMap(placesIn)) {
-      signal?.throwIfAborted();
+    const look = async (place: number) => {
       const path = resolve(images.entries[place]!.path);
       const stamp = await stampOf(path);
-      const same = await known.find(path, stamp);
+      return { place, path, stamp, same: await known.find(path, stamp) };
+    };
+    const together = { ahead: 4 * concurrency, concurrency, signal };
+    for await (const { place, path, stamp, same } of prefetch(passes.flatMap(placesIn), look, together)) {
       stamps.set(place, stamp ?? same?.entry.stamps[same.index] ?? null);
       if (same) found.set(place, same);
       else if (known.has(path)) extension.changed++;
@@ -95,19 +103,20 @@ export async function extendRun(
     }
     extension.kept = found.size;
     extension.removed = known.countRemoved(found.values(), images);
+    const rows = new RowReader(journal);
+    const lineOf = async (pass: number): Promise<Buffer | number> => {
+      const places = placesIn(pass);
+      const sources = places.flatMap((place) => found.get(place) ?? []);
+      if (sources.length < places.length || !isSamePass(sources, isIndependent)) return sources.length;
+      const paths = places.map((place) => resolve(images.entries[place]!.path));
+      const kept = { paths, stamps: places.map((place) => stamps.get(place) ?? null) };
+      return journalLine(id, await assemblePass(pass, places, sources, kept, rows));
+    };
     await atomicWriteWith(next, async (file) => {
-      const rows = new RowReader(journal);
-      for (const pass of passes) {
-        signal?.throwIfAborted();
-        const places = placesIn(pass);
-        const sources = places.flatMap((place) => found.get(place) ?? []);
-        if (sources.length < places.length || !isSamePass(sources, isIndependent)) {
-          extension.repeated += sources.length;
-          continue;
-        }
-        const paths = places.map((place) => resolve(images.entries[place]!.path));
-        const kept = { paths, stamps: places.map((place) => stamps.get(place) ?? null) };
-        await file.writeFile(journalLine(id, await assemblePass(pass, places, sources, kept, rows)));
+      for await (const some of gathered(prefetch(passes, lineOf, together), blockLines)) {
+        const lines = some.filter((line) => typeof line !== 'number');
+        for (const repeated of some) if (typeof repeated === 'number') extension.repeated += repeated;
+        await file.writeFile(Buffer.concat(lines));
       }
     });
     await atomicWriteFile(files.run, `${JSON.stringify(after, null, 2)}\n`);

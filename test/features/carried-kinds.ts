@@ -13,7 +13,11 @@ for (const [kind, what, cells] of [
   ['integer', 'the ends of 64 bits', ['9223372036854775807', '-9223372036854775808']],
   ['text', 'one more than 64 bits hold', ['9223372036854775808']],
   ['number', 'decimals, some of them whole', ['7.5', '8', '', '-33.4500', '1e-7', '2E3']],
-  ['number', 'as many digits as a double is printed with', ['-70.666700000000006', '0.10000000000000001', '5e-324']],
+  [
+    'number',
+    'as many digits as a double is printed with',
+    ['-70.666700000000006', '0.10000000000000001', '5e-324'],
+  ],
   ['number', 'every digit of a double', ['0.1000000000000000055511151231257827021181583404541015625']],
   ['text', 'more digits than a double holds', ['0.12345678901234567891', '1']],
   ['text', 'a whole number beside decimals that a double does not hold', ['9007199254740993', '0.5']],
