@@ -57,6 +57,20 @@ export async function readBytes(path: string): Promise<Buffer> {
   }
 }
 
+/** The lines of a file that have an end, as bytes without it. */
+export async function* byteLines(path: string): AsyncGenerator<Buffer, void, void> {
+  let parts: Buffer[] = [];
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
+    let rest = chunk as Buffer;
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+      yield Buffer.concat([...parts, rest.subarray(0, end)]);
+      parts = [];
+      rest = rest.subarray(end + 1);
+    }
+    if (rest.length > 0) parts.push(rest);
+  }
+}
+
 /** SHA-256 of a file's bytes, in lower-case hexadecimal. @throws FILE_NOT_FOUND, IO; the signal's reason */
 export async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');

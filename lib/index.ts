@@ -162,7 +162,14 @@ export {
 export { mergeCaches, type MergedCache } from './cache/merge-caches.js';
 export { makeCache, type MadeCache, type MakeCacheOptions } from './train/make-cache.js';
 export type { SweepSettings } from './train/sweep-settings.js';
-export { checkCache, listCaches, removeCache, type CacheCheck, type CacheSummary } from './cache/manage.js';
+export {
+  checkCache,
+  listCaches,
+  removeCache,
+  type CacheCheck,
+  type CacheSummary,
+  type RemovedCache,
+} from './cache/manage.js';
 export { cacheDtypes, type CacheContent, type CacheDtype, type CacheKey } from './cache/key.js';
 export type { ViewSettings } from './cache/views.js';
 export type { Damage } from './cache/cache-folder.js';
@@ -232,8 +239,11 @@ export { evaluationSections, type NamedEvaluation } from './evaluate/evaluation-
 export { evaluationReport, type EvaluationReportOptions } from './evaluate/evaluate-report.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
 export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
-export { imagesOfPaths, type ImageEntry, type ImageList } from './images/images-of-paths.js';
+export { imagesOfPaths, type CarriedKind, type ImageEntry, type ImageList } from './images/images-of-paths.js';
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
+export { withGps, type GpsOptions } from './features/gps.js';
+export { columnOrders, nameStyles, type ColumnOrder, type NameStyle } from './features/identity.js';
+export type { Extension } from './features/extend-run.js';
 export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';
 export { mergeTables, type MergeSummary } from './features/merge-tables.js';
 export { parseShard, type Shard } from './shard.js';

@@ -262,16 +262,28 @@ export class CacheFolder {
     }
   }
 
-  /** Removes the cache's files, and the folder where nothing else is in it. @throws DinoSegError IO */
-  static async remove(path: string): Promise<void> {
+  /**
+   * Removes the cache's files, and the folder where nothing else is in it.
+   *
+   * @returns how many files of which size, and the names of the other files that were left.
+   * @throws DinoSegError IO
+   */
+  static async remove(path: string): Promise<{ files: number; bytes: number; left: string[] }> {
     await CacheFolder.find(path).catch((error: unknown) => {
       // A damaged description is no reason to keep a cache.
       if (!existsSync(join(path, descriptionName))) throw error;
     });
     try {
       const names = await listFolder(path);
-      for (const name of names.filter(isOwn)) await rm(join(path, name));
-      if (names.every(isOwn)) await rm(path, { recursive: true });
+      const own = names.filter(isOwn);
+      let bytes = 0;
+      for (const name of own) {
+        bytes += (await stat(join(path, name))).size;
+        await rm(join(path, name));
+      }
+      const left = names.filter((name) => !isOwn(name));
+      if (left.length === 0) await rm(path, { recursive: true });
+      return { files: own.length, bytes, left };
     } catch (cause) {
       throw writeError(path, cause);
     }

@@ -1,8 +1,8 @@
-import { checkCache, listCaches, removeCache } from '../cache/manage.js';
+import { checkCache, listCaches, removeCache, type RemovedCache } from '../cache/manage.js';
 import { mergeCaches } from '../cache/merge-caches.js';
 import { makeCache } from '../train/make-cache.js';
 import { shardPath, shardPattern } from '../shard.js';
-import { formatBytes } from '../text.js';
+import { counted, formatBytes } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { next, note, print, printJson, printResult, progressBar } from './output.js';
@@ -56,7 +56,7 @@ export default command({
     'merge   moves the records of the parts into DIR, and removes the parts',
     'check   reads every record; the exit code is 1 if some are damaged',
     'list    shows the caches in DIR (default: .)',
-    'remove  deletes the cache',
+    'remove  deletes the cache, and says what was deleted',
     '',
     '`make` and `train` replace records that are damaged or older than their image.',
   ].join('\n'),
@@ -119,9 +119,17 @@ export default command({
         );
       }
       case 'remove':
-        return removeCache(need());
+        return reportRemoved(await removeCache(need()), json);
       default:
         throw new UsageError(`cache expects one of ${actions.join(', ')}, not "${action}".`);
     }
   },
 });
+
+function reportRemoved(removed: RemovedCache, json: boolean | undefined): void {
+  if (json) return printJson(removed);
+  const { path, records, files, bytes, left } = removed;
+  const contents = [...(records === null ? [] : [counted(records, 'record')]), counted(files, 'file')];
+  print(`removed the cache in ${path}: ${contents.join(', ')}, ${formatBytes(bytes)}`);
+  if (left.length > 0) note(`Other files were left there: ${left.join(', ')}.`);
+}

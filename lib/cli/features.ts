@@ -1,6 +1,8 @@
 import { extname } from 'node:path';
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
+import { withGps } from '../features/gps.js';
+import { columnOrders, nameStyles } from '../features/identity.js';
 import { filesOf } from '../features/table-files.js';
 import { imagesOfPaths, type ImageList } from '../images/images-of-paths.js';
 import { imagesOfManifest } from '../features/manifest.js';
@@ -75,11 +77,30 @@ const extractorFlags = {
 } as const satisfies Flags;
 
 const tableFlags = {
-  output: { type: 'text', value: 'T', required: true, help: 'table to write, .csv or .parquet' },
+  output: { type: 'text', value: 'T', required: true, help: 'table to write: .csv, .parquet or .geojson' },
   manifest: {
     type: 'text',
     value: 'FILE',
     help: 'CSV file that lists the images; its other columns are copied to the table',
+  },
+  columns: {
+    type: 'text',
+    choices: columnOrders,
+    help: 'order of the columns. id-first: id, columns of the manifest, features (default); features-first: features, columns of the manifest, no id',
+  },
+  names: {
+    type: 'text',
+    choices: nameStyles,
+    help: 'names of the columns. plain: as they are (default); sql: lower-case letters, digits and underscores',
+  },
+  gps: {
+    type: 'text',
+    choices: ['exif'],
+    help: 'exif: add the columns lat and lon, from the GPS data in the images',
+  },
+  extend: {
+    type: 'boolean',
+    help: 'extend a table that was made of other images: keep the rows of unchanged images, add new ones, remove those of images that are not listed any more',
   },
   'image-column': { type: 'text', value: 'NAME', help: 'manifest column with image paths (default: image)' },
   'id-column': {
@@ -112,7 +133,7 @@ export default command({
   positionals: { ...images, least: 0 },
   flags,
   notes:
-    'To continue a stopped run, give the same command again. T_csv_files/failures.tsv lists the images that failed. ' +
+    'To continue a stopped run, give the same command again; if images were added, replaced or removed, with --extend. T_csv_files/failures.tsv lists the images that failed. ' +
     'With --shard auto, part 3 of 8 of T.csv is written to T-00003-of-00008.csv.',
   stoppable: true,
   goesOn: true,
@@ -124,9 +145,11 @@ export default command({
     const own = (path: string) => (isLaunched ? shardPath(path, shard!, extname(path)) : path);
     const output = own(flags.output);
     const coco = flags.coco === undefined ? undefined : own(flags.coco);
-    const list = await imagesOf(flags, positionals);
+    const listed = await imagesOf(flags, positionals);
+    const list = flags.gps === 'exif' ? await withGps(listed, { signal }) : listed;
     const hooks = imageProgress('features');
-    const given = withoutUndefined({ shard, threads, strict, coco, visualize });
+    const { columns, names, extend } = flags;
+    const given = withoutUndefined({ shard, threads, strict, coco, visualize, columns, names, extend });
     await using extractor = await openFeatureExtractor(
       extractorOptions({ ...flags, device }, signal, hooks.onLog),
     );

@@ -3,6 +3,7 @@
 import { showEarlier } from './outside-output.js';
 import { constants } from 'node:os';
 import { DinoSegError } from '../errors.js';
+import { systemCode, writeError } from '../files.js';
 import { didYouMean } from '../nearest.js';
 import { init } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
@@ -142,14 +143,15 @@ function report(error: unknown): number {
   return failedCode;
 }
 
-// A reader that has seen enough (head, less) is no error; one that no longer reads progress does not stop the work.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(doneCode);
-  throw error;
+// A reader that has seen enough (head, less) is no error. Progress that nobody reads, or that a full disk does not take, does not
+// stop the work; results that are lost do.
+process.stdout.on('error', (cause) => {
+  if (systemCode(cause) === 'EPIPE') process.exit(doneCode);
+  const { code } = writeError('stdout', cause);
+  const message = `The results could not be written to the standard output (${systemCode(cause)}). Redirect it elsewhere.`;
+  process.exit(report(new DinoSegError(code, message, { cause })));
 });
-process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+process.stderr.on('error', () => {});
 
 // Thrown in a callback, outside of what a command awaits.
 process.on('uncaughtException', (error) => process.exit(report(error)));

@@ -16,7 +16,12 @@ export default command({
     most: Infinity,
   },
   flags: {
-    output: { type: 'text', value: 'T', required: true, help: 'merged table to write, .csv or .parquet' },
+    output: {
+      type: 'text',
+      value: 'T',
+      required: true,
+      help: 'merged table to write: .csv, .parquet or .geojson',
+    },
     ...jsonFlag,
   },
   notes: 'The result is byte-identical to that of a single run.',

@@ -389,3 +389,13 @@ export async function decodeReduced(path: string, pixels: number): Promise<Reduc
     throw imageError(path, cause);
   }
 }
+
+/** The EXIF block of an image file, whose header alone is read; undefined if it has none or is not readable. */
+export async function exifOf(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return (await sharp(path).metadata()).exif;
+  } catch {
+    // Decoding says what is wrong with it.
+    return undefined;
+  }
+}

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { CountedClass } from '../features/feature-set.js';
 import { readTable } from '../features/table-reader.js';
-import type { TableColumn, TableRow } from '../features/table-writer.js';
+import type { TableColumn, TableRow } from '../features/table.js';
 import { readJson } from '../files.js';
 import { meanOf } from '../evaluate/metrics.js';
 

@@ -1,20 +1,24 @@
-/** CSV as defined by RFC 4180. */
+/** CSV as defined by RFC 4180, and what spreadsheets make of it. */
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { DinoSegError, type ErrorCode } from '../errors.js';
-import { readError } from '../files.js';
+import { byteLines, readError } from '../files.js';
 
-/** A line with its end. Numbers as the shortest text that reads back to them. */
-export function csvLine(cells: readonly (string | number)[]): string {
+/** A cell of a table; null for none. */
+export type Cell = string | number | bigint | null;
+
+/** A line with its end. Numbers as the shortest text that reads back to them; nothing for null. */
+export function csvLine(cells: readonly Cell[]): string {
   return delimitedLine(cells, ',');
 }
 
 /** {@link csvLine} with tabs in place of commas. */
-export function tsvLine(cells: readonly (string | number)[]): string {
+export function tsvLine(cells: readonly Cell[]): string {
   return delimitedLine(cells, '\t');
 }
 
-function delimitedLine(cells: readonly (string | number)[], separator: string): string {
-  return `${cells.map((cell) => csvCell(String(cell), separator)).join(separator)}\r\n`;
+function delimitedLine(cells: readonly Cell[], separator: string): string {
+  return `${cells.map((cell) => csvCell(cell === null ? '' : String(cell), separator)).join(separator)}\r\n`;
 }
 
 function csvCell(text: string, separator: string): string {
@@ -27,6 +31,23 @@ export interface CsvRow {
   line: number;
 }
 
+/** How the cells of a file are separated. */
+interface Dialect {
+  separator: string;
+  /** Whether spaces that follow a separator are none of the cell's. */
+  skipsSpaces: boolean;
+}
+
+const rfc4180: Dialect = { separator: ',', skipsSpaces: false };
+
+/** Of a header: the most frequent of `,`, `;` and tab outside quotes, and whether a space follows each. */
+function dialectOf(header: string): Dialect {
+  const outside = header.replace(/"(?:[^"]|"")*"/g, 'quoted');
+  const parts = [',', ';', '\t'].map((separator) => ({ separator, cells: outside.split(separator) }));
+  const { separator, cells } = parts.reduce((a, b) => (b.cells.length > a.cells.length ? b : a));
+  return { separator, skipsSpaces: cells.length > 1 && cells.slice(1).every((cell) => cell.startsWith(' ')) };
+}
+
 /** Takes characters, gives rows. */
 class CsvParser {
   #cells: string[] = [];
@@ -36,7 +57,10 @@ class CsvParser {
   #line = 1;
   #rowLine = 1;
 
-  constructor(private readonly fail: (line: number, reason: string) => DinoSegError) {}
+  constructor(
+    private readonly fail: (line: number, reason: string) => DinoSegError,
+    private readonly dialect: Dialect,
+  ) {}
 
   *push(text: string): Generator<CsvRow> {
     for (const c of text) {
@@ -52,7 +76,8 @@ class CsvParser {
     if (this.#state === 'quoted') {
       if (c === '"') this.#state = 'closed';
       else this.#cell += c;
-    } else if (c === ',') this.#endCell();
+    } else if (c === this.dialect.separator) this.#endCell();
+    else if (c === ' ' && this.dialect.skipsSpaces && this.#state === 'start') return;
     else if (c === '\n' || c === '\r') yield* this.#endRow();
     else if (c !== '"') {
       if (this.#state === 'closed') throw this.fail(this.#line, `"${c}" follows the quote that ends a cell`);
@@ -89,45 +114,93 @@ class CsvParser {
   }
 }
 
+/** How {@link readCsv} reads. */
+export interface CsvReading {
+  /**
+   * Whether the file may be of a spreadsheet or another program: cells are separated by `,`, `;` or tab, whichever the header
+   * has most of, perhaps with a space behind each; rows without a text are skipped. Default: RFC 4180 alone.
+   */
+  foreign?: boolean;
+}
+
 /**
- * Reads the rows of a CSV file in UTF-8, the header first. A byte order mark and empty lines are skipped; line ends
- * may be LF.
+ * Reads the rows of a CSV file in UTF-8 (or UTF-16 with a byte order mark), the header first. A byte order mark and empty
+ * lines are skipped; line ends may be LF.
  *
  * @param code of the error if the file is not CSV or a row has another number of cells than the header.
  * @throws FILE_NOT_FOUND, IO, and `code`
  */
-export async function* readCsv(path: string, code: ErrorCode): AsyncGenerator<CsvRow, void, void> {
+export async function* readCsv(
+  path: string,
+  code: ErrorCode,
+  { foreign = false }: CsvReading = {},
+): AsyncGenerator<CsvRow, void, void> {
   const refuse = (reason: string) =>
     new DinoSegError(code, `${path}${reason}. Expected CSV (RFC 4180) in UTF-8.`);
   const fail = (line: number, reason: string) => refuse(`, line ${line}: ${reason}`);
-  const parser = new CsvParser(fail);
+  let parser = foreign ? undefined : new CsvParser(fail, rfc4180);
   let width: number | undefined;
   function* checked(rows: Iterable<CsvRow>): Generator<CsvRow> {
     for (const row of rows) {
+      if (foreign && width !== undefined && row.cells.every((cell) => cell === '')) continue;
       width ??= row.cells.length;
       if (row.cells.length !== width)
         throw fail(row.line, `${row.cells.length} cells, but the header has ${width}`);
       yield row;
     }
   }
-  const undecodable = () => refuse(' contains bytes that are not UTF-8');
-  for await (const text of readText(path, undecodable)) yield* checked(parser.push(text));
+  let head = '';
+  for await (const text of readText(path, refuse)) {
+    head += text;
+    parser ??= headerEnds(head) ? new CsvParser(fail, dialectOf(headerOf(head))) : undefined;
+    if (!parser) continue;
+    yield* checked(parser.push(head));
+    head = '';
+  }
+  parser ??= new CsvParser(fail, dialectOf(headerOf(head)));
+  yield* checked(parser.push(head));
   yield* checked(parser.end());
 }
 
-async function* readText(path: string, fail: () => DinoSegError): AsyncGenerator<string, void, void> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  const decode = (bytes?: Uint8Array): string => {
-    try {
-      return decoder.decode(bytes, { stream: bytes !== undefined });
-    } catch {
-      throw fail();
-    }
-  };
+/** The first line with text in it, without its end; line ends in quotes do not count. */
+const headerPattern = /^[\r\n]*((?:"(?:[^"]|"")*"|[^"\r\n])*)/;
+const headerOf = (text: string): string => headerPattern.exec(text)![1]!;
+const headerEnds = (text: string): boolean => headerPattern.exec(text)![0].length < text.length;
+
+async function* readText(
+  path: string,
+  refuse: (reason: string) => DinoSegError,
+): AsyncGenerator<string, void, void> {
+  let decoder: InstanceType<typeof TextDecoder> | undefined;
   try {
-    for await (const bytes of createReadStream(path)) yield decode(bytes as Uint8Array);
+    for await (const chunk of createReadStream(path)) {
+      const bytes = chunk as Uint8Array;
+      decoder ??= new TextDecoder(encodingOf(bytes), { fatal: true });
+      yield decoder.decode(bytes, { stream: true });
+    }
+    if (decoder) yield decoder.decode();
   } catch (cause) {
-    throw readError(path, cause);
+    if (!(cause instanceof TypeError)) throw readError(path, cause);
+    throw refuse(
+      `, line ${await undecodableLine(path)}: bytes that are not UTF-8. ` +
+        `If a spreadsheet wrote the file, convert it: iconv -f WINDOWS-1252 -t UTF-8 ${path} > utf8.csv`,
+    );
   }
-  yield decode();
+}
+
+function encodingOf([first, second]: Uint8Array): string {
+  return first === 0xff && second === 0xfe
+    ? 'utf-16le'
+    : first === 0xfe && second === 0xff
+      ? 'utf-16be'
+      : 'utf-8';
+}
+
+async function undecodableLine(path: string): Promise<number> {
+  let number = 1;
+  for await (const line of byteLines(path)) {
+    if (!isUtf8(line)) break;
+    number++;
+  }
+  return number;
 }

@@ -6,6 +6,7 @@ import {
   flag,
   needed,
   number,
+  oneOf,
   signal,
   text,
   type OptionKinds,
@@ -18,9 +19,17 @@ import type { ReportOutcome } from '../report/html/attempt.js';
 import { shardKind, whole, type Shard } from '../shard.js';
 import { spread } from '../data/preview.js';
 import { writeCoco } from './coco.js';
-import { extractPass, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
+import { extensionText, type Extension } from './extend-run.js';
+import { extractPass, isSameFile, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import { extractorKind, type FeatureExtractor } from './extractor.js';
-import { tableIdentity } from './identity.js';
+import {
+  columnOrders,
+  nameStyles,
+  tableIdentity,
+  type ColumnOrder,
+  type NameStyle,
+  type TableIdentity,
+} from './identity.js';
 import { imageListKind, type ImageList } from '../images/images-of-paths.js';
 import { IdleTime } from './idle-time.js';
 import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
@@ -28,17 +37,28 @@ import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf } from './passes.js';
+import { checkTable, locationOf, rowOf } from './table-form.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
 
 /** Options of {@link extractTable}. */
 export interface ExtractTableOptions {
   /**
-   * Path of the table, .csv or .parquet. Beside `T.csv` is a folder `T_csv_files` with description.json,
+   * Path of the table, .csv, .parquet or .geojson (which needs columns `lat` and `lon`). Beside `T.csv` is a folder `T_csv_files` with description.json,
    * failures.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
    */
   output: string;
   /** Part of the table to make. Default: all of it. */
   shard?: Shard;
+  /** Order of the columns. Default `id-first`. */
+  columns?: ColumnOrder;
+  /** Names of the columns. Default `plain`. */
+  names?: NameStyle;
+  /**
+   * Whether a table that was begun with other images, columns of a manifest, or another order or names of columns is extended: rows of
+   * images whose file is the same (path, size and time, or content) are kept, the others made, and rows of images that are not listed
+   * any more removed. The result has the bytes of a new table. Default false: such a table is refused.
+   */
+  extend?: boolean;
   /** Number of images decoded at a time. Default: the number of threads of Node's pool (4) or of cores, whichever is smaller. */
   threads?: number;
   /** Whether an image that fails ends the run with its error. Default: it is added to the list of failures. */
@@ -58,6 +78,9 @@ export interface ExtractTableOptions {
 const tableOptions: OptionKinds<ExtractTableOptions> = {
   output: needed(text),
   shard: shardKind,
+  columns: oneOf(columnOrders),
+  names: oneOf(nameStyles),
+  extend: flag,
   threads: number,
   strict: flag,
   coco: text,
@@ -75,6 +98,8 @@ export interface ExtractionSummary extends ReportOutcome {
   rows: number;
   /** Images without a row, in the order of the images: the list of failures. */
   failures: readonly ExtractionFailure[];
+  /** What became of the images of the table that was extended; absent if there was nothing to change. */
+  extension?: Extension;
   /** Number of images that this run extracted; the others were done before. */
   extracted: number;
   /** Duration of this extraction in seconds. */
@@ -133,14 +158,23 @@ export async function extractTable(
   checkArgument(extractor, extractorKind, 'extractTable(extractor)');
   checkArgument(images, imageListKind, 'extractTable(images)');
   checkOptions(options, tableOptions, 'extractTable()');
-  const { output, shard = whole, visualize = 0, coco, signal } = options;
+  const { output, shard = whole, visualize = 0, coco, signal, extend = false, onLog } = options;
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();
-  const identity = tableIdentity(extractor, images, shard);
+  const { columns = 'id-first', names = 'plain' } = options;
+  const { location, why } = locationOf(images);
+  const identity = tableIdentity(extractor, images, { columns, names, location }, shard);
+  checkTable(output, identity, why);
+  if (why !== undefined) onLog?.(`The table gets no geometry: ${why}.`);
   const overlays = new Overlays(output, images.entries, extractor, visualize);
-  await using run = await openRun(output, identity);
-  const { journal } = run;
-  const extraction = new Extraction(extractor, images, journal, overlays, { ...options, shard, threads });
+  await using run = await openRun(output, identity, { images, extractor, extend, signal });
+  const { journal, extension } = run;
+  if (extension) onLog?.(extensionText(extension));
+  const extraction = new Extraction(extractor, images, identity, journal, overlays, {
+    ...options,
+    shard,
+    threads,
+  });
   try {
     await extraction.make();
   } catch (error) {
@@ -156,7 +190,7 @@ export async function extractTable(
   const shown = await extraction.shown(images, shownImages);
   const table = { output, identity, rows, failures, distributions };
   const report = await writeTableReport({ ...table, run: { extractor, shown, ...figures } });
-  return { output, rows, failures, means, ...figures, ...report };
+  return { output, rows, failures, means, ...(extension && { extension }), ...figures, ...report };
 }
 
 /** A pass whose images are decoded. */
@@ -176,6 +210,7 @@ class Extraction {
   constructor(
     private readonly extractor: FeatureExtractor,
     private readonly images: ImageList,
+    private readonly identity: TableIdentity,
     private readonly journal: Journal,
     private readonly overlays: Overlays,
     private readonly options: ExtractTableOptions & { shard: Shard; threads: number },
@@ -219,7 +254,7 @@ class Extraction {
     return pending;
   }
 
-  async #isStale({ pass, failures, stamps }: PassEntry): Promise<boolean> {
+  async #isStale({ pass, failures, stamps, digests }: PassEntry): Promise<boolean> {
     const { overlays, options, images } = this;
     if (options.strict && failures.length > 0) return true;
     const places = this.#placesOf(pass);
@@ -227,12 +262,14 @@ class Extraction {
     const failed = new Map(failures.map(({ place, code }) => [place, code]));
     // Rows of files that are gone since stay: a disk that is not mounted must not undo what was made.
     if (places.some((place, i) => now[i] === null && !failed.has(place))) return false;
-    return places.some((place, i) => {
-      if (now[i] === null) return false;
+    for (const [i, place] of places.entries()) {
+      if (now[i] === null) continue;
       const code = failed.get(place);
       const mayPass = code !== undefined && code !== 'IMAGE' && code !== 'SHAPE';
-      return mayPass || now[i] !== stamps[i] || (code === undefined && overlays.lacks(place));
-    });
+      if (mayPass || (code === undefined && overlays.lacks(place))) return true;
+      if (!(await isSameFile(images.entries[place]!.path, now[i]!, stamps[i]!, digests[i]!))) return true;
+    }
+    return false;
   }
 
   /** Extracts the passes, several at a time where the extractor can, and appends them to the journal in their order. */
@@ -299,9 +336,9 @@ class Extraction {
       const rows = new Map((await this.journal.rows(entry)).map((row) => [row.place, row]));
       const failures = new Map(entry.failures.map((failure) => [failure.place, failure]));
       for (const place of this.#placesOf(entry.pass)) {
-        const { id, path, carried } = entries[place]!;
+        const { id, path } = entries[place]!;
         const row = rows.get(place);
-        if (row) yield { row: [id, ...carried, ...row.values] };
+        if (row) yield { row: rowOf(this.identity, entries[place]!, row.values) };
         else yield { failure: { place, id, image: path, ...describedFailure(failures.get(place)) } };
       }
     }

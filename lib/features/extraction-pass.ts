@@ -1,8 +1,10 @@
 /** One pass of an extraction: decoded images, then their features. */
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
+import { fileDigest } from '../files.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
 import type { Overlays } from './overlays.js';
@@ -10,9 +12,12 @@ import type { Overlays } from './overlays.js';
 /** An image of a pass, or why there is none. */
 export interface LoadedImage {
   place: number;
+  path: string;
   image: RgbImage | DinoSegError;
   /** {@link stampOf} before it was read. */
   stamp: string | null;
+  /** {@link digestOf} */
+  digest: string | null;
 }
 
 /** Identifies the version of a file; null if it does not exist. */
@@ -21,15 +26,38 @@ export async function stampOf(path: string): Promise<string | null> {
   return found ? `${found.size} ${found.mtimeMs}` : null;
 }
 
+/** SHA-256 of a file; null if it cannot be read. */
+export async function digestOf(path: string): Promise<string | null> {
+  return fileDigest(path).catch(() => null);
+}
+
+/** Whether a file is the one of an earlier stamp: by size and time, or by its content. */
+export async function isSameFile(
+  path: string,
+  now: string | null,
+  stamp: string | null,
+  digest: string | null,
+): Promise<boolean> {
+  if (now === stamp) return true;
+  if (now === null || stamp === null || digest === null) return false;
+  return sizeOfStamp(now) === sizeOfStamp(stamp) && (await digestOf(path)) === digest;
+}
+
+/** The size in a stamp. */
+export function sizeOfStamp(stamp: string): string {
+  return stamp.split(' ')[0]!;
+}
+
 /** Decodes an image. @throws errors that are not the image's fault */
 export async function loadImage(path: string, place: number): Promise<LoadedImage> {
   const stamp = await stampOf(path);
-  try {
-    return { place, image: markOwn({ ...(await decodeImage(path)), name: path }), stamp };
-  } catch (error) {
-    if (!(error instanceof DinoSegError)) throw error;
-    return { place, image: error, stamp };
-  }
+  const named = (image: RgbImage) => markOwn({ ...image, name: path });
+  const image = await decodeImage(path).then(named, (error: unknown) => {
+    if (error instanceof DinoSegError) return error;
+    throw error;
+  });
+  // After decoding, the file is in the system's cache.
+  return { place, path, image, stamp, digest: stamp === null ? null : await digestOf(path) };
 }
 
 /** Errors of a single image: the others of its pass continue. */
@@ -59,6 +87,7 @@ export async function extractPass(
     if (image instanceof DinoSegError) failures.push(failureOf(place, image));
     else readable.push({ place, image });
   const rows: JournalRow[] = [];
+  let together = readable.length;
   const signal = options.signal ? { signal: options.signal } : {};
   const run = async (images: readonly Readable[]): Promise<void> => {
     const found = await extractor.extract(
@@ -78,6 +107,7 @@ export async function extractPass(
   } catch (error) {
     if (!isOfImage(error)) throw error;
     rows.length = 0;
+    together = 1;
     for (const one of readable)
       try {
         await run([one]);
@@ -87,7 +117,12 @@ export async function extractPass(
       }
   }
   failures.sort((a, b) => a.place - b.place);
-  return { pass, rows, failures, stamps: loaded.map(({ stamp }) => stamp) };
+  return {
+    ...{ pass, rows, failures, together },
+    stamps: loaded.map(({ stamp }) => stamp),
+    paths: loaded.map(({ path }) => resolve(path)),
+    digests: loaded.map(({ digest }) => digest),
+  };
 }
 
 function failureOf(place: number, { code, message }: DinoSegError): JournalFailure {

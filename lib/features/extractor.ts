@@ -34,6 +34,11 @@ export interface FeatureExtractor extends AsyncDisposable {
   /** Maximum number of calls of {@link extract} that may run at a time. It does not change the values. Default 1. */
   readonly concurrency?: number;
   /**
+   * Whether an image's values have the same bits in every pass of as many images, whatever the others are and wherever it is among
+   * them. A table that is extended keeps more rows then. Default false.
+   */
+  readonly isIndependent?: boolean;
+  /**
    * Computes the features of images, in their order. The same images in the same pass give the same bits.
    *
    * @throws DinoSegError IMAGE or SHAPE for an image without features; other errors end a run. The signal's reason.

@@ -1,10 +1,30 @@
 /** What determines the rows of a table. A table begun with a different identity is never resumed. */
 import { createHash } from 'node:crypto';
 import { keyDifferences, sha256 } from '../cache/key.js';
-import { DinoSegError } from '../errors.js';
 import type { FeatureColumn, FeatureExtractor } from './extractor.js';
-import type { ImageList } from '../images/images-of-paths.js';
+import type { CarriedKind, ImageList } from '../images/images-of-paths.js';
 import type { Shard } from '../shard.js';
+
+/** Orders of columns. `id-first`: id, columns of the manifest, features. `features-first`: features, columns of the manifest. */
+export const columnOrders = ['id-first', 'features-first'] as const;
+/** One of {@link columnOrders}. */
+export type ColumnOrder = (typeof columnOrders)[number];
+
+/**
+ * Names of columns. `plain`: as in the manifest and the class set. `sql`: lower-case letters, digits and underscores, beginning with
+ * a letter.
+ */
+export const nameStyles = ['plain', 'sql'] as const;
+/** One of {@link nameStyles}. */
+export type NameStyle = (typeof nameStyles)[number];
+
+/** The form of a table, a part of its identity. */
+export interface TableForm {
+  columns: ColumnOrder;
+  names: NameStyle;
+  /** Columns with the place of an image in degrees (WGS 84); null if there are none. */
+  location: { latitude: string; longitude: string } | null;
+}
 
 /** Everything that determines a table's values and their order, besides the images' contents. */
 export interface TableIdentity {
@@ -19,33 +39,30 @@ export interface TableIdentity {
     images: number;
     /** Columns of the manifest that are copied to the table. */
     carried: readonly string[];
+    /** What the cells of each of these columns are. */
+    kinds: readonly CarriedKind[];
     /** SHA-256 over ids and copied cells, in their order. */
     digest: string;
   };
+  form: TableForm;
   shard: Shard;
 }
 
-/**
- * The identity of a table of these images.
- *
- * @throws DinoSegError MANIFEST if two columns of the table would have one name.
- */
-export function tableIdentity(extractor: FeatureExtractor, images: ImageList, shard: Shard): TableIdentity {
+/** The identity of a table of these images. */
+export function tableIdentity(
+  extractor: FeatureExtractor,
+  images: ImageList,
+  form: TableForm,
+  shard: Shard,
+): TableIdentity {
   const { columns, settings, passSize } = extractor;
-  const { entries, carried } = images;
-  const names = ['id', ...carried, ...columns.map(({ name }) => name)];
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new DinoSegError(
-      'MANIFEST',
-      `The table would have two columns "${twice}": one from the manifest and one of its own. Rename the manifest's column.`,
-    );
+  const { entries, carried, carriedKinds: kinds = carried.map(() => 'text' as const) } = images;
   const hash = createHash('sha256');
   for (const { id, carried: cells } of entries) hash.update(`${JSON.stringify([id, ...cells])}\n`);
-  const inputs = { images: entries.length, carried, digest: hash.digest('hex') };
+  const inputs = { images: entries.length, carried, kinds, digest: hash.digest('hex') };
   // What JSON leaves out or changes must not tell a table from itself.
   return JSON.parse(
-    JSON.stringify({ format: 1, columns, settings, passSize, inputs, shard }),
+    JSON.stringify({ format: 1, columns, settings, passSize, inputs, form, shard }),
   ) as TableIdentity;
 }
 
@@ -56,10 +73,17 @@ export function identityId(identity: TableIdentity): string {
 
 /** The differences between two tables, as `passSize: 4 → 8`; empty if they belong to one run. */
 export function identityDifferences(before: TableIdentity, after: TableIdentity): string[] {
-  const named = ({ columns, inputs, ...rest }: TableIdentity) => ({
+  const named = ({ columns, inputs, form, ...rest }: TableIdentity) => ({
     ...rest,
+    form: { ...form, location: form.location ? Object.values(form.location).join(', ') : 'none' },
     columns: columns.map(({ name, kind }) => `${name} (${kind})`).join(', '),
-    inputs: { ...inputs, carried: inputs.carried.join(', ') },
+    inputs: { ...inputs, carried: inputs.carried.join(', '), kinds: inputs.kinds.join(', ') },
   });
   return keyDifferences(named(before), named(after));
+}
+
+/** Whether two tables differ at most in their images, what is copied of them, and their form: `--extend` goes from one to the other. */
+export function isExtension(before: TableIdentity, after: TableIdentity): boolean {
+  const { inputs, form } = before;
+  return identityDifferences(before, { ...after, inputs, form }).length === 0;
 }

@@ -2,11 +2,11 @@
  * The finished work of an extraction: one appended line per pass, each with a checksum. If a pass was repeated, its
  * last line counts. Values stay in the file until they are needed.
  */
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { sha256 } from '../cache/key.js';
 import { DinoSegError, type ErrorCode } from '../errors.js';
-import { atomicWriteFile, readError, syncFileData, writeError } from '../files.js';
+import { atomicWriteFile, byteLines, readError, syncFileData, writeError } from '../files.js';
 import type { Detection } from '../model/detections.js';
 
 /** An image with a row. */
@@ -34,11 +34,19 @@ export interface JournalPass {
   failures: readonly JournalFailure[];
   /** Of each image's file when it was read: size and times; null where there was none. */
   stamps: readonly (string | null)[];
+  /** Absolute path of each image. */
+  paths: readonly string[];
+  /** SHA-256 of each image's file; null where there was none. */
+  digests: readonly (string | null)[];
+  /** Number of images that were extracted in one call; 1 if each was extracted by itself. */
+  together: number;
 }
 
 /** The part of a pass that is kept in memory. */
 export interface PassEntry extends Omit<JournalPass, 'rows'> {
   places: readonly number[];
+  /** Place of its first image. */
+  first: number;
   offset: number;
   length: number;
 }
@@ -47,24 +55,16 @@ function checksum(id: string, text: string): string {
   return sha256(`${id}\n${text}`).slice(0, 16);
 }
 
+/** A pass as a line of the journal of a table. */
+export function journalLine(id: string, pass: JournalPass): Buffer {
+  const text = JSON.stringify(pass);
+  return Buffer.from(`${text}\t${checksum(id, text)}\n`);
+}
+
 function parseLine(id: string, line: string): JournalPass | undefined {
   const tab = line.lastIndexOf('\t');
   const text = line.slice(0, Math.max(0, tab));
   return checksum(id, text) === line.slice(tab + 1) ? (JSON.parse(text) as JournalPass) : undefined;
-}
-
-/** Whole lines as bytes, without their ends. */
-async function* linesOf(path: string): AsyncGenerator<Buffer, void, void> {
-  let parts: Buffer[] = [];
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
-    let rest = chunk as Buffer;
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-      yield Buffer.concat([...parts, rest.subarray(0, end)]);
-      parts = [];
-      rest = rest.subarray(end + 1);
-    }
-    if (rest.length > 0) parts.push(rest);
-  }
 }
 
 /** The journal of a table, open for appending. */
@@ -108,7 +108,7 @@ export class Journal {
   async #read(): Promise<void> {
     let number = 0;
     try {
-      for await (const line of linesOf(this.path)) {
+      for await (const line of byteLines(this.path)) {
         number++;
         const pass = parseLine(this.id, line.toString('utf8'));
         if (pass) this.#enter(pass, line.length + 1);
@@ -123,7 +123,8 @@ export class Journal {
 
   #enter({ rows, ...rest }: JournalPass, length: number): void {
     const places = rows.map(({ place }) => place);
-    this.entries.set(rest.pass, { ...rest, places, offset: this.#end, length });
+    const first = Math.min(...places, ...rest.failures.map(({ place }) => place));
+    this.entries.set(rest.pass, { ...rest, places, first, offset: this.#end, length });
   }
 
   async #cut(): Promise<void> {
@@ -136,8 +137,7 @@ export class Journal {
 
   /** Appends a pass. @throws DinoSegError DISK_FULL, IO; earlier contents stay */
   async append(pass: JournalPass): Promise<void> {
-    const text = JSON.stringify(pass);
-    const line = Buffer.from(`${text}\t${checksum(this.id, text)}\n`);
+    const line = journalLine(this.id, pass);
     try {
       for (let written = 0; written < line.length;)
         written += (await this.file.write(line, written, line.length - written, this.#end + written))

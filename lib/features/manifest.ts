@@ -1,8 +1,10 @@
 /** A manifest: a CSV file that lists images and further columns. */
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, resolve, sep } from 'node:path';
 import { checkArgument, checkOptions, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
+import { KindOfCells } from './carried-kinds.js';
 import { readCsv } from './csv.js';
 import type { ImageEntry, ImageList } from '../images/images-of-paths.js';
 
@@ -17,42 +19,59 @@ export interface ManifestColumns {
 const manifestColumns: OptionKinds<ManifestColumns> = { imageColumn: text, idColumn: text };
 
 /**
- * Reads the images of a manifest in its order. All other columns are copied to the table.
+ * Reads the images of a manifest in its order. The path and all other columns are copied to the table: as numbers where every
+ * cell is one. Cells are separated by `,`, `;` or tab. Names of columns may differ in case.
  *
- * @throws DinoSegError MANIFEST if it is empty, not CSV, lacks a column, has a column twice, leaves an image or id
- *   empty, or has an id twice; FILE_NOT_FOUND, IO.
+ * @throws DinoSegError MANIFEST if it is empty, not CSV, lacks a column, has a column twice, has values in a column without
+ *   name, leaves an image or id empty, has an id twice, or names a web address; FILE_NOT_FOUND, IO.
  */
 export async function imagesOfManifest(path: string, columns: ManifestColumns = {}): Promise<ImageList> {
   checkArgument(path, text, 'imagesOfManifest(path)');
   checkOptions(columns, manifestColumns, 'imagesOfManifest()');
   const fail = (reason: string) => new DinoSegError('MANIFEST', `${path}${reason}`);
   let reader: RowReader | undefined;
+  let kinds: KindOfCells[] = [];
   const entries: ImageEntry[] = [];
   const lines = new Map<string, number>();
-  for await (const { cells, line } of readCsv(path, 'MANIFEST')) {
+  for await (const { cells, line } of readCsv(path, 'MANIFEST', { foreign: true })) {
     if (!reader) {
       reader = readerOf(cells, columns, fail);
+      kinds = reader.carried.map(() => new KindOfCells());
       continue;
     }
-    const { image, id, carried } = reader.read(cells);
+    const { image, id, carried } = reader.read(cells, line);
     if (image === '' || id === '')
       throw fail(`, line ${line}: the ${image === '' ? 'image' : 'id'} is empty.`);
+    if (/^[a-z][a-z\d+.-]+:\/\//i.test(image))
+      throw fail(`, line ${line}: ${image} is a web address. Download the images, and list their files.`);
     const before = lines.get(id);
     if (before !== undefined)
       throw fail(
         `, line ${line}: the id "${id}" also occurs in line ${before}. Ids identify the rows of the table and must be unique.`,
       );
     lines.set(id, line);
-    entries.push({ id, path: resolve(dirname(path), image), carried });
+    entries.push({ id, path: pathOf(dirname(path), image), carried });
+    for (const [i, cell] of carried.entries()) kinds[i]!.add(cell);
   }
   if (!reader) throw fail(' is empty. Expected a header with column names, then one row per image.');
   if (entries.length === 0) throw fail(' has a header but no rows. Expected one row per image.');
-  return { carried: reader.carried, entries };
+  const { carried, imagePlace } = reader;
+  const carriedKinds = kinds.map(({ kind }, i) => (i === imagePlace ? 'text' : kind));
+  return { carried, carriedKinds, entries };
+}
+
+/** A path of Windows is one of this system unless there is a file of that very name. */
+function pathOf(folder: string, image: string): string {
+  const path = resolve(folder, image);
+  if (sep === '\\' || !image.includes('\\') || existsSync(path)) return path;
+  return resolve(folder, image.replaceAll('\\', '/'));
 }
 
 interface RowReader {
   carried: string[];
-  read(cells: readonly string[]): { image: string; id: string; carried: string[] };
+  /** Place of the image's path among the carried columns; -1 if it is the id. */
+  imagePlace: number;
+  read(cells: readonly string[], line: number): { image: string; id: string; carried: string[] };
 }
 
 function readerOf(
@@ -60,26 +79,39 @@ function readerOf(
   { imageColumn = 'image', idColumn }: ManifestColumns,
   fail: (reason: string) => DinoSegError,
 ): RowReader {
-  const twice = header.find((name, i) => header.indexOf(name) !== i);
+  const names = header.map((name) => name.trim());
+  const twice = names.find((name, i) => name !== '' && names.indexOf(name) !== i);
   if (twice !== undefined) throw fail(` has the column "${twice}" twice.`);
+  const find = (name: string): number => {
+    const exact = names.indexOf(name);
+    if (exact >= 0) return exact;
+    const alike = [...names.keys()].filter((i) => names[i]!.toLowerCase() === name.toLowerCase());
+    return alike.length === 1 ? alike[0]! : -1;
+  };
   const place = (name: string, flag: string): number => {
-    const found = header.indexOf(name);
+    const found = find(name);
     if (found >= 0) return found;
     throw fail(
-      ` has no column "${name}"; its columns are ${header.map((known) => `"${known}"`).join(', ')}.` +
-        `${didYouMean(name, header)} Choose the column with ${flag}.`,
+      ` has no column "${name}"; its columns are ${names.map((known) => `"${known}"`).join(', ')}.` +
+        `${didYouMean(name, names)} Choose the column with ${flag}.`,
     );
   };
   const image = place(imageColumn, '--image-column');
-  const id =
-    idColumn === undefined
-      ? header.includes('id')
-        ? header.indexOf('id')
-        : image
-      : place(idColumn, '--id-column');
-  const others = [...header.keys()].filter((i) => i !== image && i !== id);
+  const usual = find('id');
+  const id = idColumn !== undefined ? place(idColumn, '--id-column') : usual >= 0 ? usual : image;
+  const unnamed = [...names.keys()].filter((i) => names[i] === '');
+  const others = [...names.keys()].filter((i) => i !== image && i !== id && names[i] !== '');
+  const places = image === id ? others : [image, ...others];
   return {
-    carried: others.map((i) => header[i]!),
-    read: (cells) => ({ image: cells[image]!, id: cells[id]!, carried: others.map((i) => cells[i]!) }),
+    carried: places.map((i) => names[i]!),
+    imagePlace: image === id ? -1 : 0,
+    read(cells, line) {
+      const stray = unnamed.find((i) => cells[i] !== '');
+      if (stray !== undefined)
+        throw fail(
+          `, line ${line}: column ${stray + 1} has the value "${cells[stray]}" but no name in the header.`,
+        );
+      return { image: cells[image]!, id: cells[id]!, carried: places.map((i) => cells[i]!) };
+    },
   };
 }

@@ -5,19 +5,19 @@ import { checkArgument, checkOptions, paths, signalOption, text } from '../argum
 import { isSideFile } from '../images/own-outputs.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
+import { FolderLock } from '../folder-lock.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { inOrder, missingShards, whole, type Shard } from '../shard.js';
-import { TableLock } from './table-lock.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf } from './passes.js';
 import { adoptEarlierFiles, descriptionOf, filesOf, isEarlierFailures } from './table-files.js';
+import { checkTable, tableColumns } from './table-form.js';
 import { readTable } from './table-reader.js';
 import { writeTableReport } from './table-report.js';
-import { formatOf, type TableRow } from './table-writer.js';
+import { formatOf, type TableRow } from './table.js';
 import {
   readDescription,
-  tableColumns,
   writeOutputs,
   type ExtractionFailure,
   type FeatureMean,
@@ -69,10 +69,11 @@ export async function mergeTables(
   }
   const ordered = checkedShards(shards);
   const identity: TableIdentity = { ...ordered[0]!.description.identity, shard: whole };
+  checkTable(output, identity);
   await adoptEarlierFiles(output);
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
-  await using _lock = await TableLock.take(filesOf(output).folder, output);
+  await using _lock = await FolderLock.take(filesOf(output).folder, output, 'TABLE');
   const { rows, failures, means, distributions } = await writeOutputs(
     output,
     identity,
@@ -100,7 +101,7 @@ function checkInput(path: string, output: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw refuse('a folder');
   if (isSideFile(path)) throw refuse('a file beside a table, not a table');
   if (resolve(path) === resolve(output)) throw refuse('the output itself, and also one of the tables');
-  formatOf(path);
+  if (formatOf(path) === 'geojson') throw refuse('GeoJSON, which is for the merged table alone');
 }
 
 /** By their numbers. */

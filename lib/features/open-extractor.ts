@@ -230,6 +230,11 @@ class NetworkExtractor implements FeatureExtractor {
   readonly device: string;
   readonly devices: readonly string[];
   readonly concurrency: number;
+  /**
+   * On a GPU, the kernels of a product follow from its size alone, and each row is summed in the same order. In float16, a pass is run
+   * again in another precision if one of its images needs it.
+   */
+  readonly isIndependent: boolean;
   readonly #runner: BatchRunner;
   /** An image's segmentor and detector are those of one device, so that passes are spread evenly. */
   readonly #pool: ReplicaPool<Networks>;
@@ -246,6 +251,8 @@ class NetworkExtractor implements FeatureExtractor {
     this.devices = devices;
     this.#pool = new ReplicaPool(replicas.map((model, i) => ({ model, detector: detector?.replicas[i] })));
     this.concurrency = passesPerDevice * devices.length;
+    this.isIndependent =
+      devices.every((each) => each.startsWith('cuda')) && features.model.precision !== 'float16';
     this.columns = [
       ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
       ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),

@@ -22,6 +22,8 @@ export function filesOf(output: string) {
     resume: join(folder, 'resume'),
     run: join(folder, 'resume/run.json'),
     journal: join(folder, 'resume/journal.jsonl'),
+    /** The journal that replaces {@link journal} as soon as run.json has the identity of this id. */
+    nextJournal: (id: string) => join(folder, `resume/journal-${id}.jsonl`),
   };
 }
 

@@ -2,12 +2,13 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { DinoSegError } from '../errors.js';
 import { readError } from '../files.js';
-import { readCsv } from './csv.js';
+import { carriedValue } from './carried-kinds.js';
+import { readCsv, type Cell } from './csv.js';
 import { descriptionOf } from './table-files.js';
-import { formatOf, type TableColumn, type TableRow } from './table-writer.js';
+import { formatOf, type TableColumn, type TableRow } from './table.js';
 
 /**
- * Reads the rows of a table.
+ * Reads the rows of a table in CSV or Parquet. A geometry is left out: it follows from other columns.
  *
  * @throws DinoSegError TABLE if it has other columns or a cell is not a number; FILE_NOT_FOUND, IO.
  */
@@ -36,9 +37,8 @@ async function* readCsvTable(
     if (header) checkColumns(path, cells, columns);
     else
       yield cells.map((cell, i) => {
-        if (columns[i]!.kind === 'text') return cell;
-        const value = Number(cell);
-        if (cell.trim() !== '' && Number.isFinite(value)) return value;
+        const value = valueOf(columns[i]!, cell);
+        if (value !== undefined) return value;
         throw new DinoSegError(
           'TABLE',
           `${path}, line ${line}: "${cell}" is not a number. Extract it again.`,
@@ -46,6 +46,17 @@ async function* readCsvTable(
       });
     header = false;
   }
+}
+
+/** The value of a cell in CSV; undefined if it should be a number and is none. */
+function valueOf({ kind }: TableColumn, cell: string): Cell | undefined {
+  if (kind === 'text') return cell;
+  if (kind === 'optional-text') return carriedValue('text', cell);
+  const isEmpty = cell.trim() === '';
+  if (isEmpty && (kind === 'number' || kind === 'integer')) return null;
+  if (kind === 'integer') return /^-?\d+$/.test(cell) ? BigInt(cell) : undefined;
+  const value = Number(cell);
+  return !isEmpty && Number.isFinite(value) ? value : undefined;
 }
 
 /** Rows in memory at a time: those of a row group as they are written. */
@@ -63,13 +74,15 @@ async function* readParquetTable(
   }
   try {
     const metadata = await parquetMetadataAsync(file);
-    const names = metadata.schema.slice(1).map(({ name }) => name);
-    checkColumns(path, names, columns);
+    const names = columns.map(({ name }) => name);
+    const found = metadata.schema.slice(1).map(({ name }) => name);
+    const hasGeometry = metadata.key_value_metadata?.some(({ key }) => key === 'geo') ?? false;
+    checkColumns(path, hasGeometry ? found.slice(0, -1) : found, columns);
     const rows = Number(metadata.num_rows);
     for (let rowStart = 0; rowStart < rows; rowStart += blockRows) {
       const rowEnd = Math.min(rows, rowStart + blockRows);
-      for (const row of await parquetReadObjects({ file, metadata, rowStart, rowEnd }))
-        yield names.map((name) => row[name] as string | number);
+      for (const row of await parquetReadObjects({ file, metadata, columns: names, rowStart, rowEnd }))
+        yield names.map((name) => (row[name] ?? null) as Cell);
     }
   } catch (cause) {
     if (cause instanceof DinoSegError) throw cause;

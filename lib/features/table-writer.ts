@@ -1,29 +1,12 @@
-/** Writes tables as CSV or Parquet, depending on the file name. */
+/** Writes tables as CSV, Parquet or GeoJSON, depending on the file name. */
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet';
-import { DinoSegError } from '../errors.js';
 import { atomicWriteWith } from '../files.js';
-import { csvLine } from './csv.js';
-
-/** A column of a table; `text` takes strings, the others numbers. */
-export interface TableColumn {
-  readonly name: string;
-  readonly kind: 'text' | 'percent' | 'count';
-}
-
-/** A row, a cell for each column. */
-export type TableRow = readonly (string | number)[];
-
-export type TableFormat = 'csv' | 'parquet';
-
-/** The format of a table, from its file name. @throws DinoSegError INVALID_ARGUMENT */
-export function formatOf(path: string): TableFormat {
-  const [, format] = /\.(csv|parquet)$/.exec(path) ?? [];
-  if (format) return format as TableFormat;
-  throw new DinoSegError('INVALID_ARGUMENT', `A table is a .csv or .parquet file; "${path}" is neither.`);
-}
+import { csvLine, type Cell } from './csv.js';
+import { Bounds, geoMetadata, pointOf, wellKnownBinary } from './geometry.js';
+import { formatOf, type GeometryPlaces, type TableColumn, type TableRow } from './table.js';
 
 /** Receives rows one by one. */
 interface RowSink {
@@ -39,6 +22,7 @@ type Put = (bytes: Uint8Array) => Promise<void>;
  * give the same bytes.
  *
  * @param metadata for Parquet's key-value metadata.
+ * @param geometry for GeoParquet and GeoJSON; CSV has none.
  * @returns SHA-256 of the file, hexadecimal.
  * @throws DinoSegError DISK_FULL, IO, and what `rows` throws.
  */
@@ -47,12 +31,18 @@ export async function writeTable(
   columns: readonly TableColumn[],
   rows: AsyncIterable<TableRow>,
   metadata: Readonly<Record<string, string>>,
+  geometry?: GeometryPlaces,
 ): Promise<string> {
   const format = formatOf(path);
   const hash = createHash('sha256');
   await atomicWriteWith(path, async (file) => {
     const put = hashing(file, hash);
-    const sink = format === 'csv' ? csvSink(put, columns) : parquetSink(put, columns, metadata);
+    const sinks = {
+      csv: () => csvSink(put, columns),
+      parquet: () => parquetSink(put, columns, metadata, geometry),
+      geojson: () => geoJsonSink(put, columns, geometry),
+    };
+    const sink = sinks[format]();
     for await (const row of rows) await sink.add(row);
     await sink.end();
   });
@@ -67,21 +57,55 @@ function hashing(file: FileHandle, hash: Hash): Put {
 }
 
 /** Number of characters collected for one write. */
-const csvBlock = 1 << 18;
+const textBlock = 1 << 18;
 
-function csvSink(put: Put, columns: readonly TableColumn[]): RowSink {
-  let text = csvLine(columns.map(({ name }) => name));
+function textSink(
+  put: Put,
+  texts: { begin: string; line: (row: TableRow, isFirst: boolean) => string; end: string },
+): RowSink {
+  let text = texts.begin;
+  let isFirst = true;
   const flush = async () => {
     await put(Buffer.from(text));
     text = '';
   };
   return {
     async add(row) {
-      text += csvLine(row);
-      if (text.length > csvBlock) await flush();
+      text += texts.line(row, isFirst);
+      isFirst = false;
+      if (text.length > textBlock) await flush();
     },
-    end: flush,
+    async end() {
+      text += texts.end;
+      await flush();
+    },
   };
+}
+
+function csvSink(put: Put, columns: readonly TableColumn[]): RowSink {
+  return textSink(put, { begin: csvLine(columns.map(({ name }) => name)), line: csvLine, end: '' });
+}
+
+/** GeoJSON (RFC 7946): a feature a line; the columns are its properties. */
+function geoJsonSink(
+  put: Put,
+  columns: readonly TableColumn[],
+  geometry: GeometryPlaces | undefined,
+): RowSink {
+  // Integers of 64 bits have more digits than JSON.stringify would write.
+  const json = (cell: Cell) => (typeof cell === 'bigint' ? String(cell) : JSON.stringify(cell));
+  const keys = columns.map(({ name }) => JSON.stringify(name));
+  const feature = (row: TableRow) => {
+    const point = geometry && pointOf(row, geometry);
+    const place = point ? `{"type":"Point","coordinates":${JSON.stringify(point)}}` : 'null';
+    const properties = row.map((cell, i) => `${keys[i]}:${json(cell)}`).join(',');
+    return `{"type":"Feature","geometry":${place},"properties":{${properties}}}`;
+  };
+  return textSink(put, {
+    begin: '{"type":"FeatureCollection","features":[\n',
+    line: (row, isFirst) => (isFirst ? '' : ',\n') + feature(row),
+    end: '\n]}\n',
+  });
 }
 
 /** Rows per row group: this many are in memory at a time. */
@@ -91,10 +115,14 @@ function parquetSink(
   put: Put,
   columns: readonly TableColumn[],
   metadata: Readonly<Record<string, string>>,
+  geometry: GeometryPlaces | undefined,
 ): RowSink {
   const writer = new ByteWriter();
-  const schema = [{ name: 'root', num_children: columns.length }, ...columns.map(schemaOf)];
+  const elements = columns.map(schemaOf);
+  if (geometry) elements.push({ name: geometry.name, type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' });
+  const schema = [{ name: 'root', num_children: elements.length }, ...elements];
   const kvMetadata = Object.entries(metadata).map(([key, value]) => ({ key, value }));
+  const bounds = new Bounds();
   const parquet = new ParquetWriter({
     writer,
     schema,
@@ -107,7 +135,12 @@ function parquetSink(
     writer.index = 0;
   };
   const endGroup = async () => {
-    const columnData = columns.map(({ name }, i) => ({ name, data: rows.map((row) => row[i]!) }));
+    const columnData = columns.map(({ name }, i) => ({ name, data: rows.map((row): unknown => row[i]) }));
+    if (geometry) {
+      const points = rows.map((row) => pointOf(row, geometry));
+      for (const point of points) if (point) bounds.add(point);
+      columnData.push({ name: geometry.name, data: points.map((point) => point && wellKnownBinary(point)) });
+    }
     await parquet.write({ columnData, rowGroupSize: groupRows });
     rows = [];
     await flush();
@@ -119,6 +152,7 @@ function parquetSink(
     },
     async end() {
       if (rows.length > 0) await endGroup();
+      if (geometry) kvMetadata.push({ key: 'geo', value: geoMetadata(geometry.name, bounds) });
       await parquet.finish();
       await flush();
     },
@@ -126,14 +160,19 @@ function parquetSink(
 }
 
 function schemaOf({ name, kind }: TableColumn): SchemaElement {
-  const repetition_type = 'REQUIRED';
-  if (kind === 'percent') return { name, type: 'DOUBLE', repetition_type };
-  if (kind === 'count') return { name, type: 'INT32', repetition_type };
-  return {
-    name,
-    type: 'BYTE_ARRAY',
-    converted_type: 'UTF8',
-    logical_type: { type: 'STRING' },
-    repetition_type,
-  };
+  const text = { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } } as const;
+  switch (kind) {
+    case 'percent':
+      return { name, type: 'DOUBLE', repetition_type: 'REQUIRED' };
+    case 'count':
+      return { name, type: 'INT32', repetition_type: 'REQUIRED' };
+    case 'number':
+      return { name, type: 'DOUBLE', repetition_type: 'OPTIONAL' };
+    case 'integer':
+      return { name, type: 'INT64', repetition_type: 'OPTIONAL' };
+    case 'text':
+      return { name, ...text, repetition_type: 'REQUIRED' };
+    case 'optional-text':
+      return { name, ...text, repetition_type: 'OPTIONAL' };
+  }
 }

@@ -7,7 +7,9 @@ import { Distributions, type Distribution } from './distributions.js';
 import type { FeatureColumn } from './extractor.js';
 import type { TableIdentity } from './identity.js';
 import { descriptionOf, filesOf } from './table-files.js';
-import { writeTable, type TableColumn, type TableRow } from './table-writer.js';
+import { firstFeature, geometryOf, tableColumns } from './table-form.js';
+import type { TableRow } from './table.js';
+import { writeTable } from './table-writer.js';
 
 /** An image without a row. */
 export interface ExtractionFailure {
@@ -49,12 +51,6 @@ export interface TableDescription {
 
 const units = { percent: 'percent of the pixels of the image, 0…100', count: 'objects' };
 
-/** All columns of a table. */
-export function tableColumns({ columns, inputs }: TableIdentity): TableColumn[] {
-  const text = (name: string): TableColumn => ({ name, kind: 'text' });
-  return [text('id'), ...inputs.carried.map(text), ...columns];
-}
-
 /**
  * Writes the table, the list of failures and, last, the description. Returns the description and the distributions
  * of the values.
@@ -68,7 +64,7 @@ export async function writeOutputs(
   outcomes: AsyncIterable<Outcome>,
 ): Promise<TableDescription & { distributions: readonly Distribution[] }> {
   const failures: ExtractionFailure[] = [];
-  const first = 1 + identity.inputs.carried.length;
+  const first = firstFeature(identity);
   const spread = new Distributions(identity.columns);
   let rows = 0;
   async function* taken(): AsyncGenerator<TableRow> {
@@ -86,7 +82,7 @@ export async function writeOutputs(
   // Shards of a table that are merged give the bytes of one run: what a shard is stays outside.
   const { shard: _, ...provenance } = identity;
   const metadata = { 'dinov3-seg': JSON.stringify({ package: packageVersion(), units, ...provenance }) };
-  const sha256 = await writeTable(output, tableColumns(identity), taken(), metadata);
+  const sha256 = await writeTable(output, tableColumns(identity), taken(), metadata, geometryOf(identity));
   const files = filesOf(output);
   const lines = failures.map(({ id, image, code, message }) => tsvLine([id, image, code, message]));
   await atomicWriteFile(files.failures, tsvLine(['id', 'image', 'code', 'message']) + lines.join(''));
@@ -110,7 +106,15 @@ export async function readDescription(output: string): Promise<TableDescription>
   const path = descriptionOf(output);
   const found = (await readJson(path, 'TABLE')) as Partial<TableDescription> | null;
   const { identity, sha256, rows, failures } = found ?? {};
-  if (identity?.format === 1 && identity.shard && identity.inputs && sha256 && rows !== undefined && failures)
+  if (
+    identity?.format === 1 &&
+    identity.shard &&
+    identity.inputs &&
+    identity.form &&
+    sha256 &&
+    rows !== undefined &&
+    failures
+  )
     return found as TableDescription;
   throw new DinoSegError('TABLE', `${path} does not describe a table of this release. Extract it again.`);
 }

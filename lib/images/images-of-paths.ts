@@ -4,6 +4,9 @@ import { checkArgument, kind, objectWith, paths as pathsKind } from '../argument
 import { DinoSegError } from '../errors.js';
 import { listImages } from './list-images.js';
 
+/** What the cells of a column are. `integer`: 64 bits; `number`: a double; `text` for everything else. */
+export type CarriedKind = 'integer' | 'number' | 'text';
+
 /** An image of a table. */
 export interface ImageEntry {
   /** Unique identifier in the table. */
@@ -18,6 +21,8 @@ export interface ImageEntry {
 export interface ImageList {
   /** Names of the columns copied from a manifest. */
   readonly carried: readonly string[];
+  /** What the cells of each of these columns are; empty ones are null. Default: text. */
+  readonly carriedKinds?: readonly CarriedKind[];
   /** The images, in the order of the table's rows. */
   readonly entries: readonly ImageEntry[];
 }

@@ -2,10 +2,10 @@
 
 /** The folder of a table `features.csv`: `features_csv_files`. */
 export function sideFolderOf(table: string): string {
-  return `${table.replace(/\.(csv|parquet)$/, '_$1')}_files`;
+  return `${table.replace(/\.(csv|parquet|geojson)$/, '_$1')}_files`;
 }
 
-const inSideFolder = /(^|\/)[^/]*_(csv|parquet)_files\//;
+const inSideFolder = /(^|\/)[^/]*_(csv|parquet|geojson)_files\//;
 
 /** Whether a path, with `/` between folders, is of a file beside a table. */
 export function isSideFile(path: string): boolean {

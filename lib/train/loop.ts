@@ -25,7 +25,7 @@ import type { SweepRow, TrainResult } from './train-result.js';
  * @param given `model`, `data` and `out`, and the settings that differ from {@link trainDefaults}.
  * @param hooks `resume: true` continues the run in `out`; otherwise a folder that contains a run is refused.
  * @throws DinoSegError ABORTED if the signal stopped it; INVALID_ARGUMENT, SHAPE, CLASSES, DATASET for settings and data;
- *   RUN for a folder that cannot be started or resumed, and for a loss that is not finite; CACHE; DEVICE; IMAGE, LABEL_SIZE,
+ *   RUN for a folder that cannot be started or resumed, or that another process trains in, and for a loss that is not finite; CACHE; DEVICE; IMAGE, LABEL_SIZE,
  *   LABEL_VALUE; FILE_NOT_FOUND, DISK_FULL, IO; OUT_OF_MEMORY; and the errors of loading a model.
  */
 export async function train(
@@ -35,6 +35,7 @@ export async function train(
   checkArgument(given, settingsKind, 'train(given)');
   checkOptions(hooks, trainHooks, 'train()');
   const prepared = await prepareRun(given, hooks.resume ?? false);
+  await using _folder = prepared.folder;
   prepared.notes.forEach((note) => hooks.onLog?.(note));
   using run = await openRun(prepared, hooks);
   const { config, position, folder, trainer } = run;

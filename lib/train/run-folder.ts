@@ -1,9 +1,10 @@
 /** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors, events. */
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { appendFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
+import { FolderLock } from '../folder-lock.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
 import { engine } from '../native/engine.js';
 import { configDifferences, type TrainConfig } from './config.js';
@@ -36,22 +37,44 @@ function epochOf(line: string): number {
 
 const runFiles = ['config.json', 'metrics.jsonl', 'best.safetensors', 'last.safetensors'];
 
-/** A run folder, opened by {@link RunFolder.create} or {@link RunFolder.resume}. */
-export class RunFolder {
+/** A run folder, opened by {@link RunFolder.create} or {@link RunFolder.resume} for this process alone, until it is disposed of. */
+export class RunFolder implements AsyncDisposable {
   readonly path: string;
   /** What every head file of the run says about where it comes from. */
   readonly #origin: { modelId: string; imageSize: number };
 
-  private constructor({ config, modelId }: RunDescription) {
+  private constructor(
+    { config, modelId }: RunDescription,
+    private readonly lock: FolderLock,
+  ) {
     this.path = config.out;
     this.#origin = { modelId, imageSize: config.imageSize };
   }
 
-  /** Takes back what {@link RunFolder.create} made. */
+  /** Opens the folder under its lock. @throws DinoSegError RUN while another process trains in it; what `prepare` throws */
+  static async #open(
+    description: RunDescription,
+    prepare: (run: RunFolder) => Promise<void>,
+  ): Promise<RunFolder> {
+    const { out } = description.config;
+    const run = new RunFolder(description, await FolderLock.take(out, `The run in ${out}`, 'RUN'));
+    try {
+      await prepare(run);
+      return run;
+    } catch (error) {
+      await run[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Gives the lock back, and removes the folder if nothing is in it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lock[Symbol.asyncDispose]();
+  }
+
+  /** Takes back what {@link RunFolder.create} made. Other files of the folder's owner stay. */
   async discard(): Promise<void> {
     await rm(this.file('config.json'), { force: true });
-    // Other files of the folder's owner stay.
-    await rmdir(this.path).catch(() => {});
   }
 
   /** The file that a run resumes from; undefined if there is none. */
@@ -65,34 +88,30 @@ export class RunFolder {
   }
 
   /**
-   * Starts a run. @throws DinoSegError RUN when the folder holds one already; DISK_FULL, IO
+   * Starts a run. @throws DinoSegError RUN when the folder holds one already, or another process trains in it; DISK_FULL, IO
    */
   static async create(description: RunDescription): Promise<RunFolder> {
-    const run = new RunFolder(description);
-    const present = runFiles.filter((name) => existsSync(run.file(name)));
-    if (present.length > 0)
-      throw new DinoSegError(
-        'RUN',
-        `${run.path} already contains a run (${present.join(', ')}). ` +
-          'Continue it with --resume, or choose another folder with --out.',
-      );
-    try {
-      await mkdir(run.path, { recursive: true });
-    } catch (cause) {
-      throw writeError(run.path, cause);
-    }
-    await run.#writeDescription(description);
-    return run;
+    return RunFolder.#open(description, async (run) => {
+      const present = runFiles.filter((name) => existsSync(run.file(name)));
+      if (present.length > 0)
+        throw new DinoSegError(
+          'RUN',
+          `${run.path} already contains a run (${present.join(', ')}). ` +
+            'Continue it with --resume, or choose another folder with --out.',
+        );
+      await run.#writeDescription(description);
+    });
   }
 
   /**
    * Opens a run to resume it, and cuts metrics.jsonl to the epochs before the saved position.
    *
-   * @throws DinoSegError RUN when it was made with other settings, another network or other data.
+   * @throws DinoSegError RUN when it was made with other settings, another network or other data, or another process trains
+   *   in it.
    */
   static async resume(description: RunDescription): Promise<RunFolder> {
-    const run = new RunFolder(description);
-    const before = await readDescription(run.path);
+    const { out } = description.config;
+    const before = await readDescription(out);
     const differences = configDifferences(before.config, description.config);
     if (before.modelId !== description.modelId)
       differences.push(`model: ${before.modelId} → ${description.modelId} (another network)`);
@@ -104,11 +123,12 @@ export class RunFolder {
     if (differences.length > 0)
       throw new DinoSegError(
         'RUN',
-        `The run in ${run.path} was started with other settings or data:\n  ` +
+        `The run in ${out} was started with other settings or data:\n  ` +
           `${differences.join('\n  ')}\nResume it without changes, or start another run with --out.`,
       );
-    await run.#cutMetrics((await readPosition(run.path))?.epoch ?? 1);
-    return run;
+    return RunFolder.#open(description, async (run) =>
+      run.#cutMetrics((await readPosition(out))?.epoch ?? 1),
+    );
   }
 
   async #writeDescription(description: RunDescription): Promise<void> {

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { CacheFolder } from '../../lib/cache/cache-folder.js';
 import { fillCache } from '../../lib/cache/fill-cache.js';
-import { checkCache } from '../../lib/cache/manage.js';
+import { checkCache, removeCache } from '../../lib/cache/manage.js';
 import { decodeImage, encodePng } from '../../lib/data/decode.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { engine } from '../../lib/native/engine.js';
@@ -119,10 +119,11 @@ t.test('one writer at a time; readers need no leave', async (t) => {
   t.teardown(() => engine().dispose(writer));
   const refusal = {
     code: 'CACHE',
-    message: /another process is writing to this cache \(it has locked .*lock\)/,
+    message: new RegExp(`process ${process.pid} on .* is writing to this cache \\(it has locked .*lock\\)`),
   };
   t.throws(() => engine().createCacheWriter(layout!, id, join(locked, 'lock')), refusal);
 
+  await t.rejects(removeCache(locked), refusal);
   t.equal((await makeCache({ ...settings, cache: locked })).kept, 7, 'nothing to write, no lock');
   await train({ ...settings, cache: locked, out: join(root, 'reader') });
   const checks = Array.from({ length: 3 }, () => spawnCommand(['cache', 'check', locked, '--json']));
@@ -137,7 +138,7 @@ t.test('one writer at a time; readers need no leave', async (t) => {
   await t.rejects(makeCache({ ...settings, cache: locked }), refusal);
   const other = await spawnCommand(['cache', 'make', locked, ...asFlags(makeFlags)]);
   t.equal(other.code, 1);
-  t.match(other.stderr, /^CACHE: another process is writing to this cache/m);
+  t.match(other.stderr, new RegExp(`^CACHE: process ${process.pid} on .* is writing to this cache`, 'm'));
   engine().dispose(writer);
   t.equal((await makeCache({ ...settings, cache: locked })).made, 1, 'once it is free');
 });

@@ -78,7 +78,10 @@ t.test('remove takes a cache away, and nothing else', async (t) => {
   t.match(refused.stderr, /^CACHE: There is no cache in/m);
   t.ok(existsSync(join(data, 'README.txt')));
   writeFileSync(join(cache, 'notes.txt'), 'mine');
-  t.equal((await runCommand(['cache', 'remove', cache])).code, 0);
+  const removed = await runCommand(['cache', 'remove', cache]);
+  t.equal(removed.code, 0, removed.stderr);
+  t.match(removed.stdout, /^removed the cache in .*: \d+ records, \d+ files, \d[\d.]* .iB\n$/);
+  t.match(removed.stderr, 'Other files were left there: notes.txt.');
   t.equal(readFileSync(join(cache, 'notes.txt'), 'utf8'), 'mine', 'what is not of the cache stays');
   t.notOk(existsSync(join(cache, 'cache.json')));
   t.equal((await runCommand(['cache', 'remove', cache])).code, 1);

@@ -1,11 +1,12 @@
 /** What a command says to people: how much, in which colours, and what next. */
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { encodePng } from '../../lib/data/decode.js';
 import { engine } from '../../lib/native/engine.js';
 import { findLibtorch } from '../../lib/native/libtorch/find-libtorch.js';
-import { spawnCommand, startCommand } from '../helpers/command-line.js';
+import { entry, spawnCommand, startCommand, startProgram } from '../helpers/command-line.js';
 import { writeFormulaCheckpoints } from '../helpers/network.js';
 import { writeTree } from '../helpers/temporary.js';
 
@@ -90,6 +91,28 @@ t.test('a reader of stderr that goes away does not stop the work', async (t) => 
   t.equal(code, 1);
   t.equal(stdout, `${at('out/good_segmentation')}\n`);
 });
+
+t.test(
+  'results that the disk does not take are one clear line and a failure',
+  { skip: !existsSync('/dev/full') && 'there is no /dev/full' },
+  async (t) => {
+    const shell = (redirected: string) =>
+      startProgram('sh', ['-c', `exec "$0" "$@" ${redirected}`, process.execPath, entry, '--version']).ended;
+    const full = await shell('>/dev/full');
+    t.equal(full.code, 1);
+    t.match(
+      full.stderr,
+      /^DISK_FULL: The results could not be written to the standard output \(ENOSPC\)[^\n]*\n$/,
+    );
+    t.equal((await shell('>/dev/full 2>&1')).code, 1);
+    const closed = await shell('>&-');
+    t.equal(closed.code, 0, closed.stderr);
+    t.equal(closed.stderr, '');
+    const quiet = await shell('2>/dev/full');
+    t.equal(quiet.code, 0);
+    t.match(quiet.stdout, /^\d+\.\d+\.\d+\n$/);
+  },
+);
 
 t.test(
   'where fonts, locale, time zone and home are missing, a quiet run says nothing on stderr',

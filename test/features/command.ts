@@ -9,7 +9,7 @@ import { countedClasses } from '../../lib/features/feature-set.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { SegmentationFeatures } from '../../lib/features/segmentation-features.js';
 import { readTable } from '../../lib/features/table-reader.js';
-import type { TableRow } from '../../lib/features/table-writer.js';
+import type { TableRow } from '../../lib/features/table.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
 import { initModel } from '../../lib/model/init-model.js';
@@ -120,6 +120,28 @@ t.test('shards of the command are merged by merge', async (t) => {
   t.equal(merged.code, 0, merged.stderr);
   t.match(merged.stdout, /seg_vit_building .*%\n[^]*merged\.csv: 3 rows/);
   t.equal(readFileSync(at('merged.csv'), 'utf8'), readFileSync(at('whole.csv'), 'utf8'));
+});
+
+t.test('order and names of columns, and an extended table', async (t) => {
+  const flags = ['--model', model, '--image-size', '64', '--device', 'cpu', '--output', at('grown.csv')];
+  const form = ['--columns', 'features-first', '--names', 'sql'];
+  const run = (images: string[], ...more: string[]) => runCommand(['features', ...images, ...flags, ...more]);
+  const first = await run(paths.slice(0, 2), ...form);
+  t.equal(first.code, 0, first.stderr);
+  const refused = await run(paths.slice(1), ...form);
+  t.equal(refused.code, 1);
+  t.match(refused.stderr, /inputs\.digest.*extend the table: --extend/s);
+  const extended = await run(paths.slice(1), ...form, '--extend', '--json');
+  t.equal(extended.code, 0, extended.stderr);
+  t.match(extended.stderr, 'Extending the table: 1 image kept, 1 new, 0 changed, 1 removed.');
+  t.match(JSON.parse(extended.stdout), { rows: 2, extracted: 1, extension: { kept: 1 } });
+  const [header, ...rows] = readFileSync(at('grown.csv'), 'utf8').trimEnd().split('\r\n');
+  t.match(header, /^seg_vit_building,/);
+  t.notMatch(header, /[^a-z0-9_,]/);
+  t.equal(rows.length, 2);
+  const gps = await features('gps.geojson', '--model', model, '--image-size', '64', '--gps', 'exif');
+  t.equal(gps.code, 0, gps.stderr);
+  t.match(readFileSync(at('gps.geojson'), 'utf8'), '"geometry":null,"properties":{"id":');
 });
 
 t.test('a picture is drawn over an image', async (t) => {

@@ -1,12 +1,17 @@
 /** CSV as RFC 4180 has it. */
 import t from 'tap';
-import { csvLine, readCsv, tsvLine } from '../../lib/features/csv.js';
+import { csvLine, readCsv, tsvLine, type CsvReading } from '../../lib/features/csv.js';
 import { writeTree } from '../helpers/temporary.js';
 
-async function rowsOf(t: Parameters<typeof writeTree>[0], text: string | Uint8Array) {
+async function rowsOf(
+  t: Parameters<typeof writeTree>[0],
+  text: string | Uint8Array,
+  options: CsvReading = {},
+) {
   const root = await writeTree(t, { 'a.csv': text });
   const rows: (string | number)[][] = [];
-  for await (const { cells, line } of readCsv(`${root}/a.csv`, 'MANIFEST')) rows.push([line, ...cells]);
+  for await (const { cells, line } of readCsv(`${root}/a.csv`, 'MANIFEST', options))
+    rows.push([line, ...cells]);
   return rows;
 }
 
@@ -49,12 +54,52 @@ t.test('a byte order mark, LF ends, empty lines and a last line without an end a
   t.same(await rowsOf(t, ''), []);
 });
 
+for (const [what, text] of [
+  ['semicolons', 'id;"a,b;c";x\n1;"2;"";3";\n'],
+  ['tabs', 'id\t"a,b;c"\tx\n1\t"2;"";3"\t\n'],
+  ['commas with spaces behind them', 'id, "a,b;c", x\n1, "2;"";3", \n'],
+  ['rows without a text', '\n\nid,"a,b;c",x\n1,"2;"";3",\n,,\n'],
+] as const)
+  t.test(`foreign files: ${what}`, async (t) => {
+    const found = (await rowsOf(t, text, { foreign: true })).map(([, ...cells]) => cells);
+    t.same(found, [
+      ['id', 'a,b;c', 'x'],
+      ['1', '2;";3', ''],
+    ]);
+  });
+
+t.test(
+  'foreign files: a header alone, no text at all, and a header larger than a block of the file',
+  async (t) => {
+    t.same(await rowsOf(t, 'a;b', { foreign: true }), [[1, 'a', 'b']]);
+    t.same(await rowsOf(t, '', { foreign: true }), []);
+    const names = Array.from({ length: 20_000 }, (_, i) => `name ${i}`);
+    const text = `${names.join(';')}\n${names.join(';')}\n`;
+    const cells = (await rowsOf(t, text, { foreign: true })).map(([, ...cells]) => cells);
+    t.equal(JSON.stringify(cells), JSON.stringify([names, names]));
+  },
+);
+
+t.test('UTF-16 with a byte order mark is read', async (t) => {
+  const text = Buffer.from('\ufeffa,b\né,2\n', 'utf16le');
+  const expected = [
+    [1, 'a', 'b'],
+    [2, 'é', '2'],
+  ];
+  t.same(await rowsOf(t, text), expected);
+  t.same(await rowsOf(t, text.swap16()), expected);
+});
+
 for (const [what, text, message] of [
   ['a row of another length', 'a,b\n1,2\n3\n', /line 3: 1 cells, but the header has 2/],
   ['a quote inside a plain cell', 'a,b\n1,2"\n', /line 2: an unquoted cell contains a quote/],
   ['text after a closing quote', 'a,b\n"1"x,2\n', /line 2: "x" follows the quote/],
   ['a quoted cell without an end', 'a,b\n1,"2\n3\n', /line 2: a quoted cell .* is not closed/],
-  ['bytes that are no UTF-8', Buffer.from('a\n\xff\n', 'latin1'), /contains bytes that are not UTF-8/],
+  [
+    'bytes that are no UTF-8',
+    Buffer.from('a\n\xff\n', 'latin1'),
+    /line 2: bytes that are not UTF-8.*iconv -f WINDOWS-1252 -t UTF-8/,
+  ],
 ] as const)
   t.test(`${what} is refused`, async (t) => {
     await t.rejects(rowsOf(t, text), { code: 'MANIFEST', message });

@@ -1,5 +1,5 @@
 /** What ends a process: kill -9 and a full disk. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { extractTable } from '../../lib/features/extract-table.js';
@@ -14,8 +14,13 @@ await writePictures(folder, 30);
 const script = join(import.meta.dirname, '../helpers/extract-pixels.mjs');
 const extractor = { passSize: 3, company: true };
 
-function start(output: string, holdAt?: number, limit = 'unlimited'): Started {
-  const job = { paths: [folder], extractor, options: { output }, holdAt };
+function start(
+  output: string,
+  holdAt?: number,
+  limit = 'unlimited',
+  { paths = [folder], extend = false } = {},
+): Started {
+  const job = { paths, extractor, options: { output, extend }, holdAt };
   const limited = `trap '' XFSZ; unset NODE_OPTIONS; ulimit -f ${limit}; exec "$0" "$@"`;
   return startProgram('bash', ['-c', limited, process.execPath, script, JSON.stringify(job)]);
 }
@@ -41,6 +46,26 @@ for (const moment of [0, 3, 12, 27])
       'run.json',
     ]);
   });
+
+t.test('killed while it is extended, and gone on with, a table is that of a new run', async (t) => {
+  const own = join(root, 'growing');
+  const output = join(root, 'growing.csv');
+  await writePictures(own, 20);
+  const run = (holdAt?: number) => start(output, holdAt, 'unlimited', { paths: [own], extend: true });
+  t.equal((await run().ended).code, 0);
+  renameSync(join(own, '10.png'), join(own, '99.png'));
+  await writePictures(join(own, 'more'), 12);
+  const { child, ended } = run(6);
+  child.stdout!.on('data', (text: string) => {
+    if (text.split('\n').includes('held')) child.kill('SIGKILL');
+  });
+  t.equal((await ended).signal, 'SIGKILL');
+  const { code, stderr } = await run().ended;
+  t.equal(code, 0, stderr);
+  const fresh = join(root, 'fresh.csv');
+  await extractTable(pixelExtractor(extractor), await imagesOfPaths([own]), { output: fresh });
+  t.equal(readFileSync(output, 'utf8'), readFileSync(fresh, 'utf8'));
+});
 
 t.test('a full disk is an error that says so; what was written stays, and a run goes on', async (t) => {
   const output = join(root, 'full.csv');

@@ -7,7 +7,8 @@ import { extractTable } from '../../lib/features/extract-table.js';
 import type { ImageList } from '../../lib/images/images-of-paths.js';
 import { descriptionOf } from '../../lib/features/table-files.js';
 import { readTable } from '../../lib/features/table-reader.js';
-import { writeTable, type TableRow } from '../../lib/features/table-writer.js';
+import type { TableRow } from '../../lib/features/table.js';
+import { writeTable } from '../../lib/features/table-writer.js';
 import { pixelExtractor } from '../helpers/pixel-extractor.mjs';
 import { writePictures } from '../helpers/pictures.js';
 
@@ -30,22 +31,27 @@ t.test(
     const outputs = ['csv', 'parquet'].map((kind) => join(root, `t.${kind}`));
     for (const output of outputs) await extractTable(pixelExtractor(), images, { output });
     const columns = [
-      ...['id', 'place', ''].map((name) => ({ name, kind: 'text' as const })),
+      { name: 'id', kind: 'text' as const },
+      ...['place', ''].map((name) => ({ name, kind: 'optional-text' as const })),
       ...pixelExtractor().columns,
     ];
     const [csv, parquet] = await Promise.all(outputs.map((output) => gathered(readTable(output, columns))));
     t.same(parquet, csv);
     t.equal(csv!.length, 10);
-    t.same(csv![3]!.slice(0, 3), ['é3', 'a,"3"\n', '']);
+    t.same(csv![3]!.slice(0, 3), ['é3', 'a,"3"\n', null]);
     t.ok(csv!.every((row) => row.slice(3).every((value) => typeof value === 'number')));
     const file = await asyncBufferFromFile(outputs[1]!);
     const { schema, key_value_metadata: metadata } = await parquetMetadataAsync(file);
     t.same(
       schema.slice(1).map(({ type, repetition_type }) => [type, repetition_type]),
-      ['BYTE_ARRAY', 'BYTE_ARRAY', 'BYTE_ARRAY', 'DOUBLE', 'DOUBLE', 'INT32'].map((type) => [
-        type,
-        'REQUIRED',
-      ]),
+      [
+        ['BYTE_ARRAY', 'REQUIRED'],
+        ['BYTE_ARRAY', 'OPTIONAL'],
+        ['BYTE_ARRAY', 'OPTIONAL'],
+        ['DOUBLE', 'REQUIRED'],
+        ['DOUBLE', 'REQUIRED'],
+        ['INT32', 'REQUIRED'],
+      ],
     );
     t.equal(metadata?.[0]?.key, 'dinov3-seg');
     t.match(JSON.parse(metadata![0]!.value!), {
@@ -89,9 +95,9 @@ t.test('several row groups, a table without rows, and odd numbers read back', as
   t.match(await parquetReadObjects({ file, rowStart: 20_002 }), [{ id: 'r20002', n: 20_002 % 11 }]);
 });
 
-t.test('a table of another name than .csv or .parquet is refused', async (t) => {
+t.test('a table of another name than .csv, .parquet or .geojson is refused', async (t) => {
   await t.rejects(extractTable(pixelExtractor(), images, { output: join(root, 't.xlsx') }), {
     code: 'INVALID_ARGUMENT',
-    message: /\.csv or \.parquet/,
+    message: /\.csv, \.parquet or \.geojson/,
   });
 });

@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers';
 import type { Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 
-const entry = join(import.meta.dirname, '../../dist/cli/main.js');
+/** The command line's script. */
+export const entry = join(import.meta.dirname, '../../dist/cli/main.js');
 
 export interface Ended {
   code: number | null;

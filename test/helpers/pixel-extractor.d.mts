@@ -11,6 +11,7 @@ export interface PixelExtractorOptions {
   refuse?: (image: RgbImage) => Error | undefined;
   onExtract?: (images: readonly RgbImage[]) => void;
   overlay?: boolean;
+  isIndependent?: boolean;
 }
 
 export function pixelExtractor(options?: PixelExtractorOptions): FeatureExtractor;

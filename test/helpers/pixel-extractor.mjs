@@ -30,12 +30,14 @@ export function pixelExtractor({
   refuse = () => undefined,
   onExtract = () => {},
   overlay = true,
+  isIndependent = false,
 } = {}) {
   return {
     columns,
     settings,
     passSize,
     concurrency,
+    isIndependent,
     async extract(images, { signal } = {}) {
       signal?.throwIfAborted();
       onExtract(images);

@@ -205,6 +205,7 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
     'FeatureExtractor#extract': on(networkExtractor, 'extract', [[image], {}], [1, 'signal']),
     imagesOfPaths: of(api.imagesOfPaths, [[absent]]),
     imagesOfManifest: of(api.imagesOfManifest, [absent, {}], [1, 'idColumn']),
+    withGps: of(api.withGps, [{ carried: [], entries: [] }, {}], [1, 'signal']),
     extractTable: of(
       api.extractTable,
       [extractor, { carried: [], entries: [] }, { output: at('t.csv') }],

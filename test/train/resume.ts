@@ -1,5 +1,5 @@
 /** Stopping in any way and going on gives what never stopping gives, bit by bit. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -50,6 +50,25 @@ t.test('the same settings give the same run', async (t) => {
   const out = join(root, 'again');
   await train({ ...settings, out });
   sameAsUninterrupted(t, out);
+});
+
+t.test('two processes never train in one folder: the second names the first', async (t) => {
+  const out = join(root, 'claimed');
+  let second: Promise<unknown>[] = [];
+  const begin = () =>
+    (second = [true, false].map((resume) =>
+      train({ ...settings, epochs: 1, out }, { resume }).catch((error: unknown) => error),
+    ));
+  const onLog = () => void (second.length > 0 || begin());
+  await train({ ...settings, epochs: 1, out }, { onLog });
+  const message = new RegExp(`The run in .*claimed is being written by process ${process.pid} on `);
+  t.match((await second[0]) as Error, { code: 'RUN', message });
+  t.match((await second[1]) as Error, { code: 'RUN', message });
+  t.same(
+    readdirSync(out).filter((name) => name.startsWith('claim')),
+    [],
+    'the lock is given back',
+  );
 });
 
 t.test('kill -9 in the middle of an epoch, then --resume', async (t) => {

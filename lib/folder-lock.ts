@@ -1,14 +1,15 @@
 /**
- * Only one process at a time writes a table. Each process leaves a file that identifies it and looks for the files
- * of others. Of two at once both may withdraw, but never both continue. Files of killed processes do not count.
+ * Only one process at a time writes to a folder that commands continue: of a table, a run or a cache. Each process leaves a file
+ * that identifies it and looks for the files of others. Of two at once both may withdraw, but never both continue. Files of
+ * killed processes do not count.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DinoSegError } from '../errors.js';
-import { atomicWriteFile, writeError } from '../files.js';
+import { DinoSegError, type ErrorCode } from './errors.js';
+import { atomicWriteFile, systemCode, writeError } from './files.js';
 
 interface Holder {
   host: string;
@@ -18,6 +19,10 @@ interface Holder {
 }
 
 const claimPattern = /^claim-[0-9a-f]{16}$/;
+
+/** Whether a file's name is that of a lock. */
+export const isLockFile = (name: string): boolean => claimPattern.test(name);
+
 const renewMilliseconds = 15_000;
 /** After this time without renewal, the process of another host counts as ended. */
 const goneMilliseconds = 120_000;
@@ -39,13 +44,13 @@ function isRunning({ pid, began }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (cause) {
-    return cause instanceof Error && 'code' in cause && cause.code === 'EPERM';
+    return systemCode(cause) === 'EPERM';
   }
   return beganOf(pid) === began;
 }
 
 /** The exclusive right to write to a folder, until it is disposed of. */
-export class TableLock implements AsyncDisposable {
+export class FolderLock implements AsyncDisposable {
   readonly #renewal: NodeJS.Timeout;
 
   private constructor(private readonly path: string) {
@@ -53,8 +58,12 @@ export class TableLock implements AsyncDisposable {
     this.#renewal = setInterval(() => void this.#renew().catch(() => {}), renewMilliseconds).unref();
   }
 
-  /** @throws DinoSegError TABLE while another process holds it; DISK_FULL, IO */
-  static async take(folder: string, what: string): Promise<TableLock> {
+  /**
+   * @param what is written, for the message.
+   * @param code of the error if another process holds the lock.
+   * @throws DinoSegError `code`, with the process; DISK_FULL, IO
+   */
+  static async take(folder: string, what: string, code: ErrorCode): Promise<FolderLock> {
     try {
       await mkdir(folder, { recursive: true });
     } catch (cause) {
@@ -63,9 +72,9 @@ export class TableLock implements AsyncDisposable {
     const path = join(folder, `claim-${randomBytes(8).toString('hex')}`);
     const holder: Holder = { host: hostname(), pid: process.pid, began: beganOf(process.pid) };
     await atomicWriteFile(path, JSON.stringify(holder));
-    const lock = new TableLock(path);
+    const lock = new FolderLock(path);
     try {
-      await refuseOthers(folder, path, holder.host, what);
+      await refuseOthers(folder, path, holder.host, what, code);
       return lock;
     } catch (error) {
       await lock[Symbol.asyncDispose]();
@@ -85,19 +94,25 @@ export class TableLock implements AsyncDisposable {
   }
 }
 
-async function refuseOthers(folder: string, path: string, host: string, what: string): Promise<void> {
+async function refuseOthers(
+  folder: string,
+  path: string,
+  host: string,
+  what: string,
+  code: ErrorCode,
+): Promise<void> {
   // The folder's own clock, which another host has in common with this one.
   const now = (await stat(path)).mtimeMs;
   for (const name of await readdir(folder)) {
     const other = join(folder, name);
-    if (!claimPattern.test(name) || other === path) continue;
-    const found = await readHolder(other);
+    if (!isLockFile(name) || other === path) continue;
+    const found = await readHolder(other, code);
     if (!found) continue;
     const local = found.host === host;
     const live = local ? isRunning(found) : now - found.renewed < goneMilliseconds;
     if (live)
       throw new DinoSegError(
-        'TABLE',
+        code,
         `${what} is being written by process ${found.pid} on ${found.host}. Wait for it or stop it` +
           (local ? '.' : `. If it no longer runs, wait two minutes, or remove ${other}.`),
       );
@@ -106,15 +121,18 @@ async function refuseOthers(folder: string, path: string, host: string, what: st
 }
 
 /** Undefined if it has gone meanwhile. */
-async function readHolder(path: string): Promise<(Holder & { renewed: number }) | undefined> {
+async function readHolder(
+  path: string,
+  code: ErrorCode,
+): Promise<(Holder & { renewed: number }) | undefined> {
   try {
     const { mtimeMs: renewed } = await stat(path);
     return { ...(JSON.parse(await readFile(path, 'utf8')) as Holder), renewed };
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    if (systemCode(cause) === 'ENOENT') return undefined;
     throw new DinoSegError(
-      'TABLE',
-      `${path}, which names the process that writes the table, cannot be read. If there is no such process, remove it.`,
+      code,
+      `${path}, which names the process that writes to the folder, cannot be read. If there is no such process, remove it.`,
       { cause },
     );
   }
