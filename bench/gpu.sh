@@ -63,9 +63,9 @@ else
 fi
 reference=()
 if [[ -s $folder/reference-forward.json ]]; then reference=("" "$folder/reference-forward.json"); fi
-UV_THREADPOOL_SIZE=$(nproc) bench 300 forward.json forward.mjs cuda $seven "$rate" 32 "${reference[@]}"
-UV_THREADPOOL_SIZE=$(nproc) bench 90 precision-miou-shipped.json precision-miou.mjs cuda shipped
-UV_THREADPOOL_SIZE=$(nproc) bench 240 precision-miou.json precision-miou.mjs cuda $seven
+UV_THREADPOOL_SIZE=$(nproc) bench 190 forward.json forward.mjs cuda $seven "$rate" 32 "${reference[@]}"
+UV_THREADPOOL_SIZE=$(nproc) bench 50 precision-miou-shipped.json precision-miou.mjs cuda shipped
+UV_THREADPOOL_SIZE=$(nproc) bench 180 precision-miou.json precision-miou.mjs cuda $seven
 bench 60 profile.json profile.mjs parts $seven float16 1
 bench 60 profile-8.json profile.mjs parts $seven float16 8
 if [[ -d $cuda/extras/CUPTI ]] && command -v g++ >/dev/null; then

@@ -151,7 +151,7 @@ void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
          has_decode ? std::vector{"decode", "decode_with_features", "decode_with_layer_features"}
                     : std::vector{"forward"})
       run_graph_passes(*modules_.float16, method);
-  if (stream()) expect_matrices();
+  if (stream() && modules_.float16->find_method("decode")) expect_matrices();
 }
 
 void NetworkModule::expect_matrices() {

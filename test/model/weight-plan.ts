@@ -48,6 +48,23 @@ t.test('a cap of 4, 6, 8, 12 and 16 GB', async (t) => {
   t.equal(plan(24e9), undefined, 'everything fits');
 });
 
+t.test('blocks that are quantised are counted so, and matrices that no pass copies are not', async (t) => {
+  // As in fp8: all but the first, which leaves first, and the last have half the bytes.
+  const bytesOf = (block: number) => (block === 0 || block === 39 ? blockBytes : blockBytes / 2);
+  const residentBytes = sevenBillion.residentBytes.map((_, resident) =>
+    Array.from({ length: resident }, (_, i) => bytesOf(39 - i)).reduce((sum, bytes) => sum + bytes, 0),
+  );
+  const sizes = { ...sevenBillion, residentBytes, blocksBytes: residentBytes[40]! };
+  const use = { passSize: 1 };
+  const [whole, halved] = [plan(8e9, { use })!, plan(8e9, { use, sizes })!];
+  const left = residentBytes[halved.residentBlocks]!;
+  t.ok(left <= whole.residentBlocks * blockBytes + blockBytes);
+  t.ok(left + blockBytes / 2 > whole.residentBlocks * blockBytes, 'as many as fit');
+  t.ok(halved.residentBlocks > 2 * whole.residentBlocks - 3);
+  const fewer = plan(4e9, { sizes: { ...sevenBillion, copiedDecoderBytes: 0 } })!;
+  t.ok(fewer.passSize <= plan(4e9)!.passSize, 'fewer copies are worth less room');
+});
+
 t.test('what is free decides on the blocks, and not on the images', async (t) => {
   const whole = plan(12e9)!;
   const busy = plan(12e9, { room: { totalBytes: 12e9, freeBytes: 10e9, contextBytes: context } })!;
