@@ -103,15 +103,17 @@ for (const { device, skip } of opDevices) {
   });
 
   t.test(`of equal scores on ${device} the first class wins, and NaN is above all`, { skip }, async (t) => {
-    const given: Case = { masks: [1, 2, 3, 3], classes: 200, size: [12, 12] };
-    const logits = randomValues(3, product(given.masks));
-    const shares = new Float64Array(2 * given.classes).fill(0.25);
-    for (const k of [7, 170]) shares[k] = shares[given.classes + k] = 0.5;
-    for (const plain of [false, true])
-      t.ok((await run(given, logits, shares, device, plain)).every((k) => k === 7));
-    shares[180] = shares[190] = NaN;
-    for (const plain of [false, true])
-      t.ok((await run(given, logits, shares, device, plain)).every((k) => k === 180));
+    for (const classes of [40, 150, 200]) {
+      const given: Case = { masks: [1, 2, 3, 3], classes, size: [12, 12] };
+      const logits = randomValues(3, product(given.masks));
+      const shares = new Float64Array(2 * classes).fill(0.25);
+      for (const k of [7, classes - 30]) shares[k] = shares[classes + k] = 0.5;
+      for (const plain of [false, true])
+        t.ok((await run(given, logits, shares, device, plain)).every((k) => k === 7));
+      for (const k of [classes - 20, classes - 10]) shares[k] = NaN;
+      for (const plain of [false, true])
+        t.ok((await run(given, logits, shares, device, plain)).every((k) => k === classes - 20));
+    }
   });
 }
 
