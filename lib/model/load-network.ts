@@ -5,6 +5,7 @@ import type { ModelHandle, NetworkPrecision } from '../native/bindings/engine.js
 import { resolveDevices } from './device.js';
 import { waysToRun, type LoadOptions } from './load-options.js';
 import { checkPrecision } from './network-precision.js';
+import { describedRefusal } from './not-a-network.js';
 import type { WeightPlan } from './pass-size.js';
 import { replicaPlaces, withCopies } from './replicas.js';
 import { planOfFile, type NetworkUse } from './weight-plan.js';
@@ -27,13 +28,16 @@ export async function loadNetwork(
   const { device, dtype = 'stored' } = options;
   const devices = resolveDevices(device);
   checkPrecision(options.precision, devices);
-  const weightPlan = await planOfFile(path, options, devices, use);
+  const described = async (error: unknown): Promise<never> => {
+    throw await describedRefusal(path, error);
+  };
+  const weightPlan = await planOfFile(path, options, devices, use).catch(described);
   const [first, ...others] = replicaPlaces(devices);
   const placement = {
     ...{ device: first!.device, dtype, ...waysToRun(options) },
     ...(weightPlan && { residentBlocks: weightPlan.residentBlocks }),
   };
-  const handle = await runJob(options, (job) => engine().loadModel(path, placement, job));
+  const handle = await runJob(options, (job) => engine().loadModel(path, placement, job)).catch(described);
   const handles = await withCopies(handle, others, (place) =>
     runJob(options, (job) => engine().copyModel(handle, place, job)),
   );

@@ -1,10 +1,13 @@
 /** TorchScript files made elsewhere (test/fixtures/torchscript/make.py), and what is refused of them. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { close } from '../helpers/close.js';
+import { runCommand } from '../helpers/command-line.js';
+import { torchSave } from '../helpers/torch-save.js';
 
 const fixture = (name: string) => join(import.meta.dirname, '../fixtures/torchscript', name);
 const images = (count: number) =>
@@ -47,6 +50,50 @@ for (const [name, why] of [
   t.test(`${name} is refused`, async (t) => {
     await t.rejects(SegmentationModel.load(fixture(name)), { code: 'MODEL_FORMAT', message: why });
   });
+
+t.test('what is no network is named: answers of servers, pointers, heads', async (t) => {
+  const root = t.testdir();
+  const files: Record<string, [content: string | Uint8Array, message: RegExp]> = {
+    'empty.pth': ['', /is empty \(0 bytes\)/],
+    'html.pth': ['<!DOCTYPE html><html><head><title>Sign in</title></head></html>', /is a web page/],
+    'json.pth': ['{"message":"Not Found"}', /is JSON text/],
+    'xml.pth': [
+      '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+      /is an XML answer of a web server/,
+    ],
+    'lfs.pth': [
+      `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 132\n`,
+      /is a Git LFS pointer.*git lfs pull/,
+    ],
+    'picture.png': [Buffer.from('89504e470d0a1a0a0000', 'hex'), /is not a TorchScript file/],
+  };
+  for (const [name, [content, message]] of Object.entries(files)) {
+    const path = join(root, name);
+    await writeFile(path, content);
+    await t.rejects(SegmentationModel.load(path), { code: 'MODEL_FORMAT', message }, name);
+    const { code, stderr } = await runCommand([
+      'predict',
+      '--model',
+      path,
+      '--output',
+      join(root, 'out'),
+      path,
+    ]);
+    t.equal(code, 1);
+    t.match(stderr, message, `predict --model ${name}`);
+  }
+  using head = ClassHead.create({ hidden: 8, classes: 3 });
+  const headFile = join(root, 'head.safetensors');
+  await head.save(headFile);
+  const foreign = join(root, 'head.pth');
+  const tensor = (shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)) });
+  await torchSave(foreign, { 'x.class_embed.weight': tensor([3, 8]), 'x.class_embed.bias': tensor([3]) });
+  for (const path of [headFile, foreign])
+    await t.rejects(SegmentationModel.load(path), {
+      code: 'MODEL_FORMAT',
+      message: /is a head file \(a class_embed head\), not a network: give it as the head \(--head\)/,
+    });
+});
 
 t.test('only a network made by convert can be cast while loading', async (t) => {
   await t.rejects(SegmentationModel.load(fixture('foreign.pt'), { dtype: 'bfloat16' }), {
