@@ -151,7 +151,7 @@ export function settingsSection(config: TrainConfig): PropertiesSection {
     kind: 'properties',
     title: 'Settings',
     groups: [
-      { title: 'Given for this run', rows: given },
+      { title: 'Given for this run, or by its preset', rows: given },
       { title: 'Defaults of the recipe', rows: others.map((key) => [key, text(config[key])]) },
     ],
   };
