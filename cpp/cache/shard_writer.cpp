@@ -93,15 +93,38 @@ class OpenFile {
   const int fd;
 };
 
+namespace {
+
+/// Says in the lock's file who holds it, for the message to others; a full disk is no reason not to write.
+void write_holder(int fd) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  const std::string holder = "process " + std::to_string(::getpid()) + " on " + host.data();
+  if (::ftruncate(fd, 0) == 0)
+    write_all(holder.data(), static_cast<int64_t>(holder.size()),
+              [&](const uint8_t* data, size_t size, int64_t done) { return ::pwrite(fd, data, size, done); });
+}
+
+std::string read_holder(int fd) {
+  std::array<char, 512> text{};
+  const ssize_t size = ::pread(fd, text.data(), text.size(), 0);
+  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "another process";
+}
+
+}  // namespace
+
 CacheLock::CacheLock(const std::string& path)
     : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (fd_ < 0) fail_to("open", path, errno);
-  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) {
+    write_holder(fd_);
+    return;
+  }
   const int error = errno;
+  const std::string holder = error == EWOULDBLOCK ? read_holder(fd_) : "";
   ::close(fd_);
   if (error == EWOULDBLOCK)
-    fail("CACHE", "another process is writing to this cache (it has locked ", path,
-         "); wait for it, or stop it");
+    fail("CACHE", holder, " is writing to this cache (it has locked ", path, "); wait for it, or stop it");
   fail_to("lock", path, error);
 }
 

@@ -28,10 +28,10 @@ std::vector<NamedTensor> stored_parts(const std::string& name, at::ScalarType dt
                                       const at::Tensor& values);
 
 /// The right to write to a cache folder, held while this lives, by one process at a time and one writer in
-/// it.
+/// it. The file says which.
 class CacheLock {
  public:
-  /// Throws CACHE when another writer has it, IO.
+  /// Throws CACHE when another writer has it, naming its process, IO.
   explicit CacheLock(const std::string& path);
   ~CacheLock();
   CacheLock(const CacheLock&) = delete;

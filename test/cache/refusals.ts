@@ -119,7 +119,7 @@ t.test('one writer at a time; readers need no leave', async (t) => {
   t.teardown(() => engine().dispose(writer));
   const refusal = {
     code: 'CACHE',
-    message: /another process is writing to this cache \(it has locked .*lock\)/,
+    message: new RegExp(`process ${process.pid} on .* is writing to this cache \\(it has locked .*lock\\)`),
   };
   t.throws(() => engine().createCacheWriter(layout!, id, join(locked, 'lock')), refusal);
 
@@ -137,7 +137,7 @@ t.test('one writer at a time; readers need no leave', async (t) => {
   await t.rejects(makeCache({ ...settings, cache: locked }), refusal);
   const other = await spawnCommand(['cache', 'make', locked, ...asFlags(makeFlags)]);
   t.equal(other.code, 1);
-  t.match(other.stderr, /^CACHE: another process is writing to this cache/m);
+  t.match(other.stderr, new RegExp(`^CACHE: process ${process.pid} on .* is writing to this cache`, 'm'));
   engine().dispose(writer);
   t.equal((await makeCache({ ...settings, cache: locked })).made, 1, 'once it is free');
 });

@@ -136,7 +136,7 @@ t.test('order and names of columns, and an extended table', async (t) => {
   t.match(extended.stderr, 'Extending the table: 1 image kept, 1 new, 0 changed, 1 removed.');
   t.match(JSON.parse(extended.stdout), { rows: 2, extracted: 1, extension: { kept: 1 } });
   const [header, ...rows] = readFileSync(at('grown.csv'), 'utf8').trimEnd().split('\r\n');
-  t.match(header, /^seg_vit_wall,/);
+  t.match(header, /^seg_vit_building,/);
   t.notMatch(header, /[^a-z0-9_,]/);
   t.equal(rows.length, 2);
   const gps = await features('gps.geojson', '--model', model, '--image-size', '64', '--gps', 'exif');
