@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { checkArgument, checkOptions, text } from '../arguments.js';
 import { readError } from '../files.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
+import { engine } from '../native/engine.js';
 import { CacheFolder, type Damage } from './cache-folder.js';
+import { takeLock } from './fill-pass.js';
 import type { CacheKey } from './key.js';
 
 /** Summary of a cache, as in `cache list`. */
@@ -78,9 +80,19 @@ export interface RemovedCache {
   left: string[];
 }
 
-/** Removes a cache, and its folder if nothing else is in it. @throws DinoSegError CACHE if there is none, IO */
+/**
+ * Removes a cache, and its folder if nothing else is in it.
+ *
+ * @throws DinoSegError CACHE if there is none or another process writes to it, IO
+ */
 export async function removeCache(path: string): Promise<RemovedCache> {
   checkArgument(path, text, 'removeCache(path)');
-  const records = (await summaryOf(path))?.records ?? null;
-  return { path, records, ...(await CacheFolder.remove(path)) };
+  const folder = await CacheFolder.find(path).catch(() => undefined);
+  const lock = folder && (await takeLock(folder));
+  try {
+    const records = folder?.index.entries.size ?? null;
+    return { path, records, ...(await CacheFolder.remove(path)) };
+  } finally {
+    if (lock) engine().dispose(lock);
+  }
 }

@@ -73,8 +73,9 @@ export function identityId(identity: TableIdentity): string {
 
 /** The differences between two tables, as `passSize: 4 → 8`; empty if they belong to one run. */
 export function identityDifferences(before: TableIdentity, after: TableIdentity): string[] {
-  const named = ({ columns, inputs, ...rest }: TableIdentity) => ({
+  const named = ({ columns, inputs, form, ...rest }: TableIdentity) => ({
     ...rest,
+    form: { ...form, location: form.location ? Object.values(form.location).join(', ') : 'none' },
     columns: columns.map(({ name, kind }) => `${name} (${kind})`).join(', '),
     inputs: { ...inputs, carried: inputs.carried.join(', '), kinds: inputs.kinds.join(', ') },
   });

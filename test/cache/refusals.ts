@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { CacheFolder } from '../../lib/cache/cache-folder.js';
 import { fillCache } from '../../lib/cache/fill-cache.js';
-import { checkCache } from '../../lib/cache/manage.js';
+import { checkCache, removeCache } from '../../lib/cache/manage.js';
 import { decodeImage, encodePng } from '../../lib/data/decode.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { engine } from '../../lib/native/engine.js';
@@ -123,6 +123,7 @@ t.test('one writer at a time; readers need no leave', async (t) => {
   };
   t.throws(() => engine().createCacheWriter(layout!, id, join(locked, 'lock')), refusal);
 
+  await t.rejects(removeCache(locked), refusal);
   t.equal((await makeCache({ ...settings, cache: locked })).kept, 7, 'nothing to write, no lock');
   await train({ ...settings, cache: locked, out: join(root, 'reader') });
   const checks = Array.from({ length: 3 }, () => spawnCommand(['cache', 'check', locked, '--json']));

@@ -66,11 +66,14 @@ for (const [what, text] of [
   });
 
 t.test("paths of Windows are this system's, unless a file has that very name", async (t) => {
-  const folder = await writeTree(t, { 'm.csv': 'image\nx\\a.png\ny\\b.png\n', 'y\\b.png': '' });
+  const folder = await writeTree(t, {
+    'm.csv': 'image\nx\\\\a.png\ny\\b.png\n../c.PNG\n',
+    'y\\b.png': '',
+  });
   const { entries } = await imagesOfManifest(join(folder, 'm.csv'));
   t.same(
     entries.map(({ path }) => path),
-    [join(folder, 'x/a.png'), join(folder, 'y\\b.png')],
+    [join(folder, 'x/a.png'), join(folder, 'y\\b.png'), join(folder, '../c.PNG')],
   );
 });
 
