@@ -116,7 +116,10 @@ std::string read_holder(int fd) {
 CacheLock::CacheLock(const std::string& path)
     : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (fd_ < 0) fail_to("open", path, errno);
-  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return write_holder(fd_);
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) {
+    write_holder(fd_);
+    return;
+  }
   const int error = errno;
   const std::string holder = error == EWOULDBLOCK ? read_holder(fd_) : "";
   ::close(fd_);

@@ -146,7 +146,8 @@ export default command({
     const output = own(flags.output);
     const coco = flags.coco === undefined ? undefined : own(flags.coco);
     const listed = await imagesOf(flags, positionals);
-    const list = flags.gps === 'exif' ? await withGps(listed, { signal }) : listed;
+    const { onProgress } = imageProgress('coordinates');
+    const list = flags.gps === 'exif' ? await withGps(listed, { signal, onProgress }) : listed;
     const hooks = imageProgress('features');
     const { columns, names, extend } = flags;
     const given = withoutUndefined({ shard, threads, strict, coco, visualize, columns, names, extend });

@@ -1,5 +1,6 @@
 /** What the cells of a manifest's columns are. */
-import type { CarriedKind } from '../images/images-of-paths.js';
+import { DinoSegError } from '../errors.js';
+import type { CarriedKind, ImageList } from '../images/images-of-paths.js';
 import type { Cell } from './csv.js';
 
 const integerPattern = /^(?:0|-?[1-9]\d*)$/;
@@ -61,4 +62,29 @@ export function carriedValue(kind: CarriedKind, text: string): Cell {
   if (text === '') return null;
   // A table in CSV cannot tell −0 from 0.
   return kind === 'integer' ? BigInt(text) : kind === 'number' ? Number(text) + 0 : text;
+}
+
+/** @throws DinoSegError INVALID_ARGUMENT if a cell of a list is not of its column's kind; lists of manifests always fit */
+export function checkCells({ carried, carriedKinds, entries }: ImageList): void {
+  const expected = `${carried.length} (${carried.join(', ')})`;
+  if (carriedKinds && carriedKinds.length !== carried.length)
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `Expected ${expected} carriedKinds, not ${carriedKinds.length}.`,
+    );
+  for (const { id, carried: cells } of entries) {
+    if (cells.length !== carried.length)
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `Expected ${expected} cells of "${id}", not ${cells.length}.`,
+      );
+    for (const [i, kind] of (carriedKinds ?? []).entries()) {
+      const cell = cells[i]!;
+      if (kind === 'text' || cell === '' || (kind === 'integer' ? isInteger(cell) : isDouble(cell))) continue;
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `Expected ${kind === 'integer' ? 'an integer of 64 bits' : 'a number'} in the column "${carried[i]}" of "${id}", not "${cell}".`,
+      );
+    }
+  }
 }

@@ -18,6 +18,7 @@ import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { shardKind, whole, type Shard } from '../shard.js';
 import { spread } from '../data/preview.js';
+import { checkCells } from './carried-kinds.js';
 import { writeCoco } from './coco.js';
 import { extensionText, type Extension } from './extend-run.js';
 import { extractPass, isSameFile, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
@@ -162,6 +163,7 @@ export async function extractTable(
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();
   const { columns = 'id-first', names = 'plain' } = options;
+  checkCells(images);
   const { location, why } = locationOf(images);
   const identity = tableIdentity(extractor, images, { columns, names, location }, shard);
   checkTable(output, identity, why);

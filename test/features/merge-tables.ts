@@ -128,7 +128,7 @@ t.test('what is no table is refused by what it is', async (t) => {
     [filesOf(part).failures, /failures\.tsv is a file beside a table, not a table/],
     [filesOf(part).description, /description\.json is a file beside a table/],
     [output, /is the output itself/],
-    [join(globRoot, 'notes.txt'), /is a \.csv or \.parquet file/],
+    [join(globRoot, 'notes.txt'), /is a \.csv, \.parquet or \.geojson file/],
   ] as const)
     await t.rejects(mergeTables([part, path], output), { code: 'INVALID_ARGUMENT', message });
   t.notOk(existsSync(output));

@@ -180,3 +180,17 @@ t.test('merge refuses parts in GeoJSON, and GeoJSON without coordinates', async 
   await extract('plain.csv', {}, plain);
   await t.rejects(mergeTables([at('plain.csv')], at('plain.geojson')), { code: 'MANIFEST' });
 });
+
+t.test('cells that are not what the list says are refused before any image is read', async (t) => {
+  const list = (carriedKinds: ('integer' | 'number')[], carried = ['x']) => ({
+    ...{ carried: ['a'], carriedKinds },
+    entries: [{ id: '1', path: paths[0]!, carried }],
+  });
+  for (const [images, message] of [
+    [list(['integer']), /Expected an integer of 64 bits in the column "a" of "1", not "x"/],
+    [list(['number']), /Expected a number in the column "a"/],
+    [list(['number', 'number']), /Expected 1 \(a\) carriedKinds, not 2/],
+    [list(['number'], []), /Expected 1 \(a\) cells of "1", not 0/],
+  ] as const)
+    await t.rejects(extract('cells.csv', {}, images), { code: 'INVALID_ARGUMENT', message });
+});
