@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "core/error.h"
-#include "ops/cuda/libtorch_cuda.h"
+#include "ops/cuda/launch.h"
 
 namespace dinov3_seg {
 namespace {
@@ -18,7 +18,7 @@ namespace {
 struct Recording {
   explicit Recording(c10::cuda::CUDAStream on) : stream(on) {}
 
-  at::cuda::CUDAGraph graph;
+  at::cuda::CUDAGraph graph{/*keep_graph=*/true};
   c10::cuda::CUDAStream stream;
   /// While it is recorded.
   std::optional<c10::StreamGuard> guard;
@@ -65,6 +65,11 @@ void graph_end(int64_t handle) {
   Recording& recording = find(handle);
   try {
     recording.graph.capture_end();
+    if (has_kernels()) {
+      const int error = kernels().replace_fills(recording.graph.raw_cuda_graph());
+      TORCH_CHECK(error == 0, "CUDA error: ", kernel_library().error_text(error));
+    }
+    recording.graph.instantiate();
   } catch (...) {
     recording.guard.reset();
     throw;

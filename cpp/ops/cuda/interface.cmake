@@ -1,7 +1,7 @@
 # KERNEL_INTERFACE: the number of the interface between cuda_kernels.so and cuda_ops.so. It follows from the headers that are the
 # interface, so that libraries of two builds are used together only where they fit.
 set(interface_text "")
-foreach(header kernel_library.h kernel_table.h kernels.h network_kernels.h ../panorama_place.h)
+foreach(header kernel_library.h kernel_table.h kernels.h network_kernels.h graph_fills.h ../panorama_place.h)
   set(header ${CMAKE_CURRENT_LIST_DIR}/${header})
   file(READ ${header} text)
   string(APPEND interface_text "${text}")

@@ -30,6 +30,7 @@ void clear(void* to, size_t bytes, cudaStream_t stream) {
 
 constexpr KernelTable table = {
     .clear = launched<clear>,
+    .replace_fills = replace_fills,
     .fits_cells = fits_cells,
     .cell_blocks = cell_blocks,
     .pixel_blocks = pixel_blocks,

@@ -1,7 +1,8 @@
-// The kernels as C functions. KERNEL_INTERFACE, a number made of this header and the two that it includes,
+// The kernels as C functions. KERNEL_INTERFACE, a number made of this header and those that it includes,
 // says which table it is (interface.cmake).
 #pragma once
 
+#include "ops/cuda/graph_fills.h"
 #include "ops/cuda/kernel_library.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/network_kernels.h"
@@ -18,6 +19,7 @@ struct KernelTable {
 
   /// cudaMemsetAsync with zeros.
   Launch<void*, size_t> clear;
+  int (*replace_fills)(cudaGraph_t);
 
   bool (*fits_cells)(const ScoreArguments&);
   Count<ScoreArguments> cell_blocks, pixel_blocks;

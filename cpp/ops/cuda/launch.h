@@ -10,7 +10,10 @@
 
 namespace dinov3_seg {
 
-/// The library that loader.node handed over; operators that need it are registered after that.
+/// Whether loader.node has handed a library over.
+bool has_kernels();
+
+/// That library; operators that need it are registered after that.
 const cuda::KernelLibrary& kernel_library();
 
 inline const cuda::KernelTable& kernels() { return *kernel_library().table; }

@@ -26,6 +26,8 @@ void use(const cuda::KernelLibrary* library) {
 
 }  // namespace
 
+bool has_kernels() { return given != nullptr; }
+
 const cuda::KernelLibrary& kernel_library() { return *given; }
 
 }  // namespace dinov3_seg
