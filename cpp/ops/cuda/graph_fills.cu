@@ -84,7 +84,9 @@ cudaError_t replace(cudaGraph_t graph, cudaGraphNode_t node, cudaMemsetParams fi
 
 int replace_fills(cudaGraph_t graph) {
   Nodes nodes;
-  const auto all = [graph](cudaGraphNode_t* to, size_t* count) { return cudaGraphGetNodes(graph, to, count); };
+  const auto all = [graph](cudaGraphNode_t* to, size_t* count) {
+    return cudaGraphGetNodes(graph, to, count);
+  };
   if (const cudaError_t error = list(nodes, all)) return error;
   for (const cudaGraphNode_t node : nodes) {
     cudaGraphNodeType type{};
