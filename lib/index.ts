@@ -244,7 +244,12 @@ export { evaluationSections, type NamedEvaluation } from './evaluate/evaluation-
 export { evaluationReport, type EvaluationReportOptions } from './evaluate/evaluate-report.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
 export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
-export { imagesOfPaths, type CarriedKind, type ImageEntry, type ImageList } from './images/images-of-paths.js';
+export {
+  imagesOfPaths,
+  type CarriedKind,
+  type ImageEntry,
+  type ImageList,
+} from './images/images-of-paths.js';
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
 export { withGps, type GpsOptions } from './features/gps.js';
 export { columnOrders, nameStyles, type ColumnOrder, type NameStyle } from './features/identity.js';
