@@ -1,6 +1,6 @@
 /** The interface of feature extractors, which tables are made with. */
 import { callback, kind, number, objectWith } from '../arguments.js';
-import type { RgbImage } from '../data/decode.js';
+import type { ReducedImage, RgbImage } from '../data/decode.js';
 import type { Detection } from '../model/detection-model.js';
 
 /** A feature: its column in the table, and its unit. */
@@ -33,6 +33,15 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly passSize: number;
   /** Maximum number of calls of {@link extract} that may run at a time. It does not change the values. Default 1. */
   readonly concurrency?: number;
+  /**
+   * Reads an image as {@link extract} takes it, possibly smaller, or a view of a panorama ({@link ImageEntry.view}). Default:
+   * {@link decodeImage}.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO
+   */
+  readImage?(path: string, view?: number): Promise<RgbImage | ReducedImage>;
+  /** Entries of one file that follow each other and are read together: views of a panorama. Default 1. */
+  readonly readTogether?: number;
   /**
    * Computes the features of images, in their order. The same images in the same pass give the same bits.
    *

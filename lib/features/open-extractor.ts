@@ -31,6 +31,7 @@ import { withoutUndefined } from '../without-undefined.js';
 import { drawBoxes } from './annotation.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
+import { readingImages, readingOptions, type ReadingOptions } from './reading.js';
 import {
   SegmentationFeatures,
   segmentationOptions,
@@ -38,7 +39,8 @@ import {
 } from './segmentation-features.js';
 
 /** Options of {@link openFeatureExtractor}. */
-export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'> {
+export interface FeatureExtractorOptions
+  extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'>, ReadingOptions {
   /** File of the segmentation network. */
   model: string;
   /** File of the detection network. Without it there are no counts. */
@@ -70,6 +72,7 @@ const extractorOptions: OptionKinds<FeatureExtractorOptions> = {
   detectorSize: number,
   sharedBackbone: flag,
   passSize: number,
+  ...readingOptions,
   onLog: callback(),
 };
 
@@ -106,7 +109,7 @@ export async function openFeatureExtractor(options: FeatureExtractorOptions): Pr
     for (const warning of features.warnings) onLog?.(warning);
     const size = passSize ?? passSizeOf(features, detector);
     logStreaming(features.model, size, onLog);
-    return new NetworkExtractor(features, detector, counting, size);
+    return readingImages(new NetworkExtractor(features, detector, counting, size), options);
   } catch (error) {
     detector?.dispose();
     features.dispose();
