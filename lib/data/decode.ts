@@ -347,10 +347,13 @@ export interface ReducedImage extends RgbImage {
   readonly full: { readonly width: number; readonly height: number };
 }
 
-/** Width and height of an image as it is shown, from its header. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
-export async function readImageSize(path: string): Promise<{ width: number; height: number }> {
+/** What an image's header says: width and height as it is shown, and whether it has an alpha channel. @throws DinoSegError IMAGE */
+export async function readImageSize(
+  path: string,
+): Promise<{ width: number; height: number; hasAlpha: boolean }> {
   try {
-    return (await sharp(path, { limitInputPixels: mostPixels }).metadata()).autoOrient;
+    const { autoOrient, hasAlpha } = await sharp(path, { limitInputPixels: mostPixels }).metadata();
+    return { ...autoOrient, hasAlpha };
   } catch (cause) {
     // Whether the file is there is told as when it is decoded.
     throw imageError(path, cause);
@@ -359,13 +362,14 @@ export async function readImageSize(path: string): Promise<{ width: number; heig
 
 /**
  * Decodes a file as {@link decodeImage} does, reduced to at most `pixels` with its aspect ratio where it has more. The image itself is
- * never in memory as a whole where its format allows that: JPEG is reduced as it is decoded, others row by row.
+ * never in memory as a whole where its format allows that: JPEG is reduced as it is decoded, others row by row. One with an alpha
+ * channel keeps its size: colours of transparent pixels must not get into others.
  *
  * @throws DinoSegError as {@link decodeImage}
  */
 export async function decodeReduced(path: string, pixels: number): Promise<ReducedImage> {
   const full = await readImageSize(path).catch(() => undefined);
-  if (!full || full.width * full.height <= pixels) {
+  if (!full || full.hasAlpha || full.width * full.height <= pixels) {
     const image = await decodeImage(path);
     return { ...image, full: { width: image.width, height: image.height } };
   }
@@ -384,7 +388,8 @@ export async function decodeReduced(path: string, pixels: number): Promise<Reduc
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`it decoded to ${info.channels} channels instead of 3`);
-    return { data: bytesOf(data), width: info.width, height: info.height, full };
+    const { width, height } = full;
+    return { data: bytesOf(data), width: info.width, height: info.height, full: { width, height } };
   } catch (cause) {
     throw imageError(path, cause);
   }

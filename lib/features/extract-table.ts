@@ -290,12 +290,13 @@ class Extraction {
   async *#loaded(pending: readonly number[]): AsyncGenerator<LoadedPass, void, void> {
     const { entries } = this.images;
     const { threads, signal } = this.options;
-    const { passSize, concurrency = 1, devices } = this.extractor;
+    const { passSize, concurrency = 1, devices, readTogether = 1 } = this.extractor;
+    const reads = threads * readTogether;
     // Devices may become free at the same time; the pass after that is decoded meanwhile.
-    const ahead = Math.max(passSize * ((devices?.length ?? concurrency) + 1), threads);
+    const ahead = Math.max(passSize * ((devices?.length ?? concurrency) + 1), reads);
     const places = pending.flatMap((pass) => this.#placesOf(pass));
-    const load = (place: number) => loadImage(entries[place]!.path, place);
-    const decoded = prefetch(places, load, { ahead, concurrency: threads, signal });
+    const load = (place: number) => loadImage(this.extractor, entries[place]!, place);
+    const decoded = prefetch(places, load, { ahead, concurrency: reads, signal });
     try {
       for (const pass of pending)
         yield { pass, images: await this.#take(decoded, this.#placesOf(pass).length) };
@@ -362,10 +363,10 @@ class Extraction {
     const found: ShownImage[] = [];
     for (const entry of this.#entries()) {
       if (!entry.places.some((place) => wanted.has(place))) continue;
-      for (const { place, values, detections } of await this.journal.rows(entry)) {
+      for (const { place, values, detections, width, height } of await this.journal.rows(entry)) {
         if (!wanted.has(place)) continue;
-        const { id, path } = entries[place]!;
-        found.push({ id, path, features: { values, ...(detections && { detections }) } });
+        const features = { values, ...(detections && { detections }) };
+        found.push({ ...entries[place]!, width, height, features });
       }
     }
     return found;

@@ -1,10 +1,13 @@
 /** One pass of an extraction: decoded images, then their features. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { decodeImage, type RgbImage } from '../data/decode.js';
+import { decodeImage, type ReducedImage, type RgbImage } from '../data/decode.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
+import type { ImageEntry } from '../images/images-of-paths.js';
+import type { Detection } from '../model/detections.js';
+import type { ImageSize } from '../model/image-size.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
 import type { Overlays } from './overlays.js';
@@ -48,11 +51,24 @@ export function sizeOfStamp(stamp: string): string {
   return stamp.split(' ')[0]!;
 }
 
-/** Decodes an image. @throws errors that are not the image's fault */
-export async function loadImage(path: string, place: number): Promise<LoadedImage> {
+/** Reads an image or view as the extractor wants it. */
+export function pictureOf(
+  extractor: FeatureExtractor,
+  { path, view }: Pick<ImageEntry, 'path' | 'view'>,
+): Promise<RgbImage | ReducedImage> {
+  return extractor.readImage ? extractor.readImage(path, view) : decodeImage(path);
+}
+
+/** Reads an image. @throws errors that are not the image's fault */
+export async function loadImage(
+  extractor: FeatureExtractor,
+  entry: ImageEntry,
+  place: number,
+): Promise<LoadedImage> {
+  const { path } = entry;
   const stamp = await stampOf(path);
-  const named = (image: RgbImage) => markOwn({ ...image, name: path });
-  const image = await decodeImage(path).then(named, (error: unknown) => {
+  const named = (image: RgbImage | ReducedImage) => markOwn({ ...image, name: path });
+  const image = await pictureOf(extractor, entry).then(named, (error: unknown) => {
     if (error instanceof DinoSegError) return error;
     throw error;
   });
@@ -131,10 +147,23 @@ function failureOf(place: number, { code, message }: DinoSegError): JournalFailu
 
 function rowOf(
   place: number,
-  { width, height }: RgbImage,
+  image: RgbImage | ReducedImage,
   { values, detections }: ImageFeatures,
 ): JournalRow {
-  return { place, values, width, height, ...(detections ? { detections } : {}) };
+  // Boxes of the image itself, at whichever size it was looked at.
+  const { width, height } = 'full' in image ? image.full : image;
+  const boxes = detections && resizedBoxes(detections, image, { width, height });
+  return { place, values, width, height, ...(boxes && { detections: boxes }) };
+}
+
+/** Boxes in an image as boxes in the same image at another size. */
+export function resizedBoxes(detections: readonly Detection[], from: ImageSize, to: ImageSize): Detection[] {
+  const [across, down] = [to.width / from.width, to.height / from.height];
+  if (across === 1 && down === 1) return [...detections];
+  return detections.map(({ x, y, width, height, ...rest }) => ({
+    ...{ x: x * across, y: y * down, width: width * across, height: height * down },
+    ...rest,
+  }));
 }
 
 function checkCount(found: readonly ImageFeatures[], images: number): void {
