@@ -118,6 +118,10 @@ class ReadingExtractor implements FeatureExtractor {
     return this.of.concurrency ?? 1;
   }
 
+  get isIndependent(): boolean {
+    return this.of.isIndependent ?? false;
+  }
+
   extract(images: readonly RgbImage[], options: { signal?: AbortSignal }): Promise<ImageFeatures[]> {
     return this.of.extract(images, options);
   }
