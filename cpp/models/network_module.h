@@ -35,7 +35,7 @@ struct ModelPlacement {
   // (weight_stream.h). Without a number all stay.
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
-  std::shared_ptr<WeightStream> stream;
+  std::shared_ptr<WeightStream> stream = nullptr;
 };
 
 /// A network's module as its file has it; the one that predicts where its chains are folded; and the one that
