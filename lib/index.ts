@@ -237,6 +237,7 @@ export { evaluationSections, type NamedEvaluation } from './evaluate/evaluation-
 export { evaluationReport, type EvaluationReportOptions } from './evaluate/evaluate-report.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
 export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
+export type { LeftOut } from './images/left-out.js';
 export { imagesOfPaths, type ImageEntry, type ImageList } from './images/images-of-paths.js';
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
 export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';

@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
 import { filesOf } from '../features/table-files.js';
+import { leftOutText } from '../images/left-out.js';
 import { imagesOfPaths, type ImageList } from '../images/images-of-paths.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
@@ -125,6 +126,8 @@ export default command({
     const output = own(flags.output);
     const coco = flags.coco === undefined ? undefined : own(flags.coco);
     const list = await imagesOf(flags, positionals);
+    const beside = list.leftOut && leftOutText(list.leftOut);
+    if (beside !== undefined) note(`left out: ${beside}`);
     const hooks = imageProgress('features');
     const given = withoutUndefined({ shard, threads, strict, coco, visualize });
     await using extractor = await openFeatureExtractor(

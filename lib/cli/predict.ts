@@ -51,7 +51,7 @@ export default command({
     const { written, failed, reportError } = result;
     for (const { error } of failed) complain(error);
     const failures = failed.map(({ image, error }) => ({ image, code: error.code, message: error.message }));
-    if (json) printJson({ written, failed: failures, report: result.report });
+    if (json) printJson({ written, failed: failures, leftOut: result.leftOut, report: result.report });
     else for (const { folder } of written) print(folder);
     if (result.report !== null) note(`report: ${result.report}`);
     if (reportError) complain(reportError);

@@ -7,6 +7,7 @@ import { decodeImage } from '../data/decode.js';
 import type { LayoutOptions } from '../data/layout.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
+import { leftOutText } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
 import type { SeenImage } from '../model/each-image.js';
 import { aheadOf } from '../model/load-batch.js';
@@ -55,14 +56,20 @@ export class ImageSource {
   ) {}
 
   /** @throws DinoSegError as {@link listImages} or {@link SegmentationDataset.open} */
-  static async open(images: readonly string[] | LabelledImages, classSet: ClassSet): Promise<ImageSource> {
+  static async open(
+    images: readonly string[] | LabelledImages,
+    classSet: ClassSet,
+    onLog?: (line: string) => void,
+  ): Promise<ImageSource> {
     if ('data' in images) {
       const { data, split, ...reading } = images;
       const dataset = await SegmentationDataset.open(data, split, classSet, reading);
       const names = dataset.pairs.map(({ name }) => name);
       return new ImageSource(names, true, async (place) => ({ place, ...(await dataset.load(place)) }));
     }
-    const paths = await listImages(images);
+    const { paths, leftOut } = await listImages(images);
+    const beside = leftOutText(leftOut);
+    if (beside !== undefined) onLog?.(`left out: ${beside}`);
     const load = async (place: number) => {
       const name = paths[place]!;
       return { place, name, image: await decodeImage(name) };

@@ -1,5 +1,5 @@
-import sharp, { type Sharp } from 'sharp';
 import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
+import { sharp, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
 import type { RawImage } from '../native/bindings/engine.js';
@@ -40,11 +40,6 @@ export interface DecodeOptions {
    */
   readonly maxPixels?: number;
 }
-
-// Images are decoded several at a time on Node's own pool: more threads inside each would take the
-// processor from libtorch, and nothing is decoded twice in a row that a cache could serve.
-sharp.concurrency(1);
-sharp.cache(false);
 
 /**
  * Truncated files and files with a decoding error are refused, but not those with a mere warning of the codec:

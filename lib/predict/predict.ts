@@ -27,7 +27,9 @@ import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { writePrediction } from '../report/prediction-files.js';
 import { PredictionReport } from './predict-report.js';
+import { leftOutText, type LeftOut } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
+import { shownPath } from '../system-path.js';
 import { outputNames } from './output-names.js';
 
 /** Options of {@link predict}. `onProgress` counts images, not windows. */
@@ -83,6 +85,8 @@ export interface PredictResult extends ReportOutcome {
   written: WrittenPrediction[];
   /** Images that could not be found or decoded; the others are written nevertheless. */
   failed: FailedPrediction[];
+  /** What lies in the given folders and matches the globs beside the images. */
+  leftOut: LeftOut;
 }
 
 /**
@@ -103,9 +107,11 @@ export async function predict(
   const { classSet, output, signal, onProgress, mode } = options;
   const head = options.head ?? model.ownHead();
   const scoring = scoringOf(head, classSet, options.scoring);
-  const paths = await listImages(inputs);
-  const names = outputNames(paths);
-  const result: PredictResult = { written: [], failed: [], report: null };
+  const { paths, leftOut } = await listImages(inputs);
+  const beside = leftOutText(leftOut);
+  if (beside !== undefined) options.onLog?.(`left out: ${beside}`);
+  const names = outputNames(paths.map(shownPath));
+  const result: PredictResult = { written: [], failed: [], leftOut, report: null };
   const report = options.report === undefined ? undefined : new PredictionReport(classSet, paths.length);
   const imageSize = imageSizeOf(options.imageSize, [head]);
   const runner = BatchRunner.of(model, asSize(imageSize), options);
@@ -151,6 +157,7 @@ export async function predict(
     scoring,
     window: mode ?? 'whole',
     stride: stride === undefined ? undefined : JSON.stringify(stride),
+    'left out': beside,
   };
   return { ...result, ...(await report.write(options.report!, model, head, settings, result.failed)) };
 }
