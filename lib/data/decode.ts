@@ -1,8 +1,13 @@
+import { stat } from 'node:fs/promises';
 import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
-import { sharp, type Sharp } from '../codec.js';
+import { readsHeic, sharp, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';
+import { bmp, heic, imageKindOf, jpeg } from '../images/image-kinds.js';
 import type { RawImage } from '../native/bindings/engine.js';
+import { shownPath, systemPath } from '../system-path.js';
+import { decodeBmp } from './bmp.js';
+import { jpegLack, withEndMarker } from './jpeg-structure.js';
 import { markOwn } from './own-pixels.js';
 import { plainPng } from './png-label.js';
 
@@ -14,6 +19,10 @@ export interface RgbImage {
   readonly width: number;
   /** Height in pixels. */
   readonly height: number;
+  /** H×W: 1 for pixels whose alpha is below 128, else 0. Absent if there are none. */
+  readonly transparent?: Uint8Array;
+  /** What is odd about the file, although it was decoded: sentences. Absent if nothing is. */
+  readonly notes?: readonly string[];
 }
 
 /**
@@ -54,12 +63,18 @@ const mostPixels = 0x3fff ** 2;
 
 function imageError(source: string, cause: unknown): DinoSegError {
   if (cause instanceof DinoSegError) return cause;
-  const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll('\n', '; ');
+  const message = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll('\n', '; ');
+  const why = /^(unknown error)?$/i.test(message) ? 'the codec gives no reason' : shortened(message);
   return new DinoSegError(
     'IMAGE',
-    `${source} cannot be decoded: ${why}. Expected a complete PNG, JPEG, WebP or TIFF image.`,
+    `${source} cannot be decoded: ${why}. Expected a complete PNG, JPEG, WebP, TIFF or BMP image.`,
     { cause },
   );
+}
+
+/** A damaged container makes the codec list every place where it looked. */
+function shortened(message: string): string {
+  return message.length > 300 ? `${message.slice(0, 150)} … ${message.slice(-150)}` : message;
 }
 
 function bytesOf(buffer: Buffer): Uint8Array {
@@ -67,19 +82,26 @@ function bytesOf(buffer: Buffer): Uint8Array {
 }
 
 async function load<T>(input: string | T): Promise<[bytes: Buffer | T, source: string]> {
-  return typeof input === 'string' ? [await readBytes(input), input] : [input, 'The image'];
+  if (typeof input !== 'string') return [input, 'The image'];
+  const source = shownPath(input);
+  const found = await stat(systemPath(input)).catch(() => undefined);
+  // Opening a pipe waits for its writer, and a device may have no end.
+  if (found && !found.isFile() && !found.isDirectory())
+    throw new DinoSegError('IMAGE', `${source} is a pipe, socket or device. Expected a file with an image.`);
+  return [await readBytes(input), source];
 }
 
 /**
  * Decodes an image to 8-bit sRGB with EXIF rotation applied.
  *
- * 16 bits per sample become 8 by dropping the low byte (v >> 8). Grey becomes three equal channels. Alpha is
- * dropped: the stored colours stay unchanged and are not blended. CMYK images and images with an ICC profile are
- * converted to sRGB. Of an animation, the first frame is decoded.
+ * 16 bits per sample become 8 by dropping the low byte (v >> 8). Grey becomes three equal channels. The stored colours of
+ * transparent pixels stay unchanged and are not blended; {@link RgbImage.transparent} tells where they are. CMYK images and images
+ * with an ICC profile are converted to sRGB. Of an animation, the first frame is decoded. The file's contents decide what it is, not
+ * its name. A JPEG that lacks only its end marker or one restart marker is decoded with a note.
  *
  * @param input a path, the bytes of a file, or a sharp instance (whose own pixel limit applies)
- * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, or an
- *   SVG drawing; FILE_NOT_FOUND, IO; INVALID_ARGUMENT
+ * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, a drawing
+ *   or document (SVG, PDF), in a format that cannot be decoded (HEIC without its codec), or a pipe or device; FILE_NOT_FOUND, IO; INVALID_ARGUMENT
  */
 export async function decodeImage(
   input: string | Uint8Array | Sharp,
@@ -94,38 +116,82 @@ export async function decodeImage(
       `maxPixels should be a whole number from 1, not ${maxPixels}.`,
     );
   const [image, source] = await load(input);
-  const refused = image instanceof Uint8Array && drawingIn(image);
-  if (refused)
-    throw new DinoSegError(
-      'IMAGE',
-      `${source} is ${refused}. Convert it to a PNG, JPEG, WebP or TIFF image first.`,
-    );
-  return decodeAny(image, source, maxPixels);
+  if (!(image instanceof Uint8Array)) return decodeAny(image, source, { maxPixels });
+  const kind = imageKindOf(image);
+  if (kind?.readable === false && !(kind === heic && readsHeic))
+    throw new DinoSegError('IMAGE', `${source} is ${kind.name}, which is not decoded. ${kind.advice}`);
+  if (kind === bmp) return decodeBitmap(image, source, maxPixels);
+  return kind === jpeg ? decodeJpeg(image, source, maxPixels) : decodeAny(image, source, { maxPixels });
 }
 
-/** Detects files that the codec would draw, with fonts that the machine may lack, instead of decoding; undefined for others. */
-function drawingIn(bytes: Uint8Array): string | undefined {
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'compressed by gzip';
-  // The codec's own rule for SVG.
-  const plain = bytes.subarray(0, 24).every((byte) => byte >= 9 && byte < 0x80);
-  const start = Buffer.from(bytes.subarray(0, 1000)).toString('latin1');
-  return plain && /<svg/i.test(start) ? 'an SVG drawing' : undefined;
-}
-
-async function decodeAny(image: Uint8Array | Sharp, source: string, maxPixels: number): Promise<RgbImage> {
+function decodeBitmap(file: Uint8Array, source: string, maxPixels: number): RgbImage {
   try {
-    const pipeline = isSharp(image) ? image.clone() : sharp(image, { failOn, limitInputPixels: maxPixels });
-    const { data, info } = await pipeline
-      .autoOrient()
-      .removeAlpha()
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`it decoded to ${info.channels} channels instead of 3`);
-    return { data: bytesOf(data), width: info.width, height: info.height };
+    const { data, width, height, channels } = decodeBmp(file, maxPixels);
+    return splitAlpha(data, width, height, channels);
   } catch (cause) {
     throw imageError(source, cause);
   }
+}
+
+/** Follows the end of a JPEG that lacks its end marker: no part of the picture may depend on it. */
+const afterEnd = Buffer.from('35c61ae2970b4df8'.repeat(16), 'hex');
+
+async function decodeJpeg(file: Uint8Array, source: string, maxPixels: number): Promise<RgbImage> {
+  const lack = jpegLack(file);
+  if (lack?.kind === 'end') {
+    const ends = [withEndMarker(file), withEndMarker(file, afterEnd)];
+    const [image, other] = await Promise.all(ends.map((bytes) => decodeAny(bytes, source, { maxPixels })));
+    if (Buffer.compare(image!.data, other!.data) === 0)
+      return { ...image!, notes: ['The end marker of the JPEG is missing; the picture is complete.'] };
+  }
+  if (lack?.kind !== 'restarts') return decodeAny(file, source, { maxPixels });
+  const { missing, expected } = lack;
+  // The codec resumes at the next one.
+  if (missing > 1) return decodeAny(file, source, { maxPixels, failOn: 'warning' });
+  const image = await decodeAny(file, source, { maxPixels });
+  const note = `One of the JPEG's ${expected} restart markers is missing: a strip of the picture may be grey.`;
+  return { ...image, notes: [note] };
+}
+
+async function decodeAny(
+  image: Uint8Array | Sharp,
+  source: string,
+  how: { maxPixels: number; failOn?: 'error' | 'warning' },
+): Promise<RgbImage> {
+  try {
+    const options = { failOn: how.failOn ?? failOn, limitInputPixels: how.maxPixels } as const;
+    const pipeline = isSharp(image) ? image.clone() : sharp(image, options);
+    const { data, info } = await pipeline
+      .autoOrient()
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return splitAlpha(bytesOf(data), info.width, info.height, info.channels);
+  } catch (cause) {
+    throw imageError(source, cause);
+  }
+}
+
+/** Below it, a pixel is transparent. */
+const opaqueAlpha = 128;
+
+/** The colours of pixels with or without an alpha channel, and where they are transparent. */
+function splitAlpha(pixels: Uint8Array, width: number, height: number, channels: number): RgbImage {
+  if (channels === 3) return { data: pixels, width, height };
+  if (channels !== 4) throw new Error(`it decoded to ${channels} channels instead of 3 or 4`);
+  const count = width * height;
+  const data = new Uint8Array(3 * count);
+  const transparent = new Uint8Array(count);
+  let isOpaque = true;
+  for (let i = 0, from = 0, to = 0; i < count; i++, from += 4, to += 3) {
+    data[to] = pixels[from]!;
+    data[to + 1] = pixels[from + 1]!;
+    data[to + 2] = pixels[from + 2]!;
+    if (pixels[from + 3]! >= opaqueAlpha) continue;
+    transparent[i] = 1;
+    isOpaque = false;
+  }
+  return isOpaque ? { data, width, height } : { data, width, height, transparent };
 }
 
 /** Draws an SVG of the image's size over it. Text must be paths (report/text-path.ts), which need no fonts. */
@@ -311,5 +377,5 @@ export async function encodePreview(
 
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
-  return await decodeAny(Buffer.from(svg), 'The drawing', mostPixels);
+  return await decodeAny(Buffer.from(svg), 'The drawing', { maxPixels: mostPixels });
 }

@@ -18,6 +18,8 @@ export interface FoundFile {
 export interface WalkOptions {
   /** 1: the folder's own files. Default: all. */
   depth?: number;
+  /** Asks for a file by its path from the folder on. Default: all. */
+  wanted?: (name: string) => boolean;
   /** Whether a folder that several links lead to is walked once. Default: at each of its paths, but not in a circle. */
   once?: boolean;
 }
@@ -28,6 +30,12 @@ interface Link {
   left: number;
 }
 
+/** Where a link leads; undefined for nowhere. */
+type Target = { real: string; isFolder: boolean; isRegular: boolean } | undefined;
+
+/** Number of links that are looked up at a time. */
+const linksAtATime = 64;
+
 /**
  * What lies below a folder, without what begins with a dot. Links are followed, after everything that is no link.
  *
@@ -35,7 +43,7 @@ interface Link {
  */
 export async function walk(
   folder: string,
-  { depth = Infinity, once = false }: WalkOptions = {},
+  { depth = Infinity, once = false, wanted = () => true }: WalkOptions = {},
 ): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   // Real folders that are walked, or those of this branch.
@@ -51,6 +59,8 @@ export async function walk(
       const own = pathOfBytes(entry.name);
       if (own.startsWith('.')) continue;
       const [inside, name] = [join(path, own), prefix + own];
+      const mayBeFolder = left > 1 && (entry.isDirectory() || entry.isSymbolicLink());
+      if (!mayBeFolder && !wanted(name)) continue;
       if (entry.isSymbolicLink()) below.push({ path: inside, name, left });
       else if (!entry.isDirectory()) found.push({ name, real: join(real, own), isRegular: entry.isFile() });
       else if (left > 1) await enter(inside, join(real, own), `${name}/`, left - 1);
@@ -61,16 +71,19 @@ export async function walk(
   }
 
   async function followAll(some: Link[]): Promise<void> {
-    for (const link of some.sort((a, b) => compareNames(a.name, b.name))) await follow(link);
+    some.sort((a, b) => compareNames(a.name, b.name));
+    for (let first = 0; first < some.length; first += linksAtATime) {
+      const group = some.slice(first, first + linksAtATime);
+      const targets = await Promise.all(group.map(({ path }) => targetOf(path)));
+      for (const [i, link] of group.entries()) await follow(link, targets[i]);
+    }
   }
 
-  async function follow({ path, name, left }: Link): Promise<void> {
-    const target = await stat(systemPath(path)).catch(() => undefined);
-    // What a dangling link stands for shows when it is read.
-    if (!target) return void found.push({ name, real: undefined, isRegular: true });
-    const real = await realPath(path);
-    if (!target.isDirectory()) found.push({ name, real, isRegular: target.isFile() });
-    else if (left > 1) await enter(path, real, `${name}/`, left - 1);
+  async function follow({ path, name, left }: Link, target: Target): Promise<void> {
+    const { real, isFolder = false, isRegular = true } = target ?? {};
+    if (isFolder) {
+      if (left > 1) await enter(path, real!, `${name}/`, left - 1);
+    } else if (wanted(name)) found.push({ name, real, isRegular });
   }
 
   try {
@@ -80,6 +93,16 @@ export async function walk(
     throw readError(folder, cause);
   }
   return found;
+}
+
+async function targetOf(path: string): Promise<Target> {
+  try {
+    const [found, real] = await Promise.all([stat(systemPath(path)), realPath(path)]);
+    return { real, isFolder: found.isDirectory(), isRegular: found.isFile() };
+  } catch {
+    // What a link stands for that leads nowhere shows when it is read.
+    return undefined;
+  }
 }
 
 /** The path of a file or folder without links. */
@@ -100,8 +123,9 @@ export async function filesBelow(
   wanted: (name: string) => boolean,
   depth = Infinity,
 ): Promise<string[]> {
-  const names = (await walk(folder, { depth })).map(({ name }) => name);
-  return names.filter((name) => wanted(name.slice(name.lastIndexOf('/') + 1))).sort(compareNames);
+  const byName = (path: string) => wanted(path.slice(path.lastIndexOf('/') + 1));
+  const found = await walk(folder, { depth, wanted: byName });
+  return found.map(({ name }) => name).sort(compareNames);
 }
 
 const surrogate = /[\ud800-\udfff]/;

@@ -28,33 +28,42 @@ export const heic: ImageKind = {
 const convert = 'Convert it to a PNG, JPEG, WebP or TIFF image first.';
 const other = (name: string, advice = convert): ImageKind => ({ name, readable: false, advice });
 
-/** Beginnings of files. Bytes are written in Latin-1. */
-const beginnings: readonly (readonly [RegExp, ImageKind])[] = [
-  [/^\xff\xd8\xff/, jpeg],
-  [/^\x89PNG\r\n\x1a\n/, readable('PNG')],
-  [/^RIFF[^]{4}WEBP/, readable('WebP')],
-  [/^(II[*+]\0|MM\0[*+])/, readable('TIFF')],
-  [/^GIF8[79]a/, readable('GIF')],
-  // The file's header is 14 bytes, the picture's 12, 40, 52, 56, 64, 108 or 124.
-  [/^BM[^]{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0/, bmp],
-  [/^[^]{4}ftyp(heic|heix|heim|heis|hevc|hevx)/, heic],
-  [/^[^]{4}ftyp(avif|avis)/, readable('AVIF')],
-  // Brands of the container alone: the others follow in the same box.
-  [/^[^]{4}ftyp(mif1|msf1)[^]{0,64}?hei[cxms]/, heic],
-  [/^[^]{4}ftyp(mif1|msf1)/, readable('AVIF')],
-  [/^%PDF-/, other('a PDF document', 'Extract its pictures first.')],
-  [/^\x1f\x8b/, other('compressed by gzip')],
-  [/^8BPS/, other('a Photoshop document')],
-  [/^(\0\0\0\x0cJXL |\xff\x0a)/, other('JPEG XL')],
-  [/^(\0\0\0\x0cjP {2}|\xff\x4f\xff\x51)/, other('JPEG 2000')],
+/** Beginnings of files, in Latin-1; a dot in place of bytes of any value. */
+const beginnings: readonly (readonly [beginning: string, ImageKind])[] = [
+  ['\xff\xd8\xff', jpeg],
+  ['\x89PNG\r\n\x1a\n', readable('PNG')],
+  ['RIFF....WEBP', readable('WebP')],
+  ...['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].map((each) => [each, readable('TIFF')] as const),
+  ...['GIF87a', 'GIF89a'].map((each) => [each, readable('GIF')] as const),
+  // After the file's header comes the picture's, of 12, 40, 52, 56, 64, 108 or 124 bytes.
+  ...[...'\x0c\x28\x34\x38\x40\x6c\x7c'].map((size) => [`BM............${size}\0\0\0`, bmp] as const),
+  ['%PDF-', other('a PDF document', 'Extract its pictures first.')],
+  ['\x1f\x8b', other('compressed by gzip')],
+  ['8BPS', other('a Photoshop document')],
+  ...['\0\0\0\x0cJXL ', '\xff\x0a'].map((each) => [each, other('JPEG XL')] as const),
+  ...['\0\0\0\x0cjP  ', '\xff\x4f\xff\x51'].map((each) => [each, other('JPEG 2000')] as const),
 ];
+
+const begins = (text: string, beginning: string): boolean =>
+  text.length >= beginning.length && [...beginning].every((byte, i) => byte === '.' || byte === text[i]);
+
+/** The kind of a file in HEIF's container, by its brands; undefined for other files. */
+function kindOfHeif(text: string): ImageKind | undefined {
+  if (text.slice(4, 8) !== 'ftyp') return undefined;
+  const size = text.charCodeAt(2) * 256 + text.charCodeAt(3);
+  const brands = text.slice(8, Math.max(12, size)).match(/[^]{4}/g) ?? [];
+  if (brands.some((brand) => /^he[iv][cxms]$/.test(brand))) return heic;
+  return brands.some((brand) => ['avif', 'avis', 'mif1', 'msf1'].includes(brand)) ? avif : undefined;
+}
+
+const avif = readable('AVIF');
 
 /** The kind of a file by its first bytes, up to {@link kindBytes}; undefined for what is no picture that is known here. */
 export function imageKindOf(bytes: Uint8Array): ImageKind | undefined {
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, kindBytes));
   const text = start.toString('latin1');
-  const [, kind] = beginnings.find(([beginning]) => beginning.test(text)) ?? [];
-  return kind ?? (isSvg(start, text) ? svg : undefined);
+  const [, kind] = beginnings.find(([beginning]) => begins(text, beginning)) ?? [];
+  return kind ?? kindOfHeif(text) ?? (isSvg(start, text) ? svg : undefined);
 }
 
 /** The codec would draw it, with fonts that the machine may lack, instead of decoding. */

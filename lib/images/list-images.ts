@@ -59,7 +59,7 @@ async function listed(path: string): Promise<Listed> {
 
 async function imagesOfFolder(folder: string, leftOut: LeftOutCounter): Promise<Listed[]> {
   const own = new LeftOutCounter();
-  const images = await imagesBelow(folder, () => true, { once: true }, [own, leftOut]);
+  const images = await imagesBelow(folder, { once: true }, [own, leftOut]);
   if (images.length > 0) return images.map(({ path, real }) => ({ path: join(folder, path), real }));
   throw new DinoSegError(
     'DATASET',
@@ -73,10 +73,10 @@ async function imagesOfGlob(
   glob: string,
   leftOut: LeftOutCounter,
 ): Promise<Listed[]> {
-  const matches = picomatch(glob, { nonegate: true });
+  const wanted = picomatch(glob, { nonegate: true });
   const depth = glob.includes('**') ? Infinity : glob.split('/').length;
   const own = new LeftOutCounter();
-  const images = await imagesBelow(base || '.', matches, { depth }, [own, leftOut]);
+  const images = await imagesBelow(base || '.', { depth, wanted }, [own, leftOut]);
   if (images.length > 0)
     return images.map(({ path, real }) => ({ path: base ? join(base, path) : path, real }));
   throw new DinoSegError(
@@ -96,11 +96,10 @@ const lookedInto = 16;
 /** Images below a folder by the bytes of their paths, which go from the folder on. */
 async function imagesBelow(
   folder: string,
-  wanted: (name: string) => boolean,
   how: WalkOptions,
   leftOut: readonly LeftOutCounter[],
 ): Promise<Listed[]> {
-  const all = (await walk(folder, how)).filter(({ name }) => wanted(name) && !isOwnOutput(name));
+  const all = (await walk(folder, how)).filter(({ name }) => !isOwnOutput(name));
   const found = withoutRepeated(all, leftOut).sort((a, b) => compareNames(a.name, b.name));
   const images: Listed[] = [];
   for (let first = 0; first < found.length; first += lookedInto) {
