@@ -32,6 +32,26 @@ std::vector<DenseScores> score_layers(SegmentationModel& model, const std::vecto
   return scores;
 }
 
+// Below it, a pixel is transparent (lib/data/decode.ts).
+constexpr int64_t opaque_alpha = 128;
+
+/// Where an image is transparent, H×W bool on the CPU; undefined where nowhere.
+at::Tensor transparent_pixels(const at::Tensor& pixels) {
+  if (pixels.size(2) != 4) return {};
+  const at::Tensor transparent = pixels.select(2, 3).lt(opaque_alpha);
+  return transparent.any().item<bool>() ? transparent : at::Tensor();
+}
+
+/// Means of shares (columns+1)×N over the places of a grid; what is transparent of a place has no column.
+at::Tensor mean_shares(const at::Tensor& shares, const at::Tensor& transparent, at::IntArrayRef grid) {
+  if (!transparent.defined()) return shares.mean(1);
+  const at::Tensor covered =
+      at::adaptive_avg_pool2d(transparent.to(at::kDouble).unsqueeze(0), grid).flatten().to(shares.device());
+  at::Tensor row = (shares * (1 - covered)).mean(1);
+  row[-1] += covered.mean();
+  return row;
+}
+
 }  // namespace
 
 at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>& layers,
@@ -45,17 +65,20 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
   const std::vector<DenseScores> scores = score_layers(model, layers, at::stack(images));
   for (size_t i = 0; i < pixels.size(); ++i) {
     const int64_t height = pixels[i].size(0), width = pixels[i].size(1);
+    const at::Tensor transparent = transparent_pixels(pixels[i]);
     at::Tensor columns;  // soft: (columns+1)×N float64; else H×W uint8
+    at::Tensor shares;   // soft: K×h×w
     for (size_t n = 0; n < layers.size(); ++n) {
       const DenseScores own = scores[n].image(static_cast<int64_t>(i));
       if (options.soft) {
-        const at::Tensor grid = own.shares_on_grid()[0].flatten(1);  // K×N
-        columns = column_shares(grid, tables[n], options.columns, columns);
+        shares = own.shares_on_grid()[0];
+        columns = column_shares(shares.flatten(1), tables[n], options.columns, columns);
       } else {
         columns = columns_of(class_map(own, height, width)[0], tables[n], columns);
       }
     }
-    rows.push_back(options.soft ? columns.mean(1).cpu()
+    if (!options.soft && transparent.defined()) columns.masked_fill_(transparent.to(columns.device()), no_column);
+    rows.push_back(options.soft ? mean_shares(columns, transparent, shares.sizes().slice(1)).cpu()
                                 : count_columns(columns, options.columns).to(at::kDouble));
     report_progress(i + 1, pixels.size());
   }

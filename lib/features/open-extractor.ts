@@ -17,6 +17,7 @@ import { rgbImageKind } from '../data/argument-kinds.js';
 import type { RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
+import type { ImagePercentages } from '../model/class-shares.js';
 import { DetectionModel } from '../model/detection-model.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
 import { passesPerDevice } from '../model/in-order-over.js';
@@ -29,6 +30,7 @@ import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { drawBoxes } from './annotation.js';
+import { unassignedColumn } from './columns.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
 import {
@@ -82,8 +84,8 @@ interface Counting {
 
 /**
  * Opens networks and heads as an extractor for {@link extractTable}. On several devices, each has the networks and takes passes of
- * its own; values do not depend on which. The columns are percentages, then counts in
- * the order of {@link countedClasses}. An image's detections are the counted boxes. Disposing of the extractor
+ * its own; values do not depend on which. The columns are percentages, counts in
+ * the order of {@link countedClasses}, and `unassigned`: the percentage of pixels that no percentage counts, transparent ones included. An image's detections are the counted boxes. Disposing of the extractor
  * frees the networks.
  *
  * @throws DinoSegError INVALID_ARGUMENT for options that exclude each other; SHAPE for sizes; BACKBONE_MISMATCH if
@@ -240,6 +242,7 @@ class NetworkExtractor implements FeatureExtractor {
     this.columns = [
       ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
       ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),
+      { name: unassignedColumn, kind: 'percent' },
     ];
     this.settings = {
       package: packageVersion(),
@@ -269,8 +272,8 @@ class NetworkExtractor implements FeatureExtractor {
     const on = async ({ model, detector }: Networks) => {
       const percentages = await this.features.on(model, images, { signal });
       const found: ImageFeatures[] = [];
-      for (const [i, { values }] of percentages.entries())
-        found.push(await this.#withCounts(detector, values, images[i]!, signal));
+      for (const [i, ofImage] of percentages.entries())
+        found.push(await this.#withCounts(detector, ofImage, images[i]!, signal));
       return found;
     };
     return this.#runner.run(() => this.#pool.run(on));
@@ -278,11 +281,11 @@ class NetworkExtractor implements FeatureExtractor {
 
   async #withCounts(
     detector: DetectionModel | undefined,
-    percentages: readonly number[],
+    { values, unassigned }: ImagePercentages,
     image: Parameters<DetectionModel['detect']>[0],
     signal: AbortSignal | undefined,
   ): Promise<ImageFeatures> {
-    if (!detector) return { values: percentages };
+    if (!detector) return { values: [...values, unassigned] };
     const { classes, threshold, size } = this.counting;
     const all = await detector.detect(image, {
       threshold,
@@ -293,7 +296,7 @@ class NetworkExtractor implements FeatureExtractor {
     });
     const detections = all.filter(({ label }) => classes.some((counted) => counted.label === label));
     const counts = classes.map((counted) => detections.filter(({ label }) => label === counted.label).length);
-    return { values: [...percentages, ...counts], detections };
+    return { values: [...values, ...counts, unassigned], detections };
   }
 
   overlay(image: RgbImage, { detections = [] }: ImageFeatures): Promise<RgbImage> {
