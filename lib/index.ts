@@ -240,6 +240,8 @@ export { openFeatureExtractor, type FeatureExtractorOptions } from './features/o
 export type { LeftOut } from './images/left-out.js';
 export { imagesOfPaths, type ImageEntry, type ImageList } from './images/images-of-paths.js';
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
+export { qualityFlags, type QualityFlag } from './features/quality.js';
+export type { FlagCounts } from './features/quality-list.js';
 export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';
 export { mergeTables, type MergeSummary } from './features/merge-tables.js';
 export { parseShard, type Shard } from './shard.js';

@@ -36,7 +36,10 @@ class CsvParser {
   #line = 1;
   #rowLine = 1;
 
-  constructor(private readonly fail: (line: number, reason: string) => DinoSegError) {}
+  constructor(
+    private readonly fail: (line: number, reason: string) => DinoSegError,
+    private readonly separator: string,
+  ) {}
 
   *push(text: string): Generator<CsvRow> {
     for (const c of text) {
@@ -52,7 +55,7 @@ class CsvParser {
     if (this.#state === 'quoted') {
       if (c === '"') this.#state = 'closed';
       else this.#cell += c;
-    } else if (c === ',') this.#endCell();
+    } else if (c === this.separator) this.#endCell();
     else if (c === '\n' || c === '\r') yield* this.#endRow();
     else if (c !== '"') {
       if (this.#state === 'closed') throw this.fail(this.#line, `"${c}" follows the quote that ends a cell`);
@@ -96,11 +99,15 @@ class CsvParser {
  * @param code of the error if the file is not CSV or a row has another number of cells than the header.
  * @throws FILE_NOT_FOUND, IO, and `code`
  */
-export async function* readCsv(path: string, code: ErrorCode): AsyncGenerator<CsvRow, void, void> {
+export async function* readCsv(
+  path: string,
+  code: ErrorCode,
+  separator = ',',
+): AsyncGenerator<CsvRow, void, void> {
   const refuse = (reason: string) =>
     new DinoSegError(code, `${path}${reason}. Expected CSV (RFC 4180) in UTF-8.`);
   const fail = (line: number, reason: string) => refuse(`, line ${line}: ${reason}`);
-  const parser = new CsvParser(fail);
+  const parser = new CsvParser(fail, separator);
   let width: number | undefined;
   function* checked(rows: Iterable<CsvRow>): Generator<CsvRow> {
     for (const row of rows) {

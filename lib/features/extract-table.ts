@@ -26,6 +26,7 @@ import { IdleTime } from './idle-time.js';
 import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
+import type { FlagCounts, MeasuredImage } from './quality-list.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf } from './passes.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
@@ -34,7 +35,7 @@ import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } 
 export interface ExtractTableOptions {
   /**
    * Path of the table, .csv or .parquet. Beside `T.csv` is a folder `T_csv_files` with description.json,
-   * failures.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
+   * failures.tsv, quality.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
    */
   output: string;
   /** Part of the table to make. Default: all of it. */
@@ -43,6 +44,8 @@ export interface ExtractTableOptions {
   threads?: number;
   /** Whether an image that fails ends the run with its error. Default: it is added to the list of failures. */
   strict?: boolean;
+  /** Whether images with a quality flag (`quality.tsv`) get no row. Default false. */
+  dropFlagged?: boolean;
   /** COCO JSON file to write the boxes to. */
   coco?: string;
   /** Number of overlay pictures to draw, of images spread evenly over the table. Default 0. */
@@ -60,6 +63,7 @@ const tableOptions: OptionKinds<ExtractTableOptions> = {
   shard: shardKind,
   threads: number,
   strict: flag,
+  dropFlagged: flag,
   coco: text,
   visualize: number,
   signal,
@@ -75,6 +79,10 @@ export interface ExtractionSummary extends ReportOutcome {
   rows: number;
   /** Images without a row, in the order of the images: the list of failures. */
   failures: readonly ExtractionFailure[];
+  /** Number of images with each quality flag. */
+  flagged: FlagCounts;
+  /** Number of images without a row for their flags. */
+  dropped: number;
   /** Number of images that this run extracted; the others were done before. */
   extracted: number;
   /** Duration of this extraction in seconds. */
@@ -133,10 +141,10 @@ export async function extractTable(
   checkArgument(extractor, extractorKind, 'extractTable(extractor)');
   checkArgument(images, imageListKind, 'extractTable(images)');
   checkOptions(options, tableOptions, 'extractTable()');
-  const { output, shard = whole, visualize = 0, coco, signal } = options;
+  const { output, shard = whole, visualize = 0, coco, signal, dropFlagged = false } = options;
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();
-  const identity = tableIdentity(extractor, images, shard);
+  const identity = tableIdentity(extractor, images, { shard, dropFlagged });
   const overlays = new Overlays(output, images.entries, extractor, visualize);
   await using run = await openRun(output, identity);
   const { journal } = run;
@@ -150,13 +158,14 @@ export async function extractTable(
   }
   await journal.sync();
   const outcomes = extraction.outcomes();
-  const { rows, failures, means, distributions } = await writeOutputs(output, identity, outcomes);
-  if (coco !== undefined) await writeCoco(coco, images.entries, () => extraction.rows());
+  const written = await writeOutputs(output, identity, outcomes, images.leftOut);
+  const { rows, failures, means, flagged, dropped } = written;
+  const kept = () => extraction.rows(written.droppedIds);
+  if (coco !== undefined) await writeCoco(coco, images.entries, kept);
   const figures = extraction.figures();
   const shown = await extraction.shown(images, shownImages);
-  const table = { output, identity, rows, failures, distributions };
-  const report = await writeTableReport({ ...table, run: { extractor, shown, ...figures } });
-  return { output, rows, failures, means, ...figures, ...report };
+  const report = await writeTableReport({ output, ...written, run: { extractor, shown, ...figures } });
+  return { output, rows, failures, means, flagged: flagged!, dropped: dropped!, ...figures, ...report };
 }
 
 /** A pass whose images are decoded. */
@@ -242,6 +251,7 @@ class Extraction {
     const run = (pass: LoadedPass, either: AbortSignal) => this.#one(pass, either);
     for await (const made of inOrder(this.#loaded(pending), run, { concurrency, signal })) {
       await this.#keep(made);
+      this.#tell(made);
       this.#extracted += made.stamps.length;
       told(this.#extracted);
     }
@@ -292,6 +302,12 @@ class Extraction {
     this.#syncedAt = performance.now();
   }
 
+  #tell({ rows }: JournalPass): void {
+    for (const { place, quality } of rows)
+      for (const note of quality.notes ?? [])
+        this.options.onLog?.(`${this.images.entries[place]!.id}: ${note}`);
+  }
+
   /** The result of each image, in order. */
   async *outcomes(): AsyncGenerator<Outcome> {
     const { entries } = this.images;
@@ -301,15 +317,17 @@ class Extraction {
       for (const place of this.#placesOf(entry.pass)) {
         const { id, path, carried } = entries[place]!;
         const row = rows.get(place);
-        if (row) yield { row: [id, ...carried, ...row.values] };
+        if (row) yield { row: [id, ...carried, ...row.values], quality: measured(row, id, path) };
         else yield { failure: { place, id, image: path, ...describedFailure(failures.get(place)) } };
       }
     }
   }
 
-  /** Rows in order. */
-  async *rows(): AsyncGenerator<JournalRow> {
-    for (const entry of this.#entries()) yield* await this.journal.rows(entry);
+  /** Rows in order, without those of some images. */
+  async *rows(dropped: ReadonlySet<string>): AsyncGenerator<JournalRow> {
+    for (const entry of this.#entries())
+      for (const row of await this.journal.rows(entry))
+        if (!dropped.has(this.images.entries[row.place]!.id)) yield row;
   }
 
   /** Some of the images that have a row, spread evenly over them. */
@@ -347,6 +365,10 @@ class Extraction {
       waitingShare: none ? null : this.#idle.seconds / seconds,
     };
   }
+}
+
+function measured({ width, height, quality }: JournalRow, id: string, image: string): MeasuredImage {
+  return { id, image, width, height, ...quality };
 }
 
 function describedFailure(failure: PassEntry['failures'][number] | undefined) {

@@ -1,23 +1,25 @@
 /** One pass of an extraction: decoded images, then their features. */
 import { stat } from 'node:fs/promises';
-import { decodeImage, type RgbImage } from '../data/decode.js';
+import type { RgbImage } from '../data/decode.js';
+import { decodeLoaded, readImage } from '../data/image-decoder.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
+import { systemPath } from '../system-path.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
 import type { Overlays } from './overlays.js';
+import { qualityOf, type ImageQuality } from './quality.js';
 
 /** An image of a pass, or why there is none. */
-export interface LoadedImage {
+export type LoadedImage = {
   place: number;
-  image: RgbImage | DinoSegError;
   /** {@link stampOf} before it was read. */
   stamp: string | null;
-}
+} & ({ image: RgbImage; quality: ImageQuality } | { image: DinoSegError });
 
 /** Identifies the version of a file; null if it does not exist. */
 export async function stampOf(path: string): Promise<string | null> {
-  const found = await stat(path).catch(() => undefined);
+  const found = await stat(systemPath(path)).catch(() => undefined);
   return found ? `${found.size} ${found.mtimeMs}` : null;
 }
 
@@ -25,7 +27,9 @@ export async function stampOf(path: string): Promise<string | null> {
 export async function loadImage(path: string, place: number): Promise<LoadedImage> {
   const stamp = await stampOf(path);
   try {
-    return { place, image: markOwn(await decodeImage(path)), stamp };
+    const [file, source] = await readImage<Buffer>(path);
+    const image = markOwn(await decodeLoaded(file, source));
+    return { place, image, quality: qualityOf(image, file), stamp };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
     return { place, image: error, stamp };
@@ -40,6 +44,7 @@ function isOfImage(error: unknown): error is DinoSegError {
 interface Readable {
   place: number;
   image: RgbImage;
+  quality: ImageQuality;
 }
 
 /**
@@ -55,9 +60,9 @@ export async function extractPass(
 ): Promise<JournalPass> {
   const failures: JournalFailure[] = [];
   const readable: Readable[] = [];
-  for (const { place, image } of loaded)
-    if (image instanceof DinoSegError) failures.push(failureOf(place, image));
-    else readable.push({ place, image });
+  for (const one of loaded)
+    if ('quality' in one) readable.push(one);
+    else failures.push(failureOf(one.place, one.image));
   const rows: JournalRow[] = [];
   const signal = options.signal ? { signal: options.signal } : {};
   const run = async (images: readonly Readable[]): Promise<void> => {
@@ -66,11 +71,11 @@ export async function extractPass(
       signal,
     );
     checkCount(found, images.length);
-    for (const [i, { place, image }] of images.entries()) {
+    for (const [i, one] of images.entries()) {
       const features = found[i]!;
       checkValues(extractor, features);
-      await options.overlays.write(place, image, features);
-      rows.push(rowOf(place, image, features));
+      await options.overlays.write(one.place, one.image, features);
+      rows.push(rowOf(one, features));
     }
   };
   try {
@@ -94,12 +99,9 @@ function failureOf(place: number, { code, message }: DinoSegError): JournalFailu
   return { place, code, message };
 }
 
-function rowOf(
-  place: number,
-  { width, height }: RgbImage,
-  { values, detections }: ImageFeatures,
-): JournalRow {
-  return { place, values, width, height, ...(detections ? { detections } : {}) };
+function rowOf({ place, image, quality }: Readable, { values, detections }: ImageFeatures): JournalRow {
+  const { width, height } = image;
+  return { place, values, width, height, ...(detections ? { detections } : {}), quality };
 }
 
 function checkCount(found: readonly ImageFeatures[], images: number): void {

@@ -23,6 +23,8 @@ export interface TableIdentity {
     digest: string;
   };
   shard: Shard;
+  /** Present if images with a quality flag have no row. */
+  dropFlagged?: true;
 }
 
 /**
@@ -30,7 +32,11 @@ export interface TableIdentity {
  *
  * @throws DinoSegError MANIFEST if two columns of the table would have one name.
  */
-export function tableIdentity(extractor: FeatureExtractor, images: ImageList, shard: Shard): TableIdentity {
+export function tableIdentity(
+  extractor: FeatureExtractor,
+  images: ImageList,
+  { shard, dropFlagged }: { shard: Shard; dropFlagged: boolean },
+): TableIdentity {
   const { columns, settings, passSize } = extractor;
   const { entries, carried } = images;
   const names = ['id', ...carried, ...columns.map(({ name }) => name)];
@@ -45,7 +51,10 @@ export function tableIdentity(extractor: FeatureExtractor, images: ImageList, sh
   const inputs = { images: entries.length, carried, digest: hash.digest('hex') };
   // What JSON leaves out or changes must not tell a table from itself.
   return JSON.parse(
-    JSON.stringify({ format: 1, columns, settings, passSize, inputs, shard }),
+    JSON.stringify({
+      ...{ format: 1, columns, settings, passSize, inputs, shard },
+      ...(dropFlagged && { dropFlagged }),
+    }),
   ) as TableIdentity;
 }
 
