@@ -77,7 +77,8 @@ at::Tensor class_shares(SegmentationModel& model, const std::vector<ShareLayer>&
         columns = columns_of(class_map(own, height, width)[0], tables[n], columns);
       }
     }
-    if (!options.soft && transparent.defined()) columns.masked_fill_(transparent.to(columns.device()), no_column);
+    if (!options.soft && transparent.defined())
+      columns.masked_fill_(transparent.to(columns.device()), no_column);
     rows.push_back(options.soft ? mean_shares(columns, transparent, shares.sizes().slice(1)).cpu()
                                 : count_columns(columns, options.columns).to(at::kDouble));
     report_progress(i + 1, pixels.size());

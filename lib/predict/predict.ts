@@ -11,7 +11,7 @@ import {
   type OptionKinds,
 } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
-import type { ClassSet } from '../data/class-set.js';
+import { ignoreIndex, type ClassSet } from '../data/class-set.js';
 import { decodeImage, type RgbImage } from '../data/decode.js';
 import { inOrder } from '../data/in-order.js';
 import { gathered, prefetch } from '../data/prefetch.js';
@@ -90,7 +90,7 @@ export interface PredictResult extends ReportOutcome {
 }
 
 /**
- * Segments images and writes five files for each (see README.md). The next images are decoded during each forward pass.
+ * Segments images and writes five files for each (see README.md). Transparent pixels have no class (255). The next images are decoded during each forward pass.
  *
  * @param inputs images, folders and globs, as in {@link imagesOfPaths}.
  * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason. Images
@@ -124,7 +124,9 @@ export async function predict(
   const segment = async (group: readonly Decoded[], either: AbortSignal): Promise<Segmented[]> => {
     const images = group.flatMap((one) => ('image' in one ? [one.image] : []));
     const maps = (await mapsOf(model, images, runner, { ...scored, signal: either })).values();
-    return group.map((one) => ('image' in one ? { ...one, map: maps.next().value!.data } : one));
+    return group.map((one) =>
+      'image' in one ? { ...one, map: seenMap(maps.next().value!, one.image) } : one,
+    );
   };
   const write = async (one: Segmented): Promise<Written> => {
     signal?.throwIfAborted();
@@ -145,6 +147,7 @@ export async function predict(
     if ('error' in one) result.failed.push({ image, error: one.error });
     else {
       result.written.push({ image, folder: one.folder });
+      for (const note of one.image.notes ?? []) options.onLog?.(`${shownPath(image)}: ${note}`);
       await report?.add(place, names[place]!, one.image, one.map);
     }
     onProgress?.(place + 1, paths.length);
@@ -177,6 +180,12 @@ async function mapsOf(
     maps.push(...(await runner.run(pass)));
   }
   return maps;
+}
+
+/** The class map of an image, 255 where it is transparent. */
+function seenMap({ data }: ClassMap, { transparent }: RgbImage): Uint8Array {
+  if (transparent) for (let i = 0; i < data.length; i++) if (transparent[i]) data[i] = ignoreIndex;
+  return data;
 }
 
 /** An image by its place in the list, or why there is none. */
