@@ -103,6 +103,21 @@ t.test('CSV, Parquet and COCO hold what segmentor and detector give by themselve
   t.match(other.stderr, /^TABLE: .*begun with other settings/);
 });
 
+t.test('rows of a map of few classes sum to 100 with the unassigned pixels', async (t) => {
+  const groups = { building: ['building', 'house'], road: ['road'] };
+  writeFileSync(at('few.json'), JSON.stringify({ name: 'few', groups }));
+  const { code, stderr } = await features(
+    ...(['few.csv', '--model', model, '--image-size', '64', '--aggregation', at('few.json')] as const),
+  );
+  t.equal(code, 0, stderr);
+  const [header, ...rows] = readFileSync(at('few.csv'), 'utf8').trimEnd().split('\r\n');
+  t.equal(header, 'id,seg_vit_building,seg_vit_road,unassigned');
+  for (const row of rows) {
+    const values = row.split(',').slice(1).map(Number);
+    t.ok(Math.abs(values.reduce((a, b) => a + b, 0) - 100) < 1e-9, row);
+  }
+});
+
 t.test('shards of the command are merged by merge', async (t) => {
   const whole = await features('whole.csv', '--model', model, '--image-size', '64');
   t.equal(whole.code, 0, whole.stderr);
