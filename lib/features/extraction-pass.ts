@@ -1,28 +1,31 @@
 /** One pass of an extraction: decoded images, then their features. */
+import { subtle } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { decodeImage, type RgbImage } from '../data/decode.js';
+import type { RgbImage } from '../data/decode.js';
+import { decodeLoaded, readImage } from '../data/image-decoder.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
 import { fileDigest } from '../files.js';
+import { shownPath, systemPath } from '../system-path.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
 import type { Overlays } from './overlays.js';
+import { qualityOf, type ImageQuality } from './quality.js';
 
 /** An image of a pass, or why there is none. */
-export interface LoadedImage {
+export type LoadedImage = {
   place: number;
   path: string;
-  image: RgbImage | DinoSegError;
   /** {@link stampOf} before it was read. */
   stamp: string | null;
-  /** {@link digestOf} */
+  /** SHA-256 of what was read; null if nothing was. */
   digest: string | null;
-}
+} & ({ image: RgbImage; quality: ImageQuality } | { image: DinoSegError });
 
 /** Identifies the version of a file; null if it does not exist. */
 export async function stampOf(path: string): Promise<string | null> {
-  const found = await stat(path).catch(() => undefined);
+  const found = await stat(systemPath(path)).catch(() => undefined);
   return found ? `${found.size} ${found.mtimeMs}` : null;
 }
 
@@ -51,13 +54,18 @@ export function sizeOfStamp(stamp: string): string {
 /** Decodes an image. @throws errors that are not the image's fault */
 export async function loadImage(path: string, place: number): Promise<LoadedImage> {
   const stamp = await stampOf(path);
-  const named = (image: RgbImage) => markOwn({ ...image, name: path });
-  const image = await decodeImage(path).then(named, (error: unknown) => {
-    if (error instanceof DinoSegError) return error;
-    throw error;
-  });
-  // After decoding, the file is in the system's cache.
-  return { place, path, image, stamp, digest: stamp === null ? null : await digestOf(path) };
+  let digest: string | null = null;
+  try {
+    const [file, source] = await readImage<Buffer>(path);
+    // On Node's own pool, beside the decoding of other images.
+    digest = Buffer.from(await subtle.digest('SHA-256', file as Buffer<ArrayBuffer>)).toString('hex');
+    const decoded = await decodeLoaded(file, source);
+    const image = markOwn({ ...decoded, name: shownPath(path) });
+    return { place, path, stamp, digest, image, quality: qualityOf(image) };
+  } catch (error) {
+    if (!(error instanceof DinoSegError)) throw error;
+    return { place, path, stamp, digest, image: error };
+  }
 }
 
 /** Errors of a single image: the others of its pass continue. */
@@ -68,6 +76,7 @@ function isOfImage(error: unknown): error is DinoSegError {
 interface Readable {
   place: number;
   image: RgbImage;
+  quality: ImageQuality;
 }
 
 /**
@@ -83,9 +92,9 @@ export async function extractPass(
 ): Promise<JournalPass> {
   const failures: JournalFailure[] = [];
   const readable: Readable[] = [];
-  for (const { place, image } of loaded)
-    if (image instanceof DinoSegError) failures.push(failureOf(place, image));
-    else readable.push({ place, image });
+  for (const one of loaded)
+    if ('quality' in one) readable.push(one);
+    else failures.push(failureOf(one.place, one.image));
   const rows: JournalRow[] = [];
   let together = readable.length;
   const signal = options.signal ? { signal: options.signal } : {};
@@ -95,11 +104,11 @@ export async function extractPass(
       signal,
     );
     checkCount(found, images.length);
-    for (const [i, { place, image }] of images.entries()) {
+    for (const [i, one] of images.entries()) {
       const features = found[i]!;
       checkValues(extractor, features);
-      await options.overlays.write(place, image, features);
-      rows.push(rowOf(place, image, features));
+      await options.overlays.write(one.place, one.image, features);
+      rows.push(rowOf(one, features));
     }
   };
   try {
@@ -129,12 +138,9 @@ function failureOf(place: number, { code, message }: DinoSegError): JournalFailu
   return { place, code, message };
 }
 
-function rowOf(
-  place: number,
-  { width, height }: RgbImage,
-  { values, detections }: ImageFeatures,
-): JournalRow {
-  return { place, values, width, height, ...(detections ? { detections } : {}) };
+function rowOf({ place, image, quality }: Readable, { values, detections }: ImageFeatures): JournalRow {
+  const { width, height } = image;
+  return { place, values, width, height, ...(detections ? { detections } : {}), quality };
 }
 
 function checkCount(found: readonly ImageFeatures[], images: number): void {
