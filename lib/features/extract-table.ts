@@ -27,6 +27,7 @@ import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
 import type { FlagCounts, MeasuredImage } from './quality-list.js';
+import type { ImageQuality } from './quality.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf } from './passes.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
@@ -304,7 +305,7 @@ class Extraction {
 
   #tell({ rows }: JournalPass): void {
     for (const { place, quality } of rows)
-      for (const note of quality.notes ?? [])
+      for (const note of quality?.notes ?? [])
         this.options.onLog?.(`${this.images.entries[place]!.id}: ${note}`);
   }
 
@@ -317,7 +318,9 @@ class Extraction {
       for (const place of this.#placesOf(entry.pass)) {
         const { id, path, carried } = entries[place]!;
         const row = rows.get(place);
-        if (row) yield { row: [id, ...carried, ...row.values], quality: measured(row, id, path) };
+        const cells = [id, ...carried, ...(row?.values ?? [])];
+        if (row?.quality) yield { row: cells, quality: measured(row, row.quality, id, path) };
+        else if (row) yield { row: cells };
         else yield { failure: { place, id, image: path, ...describedFailure(failures.get(place)) } };
       }
     }
@@ -367,7 +370,12 @@ class Extraction {
   }
 }
 
-function measured({ width, height, quality }: JournalRow, id: string, image: string): MeasuredImage {
+function measured(
+  { width, height }: JournalRow,
+  quality: ImageQuality,
+  id: string,
+  image: string,
+): MeasuredImage {
   return { id, image, width, height, ...quality };
 }
 

@@ -29,7 +29,7 @@ export async function loadImage(path: string, place: number): Promise<LoadedImag
   try {
     const [file, source] = await readImage<Buffer>(path);
     const image = markOwn(await decodeLoaded(file, source));
-    return { place, image, quality: qualityOf(image, file), stamp };
+    return { place, image, quality: await qualityOf(image, file), stamp };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
     return { place, image: error, stamp };

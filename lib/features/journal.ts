@@ -19,7 +19,8 @@ export interface JournalRow {
   width: number;
   height: number;
   detections?: readonly Detection[];
-  quality: ImageQuality;
+  /** Absent in rows of earlier releases. */
+  quality?: ImageQuality;
 }
 
 /** An image without a row. */

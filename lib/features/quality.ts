@@ -1,5 +1,5 @@
 /** Which images of a table may be no photographs of a street, by their pixels alone. */
-import { createHash } from 'node:crypto';
+import { subtle } from 'node:crypto';
 import type { RgbImage } from '../data/decode.js';
 
 /** Why an image is marked. */
@@ -30,14 +30,16 @@ export interface ImageQuality {
 }
 
 /** Measures a decoded image. @param file the bytes that it was decoded from */
-export function qualityOf(image: RgbImage, file: Uint8Array): ImageQuality {
+export async function qualityOf(image: RgbImage, file: Uint8Array): Promise<ImageQuality> {
   const { transparent, notes } = image;
+  // On Node's own pool, beside the decoding of other images.
+  const digest = await subtle.digest('SHA-256', file as Uint8Array<ArrayBuffer>);
   let hidden = 0;
   if (transparent) for (let i = 0; i < transparent.length; i++) hidden += transparent[i]!;
   return {
     transparent: (100 * hidden) / (image.width * image.height),
     uniform: uniformPercent(image),
-    content: createHash('sha256').update(file).digest('hex').slice(0, 32),
+    content: Buffer.from(digest).toString('hex').slice(0, 32),
     ...(notes && { notes }),
   };
 }

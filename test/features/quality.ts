@@ -163,16 +163,16 @@ t.test('shards without a list, as of earlier releases, still merge', async (t) =
 
 t.test('limits are inclusive, and colours near the commonest count', async (t) => {
   const file = new Uint8Array();
-  const flat = (share: number, other: number) => {
+  const flat = async (share: number, other: number) => {
     const data = new Uint8Array(100 * 100 * 3).fill(127);
     for (let i = 0; i < data.length; i++) if (i >= share * data.length) data[i] = other;
-    return qualityOf({ data, width: 100, height: 100 }, file);
+    return await qualityOf({ data, width: 100, height: 100 }, file);
   };
   const size = { width: 100, height: 100 };
-  t.same(flagsOf(flat(0.9, 0), size), ['uniform']);
-  t.same(flagsOf(flat(0.89, 0), size), []);
-  t.equal(flat(0.5, 130).uniform, 100, 'in the next box of colours');
-  t.same(flagsOf({ ...flat(0.5, 0), transparent: qualityLimits.transparent }, size), ['transparent']);
-  t.same(flagsOf(flat(0.5, 0), { width: 64, height: 63 }), ['tiny']);
-  t.same(flagsOf(flat(0.5, 0), { width: 64, height: 64 }), []);
+  t.same(flagsOf(await flat(0.9, 0), size), ['uniform']);
+  t.same(flagsOf(await flat(0.89, 0), size), []);
+  t.equal((await flat(0.5, 130)).uniform, 100, 'in the next box of colours');
+  t.same(flagsOf({ ...(await flat(0.5, 0)), transparent: qualityLimits.transparent }, size), ['transparent']);
+  t.same(flagsOf(await flat(0.5, 0), { width: 64, height: 63 }), ['tiny']);
+  t.same(flagsOf(await flat(0.5, 0), { width: 64, height: 64 }), []);
 });
