@@ -16,7 +16,7 @@ const { place, row } = operatorTable("the network's operators", {
 });
 
 const product = (shape) => shape.reduce((a, b) => a * b);
-const sizeOf = { float32: 4, bfloat16: 2 };
+const sizeOf = { float32: 4, bfloat16: 2, float16: 2 };
 
 /** Values of −scale … scale. */
 async function values(shape, dtype = 'float32', scale = 1) {
@@ -231,6 +231,44 @@ for (const side of [32, 64])
         operator('upscaled_norm', [x, weight, normWeight, normBias, 1e-6, 'bfloat16'], options),
       ),
   );
+
+// What a detector's boxes add to attention, and that attention: float32 with libtorch's own bias, float16 with the fused one's.
+for (const [height, columns] of [
+  [48, 48],
+  [96, 128],
+]) {
+  const [queries, heads, units, places] = [1500, 8, 512, height * columns];
+  const layers = (axis) => ({
+    [`${axis}Hidden`]: values([units, 2], 'float32', 0.01),
+    [`${axis}Shift`]: values([units]),
+    [`${axis}Weight`]: values([heads, units], 'float32', 0.1),
+  });
+  await withTensors(
+    { boxes: values([1, queries, 4], 'float32', 400), ...layers('x'), ...layers('y') },
+    async ({ boxes, ...given }) => {
+      const bias = (dtype, options) =>
+        operator('box_bias', [boxes, height, columns, 16, ...Object.values(given), dtype], options);
+      await row(
+        `box_bias, ${queries} boxes on ${height}×${columns}, float16`,
+        2 * heads * queries * places,
+        (options) => bias('float16', options),
+      );
+      for (const dtype of ['float32', 'float16']) {
+        const mask = await bias(dtype, { plain: false });
+        await withTensors(
+          { q: values([1, heads, queries, 96], dtype), k: values([1, heads, places, 96], dtype) },
+          ({ q, k }) =>
+            row(
+              `attention with that bias, ${dtype}`,
+              sizeOf[dtype] * heads * queries * places,
+              ({ repeat }) => e.callOperator('aten::scaled_dot_product_attention', [q, k, k, mask], repeat),
+            ),
+        );
+        e.dispose(mask);
+      }
+    },
+  );
+}
 
 // What precision fp8 takes: rows in e4m3, and the products of a block with their inputs quantised, beside those in bfloat16.
 /** The last of an operator's results; the others are freed. */

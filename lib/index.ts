@@ -207,7 +207,14 @@ export { cosineLearningRate, schedule, type Schedule, type ScheduleOptions } fro
 export { ProgressBar, type ProgressStream, type ProgressUpdate } from './cli/progress-bar.js';
 export { classPercentages, classStatistics, type ClassShare } from './report/class-statistics.js';
 export { colorize } from './report/colorize.js';
-export { predictionFiles, writePrediction, type Prediction } from './report/prediction-files.js';
+export {
+  predictionFiles,
+  writePrediction,
+  type Prediction,
+  type PredictionFile,
+} from './report/prediction-files.js';
+export { panoramaViews, type PanoramaOptions, type PanoramaRows } from './model/panorama.js';
+export { listPanoramaViews, type ReadingOptions } from './features/reading.js';
 export { renderReport, writeReport } from './report/html/page.js';
 export type { ReportOutcome } from './report/html/attempt.js';
 export {

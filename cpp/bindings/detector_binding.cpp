@@ -15,13 +15,28 @@ inline constexpr auto fields<Detections> =
     std::tuple{field("scores", &Detections::scores), field("labels", &Detections::labels),
                field("boxes", &Detections::boxes)};
 
+inline void check_best(int64_t height, int64_t width, int64_t top) {
+  if (height < 1 || width < 1 || top < 1)
+    fail("INVALID_ARGUMENT", "width, height and top must be at least 1");
+}
+
+struct BestOptions {
+  int64_t height, width, top;
+};
+template <>
+inline constexpr auto fields<BestOptions> =
+    std::tuple{field("height", &BestOptions::height), field("width", &BestOptions::width),
+               field("top", &BestOptions::top)};
+inline void check_fields(const BestOptions& options) {
+  check_best(options.height, options.width, options.top);
+}
+
 template <>
 inline constexpr auto fields<DetectOptions> =
     std::tuple{field("height", &DetectOptions::height), field("width", &DetectOptions::width),
                field("top", &DetectOptions::top), field("threshold", &DetectOptions::threshold)};
 inline void check_fields(const DetectOptions& options) {
-  if (options.height < 1 || options.width < 1 || options.top < 1)
-    fail("INVALID_ARGUMENT", "width, height and top must be at least 1");
+  check_best(options.height, options.width, options.top);
 }
 
 /// An image's detections as arrays.
@@ -68,7 +83,7 @@ auto detector_forward(DetectionModel& model, const at::Tensor& images) {
                    Item{"watch", std::make_shared<FiniteWatch>(found.marks)});
 }
 
-Detections best_of(const at::Tensor& logits, const at::Tensor& boxes, const DetectOptions& options) {
+Detections best_of(const at::Tensor& logits, const at::Tensor& boxes, const BestOptions& options) {
   return best_detections(logits, boxes, options.height, options.width, options.top);
 }
 

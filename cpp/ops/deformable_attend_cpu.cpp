@@ -6,7 +6,6 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -16,15 +15,10 @@
 #include "ops/op_math_type.h"
 #include "ops/sample_point.h"
 #include "ops/simd.h"
+#include "ops/wide_values.h"
 
 namespace dinov3_seg {
 namespace {
-
-DINOV3_SEG_INLINE float widened(float value) { return value; }
-DINOV3_SEG_INLINE double widened(double value) { return value; }
-DINOV3_SEG_INLINE float widened(at::BFloat16 value) {
-  return std::bit_cast<float>(static_cast<uint32_t>(value.x) << 16);
-}
 
 /// sums[D] = Σ over points and their corners of weight · value. `nothing`: D zeros, for what lies beyond a
 /// map. Plain loops: the compiler makes vectors of them.

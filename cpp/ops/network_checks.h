@@ -135,13 +135,17 @@ inline void check_argmax_masks(const at::Tensor& classes, const at::Tensor& mask
   if (height < 1 || width < 1) fail("SHAPE", "expected sides of at least 1, got ", height, " and ", width);
 }
 
+/// Of an image, that are counted together.
+constexpr size_t most_maps = 8;
+
 inline void check_count_classes(at::TensorList maps, const at::Tensor& tables,
                                 const std::optional<at::Tensor>& excluded, int64_t columns) {
   const auto fits = [&](const at::Tensor& map) {
     return map.dim() == 2 && map.sizes() == maps[0].sizes() && map.scalar_type() == at::kByte &&
            map.device() == tables.device();
   };
-  if (maps.empty()) fail("SHAPE", "expected at least one map");
+  if (maps.empty() || maps.size() > most_maps)
+    fail("SHAPE", "expected 1 to ", most_maps, " maps, got ", maps.size());
   for (const at::Tensor& map : maps)
     if (!fits(map) || map.numel() == 0)
       fail("SHAPE", "expected maps H×W uint8 of one size on ", tables.device(), ", got ", map.sizes(), " ",

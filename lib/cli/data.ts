@@ -5,9 +5,11 @@ import { atomicWriteFile } from '../files.js';
 import { contactSheet } from '../report/contact-sheet.js';
 import { command } from './command.js';
 import { imageProgress, next, note, print, printJson } from './output.js';
-import { UsageError } from './parse.js';
+import { UsageError, type FlagValues } from './parse.js';
 import { dataFlags, jsonFlag, readingOf } from './shared-flags.js';
 import { dataCheckText } from './text-data.js';
+
+const defaultClasses = 'idd26';
 
 export default command({
   name: 'data',
@@ -23,7 +25,7 @@ export default command({
     classes: {
       type: 'text',
       value: 'C',
-      default: 'idd26',
+      default: defaultClasses,
       help: 'class set: idd26, idd26-reference, idd7, cityscapes19, vistas65, vistas124, ade150 or FILE.json',
     },
     ...dataFlags,
@@ -54,7 +56,15 @@ export default command({
       note(picture ? `contact sheet: ${sheet}` : 'no contact sheet was written: no pair can be read');
     }
     if (result.faults.length > 0) return 1;
-    next(`dinov3-seg train --model M --data ${data} --out RUN`);
+    next(`dinov3-seg train --model M --data ${data}${givenFlags(flags)} --out RUN`);
     return 0;
   },
 });
+
+/** The flags that say how the data are read, as they were given: training needs the same. */
+function givenFlags({ classes, ...flags }: FlagValues<typeof dataFlags> & { classes: string }): string {
+  const given = Object.entries({ ...(classes !== defaultClasses && { classes }), ...flags })
+    .filter(([name, value]) => value !== undefined && (name === 'classes' || Object.hasOwn(dataFlags, name)))
+    .map(([name, value]) => ` --${name} ${/^[\w./-]+$/.test(String(value)) ? value : `'${value}'`}`);
+  return given.join('');
+}

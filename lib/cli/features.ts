@@ -9,12 +9,15 @@ import { leftOutText } from '../images/left-out.js';
 import { imagesOfPaths, type ImageList } from '../images/images-of-paths.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
+import { listPanoramaViews } from '../features/reading.js';
+import { panoramaRows } from '../model/panorama.js';
 import { shardPath, shardPattern } from '../shard.js';
 import { counted, formatRate, formatSeconds } from '../text.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { camelCased, command } from './command.js';
 import { complain, imageProgress, next, note, print, printJson, warn } from './output.js';
 import { UsageError, type Flags, type FlagValues } from './parse.js';
+import { panoramaFlags, panoramaOf } from './panorama-flags.js';
 import { partOf, shardFlag } from './shard.js';
 import { images, jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
 import { meansText } from './text.js';
@@ -71,6 +74,12 @@ const extractorFlags = {
     type: 'boolean',
     help: 'load both backbones, for a detector with a different one; needs the memory of both',
   },
+  'count-size': {
+    type: 'number',
+    above: 0,
+    value: 'X',
+    help: 'megapixels at which pixels are counted; larger images are reduced to it (default 4)',
+  },
   ...placementFlags,
   'pass-size': {
     ...passSizeFlag['pass-size'],
@@ -109,6 +118,12 @@ const tableFlags = {
     type: 'text',
     value: 'NAME',
     help: 'manifest column that identifies an image (default: id if present, else the path)',
+  },
+  ...panoramaFlags,
+  'panorama-rows': {
+    type: 'text',
+    choices: panoramaRows,
+    help: 'view: a row for each view of a panorama (default); mean: one for each panorama, with means of percentages and sums of counts',
   },
   threads: {
     type: 'integer',
@@ -151,21 +166,28 @@ export default command({
     const own = (path: string) => (isLaunched ? shardPath(path, shard!, extname(path)) : path);
     const output = own(flags.output);
     const coco = flags.coco === undefined ? undefined : own(flags.coco);
+    const panorama = panoramaOf(flags);
+    const rows = flags['panorama-rows'];
+    if (rows !== undefined && !panorama) throw new UsageError('--panorama-rows needs --panorama.');
+    if (rows === 'mean' && coco !== undefined)
+      throw new UsageError('--coco needs a row for each view: leave out --panorama-rows mean.');
     const listed = await imagesOf(flags, positionals);
     const beside = listed.leftOut && leftOutText(listed.leftOut);
     if (beside !== undefined) note(`left out: ${beside}`);
     const { onProgress } = imageProgress('coordinates');
-    const list = flags.gps === 'exif' ? await withGps(listed, { signal, onProgress }) : listed;
+    const placed = flags.gps === 'exif' ? await withGps(listed, { signal, onProgress }) : listed;
+    const list = panorama && rows !== 'mean' ? listPanoramaViews(placed, panorama) : placed;
     const hooks = imageProgress('features');
     const { columns, names, extend } = flags;
-    const given = withoutUndefined({
+    const how = withoutUndefined({
       ...{ shard, threads, strict, dropFlagged, coco, visualize },
       ...{ columns, names, extend },
     });
-    await using extractor = await openFeatureExtractor(
-      extractorOptions({ ...flags, device }, signal, hooks.onLog),
-    );
-    const summary = await extractTable(extractor, list, { output, signal, ...given, ...hooks });
+    await using extractor = await openFeatureExtractor({
+      ...extractorOptions({ ...flags, device }, signal, hooks.onLog),
+      ...withoutUndefined({ panorama, panoramaRows: rows }),
+    });
+    const summary = await extractTable(extractor, list, { output, signal, ...how, ...hooks });
     report(summary, json);
     if (shard) {
       const parts = isLaunched ? shardPattern(flags.output, shard.count, extname(flags.output)) : 'PART…';

@@ -44,7 +44,7 @@ export interface LabelMapping {
   readonly known: Uint8Array;
   /**
    * Of kind `polygons`: the class index of each label of an object; 255 for objects that are drawn without a class, and
-   * {@link notDrawn} for those that leave what is below them.
+   * -1 for those that are not drawn.
    */
   readonly names?: ReadonlyMap<string, number>;
   /** Raw values that are ignored although the class file does not say so. */

@@ -297,31 +297,36 @@ export interface ReducedImage extends RgbImage {
   readonly full: { readonly width: number; readonly height: number };
 }
 
-/** Width and height of an image as it is shown, from its header. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
-export async function readImageSize(path: string): Promise<{ width: number; height: number }> {
-  return (await readHeader(path)).autoOrient;
+/** What an image's header says: width and height as it is shown, and whether it has an alpha channel. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
+export async function readImageSize(
+  path: string,
+): Promise<{ width: number; height: number; hasAlpha: boolean }> {
+  const { autoOrient, hasAlpha } = await readHeader(path);
+  return { ...autoOrient, hasAlpha };
 }
 
 /**
- * Decodes a file as {@link decodeImage} does, reduced to at most `pixels` with its aspect ratio where it has more, and without
- * {@link RgbImage.transparent} then. The image itself is never in memory as a whole where its format allows that: JPEG is reduced as it
- * is decoded, others row by row.
+ * Decodes a file as {@link decodeImage} does, reduced to at most `pixels` with its aspect ratio where it has more. The image itself is
+ * never in memory as a whole where its format allows that: JPEG is reduced as it is decoded, others row by row. One with
+ * transparent pixels keeps its size: their colours must not get into others.
  *
  * @throws DinoSegError as {@link decodeImage}
  */
 export async function decodeReduced(path: string, pixels: number): Promise<ReducedImage> {
-  const full = await readImageSize(path).catch(() => undefined);
+  const header = await readImageSize(path).catch(() => undefined);
   const [file, source] = await readImage<Buffer>(path);
-  if (!full || full.width * full.height <= pixels || !isPlain(file, source)) {
+  if (!header || header.hasAlpha || !isLarge(header, pixels) || !isPlain(file, source)) {
     const image = await decodeLoaded(file, source);
-    return { ...image, full: { width: image.width, height: image.height } };
+    const full = { width: image.width, height: image.height };
+    if (image.transparent || !isLarge(full, pixels)) return { ...image, full };
+    return { ...image, ...(await resizeImage(image, reducedSize(full, pixels))), full };
   }
-  const scale = Math.sqrt(pixels / (full.width * full.height));
-  const side = (length: number) => Math.max(1, Math.floor(length * scale));
+  const full = { width: header.width, height: header.height };
+  const { width, height } = reducedSize(full, pixels);
   try {
     const { data, info } = await sharp(file, { failOn, limitInputPixels: mostPixels, sequentialRead: true })
       .autoOrient()
-      .resize(side(full.width), side(full.height), { fit: 'fill' })
+      .resize(width, height, { fit: 'fill' })
       .removeAlpha()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
@@ -331,6 +336,17 @@ export async function decodeReduced(path: string, pixels: number): Promise<Reduc
   } catch (cause) {
     throw imageError(source, cause);
   }
+}
+
+function isLarge({ width, height }: ReducedImage['full'], pixels: number): boolean {
+  return width * height > pixels;
+}
+
+/** About as many pixels, with the same aspect ratio. */
+function reducedSize({ width, height }: ReducedImage['full'], pixels: number): ReducedImage['full'] {
+  const scale = Math.sqrt(pixels / (width * height));
+  const side = (length: number) => Math.max(1, Math.floor(length * scale));
+  return { width: side(width), height: side(height) };
 }
 
 /** The EXIF block of an image file, whose header alone is read; undefined if it has none or is not readable. */

@@ -2,17 +2,15 @@
 import { counted } from '../text.js';
 import type { OddObjects } from './polygons.js';
 
-type Counts = Record<string, number>;
-
 /** By label, the most frequent first. */
-function sorted(counts: ReadonlyMap<string, number>): Counts {
+function sorted(counts: ReadonlyMap<string, number>): Record<string, number> {
   return Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
 }
 
 const mostNamed = 10;
 
 /** `3 objects …: car (2), "person" (1)`; undefined for none. */
-function sentence(counts: Counts, what: string): string | undefined {
+function sentence(counts: Readonly<Record<string, number>>, what: string): string | undefined {
   const labels = Object.entries(counts);
   if (labels.length === 0) return undefined;
   const total = labels.reduce((sum, [, count]) => sum + count, 0);
@@ -24,9 +22,9 @@ function sentence(counts: Counts, what: string): string | undefined {
 /** Labels of odd objects with their numbers of objects ({@link OddObjects}). */
 export interface ObjectCounts {
   /** Of objects that were left out, since they have fewer than three corners. */
-  readonly skippedObjects: Readonly<Counts>;
+  readonly skippedObjects: Readonly<Record<string, number>>;
   /** Of objects without a class, which were drawn as 255. */
-  readonly unknownLabels: Readonly<Counts>;
+  readonly unknownLabels: Readonly<Record<string, number>>;
 }
 
 /** Sentences about odd objects; none where there are none. */

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { gathered, prefetch } from '../data/prefetch.js';
+import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, atomicWriteWith, writeError } from '../files.js';
 import type { ImageList } from '../images/images-of-paths.js';
 import { counted } from '../text.js';
@@ -78,6 +79,11 @@ export async function extendRun(
   { isIndependent = false }: Pick<FeatureExtractor, 'isIndependent'>,
   signal?: AbortSignal,
 ): Promise<Extension> {
+  if (images.entries.some(({ view }) => view !== undefined))
+    throw new DinoSegError(
+      'TABLE',
+      'A table with a row for each view of a panorama cannot be extended. Make a new table, or one with a row for each panorama (--panorama-rows mean).',
+    );
   const id = identityId(after);
   const next = files.nextJournal(id);
   const journal = await Journal.open(files.journal, identityId(before));

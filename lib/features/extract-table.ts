@@ -36,7 +36,7 @@ import { IdleTime } from './idle-time.js';
 import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
-import { contentLength, type FlagCounts } from './quality-list.js';
+import { contentOf, type FlagCounts } from './quality-list.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf } from './passes.js';
 import { checkTable, locationOf, rowOf } from './table-form.js';
@@ -311,12 +311,13 @@ class Extraction {
   async *#loaded(pending: readonly number[]): AsyncGenerator<LoadedPass, void, void> {
     const { entries } = this.images;
     const { threads, signal } = this.options;
-    const { passSize, concurrency = 1, devices } = this.extractor;
+    const { passSize, concurrency = 1, devices, readTogether = 1 } = this.extractor;
+    const reads = threads * readTogether;
     // Devices may become free at the same time; the pass after that is decoded meanwhile.
-    const ahead = Math.max(passSize * ((devices?.length ?? concurrency) + 1), threads);
+    const ahead = Math.max(passSize * ((devices?.length ?? concurrency) + 1), reads);
     const places = pending.flatMap((pass) => this.#placesOf(pass));
-    const load = (place: number) => loadImage(entries[place]!.path, place);
-    const decoded = prefetch(places, load, { ahead, concurrency: threads, signal });
+    const load = (place: number) => loadImage(this.extractor, entries[place]!, place);
+    const decoded = prefetch(places, load, { ahead, concurrency: reads, signal });
     try {
       for (const pass of pending)
         yield { pass, images: await this.#take(decoded, this.#placesOf(pass).length) };
@@ -365,9 +366,9 @@ class Extraction {
       const rows = new Map((await this.journal.rows(entry)).map((row) => [row.place, row]));
       const failures = new Map(entry.failures.map((failure) => [failure.place, failure]));
       for (const place of this.#placesOf(entry.pass)) {
-        const { id, path } = entries[place]!;
+        const { id, path, view } = entries[place]!;
         const row = rows.get(place);
-        const content = entry.digests[place - entry.first]?.slice(0, contentLength) ?? '';
+        const content = contentOf(entry.digests[place - entry.first], view);
         if (row)
           yield {
             row: rowOf(this.identity, entries[place]!, row.values),
@@ -396,10 +397,10 @@ class Extraction {
     const found: ShownImage[] = [];
     for (const entry of this.#entries()) {
       if (!entry.places.some((place) => wanted.has(place))) continue;
-      for (const { place, values, detections } of await this.journal.rows(entry)) {
+      for (const { place, values, detections, width, height } of await this.journal.rows(entry)) {
         if (!wanted.has(place)) continue;
-        const { id, path } = entries[place]!;
-        found.push({ id, path, features: { values, ...(detections && { detections }) } });
+        const features = { values, ...(detections && { detections }) };
+        found.push({ ...entries[place]!, width, height, features });
       }
     }
     return found;

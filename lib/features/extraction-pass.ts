@@ -2,12 +2,14 @@
 import { subtle } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { RgbImage } from '../data/decode.js';
-import { decodeLoaded, readImage } from '../data/image-decoder.js';
+import { decodeImage, type ReducedImage, type RgbImage } from '../data/decode.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
-import { fileDigest } from '../files.js';
+import { readBytes } from '../files.js';
 import { shownPath, systemPath } from '../system-path.js';
+import type { ImageEntry } from '../images/images-of-paths.js';
+import type { Detection } from '../model/detections.js';
+import type { ImageSize } from '../model/image-size.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
 import type { Overlays } from './overlays.js';
@@ -19,19 +21,23 @@ export type LoadedImage = {
   path: string;
   /** {@link stampOf} before it was read. */
   stamp: string | null;
-  /** SHA-256 of what was read; null if nothing was. */
+  /** {@link digestOf} */
   digest: string | null;
-} & ({ image: RgbImage; quality: ImageQuality } | { image: DinoSegError });
+} & ({ image: RgbImage | ReducedImage; quality: ImageQuality } | { image: DinoSegError });
 
-/** Identifies the version of a file; null if it does not exist. */
+/** Identifies the version of a file; null if there is none, or no regular one. */
 export async function stampOf(path: string): Promise<string | null> {
   const found = await stat(systemPath(path)).catch(() => undefined);
-  return found ? `${found.size} ${found.mtimeMs}` : null;
+  return found?.isFile() ? `${found.size} ${found.mtimeMs}` : null;
 }
 
-/** SHA-256 of a file; null if it cannot be read. */
+/** SHA-256 of a file, hexadecimal; null if it cannot be read. */
 export async function digestOf(path: string): Promise<string | null> {
-  return fileDigest(path).catch(() => null);
+  const file = await readBytes(path).catch(() => undefined);
+  // On Node's own pool, beside the decoding of other images.
+  return file
+    ? Buffer.from(await subtle.digest('SHA-256', file as Buffer<ArrayBuffer>)).toString('hex')
+    : null;
 }
 
 /** Whether a file is the one of an earlier stamp: by size and time, or by its content. */
@@ -51,21 +57,33 @@ export function sizeOfStamp(stamp: string): string {
   return stamp.split(' ')[0]!;
 }
 
-/** Decodes an image. @throws errors that are not the image's fault */
-export async function loadImage(path: string, place: number): Promise<LoadedImage> {
+/** Reads an image or view as the extractor wants it. */
+export function pictureOf(
+  extractor: FeatureExtractor,
+  { path, view }: Pick<ImageEntry, 'path' | 'view'>,
+): Promise<RgbImage | ReducedImage> {
+  return extractor.readImage ? extractor.readImage(path, view) : decodeImage(path);
+}
+
+/** Reads an image. @throws errors that are not the image's fault */
+export async function loadImage(
+  extractor: FeatureExtractor,
+  entry: ImageEntry,
+  place: number,
+): Promise<LoadedImage> {
+  const { path } = entry;
   const stamp = await stampOf(path);
-  let digest: string | null = null;
-  try {
-    const [file, source] = await readImage<Buffer>(path);
-    // On Node's own pool, beside the decoding of other images.
-    digest = Buffer.from(await subtle.digest('SHA-256', file as Buffer<ArrayBuffer>)).toString('hex');
-    const decoded = await decodeLoaded(file, source);
-    const image = markOwn({ ...decoded, name: shownPath(path) });
-    return { place, path, stamp, digest, image, quality: qualityOf(image) };
-  } catch (error) {
-    if (!(error instanceof DinoSegError)) throw error;
-    return { place, path, stamp, digest, image: error };
-  }
+  const named = (image: RgbImage | ReducedImage) => markOwn({ ...image, name: shownPath(path) });
+  const read = await pictureOf(extractor, entry).then(named, (error: unknown) => {
+    if (error instanceof DinoSegError) return error;
+    throw error;
+  });
+  // After decoding, the file is in the system's cache.
+  const digest = stamp === null ? null : await digestOf(path);
+  const loaded = { place, path, stamp, digest };
+  return read instanceof DinoSegError
+    ? { ...loaded, image: read }
+    : { ...loaded, image: read, quality: qualityOf(read) };
 }
 
 /** Errors of a single image: the others of its pass continue. */
@@ -75,7 +93,7 @@ function isOfImage(error: unknown): error is DinoSegError {
 
 interface Readable {
   place: number;
-  image: RgbImage;
+  image: RgbImage | ReducedImage;
   quality: ImageQuality;
 }
 
@@ -139,8 +157,20 @@ function failureOf(place: number, { code, message }: DinoSegError): JournalFailu
 }
 
 function rowOf({ place, image, quality }: Readable, { values, detections }: ImageFeatures): JournalRow {
-  const { width, height } = image;
-  return { place, values, width, height, ...(detections ? { detections } : {}), quality };
+  // Boxes of the image itself, at whichever size it was looked at.
+  const { width, height } = 'full' in image ? image.full : image;
+  const boxes = detections && resizedBoxes(detections, image, { width, height });
+  return { place, values, width, height, ...(boxes && { detections: boxes }), quality };
+}
+
+/** Boxes in an image as boxes in the same image at another size. */
+export function resizedBoxes(detections: readonly Detection[], from: ImageSize, to: ImageSize): Detection[] {
+  const [across, down] = [to.width / from.width, to.height / from.height];
+  if (across === 1 && down === 1) return [...detections];
+  return detections.map(({ x, y, width, height, ...rest }) => ({
+    ...{ x: x * across, y: y * down, width: width * across, height: height * down },
+    ...rest,
+  }));
 }
 
 function checkCount(found: readonly ImageFeatures[], images: number): void {

@@ -1,6 +1,6 @@
 /** The interface of feature extractors, which tables are made with. */
 import { callback, kind, number, objectWith } from '../arguments.js';
-import type { RgbImage } from '../data/decode.js';
+import type { ReducedImage, RgbImage } from '../data/decode.js';
 import type { Detection } from '../model/detections.js';
 
 /** A feature: its column in the table, and its unit. */
@@ -38,6 +38,15 @@ export interface FeatureExtractor extends AsyncDisposable {
    * them. A table that is extended keeps more rows then. Default false.
    */
   readonly isIndependent?: boolean;
+  /**
+   * Reads an image as {@link extract} takes it, possibly smaller, or a view of a panorama ({@link ImageEntry.view}). Default:
+   * {@link decodeImage}.
+   *
+   * @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO
+   */
+  readImage?(path: string, view?: number): Promise<RgbImage | ReducedImage>;
+  /** Entries of one file that follow each other and are read together: views of a panorama. Default 1. */
+  readonly readTogether?: number;
   /**
    * Computes the features of images, in their order. The same images in the same pass give the same bits.
    *

@@ -34,6 +34,7 @@ import { drawBoxes } from './annotation.js';
 import { unassignedColumn } from './columns.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
+import { readingImages, readingOptions, type ReadingOptions } from './reading.js';
 import {
   SegmentationFeatures,
   segmentationOptions,
@@ -41,7 +42,8 @@ import {
 } from './segmentation-features.js';
 
 /** Options of {@link openFeatureExtractor}. */
-export interface FeatureExtractorOptions extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'> {
+export interface FeatureExtractorOptions
+  extends Omit<SegmentationFeaturesOptions, 'model' | 'onProgress'>, ReadingOptions {
   /** File of the segmentation network. */
   model: string;
   /** File of the detection network. Without it there are no counts. */
@@ -73,6 +75,7 @@ const extractorOptions: OptionKinds<FeatureExtractorOptions> = {
   detectorSize: number,
   sharedBackbone: flag,
   passSize: number,
+  ...readingOptions,
   onLog: callback(),
 };
 
@@ -115,7 +118,13 @@ export async function openFeatureExtractor(options: FeatureExtractorOptions): Pr
     const detectorPasses = detector
       ? defaultPassSize(detector.passModel, counting.size, (device) => room(device) * shareOfDetector)
       : 1;
-    return new NetworkExtractor(features, detector, { ...counting, passSize: detectorPasses }, size);
+    const extractor = new NetworkExtractor(
+      features,
+      detector,
+      { ...counting, passSize: detectorPasses },
+      size,
+    );
+    return readingImages(extractor, options);
   } catch (error) {
     detector?.dispose();
     features.dispose();

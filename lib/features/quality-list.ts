@@ -14,12 +14,16 @@ export interface MeasuredImage extends ImageQuality {
   readonly image: string;
   readonly width: number;
   readonly height: number;
-  /** Identifies the contents of the file: the first {@link contentLength} digits of their SHA-256, hexadecimal. */
+  /** {@link contentOf} */
   readonly content: string;
 }
 
-/** Digits of a digest that a list holds: half of them. */
-export const contentLength = 32;
+/** Identifies what is seen: half of the SHA-256 of the file, hexadecimal, and for a view of a panorama `#` and its number. */
+export function contentOf(digest: string | null | undefined, view: number | undefined): string {
+  if (!digest) return '';
+  const half = digest.slice(0, 32);
+  return view === undefined ? half : `${half}#${view}`;
+}
 
 /** An image with at least one flag. */
 export interface FlaggedImage {
@@ -62,7 +66,8 @@ export class QualityList {
     const flags = flagsOf(measured, measured);
     const before = this.#first.get(content);
     if (before !== undefined) flags.push('duplicate');
-    else this.#first.set(content, id);
+    // Empty: the file was gone before its contents were identified.
+    else if (content !== '') this.#first.set(content, id);
     const isLeftOut = this.dropFlagged && flags.length > 0;
     this.#lines.push(
       tsvLine([

@@ -1,5 +1,5 @@
 /** The images with a quality flag in the report of a table. */
-import { decodeImage } from '../data/decode.js';
+import { decodeReduced } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import type { ExamplesSection } from '../report/html/report.js';
@@ -13,6 +13,9 @@ export function flagsText(counts: FlagCounts): string {
   return found.map((flag) => `${counts[flag].toLocaleString('en')} ${flag}`).join(', ');
 }
 
+/** Pixels that are enough for a thumbnail. */
+const shownPixels = 1e6;
+
 /** The first images with a flag, as thumbnails; undefined if there are none. */
 export async function flaggedSection(
   { flagged, flaggedCount, counts }: QualityList,
@@ -20,7 +23,7 @@ export async function flaggedSection(
 ): Promise<ExamplesSection | undefined> {
   async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
     for (const { id, image: path, flags } of flagged) {
-      const image = await decodeImage(path).catch((error: unknown) => {
+      const image = await decodeReduced(path, shownPixels).catch((error: unknown) => {
         // The file may be gone since.
         if (error instanceof DinoSegError) return undefined;
         throw error;

@@ -1,6 +1,6 @@
 /** Report of a feature table. */
-import { decodeImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
+import type { ImageEntry } from '../images/images-of-paths.js';
 import { hardwareRows } from '../native/hardware.js';
 import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
@@ -14,6 +14,7 @@ import type {
 } from '../report/html/report.js';
 import { counted } from '../text.js';
 import type { Distribution } from './distributions.js';
+import { pictureOf, resizedBoxes } from './extraction-pass.js';
 import { devicesOf, type FeatureColumn, type FeatureExtractor, type ImageFeatures } from './extractor.js';
 import { leftOutText, type LeftOut } from '../images/left-out.js';
 import type { TableIdentity } from './identity.js';
@@ -28,9 +29,10 @@ const mostFailures = 100;
 /** Maximum length of a value: settings of maps and classes may be long. */
 const longestValue = 300;
 /** An image whose features are shown. */
-export interface ShownImage {
-  id: string;
-  path: string;
+export interface ShownImage extends Pick<ImageEntry, 'id' | 'path' | 'view'> {
+  /** Of the image itself, which boxes are in. */
+  width: number;
+  height: number;
   features: ImageFeatures;
 }
 
@@ -155,13 +157,18 @@ async function examplesOf(
   shown: readonly ShownImage[],
 ): Promise<ExamplesSection> {
   async function* pictures(): AsyncGenerator<ExampleInput, void, void> {
-    for (const { id, path, features } of shown) {
-      const image = await decodeImage(path).catch((error: unknown) => {
-        // The row is of when the file could be read.
-        if (error instanceof DinoSegError) return undefined;
-        throw error;
-      });
+    for (const { id, path, view, ...seen } of shown) {
+      const image = await pictureOf(extractor, { path, ...(view !== undefined && { view }) }).catch(
+        (error: unknown) => {
+          // The row is of when the file could be read.
+          if (error instanceof DinoSegError) return undefined;
+          throw error;
+        },
+      );
       if (!image) continue;
+      const { values, detections } = seen.features;
+      const boxes = detections && resizedBoxes(detections, seen, image);
+      const features = { values, ...(boxes && { detections: boxes }) };
       const drawn = await extractor.overlay?.(image, features);
       // An extractor gives the image back where it has nothing to draw.
       const pictures = drawn && drawn !== image ? { features: drawn } : {};

@@ -17,6 +17,8 @@ export interface ImageEntry {
   readonly path: string;
   /** Cells copied from a manifest, in the order of {@link ImageList.carried}. */
   readonly carried: readonly string[];
+  /** Number of a view of a panorama, from 0; absent: the image itself. */
+  readonly view?: number;
 }
 
 /** The images of a table, in the order of its rows. */

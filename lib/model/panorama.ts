@@ -1,6 +1,6 @@
 /** Perspective views of equirectangular panoramas: what networks know is pictures of lenses, not of whole spheres. */
-import { checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
-import { decodeReduced, type RgbImage } from '../data/decode.js';
+import { checkArgument, checkOptions, kind, number, oneOf, text, type OptionKinds } from '../arguments.js';
+import { decodeReduced, type ReducedImage, type RgbImage } from '../data/decode.js';
 import { rgbImageKind } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { isObject } from '../json.js';
@@ -9,6 +9,8 @@ import { resolveDevice } from './device.js';
 
 /** What the rows of a table are: a view each, or the views of a panorama together. */
 export const panoramaRows = ['view', 'mean'] as const;
+/** One of {@link panoramaRows}. */
+export type PanoramaRows = (typeof panoramaRows)[number];
 
 /** Views of a panorama, spread evenly around it. */
 export interface PanoramaOptions {
@@ -88,6 +90,7 @@ export async function panoramaViews(
   options: PanoramaOptions & { device?: string } = {},
 ): Promise<RgbImage[]> {
   checkArgument(panorama, rgbImageKind, 'panoramaViews(panorama)');
+  checkOptions(options, { ...panoramaOptions, device: text }, 'panoramaViews()');
   const { device, ...views } = options;
   return viewsOn(panorama, panoramaViewsOf(views), {
     device: resolveDevice(device),
@@ -143,19 +146,29 @@ export class ViewReader {
     private readonly device: string,
   ) {}
 
-  /** All views of a panorama. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
-  async all(path: string): Promise<RgbImage[]> {
+  /** A panorama with as many pixels as its views can show. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
+  async panorama(path: string): Promise<ReducedImage> {
     const { degrees, size = largestDefault } = this.views;
     // A view's corners show twice the pixels a degree that its middle does. More than that none can show.
     const focal = size / 2 / Math.tan((degrees * Math.PI) / 360);
     const width = Math.ceil(2 * 2 * Math.PI * focal);
-    const { full, ...panorama } = await decodeReduced(path, (width * width) / 2);
-    return viewsOn(panorama, this.views, { device: this.device, full, name: path });
+    const panorama = await decodeReduced(path, (width * width) / 2);
+    checkShape(panorama.full, path);
+    return panorama;
   }
 
-  /** One view; those of a panorama that are asked for one after the other are made together. @throws as {@link all} */
+  /** All views of what {@link panorama} gave, or of another panorama. @throws DinoSegError IMAGE */
+  async viewsOf(panorama: RgbImage & Partial<ReducedImage>): Promise<RgbImage[]> {
+    return viewsOn(panorama, this.views, {
+      device: this.device,
+      full: panorama.full ?? panorama,
+      name: 'The image',
+    });
+  }
+
+  /** One view; those of a panorama that are asked for one after the other are made together. @throws as {@link panorama} */
   async one(path: string, view: number): Promise<RgbImage> {
-    const making = this.#made.get(path) ?? this.all(path);
+    const making = this.#made.get(path) ?? this.panorama(path).then((panorama) => this.viewsOf(panorama));
     this.#made.set(path, making);
     if (view === this.views.directions.length - 1) this.#made.delete(path);
     // Whoever asks for some views alone must not keep all panoramas.

@@ -42,6 +42,21 @@ t.test('whole data end with exit code 0; a share for validation is counted as a 
   t.match(own.stdout, /splits that cannot be read\n.*already has a split "val"/);
 });
 
+t.test('data are found by patterns, which the next command repeats', async (t) => {
+  const root = join(t.testdir(), 'data');
+  await writeShippedScenes(root, 'data', { train: 2, val: 1 });
+  const patterns = [
+    ...['--images', 'leftImg8bit/{split}/**/{name}_leftImg8bit.{png,jpg}'],
+    ...['--labels', 'gtFine/{split}/**/{name}_gtFine_{kind}.png'],
+  ];
+  const { code, stdout, stderr } = await runCommand(['data', 'check', root, ...patterns]);
+  t.equal(code, 0, stderr + stdout);
+  t.match(stdout, /: layout pattern, class set idd26, labels read as labellevel3Ids\n\ntrain: 2 pairs/);
+  const [, images, , labels] = patterns;
+  t.ok(stderr.includes(`--data ${root} --images '${images}' --labels '${labels}' --out RUN`), stderr);
+  t.equal((await runCommand(['data', 'check', root, ...patterns.slice(0, 2)])).code, 2);
+});
+
 t.test('a contact sheet is the same without fonts, and nothing is said about them', async (t) => {
   const root = join(t.testdir({ fonts: '<fontconfig></fontconfig>' }), 'data');
   await writeShippedScenes(root, 'data', { train: 1, val: 1 });

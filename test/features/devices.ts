@@ -164,7 +164,7 @@ t.test('networks on two devices', async (t) => {
     entered(); // What opening has called.
     await extractor.extract([image, image], {});
     const times = entered().map(({ args }) => args[1]);
-    t.same(times, [2, 2, 2], 'the segmentor, and the detector for each image');
+    t.same(times, [2, 2], 'the segmentor, and the detector');
   });
 
   t.test('begun on two, stopped, gone on with on one', async (t) => {

@@ -192,6 +192,12 @@ export async function publicCalls(root: string): Promise<Record<string, PublicCa
     writePrediction: of(api.writePrediction, [
       ...[at('w'), 'name', { original: new Uint8Array(144), map, width: 8, height: 6, classSet }],
     ]),
+    panoramaViews: of(
+      api.panoramaViews,
+      [{ data: new Uint8Array(24), width: 4, height: 2 }, { size: 2 }],
+      [1, 'size'],
+    ),
+    listPanoramaViews: of(api.listPanoramaViews, [{ carried: [], entries: [] }, { views: 2 }], [1, 'views']),
     renderReport: of(api.renderReport, [report]),
     writeReport: of(api.writeReport, [at('r.html'), report]),
     examplesSection: of(api.examplesSection, [{ title: 't' }, [{ name: 'n', image }], null]),

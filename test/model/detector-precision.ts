@@ -7,13 +7,9 @@ import { DetectionModel } from '../../lib/model/detection-model.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { initModel } from '../../lib/model/init-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
-import type {
-  DetectorHandle,
-  DetectorPlacement,
-  NetworkPrecision,
-  TensorHandle,
-} from '../../lib/native/bindings/engine.js';
+import type { DetectorPlacement, NetworkPrecision } from '../../lib/native/bindings/engine.js';
 import { close, relativeError, sameBits } from '../helpers/close.js';
+import { predictionsOf, scaledDetector, withQueries, type Checkpoints } from '../helpers/detector.js';
 import { rangeWarnings } from '../helpers/float16.js';
 import { formulaTensor } from '../helpers/formula.js';
 import { writeFormulaCheckpoints, writeFormulaModel } from '../helpers/network.js';
@@ -30,37 +26,6 @@ async function load(path: string, precision: NetworkPrecision, more: Partial<Det
   return handle;
 }
 
-async function outputsOf(detector: DetectorHandle, { data, shape }: Stored) {
-  using images = Tensor.from(data, shape);
-  const { predLogits, predBoxes } = await e.detectorForward(detector, images.handle);
-  return { logits: await Tensor.wrap(predLogits).floats(), boxes: await Tensor.wrap(predBoxes).floats() };
-}
-
-type Checkpoints = Record<'backbone' | 'head', string>;
-
-/** A detector of these files with other tensors in its head. */
-async function detectorWith(
-  folder: string,
-  { backbone, head }: Checkpoints,
-  change: (tensors: Record<string, TensorHandle>) => Promise<Record<string, TensorHandle>>,
-): Promise<string> {
-  const { tensors } = await e.readTensors(head);
-  const changed = join(folder, 'changed.safetensors');
-  await e.writeSafetensors(changed, { ...tensors, ...(await change(tensors)) }, {});
-  const out = join(folder, 'detector.pt');
-  await convert({ backbone, head: changed, out, task: 'detection' });
-  return out;
-}
-
-/**
- * With a few queries. The best of all proposals are far apart in their scores: of dozens some change places at the least rounding,
- * and so does what comes of them.
- */
-const withQueries = (folder: string, checkpoints: Checkpoints, queries: number) =>
-  detectorWith(folder, checkpoints, async (tensors) => ({
-    'query_embed.weight': e.slice(tensors['query_embed.weight']!, { first: 0, count: 2 * queries }),
-  }));
-
 /** float32 in halves of the input convolution, and in float16, against the file's network in float32. */
 async function checkErrors(
   t: Test,
@@ -70,15 +35,15 @@ async function checkErrors(
 ) {
   const path = join(folder, 'whole.pt');
   await convert({ ...checkpoints, out: path, task: 'detection' });
-  const own = await outputsOf(await load(path, 'reference'), input);
-  const folded = await outputsOf(await load(path, 'tf32'), input);
+  const own = await predictionsOf(await load(path, 'reference'), input);
+  const folded = await predictionsOf(await load(path, 'tf32'), input);
   for (const part of ['logits', 'boxes'] as const) close(t, part, folded[part], own[part], { rtol: 1e-5 });
   t.notOk(sameBits(folded.logits, own.logits), 'of other products');
 
   const few = await withQueries(folder, checkpoints, queries);
-  const exact = await outputsOf(await load(few, 'reference'), input);
+  const exact = await predictionsOf(await load(few, 'reference'), input);
   const half = await load(few, 'float16');
-  const found = await outputsOf(half, input);
+  const found = await predictionsOf(half, input);
   for (const part of ['logits', 'boxes'] as const) {
     const error = relativeError(found[part], exact[part]);
     t.comment(`float16, ${part}: ${error}`);
@@ -125,27 +90,13 @@ t.test(
   },
 );
 
-/** A detector with a weight of its head multiplied, so that the largest has this magnitude. */
-const scaledDetector = async (folder: string, key: string, largest: number) =>
-  detectorWith(folder, await writeFormulaCheckpoints(folder, 'det'), async (tensors) => {
-    const { data, shape } = await e.tensorData(tensors[key]!);
-    const values = Float32Array.from(data as Float32Array);
-    const factor = largest / values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    return {
-      [key]: Tensor.from(
-        values.map((value) => value * factor),
-        shape,
-      ).handle,
-    };
-  });
-
 t.test('a pass whose values float16 cannot hold is run again, with one warning', async (t) => {
   const path = await scaledDetector(t.testdir(), 'transformer.encoder.layers.1.linear1.weight', 6e4);
-  const truth = await outputsOf(await load(path, 'tf32'), image);
+  const truth = await predictionsOf(await load(path, 'tf32'), image);
   const half = await load(path, 'float16');
   const texts = await rangeWarnings(async () => {
     for (let pass = 0; pass < 2; pass++) {
-      const { logits, boxes } = await outputsOf(half, image);
+      const { logits, boxes } = await predictionsOf(half, image);
       t.ok(sameBits(logits, truth.logits), 'logits');
       t.ok(sameBits(boxes, truth.boxes), 'boxes');
     }
@@ -160,9 +111,9 @@ t.test('a value that is no number is one that float16 cannot hold', async (t) =>
   const half = await load(path, 'float16');
   const broken = { shape: image.shape, data: Float32Array.from(image.data as Float32Array).fill(NaN, 0, 1) };
   const texts = await rangeWarnings(async () => {
-    await outputsOf(half, broken);
+    await predictionsOf(half, broken);
     t.ok(
-      (await outputsOf(half, image)).logits.every(Number.isFinite),
+      (await predictionsOf(half, image)).logits.every(Number.isFinite),
       'the next pass has a range of its own',
     );
   });
@@ -183,14 +134,14 @@ t.test('copies and streamed weights give the same bits', async (t) => {
   const path = await writeFormulaModel(t.testdir(), 'det');
   for (const precision of ['tf32', 'float16'] as const) {
     const whole = await load(path, precision, { dtype: 'bfloat16' });
-    const truth = await outputsOf(whole, image);
+    const truth = await predictionsOf(whole, image);
     const bytes = e.storageBytes([whole]);
     const copy = await e.copyDetector(whole, { device: 'cpu', replica: 1 }, []);
     t.equal(e.storageBytes([whole, copy]), bytes, 'a copy shares all weights');
     const streamed = await load(path, precision, { dtype: 'bfloat16', residentBlocks: 1 });
     t.ok(e.detectorInfo(streamed).streamedBlocks > 0);
     for (const [name, detector] of Object.entries({ copy, streamed })) {
-      const { logits, boxes } = await outputsOf(detector, image);
+      const { logits, boxes } = await predictionsOf(detector, image);
       t.ok(sameBits(logits, truth.logits) && sameBits(boxes, truth.boxes), `${precision}, ${name}`);
     }
   }
@@ -208,13 +159,13 @@ t.test('fp8 beside a segmentor in fp8, whose quantised weights it shares', async
   await initModel({ arch: 'tiny-detector', seed: 1, dtype: 'bfloat16', out: path });
   await initModel({ arch: 'tiny', seed: 1, dtype: 'bfloat16', out: segmentorPath });
   const fp8 = { device: 'cpu', dtype: 'stored', precision: 'fp8', cudaGraphs: false } as const;
-  const alone = await outputsOf(await e.loadDetector(path, fp8), image);
+  const alone = await predictionsOf(await e.loadDetector(path, fp8), image);
   const segmentor = await e.loadModel(segmentorPath, fp8);
   const sharing = await e.loadDetector(path, { ...fp8, shareWith: segmentor });
-  const { logits, boxes } = await outputsOf(sharing, image);
+  const { logits, boxes } = await predictionsOf(sharing, image);
   t.ok(sameBits(logits, alone.logits) && sameBits(boxes, alone.boxes), 'the same bits as with its own');
   t.ok(e.detectorInfo(sharing).sharedBytes > 0);
-  const exact = await outputsOf(await load(path, 'tf32'), image);
+  const exact = await predictionsOf(await load(path, 'tf32'), image);
   t.notOk(sameBits(logits, exact.logits), 'other than in bfloat16');
 });
 

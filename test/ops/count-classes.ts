@@ -99,7 +99,9 @@ t.test('maps and tables that do not fit are refused', async (t) => {
   const map = bytes(4, 5);
   for (const plain of [false, true]) {
     const refused = (call: Promise<unknown>, message: RegExp) => t.rejects(call, { code: 'SHAPE', message });
-    await refused(countClasses([], bytes(1, 256), { columns: 3, plain }), /at least one map/);
+    await refused(countClasses([], bytes(1, 256), { columns: 3, plain }), /expected 1 to 8 maps/);
+    const nine = new Array<typeof map>(9).fill(map);
+    await refused(countClasses(nine, bytes(9, 256), { columns: 3, plain }), /expected 1 to 8 maps, got 9/);
     await refused(countClasses([map, bytes(5, 4)], bytes(2, 256), { columns: 3, plain }), /maps H×W uint8/);
     await refused(countClasses([map], bytes(2, 256), { columns: 3, plain }), /tables 1×256/);
     await refused(countClasses([map], bytes(1, 256), { columns: 256, plain }), /1 to 255 columns/);

@@ -218,8 +218,7 @@ at::Tensor argmax_masks_cuda(const at::Tensor& given_classes, const at::Tensor& 
 at::Tensor count_classes_cuda(at::TensorList given_maps, const at::Tensor& given_tables,
                               const std::optional<at::Tensor>& given_excluded, int64_t columns) {
   check_count_classes(given_maps, given_tables, given_excluded, columns);
-  if (given_maps.size() > static_cast<size_t>(cuda::most_layers))
-    fail("SHAPE", "expected at most ", cuda::most_layers, " maps, got ", given_maps.size());
+  static_assert(most_maps == cuda::most_layers);
   const c10::DeviceGuard guard(given_tables.device());
   const at::Tensor tables = given_tables.contiguous();
   const at::Tensor excluded = given_excluded ? given_excluded->contiguous() : at::Tensor();

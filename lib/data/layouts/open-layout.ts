@@ -62,8 +62,12 @@ async function addPlainLayouts(root: string, found: Map<LayoutName, string>): Pr
 /** Folders of archives may lie one above the data. */
 async function fittingFolders(root: string): Promise<string[]> {
   const names = (await foldersIn(root)).slice(0, mostFolders);
-  const found = await Promise.all(names.map((name) => candidates(join(root, name))));
-  return names.filter((_, i) => found[i]!.size > 0);
+  // One that cannot be read is no advice.
+  const found = await Promise.allSettled(names.map((name) => candidates(join(root, name))));
+  return names.filter((_, i) => {
+    const own = found[i]!;
+    return own.status === 'fulfilled' && own.value.size > 0;
+  });
 }
 
 async function detect(root: string, classSet: ClassSet): Promise<LayoutName> {
