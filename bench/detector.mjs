@@ -33,7 +33,7 @@ const isCuda = device.startsWith('cuda');
 const isTiny = arch === 'tiny-detector';
 const dtype = isCuda ? 'bfloat16' : 'float32';
 const segmentorArch = architectures[detectorArchitectures.indexOf(arch)];
-const [passes, partPasses, scenes, batch] = [11, 5, 4, 4];
+const [passes, partPasses, scenes, batch] = [7, 3, 4, 4];
 const sizes = isTiny
   ? [
       { width: 192, height: 192 },

@@ -115,8 +115,8 @@ async function countsOf({ handle }, images) {
 }
 
 /** Milliseconds of the segmentor's parts, an image. */
-async function partsOf(extractor) {
-  const { features, passSize } = extractor;
+async function partsOf({ of: inner }) {
+  const { features, passSize } = inner;
   const decoded = [];
   const decode = await milliseconds(async () => {
     for (const file of files.slice(0, drawn.length)) decoded.push(markOwn(await decodeImage(file)));
@@ -128,8 +128,8 @@ async function partsOf(extractor) {
   });
   const outputs = { decoded: true, features: 0 };
   const pass = async () => {
-    const handles = await e.outputs(features.model.handle, images, outputs);
-    for (const handle of Object.values(handles)) e.dispose(handle);
+    const { queries, masks } = await e.outputs(features.model.handle, images, outputs);
+    for (const handle of [queries, masks]) e.dispose(handle);
   };
   await pass();
   await pass();
@@ -137,7 +137,7 @@ async function partsOf(extractor) {
   const passes = isCuda ? 6 : 2;
   const several = await milliseconds(async () => {
     const turn = async () => {
-      for (let i = 0; i < passes; i++) await extractor.features.on(features.model, group, {});
+      for (let i = 0; i < passes; i++) await features.on(features.model, group, {});
     };
     await Promise.all([turn(), turn()]);
   }, 1);
@@ -152,7 +152,7 @@ async function partsOf(extractor) {
   };
 }
 
-async function detectMs({ detector }) {
+async function detectMs({ of: { detector } }) {
   const image = await decodeImage(files[0]);
   const detect = () => detector.detect(image, { imageSize: { width: 768, height: 768 } });
   await detect();

@@ -18,6 +18,7 @@
 #include "core/hungarian.h"
 #include "core/safetensors.h"
 #include "core/tf32.h"
+#include "models/detection_model.h"
 #include "models/init.h"
 #include "models/segmentation_model.h"
 
@@ -83,14 +84,17 @@ int64_t count_in(const torch::jit::Block& block, const std::string& name) {
   return count;
 }
 
-/// How often an operator stands in what a network's method runs on the CPU.
-int64_t count_operator(std::string path, std::string precision, std::string method, std::string name) {
+/// How often an operator stands in what a method of a network (or, `detector`, of one) runs on the CPU.
+int64_t count_operator(std::string path, std::string precision, std::string method, std::string name,
+                       bool detector) {
   ModelPlacement placement;
   placement.precision = parse_network_precision(precision);
-  const SegmentationModel model(path, placement);
-  const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
-  auto& function = torch::jit::toGraphFunction(model.running(method).get_method(method).function());
-  return count_in(*function.optimized_graph()->block(), name);
+  const auto count = [&](const NetworkModule& model) {
+    const torch::jit::GraphOptimizerEnabledGuard plain_interpreter(false);
+    auto& function = torch::jit::toGraphFunction(model.running(method).get_method(method).function());
+    return count_in(*function.optimized_graph()->block(), name);
+  };
+  return detector ? count(DetectionModel(path, placement)) : count(SegmentationModel(path, placement));
 }
 
 /// Threads that all want TF32, each inside until all are, then threads of which half want it. How often one
@@ -131,7 +135,8 @@ TORCH_LIBRARY_FRAGMENT(dinov3_seg_reference, library) {
       "class_embed_gradients(Tensor weight, Tensor bias, Tensor queries, Tensor masks, Tensor labels, "
       "ScalarType dtype) -> (Tensor, Tensor)",
       class_embed_gradients);
-  library.def("count_operator(str path, str precision, str method, str name) -> int", count_operator);
+  library.def("count_operator(str path, str precision, str method, str name, bool detector) -> int",
+              count_operator);
   library.def("tf32_turns(int threads, int turns) -> int", tf32_turns);
   library.def("least_cost_assignment(Tensor costs) -> Tensor", least_cost_assignment);
   library.def(

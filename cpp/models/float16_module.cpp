@@ -40,7 +40,7 @@ std::optional<torch::jit::Module> float16_module(const torch::jit::Module& store
   const auto largest = at::stack(magnitudes).amax().item<float>();
   if (largest <= largest_float16) return module;
   warn_caller("FLOAT16_RANGE", too_large(path, "a weight", largest) +
-                                   "The pixel decoder computes in TF32 instead, as with --precision tf32.");
+                                   "The decoder computes in TF32 instead, as with --precision tf32.");
   return std::nullopt;
 }
 
@@ -55,7 +55,7 @@ bool Float16Use::holds(float magnitude, const std::string& path) {
   ++run_again;
   if (!warned.exchange(true))
     warn_caller("FLOAT16_RANGE", too_large(path, "a value", magnitude) +
-                                     "This pass was run again with the pixel decoder in TF32, as every later "
+                                     "This pass was run again with the decoder in TF32, as every later "
                                      "one will be that needs it, and took twice as long. If most images are "
                                      "like this one, choose --precision tf32.");
   return false;

@@ -81,9 +81,14 @@ export async function classEmbedGradients(
   return { dWeight, dBias };
 }
 
-/** How often an operator stands in what a method of a network's file runs on the CPU. */
-export const countOperator = (path: string, precision: NetworkPrecision, method: string, name: string) =>
-  call<number>('count_operator', [path, precision, method, name], reference);
+/** How often an operator stands in what a method of a network's file, or of a detector's, runs on the CPU. */
+export const countOperator = (
+  path: string,
+  precision: NetworkPrecision,
+  method: string,
+  name: string,
+  { detector = false } = {},
+) => call<number>('count_operator', [path, precision, method, name, detector], reference);
 
 /** The column of each row of costs rows×columns at least total cost, −1 for rows left over: int32. */
 export const leastCostAssignment = (costs: TensorHandle) => call('least_cost_assignment', [costs], reference);

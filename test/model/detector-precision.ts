@@ -13,6 +13,7 @@ import { predictionsOf, scaledDetector, withQueries, type Checkpoints } from '..
 import { rangeWarnings } from '../helpers/float16.js';
 import { formulaTensor } from '../helpers/formula.js';
 import { writeFormulaCheckpoints, writeFormulaModel } from '../helpers/network.js';
+import { countOperator } from '../helpers/operators.js';
 import { readSafetensors, type Stored } from '../helpers/safetensors.js';
 import { shared, skipWithout } from '../helpers/temporary.js';
 
@@ -127,7 +128,9 @@ t.test('a weight that float16 cannot hold leaves the detector without it', async
     const half = await load(path, 'float16');
     t.equal(e.detectorInfo(half).float16, undefined);
   });
-  t.match(texts, [/a weight of the decoder is infinite .*65504.*runs with precision tf32/]);
+  t.match(texts, [
+    /a weight of the decoder is infinite .*65504.*computes in TF32 instead, as with --precision tf32/,
+  ]);
 });
 
 t.test('copies and streamed weights give the same bits', async (t) => {
@@ -179,6 +182,14 @@ t.test('the precision is the given one, else the segmentor’s whose backbone is
   });
   t.equal(own.precision, 'float16');
   t.equal(own.float16, undefined, 'on the CPU its products are in float32');
+});
+
+t.test('each layer of the decoder computes the bias of its attention by an operator', async (t) => {
+  const path = await writeFormulaModel(t.testdir(), 'det');
+  for (const precision of ['reference', 'tf32'] as const) {
+    const count = await countOperator(path, precision, 'forward', 'dinov3_seg::box_bias', { detector: true });
+    t.equal(count, 6);
+  }
 });
 
 t.test('parts are timed', async (t) => {

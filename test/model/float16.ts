@@ -89,7 +89,7 @@ t.test('a pass whose values float16 cannot hold is run again, with one warning a
   t.equal(texts.length, 1);
   t.match(
     texts[0],
-    /scaled\.pt: a value of the pixel decoder .* in float16, which holds up to 65504.*--precision tf32/,
+    /scaled\.pt: a value of the decoder .* in float16, which holds up to 65504.*--precision tf32/,
   );
   t.match(engine().modelInfo(copy).float16, { largest: 0, passes: 3, runAgain: 3 });
 });
@@ -153,7 +153,7 @@ t.test('a weight that float16 cannot hold leaves the network without it', async 
     float16 = await load(path, 'float16');
   });
   t.match(texts, [
-    /a weight of the pixel decoder is infinite .* computes in TF32 instead, as with --precision tf32/,
+    /a weight of the decoder is infinite .* computes in TF32 instead, as with --precision tf32/,
   ]);
   t.equal(engine().modelInfo(float16!).float16, undefined);
   t.ok(sameBits((await outputsOf(float16!, image)).masks, (await outputsOf(exact, image)).masks));

@@ -55,7 +55,7 @@ t.test('the same bits streamed, and from replicas', { skip }, async (t) => {
   const copy = await engine().copyModel(model, { device, replica: 1 });
   t.ok(sameBits(await featuresOf(copy), expected), 'a replica');
   const bytes = engine().storageBytes([model]);
-  const plain = await engine().loadModel(path, { ...fp8, precision: 'tf32' });
+  const plain = await engine().loadModel(path, { ...fp8, precision: 'float16' });
   const wide = engine().storageBytes([plain]);
   const { blocksBytes } = await engine().networkSizes(path, 'stored', 'reference');
   t.ok(bytes < wide - 0.45 * blocksBytes, `${bytes} bytes, and ${wide} in bfloat16`);

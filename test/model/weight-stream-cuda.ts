@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { initModel } from '../../lib/model/init-model.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
+import { defaultPrecision } from '../../lib/model/network-precision.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
@@ -100,7 +101,8 @@ t.test('replicas on one GPU at once, and a detector that shares the ring of each
   const expected = await (await alone.forward(input)).predLogits.floats();
   using model = await SegmentationModel.load(segmentorPath, { device: [device, device], weights: 'stream' });
   using detector = await DetectionModel.load(detectorPath, { shareWith: model });
-  const decoded = await outputsOf(await engine().loadModel(segmentorPath, placement));
+  const resident = { ...placement, precision: defaultPrecision };
+  const decoded = await outputsOf(await engine().loadModel(segmentorPath, resident));
   for (let turn = 0; turn < 3; turn++) {
     const [a, b, ...found] = await Promise.all([
       ...model.replicas.map(({ handle }) => outputsOf(handle)),
