@@ -4,7 +4,7 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import t from 'tap';
-import { decodeImage } from '../../lib/data/decode.js';
+import { decodeImage, decodeReduced, exifOf, readImageSize } from '../../lib/data/decode.js';
 import { bmpRows, makeBmp } from '../helpers/bmp.js';
 import { restartJpeg } from '../helpers/restart-jpeg.js';
 import { writeTree } from '../helpers/temporary.js';
@@ -228,4 +228,38 @@ t.test('transparent pixels are told apart, with their colours', async (t) => {
     .png()
     .toBuffer();
   t.notOk('transparent' in (await decodeImage(opaque)), 'none where all pixels are opaque');
+});
+
+t.test('odd files are reduced as others are', async (t) => {
+  const [width, height] = [40, 24];
+  const pixels = Uint8Array.from({ length: 3 * width * height }, (_, i) => (i * 7919) >> 3);
+  const picture = sharp(pixels, { raw: { width, height, channels: 3 } });
+  const rows = Array.from({ length: height }, (_, y) =>
+    Array.from({ length: width }, (_, x) => [2, 1, 0].map((c) => pixels[3 * (y * width + x) + c]!)).flat(),
+  );
+  const jpeg = await picture.jpeg().toBuffer();
+  const root = await writeTree(t, {
+    'a.png': await picture.png().toBuffer(),
+    'a.bmp': makeBmp({ width, height, bits: 24, pixels: bmpRows(rows) }),
+    'opaque.png': await picture.ensureAlpha().png().toBuffer(),
+    'no-end.jpg': jpeg.subarray(0, -2),
+    'drawing.png': `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"/>`,
+  });
+  const of = (name: string) => decodeReduced(join(root, name), 240);
+  const expected = await of('a.png');
+  t.match(expected, { width: 20, height: 12, full: { width, height } });
+  t.same(await of('a.bmp'), expected);
+  t.same(await of('opaque.png'), expected);
+  const { notes, ...cut } = await of('no-end.jpg');
+  t.match(cut, { width: 20, height: 12, full: { width, height } });
+  t.match(notes, [/end marker/]);
+  await t.rejects(of('drawing.png'), { code: 'IMAGE', message: /SVG/ });
+});
+
+t.test('a pipe is not opened for its header either', { skip: process.platform === 'win32' }, async (t) => {
+  const pipe = join(t.testdir(), 'pipe.jpg');
+  execFileSync('mkfifo', [pipe]);
+  await t.rejects(readImageSize(pipe), { code: 'IMAGE', message: /is a pipe, socket or device/ });
+  await t.rejects(decodeReduced(pipe, 100), { code: 'IMAGE', message: /is a pipe, socket or device/ });
+  t.equal(await exifOf(pipe), undefined);
 });

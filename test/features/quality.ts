@@ -140,6 +140,41 @@ t.test('marked images have no row on request, in shards as in one run', async (t
   t.match(again, { rows: 4, dropped: 6, extracted: 0, flagged: { duplicate: 2 } }, 'from the journal');
 });
 
+t.test('a table that is extended marks and drops what a new one would', async (t) => {
+  const grown = join(root, 'grown');
+  const put = (name: string, bytes: Buffer) => writeFileSync(join(grown, name), bytes);
+  const make = async (output: string, options: Partial<ExtractTableOptions>) =>
+    extractTable(pixelExtractor({ passSize: 1 }), await imagesOfPaths([grown]), {
+      ...{ output: at(output), ...options },
+    });
+  const bytesOf = (output: string) =>
+    [at(output), filesOf(at(output)).quality, filesOf(at(output)).failures].map((path) =>
+      readFileSync(path, 'utf8'),
+    );
+  mkdirSync(grown);
+  for (const name of ['1-card.jpg', '3-hidden.png', '7-street.jpg', '8-no-end.jpg', '9-copy.jpg'])
+    put(name, files[name]!);
+  await make('g.csv', { dropFlagged: true });
+  await make('h.csv', {});
+  // An earlier copy of a kept image, a later one, one that stands alone from now on, and what a mark was of.
+  put('0-street.jpg', street);
+  put('99-copy.jpg', files['7-street.jpg']!);
+  put('4-small.jpg', files['4-small.jpg']!);
+  put('8-no-end.jpg', files['2-fisheye.png']!);
+  rmSync(join(grown, '1-card.jpg'));
+  const { extension, dropped } = await make('g.csv', { dropFlagged: true, extend: true });
+  t.match(extension, { added: 3, changed: 1, removed: 1 });
+  t.equal(dropped, 4, 'hidden, small, and two copies');
+  await make('fresh.csv', { dropFlagged: true });
+  t.same(bytesOf('g.csv'), bytesOf('fresh.csv'));
+  const { extracted } = await make('h.csv', { dropFlagged: true, extend: true });
+  t.equal(extracted, 4, 'rows of a table with all images are kept, too');
+  t.same(bytesOf('h.csv'), bytesOf('fresh.csv'));
+  await make('h.csv', { extend: true });
+  await make('all.csv', {});
+  t.same(bytesOf('h.csv'), bytesOf('all.csv'), 'and back');
+});
+
 t.test('boxes of images without a row are not written', async (t) => {
   await extract('c.csv', { dropFlagged: true, coco: at('c.json') });
   const { images: written } = JSON.parse(readFileSync(at('c.json'), 'utf8')) as {
