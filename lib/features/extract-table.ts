@@ -14,12 +14,12 @@ import {
 import { inOrder } from '../data/in-order.js';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { shardKind, whole, type Shard } from '../shard.js';
 import { spread } from '../data/preview.js';
 import { checkCells } from './carried-kinds.js';
 import { writeCoco } from './coco.js';
+import { decodingThreads } from './decoding-threads.js';
 import { extensionText, type Extension } from './extend-run.js';
 import { extractPass, isSameFile, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import { extractorKind, type FeatureExtractor } from './extractor.js';
@@ -126,26 +126,6 @@ const shownImages = 8;
 
 /** Maximum time until finished work is safe from a power cut. */
 const syncMilliseconds = 5000;
-
-/** Number of threads of Node's pool, which decoding runs on; fixed when a process starts. */
-function poolThreads(): number {
-  const given = Number(process.env['UV_THREADPOOL_SIZE']);
-  return Number.isInteger(given) && given > 0 ? given : 4;
-}
-
-/** @throws DinoSegError INVALID_ARGUMENT if the pool has fewer threads */
-function decodingThreads(threads: number | undefined): number {
-  const most = poolThreads();
-  if (threads === undefined) return Math.min(most, usableCores());
-  if (!Number.isInteger(threads) || threads < 1)
-    throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1, not ${threads}.`);
-  if (threads <= most) return threads;
-  throw new DinoSegError(
-    'INVALID_ARGUMENT',
-    `Node.js decodes ${most} images at a time, but threads is ${threads}. Start it with UV_THREADPOOL_SIZE=${threads} ` +
-      'in the environment.',
-  );
-}
 
 /**
  * Makes a table of features, one row per image in the order of the images, and the files beside it.
