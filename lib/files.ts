@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DinoSegError, type ErrorCode } from './errors.js';
 import { repeatedKey, repeatedText } from './json.js';
+import { systemPath } from './system-path.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
@@ -51,7 +52,7 @@ export function readError(path: string, cause: unknown): DinoSegError {
 /** The bytes of a file. @throws FILE_NOT_FOUND, IO */
 export async function readBytes(path: string): Promise<Buffer> {
   try {
-    return await readFile(path);
+    return await readFile(systemPath(path));
   } catch (cause) {
     throw readError(path, cause);
   }
@@ -75,7 +76,7 @@ export async function* byteLines(path: string): AsyncGenerator<Buffer, void, voi
 export async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   try {
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal: signal! });
+    await pipeline(createReadStream(systemPath(path), { highWaterMark: 1 << 20 }), hash, { signal: signal! });
   } catch (cause) {
     signal?.throwIfAborted();
     throw readError(path, cause);
@@ -123,7 +124,7 @@ export const syncFileData = (file: FileHandle): Promise<void> => syncDataOfDescr
 
 /** Opens a file or folder for reading, and closes it after use. */
 export async function withOpenFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, 'r');
+  const file = await open(systemPath(path), 'r');
   try {
     return await use(file);
   } finally {

@@ -246,6 +246,7 @@ export { evaluationSections, type NamedEvaluation } from './evaluate/evaluation-
 export { evaluationReport, type EvaluationReportOptions } from './evaluate/evaluate-report.js';
 export type { FeatureColumn, FeatureExtractor, ImageFeatures } from './features/extractor.js';
 export { openFeatureExtractor, type FeatureExtractorOptions } from './features/open-extractor.js';
+export type { LeftOut } from './images/left-out.js';
 export {
   imagesOfPaths,
   type CarriedKind,
@@ -256,6 +257,8 @@ export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
 export { withGps, type GpsOptions } from './features/gps.js';
 export { columnOrders, nameStyles, type ColumnOrder, type NameStyle } from './features/identity.js';
 export type { Extension } from './features/extend-run.js';
+export { qualityFlags, type QualityFlag } from './features/quality.js';
+export type { FlagCounts } from './features/quality-list.js';
 export { extractTable, type ExtractionSummary, type ExtractTableOptions } from './features/extract-table.js';
 export { mergeTables, type MergeSummary } from './features/merge-tables.js';
 export { parseShard, type Shard } from './shard.js';

@@ -30,6 +30,7 @@ struct ShareOptions {
 /// Of images, images×(columns+1) float64 on the CPU, the last column for what has none.
 /// The images are resized to height×width and go through the network together; every layer scores that one
 /// pass, and later layers go over earlier ones where their tables have a column.
+/// Pixels whose alpha is below 128 have no column.
 /// Counts: pixels of the class maps at the image's size. Soft: means over the places of the grid of the
 /// shares that scores have there (of a probe: softmax of its logits), see column_shares; each row sums to 1.
 /// Reports images done. Throws INVALID_ARGUMENT, HEAD_MISMATCH, SHAPE, NotFinite, and what the network and

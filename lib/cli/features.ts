@@ -3,7 +3,9 @@ import { extractTable, type ExtractionSummary } from '../features/extract-table.
 import { featureSetNames, flavours } from '../features/feature-set.js';
 import { withGps } from '../features/gps.js';
 import { columnOrders, nameStyles } from '../features/identity.js';
+import { flagsText } from '../features/quality-report.js';
 import { filesOf } from '../features/table-files.js';
+import { leftOutText } from '../images/left-out.js';
 import { imagesOfPaths, type ImageList } from '../images/images-of-paths.js';
 import { imagesOfManifest } from '../features/manifest.js';
 import { openFeatureExtractor, type FeatureExtractorOptions } from '../features/open-extractor.js';
@@ -131,6 +133,10 @@ const tableFlags = {
   },
   ...shardFlag('`merge`'),
   strict: { type: 'boolean', help: 'stop at the first image that cannot be read' },
+  'drop-flagged': {
+    type: 'boolean',
+    help: 'leave out images that are tiny, uniform, mostly transparent or duplicates (see T_csv_files/quality.tsv)',
+  },
   coco: { type: 'text', value: 'FILE', help: 'COCO JSON file to write, with the detected boxes' },
   visualize: {
     type: 'integer',
@@ -153,7 +159,7 @@ export default command({
   stoppable: true,
   goesOn: true,
   async run({ flags, positionals, signal }) {
-    const { threads, strict, visualize, json } = flags;
+    const { threads, strict, visualize, json, 'drop-flagged': dropFlagged } = flags;
     if (flags.coco !== undefined && flags.detector === undefined)
       throw new UsageError('--coco needs a detector: add --detector FILE.');
     const { shard, device, isLaunched } = partOf(flags.shard, flags.device);
@@ -166,12 +172,17 @@ export default command({
     if (rows === 'mean' && coco !== undefined)
       throw new UsageError('--coco needs a row for each view: leave out --panorama-rows mean.');
     const listed = await imagesOf(flags, positionals);
+    const beside = listed.leftOut && leftOutText(listed.leftOut);
+    if (beside !== undefined) note(`left out: ${beside}`);
     const { onProgress } = imageProgress('coordinates');
     const placed = flags.gps === 'exif' ? await withGps(listed, { signal, onProgress }) : listed;
     const list = panorama && rows !== 'mean' ? listPanoramaViews(placed, panorama) : placed;
     const hooks = imageProgress('features');
     const { columns, names, extend } = flags;
-    const how = withoutUndefined({ shard, threads, strict, coco, visualize, columns, names, extend });
+    const how = withoutUndefined({
+      ...{ shard, threads, strict, dropFlagged, coco, visualize },
+      ...{ columns, names, extend },
+    });
     await using extractor = await openFeatureExtractor({
       ...extractorOptions({ ...flags, device }, signal, hooks.onLog),
       ...withoutUndefined({ panorama, panoramaRows: rows }),
@@ -220,13 +231,19 @@ function extractorOptions(
 }
 
 function report({ reportError, ...summary }: ExtractionSummary, json: boolean | undefined): void {
-  const { output, rows, failures, extracted, seconds, imagesPerSecond, waitingShare, means } = summary;
+  const { output, rows, failures, dropped, extracted, seconds, imagesPerSecond, waitingShare, means } =
+    summary;
   if (json) printJson(summary);
   else print(`${meansText(means)}\n\n${output}: ${counted(rows, 'row')}`);
   if (imagesPerSecond !== null && waitingShare !== null)
     note(
       `${counted(extracted, 'image')} in ${formatSeconds(seconds)}, ${formatRate(imagesPerSecond)} images/s; ` +
         `${(100 * waitingShare).toFixed(1)} % of the time was spent waiting for decoded images.`,
+    );
+  const flagged = flagsText(summary.flagged);
+  if (flagged !== '')
+    note(
+      `${dropped > 0 ? `${counted(dropped, 'image')} left out` : 'marked'}: ${flagged}; see ${filesOf(output).quality}.`,
     );
   if (failures.length > 0)
     warn(`${counted(failures.length, 'image')} failed; see ${filesOf(output).failures}.`);

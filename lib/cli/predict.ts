@@ -67,7 +67,8 @@ export default command({
     const { written, failed, skipped, reportError } = result;
     for (const { error } of failed) complain(error);
     const failures = failed.map(({ image, error }) => ({ image, code: error.code, message: error.message }));
-    if (json) printJson({ written, skipped, failed: failures, report: result.report });
+    const { leftOut } = result;
+    if (json) printJson({ written, skipped, failed: failures, leftOut, report: result.report });
     else for (const { folder } of written) print(folder);
     if (skipped > 0)
       note(`${counted(skipped, 'prediction')} ${skipped === 1 ? 'was' : 'were'} there already.`);

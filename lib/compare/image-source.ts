@@ -8,6 +8,7 @@ import type { LayoutOptions } from '../data/layout.js';
 import { objectSentences } from '../data/object-counts.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
+import { leftOutText } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
 import type { SeenImage } from '../model/each-image.js';
 import { aheadOf } from '../model/load-batch.js';
@@ -58,7 +59,11 @@ export class ImageSource {
   ) {}
 
   /** @throws DinoSegError as {@link listImages} or {@link SegmentationDataset.open} */
-  static async open(images: readonly string[] | LabelledImages, classSet: ClassSet): Promise<ImageSource> {
+  static async open(
+    images: readonly string[] | LabelledImages,
+    classSet: ClassSet,
+    onLog?: (line: string) => void,
+  ): Promise<ImageSource> {
     if ('data' in images) {
       const { data, split, ...reading } = images;
       const dataset = await SegmentationDataset.open(data, split, classSet, reading);
@@ -66,7 +71,9 @@ export class ImageSource {
       const load = async (place: number) => ({ place, ...(await dataset.load(place)) });
       return new ImageSource(names, true, load, () => objectSentences(dataset.objectCounts));
     }
-    const paths = await listImages(images);
+    const { paths, leftOut } = await listImages(images);
+    const beside = leftOutText(leftOut);
+    if (beside !== undefined) onLog?.(`left out: ${beside}`);
     const load = async (place: number) => {
       const name = paths[place]!;
       return { place, name, image: await decodeImage(name) };

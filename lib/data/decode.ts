@@ -1,26 +1,31 @@
-import sharp, { type Sharp } from 'sharp';
 import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
+import { sharp, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
-import { readBytes } from '../files.js';
 import type { RawImage } from '../native/bindings/engine.js';
+import {
+  bytesOf,
+  decodeAny,
+  decodeLoaded,
+  failOn,
+  imageError,
+  isPlain,
+  isSharp,
+  readHeader,
+  readImage,
+  mostPixels,
+  type RgbImage,
+} from './image-decoder.js';
+import { shownPath } from '../system-path.js';
 import { markOwn } from './own-pixels.js';
 import { plainPng } from './png-label.js';
 
-/** An 8-bit RGB image of H×W pixels. */
-export interface RgbImage {
-  /** H×W×3: red, green and blue (0…255) of each pixel, row by row. */
-  readonly data: Uint8Array;
-  /** Width in pixels. */
-  readonly width: number;
-  /** Height in pixels. */
-  readonly height: number;
-}
+export type { RgbImage } from './image-decoder.js';
 
 /**
  * An image in any form: a path, an encoded image (PNG, JPEG, WebP, …), a sharp instance (its pipeline runs on a
  * clone, with EXIF rotation applied first), or pixels.
  */
-export type ImageInput = string | Uint8Array | Sharp | RawImage;
+export type ImageInput = string | Uint8Array | Sharp | RawImage | RgbImage;
 
 /** The values stored in a label image. */
 export interface LabelImage {
@@ -41,50 +46,19 @@ export interface DecodeOptions {
   readonly maxPixels?: number;
 }
 
-// Images are decoded several at a time on Node's own pool: more threads inside each would take the
-// processor from libtorch, and nothing is decoded twice in a row that a cache could serve.
-sharp.concurrency(1);
-sharp.cache(false);
-
-/**
- * Truncated files and files with a decoding error are refused, but not those with a mere warning of the codec:
- * cameras write JPEGs with odd metadata or bytes between segments.
- */
-const failOn = 'error';
-
 const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number };
-
-/** The codec's own limit. */
-const mostPixels = 0x3fff ** 2;
-
-function imageError(source: string, cause: unknown): DinoSegError {
-  if (cause instanceof DinoSegError) return cause;
-  const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll('\n', '; ');
-  return new DinoSegError(
-    'IMAGE',
-    `${source} cannot be decoded: ${why}. Expected a complete PNG, JPEG, WebP or TIFF image.`,
-    { cause },
-  );
-}
-
-function bytesOf(buffer: Buffer): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-}
-
-async function load<T>(input: string | T): Promise<[bytes: Buffer | T, source: string]> {
-  return typeof input === 'string' ? [await readBytes(input), input] : [input, 'The image'];
-}
 
 /**
  * Decodes an image to 8-bit sRGB with EXIF rotation applied.
  *
- * 16 bits per sample become 8 by dropping the low byte (v >> 8). Grey becomes three equal channels. Alpha is
- * dropped: the stored colours stay unchanged and are not blended. CMYK images and images with an ICC profile are
- * converted to sRGB. Of an animation, the first frame is decoded.
+ * 16 bits per sample become 8 by dropping the low byte (v >> 8). Grey becomes three equal channels. The stored colours of
+ * transparent pixels stay unchanged and are not blended; {@link RgbImage.transparent} tells where they are. CMYK images and images
+ * with an ICC profile are converted to sRGB. Of an animation, the first frame is decoded. The file's contents decide what it is, not
+ * its name. A JPEG that lacks only its end marker or one restart marker is decoded with a note.
  *
  * @param input a path, the bytes of a file, or a sharp instance (whose own pixel limit applies)
- * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, or an
- *   SVG drawing; FILE_NOT_FOUND, IO; INVALID_ARGUMENT
+ * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, a drawing
+ *   or document (SVG, PDF), in a format that cannot be decoded (HEIC without its codec), or a pipe or device; FILE_NOT_FOUND, IO; INVALID_ARGUMENT
  */
 export async function decodeImage(
   input: string | Uint8Array | Sharp,
@@ -98,39 +72,8 @@ export async function decodeImage(
       'INVALID_ARGUMENT',
       `maxPixels should be a whole number from 1, not ${maxPixels}.`,
     );
-  const [image, source] = await load(input);
-  const refused = image instanceof Uint8Array && drawingIn(image);
-  if (refused)
-    throw new DinoSegError(
-      'IMAGE',
-      `${source} is ${refused}. Convert it to a PNG, JPEG, WebP or TIFF image first.`,
-    );
-  return decodeAny(image, source, maxPixels);
-}
-
-/** Detects files that the codec would draw, with fonts that the machine may lack, instead of decoding; undefined for others. */
-function drawingIn(bytes: Uint8Array): string | undefined {
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'compressed by gzip';
-  // The codec's own rule for SVG.
-  const plain = bytes.subarray(0, 24).every((byte) => byte >= 9 && byte < 0x80);
-  const start = Buffer.from(bytes.subarray(0, 1000)).toString('latin1');
-  return plain && /<svg/i.test(start) ? 'an SVG drawing' : undefined;
-}
-
-async function decodeAny(image: Uint8Array | Sharp, source: string, maxPixels: number): Promise<RgbImage> {
-  try {
-    const pipeline = isSharp(image) ? image.clone() : sharp(image, { failOn, limitInputPixels: maxPixels });
-    const { data, info } = await pipeline
-      .autoOrient()
-      .removeAlpha()
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`it decoded to ${info.channels} channels instead of 3`);
-    return { data: bytesOf(data), width: info.width, height: info.height };
-  } catch (cause) {
-    throw imageError(source, cause);
-  }
+  const [image, source] = await readImage(input);
+  return decodeLoaded(image, source, maxPixels);
 }
 
 /** Draws an SVG of the image's size over it. Text must be paths (report/text-path.ts), which need no fonts. */
@@ -141,14 +84,6 @@ export async function composeSvg({ data, width, height }: RgbImage, svg: string)
     .raw()
     .toBuffer();
   return { data: bytesOf(drawn), width, height };
-}
-
-/** Recognised by its methods: a program may use another copy of sharp than this package. */
-function isSharp(value: unknown): value is Sharp {
-  if (typeof value !== 'object' || value === null) return false;
-  return ['clone', 'toBuffer', 'metadata', 'autoOrient'].every(
-    (name) => typeof (value as Record<string, unknown>)[name] === 'function',
-  );
 }
 
 const encodedImage = kind<string | Uint8Array | Sharp>(
@@ -180,8 +115,9 @@ export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<Ra
 }
 
 async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
-  if (typeof image === 'string') return markOwn({ ...(await decodeImage(image)), name: image });
-  if (image instanceof Uint8Array || isSharp(image)) return markOwn(await decodeImage(image));
+  if (typeof image === 'string')
+    return withAlpha(markOwn({ ...(await decodeImage(image)), name: shownPath(image) }));
+  if (image instanceof Uint8Array || isSharp(image)) return withAlpha(markOwn(await decodeImage(image)));
   if (isRawImage(image)) return checkedPixels(image);
   throw new DinoSegError(
     'INVALID_ARGUMENT',
@@ -189,15 +125,29 @@ async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
   );
 }
 
-function checkedPixels(image: RawImage): RawImage {
-  const { data, width, height, channels = 3 } = image;
+/** Where an image is transparent as the alpha channel that the engine takes. */
+function withAlpha(image: RawImage | RgbImage): RawImage {
+  if (!('transparent' in image) || image.transparent === undefined) return image;
+  const { data, width, height, transparent, name }: RgbImage & RawImage = image;
+  const rgba = new Uint8Array(4 * width * height);
+  for (let i = 0, from = 0, to = 0; to < rgba.length; i++, from += 3, to += 4) {
+    rgba[to] = data[from]!;
+    rgba[to + 1] = data[from + 1]!;
+    rgba[to + 2] = data[from + 2]!;
+    rgba[to + 3] = transparent[i] ? 0 : 255;
+  }
+  return markOwn({ data: rgba, width, height, channels: 4, ...(name !== undefined && { name }) });
+}
+
+function checkedPixels(image: RawImage | RgbImage): RawImage {
+  const { data, width, height, channels = 3 }: RawImage = image;
   if (![1, 3, 4].includes(channels) || data.length !== width * height * channels)
     throw new DinoSegError(
       'SHAPE',
       `Expected height × width × channels bytes of pixels with 1, 3 or 4 channels, got ${data.length} bytes for ` +
         `${height}×${width}×${channels}.`,
     );
-  return image;
+  return withAlpha(image);
 }
 
 /** One value a pixel from equal RGB channels; undefined where they differ. */
@@ -244,7 +194,7 @@ export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
 export async function decodeLabelOrColors(
   input: string | Buffer,
 ): Promise<{ values: LabelImage } | { colors: RgbImage }> {
-  const [file, source] = await load(input);
+  const [file, source] = await readImage(input);
   const { bytes, stretch } = plainPng(file, source);
   try {
     const { space, depth } = await sharp(bytes, { failOn }).metadata();
@@ -338,7 +288,7 @@ export async function encodePreview(
 
 /** Draws an SVG at the size it gives itself; it must cover its whole area. @throws IMAGE for an invalid SVG */
 export async function renderSvg(svg: string): Promise<RgbImage> {
-  return await decodeAny(Buffer.from(svg), 'The drawing', mostPixels);
+  return await decodeAny(Buffer.from(svg), 'The drawing', { maxPixels: mostPixels });
 }
 
 /** An image that may have been decoded at a smaller size than it has. */
@@ -347,60 +297,61 @@ export interface ReducedImage extends RgbImage {
   readonly full: { readonly width: number; readonly height: number };
 }
 
-/** What an image's header says: width and height as it is shown, and whether it has an alpha channel. @throws DinoSegError IMAGE */
+/** What an image's header says: width and height as it is shown, and whether it has an alpha channel. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
 export async function readImageSize(
   path: string,
 ): Promise<{ width: number; height: number; hasAlpha: boolean }> {
-  try {
-    const { autoOrient, hasAlpha } = await sharp(path, { limitInputPixels: mostPixels }).metadata();
-    return { ...autoOrient, hasAlpha };
-  } catch (cause) {
-    // Whether the file is there is told as when it is decoded.
-    throw imageError(path, cause);
-  }
+  const { autoOrient, hasAlpha } = await readHeader(path);
+  return { ...autoOrient, hasAlpha };
 }
 
 /**
  * Decodes a file as {@link decodeImage} does, reduced to at most `pixels` with its aspect ratio where it has more. The image itself is
- * never in memory as a whole where its format allows that: JPEG is reduced as it is decoded, others row by row. One with an alpha
- * channel keeps its size: colours of transparent pixels must not get into others.
+ * never in memory as a whole where its format allows that: JPEG is reduced as it is decoded, others row by row. One with
+ * transparent pixels keeps its size: their colours must not get into others.
  *
  * @throws DinoSegError as {@link decodeImage}
  */
 export async function decodeReduced(path: string, pixels: number): Promise<ReducedImage> {
-  const full = await readImageSize(path).catch(() => undefined);
-  if (!full || full.hasAlpha || full.width * full.height <= pixels) {
-    const image = await decodeImage(path);
-    return { ...image, full: { width: image.width, height: image.height } };
+  const header = await readImageSize(path).catch(() => undefined);
+  const [file, source] = await readImage<Buffer>(path);
+  if (!header || header.hasAlpha || !isLarge(header, pixels) || !isPlain(file, source)) {
+    const image = await decodeLoaded(file, source);
+    const full = { width: image.width, height: image.height };
+    if (image.transparent || !isLarge(full, pixels)) return { ...image, full };
+    return { ...image, ...(await resizeImage(image, reducedSize(full, pixels))), full };
   }
-  const scale = Math.sqrt(pixels / (full.width * full.height));
-  const side = (length: number) => Math.max(1, Math.floor(length * scale));
+  const full = { width: header.width, height: header.height };
+  const { width, height } = reducedSize(full, pixels);
   try {
-    const { data, info } = await sharp(await readBytes(path), {
-      failOn,
-      limitInputPixels: mostPixels,
-      sequentialRead: true,
-    })
+    const { data, info } = await sharp(file, { failOn, limitInputPixels: mostPixels, sequentialRead: true })
       .autoOrient()
-      .resize(side(full.width), side(full.height), { fit: 'fill' })
+      .resize(width, height, { fit: 'fill' })
       .removeAlpha()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`it decoded to ${info.channels} channels instead of 3`);
-    const { width, height } = full;
-    return { data: bytesOf(data), width: info.width, height: info.height, full: { width, height } };
+    return { data: bytesOf(data), width: info.width, height: info.height, full };
   } catch (cause) {
-    throw imageError(path, cause);
+    throw imageError(source, cause);
   }
+}
+
+function isLarge({ width, height }: ReducedImage['full'], pixels: number): boolean {
+  return width * height > pixels;
+}
+
+/** About as many pixels, with the same aspect ratio. */
+function reducedSize({ width, height }: ReducedImage['full'], pixels: number): ReducedImage['full'] {
+  const scale = Math.sqrt(pixels / (width * height));
+  const side = (length: number) => Math.max(1, Math.floor(length * scale));
+  return { width: side(width), height: side(height) };
 }
 
 /** The EXIF block of an image file, whose header alone is read; undefined if it has none or is not readable. */
 export async function exifOf(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return (await sharp(path).metadata()).exif;
-  } catch {
-    // Decoding says what is wrong with it.
-    return undefined;
-  }
+  // Decoding says what is wrong with a file that is not readable.
+  const header = await readHeader(path).catch(() => undefined);
+  return header?.exif;
 }

@@ -13,3 +13,6 @@ export function countColumn(className: string): string {
 function columnPart(className: string): string {
   return className.trim().toLowerCase().replace(/\s+/g, '_');
 }
+
+/** Percent of pixels that no other column counts. It comes last, so that features keep their positions. */
+export const unassignedColumn = 'unassigned';

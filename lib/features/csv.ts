@@ -38,8 +38,6 @@ interface Dialect {
   skipsSpaces: boolean;
 }
 
-const rfc4180: Dialect = { separator: ',', skipsSpaces: false };
-
 /** Of a header: the most frequent of `,`, `;` and tab outside quotes, and whether a space follows each. */
 function dialectOf(header: string): Dialect {
   const outside = header.replace(/"(?:[^"]|"")*"/g, 'quoted');
@@ -121,6 +119,8 @@ export interface CsvReading {
    * has most of, perhaps with a space behind each; rows without a text are skipped. Default: RFC 4180 alone.
    */
   foreign?: boolean;
+  /** Separates the cells of a file that is not foreign. Default `,`. */
+  separator?: string;
 }
 
 /**
@@ -133,12 +133,12 @@ export interface CsvReading {
 export async function* readCsv(
   path: string,
   code: ErrorCode,
-  { foreign = false }: CsvReading = {},
+  { foreign = false, separator = ',' }: CsvReading = {},
 ): AsyncGenerator<CsvRow, void, void> {
   const refuse = (reason: string) =>
     new DinoSegError(code, `${path}${reason}. Expected CSV (RFC 4180) in UTF-8.`);
   const fail = (line: number, reason: string) => refuse(`, line ${line}: ${reason}`);
-  let parser = foreign ? undefined : new CsvParser(fail, rfc4180);
+  let parser = foreign ? undefined : new CsvParser(fail, { separator, skipsSpaces: false });
   let width: number | undefined;
   function* checked(rows: Iterable<CsvRow>): Generator<CsvRow> {
     for (const row of rows) {

@@ -14,12 +14,12 @@ import {
 import { inOrder } from '../data/in-order.js';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { usableCores } from '../native/cores.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { shardKind, whole, type Shard } from '../shard.js';
 import { spread } from '../data/preview.js';
 import { checkCells } from './carried-kinds.js';
 import { writeCoco } from './coco.js';
+import { decodingThreads } from './decoding-threads.js';
 import { extensionText, type Extension } from './extend-run.js';
 import { extractPass, isSameFile, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import { extractorKind, type FeatureExtractor } from './extractor.js';
@@ -36,6 +36,7 @@ import { IdleTime } from './idle-time.js';
 import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
 import { openRun } from './open-run.js';
 import { Overlays } from './overlays.js';
+import { contentOf, type FlagCounts } from './quality-list.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf } from './passes.js';
 import { checkTable, locationOf, rowOf } from './table-form.js';
@@ -45,7 +46,7 @@ import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } 
 export interface ExtractTableOptions {
   /**
    * Path of the table, .csv, .parquet or .geojson (which needs columns `lat` and `lon`). Beside `T.csv` is a folder `T_csv_files` with description.json,
-   * failures.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
+   * failures.tsv, quality.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
    */
   output: string;
   /** Part of the table to make. Default: all of it. */
@@ -64,6 +65,8 @@ export interface ExtractTableOptions {
   threads?: number;
   /** Whether an image that fails ends the run with its error. Default: it is added to the list of failures. */
   strict?: boolean;
+  /** Whether images with a quality flag (`quality.tsv`) get no row. Default false. */
+  dropFlagged?: boolean;
   /** COCO JSON file to write the boxes to. */
   coco?: string;
   /** Number of overlay pictures to draw, of images spread evenly over the table. Default 0. */
@@ -84,6 +87,7 @@ const tableOptions: OptionKinds<ExtractTableOptions> = {
   extend: flag,
   threads: number,
   strict: flag,
+  dropFlagged: flag,
   coco: text,
   visualize: number,
   signal,
@@ -101,6 +105,10 @@ export interface ExtractionSummary extends ReportOutcome {
   failures: readonly ExtractionFailure[];
   /** What became of the images of the table that was extended; absent if there was nothing to change. */
   extension?: Extension;
+  /** Number of images with each quality flag. */
+  flagged: FlagCounts;
+  /** Number of images without a row for their flags. */
+  dropped: number;
   /** Number of images that this run extracted; the others were done before. */
   extracted: number;
   /** Duration of this extraction in seconds. */
@@ -118,26 +126,6 @@ const shownImages = 8;
 
 /** Maximum time until finished work is safe from a power cut. */
 const syncMilliseconds = 5000;
-
-/** Number of threads of Node's pool, which decoding runs on; fixed when a process starts. */
-function poolThreads(): number {
-  const given = Number(process.env['UV_THREADPOOL_SIZE']);
-  return Number.isInteger(given) && given > 0 ? given : 4;
-}
-
-/** @throws DinoSegError INVALID_ARGUMENT if the pool has fewer threads */
-function decodingThreads(threads: number | undefined): number {
-  const most = poolThreads();
-  if (threads === undefined) return Math.min(most, usableCores());
-  if (!Number.isInteger(threads) || threads < 1)
-    throw new DinoSegError('INVALID_ARGUMENT', `threads should be a whole number from 1, not ${threads}.`);
-  if (threads <= most) return threads;
-  throw new DinoSegError(
-    'INVALID_ARGUMENT',
-    `Node.js decodes ${most} images at a time, but threads is ${threads}. Start it with UV_THREADPOOL_SIZE=${threads} ` +
-      'in the environment.',
-  );
-}
 
 /**
  * Makes a table of features, one row per image in the order of the images, and the files beside it.
@@ -160,12 +148,13 @@ export async function extractTable(
   checkArgument(images, imageListKind, 'extractTable(images)');
   checkOptions(options, tableOptions, 'extractTable()');
   const { output, shard = whole, visualize = 0, coco, signal, extend = false, onLog } = options;
+  const { columns = 'id-first', names = 'plain', dropFlagged = false } = options;
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();
-  const { columns = 'id-first', names = 'plain' } = options;
   checkCells(images);
   const { location, why } = locationOf(images);
-  const identity = tableIdentity(extractor, images, { columns, names, location }, shard);
+  const form = { columns, names, location };
+  const identity = tableIdentity(extractor, images, { form, shard, dropFlagged });
   checkTable(output, identity, why);
   if (why !== undefined) onLog?.(`The table gets no geometry: ${why}.`);
   const overlays = new Overlays(output, images.entries, extractor, visualize);
@@ -186,13 +175,24 @@ export async function extractTable(
   }
   await journal.sync();
   const outcomes = extraction.outcomes();
-  const { rows, failures, means, distributions } = await writeOutputs(output, identity, outcomes);
-  if (coco !== undefined) await writeCoco(coco, images.entries, () => extraction.rows());
+  const written = await writeOutputs(output, identity, outcomes, images.leftOut);
+  const { rows, failures, means, flagged, dropped } = written;
+  const kept = () => extraction.rows(written.droppedIds);
+  if (coco !== undefined) await writeCoco(coco, images.entries, kept);
   const figures = extraction.figures();
   const shown = await extraction.shown(images, shownImages);
-  const table = { output, identity, rows, failures, distributions };
-  const report = await writeTableReport({ ...table, run: { extractor, shown, ...figures } });
-  return { output, rows, failures, means, ...(extension && { extension }), ...figures, ...report };
+  const report = await writeTableReport({ output, ...written, run: { extractor, shown, ...figures } });
+  const quality = { flagged: flagged!, dropped: dropped! };
+  return {
+    output,
+    rows,
+    failures,
+    means,
+    ...quality,
+    ...(extension && { extension }),
+    ...figures,
+    ...report,
+  };
 }
 
 /** A pass whose images are decoded. */
@@ -281,6 +281,7 @@ class Extraction {
     const run = (pass: LoadedPass, either: AbortSignal) => this.#one(pass, either);
     for await (const made of inOrder(this.#loaded(pending), run, { concurrency, signal })) {
       await this.#keep(made);
+      this.#tell(made);
       this.#extracted += made.stamps.length;
       told(this.#extracted);
     }
@@ -332,6 +333,12 @@ class Extraction {
     this.#syncedAt = performance.now();
   }
 
+  #tell({ rows }: JournalPass): void {
+    for (const { place, quality } of rows)
+      for (const note of quality.notes ?? [])
+        this.options.onLog?.(`${this.images.entries[place]!.id}: ${note}`);
+  }
+
   /** The result of each image, in order. */
   async *outcomes(): AsyncGenerator<Outcome> {
     const { entries } = this.images;
@@ -339,17 +346,24 @@ class Extraction {
       const rows = new Map((await this.journal.rows(entry)).map((row) => [row.place, row]));
       const failures = new Map(entry.failures.map((failure) => [failure.place, failure]));
       for (const place of this.#placesOf(entry.pass)) {
-        const { id, path } = entries[place]!;
+        const { id, path, view } = entries[place]!;
         const row = rows.get(place);
-        if (row) yield { row: rowOf(this.identity, entries[place]!, row.values) };
+        const content = contentOf(entry.digests[place - entry.first], view);
+        if (row)
+          yield {
+            row: rowOf(this.identity, entries[place]!, row.values),
+            quality: { id, image: path, content, width: row.width, height: row.height, ...row.quality },
+          };
         else yield { failure: { place, id, image: path, ...describedFailure(failures.get(place)) } };
       }
     }
   }
 
-  /** Rows in order. */
-  async *rows(): AsyncGenerator<JournalRow> {
-    for (const entry of this.#entries()) yield* await this.journal.rows(entry);
+  /** Rows in order, without those of some images. */
+  async *rows(dropped: ReadonlySet<string>): AsyncGenerator<JournalRow> {
+    for (const entry of this.#entries())
+      for (const row of await this.journal.rows(entry))
+        if (!dropped.has(this.images.entries[row.place]!.id)) yield row;
   }
 
   /** Some of the images that have a row, spread evenly over them. */

@@ -1,37 +1,43 @@
 /** One pass of an extraction: decoded images, then their features. */
+import { subtle } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { decodeImage, type ReducedImage, type RgbImage } from '../data/decode.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
-import { fileDigest } from '../files.js';
+import { readBytes } from '../files.js';
+import { shownPath, systemPath } from '../system-path.js';
 import type { ImageEntry } from '../images/images-of-paths.js';
 import type { Detection } from '../model/detections.js';
 import type { ImageSize } from '../model/image-size.js';
 import type { FeatureExtractor, ImageFeatures } from './extractor.js';
 import type { JournalFailure, JournalPass, JournalRow } from './journal.js';
 import type { Overlays } from './overlays.js';
+import { qualityOf, type ImageQuality } from './quality.js';
 
 /** An image of a pass, or why there is none. */
-export interface LoadedImage {
+export type LoadedImage = {
   place: number;
   path: string;
-  image: RgbImage | DinoSegError;
   /** {@link stampOf} before it was read. */
   stamp: string | null;
   /** {@link digestOf} */
   digest: string | null;
-}
+} & ({ image: RgbImage | ReducedImage; quality: ImageQuality } | { image: DinoSegError });
 
-/** Identifies the version of a file; null if it does not exist. */
+/** Identifies the version of a file; null if there is none, or no regular one. */
 export async function stampOf(path: string): Promise<string | null> {
-  const found = await stat(path).catch(() => undefined);
-  return found ? `${found.size} ${found.mtimeMs}` : null;
+  const found = await stat(systemPath(path)).catch(() => undefined);
+  return found?.isFile() ? `${found.size} ${found.mtimeMs}` : null;
 }
 
-/** SHA-256 of a file; null if it cannot be read. */
+/** SHA-256 of a file, hexadecimal; null if it cannot be read. */
 export async function digestOf(path: string): Promise<string | null> {
-  return fileDigest(path).catch(() => null);
+  const file = await readBytes(path).catch(() => undefined);
+  // On Node's own pool, beside the decoding of other images.
+  return file
+    ? Buffer.from(await subtle.digest('SHA-256', file as Buffer<ArrayBuffer>)).toString('hex')
+    : null;
 }
 
 /** Whether a file is the one of an earlier stamp: by size and time, or by its content. */
@@ -67,13 +73,17 @@ export async function loadImage(
 ): Promise<LoadedImage> {
   const { path } = entry;
   const stamp = await stampOf(path);
-  const named = (image: RgbImage | ReducedImage) => markOwn({ ...image, name: path });
-  const image = await pictureOf(extractor, entry).then(named, (error: unknown) => {
+  const named = (image: RgbImage | ReducedImage) => markOwn({ ...image, name: shownPath(path) });
+  const read = await pictureOf(extractor, entry).then(named, (error: unknown) => {
     if (error instanceof DinoSegError) return error;
     throw error;
   });
   // After decoding, the file is in the system's cache.
-  return { place, path, image, stamp, digest: stamp === null ? null : await digestOf(path) };
+  const digest = stamp === null ? null : await digestOf(path);
+  const loaded = { place, path, stamp, digest };
+  return read instanceof DinoSegError
+    ? { ...loaded, image: read }
+    : { ...loaded, image: read, quality: qualityOf(read) };
 }
 
 /** Errors of a single image: the others of its pass continue. */
@@ -83,7 +93,8 @@ function isOfImage(error: unknown): error is DinoSegError {
 
 interface Readable {
   place: number;
-  image: RgbImage;
+  image: RgbImage | ReducedImage;
+  quality: ImageQuality;
 }
 
 /**
@@ -99,9 +110,9 @@ export async function extractPass(
 ): Promise<JournalPass> {
   const failures: JournalFailure[] = [];
   const readable: Readable[] = [];
-  for (const { place, image } of loaded)
-    if (image instanceof DinoSegError) failures.push(failureOf(place, image));
-    else readable.push({ place, image });
+  for (const one of loaded)
+    if ('quality' in one) readable.push(one);
+    else failures.push(failureOf(one.place, one.image));
   const rows: JournalRow[] = [];
   let together = readable.length;
   const signal = options.signal ? { signal: options.signal } : {};
@@ -111,11 +122,11 @@ export async function extractPass(
       signal,
     );
     checkCount(found, images.length);
-    for (const [i, { place, image }] of images.entries()) {
+    for (const [i, one] of images.entries()) {
       const features = found[i]!;
       checkValues(extractor, features);
-      await options.overlays.write(place, image, features);
-      rows.push(rowOf(place, image, features));
+      await options.overlays.write(one.place, one.image, features);
+      rows.push(rowOf(one, features));
     }
   };
   try {
@@ -145,15 +156,11 @@ function failureOf(place: number, { code, message }: DinoSegError): JournalFailu
   return { place, code, message };
 }
 
-function rowOf(
-  place: number,
-  image: RgbImage | ReducedImage,
-  { values, detections }: ImageFeatures,
-): JournalRow {
+function rowOf({ place, image, quality }: Readable, { values, detections }: ImageFeatures): JournalRow {
   // Boxes of the image itself, at whichever size it was looked at.
   const { width, height } = 'full' in image ? image.full : image;
   const boxes = detections && resizedBoxes(detections, image, { width, height });
-  return { place, values, width, height, ...(boxes && { detections: boxes }) };
+  return { place, values, width, height, ...(boxes && { detections: boxes }), quality };
 }
 
 /** Boxes in an image as boxes in the same image at another size. */

@@ -50,6 +50,7 @@ export async function withGps(images: ImageList, options: GpsOptions = {}): Prom
     options.onProgress?.(located.length, entries.length);
   }
   return {
+    ...images,
     carried: [...carried, 'lat', 'lon'],
     carriedKinds: [...carriedKinds, 'number', 'number'],
     entries: located,

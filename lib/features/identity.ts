@@ -46,14 +46,15 @@ export interface TableIdentity {
   };
   form: TableForm;
   shard: Shard;
+  /** Present if images with a quality flag have no row. */
+  dropFlagged?: true;
 }
 
 /** The identity of a table of these images. */
 export function tableIdentity(
   extractor: FeatureExtractor,
   images: ImageList,
-  form: TableForm,
-  shard: Shard,
+  { form, shard, dropFlagged }: { form: TableForm; shard: Shard; dropFlagged: boolean },
 ): TableIdentity {
   const { columns, settings, passSize } = extractor;
   const { entries, carried, carriedKinds: kinds = carried.map(() => 'text' as const) } = images;
@@ -62,7 +63,10 @@ export function tableIdentity(
   const inputs = { images: entries.length, carried, kinds, digest: hash.digest('hex') };
   // What JSON leaves out or changes must not tell a table from itself.
   return JSON.parse(
-    JSON.stringify({ format: 1, columns, settings, passSize, inputs, form, shard }),
+    JSON.stringify({
+      ...{ format: 1, columns, settings, passSize, inputs, form, shard },
+      ...(dropFlagged && { dropFlagged }),
+    }),
   ) as TableIdentity;
 }
 
@@ -82,8 +86,12 @@ export function identityDifferences(before: TableIdentity, after: TableIdentity)
   return keyDifferences(named(before), named(after));
 }
 
-/** Whether two tables differ at most in their images, what is copied of them, and their form: `--extend` goes from one to the other. */
+/**
+ * Whether two tables differ at most in their images, what is copied of them, which of them are left out, and their form: `--extend` goes
+ * from one to the other.
+ */
 export function isExtension(before: TableIdentity, after: TableIdentity): boolean {
-  const { inputs, form } = before;
-  return identityDifferences(before, { ...after, inputs, form }).length === 0;
+  const { inputs, form, dropFlagged: _, ...others } = after;
+  const { dropFlagged: __, ...same } = before;
+  return identityDifferences({ ...same, inputs, form }, { ...others, inputs, form }).length === 0;
 }

@@ -8,6 +8,7 @@ import { sha256 } from '../cache/key.js';
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, byteLines, readError, syncFileData, writeError } from '../files.js';
 import type { Detection } from '../model/detections.js';
+import type { ImageQuality } from './quality.js';
 
 /** An image with a row. */
 export interface JournalRow {
@@ -18,6 +19,7 @@ export interface JournalRow {
   width: number;
   height: number;
   detections?: readonly Detection[];
+  quality: ImageQuality;
 }
 
 /** An image without a row. */

@@ -11,6 +11,7 @@ import { inOrder, missingShards, whole, type Shard } from '../shard.js';
 import { identityDifferences, type TableIdentity } from './identity.js';
 import { refuse } from './open-run.js';
 import { placesOf } from './passes.js';
+import { readQuality, type ListedQuality } from './quality-list.js';
 import { adoptEarlierFiles, descriptionOf, filesOf, isEarlierFailures } from './table-files.js';
 import { checkTable, tableColumns } from './table-form.js';
 import { readTable } from './table-reader.js';
@@ -74,12 +75,12 @@ export async function mergeTables(
   await refuseOther(output, identity);
   for (const shard of ordered) await checkBytes(shard, options.signal);
   await using _lock = await FolderLock.take(filesOf(output).folder, output, 'TABLE');
-  const { rows, failures, means, distributions } = await writeOutputs(
-    output,
-    identity,
-    outcomesOf(ordered, identity, options.signal),
-  );
-  const report = await writeTableReport({ output, identity, rows, failures, distributions });
+  const outcomes = outcomesOf(ordered, identity, options.signal);
+  // All shards were given the same folders.
+  const { leftOut } = ordered[0]!.description;
+  const written = await writeOutputs(output, identity, outcomes, leftOut);
+  const { rows, failures, means } = written;
+  const report = await writeTableReport({ output, ...written });
   return { output, rows, failures, means, ...report };
 }
 
@@ -149,6 +150,7 @@ async function* outcomesOf(
   const sources = shards.map(({ path, description }) => ({
     path,
     rows: readTable(path, columns),
+    quality: readQuality(path),
     failures: new Map(description.failures.map((failure) => [failure.place, failure])),
   }));
   try {
@@ -157,23 +159,39 @@ async function* outcomesOf(
       const source = sources[pass % sources.length]!;
       for (const place of placesOf(pass, inputs.images, passSize)) {
         const failure = source.failures.get(place);
-        yield failure ? { failure } : { row: await nextRow(source) };
+        yield failure ? { failure } : await nextOutcome(source);
       }
     }
     for (const { path, rows } of sources)
       if (!(await rows.next()).done) throw new DinoSegError('TABLE', `${path} has more rows than images.`);
   } finally {
-    for (const { rows } of sources) await rows.return();
+    for (const { rows, quality } of sources) {
+      await rows.return();
+      await quality?.return();
+    }
   }
 }
 
-async function nextRow({
-  path,
-  rows,
-}: {
+interface ShardRows {
   path: string;
   rows: AsyncGenerator<TableRow, void>;
-}): Promise<TableRow> {
+  quality: AsyncGenerator<ListedQuality, void, void> | undefined;
+}
+
+/** The next image that was read. */
+async function nextOutcome(shard: ShardRows): Promise<Outcome> {
+  if (!shard.quality) return { row: await nextRow(shard) };
+  const { value } = await shard.quality.next();
+  if (!value)
+    throw new DinoSegError(
+      'TABLE',
+      `The list of images beside ${shard.path} is short. Run its extraction again.`,
+    );
+  const { measured, isLeftOut } = value;
+  return isLeftOut ? { quality: measured } : { row: await nextRow(shard), quality: measured };
+}
+
+async function nextRow({ path, rows }: ShardRows): Promise<TableRow> {
   const { value } = await rows.next();
   if (value) return value;
   throw new DinoSegError(

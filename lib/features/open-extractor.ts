@@ -17,6 +17,7 @@ import { rgbImageKind } from '../data/argument-kinds.js';
 import type { RgbImage } from '../data/decode.js';
 import { coco91Names } from '../data/sets/coco91.js';
 import { DinoSegError } from '../errors.js';
+import type { ImagePercentages } from '../model/class-shares.js';
 import { DetectionModel } from '../model/detection-model.js';
 import type { Detection } from '../model/detections.js';
 import { detectorInputSize, type ImageSize } from '../model/image-size.js';
@@ -30,6 +31,7 @@ import { engine } from '../native/engine.js';
 import { packageVersion } from '../package-version.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { drawBoxes } from './annotation.js';
+import { unassignedColumn } from './columns.js';
 import { countedClasses, type CountedClass } from './feature-set.js';
 import type { FeatureColumn, FeatureExtractor, ImageFeatures } from './extractor.js';
 import { readingImages, readingOptions, type ReadingOptions } from './reading.js';
@@ -88,8 +90,8 @@ interface Counting {
 
 /**
  * Opens networks and heads as an extractor for {@link extractTable}. On several devices, each has the networks and takes passes of
- * its own; values do not depend on which. The columns are percentages, then counts in
- * the order of {@link countedClasses}. An image's detections are the counted boxes. Disposing of the extractor
+ * its own; values do not depend on which. The columns are percentages, counts in
+ * the order of {@link countedClasses}, and `unassigned`: the percentage of pixels that no percentage counts, transparent ones included. An image's detections are the counted boxes. Disposing of the extractor
  * frees the networks.
  *
  * @throws DinoSegError INVALID_ARGUMENT for options that exclude each other; SHAPE for sizes; BACKBONE_MISMATCH if
@@ -265,6 +267,7 @@ class NetworkExtractor implements FeatureExtractor {
     this.columns = [
       ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
       ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),
+      { name: unassignedColumn, kind: 'percent' },
     ];
     this.settings = {
       package: packageVersion(),
@@ -294,7 +297,7 @@ class NetworkExtractor implements FeatureExtractor {
     const on = async ({ model, detector }: Networks) => {
       const percentages = await this.features.on(model, images, { signal });
       const detections = detector && (await this.#detect(detector, images, signal));
-      return percentages.map(({ values }, i) => this.#withCounts(values, detections?.[i]));
+      return percentages.map((ofImage, i) => this.#withCounts(ofImage, detections?.[i]));
     };
     return this.#runner.run(() => this.#pool.run(on));
   }
@@ -311,12 +314,15 @@ class NetworkExtractor implements FeatureExtractor {
     });
   }
 
-  #withCounts(percentages: readonly number[], all: readonly Detection[] | undefined): ImageFeatures {
-    if (!all) return { values: percentages };
+  #withCounts(
+    { values, unassigned }: ImagePercentages,
+    all: readonly Detection[] | undefined,
+  ): ImageFeatures {
+    if (!all) return { values: [...values, unassigned] };
     const { classes } = this.counting;
     const detections = all.filter(({ label }) => classes.some((counted) => counted.label === label));
     const counts = classes.map((counted) => detections.filter(({ label }) => label === counted.label).length);
-    return { values: [...percentages, ...counts], detections };
+    return { values: [...values, ...counts, unassigned], detections };
   }
 
   overlay(image: RgbImage, { detections = [] }: ImageFeatures): Promise<RgbImage> {

@@ -114,8 +114,10 @@ export function refuse(
   throw new DinoSegError(
     'TABLE',
     `${output} was begun with other settings (${path}):\n  ${differences.join('\n  ')}\n` +
-      `Continue it with the settings it was begun with, ${canExtend ? 'extend it to keep the rows of unchanged images (--extend), ' : ''}` +
-      `choose another --output, or remove ${output} and ${filesOf(output).folder}.`,
+      (canExtend
+        ? 'To keep the rows of unchanged images, extend the table: --extend. Otherwise choose'
+        : 'Choose') +
+      ` another --output, or remove ${output} and ${filesOf(output).folder}.`,
   );
 }
 

@@ -14,6 +14,8 @@ export function filesOf(output: string) {
     description: join(folder, 'description.json'),
     /** Images without a row. */
     failures: join(folder, 'failures.tsv'),
+    /** Images with what may be wrong with them. */
+    quality: join(folder, 'quality.tsv'),
     /** Overlay pictures for viewing. */
     overlays: join(folder, 'overlays'),
     /** Report page. */

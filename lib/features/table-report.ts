@@ -16,8 +16,11 @@ import { counted } from '../text.js';
 import type { Distribution } from './distributions.js';
 import { pictureOf, resizedBoxes } from './extraction-pass.js';
 import { devicesOf, type FeatureColumn, type FeatureExtractor, type ImageFeatures } from './extractor.js';
+import { leftOutText, type LeftOut } from '../images/left-out.js';
 import type { TableIdentity } from './identity.js';
 import { largestPercentages } from './overlays.js';
+import type { QualityList } from './quality-list.js';
+import { flaggedSection } from './quality-report.js';
 import { filesOf } from './table-files.js';
 import type { ExtractionFailure } from './write-outputs.js';
 
@@ -40,6 +43,9 @@ export interface TableReportOptions {
   rows: number;
   failures: readonly ExtractionFailure[];
   distributions: readonly Distribution[];
+  quality: QualityList | undefined;
+  dropped?: number;
+  leftOut?: LeftOut;
   /** Of the run that made the table; absent for a table that was put together. */
   run?: {
     extractor: FeatureExtractor;
@@ -64,10 +70,14 @@ async function tableReport(options: TableReportOptions): Promise<Report> {
   const examples = run && (await examplesOf(run.extractor, run.shown));
   if (examples && examples.examples.length > 0) sections.push(examples);
   sections.push(featuresTable(options));
+  const flagged = options.quality && (await flaggedSection(options.quality, options.dropped ?? 0));
+  if (flagged) sections.push(flagged);
   if (failures.length > 0) sections.push(failureTable(failures));
+  const beside = options.leftOut && leftOutText(options.leftOut);
   const settings = [
     ...flattened(identity.settings),
     ['images per pass', String(identity.passSize)] as [string, string],
+    ...(beside === undefined ? [] : [['left out', beside] as [string, string]]),
   ];
   sections.push({
     kind: 'properties',
@@ -101,7 +111,7 @@ function timingRows(
   ];
 }
 
-function figuresOf({ identity, rows, failures, run }: TableReportOptions): FiguresSection {
+function figuresOf({ identity, rows, failures, quality, run }: TableReportOptions): FiguresSection {
   const rate = run?.imagesPerSecond;
   return {
     kind: 'figures',
@@ -109,6 +119,7 @@ function figuresOf({ identity, rows, failures, run }: TableReportOptions): Figur
     figures: [
       { label: 'Rows', value: count(rows) },
       { label: 'Failed images', value: count(failures.length) },
+      ...(quality ? [{ label: 'Marked images', value: count(quality.flaggedCount) }] : []),
       { label: 'Features', value: count(identity.columns.length) },
       ...(typeof rate === 'number' ? [{ label: 'Images per second', value: rate.toFixed(2) }] : []),
     ],

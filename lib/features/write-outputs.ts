@@ -5,7 +5,9 @@ import { packageVersion } from '../package-version.js';
 import { tsvLine } from './csv.js';
 import { Distributions, type Distribution } from './distributions.js';
 import type { FeatureColumn } from './extractor.js';
+import type { LeftOut } from '../images/left-out.js';
 import type { TableIdentity } from './identity.js';
+import { QualityList, type FlagCounts, type MeasuredImage } from './quality-list.js';
 import { descriptionOf, filesOf } from './table-files.js';
 import { firstFeature, geometryOf, tableColumns } from './table-form.js';
 import type { TableRow } from './table.js';
@@ -25,8 +27,11 @@ export interface ExtractionFailure {
   message: string;
 }
 
-/** Result of an image: a row or a failure. */
-export type Outcome = { row: TableRow } | { failure: ExtractionFailure };
+/** Result of an image: a row, if its quality allows it, or a failure. Tables of earlier releases have no quality. */
+export type Outcome =
+  | { row: TableRow; quality?: MeasuredImage }
+  | { quality: MeasuredImage; row?: undefined }
+  | { failure: ExtractionFailure };
 
 /** Mean of a feature over all rows. */
 export interface FeatureMean extends FeatureColumn {
@@ -47,6 +52,21 @@ export interface TableDescription {
   rows: number;
   means: readonly FeatureMean[];
   failures: readonly ExtractionFailure[];
+  /** Number of images with each quality flag: quality.tsv lists them. */
+  flagged?: FlagCounts;
+  /** Number of images without a row for their flags. */
+  dropped?: number;
+  /** What lay in the given folders beside the images. */
+  leftOut?: LeftOut;
+}
+
+/** What {@link writeOutputs} wrote. */
+export interface WrittenTable extends TableDescription {
+  distributions: readonly Distribution[];
+  /** Ids of images without a row for their flags. */
+  droppedIds: ReadonlySet<string>;
+  /** Images with a flag; undefined for shards of earlier releases. */
+  quality: QualityList | undefined;
 }
 
 const units = { percent: 'percent of the pixels of the image, 0…100', count: 'objects' };
@@ -62,19 +82,28 @@ export async function writeOutputs(
   output: string,
   identity: TableIdentity,
   outcomes: AsyncIterable<Outcome>,
-): Promise<TableDescription & { distributions: readonly Distribution[] }> {
+  leftOut?: LeftOut,
+): Promise<WrittenTable> {
   const failures: ExtractionFailure[] = [];
   const first = firstFeature(identity);
   const spread = new Distributions(identity.columns);
-  let rows = 0;
+  const { dropFlagged = false } = identity;
+  const list = new QualityList(dropFlagged);
+  const droppedIds = new Set<string>();
+  let [rows, measured] = [0, 0];
   async function* taken(): AsyncGenerator<TableRow> {
     for await (const outcome of outcomes) {
       if ('failure' in outcome) {
         failures.push(outcome.failure);
         continue;
       }
+      const { row, quality } = outcome;
+      if (quality) {
+        measured++;
+        if (!list.add(quality)) droppedIds.add(quality.id);
+      }
+      if (!row || (quality && droppedIds.has(quality.id))) continue;
       rows++;
-      const { row } = outcome;
       spread.add((column) => row[first + column] as number);
       yield row;
     }
@@ -86,6 +115,8 @@ export async function writeOutputs(
   const files = filesOf(output);
   const lines = failures.map(({ id, image, code, message }) => tsvLine([id, image, code, message]));
   await atomicWriteFile(files.failures, tsvLine(['id', 'image', 'code', 'message']) + lines.join(''));
+  const quality = measured > 0 || rows === 0 ? list : undefined;
+  await quality?.write(output);
   const distributions = spread.result();
   const description: TableDescription = {
     identity,
@@ -96,9 +127,11 @@ export async function writeOutputs(
     rows,
     means: identity.columns.map((column, i) => ({ ...column, mean: distributions[i]!.mean })),
     failures,
+    ...(quality && { flagged: quality.counts, dropped: droppedIds.size }),
+    ...(leftOut && { leftOut }),
   };
   await atomicWriteFile(files.description, `${JSON.stringify(description, null, 2)}\n`);
-  return { ...description, distributions };
+  return { ...description, distributions, droppedIds, quality };
 }
 
 /** Reads the description beside a table. @throws DinoSegError TABLE if it is damaged; FILE_NOT_FOUND, IO */

@@ -1,8 +1,8 @@
 /** Which files are images, by their names. */
 
-const imagePattern = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
+const imagePattern = /\.(png|jpe?g|jpe|jfif|webp|tiff?|gif|avif|bmp)$/i;
 
 export const isImageFile = (name: string): boolean => imagePattern.test(name);
 
 /** For messages. */
-export const imageFileKinds = 'png, jpg, webp, tiff, gif, avif';
+export const imageFileKinds = 'png, jpg, webp, tiff, gif, avif, bmp';

@@ -1,55 +1,171 @@
-/** Which images paths stand for: files, folders with what lies below them, and globs. */
-import { realpath, stat } from 'node:fs/promises';
+/** The one lister: which images paths stand for, be they files, folders with what lies below them, or globs. */
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import picomatch from 'picomatch';
+import { readsHeic } from '../codec.js';
 import { DinoSegError } from '../errors.js';
-import { filesBelow } from './files-below.js';
+import { withOpenFile } from '../files.js';
+import { pathOfBytes, systemPath } from '../system-path.js';
+import { compareNames, realPath, walk, type FoundFile, type WalkOptions } from './files-below.js';
 import { imageFileKinds, isImageFile } from './image-files.js';
+import { heic, imageKindOf, kindBytes } from './image-kinds.js';
+import { LeftOutCounter, leftOutText, type LeftOut } from './left-out.js';
 import { isOwnOutput } from './own-outputs.js';
+
+/** Images by their paths, and what was left out. */
+export interface ListedImages {
+  /** Paths, in the given order; see {@link pathOfBytes}. */
+  readonly paths: readonly string[];
+  /** What lies in the folders and matches the globs but is not listed. */
+  readonly leftOut: LeftOut;
+}
+
+/** A path and what identifies its file. */
+interface Listed {
+  path: string;
+  real: string;
+}
 
 /**
  * Lists the paths of images, in the given order; see `imagesOfPaths` for what a path may be.
  *
  * @throws DinoSegError DATASET for a folder or glob without images; FILE_NOT_FOUND, IO.
  */
-export async function listImages(inputs: readonly string[]): Promise<string[]> {
-  const paths: string[] = [];
-  for (const input of inputs) paths.push(...(await expand(input)));
-  const folders = new Map<string, string>();
-  for (const folder of new Set(paths.map(dirname)))
-    folders.set(folder, await realpath(folder).catch(() => resolve(folder)));
+export async function listImages(inputs: readonly string[]): Promise<ListedImages> {
+  const leftOut = new LeftOutCounter();
   const files = new Map<string, string>();
-  for (const path of paths) {
-    const file = join(folders.get(dirname(path))!, basename(path));
-    if (!files.has(file)) files.set(file, path);
-  }
-  return [...files.values()];
+  for (const input of inputs)
+    for (const { path, real } of await expand(input, leftOut))
+      if (!files.has(real)) files.set(real, path);
+      else if (files.get(real) !== path) leftOut.repeated++;
+  return { paths: [...files.values()], leftOut: leftOut.result() };
 }
 
-async function imagesBelow(folder: string, depth: number): Promise<string[]> {
-  return (await filesBelow(folder, isImageFile, depth)).filter((name) => !isOwnOutput(name));
-}
-
-async function expand(input: string): Promise<string[]> {
-  const found = await stat(input).catch(() => undefined);
-  if (found?.isDirectory()) {
-    const below = await imagesBelow(input, Infinity);
-    if (below.length === 0)
-      throw new DinoSegError(
-        'DATASET',
-        `No images (${imageFileKinds}) in the folder ${input} or its sub-folders.`,
-      );
-    return below.map((name) => join(input, name));
-  }
+async function expand(input: string, leftOut: LeftOutCounter): Promise<Listed[]> {
+  const found = await stat(systemPath(input)).catch(() => undefined);
+  if (found?.isDirectory()) return imagesOfFolder(input, leftOut);
   const { isGlob, base, glob } = picomatch.scan(input, { nonegate: true });
-  if (found || !isGlob) return [input];
-  const matches = picomatch(glob, { nonegate: true });
+  if (!found && isGlob) return imagesOfGlob(input, base, glob, leftOut);
+  if (found || !input.includes(undecoded)) return [await listed(input)];
+  const paths = await undecodedPaths(input);
+  return Promise.all((paths.length > 0 ? paths : [input]).map(listed));
+}
+
+/** A file that was named. What is absent shows when it is read. */
+async function listed(path: string): Promise<Listed> {
+  const real = await realPath(path).catch(() => resolve(path));
+  return { path, real };
+}
+
+async function imagesOfFolder(folder: string, leftOut: LeftOutCounter): Promise<Listed[]> {
+  const own = new LeftOutCounter();
+  const images = await imagesBelow(folder, { once: true }, [own, leftOut]);
+  if (images.length > 0) return images.map(({ path, real }) => ({ path: join(folder, path), real }));
+  throw new DinoSegError(
+    'DATASET',
+    `No images (${imageFileKinds}) in the folder ${folder} or its sub-folders.${foundInstead(own)}`,
+  );
+}
+
+async function imagesOfGlob(
+  input: string,
+  base: string,
+  glob: string,
+  leftOut: LeftOutCounter,
+): Promise<Listed[]> {
+  const wanted = picomatch(glob, { nonegate: true });
   const depth = glob.includes('**') ? Infinity : glob.split('/').length;
-  const names = (await imagesBelow(base || '.', depth)).filter((name) => matches(name));
-  if (names.length === 0)
-    throw new DinoSegError(
-      'DATASET',
-      `No images (${imageFileKinds}) match ${input}. Check the pattern, and put it in quotes.`,
+  const own = new LeftOutCounter();
+  const images = await imagesBelow(base || '.', { depth, wanted }, [own, leftOut]);
+  if (images.length > 0)
+    return images.map(({ path, real }) => ({ path: base ? join(base, path) : path, real }));
+  throw new DinoSegError(
+    'DATASET',
+    `No images (${imageFileKinds}) match ${input}. Check the pattern, and put it in quotes.${foundInstead(own)}`,
+  );
+}
+
+function foundInstead(leftOut: LeftOutCounter): string {
+  const text = leftOutText(leftOut.result());
+  return text === undefined ? '' : ` Left out: ${text}.`;
+}
+
+/** Number of files that are looked into at a time. */
+const lookedInto = 16;
+
+/** Images below a folder by the bytes of their paths, which go from the folder on. */
+async function imagesBelow(
+  folder: string,
+  how: WalkOptions,
+  leftOut: readonly LeftOutCounter[],
+): Promise<Listed[]> {
+  const all = (await walk(folder, how)).filter(({ name }) => !isOwnOutput(name));
+  const found = withoutRepeated(all, leftOut).sort((a, b) => compareNames(a.name, b.name));
+  const images: Listed[] = [];
+  for (let first = 0; first < found.length; first += lookedInto) {
+    const some = found.slice(first, first + lookedInto);
+    // Most have an image's name: no promises for them.
+    const unclear = some.filter((file) => !isListedByName(file));
+    const readable = new Map(
+      await Promise.all(
+        unclear.map(async (file) => [file, await holdsImage(join(folder, file.name), file)] as const),
+      ),
     );
-  return names.map((name) => (base ? join(base, name) : name));
+    for (const file of some)
+      if (readable.get(file) ?? true) images.push({ path: file.name, real: file.real ?? file.name });
+      else for (const counter of leftOut) counter.add(file.name);
+  }
+  return images;
+}
+
+/** Each file once: by its own name rather than by that of a link, which comes later in a walk. */
+function withoutRepeated(files: readonly FoundFile[], leftOut: readonly LeftOutCounter[]): FoundFile[] {
+  const seen = new Set<string>();
+  return files.filter(({ name, real }) => {
+    if (real === undefined || !seen.has(real)) return seen.add(real ?? name);
+    if (isImageFile(name)) for (const counter of leftOut) counter.repeated++;
+    return false;
+  });
+}
+
+/** Whether a file is listed without a look into it: what it holds shows when it is decoded. */
+function isListedByName({ name, isRegular }: FoundFile): boolean {
+  return isRegular && isImageFile(name);
+}
+
+/** Whether a file that is not called an image holds one. */
+async function holdsImage(path: string, { isRegular, real }: FoundFile): Promise<boolean> {
+  if (!isRegular || real === undefined) return false;
+  const kind = imageKindOf(await firstBytes(path));
+  return kind === heic ? readsHeic : kind?.readable === true;
+}
+
+/** None of a file that cannot be read. */
+async function firstBytes(path: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(kindBytes);
+  try {
+    return await withOpenFile(path, async (file) => {
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+      return bytes.subarray(0, bytesRead);
+    });
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+/** What Node.js puts in place of the bytes of an argument that are not UTF-8. */
+const undecoded = '\ufffd';
+
+/** Files whose paths an argument may stand for that has lost bytes: those that look alike. */
+async function undecodedPaths(input: string): Promise<string[]> {
+  const [folder, name] = [dirname(input), basename(input)];
+  const folders = folder.includes(undecoded) ? await undecodedPaths(folder) : [folder];
+  if (!name.includes(undecoded)) return folders.map((each) => join(each, name));
+  const found: string[] = [];
+  for (const each of folders) {
+    const names = await readdir(systemPath(each), { encoding: 'buffer' }).catch(() => []);
+    for (const bytes of names)
+      if (bytes.toString('utf8') === name) found.push(join(each, pathOfBytes(bytes)));
+  }
+  return found.sort(compareNames);
 }

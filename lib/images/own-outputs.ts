@@ -12,9 +12,10 @@ export function isSideFile(path: string): boolean {
   return inSideFolder.test(path);
 }
 
-const predictedPicture = /_segmentation\/(original|segmentation_colored|comparison)\.png$/;
+const predictedFile =
+  /_segmentation\/((original|segmentation_colored|segmentation_raw|comparison)\.png|segmentation_raw\.npy|class_statistics\.txt)$/;
 
-/** Whether a path, with `/` between folders, is of a picture beside a table (`--visualize`) or one that `predict` wrote. */
+/** Whether a path, with `/` between folders, is of a file beside a table or one that `predict` wrote. */
 export function isOwnOutput(path: string): boolean {
-  return isSideFile(path) || predictedPicture.test(path);
+  return isSideFile(path) || predictedFile.test(path);
 }

@@ -13,7 +13,7 @@ export interface ImagePercentages {
   /** One percentage for each column. */
   values: number[];
   /**
-   * Percentage of the pixels that no column counts. With `values` it sums to 100 (up to rounding), unless a map
+   * Percentage of the pixels that no column counts, transparent ones included. With `values` it sums to 100 (up to rounding), unless a map
    * counts a class in several columns.
    */
   unassigned: number;

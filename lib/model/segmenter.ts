@@ -131,8 +131,8 @@ export class Segmenter implements Disposable, AsyncDisposable {
 
   /**
    * Percentages (0…100) of an image's pixels by class name, in the order of the class set. Classes that do not
-   * occur have 0. They sum to 100 (up to rounding), because the head gives every pixel one of its classes: no pixel
-   * is ignored or unassigned. They equal the values that the command `features` writes for the same network, head
+   * occur have 0. They sum to 100 (up to rounding), because the head gives every pixel one of its classes; only
+   * transparent pixels (alpha below 128) count for none. They equal the values that the command `features` writes for the same network, head
    * and image (flavour `idd26-head`, or set 230 for the model's own head). The engine counts them: no class map
    * enters JavaScript.
    *

@@ -80,9 +80,13 @@ export async function copied(image: RawImage): Promise<CopiedImage> {
   return { data: await engine().copyPixels(image), width, height, name };
 }
 
-/** A network's input, made on its device while that computes something else. */
-export function prepared(options: InputOptions): (image: RawImage) => Promise<PreparedImage> {
+/**
+ * A network's input, made on its device while that computes something else. Images with an alpha channel are copied instead: where
+ * they are transparent is in their pixels alone.
+ */
+export function prepared(options: InputOptions): (image: RawImage) => Promise<CopiedImage | PreparedImage> {
   return async (image) => {
+    if (image.channels === 4) return copied(image);
     const { width, height, name } = image;
     return { input: await engine().networkInput(image, options), width, height, name };
   };

@@ -48,14 +48,14 @@ export function withReplica<T>(
 }
 
 /**
- * {@link withReplica} for calls that need no pixels but a network's input of `size`: it is made on the replica's device while that
- * computes something else.
+ * {@link withReplica} for calls that need no pixels but a network's input of `size`, see {@link prepared}: it is made on the replica's
+ * device while that computes something else.
  */
 export function withInputs<T>(
   used: Used,
   images: readonly ImageInput[],
   { size, signal }: { size: ImageSize; signal: AbortSignal | undefined },
-  use: Use<RawImage | PreparedImage, T>,
+  use: Use<GivenPixels | PreparedImage, T>,
 ): Promise<T> {
   const { normalization } = used.model;
   const take = ({ device }: HeadNetwork) => prepared({ ...size, device, normalization });

@@ -1,6 +1,7 @@
 /** What the folders of predictions are called. */
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
+import { shownPath } from '../system-path.js';
 
 /**
  * A name for each path, no two alike (case aside): the file's without extension; where several files share one,
@@ -29,7 +30,7 @@ export function outputNames(
   let open = [...full.keys()].filter((i) => names[i] === undefined);
   for (const candidate of candidates) {
     const counts = new Map<string, number>();
-    const named = (path: string) => shortened(candidate(path));
+    const named = (path: string) => shortened(shownPath(candidate(path)));
     for (const i of open) {
       const key = named(full[i]!).toLowerCase();
       counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -43,7 +44,7 @@ export function outputNames(
     });
   }
   // Folders such as a_b/c and a/b_c may still make one name.
-  for (const i of open) names[i] = shortened(`${stem(full[i]!)}_${hashOf(full[i]!)}`);
+  for (const i of open) names[i] = shortened(`${shownPath(stem(full[i]!))}_${hashOf(full[i]!)}`);
   return names as string[];
 }
 

@@ -15,6 +15,7 @@ import {
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
 import type { DinoSegError } from '../errors.js';
+import { leftOutText, type LeftOut } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
 import { asSize, imageSizeOf } from '../model/image-size.js';
 import {
@@ -38,6 +39,7 @@ import {
   writePrediction,
   type PredictionFile,
 } from '../report/prediction-files.js';
+import { shownPath } from '../system-path.js';
 import { outputNames } from './output-names.js';
 import { PredictionReport } from './predict-report.js';
 import { PredictionRecord, type PredictionSettings } from './prediction-record.js';
@@ -118,11 +120,13 @@ export interface PredictResult extends ReportOutcome {
   failed: FailedPrediction[];
   /** Number of predictions that were there already. */
   skipped: number;
+  /** What lies in the given folders and matches the globs beside the images. */
+  leftOut: LeftOut;
 }
 
 /**
- * Segments images and writes up to five files for each (see README.md). The next images are decoded during each forward pass. Images
- * that are in memory at a time have at most 64 million pixels together, or are one alone.
+ * Segments images and writes up to five files for each (see README.md). Transparent pixels have no class (255). The next images are
+ * decoded during each forward pass. Images that are in memory at a time have at most 64 million pixels together, or are one alone.
  *
  * @param inputs images, folders and globs, as in {@link imagesOfPaths}.
  * @throws DinoSegError INVALID_ARGUMENT, HEAD_MISMATCH, MODEL_VALUES, SHAPE, DISK_FULL, IO, OUT_OF_MEMORY; the signal's reason.
@@ -140,7 +144,9 @@ export async function predict(
   const head = options.head ?? model.ownHead();
   const scoring = scoringOf(head, classSet, options.scoring);
   const panorama = options.panorama && panoramaViewsOf(options.panorama);
-  const paths = await listImages(inputs);
+  const { paths, leftOut } = await listImages(inputs);
+  const beside = leftOutText(leftOut);
+  if (beside !== undefined) options.onLog?.(`left out: ${beside}`);
   const imageSize = imageSizeOf(options.imageSize, [head]);
   const made = { classSet, scoring, imageSize: asSize(imageSize), mode: mode ?? 'whole', stride, panorama };
   const record = await PredictionRecord.open(output, await settingsOf(model, head, made));
@@ -152,7 +158,7 @@ export async function predict(
     await writePrediction(output, folder, { original, map, width, height, classSet }, files);
   };
   const skipped = pictures.length - todo.length;
-  const result: PredictResult = { written: [], failed: [], skipped, report: null };
+  const result: PredictResult = { written: [], failed: [], skipped, leftOut, report: null };
   const wantsReport = options.report !== undefined && (todo.length > 0 || skipped === 0);
   const report = wantsReport ? new PredictionReport(classSet, todo.length) : undefined;
   const run = predictPictures(todo, {
@@ -170,6 +176,7 @@ export async function predict(
       await record.add(predictionFolder(folder), path, one.stamp, files);
       const place = view === undefined ? {} : { view: panorama!.directions[view]! };
       result.written.push({ image: path, folder: join(output, predictionFolder(folder)), ...place });
+      for (const note of one.image.notes ?? []) options.onLog?.(`${shownPath(path)}: ${note}`);
       await report?.add(done - skipped, folder, one.image, one.map);
     }
     done++;
@@ -184,6 +191,7 @@ export async function predict(
     window: made.mode,
     stride: stride === undefined ? undefined : JSON.stringify(stride),
     panorama: panorama && JSON.stringify(panorama),
+    'left out': beside,
   };
   const path = record.reportPath(options.report!, images);
   const outcome = await report.write(path, model, head, settings, result.failed);

@@ -11,6 +11,7 @@ import { makeFolderOf, readError, writeError } from '../files.js';
 import { isObject, type JsonObject } from '../json.js';
 import type { PredictionFile } from '../report/prediction-files.js';
 import { keyDifferences, sha256 } from '../settings-digest.js';
+import { systemPath } from '../system-path.js';
 
 /** What a folder of predictions is made with, as JSON. */
 export type PredictionSettings = Readonly<Record<string, unknown>>;
@@ -36,7 +37,7 @@ interface MadeReport {
 
 /** Size and time of a file; null if there is none. */
 export async function stampOfImage(path: string): Promise<string | null> {
-  const found = await stat(path).catch(() => undefined);
+  const found = await stat(systemPath(path)).catch(() => undefined);
   return found ? `${found.size} ${found.mtimeMs}` : null;
 }
 

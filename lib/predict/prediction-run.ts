@@ -1,4 +1,5 @@
 /** The passes of a prediction: images are read, segmented and written, several at a time within a budget of pixels. */
+import { ignoreIndex } from '../data/class-set.js';
 import { decodeImage, readImageSize, type RgbImage } from '../data/decode.js';
 import { inOrder } from '../data/in-order.js';
 import { markOwn } from '../data/own-pixels.js';
@@ -11,6 +12,7 @@ import type { SegmentImageOptions } from '../model/scoring-options.js';
 import type { SegmentationModel } from '../model/segmentation-model.js';
 import type { ClassMap } from '../model/segment-options.js';
 import { usableCores } from '../native/cores.js';
+import { shownPath } from '../system-path.js';
 import { PixelBudget } from './pixel-budget.js';
 import { stampOfImage } from './prediction-record.js';
 
@@ -157,7 +159,9 @@ async function predictGroup(
   const made = read.map((one): Outcome => {
     if ('error' in one) return one;
     const map = maps.get(one.picture)!;
-    return map instanceof DinoSegError ? { picture: one.picture, error: map } : { ...one, map: map.data };
+    return map instanceof DinoSegError
+      ? { picture: one.picture, error: map }
+      : { ...one, map: seenMap(map, one.image) };
   });
   return await Promise.all(made.map((one) => written(one, options)));
 }
@@ -170,11 +174,17 @@ async function readPicture(
   const stamp = await stampOfImage(path);
   try {
     const image = view === undefined ? await decodeImage(path) : await views!.one(path, view);
-    return { picture, image: markOwn({ ...image, name: path }), stamp };
+    return { picture, image: markOwn({ ...image, name: shownPath(path) }), stamp };
   } catch (error) {
     if (!(error instanceof DinoSegError)) throw error;
     return { picture, error };
   }
+}
+
+/** The class map of an image, 255 where it is transparent. */
+function seenMap({ data }: ClassMap, { transparent }: RgbImage): Uint8Array {
+  if (transparent) for (let i = 0; i < data.length; i++) if (transparent[i]) data[i] = ignoreIndex;
+  return data;
 }
 
 /** Class maps of what was read. If a picture of a pass is refused, each is segmented by itself. */

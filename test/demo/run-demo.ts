@@ -41,8 +41,8 @@ t.test(
     const rows = table.map((line) => line.split(','));
     t.equal(rows.length, 1 + 8);
     t.ok(
-      rows.every(({ length }) => length === 1 + 36),
-      'a name and 36 features',
+      rows.every(({ length }) => length === 1 + 37),
+      'a name, 36 features and the unassigned pixels',
     );
     const { own, seeds, objects } = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8')) as {
       own: Evaluation;

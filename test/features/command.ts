@@ -6,6 +6,7 @@ import { decodeImage, encodePng } from '../../lib/data/decode.js';
 import { loadClassSet } from '../../lib/data/class-sets.js';
 import { enlargement } from '../../lib/features/annotation.js';
 import { countedClasses } from '../../lib/features/feature-set.js';
+import type { ImagePercentages } from '../../lib/model/class-shares.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { SegmentationFeatures } from '../../lib/features/segmentation-features.js';
 import { readTable } from '../../lib/features/table-reader.js';
@@ -46,16 +47,17 @@ async function expectedRows() {
   const counted = countedClasses('36');
   const rows: { values: number[]; boxes: Awaited<ReturnType<DetectionModel['detect']>> }[] = [];
   for (const image of pictures) {
-    const [{ values } = { values: [] }] = await percentages.of([image]);
+    const [{ values, unassigned }] = (await percentages.of([image])) as [ImagePercentages];
     const size = { width: detectorSize, height: detectorSize };
     const found = await objects.detect(image, { threshold, imageSize: size, top: 30 * 91 });
     const counts = counted.map(({ name }) => found.filter((box) => box.name === name).length);
     const boxes = found.filter(({ name }) => counted.some((one) => one.name === name));
-    rows.push({ values: [...values, ...counts], boxes });
+    rows.push({ values: [...values, ...counts, unassigned], boxes });
   }
   const columns = [
     ...percentages.columns.map((name) => ({ name, kind: 'percent' as const })),
     ...counted.map(({ column }) => ({ name: column, kind: 'count' as const })),
+    { name: 'unassigned', kind: 'percent' as const },
   ];
   return { rows, columns };
 }
@@ -63,7 +65,7 @@ async function expectedRows() {
 t.test('CSV, Parquet and COCO hold what segmentor and detector give by themselves', async (t) => {
   const { rows, columns } = await expectedRows();
   const boxes = rows.flatMap(({ boxes }) => boxes);
-  t.equal(columns.length, 36);
+  t.equal(columns.length, 37);
   t.ok(boxes.length >= 3, 'the tiny detector finds some of the ten');
   const expected = rows.map(({ values }, i) => [paths[i]!, ...values]);
   for (const name of ['t.csv', 't.parquet']) {
@@ -99,6 +101,21 @@ t.test('CSV, Parquet and COCO hold what segmentor and detector give by themselve
   const other = await features('t.csv', '--model', model, '--head', head, ...sizes.slice(0, 2));
   t.equal(other.code, 1);
   t.match(other.stderr, /^TABLE: .*begun with other settings/);
+});
+
+t.test('rows of a map of few classes sum to 100 with the unassigned pixels', async (t) => {
+  const groups = { building: ['building', 'house'], road: ['road'] };
+  writeFileSync(at('few.json'), JSON.stringify({ name: 'few', groups }));
+  const { code, stderr } = await features(
+    ...(['few.csv', '--model', model, '--image-size', '64', '--aggregation', at('few.json')] as const),
+  );
+  t.equal(code, 0, stderr);
+  const [header, ...rows] = readFileSync(at('few.csv'), 'utf8').trimEnd().split('\r\n');
+  t.equal(header, 'id,seg_vit_building,seg_vit_road,unassigned');
+  for (const row of rows) {
+    const values = row.split(',').slice(1).map(Number);
+    t.ok(Math.abs(values.reduce((a, b) => a + b, 0) - 100) < 1e-9, row);
+  }
 });
 
 t.test('shards of the command are merged by merge', async (t) => {
@@ -158,12 +175,12 @@ t.test('a picture is drawn over an image', async (t) => {
 
 t.test('without a detector there are percentages alone, with set 230 all classes', async (t) => {
   await using alone = await openFeatureExtractor({ model, set: '230', imageSize });
-  t.equal(alone.columns.length, 150);
+  t.equal(alone.columns.length, 151);
   t.equal(alone.settings['detection'], null);
   await using all = await openFeatureExtractor({ model, detector, set: '230', imageSize, detectorSize });
   t.same(
     all.columns.map(({ kind }) => kind),
-    [...Array<string>(150).fill('percent'), ...Array<string>(80).fill('count')],
+    [...Array<string>(150).fill('percent'), ...Array<string>(80).fill('count'), 'percent'],
   );
 });
 
@@ -179,7 +196,7 @@ t.test(
     });
     await using apart = await openFeatureExtractor({ ...options, sharedBackbone: false });
     const [found] = await apart.extract([pictures[0]!], {});
-    t.equal(found!.values.length, 36);
+    t.equal(found!.values.length, 37);
     await using shared = await openFeatureExtractor({ model, imageSize, detector, detectorSize });
     await using own = await openFeatureExtractor({
       model,

@@ -150,7 +150,7 @@ t.test('networks on two devices', async (t) => {
         ['double', 'cpu,cpu'],
       ] as const) {
         await using extractor = await openFeatureExtractor({ ...options, device });
-        t.equal(extractor.columns.length, features);
+        t.equal(extractor.columns.length, features + 1, 'and the unassigned rest');
         t.same(extractor.devices, device.split(','));
         await extractTable(extractor, images, { output: at(`${name}-${features}.csv`) });
       }

@@ -48,7 +48,10 @@ for (const kind of ['csv', 'parquet'])
     const described = (table: string) =>
       ({ ...JSON.parse(readFileSync(filesOf(table).description, 'utf8')), finished: '' }) as object;
     t.same(described(output), described(whole.output));
-    t.same(readdirSync(filesOf(output).folder).sort(), ['description.json', 'failures.tsv', 'report.html']);
+    t.same(readdirSync(filesOf(output).folder).sort(), [
+      ...['description.json', 'failures.tsv', 'quality.tsv', 'report.html'],
+    ]);
+    t.ok(bytes(filesOf(output).quality).equals(bytes(filesOf(whole.output).quality)));
     await mergeTables(shards, output);
     t.ok(bytes(output).equals(bytes(whole.output)), 'once more');
   });

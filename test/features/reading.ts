@@ -140,6 +140,7 @@ async function rowsOf(
   const images = options.panoramaRows === 'mean' ? given : listPanoramaViews(given, panorama);
   const summary = await extractTable(extractor, images, { output: at(name) });
   t.same(summary.failures, []);
+  t.equal(summary.flagged.duplicate, 0, 'views of one file differ');
   const rows: unknown[][] = [];
   const ids: string[] = [];
   for await (const [id, ...values] of readTable(at(name), [

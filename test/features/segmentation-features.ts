@@ -1,6 +1,7 @@
 /** Percentages of the network's class maps against recounts of those maps. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import t from 'tap';
 import { loadClassSet } from '../../lib/data/class-sets.js';
 import { ade150Names } from '../../lib/data/sets/ade150.js';
@@ -76,6 +77,47 @@ t.test('images of a pass are counted each at its own size', async (t) => {
     counted.map(({ values }) => values),
     maps.map(({ data }) => recount(data, 150).slice(0, 150)),
   );
+});
+
+t.test('transparent pixels count for no column, in a file as in pixels', async (t) => {
+  const { data, width, height } = wide;
+  // A circle, as of a fisheye lens.
+  const transparent = Uint8Array.from({ length: width * height }, (_, i) => {
+    const [x, y] = [(i % width) - width / 2, Math.floor(i / width) - height / 2];
+    return Math.hypot(x, y) > height / 2 ? 1 : 0;
+  });
+  const hidden = transparent.reduce((total, value) => total + value, 0);
+  const rgba = Uint8Array.from({ length: 4 * width * height }, (_, i) =>
+    i % 4 < 3 ? data[3 * (i >> 2) + (i % 4)]! : transparent[i >> 2] ? 127 : 128,
+  );
+  const png = await sharp(rgba, { raw: { width, height, channels: 4 } })
+    .png()
+    .toBuffer();
+  const own = await writeMap('few.json', { name: 'few', groups: { often: [often] } });
+  for (const [title, options, mapOptions] of [
+    ['the own head', { set: '230' }, {}],
+    ['the fine-tuned head', { flavour: 'idd26-head', head: headPath }, { head }],
+    ['a map of few classes', { aggregation: own }, {}],
+  ] as const) {
+    using features = await SegmentationFeatures.open({ model, imageSize, ...options });
+    const map = await model.segment(wide, { imageSize, ...mapOptions });
+    const columnOf = (index: number) =>
+      title !== 'a map of few classes' ? index : ade150Names[index] === often ? 0 : -1;
+    const columns = Array.from(map.data, (index, i) => (transparent[i] ? -1 : columnOf(index)));
+    const expected = recount(columns, features.columns.length);
+    const inputs = [
+      { data, width, height, transparent },
+      png,
+      { data: rgba, width, height, channels: 4 },
+    ] as const;
+    for (const result of [...(await features.of(inputs)), ...(await features.of([png]))])
+      t.same([...result.values, result.unassigned], expected, title);
+    t.ok(expected.at(-1)! >= (100 * hidden) / (width * height) - 1e-9, 'all of them are unassigned');
+    t.ok(Math.abs(sum(expected) - 100) < 1e-9, 'rows sum to 100');
+  }
+  using features = await SegmentationFeatures.open({ model, imageSize, set: '230' });
+  const [nothing] = await features.of([{ ...wide, transparent: transparent.map(() => 1) }]);
+  t.same([sum(nothing!.values), nothing!.unassigned], [0, 100], 'nothing is left');
 });
 
 t.test('the ade26 columns are sums of the 150, with the classes that two of them take', async (t) => {

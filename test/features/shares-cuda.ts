@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { loadClassSet } from '../../lib/data/class-sets.js';
-import { encodePng } from '../../lib/data/decode.js';
+import { encodePng, type ImageInput } from '../../lib/data/decode.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { classShares } from '../../lib/model/class-shares.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
@@ -59,7 +59,7 @@ t.test('counts are those of both maps, for pixels and for files', { skip }, asyn
   const expected = images.map((_, i) => recount([own[i]!.data, over[i]!.data]));
   t.ok(expected[0]!.filter((count) => count > 0).length >= 4, 'the maps have several classes');
   const counting = { imageSize, places: 26, soft: false };
-  const counts = async (given: readonly (string | (typeof images)[number])[]) =>
+  const counts = async (given: readonly ImageInput[]) =>
     (await classShares(model, layers, given, counting, {})).map((shares) => [...shares]);
   t.same(await counts(images), expected, 'pixels');
   t.same(await counts(paths), expected, 'files');
@@ -68,4 +68,16 @@ t.test('counts are those of both maps, for pixels and for files', { skip }, asyn
     passes.every((found) => JSON.stringify(found) === JSON.stringify(expected)),
     'many passes at a time',
   );
+  const holes = images.map((image) => ({
+    ...image,
+    transparent: Uint8Array.from({ length: image.width * image.height }, (_, i) => (i % 5 === 0 ? 1 : 0)),
+  }));
+  const seen = images.map((_, i) => {
+    const [a, b] = [own[i]!.data, over[i]!.data].map((map) => map.filter((__, place) => place % 5 !== 0));
+    const found = recount([a!, b!]);
+    found[26]! += own[i]!.data.length - a!.length;
+    return found;
+  });
+  t.same(await counts(holes), seen, 'transparent pixels have no column');
+  t.same(await counts([holes[0]!, paths[1]!]), [seen[0], expected[1]], 'beside an image without them');
 });

@@ -95,3 +95,26 @@ t.test('a soft hybrid gives the first head what the second does not take', async
   const total = result!.values.reduce((a, b) => a + b, result!.unassigned);
   t.ok(Math.abs(total - 100) < 1e-9, 'with those it sums to 100');
 });
+
+t.test('what is transparent of a place has no share', async (t) => {
+  const { width, height } = image;
+  const transparent = Uint8Array.from({ length: width * height }, (_, i) =>
+    (i % width) + i / width < 60 ? 1 : 0,
+  );
+  const shares = await sharesBy(model.ownHead(), 150);
+  const cells = Math.sqrt(shares.length);
+  const covered = shares.map((_, place) => {
+    const [x, y] = [place % cells, Math.floor(place / cells)];
+    const from = (i: number, all: number) => Math.floor((i * all) / cells);
+    const to = (i: number, all: number) => Math.ceil(((i + 1) * all) / cells);
+    let [sum, pixels] = [0, 0];
+    for (let v = from(y, height); v < to(y, height); v++)
+      for (let u = from(x, width); u < to(x, width); u++, pixels++) sum += transparent[v * width + u]!;
+    return sum / pixels;
+  });
+  const expected = mean(shares.map((ofPlace, i) => ofPlace.map((share) => share * (1 - covered[i]!))));
+  using features = await SegmentationFeatures.open({ model, imageSize: size, soft: true, set: '230' });
+  const [result] = await features.of([{ ...image, transparent }]);
+  close(t, 'shares', result!.values, expected, { atol: 1e-4, rtol: 1e-5 });
+  close(t, 'unassigned', [result!.unassigned], mean(covered.map((part) => [part])), { atol: 1e-9 });
+});

@@ -50,7 +50,11 @@ t.test('it has each feature, some of the images and those without a row', async 
       text,
       new RegExp(`<th scope="row">${name}</th><td>[^<]+</td><td class="number" data-sort="${mean}"`),
     );
-  t.equal([...text.matchAll(/<article data-name/g)].length, 8);
+  const [examples, marked] = [...text.matchAll(/class="examples-section".*?<\/section>/gs)].map(
+    ([section]) => section,
+  );
+  t.equal([...examples!.matchAll(/<article data-name/g)].length, 8);
+  t.match(marked, /11 images may be no photograph of a street: 11 tiny/);
   t.match(text, /zz&lt;i&gt;\.png<\/th><td>IMAGE</);
   const [, base64] = /data-role="photo"[^>]*><img src="data:image\/webp;base64,([^"]+)"/.exec(text)!;
   const [shown, first] = [await decodeImage(Buffer.from(base64!, 'base64')), await decodeImage(paths[0]!)];
@@ -107,7 +111,7 @@ t.test('a merged table has one, too, without images', async (t) => {
   const { report } = await mergeTables([at('1.csv'), at('2.csv')], at('merged.csv'));
   t.equal(report, at('merged_csv_files/report.html'));
   const text = page('merged_csv_files/report.html');
-  t.notMatch(text, /<article/);
+  t.notMatch(text, />Examples</);
   const features = (each: string) =>
     /<table class="sortable"><thead><tr><th scope="col" class="">Feature<.*?<\/table>/s.exec(each)![0];
   t.equal(features(text), features(page('t_csv_files/report.html')));
@@ -132,9 +136,13 @@ t.test('an image that is gone since is left out of the pictures', async (t) => {
   };
   writeFileSync(at('gone.png'), readFileSync(paths[0]!));
   await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
-  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 2);
+  t.equal(
+    [...page('g_csv_files/report.html').matchAll(/<article/g)].length,
+    4,
+    'once each as an example and as tiny',
+  );
   rmSync(at('gone.png'));
   const { rows, reportError } = await extractTable(pixelExtractor({}), copy, { output: at('g.csv') });
   t.same([rows, reportError], [2, undefined]);
-  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 1);
+  t.equal([...page('g_csv_files/report.html').matchAll(/<article/g)].length, 2);
 });

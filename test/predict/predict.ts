@@ -207,3 +207,41 @@ t.test('a given size that does not fit is an error, and one below 1 is refused',
   await t.rejects(predicted({ passSize: 4 }), { code: 'OUT_OF_MEMORY' });
   await t.rejects(predicted({ passSize: 0 }), { code: 'INVALID_ARGUMENT', message: /passSize .* not 0\./ });
 });
+
+t.test('transparent pixels have no class, and what is odd about files is told', async (t) => {
+  const [width, height] = [40, 32];
+  const rgba = Uint8Array.from({ length: 4 * width * height }, (_, i) =>
+    i % 4 < 3 ? (i * 7919) >> 3 : (i >> 2) % width < 10 ? 0 : 255,
+  );
+  const raw = { raw: { width, height, channels: 4 } } as const;
+  const jpeg = await sharp(rgba, raw).removeAlpha().jpeg().toBuffer();
+  const photos = await writeTree(t, {
+    'in/a.png': await sharp(rgba, raw).png().toBuffer(),
+    'in/deep/er/b.jpg': jpeg.subarray(0, -2),
+    'in/._c.jpg': 'a resource fork',
+    'in/d.heic': 'no picture',
+    'in/notes.txt': 'text',
+  });
+  const log: string[] = [];
+  const output = join(photos, 'out');
+  const onLog = (line: string) => log.push(line);
+  const { written, failed, leftOut } = await predict(model, [join(photos, 'in')], {
+    ...{ head, classSet, output, imageSize: 64, onLog, report: join(output, 'report.html') },
+  });
+  t.same([written.length, failed], [2, []]);
+  t.same(leftOut, { endings: { '.heic': 1, '.txt': 1 }, repeated: 0 });
+  t.same(log, [
+    'left out: 1 .heic, 1 .txt (to convert HEIC: heif-convert photo.heic photo.jpg)',
+    `${join(photos, 'in/deep/er/b.jpg')}: The end marker of the JPEG is missing; the picture is complete.`,
+  ]);
+  t.match(readFileSync(join(output, 'report.html'), 'utf8'), /1 \.heic, 1 \.txt/);
+  const npy = await readFile(join(output, 'a_segmentation/segmentation_raw.npy'));
+  const map = npy.subarray(-width * height);
+  const plain = await model.segment({ data: rgba, width, height, channels: 4 }, { head, imageSize: 64 });
+  t.same(
+    [...map],
+    Array.from(plain.data, (index, i) => (i % width < 10 ? 255 : index)),
+  );
+  const statistics = readFileSync(join(output, 'a_segmentation/class_statistics.txt'), 'utf8');
+  t.match(statistics, /255 +\(no class\) +320 +25\.00/);
+});

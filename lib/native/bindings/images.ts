@@ -9,7 +9,7 @@ export interface RawImage {
   readonly width: number;
   /** Height in pixels. */
   readonly height: number;
-  /** Number of channels: 3 (default) is RGB; 1 is grey, used for all three channels; 4 is RGBA, whose alpha is dropped. */
+  /** Number of channels: 3 (default) is RGB; 1 is grey, used for all three channels; 4 is RGBA: pixels with an alpha below 128 count for no class in percentages; else alpha is dropped. */
   readonly channels?: 1 | 3 | 4;
   /** What messages call the image: its path. */
   readonly name?: string;
