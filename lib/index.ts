@@ -146,6 +146,7 @@ export {
   type DecodeOptions,
   type ImageInput,
   type LabelImage,
+  type ReducedImage,
   type RgbImage,
 } from './data/decode.js';
 
@@ -213,7 +214,12 @@ export {
   type Prediction,
   type PredictionFile,
 } from './report/prediction-files.js';
-export { panoramaViews, type PanoramaOptions, type PanoramaRows } from './model/panorama.js';
+export {
+  panoramaViews,
+  type PanoramaOptions,
+  type PanoramaRows,
+  type ViewDirection,
+} from './model/panorama.js';
 export { listPanoramaViews, type ReadingOptions } from './features/reading.js';
 export { renderReport, writeReport } from './report/html/page.js';
 export type { ReportOutcome } from './report/html/attempt.js';

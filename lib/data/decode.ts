@@ -294,7 +294,12 @@ export async function renderSvg(svg: string): Promise<RgbImage> {
 /** An image that may have been decoded at a smaller size than it has. */
 export interface ReducedImage extends RgbImage {
   /** Width and height of the image itself. */
-  readonly full: { readonly width: number; readonly height: number };
+  readonly full: {
+    /** Number of columns. */
+    readonly width: number;
+    /** Number of rows. */
+    readonly height: number;
+  };
 }
 
 /** What an image's header says: width and height as it is shown, and whether it has an alpha channel. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */

@@ -8,9 +8,9 @@ import { engine } from '../native/engine.js';
 import { resolveDevice } from './device.js';
 
 /** What the rows of a table are: a view each, or the views of a panorama together. */
-export const panoramaRows = ['view', 'mean'] as const;
-/** One of {@link panoramaRows}. */
-export type PanoramaRows = (typeof panoramaRows)[number];
+export const panoramaRows = ['view', 'mean'] as const satisfies readonly PanoramaRows[];
+/** What the rows of a table of panoramas are: a view each, or the views of a panorama together. */
+export type PanoramaRows = 'view' | 'mean';
 
 /** Views of a panorama, spread evenly around it. */
 export interface PanoramaOptions {
@@ -39,11 +39,19 @@ export const panoramaKind = kind<PanoramaOptions>('options of a panorama', (valu
 
 export const panoramaRowsKind = oneOf(panoramaRows);
 
+/** Where a view looks, in degrees. */
+export interface ViewDirection {
+  /** To the right of the panorama's middle, −180 to 180. */
+  readonly yaw: number;
+  /** Above the horizon. */
+  readonly pitch: number;
+}
+
 /** {@link PanoramaOptions} with defaults. `size`: undefined where it depends on the panorama. */
 export interface PanoramaViews {
   readonly degrees: number;
   readonly size: number | undefined;
-  readonly directions: readonly { readonly yaw: number; readonly pitch: number }[];
+  readonly directions: readonly ViewDirection[];
 }
 
 const largestDefault = 1024;

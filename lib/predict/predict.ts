@@ -25,6 +25,7 @@ import {
   ViewReader,
   type PanoramaOptions,
   type PanoramaViews,
+  type ViewDirection,
 } from '../model/panorama.js';
 import { BatchRunner } from '../model/pass-size.js';
 import { scoringOf } from '../model/scoring.js';
@@ -100,8 +101,8 @@ export interface WrittenPrediction {
   image: string;
   /** Folder with its files. */
   folder: string;
-  /** Of a view of a panorama: where it looks, in degrees to the right of the middle and above the horizon. */
-  view?: { readonly yaw: number; readonly pitch: number };
+  /** Of a view of a panorama: where it looks. */
+  view?: ViewDirection;
 }
 
 /** One image without a prediction. */

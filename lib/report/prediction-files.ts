@@ -39,10 +39,10 @@ const fileNames = {
   colored: 'segmentation_colored.png',
   comparison: 'comparison.png',
   statistics: 'class_statistics.txt',
-} as const;
+} as const satisfies Record<PredictionFile, string>;
 
 /** What may be written of a prediction. */
-export type PredictionFile = keyof typeof fileNames;
+export type PredictionFile = 'original' | 'raw' | 'colored' | 'comparison' | 'statistics';
 
 /** All of {@link PredictionFile}. */
 export const predictionKinds = Object.keys(fileNames) as PredictionFile[];
