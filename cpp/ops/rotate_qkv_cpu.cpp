@@ -21,7 +21,8 @@ template <typename T, typename Real>
 DINOV3_SEG_INLINE void rotate_heads(T* heads, int64_t count, int64_t half, const Real* __restrict sin,
                                     const Real* __restrict cos) {
   for (int64_t head = 0; head < count; ++head) {
-    T* __restrict low = heads + 2 * half * head, * __restrict high = low + half;
+    T* __restrict low = heads + 2 * half * head;
+    T* __restrict high = low + half;
     for (int64_t d = 0; d < half; ++d) {
       const Real a = widened(low[d]), b = widened(high[d]);
       narrow(a * cos[d] - b * sin[d], low[d]);
