@@ -63,7 +63,7 @@ t.test(
     const { classIoU, mIoU } = metrics[0]!;
     t.equal(classIoU.length, 26);
     t.ok(classIoU.includes(null) && mIoU! > 0, 'classes that do not occur have no point');
-    t.match(files[0]![2]!.texts['config'], /^ {4}\{\n {6}"classes": "idd26"/);
+    t.match(files[0]![2]!.texts['config'], /^ {4}\{\n {6}"preset": "recipe",\n {6}"classes": "idd26"/);
   },
 );
 

@@ -7,7 +7,7 @@ class Detector:
     class_embed: ModuleList[Linear]
     bbox_embed: ModuleList[Mlp]
     query_embed: Embedding
-    input_proj: ModuleList[InputConv]
+    input_proj: ModuleList[DetectorInput]
 
     # images as forward (detector.py) takes them. Of the N proposals logits B×1×N×1 of anything's being there and boxes
     # B×1×N×4; then, of the L decoder layers, class logits B×L×Q×K and boxes B×L×Q×4: with the half of query_embed that
@@ -15,7 +15,8 @@ class Detector:
     def predictions(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         height, width = images.size(2), images.size(3)
         head = self.transformer
-        x = children(self.input_proj)[0].forward(self.backbone.forward(images))
+        whole, local = self.backbone.parts(images)
+        x = children(self.input_proj)[0].forward(whole, local)
         batch, rows, columns, channels = x.shape
         position = sine_positions(rows, columns, channels, 0.5, x) + widen(head.level_embed)[0]
         memory = head.encoder.forward(x.flatten(1, 2), position)
