@@ -46,7 +46,7 @@ def network():
             decoder_type="m2f",
             hidden_dim=2048 if IS_CUDA else 64,
             autocast_dtype=torch.bfloat16,
-        ).eval()
+        ).to(DEVICE).eval()  # some parameters are made on the CPU whatever the default device
 
 
 def class_map(model, images):

@@ -1,21 +1,10 @@
 /** Extracts the features of many images into a table, in a run that can be cancelled, killed and resumed. */
-import {
-  callback,
-  checkArgument,
-  checkOptions,
-  flag,
-  needed,
-  number,
-  oneOf,
-  signal,
-  text,
-  type OptionKinds,
-} from '../arguments.js';
+import { checkArgument, checkOptions } from '../arguments.js';
 import { inOrder } from '../data/in-order.js';
 import { prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
-import { shardKind, whole, type Shard } from '../shard.js';
+import { whole, type Shard } from '../shard.js';
 import { spread } from '../data/preview.js';
 import { checkCells } from './carried-kinds.js';
 import { writeCoco } from './coco.js';
@@ -23,14 +12,7 @@ import { decodingThreads } from './decoding-threads.js';
 import { extensionText, type Extension } from './extend-run.js';
 import { extractPass, isSameFile, loadImage, stampOf, type LoadedImage } from './extraction-pass.js';
 import { extractorKind, type FeatureExtractor } from './extractor.js';
-import {
-  columnOrders,
-  nameStyles,
-  tableIdentity,
-  type ColumnOrder,
-  type NameStyle,
-  type TableIdentity,
-} from './identity.js';
+import { tableIdentity, type TableIdentity } from './identity.js';
 import { imageListKind, type ImageList } from '../images/images-of-paths.js';
 import { IdleTime } from './idle-time.js';
 import type { Journal, JournalPass, JournalRow, PassEntry } from './journal.js';
@@ -40,60 +22,10 @@ import { contentOf, type FlagCounts } from './quality-list.js';
 import { writeTableReport, type ShownImage } from './table-report.js';
 import { passesOf, placesOf } from './passes.js';
 import { checkTable, locationOf, rowOf } from './table-form.js';
+import { tableOptions, type ExtractTableOptions } from './table-options.js';
 import { writeOutputs, type ExtractionFailure, type FeatureMean, type Outcome } from './write-outputs.js';
 
-/** Options of {@link extractTable}. */
-export interface ExtractTableOptions {
-  /**
-   * Path of the table, .csv, .parquet or .geojson (which needs columns `lat` and `lon`). Beside `T.csv` is a folder `T_csv_files` with description.json,
-   * failures.tsv, quality.tsv, report.html, overlays/ and work/ (see docs/extraction.md).
-   */
-  output: string;
-  /** Part of the table to make. Default: all of it. */
-  shard?: Shard;
-  /** Order of the columns. Default `id-first`. */
-  columns?: ColumnOrder;
-  /** Names of the columns. Default `plain`. */
-  names?: NameStyle;
-  /**
-   * Whether a table that was begun with other images, columns of a manifest, or another order or names of columns is extended: rows of
-   * images whose file is the same (path, size and time, or content) are kept, the others made, and rows of images that are not listed
-   * any more removed. The result has the bytes of a new table. Default false: such a table is refused.
-   */
-  extend?: boolean;
-  /** Number of images decoded at a time. Default: the number of threads of Node's pool (4) or of cores, whichever is smaller. */
-  threads?: number;
-  /** Whether an image that fails ends the run with its error. Default: it is added to the list of failures. */
-  strict?: boolean;
-  /** Whether images with a quality flag (`quality.tsv`) get no row. Default false. */
-  dropFlagged?: boolean;
-  /** COCO JSON file to write the boxes to. */
-  coco?: string;
-  /** Number of overlay pictures to draw, of images spread evenly over the table. Default 0. */
-  visualize?: number;
-  /** Cancels. Finished passes stay, and a run with the same settings resumes. */
-  signal?: AbortSignal;
-  /** Called with the number of images done and the total; images of earlier runs count. */
-  onProgress?: (done: number, total: number) => void;
-  /** Called with log lines. */
-  onLog?: (line: string) => void;
-}
-
-const tableOptions: OptionKinds<ExtractTableOptions> = {
-  output: needed(text),
-  shard: shardKind,
-  columns: oneOf(columnOrders),
-  names: oneOf(nameStyles),
-  extend: flag,
-  threads: number,
-  strict: flag,
-  dropFlagged: flag,
-  coco: text,
-  visualize: number,
-  signal,
-  onProgress: callback(),
-  onLog: callback(),
-};
+export type { ExtractTableOptions } from './table-options.js';
 
 /** Result of {@link extractTable}; `report`: the page beside the table. */
 export interface ExtractionSummary extends ReportOutcome {

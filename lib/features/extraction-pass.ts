@@ -115,6 +115,7 @@ export async function extractPass(
     else failures.push(failureOf(one.place, one.image));
   const rows: JournalRow[] = [];
   let together = readable.length;
+  const runAgain = extractor.runAgain;
   const signal = options.signal ? { signal: options.signal } : {};
   const run = async (images: readonly Readable[]): Promise<void> => {
     const found = await extractor.extract(
@@ -143,6 +144,8 @@ export async function extractPass(
         failures.push(failureOf(one.place, own));
       }
   }
+  // Other passes that run at the time may be meant: then these are only repeated more often than they need to be.
+  if (extractor.runAgain !== runAgain) together = 0;
   failures.sort((a, b) => a.place - b.place);
   return {
     ...{ pass, rows, failures, together },

@@ -39,6 +39,11 @@ export interface FeatureExtractor extends AsyncDisposable {
    */
   readonly isIndependent?: boolean;
   /**
+   * Number of passes so far that were run again in another way, since one of their images needed it: values of such a pass depend on
+   * its images, whatever {@link isIndependent} says. Default 0.
+   */
+  readonly runAgain?: number;
+  /**
    * Reads an image as {@link extract} takes it, possibly smaller, or a view of a panorama ({@link ImageEntry.view}). Default:
    * {@link decodeImage}.
    *

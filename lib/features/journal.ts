@@ -40,7 +40,7 @@ export interface JournalPass {
   paths: readonly string[];
   /** SHA-256 of each image's file; null where there was none. */
   digests: readonly (string | null)[];
-  /** Number of images that were extracted in one call; 1 if each was extracted by itself. */
+  /** Number of images that were extracted in one call; 1 if each was extracted by itself, 0 if the pass was run again in another way. */
   together: number;
 }
 

@@ -241,10 +241,7 @@ class NetworkExtractor implements FeatureExtractor {
   readonly device: string;
   readonly devices: readonly string[];
   readonly concurrency: number;
-  /**
-   * On a GPU, the kernels of a product follow from its size alone, and each row is summed in the same order. In float16, a pass is run
-   * again in another precision if one of its images needs it.
-   */
+  /** On a GPU, the kernels of a product follow from its size alone, and each row is summed in the same order. */
   readonly isIndependent: boolean;
   readonly #runner: BatchRunner;
   /** An image's segmentor and detector are those of one device, so that passes are spread evenly. */
@@ -262,8 +259,7 @@ class NetworkExtractor implements FeatureExtractor {
     this.devices = devices;
     this.#pool = new ReplicaPool(replicas.map((model, i) => ({ model, detector: detector?.replicas[i] })));
     this.concurrency = passesPerDevice * devices.length;
-    this.isIndependent =
-      devices.every((each) => each.startsWith('cuda')) && features.model.precision !== 'float16';
+    this.isIndependent = devices.every((each) => each.startsWith('cuda'));
     this.columns = [
       ...features.columns.map((name) => ({ name, kind: 'percent' as const })),
       ...(detector ? classes.map(({ column }) => ({ name: column, kind: 'count' as const })) : []),
@@ -285,6 +281,11 @@ class NetworkExtractor implements FeatureExtractor {
     this.#runner.keep(
       'All passes of a table have one size: start again with a smaller one (--pass-size) and another output.',
     );
+  }
+
+  /** What float16 cannot hold. */
+  get runAgain(): number {
+    return (this.features.model.float16?.runAgain ?? 0) + (this.detector?.float16?.runAgain ?? 0);
   }
 
   async extract(

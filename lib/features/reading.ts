@@ -122,6 +122,10 @@ class ReadingExtractor implements FeatureExtractor {
     return this.of.isIndependent ?? false;
   }
 
+  get runAgain(): number {
+    return this.of.runAgain ?? 0;
+  }
+
   extract(images: readonly RgbImage[], options: { signal?: AbortSignal }): Promise<ImageFeatures[]> {
     return this.of.extract(images, options);
   }

@@ -213,12 +213,9 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
       await engine().requireFinite(result.watch, path, []);
       return result;
     };
-    const { queries, predLogits, predMasks } = await this.calls.add(run());
-    return {
-      queries: Tensor.wrap(queries),
-      predLogits: Tensor.wrap(predLogits),
-      predMasks: Tensor.wrap(predMasks),
-    };
+    const result = await this.calls.add(run());
+    const tensors = [result.queries, result.predLogits, result.predMasks].map((each) => Tensor.wrap(each));
+    return { queries: tensors[0]!, predLogits: tensors[1]!, predMasks: tensors[2]! };
   }
 
   /** What passes met in float16, on all {@link devices} together; undefined where nothing computes in float16. */
@@ -263,10 +260,7 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
     return features!;
   }
 
-  /**
-   * Computes what the heads read, in one pass over images as in {@link forward}. Not finite values are for
-   * {@link NetworkOutputs.requireFinite} to tell, once results have been read. @internal
-   */
+  /** What the heads read, in one pass over images as in {@link forward}; {@link NetworkOutputs.requireFinite} looks at it. @internal */
   async outputs(images: Tensor, heads: readonly Pick<SegmentationHead, 'reads'>[]): Promise<NetworkOutputs> {
     const parts = heads.map(({ reads }) => reads);
     return this.calls.add(networkOutputs(this, images, parts, {}));

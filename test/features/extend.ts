@@ -87,28 +87,30 @@ t.test('rows of the same images are kept, others made or removed, and counted', 
   t.ok(existsSync(at('plain/first.csv')), 'a table that is not there is made');
 });
 
-for (const isIndependent of [false, true])
-  t.test(
-    `passes of several images: ${isIndependent ? 'rows are kept in any pass of as many' : 'only whole passes are kept'}`,
-    async (t) => {
-      const { folder, make, sameAsNew } = await growing(`passes-${isIndependent}`, {
-        passSize: 4,
-        isIndependent,
-      });
-      await make('t.csv');
-      await draw(join(folder, '00-before.png'), 40);
-      const first = await make('t.csv', { extend: true });
-      // [00 00-before 01 02] [03 04 05 06] [07 08 09]; before it was [00 01 02 03] [04 05 06 07] [08 09].
-      const repeated = isIndependent ? 6 : 10;
-      t.same(first.extension, { kept: 10, added: 1, changed: 0, removed: 0, repeated });
-      t.equal(first.extracted, isIndependent ? 7 : 11);
-      await sameAsNew(t);
-      await draw(join(folder, '99.png'), 43);
-      const second = await make('t.csv', { extend: true });
-      t.same(second.extension, { kept: 11, added: 1, changed: 0, removed: 0, repeated: 3 }, 'at the end');
-      await sameAsNew(t);
-    },
-  );
+for (const [name, keepsRows, how] of [
+  ['only whole passes are kept', false, {}],
+  ['rows are kept in any pass of as many', true, { isIndependent: true }],
+  [
+    'of a pass that was run again, no row is kept in another',
+    false,
+    { isIndependent: true, runsAgain: true },
+  ],
+] as const)
+  t.test(`passes of several images: ${name}`, async (t) => {
+    const { folder, make, sameAsNew } = await growing(name, { passSize: 4, ...how });
+    await make('t.csv');
+    await draw(join(folder, '00-before.png'), 40);
+    const first = await make('t.csv', { extend: true });
+    // [00 00-before 01 02] [03 04 05 06] [07 08 09]; before it was [00 01 02 03] [04 05 06 07] [08 09].
+    const repeated = keepsRows ? 6 : 10;
+    t.same(first.extension, { kept: 10, added: 1, changed: 0, removed: 0, repeated });
+    t.equal(first.extracted, keepsRows ? 7 : 11);
+    await sameAsNew(t);
+    await draw(join(folder, '99.png'), 43);
+    const second = await make('t.csv', { extend: true });
+    t.same(second.extension, { kept: 11, added: 1, changed: 0, removed: 0, repeated: 3 }, 'at the end');
+    await sameAsNew(t);
+  });
 
 t.test('failures are kept with their images, and tried again where they may pass', async (t) => {
   const { folder, make, sameAsNew } = await growing('failing', { passSize: 2, isIndependent: true });

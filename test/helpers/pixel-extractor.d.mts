@@ -12,6 +12,8 @@ export interface PixelExtractorOptions {
   onExtract?: (images: readonly RgbImage[]) => void;
   overlay?: boolean;
   isIndependent?: boolean;
+  /** Whether each pass counts as one that was run again. */
+  runsAgain?: boolean;
 }
 
 export function pixelExtractor(options?: PixelExtractorOptions): FeatureExtractor;

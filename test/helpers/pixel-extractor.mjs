@@ -31,8 +31,10 @@ export function pixelExtractor({
   onExtract = () => {},
   overlay = true,
   isIndependent = false,
+  runsAgain = false,
 } = {}) {
   return {
+    runAgain: 0,
     columns,
     settings,
     passSize,
@@ -40,6 +42,7 @@ export function pixelExtractor({
     isIndependent,
     async extract(images, { signal } = {}) {
       signal?.throwIfAborted();
+      if (runsAgain) this.runAgain++;
       onExtract(images);
       for (const image of images) {
         const error = refuse(image);
