@@ -7,8 +7,9 @@ import { isUtf8 } from 'node:buffer';
 const escaped = /[\udc80-\udcff]/u;
 const everyEscaped = /[\udc80-\udcff]/gu;
 
-/** The string of a name or path that the system gave as bytes. */
-export function pathOfBytes(bytes: Buffer): string {
+/** The string of a name or path that the system gave as bytes. Under Yarn's Plug'n'Play, it gives a string whatever is asked for. */
+export function pathOfBytes(bytes: Buffer | string): string {
+  if (typeof bytes === 'string') return bytes;
   if (isUtf8(bytes)) return bytes.toString('utf8');
   return bytes
     .toString('latin1')

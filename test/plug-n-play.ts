@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Journal } from '../lib/features/journal.js';
 import { atomicWriteFile, withOpenFile } from '../lib/files.js';
+import { pathOfBytes } from '../lib/system-path.js';
 
 const handle = await open(import.meta.filename);
 const prototype = Object.getPrototypeOf(handle) as object;
@@ -37,4 +38,9 @@ t.test('a journal is appended to and synced without them', async (t) => {
   await journal.sync();
   await journal.close();
   t.ok(readFileSync(path, 'utf8').startsWith('{"pass":0'));
+});
+
+t.test('names are strings where bytes were asked for', async (t) => {
+  t.equal(pathOfBytes('straße.jpg'), 'straße.jpg');
+  t.equal(pathOfBytes(Buffer.from('straße.jpg')), 'straße.jpg');
 });
