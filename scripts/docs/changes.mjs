@@ -23,7 +23,7 @@ export const addedFlags = [
 
 /**
  * What lies in the folder that a page's blocks run in, besides Meta's three files (those of models/street-small under their names), IDD (six drawn
- * scenes), street.jpg, street/, photos/ and survey.csv. A page without a line makes the rest itself.
+ * scenes), street.jpg, street/, photos/, panoramas/ (one drawing, twice as wide as high) and survey.csv. A page without a line makes the rest itself.
  */
 export const given = {
   'docs/clusters.md': ['7b.pt'],

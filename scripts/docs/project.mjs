@@ -45,6 +45,12 @@ async function writePhotographs(root, at) {
       .jpeg()
       .toFile(at(name));
   }
+  mkdirSync(at('panoramas'));
+  const panorama = { width: 512, height: 256 };
+  const { image } = await drawScene({ seed: 1, index: names.length, ...panorama });
+  await sharp(image.data, { raw: { ...panorama, channels: 3 } })
+    .jpeg()
+    .toFile(at('panoramas/square.jpg'));
   await writeFile(at('survey.csv'), 'id,image,district\nA7,photos/2.jpg,North\nB1,street.jpg,South\n');
 }
 
@@ -73,7 +79,7 @@ async function writePolygons(folder, dataset) {
 
 /** Where a page's blocks run: with the package in node_modules, its program on PATH, and what {@link given} says. */
 export function projectOf(page, root, store, folder) {
-  const names = [...Object.values(released), 'street.jpg', 'street', 'photos', 'survey.csv'];
+  const names = [...Object.values(released), 'street.jpg', 'street', 'photos', 'panoramas', 'survey.csv'];
   const more = given[page] ?? [];
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
   for (const name of [...names, ...more.filter((name) => name !== 'polygons')])
