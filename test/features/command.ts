@@ -147,7 +147,7 @@ t.test('order and names of columns, and an extended table', async (t) => {
   t.equal(first.code, 0, first.stderr);
   const refused = await run(paths.slice(1), ...form);
   t.equal(refused.code, 1);
-  t.match(refused.stderr, /inputs\.digest.*--extend/s);
+  t.match(refused.stderr, /inputs\.digest.*extend the table: --extend/s);
   const extended = await run(paths.slice(1), ...form, '--extend', '--json');
   t.equal(extended.code, 0, extended.stderr);
   t.match(extended.stderr, 'Extending the table: 1 image kept, 1 new, 0 changed, 1 removed.');

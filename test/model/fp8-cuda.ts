@@ -58,8 +58,7 @@ t.test('the same bits streamed, and from replicas', { skip }, async (t) => {
   const plain = await engine().loadModel(path, { ...fp8, precision: 'float16' });
   const wide = engine().storageBytes([plain]);
   const { blocksBytes } = await engine().networkSizes(path, 'stored', 'reference');
-  // Half of 38 of the 40 blocks; scales and small parts stand beside.
-  t.ok(bytes < wide - 0.35 * blocksBytes, `${bytes} bytes, and ${wide} in bfloat16`);
+  t.ok(bytes < wide - 0.45 * blocksBytes, `${bytes} bytes, and ${wide} in bfloat16`);
 });
 
 t.test('models and detectors of the library', { skip }, async (t) => {
