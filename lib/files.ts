@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, fdatasync, fsync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -53,6 +53,28 @@ export function readError(path: string, cause: unknown): DinoSegError {
 export async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readFile(systemPath(path));
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+}
+
+/** Whether a path is of a pipe, socket or device: opening a pipe waits for its writer, and a device may have no end. */
+export async function isSpecial(path: string): Promise<boolean> {
+  const found = await stat(systemPath(path)).catch(() => undefined);
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/** The first bytes of a file, and its size. @throws FILE_NOT_FOUND, IO */
+export async function startOf(
+  path: string,
+  bytes: number,
+): Promise<{ start: Uint8Array; sizeBytes: number }> {
+  const start = new Uint8Array(bytes);
+  try {
+    return await withOpenFile(path, async (file) => {
+      const { bytesRead } = await file.read(start, 0, bytes, 0);
+      return { start: start.subarray(0, bytesRead), sizeBytes: (await file.stat()).size };
+    });
   } catch (cause) {
     throw readError(path, cause);
   }
