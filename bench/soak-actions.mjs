@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { pictures } from './soak-pictures.mjs';
+import { optionsOf, pictures } from './soak-pictures.mjs';
 
 const { ClassHead, DinoSegError, SegmentationModel, Tensor, encodePng, initModel, train } =
   await import('../dist/index.js');
@@ -35,7 +35,8 @@ export async function openSoak({ device, network: given, seed, fromFiles }) {
   const images = pictures(imageSize);
   const model = await SegmentationModel.load(network, { device });
   const expected = [];
-  for (const image of images) expected.push((await model.segment(image, { imageSize })).data);
+  for (const [index, image] of images.entries())
+    expected.push((await model.segment(image, optionsOf(index, imageSize))).data);
   const damaged = await writeDamaged(folder, network);
   const encoded = fromFiles
     ? await encodePng(images[1].data, images[1].width, images[1].height, 3)
@@ -127,11 +128,11 @@ export async function openSoak({ device, network: given, seed, fromFiles }) {
   const actions = {
     async segment(draw) {
       const index = Math.floor(draw() * images.length);
-      check(index, (await model.segment(images[index], { imageSize })).data);
+      check(index, (await model.segment(images[index], optionsOf(index, imageSize))).data);
     },
     async segmentTogether(draw) {
       const indices = Array.from({ length: 2 + Math.floor(4 * draw()) }, () =>
-        Math.floor(draw() * images.length),
+        pick(draw, [0, 1, 2, 4, 5, 7]),
       );
       const maps = await model.segmentBatch(
         indices.map((index) => images[index]),
@@ -147,7 +148,7 @@ export async function openSoak({ device, network: given, seed, fromFiles }) {
       disposing(async (use) => {
         const own = use(await SegmentationModel.load(network, { device }));
         const index = Math.floor(draw() * images.length);
-        check(index, (await own.segment(images[index], { imageSize })).data);
+        check(index, (await own.segment(images[index], optionsOf(index, imageSize))).data);
         if (draw() < 0.5) await trainHead(draw, own);
       }),
     /** Garbage collection alone frees it. */
@@ -159,7 +160,7 @@ export async function openSoak({ device, network: given, seed, fromFiles }) {
     async abort(draw) {
       const index = Math.floor(draw() * images.length);
       const map = await aborted(100 * draw() ** 2, (signal) =>
-        model.segment(images[index], { imageSize, signal }),
+        model.segment(images[index], { ...optionsOf(index, imageSize), signal }),
       );
       if (map) check(index, map.data);
     },
@@ -219,11 +220,14 @@ export async function openSoak({ device, network: given, seed, fromFiles }) {
     const worker = new Worker(new URL('./soak-worker.mjs', import.meta.url), {
       workerData: { network, device, imageSize, calls, first, end },
     });
-    worker.on('message', ({ index, map }) => check(index, map));
     const errors = [];
     worker.on('error', (error) => errors.push(error));
     const exited = new Promise((resolve) => worker.once('exit', resolve));
+    const imported = new Promise((resolve) =>
+      worker.on('message', (message) => (message.imported ? resolve() : check(message.index, message.map))),
+    );
     if (terminateAfter !== undefined) {
+      await Promise.race([imported, exited]);
       await sleep(terminateAfter);
       await worker.terminate();
     }

@@ -10,7 +10,7 @@ function picture(index, width, height) {
   return { data, width, height };
 }
 
-/** Eight pictures of several sizes around `imageSize`: wide ones have several windows. */
+/** Eight pictures of several sizes around `imageSize`. */
 export function pictures(imageSize) {
   const sizes = [
     [1, 1],
@@ -25,4 +25,9 @@ export function pictures(imageSize) {
   return sizes.map(([wide, high], i) =>
     picture(i, Math.round(wide * imageSize), Math.round(high * imageSize)),
   );
+}
+
+/** How a picture is segmented: the two widest window by window. */
+export function optionsOf(index, imageSize) {
+  return index === 3 || index === 6 ? { imageSize, mode: 'slide' } : { imageSize };
 }
