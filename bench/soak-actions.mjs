@@ -5,21 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { randomNumbers } from './random-numbers.mjs';
 import { optionsOf, pictures } from './soak-pictures.mjs';
 
 const { ClassHead, DinoSegError, SegmentationModel, Tensor, encodePng, initModel, train } =
   await import('../dist/index.js');
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomNumbers(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /**
  * Opens what all actions share. Give `network`, or undefined for a random one. `fromFiles`: whether to decode and train from files.
