@@ -5,11 +5,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DinoSegError, type ErrorCode } from './errors.js';
-import { atomicWriteFile, systemCode, writeError } from './files.js';
+import { atomicWriteFile, makeFolder, systemCode } from './files.js';
 
 interface Holder {
   host: string;
@@ -64,11 +64,7 @@ export class FolderLock implements AsyncDisposable {
    * @throws DinoSegError `code`, with the process; DISK_FULL, IO
    */
   static async take(folder: string, what: string, code: ErrorCode): Promise<FolderLock> {
-    try {
-      await mkdir(folder, { recursive: true });
-    } catch (cause) {
-      throw writeError(folder, cause);
-    }
+    await makeFolder(folder);
     const path = join(folder, `claim-${randomBytes(8).toString('hex')}`);
     const holder: Holder = { host: hostname(), pid: process.pid, began: beganOf(process.pid) };
     await atomicWriteFile(path, JSON.stringify(holder));
