@@ -7,7 +7,7 @@
  *   FAULTY_DISK_LOG=PATH                  gets a line for each call, "CALL\tpath", and "fault\tpath" for each that failed
  *
  * CALL is open (for writing), write, sync, truncate, reserve, rename, link, mkdir, unlink, close (of a file open for writing) or
- * map. A write that fails for want of room first writes half, as the last one before a full disk does. Opening the path
+ * map; any is all of them but map. A write that fails for want of room first writes half, as the last one before a full disk does. Opening the path
  * "/faulty-disk/SPEC" changes the fault in a running process, and gives ENOENT.
  */
 #define _GNU_SOURCE
@@ -65,8 +65,10 @@ static int due(const char *call, const char *path, int *cut) {
     is_read = 1;
     if (getenv("FAULTY_DISK")) set_fault(getenv("FAULTY_DISK"));
   }
-  if (strcmp(call, "map") != 0) say(call, path);
-  if (field[4] && strcmp(call, field[0]) == 0 && strstr(path, field[1]) && ++seen >= atoi(field[2])) {
+  const int is_map = strcmp(call, "map") == 0;
+  if (!is_map) say(call, path);
+  const int is_call = field[4] && (strcmp(field[0], "any") == 0 ? !is_map : strcmp(field[0], call) == 0);
+  if (is_call && strstr(path, field[1]) && ++seen >= atoi(field[2])) {
     if (strcmp(field[3], "cut") == 0) {
       *cut = seen == atoi(field[2]);
     } else if (atoi(field[4]) == 0 || failed < atoi(field[4])) {

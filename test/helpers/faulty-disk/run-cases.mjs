@@ -28,6 +28,8 @@ const errorsOf = {
   mkdir: all,
   unlink: ['EIO', 'EROFS', 'ESTALE'],
   close: ['EIO', 'ENOSPC', 'ESTALE'],
+  // The whole disk, from some moment on.
+  any: ['EIO', 'EROFS', 'ESTALE'],
 };
 /** Files that grow by appended lines or records: what stands there may end anywhere. */
 const isAppended = (name) =>
@@ -102,10 +104,15 @@ async function undisturbed(command) {
     names.map((name) => [name, first.get(name) === second.get(name) ? first.get(name) : null]),
   );
   const calls = new Map();
+  let total = 0;
   for (const line of lines) {
     const [call, path] = line.split('\t');
-    if (path.startsWith(`${out}/`)) calls.set(`${call}\t${fileOf(path)}`, { call, file: fileOf(path) });
+    if (path !== out && !path.startsWith(`${out}/`)) continue;
+    total++;
+    calls.set(`${call}\t${fileOf(path)}`, { call, file: fileOf(path) });
   }
+  for (const share of [0, 0.2, 0.4, 0.6, 0.8])
+    calls.set(`any\t${share}`, { call: 'any', file: '', n: 1 + Math.floor(share * total) });
   return { expected, calls: [...calls.values()] };
 }
 
@@ -120,12 +127,12 @@ async function isWhole(path) {
   return true;
 }
 
-async function halfWritten(expected, unlinks) {
+async function halfWritten(expected, keepsLeftovers) {
   const wrong = [];
   for (const name of filesBelow(out)) {
     if (isAppended(name)) continue;
     if (isTemporary(name) || isClaim(name)) {
-      if (!unlinks) wrong.push(`left ${name}`);
+      if (!keepsLeftovers) wrong.push(`left ${name}`);
       continue;
     }
     const digest = expected.get(name);
@@ -162,7 +169,7 @@ function messageFaults(stderr, { call, file, error }) {
   return { code, wrong };
 }
 
-async function runCase({ command, call, file, error }, expected) {
+async function runCase({ command, call, file, error, n = 1 }, expected) {
   fresh(command);
   writeFileSync(log, '');
   // The part of the path that a temporary file has in common with its final one.
@@ -173,14 +180,17 @@ async function runCase({ command, call, file, error }, expected) {
           .split('/')
           .slice(-1)[0]
           .replace(/^claim$/, 'claim-');
-  setFault(`${call}|${part}|1|${constants.errno[error]}|0`);
+  setFault(`${call}|${part}|${n}|${constants.errno[error]}|0`);
   const { code, stderr } = await run(command, 'args');
   setFault('');
   if (!readFileSync(log, 'utf8').includes('fault\t')) return { outcome: 'not reached', wrong: [] };
   if (code === 0) return { outcome: 'done', wrong: differences(expected) };
   const said = messageFaults(stderr, { call, file, error });
   const wrong = [...said.wrong, ...(code === 1 ? [] : [`exit code ${code}`])];
-  wrong.push(...(await halfWritten(expected, call === 'unlink')));
+  const keepsLeftovers = call === 'unlink' || call === 'any';
+  wrong.push(...(await halfWritten(expected, keepsLeftovers)));
+  // As if the process, which they name, had ended.
+  if (keepsLeftovers) for (const name of filesBelow(out).filter(isClaim)) rmSync(join(out, name));
   const resumed = command !== 'train' || existsSync(join(out, 'run/config.json'));
   const again = await run(command, resumed ? 'again' : 'args');
   if (again.code !== 0) wrong.push(`does not go on: ${again.stderr.trimEnd()}`);
@@ -192,7 +202,7 @@ for (const command of wanted.commands ?? Object.keys(commands)) {
   const { expected, calls } = await undisturbed(command);
   const cases = calls
     .filter(({ call }) => call in errorsOf && (wanted.calls ?? [call]).includes(call))
-    .flatMap(({ call, file }) => errorsOf[call].map((error) => ({ command, call, file, error })))
+    .flatMap((each) => errorsOf[each.call].map((error) => ({ ...each, command, error })))
     .filter(({ error }) => (wanted.errors ?? all).includes(error));
   // An odd step, so that all errors come.
   const step = wanted.most === undefined ? 1 : Math.ceil(cases.length / wanted.most) | 1;
