@@ -68,16 +68,14 @@ async function refuseSpecial(path: string): Promise<void> {
     );
 }
 
-/** What the header of a file says, which alone is read. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
+/** What the header of a file says; no pixel is decoded. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
 export async function readHeader(path: string): Promise<Metadata> {
-  await refuseSpecial(path);
-  const given = systemPath(path);
+  // The codec would map the file of a path: it would end the process if the file became shorter meanwhile.
+  const [file, source] = await readImage<Buffer>(path);
   try {
-    // The codec takes paths in UTF-8 alone.
-    const input = typeof given === 'string' ? given : await readBytes(path);
-    return await sharp(input, { limitInputPixels: mostPixels }).metadata();
+    return await sharp(file, { limitInputPixels: mostPixels }).metadata();
   } catch (cause) {
-    throw imageError(shownPath(path), cause);
+    throw imageError(source, cause);
   }
 }
 
