@@ -78,6 +78,28 @@ export async function readBytes(path: string): Promise<Buffer> {
   }
 }
 
+/** Whether a path is of a pipe, socket or device: opening a pipe waits for its writer, and a device may have no end. */
+export async function isSpecial(path: string): Promise<boolean> {
+  const found = await stat(systemPath(path)).catch(() => undefined);
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/** The first bytes of a file, and its size. @throws FILE_NOT_FOUND, IO */
+export async function startOf(
+  path: string,
+  bytes: number,
+): Promise<{ start: Uint8Array; sizeBytes: number }> {
+  const start = new Uint8Array(bytes);
+  try {
+    return await withOpenFile(path, async (file) => {
+      const { bytesRead } = await file.read(start, 0, bytes, 0);
+      return { start: start.subarray(0, bytesRead), sizeBytes: (await file.stat()).size };
+    });
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+}
+
 /** The lines of a file that have an end, as bytes without it. */
 export async function* byteLines(path: string): AsyncGenerator<Buffer, void, void> {
   let parts: Buffer[] = [];

@@ -1,6 +1,6 @@
 /** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
 import type { SegmentationDataset } from '../data/dataset.js';
-import { groupsOf, prefetch } from '../data/prefetch.js';
+import { groupsOf, pixelBytes, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { makeFolder } from '../files.js';
 import { inOrderOver } from '../model/in-order-over.js';
@@ -144,7 +144,9 @@ export class FillPass {
       await maker.tryOut(await load(groups[0]!));
       this.#keepPassSize();
     }
-    const loaded = prefetch(groups, load, { ...ahead, signal });
+    const bytesOf = ({ samples }: Awaited<ReturnType<typeof load>>) =>
+      [...samples.values()].reduce((sum, { image, label }) => sum + pixelBytes(image, label), 0);
+    const loaded = prefetch(groups, load, { ...ahead, signal, bytesOf });
     const make = maker.make.bind(maker);
     for await (const made of inOrderOver(model.pool, loaded, make, signal)) {
       await this.#write(made);
