@@ -74,6 +74,12 @@ RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id,
   }
 }
 
+/// Without a sum: an offset may be any number.
+bool RecordStore::holds(const MappedFile& file, const RecordPlace& place) const {
+  const auto record = static_cast<uint64_t>(layout_.size_bytes());
+  return record <= file.size() && static_cast<uint64_t>(place.offset) <= file.size() - record;
+}
+
 std::string RecordStore::damage(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
@@ -83,7 +89,7 @@ std::string RecordStore::damage(int64_t record) const {
   if (bytes.size() < static_cast<size_t>(shard_header_bytes) ||
       std::memcmp(bytes.data(), header_.data(), header_.size()) != 0)
     return path + " does not have the header of this cache";
-  if (static_cast<uint64_t>(place.offset + layout_.size_bytes()) > bytes.size())
+  if (!holds(*file, place))
     return path + " ends at byte " + std::to_string(bytes.size()) + ", before the end of the record";
   if (xxh64(bytes.data() + place.offset, static_cast<size_t>(layout_.size_bytes())) != place.checksum)
     return path + ", byte " + std::to_string(place.offset) + ": the checksum does not match";
@@ -112,7 +118,7 @@ std::vector<DamagedRecord> RecordStore::verify() const {
 const uint8_t* RecordStore::record_bytes(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
-  if (!file || static_cast<uint64_t>(place.offset + layout_.size_bytes()) > file->size())
+  if (!file || !holds(*file, place))
     fail("CACHE", "record ", record, " is damaged: ", damage(record));
   return file->bytes().data() + place.offset;
 }
