@@ -3,6 +3,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "byte_reader.h"
 #include "error.h"
 #include "json_reader.h"
 #include "utf8.h"

@@ -39,6 +39,7 @@ std::size_t FileSource::read(std::uint64_t position, void* buffer, std::size_t b
     check_cancelled();
     const std::size_t count =
         read_some(position + done, static_cast<char*>(buffer) + done, std::min(bytes - done, step_bytes));
+    if (count == 0 && position + done < size_) fail_early_end();
     if (count == 0) break;
     done += count;
     report(count);
@@ -49,7 +50,7 @@ std::size_t FileSource::read(std::uint64_t position, void* buffer, std::size_t b
 void FileSource::read_all(std::uint64_t position, void* buffer, std::size_t bytes) const {
   for (std::size_t done = 0; done < bytes;) {
     const std::size_t count = read_some(position + done, static_cast<char*>(buffer) + done, bytes - done);
-    if (count == 0) fail("IO", path_, " ends early: it was truncated while it was read. Load it again");
+    if (count == 0) fail_early_end();
     done += count;
   }
 }
@@ -65,6 +66,10 @@ std::size_t FileSource::read_some(std::uint64_t position, void* buffer, std::siz
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno != EINTR) fail_with(errno);
   }
+}
+
+void FileSource::fail_early_end() const {
+  fail("IO", path_, " ends early: it was cut short while it was read. Copy it again, and load it again");
 }
 
 void FileSource::fail_with(int error) const {

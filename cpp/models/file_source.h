@@ -28,6 +28,7 @@ class FileSource : public caffe2::serialize::ReadAdapterInterface {
  private:
   std::size_t read_some(std::uint64_t position, void* buffer, std::size_t bytes) const;
   [[noreturn]] void fail_with(int error) const;
+  [[noreturn]] void fail_early_end() const;
 
   std::string path_;
   int fd_;
