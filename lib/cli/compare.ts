@@ -51,9 +51,10 @@ export default command({
   async run({ flags, positionals, signal }) {
     const { json, report, classes, scoring, 'image-size': imageSize, 'pass-size': passSize } = flags;
     const { device, weights, gpuMemory } = placementOf({ ...flags, dtype: undefined, precision: undefined });
-    const given = { classes, scoring, imageSize, passSize, report, device, weights, gpuMemory };
-    const options = { ...withoutUndefined(given), signal, ...imageProgress('compare') };
     const images = imagesOf(flags, positionals);
+    const maxPixels = flags['max-pixels'];
+    const given = { classes, scoring, imageSize, passSize, maxPixels, report, device, weights, gpuMemory };
+    const options = { ...withoutUndefined(given), signal, ...imageProgress('compare') };
     const result = await compare(sideOf(flags, 0), sideOf(flags, 1), images, options);
     const { reportError, ...printed } = result;
     const { failed } = result;

@@ -62,6 +62,8 @@ export interface LayoutOptions {
    * none.
    */
   valShare?: number | undefined;
+  /** Maximum number of pixels of an image or label; larger ones are refused before they are decoded. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number | undefined;
 }
 
 /** The end of every message about data that fit no layout. */

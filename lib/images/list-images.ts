@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import picomatch from 'picomatch';
 import { readsHeic } from '../codec.js';
 import { DinoSegError } from '../errors.js';
-import { withOpenFile } from '../files.js';
+import { startOf } from '../files.js';
 import { pathOfBytes, systemPath } from '../system-path.js';
 import { compareNames, realPath, walk, type FoundFile, type WalkOptions } from './files-below.js';
 import { imageFileKinds, isImageFile } from './image-files.js';
@@ -133,24 +133,13 @@ function isListedByName({ name, isRegular }: FoundFile): boolean {
   return isRegular && isImageFile(name);
 }
 
-/** Whether a file that is not called an image holds one. */
+/** Whether a file that is not called an image holds one. One that cannot be read does not. */
 async function holdsImage(path: string, { isRegular, real }: FoundFile): Promise<boolean> {
   if (!isRegular || real === undefined) return false;
-  const kind = imageKindOf(await firstBytes(path));
+  const none = { start: new Uint8Array() };
+  const { start } = await startOf(path, kindBytes).catch(() => none);
+  const kind = imageKindOf(start);
   return kind === heic ? readsHeic : kind?.readable === true;
-}
-
-/** None of a file that cannot be read. */
-async function firstBytes(path: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(kindBytes);
-  try {
-    return await withOpenFile(path, async (file) => {
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-      return bytes.subarray(0, bytesRead);
-    });
-  } catch {
-    return new Uint8Array();
-  }
 }
 
 /** What Node.js puts in place of the bytes of an argument that are not UTF-8. */

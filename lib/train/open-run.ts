@@ -104,7 +104,7 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
 export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   const classSet = await loadClassSet(config.classes);
-  const { labelKind, layout, images, labels, unknown, valShare } = config;
+  const { labelKind, layout, images, labels, unknown, valShare, maxPixels } = config;
   const options: LayoutOptions = {
     labelKind: labelKind ?? undefined,
     layout: layout ?? undefined,
@@ -112,6 +112,7 @@ export async function openDatasets(config: TrainConfig): Promise<Datasets> {
     labels: labels ?? undefined,
     unknown,
     valShare: valShare ?? undefined,
+    maxPixels,
   };
   return {
     train: await SegmentationDataset.open(config.data, 'train', classSet, options),
