@@ -118,8 +118,7 @@ std::vector<DamagedRecord> RecordStore::verify() const {
 const uint8_t* RecordStore::record_bytes(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
-  if (!file || !holds(*file, place))
-    fail("CACHE", "record ", record, " is damaged: ", damage(record));
+  if (!file || !holds(*file, place)) fail("CACHE", "record ", record, " is damaged: ", damage(record));
   return file->bytes().data() + place.offset;
 }
 

@@ -74,9 +74,10 @@ void pass_on(int number, siginfo_t* info, void* context) noexcept {
   const bool is_fault = info->si_code > 0;
   if ((action_before.sa_flags & SA_SIGINFO) != 0) return action_before.sa_sigaction(number, info, context);
   if (action_before.sa_handler == SIG_IGN && !is_fault) return;
-  if (action_before.sa_handler != SIG_DFL && action_before.sa_handler != SIG_IGN) return action_before.sa_handler(number);
+  if (action_before.sa_handler != SIG_DFL && action_before.sa_handler != SIG_IGN)
+    return action_before.sa_handler(number);
   // As without a handler: the process ends, by the fault that comes again or by the signal sent again.
-  struct sigaction standard {};
+  struct sigaction standard{};
   standard.sa_handler = SIG_DFL;
   ::sigaction(number, &standard, nullptr);
   if (!is_fault) ::raise(number);
@@ -84,8 +85,7 @@ void pass_on(int number, siginfo_t* info, void* context) noexcept {
 
 void on_bus_error(int number, siginfo_t* info, void* context) noexcept {
   const int error = errno;
-  const bool is_ours =
-      info->si_code > 0 && replace_pages(reinterpret_cast<std::uintptr_t>(info->si_addr));
+  const bool is_ours = info->si_code > 0 && replace_pages(reinterpret_cast<std::uintptr_t>(info->si_addr));
   errno = error;
   if (!is_ours) pass_on(number, info, context);
 }
@@ -93,7 +93,7 @@ void on_bus_error(int number, siginfo_t* info, void* context) noexcept {
 void install_handler() {
   page_bytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   ::sigaction(SIGBUS, nullptr, &action_before);
-  struct sigaction own {};
+  struct sigaction own{};
   own.sa_sigaction = on_bus_error;
   own.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   sigemptyset(&own.sa_mask);

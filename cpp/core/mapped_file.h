@@ -21,8 +21,7 @@ namespace dinov3_seg {
 /// a file has it among its inputs (job_inputs.h), which are checked before the result is given or written.
 class MappedFile {
  public:
-  /// Throws FILE_NOT_FOUND if there is no such file or it may not be read, IO if it is a folder or something
-  /// else than a regular file, or if mapping fails. In a job, the file becomes one of its inputs.
+  /// Throws what RegularFile throws, and IO if mapping fails. In a job, the file becomes one of its inputs.
   ///
   /// `most_bytes`: what lies behind is not mapped, and the file may lose it.
   static std::shared_ptr<const MappedFile> open(
