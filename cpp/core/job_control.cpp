@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/time_limit.h"
 
 namespace dinov3_seg {
 namespace {
@@ -21,6 +22,7 @@ CurrentJob::~CurrentJob() { current = nullptr; }
 
 void check_cancelled() {
   if (current && current->cancelled() && !current->shielded()) fail("ABORTED", "the job was cancelled");
+  check_time();
 }
 
 void report_progress(std::uint64_t done, std::uint64_t total) {

@@ -2,6 +2,7 @@
 import { callback, flag, signal, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import type { TrainConfig } from './config.js';
+import type { LoadOptions } from '../model/load-options.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 
 /** Progress of a run, reported after every batch and every evaluated image. */
@@ -30,13 +31,19 @@ export interface TrainHooks {
   onEpoch?: (metrics: EpochMetrics) => void;
   /** Called with each line of training.log. */
   onLog?: (line: string) => void;
+  /**
+   * As {@link LoadOptions.trustCode}. It is none of the run's settings, so that a run folder from elsewhere, which names its
+   * network, cannot state it.
+   */
+  trustCode?: boolean;
 }
 
 /** The kinds of the hooks of `makeCache`. */
-export const cacheHooks: OptionKinds<Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>> = {
+export const cacheHooks: OptionKinds<Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog' | 'trustCode'>> = {
   signal,
   onProgress: callback(),
   onLog: callback(),
+  trustCode: flag,
 };
 
 /** The kinds of {@link TrainHooks} and `resume`. */
