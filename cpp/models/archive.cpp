@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <set>
 
 #include "core/atomic_file.h"
@@ -96,11 +97,17 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
     check_loaded_network(path, module);
     report_progress(source->size(), source->size());
     return module;
-  } catch (const c10::Error& error) {
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
     if (is_out_of_memory(error)) throw;
+    // What its compiler reports is no c10::Error.
+    const auto* own = dynamic_cast<const c10::Error*>(&error);
     fail("MODEL_FORMAT", path,
          " cannot be loaded as TorchScript (convert makes such a file from checkpoints): ",
-         error.what_without_backtrace());
+         own ? own->what_without_backtrace() : error.what());
   }
 }
 

@@ -75,8 +75,45 @@ std::string joined(const std::vector<std::string>& names, std::string_view separ
   return text;
 }
 
+/// Variables that stand for the file's own functions: `_0 = __torch__.resize`. Not those that stand for
+/// anything else anywhere in the definition, such as a method of a value.
+std::unordered_set<std::string> names_of_functions(const TreeRef& definition) {
+  std::unordered_set<std::string> names, others;
+  std::vector<TreeRef> left{definition};
+  while (!left.empty()) {
+    const TreeRef tree = std::move(left.back());
+    left.pop_back();
+    for (const TreeRef& part : tree->trees()) left.push_back(part);
+    if (tree->kind() == torch::jit::TK_PARAM) others.insert(name_of(tree->tree(0)));
+    if (tree->kind() != torch::jit::TK_ASSIGN) continue;
+    const torch::jit::Assign assignment(tree);
+    const auto value = assignment.rhs();
+    const auto chain = value.present() ? names_of_chain(value.get().tree()) : std::vector<std::string>();
+    const bool is_function = assignment.lhs_list().size() == 1 && !chain.empty() && chain[0] == "__torch__";
+    std::vector<TreeRef> targets{assignment.lhs_list().tree()};
+    while (!targets.empty()) {
+      const TreeRef target = std::move(targets.back());
+      targets.pop_back();
+      if (target->kind() == torch::jit::TK_VAR)
+        (is_function ? names : others).insert(variable_of(target));
+      for (const TreeRef& part : target->trees()) targets.push_back(part);
+    }
+  }
+  std::erase_if(names, [&](const std::string& name) { return others.contains(name); });
+  return names;
+}
+
 bool is_operator(const std::string& name) {
   return !torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name)).empty();
+}
+
+/// The operator that `torch.NAME` or `ops.SPACE.NAME` stands for; empty for anything else.
+std::string builtin_of(const TreeRef& tree) {
+  if (tree->kind() != '.') return "";
+  const std::vector<std::string> names = names_of_chain(tree);
+  if (names.size() == 2 && names[0] == "torch") return "aten::" + names[1];
+  if (names.size() == 3 && names[0] == "ops") return names[1] + "::" + names[2];
+  return "";
 }
 
 class CodeCheck {
@@ -90,6 +127,7 @@ class CodeCheck {
     for (const Definition& definition : definitions_) {
       check_cancelled();
       now_ = &definition;
+      function_names_ = names_of_functions(definition.tree);
       walk(definition.tree);
     }
     check_set_states();
@@ -200,7 +238,8 @@ class CodeCheck {
     const TreeRef& callee = tree->tree(0);
     if (callee->kind() == torch::jit::TK_VAR) {
       const std::string& name = variable_of(callee);
-      if (!is_allowed_function(name)) refuse(tree, "calls " + printable(name) + "()");
+      if (!is_allowed_function(name) && !function_names_.contains(name))
+        refuse(tree, "calls " + printable(name) + "()");
       if (name == "getattr") {
         const TreeList& arguments = tree->tree(1)->trees();
         if (arguments.size() != 2 || arguments[1]->kind() != torch::jit::TK_STRINGLITERAL)
@@ -214,11 +253,9 @@ class CodeCheck {
     if (!known) check_method(callee, name_of(callee->tree(1)));
   }
 
-  /// `value.name(…)` calls a method of the file's classes, or an operator if the value is none of them.
+  /// `value.name(…)` calls a method of a class, whose code is checked too, or an operator of that name.
   void check_method(const TreeRef& at, const std::string& name) const {
-    const std::string operator_name = "aten::" + name;
-    if (allowed_operators().contains(operator_name)) return;
-    if (!functions_.contains(name) || is_operator(operator_name)) check_operator(at, operator_name);
+    if (is_operator("aten::" + name)) check_operator(at, "aten::" + name);
   }
 
   void check_class(const TreeRef& tree) const {
@@ -267,22 +304,20 @@ class CodeCheck {
       left.pop_back();
       if (tree->kind() == torch::jit::TK_FOR || tree->kind() == torch::jit::TK_WHILE)
         refuse(tree, "has a loop in __setstate__, which loading runs");
-      if (tree->kind() == '.') {
-        const std::vector<std::string> names = names_of_chain(tree);
-        const bool is_builtin = !names.empty() && (names[0] == "torch" || names[0] == "ops");
-        const std::string name =
-            is_builtin ? (names[0] == "torch" ? "aten" : names[1]) + "::" + names.back() : "";
-        if (is_builtin && !state_operators().contains(name))
+      if (const std::string name = builtin_of(tree); !name.empty()) {
+        if (!state_operators().contains(name))
           refuse(tree, "calls the operator " + printable(name) +
                            " in __setstate__, which loading runs: expected only those that pack the weights "
                            "of quantised layers");
+        continue;
       }
-      if (tree->kind() == torch::jit::TK_APPLY && tree->tree(0)->kind() == '.') {
-        const std::vector<std::string> names = names_of_chain(tree->tree(0));
-        const bool is_builtin = !names.empty() && (names[0] == "torch" || names[0] == "ops");
-        const std::string& name = name_of(tree->tree(0)->tree(1));
-        if (!is_builtin && !functions_.contains(name)) refuse(tree, "calls " + printable(name) + "() in __setstate__, which loading runs");
-        if (!is_builtin) called.push_back(name);
+      if (tree->kind() == torch::jit::TK_APPLY && builtin_of(tree->tree(0)).empty()) {
+        const TreeRef& callee = tree->tree(0);
+        const bool is_variable = callee->kind() == torch::jit::TK_VAR;
+        const std::string& name = is_variable ? variable_of(callee) : name_of(callee->tree(1));
+        if (is_variable ? !is_allowed_function(name) : !functions_.contains(name))
+          refuse(tree, "calls " + printable(name) + "() in __setstate__, which loading runs");
+        if (!is_variable) called.push_back(name);
       }
       for (const TreeRef& part : tree->trees()) left.push_back(part);
     }
@@ -328,6 +363,7 @@ class CodeCheck {
   std::unordered_map<std::string, std::vector<std::pair<TreeRef, const Definition*>>> functions_;
   std::unordered_map<const Definition*, std::vector<std::string>> references_;
   std::unordered_map<const Definition*, int> depths_;
+  std::unordered_set<std::string> function_names_;  // of the present definition
 };
 
 }  // namespace

@@ -15,8 +15,8 @@ export interface ForeignNetwork {
   fields?: Record<string, Saved>;
   /** Further classes and functions of the same source file. */
   code?: string[];
-  /** Weight of class_embed. */
-  weight?: Saved;
+  /** Outputs of class_embed. Default: 3. */
+  classes?: number;
   /** Changes the archive's entries. */
   change?: (entries: ZipEntry[]) => ZipEntry[];
 }
@@ -48,8 +48,8 @@ export function foreignCode({ decode = [], members = [], code = [] }: ForeignNet
 
 /** Writes a network file. */
 export async function writeForeign(path: string, network: ForeignNetwork): Promise<string> {
-  const { fields = {}, weight = zeros(3, 8), change = (entries) => entries } = network;
-  const head = new SavedObject('Head', { training: false, weight, bias: zeros(3) });
+  const { fields = {}, classes = 3, change = (entries) => entries } = network;
+  const head = new SavedObject('Head', { training: false, weight: zeros(classes, 8), bias: zeros(classes) });
   const object = new SavedObject('Net', { training: false, class_embed: head, ...fields });
   await writeFile(path, zipOf(change(scriptEntries(object, { '__torch__.py': foreignCode(network) }))));
   return path;
