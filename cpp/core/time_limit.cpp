@@ -18,7 +18,8 @@ thread_local bool stopped = false;
 TimeLimit::TimeLimit(double seconds) {
   stopped = false;
   if (seconds > 0)
-    deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    deadline =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 TimeLimit::~TimeLimit() { deadline.reset(); }

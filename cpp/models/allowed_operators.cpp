@@ -129,8 +129,8 @@ constexpr OperatorGroup state_groups[] = {
 };
 
 // Those that libtorch writes.
-constexpr std::string_view functions[] = {"annotate", "bool",  "float",          "getattr",      "int",
-                                          "range",    "str",   "unchecked_cast", "uninitialized"};
+constexpr std::string_view functions[] = {"annotate", "bool", "float",          "getattr",      "int",
+                                          "range",    "str",  "unchecked_cast", "uninitialized"};
 
 constexpr std::string_view classes[] = {"quantized.Conv2dPackedParamsBase",
                                         "quantized.Conv3dPackedParamsBase",

@@ -94,8 +94,7 @@ std::unordered_set<std::string> names_of_functions(const TreeRef& definition) {
     while (!targets.empty()) {
       const TreeRef target = std::move(targets.back());
       targets.pop_back();
-      if (target->kind() == torch::jit::TK_VAR)
-        (is_function ? names : others).insert(variable_of(target));
+      if (target->kind() == torch::jit::TK_VAR) (is_function ? names : others).insert(variable_of(target));
       for (const TreeRef& part : target->trees()) targets.push_back(part);
     }
   }
@@ -249,7 +248,8 @@ class CodeCheck {
     }
     if (callee->kind() != '.') refuse(tree, "calls a value that has no name");
     const std::vector<std::string> chain = names_of_chain(callee);
-    const bool known = !chain.empty() && (chain[0] == "torch" || chain[0] == "ops" || chain[0] == "__torch__");
+    const bool known =
+        !chain.empty() && (chain[0] == "torch" || chain[0] == "ops" || chain[0] == "__torch__");
     if (!known) check_method(callee, name_of(callee->tree(1)));
   }
 
@@ -330,8 +330,8 @@ class CodeCheck {
     for (const Definition& definition : definitions_) depth_of(definition, by_name, 0);
   }
 
-  int depth_of(const Definition& definition, const std::unordered_map<std::string, const Definition*>& by_name,
-               int above) {
+  int depth_of(const Definition& definition,
+               const std::unordered_map<std::string, const Definition*>& by_name, int above) {
     const auto known = depths_.find(&definition);
     if (known != depths_.end() && known->second >= 0) {
       if (above + known->second > most_nested_definitions) refuse_nesting(definition);

@@ -151,8 +151,9 @@ std::vector<Definition> parse_code(const std::string& path, const std::vector<Co
     } catch (const std::exception& error) {
       // libtorch's ErrorReport is a std::exception, its other errors are c10::Error.
       const auto* own = dynamic_cast<const c10::Error*>(&error);
-      fail("MODEL_FORMAT", path, ": its code (", printable(file.name), ") does not parse: ",
-           own ? own->what_without_backtrace() : error.what(), "\nCopy or download the file again");
+      fail("MODEL_FORMAT", path, ": its code (", printable(file.name),
+           ") does not parse: ", own ? own->what_without_backtrace() : error.what(),
+           "\nCopy or download the file again");
     }
   }
   return definitions;

@@ -70,7 +70,9 @@ Predictions DetectionModel::forward(const at::Tensor& images) {
   check_detector_input(images.sizes(), queries());
   const auto result = run("forward", images, true);
   if (result.size() < 2)
-    fail("MODEL_OUTPUT", path(), ": its method forward gives one tensor, expected logits and boxes. The file is no detector: convert one, or mend the method where it was made");
+    fail("MODEL_OUTPUT", path(),
+         ": its method forward gives one tensor, expected logits and boxes. The file is no detector: convert "
+         "one, or mend the method where it was made");
   check_detections(path(), result[0], result[1]);
   return {result.at(0), result.at(1), finite_marks(result)};
 }

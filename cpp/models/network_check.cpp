@@ -72,7 +72,8 @@ class NetworkGlobals : public TorchGlobals {
   }
 
   PickleValue* call(PickleTree& tree, const PickleValue& function, const PickleValue& arguments) override {
-    if (function.text != "torch._utils._rebuild_qtensor") return TorchGlobals::call(tree, function, arguments);
+    if (function.text != "torch._utils._rebuild_qtensor")
+      return TorchGlobals::call(tree, function, arguments);
     // The first four arguments are those of any tensor.
     PickleValue* same = tree.make(Kind::global);
     same->text = "torch._utils._rebuild_tensor_v2";
@@ -117,8 +118,8 @@ class NetworkGlobals : public TorchGlobals {
   static const char* stand_in_of(const PickleValue& id) {
     if (!id.is(Kind::tuple) || id.items.size() < 5 || !id.items[1]->is(Kind::global)) return nullptr;
     const std::string& type = id.items[1]->text;
-    for (const char* byte : {"torch.QInt8Storage", "torch.QUInt8Storage", "torch.QUInt4x2Storage",
-                             "torch.QUInt2x4Storage"})
+    for (const char* byte :
+         {"torch.QInt8Storage", "torch.QUInt8Storage", "torch.QUInt4x2Storage", "torch.QUInt2x4Storage"})
       if (type == byte) return "torch.ByteStorage";
     if (type == "torch.QInt32Storage") return "torch.IntStorage";
     if (type == "torch.ComplexFloatStorage") return "torch.DoubleStorage";
@@ -182,8 +183,9 @@ void check_pickle(const ZipReader& zip, const std::string& root, const std::stri
     // What this says of checkpoints and state dicts does not help with a network.
     std::string_view message(error.what());
     if (message.starts_with(path + ": ")) message.remove_prefix(path.size() + 2);
-    fail("MODEL_FORMAT", path, ": ", record, " is damaged, or was not written by torch.jit.save: ",
-         message.substr(0, message.find(". ")), ". Copy or download the file again");
+    fail("MODEL_FORMAT", path, ": ", record,
+         " is damaged, or was not written by torch.jit.save: ", message.substr(0, message.find(". ")),
+         ". Copy or download the file again");
   }
 }
 
@@ -192,7 +194,8 @@ void check_pickle(const ZipReader& zip, const std::string& root, const std::stri
 std::string check_directory(const ZipReader& zip, PyTorchStreamReader& reader) {
   const std::string& path = zip.file()->path();
   const auto other = [&](const std::string& what) {
-    fail("MODEL_FORMAT", path, ": ", what, ", so it was not written by torch.jit.save. Save it again with "
+    fail("MODEL_FORMAT", path, ": ", what,
+         ", so it was not written by torch.jit.save. Save it again with "
          "PyTorch, or convert it again");
   };
   const auto& entries = zip.entries();
@@ -240,8 +243,9 @@ void check_network_file(const std::string& path, bool trust_code) {
   PyTorchStreamReader reader(std::make_shared<MappedSource>(zip.file()));
   const std::string root = check_directory(zip, reader);
   if (reader.hasRecord("model.json"))
-    fail("MODEL_FORMAT", path,
-         " is a TorchScript file of PyTorch before 1.2, which is not read. Load and save it with a newer one");
+    fail(
+        "MODEL_FORMAT", path,
+        " is a TorchScript file of PyTorch before 1.2, which is not read. Load and save it with a newer one");
   // What else is no TorchScript file, libtorch names.
   if (!zip.find(root + "data.pkl") || !zip.find(root + "constants.pkl")) return;
   if (!trust_code) check_code(path, code_of(zip, root, reader));

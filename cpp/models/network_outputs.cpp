@@ -65,7 +65,8 @@ void check_decoded(const std::string& path, const at::Tensor& queries, const at:
                    queries.size(2) == hidden;
   if (!fit)
     refuse_output(path, "queries ", queries.sizes(), " and masks ", masks.sizes(), " for images ",
-                  images.sizes(), ", expected B×Q×", hidden, " and B×Q×h×w, h and w at most those of the images");
+                  images.sizes(), ", expected B×Q×", hidden,
+                  " and B×Q×h×w, h and w at most those of the images");
 }
 
 void check_features(const std::string& path, const at::Tensor& features, const at::Tensor& images) {

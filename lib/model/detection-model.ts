@@ -208,7 +208,13 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     const plan = shareWith ? undefined : await planOfFile(path, options, devices, { imageSize, passSize: 1 });
     const [first, ...others] = shareWith?.replicas ?? replicaPlaces(devices);
     const placement = {
-      ...{ device: first!.device, replica: first!.replica, dtype, ...waysToRun(options), ...codeLimits(options) },
+      ...{
+        device: first!.device,
+        replica: first!.replica,
+        dtype,
+        ...waysToRun(options),
+        ...codeLimits(options),
+      },
       ...(plan && { residentBlocks: plan.residentBlocks }),
     };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));

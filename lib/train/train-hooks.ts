@@ -2,7 +2,6 @@
 import { callback, flag, signal, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import type { TrainConfig } from './config.js';
-import type { LoadOptions } from '../model/load-options.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 
 /** Progress of a run, reported after every batch and every evaluated image. */
@@ -32,7 +31,7 @@ export interface TrainHooks {
   /** Called with each line of training.log. */
   onLog?: (line: string) => void;
   /**
-   * As {@link LoadOptions.trustCode}. It is none of the run's settings, so that a run folder from elsewhere, which names its
+   * As the option `trustCode` of {@link SegmentationModel.load}. It is none of the run's settings, so that a run folder from elsewhere, which names its
    * network, cannot state it.
    */
   trustCode?: boolean;

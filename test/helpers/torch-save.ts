@@ -109,8 +109,7 @@ class Pickle {
     else if (value instanceof SavedObject) {
       this.byte(`c${value.module}\n${value.className}\n`, ')', 0x81);
       this.value(value.fields).byte('b');
-    }
-    else if (isTensor(value)) this.#tensor(value);
+    } else if (isTensor(value)) this.#tensor(value);
     else {
       this.byte('}', '(');
       for (const [key, each] of Object.entries(value)) {

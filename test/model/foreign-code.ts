@@ -20,10 +20,13 @@ t.test('a network of plain operators loads and runs', async (t) => {
   using model = await SegmentationModel.load(await write({}));
   using images = Tensor.from(new Float32Array(3 * 32 * 32), [1, 3, 32, 32]);
   const { queries, masks } = await model.decode(images);
-  t.same([queries.shape, masks.shape], [
-    [1, 5, 8],
-    [1, 5, 8, 8],
-  ]);
+  t.same(
+    [queries.shape, masks.shape],
+    [
+      [1, 5, 8],
+      [1, 5, 8, 8],
+    ],
+  );
 });
 
 const setState = [
@@ -41,7 +44,10 @@ const code: Record<string, [network: ForeignNetwork, message: RegExp]> = {
     { members: [`def f(self: __torch__.Net, x: Tensor=${fromFile}) -> Tensor:`, '  return x'] },
     /default argument that is computed|aten::from_file/,
   ],
-  'as a constant of a class': [{ members: [`x : Final[Tensor] = ${fromFile}`] }, /class constant|aten::from_file/],
+  'as a constant of a class': [
+    { members: [`x : Final[Tensor] = ${fromFile}`] },
+    /class constant|aten::from_file/,
+  ],
   'by another name of the operator': [{ decode: ['f = torch.from_file'] }, /aten::from_file/],
   'by another name of all operators': [{ decode: ['f = torch'] }, /uses torch as a value/],
   'by getattr()': [{ decode: [`f = getattr(torch, "from_file")`] }, /uses torch as a value/],
@@ -69,15 +75,15 @@ const code: Record<string, [network: ForeignNetwork, message: RegExp]> = {
   'by an operator of another library': [{ decode: ['ops.dinov3_seg.check_cancelled()'] }, /dinov3_seg::/],
   'by print()': [{ decode: ['print(images)'] }, /calls print\(\)/],
   'by a class of C++': [{ members: ['x : __torch__.torch.classes.c10d.ProcessGroup'] }, /class .*c10d/],
-  'in a function that runs elsewhere': [{ decode: ['f = fork(self.forward, images)'] }, /calls fork|uses fork/],
+  'in a function that runs elsewhere': [
+    { decode: ['f = fork(self.forward, images)'] },
+    /calls fork|uses fork/,
+  ],
   'in a loop that the compiler unrolls': [
     { decode: ['for i in (1, 2, 3):', '  queries = torch.add(queries, i)'] },
     /loop over something else/,
   ],
-  'too deeply nested': [
-    { decode: [`x = ${'('.repeat(5000)}1${')'.repeat(5000)}`] },
-    /nested too deeply/,
-  ],
+  'too deeply nested': [{ decode: [`x = ${'('.repeat(5000)}1${')'.repeat(5000)}`] }, /nested too deeply/],
   'in a chain of operators without end': [{ decode: [`x = 1${'+1'.repeat(50000)}`] }, /nested too deeply/],
   'in a chain of classes': [
     {
@@ -106,8 +112,22 @@ t.test('predict refuses such a file, and runs it with --trust-code', async (t) =
     classes: 151,
   });
   const image = join(root, 'image.bmp');
-  await writeFile(image, Buffer.from('Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA////AA==', 'base64'));
-  const args = ['predict', '--model', model, '--output', join(root, 'out'), '--image-size', '32', '--device', 'cpu', image];
+  await writeFile(
+    image,
+    Buffer.from('Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA////AA==', 'base64'),
+  );
+  const args = [
+    'predict',
+    '--model',
+    model,
+    '--output',
+    join(root, 'out'),
+    '--image-size',
+    '32',
+    '--device',
+    'cpu',
+    image,
+  ];
   const refused = await runCommand(args);
   t.equal(refused.code, 1);
   t.match(refused.stderr, /aten::from_file.*--trust-code/s);
@@ -147,7 +167,10 @@ const damaged: Record<string, [network: ForeignNetwork, message: RegExp]> = {
     { members: ['x : Dict[str, int]'], fields: { x: nested(2000) } },
     /nested in each other/,
   ],
-  'a number where a tensor is declared': [embed({ training: false, weight, bias: 3 }), /the field bias .* Int/],
+  'a number where a tensor is declared': [
+    embed({ training: false, weight, bias: 3 }),
+    /the field bias .* Int/,
+  ],
   'an object of another class': [
     {
       fields: { class_embed: new SavedObject('Small', { training: false }) },
@@ -159,7 +182,10 @@ const damaged: Record<string, [network: ForeignNetwork, message: RegExp]> = {
     embed({ training: false, weight: { shape: [3, 1 << 20], data: new Float32Array(24) }, bias: weight }),
     /reaches past its storage/,
   ],
-  'a class_embed that is no linear layer': [embed({ training: false, weight, bias: weight }), /no linear layer/],
+  'a class_embed that is no linear layer': [
+    embed({ training: false, weight, bias: weight }),
+    /no linear layer/,
+  ],
   'two names that differ in case alone': [
     {
       change: (entries) => [
@@ -197,30 +223,33 @@ t.test('a second table of contents in the comment of the archive is refused', as
   await t.rejects(SegmentationModel.load(path), { code: 'MODEL_FORMAT' });
 });
 
-t.test('each damaged byte of the pickle ends in an error of this package, and not in an allocation', async (t) => {
-  let count = 0;
-  const codes = new Set<string>();
-  for (let at = 0; ; ++at) {
-    let end = false;
-    const path = await write({
-      change: (entries) =>
-        entries.map((entry) => {
-          if (!entry.name.endsWith('/data.pkl')) return entry;
-          const data = Buffer.from(entry.data as Uint8Array);
-          end = at >= data.length;
-          if (!end) data[at] = data[at]! ^ 0xff;
-          return { ...entry, data };
-        }),
-    });
-    if (end) break;
-    ++count;
-    await SegmentationModel.load(path).then(
-      (model) => model.dispose(),
-      (error: { code: string; message: string }) =>
-        codes.add(error.code === 'MODEL_FORMAT' ? error.code : `${error.code}: ${error.message}`),
-    );
-  }
-  t.ok(count > 100);
-  codes.delete('MODEL_FORMAT');
-  t.same([...codes], []);
-});
+t.test(
+  'each damaged byte of the pickle ends in an error of this package, and not in an allocation',
+  async (t) => {
+    let count = 0;
+    const codes = new Set<string>();
+    for (let at = 0; ; ++at) {
+      let end = false;
+      const path = await write({
+        change: (entries) =>
+          entries.map((entry) => {
+            if (!entry.name.endsWith('/data.pkl')) return entry;
+            const data = Buffer.from(entry.data as Uint8Array);
+            end = at >= data.length;
+            if (!end) data[at] = data[at]! ^ 0xff;
+            return { ...entry, data };
+          }),
+      });
+      if (end) break;
+      ++count;
+      await SegmentationModel.load(path).then(
+        (model) => model.dispose(),
+        (error: { code: string; message: string }) =>
+          codes.add(error.code === 'MODEL_FORMAT' ? error.code : `${error.code}: ${error.message}`),
+      );
+    }
+    t.ok(count > 100);
+    codes.delete('MODEL_FORMAT');
+    t.same([...codes], []);
+  },
+);

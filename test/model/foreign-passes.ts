@@ -17,7 +17,13 @@ const endless: Record<string, ForeignNetwork> = {
   'of nothing': { decode: ['while True:', '  pass'] },
   'in a method that is called': {
     decode: ['n = (self).count()'],
-    members: ['def count(self: __torch__.Net) -> int:', '  n = 0', '  while True:', '    n = torch.add(n, 1)', '  return n'],
+    members: [
+      'def count(self: __torch__.Net) -> int:',
+      '  n = 0',
+      '  while True:',
+      '    n = torch.add(n, 1)',
+      '  return n',
+    ],
   },
   'behind an interface': {
     decode: ['n = (self.part).count()'],
@@ -75,8 +81,8 @@ const outputs: Record<string, [statements: string[], message: RegExp]> = {
     ['masks = torch.expand(torch.zeros([1, 1, 1, 1]), [1, 5, 50000, 40000])'],
     /only 1 elements in memory/,
   ],
-  'integers': [['queries = torch.to(queries, 4)'], /of dtype Long/],
-  'nothing': [['masks = torch.slice(masks, 1, 0, 0)'], /empty/],
+  integers: [['queries = torch.to(queries, 4)'], /of dtype Long/],
+  nothing: [['masks = torch.slice(masks, 1, 0, 0)'], /empty/],
   'other images': [['queries = torch.zeros([7, 5, 8])'], /expected 1 as first size/],
   'no dimension': [['queries = torch.sum(queries)'], /first size/],
   'another width': [['queries = torch.zeros([1, 5, 9])'], /expected B×Q×8/],
