@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/intraop_threads.h"
 #include "core/torch_logging.h"
+#include "core/utf8.h"
 
 namespace dinov3_seg {
 namespace {
@@ -101,7 +102,7 @@ void emit_warnings(Napi::Env env, JobControl& control) {
     options.Set("code", warning.code);
     process.Get("emitWarning")
         .As<Napi::Function>()
-        .Call(process, {Napi::String::New(env, warning.text), options});
+        .Call(process, {Napi::String::New(env, printable_message(warning.text)), options});
   }
 }
 
@@ -329,9 +330,11 @@ Failure describe_current_exception() {
 
 Napi::Error to_js_error(Napi::Env env, const Failure& failure) {
   const auto environment = environment_of(env);
-  if (environment->make_error.IsEmpty()) return Napi::Error::New(env, failure.code + ": " + failure.message);
-  const Napi::Value error = environment->make_error.Call(
-      {Napi::String::New(env, failure.code), Napi::String::New(env, failure.message)});
+  // Messages quote files, libtorch's too.
+  const std::string message = printable_message(failure.message);
+  if (environment->make_error.IsEmpty()) return Napi::Error::New(env, failure.code + ": " + message);
+  const Napi::Value error =
+      environment->make_error.Call({Napi::String::New(env, failure.code), Napi::String::New(env, message)});
   return Napi::Error(env, error);
 }
 

@@ -67,6 +67,11 @@ RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id,
       fail("CACHE", "invalid place of a record: file ", place.file, " at ", place.offset);
 }
 
+bool RecordStore::ends_before(const MappedFile& file, const RecordPlace& place) const {
+  const auto record = static_cast<uint64_t>(layout_.size_bytes());
+  return record > file.size() || static_cast<uint64_t>(place.offset) > file.size() - record;
+}
+
 std::string RecordStore::damage(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
@@ -76,7 +81,7 @@ std::string RecordStore::damage(int64_t record) const {
   if (bytes.size() < static_cast<size_t>(shard_header_bytes) ||
       std::memcmp(bytes.data(), header_.data(), header_.size()) != 0)
     return path + " does not have the header of this cache";
-  if (static_cast<uint64_t>(place.offset + layout_.size_bytes()) > bytes.size())
+  if (ends_before(*file, place))
     return path + " ends at byte " + std::to_string(bytes.size()) + ", before the end of the record";
   if (xxh64(bytes.data() + place.offset, static_cast<size_t>(layout_.size_bytes())) != place.checksum)
     return path + ", byte " + std::to_string(place.offset) + ": the checksum does not match";
@@ -105,8 +110,7 @@ std::vector<DamagedRecord> RecordStore::verify() const {
 const uint8_t* RecordStore::record_bytes(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
-  if (!file || static_cast<uint64_t>(place.offset + layout_.size_bytes()) > file->size())
-    fail("CACHE", "record ", record, " is damaged: ", damage(record));
+  if (!file || ends_before(*file, place)) fail("CACHE", "record ", record, " is damaged: ", damage(record));
   return file->bytes().data() + place.offset;
 }
 

@@ -72,6 +72,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
  private:
   const uint8_t* record_bytes(int64_t record) const;
   std::string damage(int64_t record) const;
+  /// Whether the file ends before the record does.
+  bool ends_before(const MappedFile& file, const RecordPlace& place) const;
   at::Tensor host_view(const RecordPart& part, int64_t record) const;
   void check_records(const std::vector<int64_t>& records) const;
 

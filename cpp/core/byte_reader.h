@@ -14,6 +14,8 @@ static_assert(std::endian::native == std::endian::little, "file formats are read
 
 /// Of a tensor in a file: the limit of libtorch's own iterators.
 inline constexpr std::size_t max_dimensions = 64;
+/// Of a checkpoint's metadata: the number of entries, of which files have tens.
+inline constexpr std::size_t max_metadata = 10'000;
 
 /// Thrown by ByteReader when fewer bytes are left than asked for. Its users turn it into an Error that names
 /// the file.

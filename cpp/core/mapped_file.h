@@ -16,8 +16,7 @@ namespace dinov3_seg {
 /// is mapped: as with every memory map, touching a page that is gone ends the process (SIGBUS).
 class MappedFile {
  public:
-  /// Throws FILE_NOT_FOUND if there is no such file or it may not be read, IO if it is a folder or something
-  /// else than a regular file, or if mapping fails.
+  /// Throws what RegularFile throws, and IO if mapping fails.
   static std::shared_ptr<const MappedFile> open(const std::string& path);
 
   ~MappedFile();

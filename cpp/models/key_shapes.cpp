@@ -7,6 +7,7 @@
 
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace dinov3_seg {
 namespace {
@@ -26,7 +27,7 @@ std::string key_list_text(const char* title, const std::vector<std::string>& ent
   if (entries.empty()) return "";
   std::ostringstream text;
   text << "\n" << title << " (" << entries.size() << "):";
-  for (std::size_t i = 0; i < std::min(entries.size(), shown); ++i) text << "\n  " << entries[i];
+  for (std::size_t i = 0; i < std::min(entries.size(), shown); ++i) text << "\n  " << printable(entries[i]);
   if (entries.size() > shown) text << "\n  and " << entries.size() - shown << " more";
   return text.str();
 }

@@ -72,33 +72,29 @@ class NetworkGlobals : public TorchGlobals {
   }
 
   PickleValue* call(PickleTree& tree, const PickleValue& function, const PickleValue& arguments) override {
-    if (function.text != "torch._utils._rebuild_qtensor")
+    if (!function.global().is("torch._utils", "_rebuild_qtensor"))
       return TorchGlobals::call(tree, function, arguments);
     // The first four arguments are those of any tensor.
-    PickleValue* same = tree.make(Kind::global);
-    same->text = "torch._utils._rebuild_tensor_v2";
+    const PickleValue* same = tree.make(Kind::global, PickleGlobal{"torch._utils", "_rebuild_tensor_v2"});
     return TorchGlobals::call(tree, *same, arguments);
   }
 
   PickleValue* storage(PickleTree& tree, const PickleValue& id) override {
-    PickleValue* result = nullptr;
-    if (const auto stand_in = stand_in_of(id)) {
+    const PickleValue* known = &id;
+    if (const char* stand_in = stand_in_of(id)) {
       // Of tensors that checkpoints do not have, the size of an element is all that is looked at.
-      PickleValue* type = tree.make(Kind::global);
-      type->text = stand_in;
-      PickleValue* same = tree.make(Kind::tuple);
-      same->items = id.items;
-      same->items[1] = type;
-      result = TorchGlobals::storage(tree, *same);
-    } else {
-      result = TorchGlobals::storage(tree, id);
+      PickleItems items = id.items();
+      items[1] = tree.make(Kind::global, PickleGlobal{"torch", stand_in});
+      known = tree.make_container(Kind::tuple, std::move(items));
     }
+    PickleValue* result = TorchGlobals::storage(tree, *known);
+    const auto& [storage, dtype] = result->storage();
     // libtorch takes the memory of as many elements as are stated, and reads none where there are none.
-    const auto elements = static_cast<std::uint64_t>(id.items[4]->integer);
-    const std::uint64_t bytes = elements * c10::elementSize(result->dtype);
-    if (bytes != result->storage.nbytes())
+    const std::uint64_t bytes =
+        static_cast<std::uint64_t>(id.items()[4]->integer()) * c10::elementSize(dtype);
+    if (bytes != storage.nbytes())
       fail("MODEL_FORMAT", zip_.file()->path(), ": a storage of ", bytes, " bytes has a record of ",
-           result->storage.nbytes(), " bytes. Copy or download the file again");
+           storage.nbytes(), " bytes. Copy or download the file again");
     return result;
   }
 
@@ -116,13 +112,12 @@ class NetworkGlobals : public TorchGlobals {
  private:
   /// The storage of a known type whose elements have the same size; null for known types themselves.
   static const char* stand_in_of(const PickleValue& id) {
-    if (!id.is(Kind::tuple) || id.items.size() < 5 || !id.items[1]->is(Kind::global)) return nullptr;
-    const std::string& type = id.items[1]->text;
-    for (const char* byte :
-         {"torch.QInt8Storage", "torch.QUInt8Storage", "torch.QUInt4x2Storage", "torch.QUInt2x4Storage"})
-      if (type == byte) return "torch.ByteStorage";
-    if (type == "torch.QInt32Storage") return "torch.IntStorage";
-    if (type == "torch.ComplexFloatStorage") return "torch.DoubleStorage";
+    if (!id.is(Kind::tuple) || id.items().size() < 5 || !id.items()[1]->is(Kind::global)) return nullptr;
+    const PickleGlobal& type = id.items()[1]->global();
+    for (const char* byte : {"QInt8Storage", "QUInt8Storage", "QUInt4x2Storage", "QUInt2x4Storage"})
+      if (type.is("torch", byte)) return "ByteStorage";
+    if (type.is("torch", "QInt32Storage")) return "IntStorage";
+    if (type.is("torch", "ComplexFloatStorage")) return "DoubleStorage";
     return nullptr;
   }
 
@@ -131,6 +126,12 @@ class NetworkGlobals : public TorchGlobals {
   bool trust_code_;
   std::unordered_map<std::string, c10::Storage> storages_;
 };
+
+const PickleItems& items_of(const PickleValue& value) {
+  static const PickleItems none;
+  const auto* items = std::get_if<PickleItems>(&value.content);
+  return items ? *items : none;
+}
 
 /// Values inside values inside values are freed one inside the other.
 void check_depth(const std::string& path, const std::string& name, const PickleTree& tree) {
@@ -152,14 +153,14 @@ void check_depth(const std::string& path, const std::string& name, const PickleT
   while (!open.empty()) {
     if (open.size() > most_nested_values) refuse();
     Open& now = open.back();
-    if (now.next == now.value->items.size()) {
+    if (now.next == items_of(*now.value).size()) {
       const std::size_t depth = now.deepest + 1;
       depths[now.value] = depth;
       open.pop_back();
       if (!open.empty()) open.back().deepest = std::max(open.back().deepest, depth);
       continue;
     }
-    const PickleValue* item = now.value->items[now.next++];
+    const PickleValue* item = items_of(*now.value)[now.next++];
     const auto known = depths.find(item);
     if (known == depths.end()) {
       enter(item);
@@ -170,7 +171,7 @@ void check_depth(const std::string& path, const std::string& name, const PickleT
   }
 }
 
-void check_pickle(const ZipReader& zip, const std::string& root, const std::string& name, bool trust_code) {
+void check_record(const ZipReader& zip, const std::string& root, const std::string& name, bool trust_code) {
   const std::string& path = zip.file()->path();
   const std::string record = name + ".pkl";
   NetworkGlobals globals(zip, root + name + "/", trust_code);
@@ -249,7 +250,7 @@ void check_network_file(const std::string& path, bool trust_code) {
   // What else is no TorchScript file, libtorch names.
   if (!zip.find(root + "data.pkl") || !zip.find(root + "constants.pkl")) return;
   if (!trust_code) check_code(path, code_of(zip, root, reader));
-  for (const char* name : {"constants", "data"}) check_pickle(zip, root, name, trust_code);
+  for (const char* name : {"constants", "data"}) check_record(zip, root, name, trust_code);
 }
 
 }  // namespace dinov3_seg
