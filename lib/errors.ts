@@ -16,6 +16,8 @@ export const errorCodes = {
     'weights are NaN, infinite, too large for the dtype, or from the middle of a training that they cannot be used from',
   CHECKPOINT_KEYS: 'keys are missing or unexpected, or tensors have the wrong shape',
   MODEL_FORMAT: 'the file is not a TorchScript network with the expected methods',
+  MODEL_CODE: 'the code of a network file uses operators that networks are not made of; none of it ran',
+  MODEL_OUTPUT: 'a network gave an output of the wrong shape, dtype, size or device',
   MODEL_VALUES: 'a network, or its head, gave NaN or infinite values for an image',
   HEAD_MISMATCH: 'the class_embed head does not match the network or the class set',
   BACKBONE_MISMATCH: 'a detector and a segmentation network should share a backbone, but have different ones',
@@ -39,6 +41,7 @@ export const errorCodes = {
   CHECKSUM: 'a file does not match its checksum',
   ADDON: 'the native addon is missing or fails to load',
   DISPOSED: 'a model, head or tensor was used after dispose()',
+  TIMEOUT: 'a pass of a network took longer than the given time and was stopped',
   ABORTED: 'the job was stopped on request',
   TORCH: 'libtorch reported an error',
   INTERNAL: 'an error of this package: please report it',
@@ -46,6 +49,26 @@ export const errorCodes = {
 
 /** One of the keys of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
+
+const mostCharacters = 4000;
+/** Of a message that is cut: what is to be done stands at its end. */
+const keptAtEnd = 1000;
+
+/**
+ * A message as a terminal or a log can take it: what a file or an argument says is quoted in it. Control characters and halves of
+ * surrogate pairs become escapes, and the middle of a message of more than 4000 characters is left out.
+ */
+function printable(message: string): string {
+  const text = message
+    .replaceAll('\r\n', '\n')
+    // eslint-disable-next-line no-control-regex
+    .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]|\p{Surrogate}/gu, (character) => {
+      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    });
+  if (text.length <= mostCharacters) return text;
+  const parts = [text.slice(0, mostCharacters - keptAtEnd - 1), text.slice(-keptAtEnd)];
+  return parts.map((part) => part.replace(/^\p{Surrogate}|\p{Surrogate}$/gu, '')).join('…');
+}
 
 /** The error class of this package: `code` for programs, `message` for people, `cause` for the underlying error. */
 export class DinoSegError extends Error {
@@ -55,7 +78,8 @@ export class DinoSegError extends Error {
   /**
    * An error with a code.
    *
-   * @param message what was expected, what was found and what to do.
+   * @param message what was expected, what was found and what to do. Control characters are escaped, and the middle of a message
+   *   of more than 4000 characters is left out.
    * @param options `cause`: the underlying error.
    */
   constructor(
@@ -64,6 +88,6 @@ export class DinoSegError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    super(message, options);
+    super(printable(message), options);
   }
 }

@@ -4,12 +4,14 @@
 #include <array>
 #include <map>
 
+#include "core/byte_reader.h"
 #include "core/error.h"
 
 namespace dinov3_seg {
 namespace {
 
 constexpr int64_t alignment = 64;
+constexpr int64_t most_bytes = int64_t{1} << 60;
 
 struct Rule {
   size_t dimensions;
@@ -47,8 +49,13 @@ RecordLayout::RecordLayout(std::vector<RecordPart> parts) : parts_(std::move(par
   for (RecordPart& part : parts_) {
     check(part);
     part.bytes = static_cast<int64_t>(c10::elementSize(part.dtype));
-    for (const int64_t size : part.shape) part.bytes *= size;
+    bool fits = true;
+    for (const int64_t size : part.shape) fits = fits && checked_multiply(part.bytes, size, part.bytes);
     part.offset = size_;
+    // All sizes stay so far from the limit that places within a file and their alignment cannot pass it.
+    if (!fits || part.bytes > most_bytes - size_)
+      fail("INVALID_ARGUMENT", "a record's ", part.name, " of ", c10::IntArrayRef(part.shape), " ",
+           part.dtype, " is larger than any file");
     size_ += align(part.bytes);
   }
   if (find("labels") == nullptr || parts_.size() < 2)

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/json_reader.h"
 #include "core/mapped_file.h"
+#include "core/utf8.h"
 #include "core/zip_reader.h"
 
 namespace dinov3_seg {
@@ -115,7 +116,7 @@ std::optional<Normalization> recorded_normalization(const ZipReader& zip) {
     const std::string_view name = entry.name;
     if (name.substr(std::min(name.find('/'), name.size() - 1) + 1) != network_record_name) continue;
     const auto bytes = zip.checked_data(entry);
-    const std::string where = zip.file()->path() + ": " + entry.name;
+    const std::string where = zip.file()->path() + ": " + printable(entry.name);
     return RecordReader({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, where).read();
   }
   return std::nullopt;

@@ -435,7 +435,7 @@ function reducedSize({ width, height }: ReducedImage['full'], pixels: number): R
   return { width: side(width), height: side(height) };
 }
 
-/** The EXIF block of an image file, whose header alone is read; undefined if it has none or is not readable. */
+/** The EXIF block of an image file, of which no pixel is decoded; undefined if it has none or is not readable. */
 export async function exifOf(path: string): Promise<Uint8Array | undefined> {
   // Decoding says what is wrong with a file that is not readable.
   const opened = await openImage(path).catch(() => undefined);

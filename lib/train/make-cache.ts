@@ -16,7 +16,7 @@ export interface MadeCache extends FillSummary {
 }
 
 /** Options of {@link makeCache}. */
-export interface MakeCacheOptions extends Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'> {
+export interface MakeCacheOptions extends Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog' | 'trustCode'> {
   /**
    * Part of the cache to make, in a folder of its own beside the cache's (`CACHE-00002-of-00008`). `mergeCaches` joins the parts.
    * Default: the whole cache.
