@@ -130,8 +130,13 @@ Digits content_digest(const std::string& path) {
 
 Store create_store(const StoreOptions& options) {
   std::vector<RecordPlace> places;
-  for (size_t i = 0; i < options.file.size(); ++i)
-    places.push_back({options.file[i], static_cast<int64_t>(options.offset[i]), options.checksum[i]});
+  for (size_t i = 0; i < options.file.size(); ++i) {
+    const double offset = options.offset[i];
+    // Out of the range of the whole numbers that a double holds, the cast would be undefined.
+    if (!(offset >= 0 && offset <= 0x1p53))
+      fail("CACHE", "invalid place of a record: file ", options.file[i], " at ", offset);
+    places.push_back({options.file[i], static_cast<int64_t>(offset), options.checksum[i]});
+  }
   return std::make_shared<RecordStore>(RecordLayout(options.layout), options.cache_id, options.files,
                                        std::move(places), options.device);
 }

@@ -17,6 +17,7 @@
 #include "core/device_launches.h"
 #include "core/error.h"
 #include "core/intraop_threads.h"
+#include "core/job_inputs.h"
 #include "core/torch_logging.h"
 #include "core/utf8.h"
 
@@ -133,8 +134,8 @@ void settle(Napi::Env env, Job& job) {
 
 /// On a lane's thread.
 void Job::run() noexcept {
+  const CurrentJob current(*control);
   try {
-    const CurrentJob current(*control);
     check_cancelled();
     // For whatever takes the current device.
     const c10::DeviceGuard on_device(device);
@@ -143,8 +144,11 @@ void Job::run() noexcept {
     use_intraop_threads();
     keep_warnings_of_this_thread();
     make_value = work();
+    if (!control->shielded()) check_job_inputs();
   } catch (...) {
     failure = describe_current_exception();
+    // The reason of whatever went wrong with such bytes.
+    if (std::string damage = job_input_damage(); !damage.empty()) failure = {"IO", std::move(damage)};
   }
   work = nullptr;
   // After all memory of the job is freed: the next one may need other sizes.

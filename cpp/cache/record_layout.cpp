@@ -6,14 +6,12 @@
 
 #include "core/byte_reader.h"
 #include "core/error.h"
-#include "core/utf8.h"
 
 namespace dinov3_seg {
 namespace {
 
 constexpr int64_t alignment = 64;
-// Of a record: batches of them are counted in 64 bits, too.
-constexpr int64_t most_bytes = int64_t{1} << 42;
+constexpr int64_t most_bytes = int64_t{1} << 60;
 
 struct Rule {
   size_t dimensions;
@@ -35,7 +33,7 @@ int64_t align(int64_t bytes) { return (bytes + alignment - 1) / alignment * alig
 
 void check(const RecordPart& part) {
   const auto rule = rules().find(part.name);
-  if (rule == rules().end()) fail("INVALID_ARGUMENT", "a record has no part '", printable(part.name), "'");
+  if (rule == rules().end()) fail("INVALID_ARGUMENT", "a record has no part '", part.name, "'");
   const auto& [dimensions, dtypes] = rule->second;
   const bool positive =
       std::all_of(part.shape.begin(), part.shape.end(), [](int64_t size) { return size > 0; });
@@ -54,10 +52,11 @@ RecordLayout::RecordLayout(std::vector<RecordPart> parts) : parts_(std::move(par
     bool fits = true;
     for (const int64_t size : part.shape) fits = fits && checked_multiply(part.bytes, size, part.bytes);
     part.offset = size_;
-    if (!fits || part.bytes > most_bytes || !checked_add(size_, align(part.bytes), size_) ||
-        size_ > most_bytes)
-      fail("INVALID_ARGUMENT", "a record's ", part.name, " of shape ", c10::IntArrayRef(part.shape),
-           " makes it larger than ", most_bytes >> 40, " TiB");
+    // All sizes stay so far from the limit that places within a file and their alignment cannot pass it.
+    if (!fits || part.bytes > most_bytes - size_)
+      fail("INVALID_ARGUMENT", "a record's ", part.name, " of ", c10::IntArrayRef(part.shape), " ",
+           part.dtype, " is larger than any file");
+    size_ += align(part.bytes);
   }
   if (find("labels") == nullptr || parts_.size() < 2)
     fail("INVALID_ARGUMENT", "a record needs labels and outputs to learn from");

@@ -73,4 +73,13 @@ template <typename T>
   return !__builtin_mul_overflow(a, b, &product);
 }
 
+/// The product of sizes, false when it does not fit.
+template <typename Sizes>
+[[nodiscard]] inline bool checked_product(const Sizes& sizes, std::int64_t& product) {
+  product = 1;
+  for (const std::int64_t size : sizes)
+    if (!checked_multiply(product, size, product)) return false;
+  return true;
+}
+
 }  // namespace dinov3_seg

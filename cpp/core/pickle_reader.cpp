@@ -24,13 +24,14 @@ class Machine {
  public:
   Machine(std::span<const std::uint8_t> bytes, PickleGlobals& globals, const std::string& where)
       : reader_(bytes), globals_(globals), where_(where), allowed_(memory_allowed_for(bytes.size())) {
-    tree_.pickle_bytes = bytes.size();
+    if (bytes.size() > max_pickle_bytes) {
+      damaged("it is larger than ", max_pickle_bytes >> 20, " MiB, far more than a table of tensors takes");
+    }
+    tree_.source.assign(bytes.begin(), bytes.end());
+    reader_ = ByteReader(tree_.source);
   }
 
   PickleTree run() {
-    if (tree_.pickle_bytes > max_pickle_bytes) {
-      damaged("it is larger than ", max_pickle_bytes >> 20, " MiB, far more than a table of tensors takes");
-    }
     for (std::uint64_t steps = 0;; ++steps) {
       if (steps % steps_between_checks == 0) check_cancelled();
       const auto opcode = reader_.value<std::uint8_t>();
@@ -61,7 +62,7 @@ class Machine {
     if (tree_.values.size() > max_values) damaged("it holds more than ", max_values, " values");
     const std::uint64_t slots = stack_.size() + marks_.size() + memo_.size();
     if (tree_.made_bytes + slots * sizeof(PickleValue*) > allowed_) {
-      damaged("its ", tree_.pickle_bytes, " bytes make values that take more than ", allowed_ >> 20,
+      damaged("its ", tree_.source.size(), " bytes make values that take more than ", allowed_ >> 20,
               " MiB of memory, many times more than those of a state dict");
     }
   }
@@ -132,7 +133,7 @@ class Machine {
 
   void memoize(std::uint64_t index) {
     // Writers count from 0, and storing takes a byte at least.
-    if (index >= tree_.pickle_bytes) damaged("it stores a value under the number ", index);
+    if (index >= tree_.source.size()) damaged("it stores a value under the number ", index);
     if (index >= memo_.size()) memo_.resize(index + 1);
     memo_[index] = top();
   }

@@ -33,7 +33,7 @@ constexpr std::uint64_t memory_allowed_for(std::uint64_t file_bytes) {
 
 /// Reads one pickle of protocol 2 to 5, and stops with its job.
 /// Memory and time are in proportion to `bytes`; more than 64 MiB, 4 million values or
-/// `memory_allowed_for(bytes)` are refused. `bytes` must outlive the result.
+/// `memory_allowed_for(bytes)` are refused.
 /// `where` names the file in messages. Throws CHECKPOINT_UNSAFE (naming the global), CHECKPOINT_TRUNCATED
 /// (the pickle ends early), CHECKPOINT_FORMAT (it is not a pickle, or uses what torch.save does not), and
 /// ABORTED.

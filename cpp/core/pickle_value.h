@@ -70,15 +70,15 @@ struct PickleValue {
   const at::Tensor& tensor() const { return std::get<at::Tensor>(content); }
 };
 
-/// Owns the values of one pickle: these point to each other, in cycles too. Their texts are views of the
-/// pickle's bytes, which must live as long, or of `texts`.
+/// Owns the values of one pickle: these point to each other, in cycles too. Their texts are views of `source`
+/// or of `texts`.
 struct PickleTree {
+  std::vector<std::uint8_t> source;  ///< a copy of the pickle, which stays as it is if its file changes
   std::deque<PickleValue> values;
   std::deque<std::string> texts;
   PickleValue* root = nullptr;
-  std::uint64_t pickle_bytes = 0;  ///< size of the pickle
-  std::uint64_t made_bytes = 0;    ///< memory of the values, about
-  std::uint64_t items = 0;         ///< of all containers
+  std::uint64_t made_bytes = 0;  ///< memory of the values, about
+  std::uint64_t items = 0;       ///< of all containers
 
   template <typename Content = std::monostate>
   PickleValue* make(PickleValue::Kind kind, Content content = {}) {

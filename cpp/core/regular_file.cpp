@@ -1,7 +1,6 @@
 #include "core/regular_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,25 +25,21 @@ RegularFile::RegularFile(std::string path)
     : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {
   // A socket cannot be opened at all: ENXIO.
   if (fd_ < 0) fail_with(errno);
-  struct stat info{};
-  const bool known = ::fstat(fd_, &info) == 0;
+  const bool known = ::fstat(fd_, &status_) == 0;
   const int error = errno;
-  if (known && S_ISREG(info.st_mode)) {
-    size_ = static_cast<std::uint64_t>(info.st_size);
-    return;
-  }
+  if (known && S_ISREG(status_.st_mode)) return;
   ::close(fd_);
   if (!known) fail_with(error);
-  if (S_ISDIR(info.st_mode)) fail("IO", path_, " is a folder; expected a file");
-  fail("IO", path_, " is not a regular file, but ", kind_of(info.st_mode), ". Copy the data to a file first");
+  if (S_ISDIR(status_.st_mode)) fail("IO", path_, " is a folder; expected a file");
+  fail("IO", path_, " is not a regular file, but ", kind_of(status_.st_mode),
+       ". Copy the data to a file first");
 }
 
 RegularFile::~RegularFile() { ::close(fd_); }
 
 void RegularFile::fail_with(int error) const {
   const bool absent = error == ENOENT || error == EACCES || error == ENOTDIR;
-  fail(absent ? "FILE_NOT_FOUND" : "IO", path_,
-       " cannot be read: ", std::generic_category().message(error));
+  fail(absent ? "FILE_NOT_FOUND" : "IO", path_, " cannot be read: ", std::generic_category().message(error));
 }
 
 }  // namespace dinov3_seg

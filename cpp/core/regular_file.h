@@ -1,6 +1,8 @@
 // The one place that opens files of a person for reading.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <string>
 
@@ -19,8 +21,10 @@ class RegularFile {
 
   const std::string& path() const noexcept { return path_; }
   int descriptor() const noexcept { return fd_; }
+  /// When it was opened.
+  const struct stat& status() const noexcept { return status_; }
   /// In bytes, when it was opened.
-  std::uint64_t size() const noexcept { return size_; }
+  std::uint64_t size() const noexcept { return static_cast<std::uint64_t>(status_.st_size); }
 
   /// Throws FILE_NOT_FOUND or IO for an errno.
   [[noreturn]] void fail_with(int error) const;
@@ -28,7 +32,7 @@ class RegularFile {
  private:
   std::string path_;
   int fd_;
-  std::uint64_t size_ = 0;
+  struct stat status_{};
 };
 
 }  // namespace dinov3_seg

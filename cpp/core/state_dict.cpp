@@ -70,9 +70,9 @@ class Walker {
  public:
   Walker(const PickleTree& pickle, const std::string& where)
       : where_(where),
-        pickle_bytes_(pickle.pickle_bytes),
+        pickle_bytes_(pickle.source.size()),
         visits_left_(8 * pickle.items),
-        name_bytes_left_(memory_allowed_for(pickle.pickle_bytes)),
+        name_bytes_left_(memory_allowed_for(pickle.source.size())),
         entry_bytes_left_(name_bytes_left_) {}
 
   [[noreturn]] void fail_format(const std::string& what) const { fail("CHECKPOINT_FORMAT", where_, what); }

@@ -66,7 +66,6 @@ TorchArchive read_torch_archive(std::shared_ptr<const MappedFile> file) {
     }
   }
   TorchArchive archive;
-  archive.file = zip.file();
   archive.torchscript = zip.find(root + "constants.pkl") != nullptr;
   ArchiveGlobals globals(zip, root, archive.torchscript);
   archive.pickle = read_pickle(zip.checked_data(*zip.find(root + "data.pkl")), globals, path);

@@ -10,7 +10,6 @@ namespace dinov3_seg {
 
 struct TorchArchive {
   bool torchscript = false;
-  std::shared_ptr<const MappedFile> file;  ///< which the texts of the pickle are views of
   PickleTree pickle;  ///< of data.pkl; the tensors are views of the mapped file and keep it alive
 };
 

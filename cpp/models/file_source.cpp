@@ -22,6 +22,7 @@ std::size_t FileSource::read(std::uint64_t position, void* buffer, std::size_t b
     check_cancelled();
     const std::size_t count =
         read_some(position + done, static_cast<char*>(buffer) + done, std::min(bytes - done, step_bytes));
+    if (count == 0 && position + done < size()) fail_early_end();
     if (count == 0) break;
     done += count;
     report(count);
@@ -32,8 +33,7 @@ std::size_t FileSource::read(std::uint64_t position, void* buffer, std::size_t b
 void FileSource::read_all(std::uint64_t position, void* buffer, std::size_t bytes) const {
   for (std::size_t done = 0; done < bytes;) {
     const std::size_t count = read_some(position + done, static_cast<char*>(buffer) + done, bytes - done);
-    if (count == 0)
-      fail("IO", file_.path(), " ends early: it was truncated while it was read. Load it again");
+    if (count == 0) fail_early_end();
     done += count;
   }
 }
@@ -41,6 +41,11 @@ void FileSource::read_all(std::uint64_t position, void* buffer, std::size_t byte
 void FileSource::report(std::size_t bytes) const {
   read_ = std::min(size(), read_ + bytes);
   report_progress(read_, size());
+}
+
+void FileSource::fail_early_end() const {
+  fail("IO", file_.path(),
+       " ends early: it was cut short while it was read. Copy it again, and load it again");
 }
 
 std::size_t FileSource::read_some(std::uint64_t position, void* buffer, std::size_t bytes) const {

@@ -26,6 +26,7 @@ class FileSource : public caffe2::serialize::ReadAdapterInterface {
 
  private:
   std::size_t read_some(std::uint64_t position, void* buffer, std::size_t bytes) const;
+  [[noreturn]] void fail_early_end() const;
 
   RegularFile file_;
   mutable std::size_t read_ = 0;

@@ -118,7 +118,7 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   }
   if (chains_) modules_.folded = folded_network(stored, *chains_, device(), stream().get());
   for (const char* method : methods) run_graph_passes(running(method), method);
-  if (float16 && tf32_) use_float16(chains_);
+  if (float16 && tf32_) use_float16(std::move(chains_));
   guard_functions(stored);
   chains_.reset();
   if (stream() && stream() != placement.stream) expect_matrices();
@@ -139,10 +139,11 @@ void NetworkModule::use_float16() {
     const StoredWeights values(module(), stream().get());
     chains = fold_chains(module());
   }
-  use_float16(chains);
+  use_float16(std::move(chains));
 }
 
-void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
+void NetworkModule::use_float16(std::optional<FoldedChains> chains) {
+  if (chains && modules_.folded) share_products(*chains, *modules_.folded);
   modules_.float16 = float16_module(module(), chains, device(), stream().get(), path());
   if (!modules_.float16) return;
   float16_use_ = std::make_shared<Float16Use>();

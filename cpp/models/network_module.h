@@ -165,7 +165,7 @@ class NetworkModule {
 
  private:
   /// `chains`: those that are folded in the network.
-  void use_float16(const std::optional<FoldedChains>& chains);
+  void use_float16(std::optional<FoldedChains> chains);
   static void say_running(const char* method, const at::Tensor& images);
   /// Tells the stream what a pass of the method that predicts uses.
   void expect_matrices();

@@ -7,8 +7,10 @@ import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
-import type { Shard } from '../shard.js';
+import { isObject } from '../json.js';
+import { shardKind, type Shard } from '../shard.js';
 import {
+  formKind,
   indexStamp,
   lastOffsetsOf,
   readIndex,
@@ -203,8 +205,16 @@ export class CacheFolder {
     const { damagedLines, entries, wholeBytes, lastOffsets } = this.index;
     const rewritten = !this.index.form || damagedLines.length > 0 || keep.size < entries.size;
     if (rewritten) await rewriteIndex(this.indexPath, this.id, form, keep.values());
-    else await truncate(this.indexPath, wholeBytes);
+    else await this.#cutIndex(wholeBytes);
     await this.#sweep(rewritten ? lastOffsetsOf(keep.values()) : lastOffsets);
+  }
+
+  async #cutIndex(size: number): Promise<void> {
+    try {
+      await truncate(this.indexPath, size);
+    } catch (cause) {
+      throw writeError(this.indexPath, cause);
+    }
   }
 
   /** Cuts off what stands behind the last records, and removes files without one. */
@@ -345,11 +355,22 @@ async function listFolder(path: string): Promise<string[]> {
   }
 }
 
+function isDescription(value: unknown): value is Description {
+  if (!isObject(value) || !formKind.is(value) || !isObject(value['key'])) return false;
+  const { part } = value;
+  return part === undefined || (isObject(part) && shardKind.is(part));
+}
+
 /** undefined where cache.json is absent or damaged. */
 async function readDescription(path: string): Promise<Description | undefined> {
   const text = await readFile(join(path, descriptionName), 'utf8').catch(() => '');
   const end = text.trimEnd().lastIndexOf('\n');
   const body = text.slice(0, Math.max(0, end));
   if (end < 0 || text !== `${body}\n${sha256(body)}\n`) return undefined;
-  return JSON.parse(body) as Description;
+  try {
+    const value: unknown = JSON.parse(body);
+    return isDescription(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -16,7 +16,7 @@ import { barUpdate } from './train.js';
 /** What decides over the content of a cache, where it is, and how it is filled. */
 const settings = settingFlags(
   ...(['model', 'data', 'out', 'classes', 'labelKind', 'layout'] as const),
-  ...(['images', 'labels', 'unknown', 'valShare'] as const),
+  ...(['images', 'labels', 'unknown', 'valShare', 'maxPixels'] as const),
   ...([
     'cache',
     'passSize',

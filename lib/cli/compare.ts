@@ -51,7 +51,8 @@ export default command({
   async run({ flags, positionals, signal }) {
     const { json, report, classes, scoring, 'image-size': imageSize, 'pass-size': passSize } = flags;
     const placement = placementOf({ ...flags, dtype: undefined, precision: undefined });
-    const given = { classes, scoring, imageSize, passSize, report, ...placement };
+    const maxPixels = flags['max-pixels'];
+    const given = { classes, scoring, imageSize, passSize, maxPixels, report, ...placement };
     const options = { ...withoutUndefined(given), signal, ...imageProgress('compare') };
     const images = imagesOf(flags, positionals);
     const result = await compare(sideOf(flags, 0), sideOf(flags, 1), images, options);

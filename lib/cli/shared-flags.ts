@@ -54,12 +54,18 @@ export const classesFlag = {
 } as const satisfies Flags;
 
 /** How a folder of data is read. */
-export const dataFlags = settingFlags('labelKind', 'layout', 'images', 'labels', 'unknown', 'valShare');
+export const dataFlags = settingFlags(
+  ...(['labelKind', 'layout', 'images', 'labels', 'unknown', 'valShare', 'maxPixels'] as const),
+);
+
+/** The size above which an image is refused. */
+export const maxPixelsFlag = settingFlags('maxPixels');
 
 /** What {@link dataFlags} give, as options of reading. */
 export function readingOf(flags: FlagValues<typeof dataFlags>) {
-  const { layout, images, labels, unknown, 'label-kind': labelKind, 'val-share': valShare } = flags;
-  return withoutUndefined({ labelKind, layout, images, labels, unknown, valShare });
+  const { layout, images, labels, unknown } = flags;
+  const { 'label-kind': labelKind, 'val-share': valShare, 'max-pixels': maxPixels } = flags;
+  return withoutUndefined({ labelKind, layout, images, labels, unknown, valShare, maxPixels });
 }
 
 export const scoringFlags = {

@@ -20,6 +20,8 @@ export interface CompareOptions extends Pick<
    * second network gets passes of the same size: other sizes differ by rounding.
    */
   passSize?: number;
+  /** Maximum number of pixels of an image; larger ones fail before they are decoded. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number;
   /** Path of an HTML report with the images that differ most; its folder is created if missing. Default: no report. */
   report?: string;
   /** Stops between two images. */
@@ -33,6 +35,6 @@ export interface CompareOptions extends Pick<
 export const compareOptions: OptionKinds<CompareOptions> = {
   ...{ device: loadOptions.device, weights: loadOptions.weights, gpuMemory: loadOptions.gpuMemory },
   ...codeOptions,
-  ...{ classes: text, scoring, imageSize: number, passSize: number, report: text },
+  ...{ classes: text, scoring, imageSize: number, passSize: number, maxPixels: number, report: text },
   ...{ signal, onProgress: callback(), onLog: callback() },
 };

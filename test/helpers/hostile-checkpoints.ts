@@ -88,13 +88,6 @@ const uint32 = (value: number) => Buffer.from(Uint32Array.of(value).buffer).toSt
 /** Opcodes of a pickle to be made by a test. */
 export const pickle = (): Opcodes => new Opcodes();
 
-/** A module of the attributes that `fill` adds to its dict. */
-function asModule(opcodes: Opcodes, fill: () => void): void {
-  opcodes.add('c__torch__\nM\n)', 0x81, '}(');
-  fill();
-  opcodes.add('ub');
-}
-
 const depth = 95;
 
 /** `{outer: {outer: … {inner}}}`, of dicts or modules. */
