@@ -38,40 +38,44 @@ constexpr OperatorGroup groups[] = {
     {"aten",
      "_shape_as_tensor arange as_tensor bernoulli bernoulli_ blackman_window copy_ cpu cuda empty "
      "empty_like eye fill fill_ fill_diagonal_ full full_like hamming_window hann_window linspace "
-     "logspace new_empty new_full new_ones new_zeros normal_ ones ones_like rand rand_like randint "
-     "randn randn_like randperm scalar_tensor tensor to type_as uniform_ zero_ zeros zeros_like"},
+     "logspace multinomial new_empty new_full new_ones new_zeros normal normal_ ones ones_like rand "
+     "rand_like randint randn randn_like random randperm range resize scalar_tensor tensor to type_as "
+     "uniform uniform_ vander zero zero_ zeros zeros_like"},
     // Arithmetic.
     {"aten",
-     "__lshift__ __rshift__ abs_ absolute add add_ addcdiv addcdiv_ addcmul addcmul_ allclose arccos "
-     "arcsin arctan arctan2 bitwise_and bitwise_not bitwise_or bitwise_xor ceil_ clamp clamp_ "
-     "clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ cos_ deg2rad dist div div_ divide eq_ equal "
-     "erfinv exp2 exp_ float_power floor_ floor_divide floordiv fmax fmin frac ge_ greater "
-     "greater_equal gt_ heaviside isclose isneginf isposinf le_ lerp lerp_ less less_equal log1p_ "
-     "log2_ log_ logaddexp logaddexp2 logical_and logical_and_ logical_not logical_not_ logical_or "
-     "logical_or_ logical_xor logit lt_ maximum minimum mul mul_ multiply nan_to_num nan_to_num_ ne_ "
-     "neg_ negative not_equal pow_ rad2deg reciprocal reciprocal_ remainder remainder_ round_ rsqrt "
-     "rsqrt_ rsub sgn sign sin_ sinc special_expit special_logit sqrt_ square square_ sub sub_ "
-     "subtract tan_ tanh_ true_divide trunc_ where"},
+     "__lshift__ __rshift__ abs_ absolute add add_ addcdiv addcdiv_ addcmul addcmul_ allclose angle "
+     "arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_not bitwise_or "
+     "bitwise_xor ceil_ clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ complex cos_ "
+     "deg2rad digamma dist div div_ divide divmod eq_ equal erfinv exp2 exp_ fabs fix float_power "
+     "floor_ floor_divide floordiv fmax fmin frac gcd ge_ greater greater_equal gt_ heaviside igamma "
+     "igammac isclose isneginf isposinf isreal lcm ldexp le_ lerp lerp_ less less_equal log1p_ log2_ "
+     "log_ logaddexp logaddexp2 logical_and logical_and_ logical_not logical_not_ logical_or "
+     "logical_or_ logical_xor logit lt_ maximum minimum mul mul_ multiply mvlgamma nan_to_num "
+     "nan_to_num_ ne_ neg_ negative nextafter not_equal polar polygamma positive pow_ rad2deg "
+     "reciprocal reciprocal_ remainder remainder_ round_ rsqrt rsqrt_ rsub sgn sign signbit sin_ sinc "
+     "special_expit special_logit sqrt_ square square_ sub sub_ subtract tan_ tanh_ true_divide trunc_ "
+     "where xlogy"},
     // Sums, order and lookup.
     {"aten",
-     "_unique2 amax amin aminmax argmax argmin argsort argwhere bincount bucketize count_nonzero "
-     "cummax cummin cumprod cumsum cumsum_ diff embedding embedding_bag frobenius_norm gather histc "
-     "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ "
-     "index_select is_nonzero isin item kthvalue linalg_matrix_norm linalg_norm linalg_vector_norm "
-     "logcumsumexp logsumexp masked_fill masked_fill_ masked_scatter masked_scatter_ masked_select "
-     "mean median mode msort nanmean nanmedian nanquantile nansum nonzero nonzero_numpy norm one_hot "
-     "prod put put_ quantile scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_ "
-     "searchsorted sort std std_mean take take_along_dim topk trace unique_consecutive unique_dim var "
+     "_unique2 amax amin aminmax argmax argmin argsort argwhere bincount bucketize corrcoef "
+     "count_nonzero cov cummax cummin cumprod cumsum cumsum_ diff embedding embedding_bag "
+     "frobenius_norm gather gradient histc index_add index_add_ index_copy index_copy_ index_fill "
+     "index_fill_ index_put index_put_ index_select is_nonzero isin item kthvalue linalg_matrix_norm "
+     "linalg_norm linalg_vector_norm logcumsumexp logsumexp masked_fill masked_fill_ masked_scatter "
+     "masked_scatter_ masked_select mean median mode msort nanmean nanmedian nanquantile nansum "
+     "nonzero nonzero_numpy norm one_hot popitem prod put put_ quantile renorm scatter scatter_ "
+     "scatter_add scatter_add_ scatter_reduce scatter_reduce_ searchsorted setdefault sort sorted std "
+     "std_mean take take_along_dim topk trace trapezoid trapz unique_consecutive unique_dim update var "
      "var_mean"},
     // Products.
     {"aten",
      "_addmm_activation addbmm addmm addmm_ addmv addr baddbmm bilinear bmm cdist chain_matmul "
-     "cholesky cosine_similarity cross det dot einsum fft_fft fft_fft2 fft_fftfreq fft_fftn "
+     "cholesky cosine_similarity cross det diagflat dot einsum fft_fft fft_fft2 fft_fftfreq fft_fftn "
      "fft_fftshift fft_ifft fft_ifft2 fft_ifftn fft_ifftshift fft_irfft fft_irfft2 fft_irfftn fft_rfft "
-     "fft_rfft2 fft_rfftfreq fft_rfftn ger inner inverse kron linalg_cholesky linalg_cross linalg_det "
-     "linalg_eigh linalg_inv linalg_lstsq linalg_matrix_exp linalg_matrix_power linalg_multi_dot "
-     "linalg_pinv linalg_qr linalg_solve linalg_svd linear matmul matrix_exp matrix_power mm mv outer "
-     "pairwise_distance pdist pinverse tensordot vdot"},
+     "fft_rfft2 fft_rfftfreq fft_rfftn ger inner inverse istft kron linalg_cholesky linalg_cross "
+     "linalg_det linalg_eigh linalg_inv linalg_lstsq linalg_matrix_exp linalg_matrix_power "
+     "linalg_multi_dot linalg_pinv linalg_qr linalg_solve linalg_svd linear logdet matmul matrix_exp "
+     "matrix_power mm mv outer pairwise_distance pdist pinverse qr slogdet stft svd tensordot vdot"},
     // Layers.
     {"aten",
      "__interpolate _adaptive_avg_pool2d _convolution _convolution_mode _log_softmax "

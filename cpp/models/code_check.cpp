@@ -76,10 +76,10 @@ std::string joined(const std::vector<std::string>& names, std::string_view separ
 }
 
 /// Variables that stand for the file's own functions: `_0 = __torch__.resize`. Not those that stand for
-/// anything else anywhere in the definition, such as a method of a value.
-std::unordered_set<std::string> names_of_functions(const TreeRef& definition) {
+/// anything else anywhere in the function, such as a method of a value.
+std::unordered_set<std::string> names_of_functions(const TreeRef& function) {
   std::unordered_set<std::string> names, others;
-  std::vector<TreeRef> left{definition};
+  std::vector<TreeRef> left{function};
   while (!left.empty()) {
     const TreeRef tree = std::move(left.back());
     left.pop_back();
@@ -126,7 +126,6 @@ class CodeCheck {
     for (const Definition& definition : definitions_) {
       check_cancelled();
       now_ = &definition;
-      function_names_ = names_of_functions(definition.tree);
       walk(definition.tree);
     }
     check_set_states();
@@ -187,6 +186,12 @@ class CodeCheck {
         const TreeList& value = tree->tree(2)->trees();
         if (!value.empty() && !is_literal(value[0])) refuse(tree, "has a default argument that is computed");
         return true;
+      }
+      case torch::jit::TK_DEF: {
+        const auto outer = std::exchange(function_names_, names_of_functions(tree));
+        for (const TreeRef& part : tree->trees()) walk(part);
+        function_names_ = outer;
+        return false;
       }
       case torch::jit::TK_CLASS_DEF:
         check_class(tree);
@@ -363,7 +368,7 @@ class CodeCheck {
   std::unordered_map<std::string, std::vector<std::pair<TreeRef, const Definition*>>> functions_;
   std::unordered_map<const Definition*, std::vector<std::string>> references_;
   std::unordered_map<const Definition*, int> depths_;
-  std::unordered_set<std::string> function_names_;  // of the present definition
+  std::unordered_set<std::string> function_names_;  // of the present function
 };
 
 }  // namespace

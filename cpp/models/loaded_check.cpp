@@ -105,8 +105,8 @@ void check_field_types(const std::string& path, const torch::jit::Module& module
         open.pop_back();
         if (!is_of(field.value, field.type, open))
           fail("MODEL_FORMAT", path, ": the field ", printable(type->getAttributeName(i)), " of ",
-               printable(type->repr_str()), " is of type ", printable(field.value.tagKind()),
-               ", but its code declares ", printable(field.type->repr_str()),
+               printable(type->annotation_str()), " is of type ", printable(field.value.tagKind()),
+               ", but its code declares ", printable(field.type->annotation_str()),
                ". The file is damaged, or was not written by torch.jit.save: do not use it");
         if (field.value.isObject()) left.push_back(field);
       }
