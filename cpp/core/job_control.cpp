@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/job_inputs.h"
+#include "core/time_limit.h"
 
 namespace dinov3_seg {
 namespace {
@@ -27,9 +28,11 @@ CurrentJob::~CurrentJob() {
 bool in_job() { return current != nullptr; }
 
 void check_cancelled() {
-  if (!current || current->shielded()) return;
-  if (current->cancelled()) fail("ABORTED", "the job was cancelled");
-  check_faulted_inputs();
+  if (current && !current->shielded()) {
+    if (current->cancelled()) fail("ABORTED", "the job was cancelled");
+    check_faulted_inputs();
+  }
+  check_time();
 }
 
 void report_progress(std::uint64_t done, std::uint64_t total) {

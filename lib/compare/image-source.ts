@@ -68,6 +68,7 @@ export class ImageSource {
     if ('data' in images) {
       const { data, split, ...reading } = images;
       const dataset = await SegmentationDataset.open(data, split, classSet, reading);
+      if (dataset.leftOutText !== undefined) onLog?.(`left out: ${dataset.leftOutText}`);
       const names = dataset.pairs.map(({ name }) => name);
       const load = async (place: number) => ({ place, ...(await dataset.load(place)) });
       return new ImageSource(names, true, load, () => objectSentences(dataset.objectCounts));

@@ -120,8 +120,9 @@ async function secondPass(
 }
 
 function openSide(side: ComparedNetwork, how: How): Promise<Segmenter> {
-  const { classes, scoring, imageSize, device, weights, gpuMemory, signal } = how;
-  const loading = withoutUndefined({ classes, scoring, device, weights, gpuMemory, signal });
+  const { classes, scoring, imageSize, device, weights, gpuMemory, trustCode, timeout, signal } = how;
+  const code = { trustCode, timeout };
+  const loading = withoutUndefined({ classes, scoring, device, weights, gpuMemory, ...code, signal });
   return openSegmenter({ ...side, ...loading, imageSize });
 }
 

@@ -63,6 +63,11 @@ export class Budget {
     this.#admit();
   }
 
+  /** Whether anything is taken. */
+  get isInUse(): boolean {
+    return this.#used > 0;
+  }
+
   #hasRoom(amount: number): boolean {
     return this.#used === 0 || this.#used + amount <= this.most;
   }
@@ -76,6 +81,9 @@ export class Budget {
     }
   }
 }
+
+/** The codec's own limit of the pixels of an image. */
+export const mostPixels = 0x3fff ** 2;
 
 /**
  * Memory of all images and labels that this process (each of its threads) decodes at a time, in bytes. Four photographs of

@@ -205,7 +205,7 @@ class SplitTally {
 
   constructor(
     private readonly split: string,
-    private readonly pairs: number,
+    private readonly layout: Layout,
     private readonly classSet: ClassSet,
   ) {
     this.#pixels = new Float64Array(classSet.classes.length);
@@ -235,7 +235,8 @@ class SplitTally {
     const total = this.#pixels.reduce((sum, pixels) => sum + pixels, 0);
     return {
       split: this.split,
-      pairs: this.pairs,
+      pairs: this.layout.pairs.length,
+      leftOut: this.layout.leftOut,
       pixels: total,
       ignoredPixels: this.#ignored,
       ignoredByDefault: this.#ignoredByDefault,
@@ -289,7 +290,7 @@ export async function checkData(
   const concurrency = Math.min(4, usableCores());
   for (const [split, layout] of layouts) {
     const mapping = classSet.mappings.find(({ kind }) => kind === layout.labelKind)!;
-    const tally = new SplitTally(split, layout.pairs.length, classSet);
+    const tally = new SplitTally(split, layout, classSet);
     const found: DataFault[] = unpairedFaults(split, layout);
     const load = (pair: Pair) => examine(pair, { classSet, mapping, unknown, maxPixels });
     const bytesOf = ({ label }: Examined) => label?.raw.data.byteLength ?? 0;

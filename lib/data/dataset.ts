@@ -1,6 +1,7 @@
 /** A split of labelled images, for training and evaluation. */
 import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
+import { leftOutText, type LeftOut } from '../images/left-out.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
 import type { ClassSet, LabelKind, LabelMapping, UnknownLabels } from './class-set.js';
 import { checkedMaxPixels, decodeImage } from './decode.js';
@@ -41,6 +42,8 @@ export class SegmentationDataset {
     private readonly mapping: LabelMapping,
     /** Maximum number of pixels of images and labels; undefined: the default of {@link decodeImage}. */
     readonly maxPixels: number | undefined,
+    /** What lies beside the images and is none, and further links to images. */
+    readonly leftOut: LeftOut,
   ) {}
 
   /**
@@ -67,13 +70,22 @@ export class SegmentationDataset {
 
   /** The pairs of a layout. @internal */
   static of(
-    { pairs, unpaired, labelKind }: Layout,
+    { pairs, unpaired, labelKind, leftOut }: Layout,
     classSet: ClassSet,
     { unknown = 'ignore', maxPixels }: Pick<LayoutOptions, 'unknown' | 'maxPixels'> = {},
   ): SegmentationDataset {
     const mapping = classSet.mappings.find(({ kind }) => kind === labelKind);
     if (!mapping) throw new DinoSegError('INTERNAL', `${classSet.name} has no mapping for ${labelKind}`);
-    return new SegmentationDataset(classSet, pairs, unpaired, labelKind, unknown, mapping, maxPixels);
+    return new SegmentationDataset(
+      classSet,
+      pairs,
+      unpaired,
+      labelKind,
+      unknown,
+      mapping,
+      maxPixels,
+      leftOut,
+    );
   }
 
   /** Number of images with a label. */
@@ -112,6 +124,11 @@ export class SegmentationDataset {
     const { raw, mapping, objects } = await readLabel(path, this.classSet, this.mapping, this);
     if (objects) this.#objects.add(path, objects);
     return mapLabel(raw, mapping, path, this.classSet.name);
+  }
+
+  /** {@link leftOut} in words, such as `37 .heic, 4 .txt`; undefined if nothing was left out. */
+  get leftOutText(): string | undefined {
+    return leftOutText(this.leftOut);
   }
 
   /** Odd objects of the polygons that were read so far: what was skipped, and labels without a class. */

@@ -11,6 +11,7 @@ import {
 import { sharp, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
 import type { RawImage } from '../native/bindings/engine.js';
+import { mostPixels } from './budget.js';
 import {
   bytesOf,
   decodeAny,
@@ -20,7 +21,6 @@ import {
   imageError,
   isPlain,
   isSharp,
-  mostPixels,
   mostSeconds,
   openImage,
   whileDecoding,

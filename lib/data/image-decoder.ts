@@ -13,7 +13,7 @@ import {
 } from '../images/image-kinds.js';
 import { shownPath, systemPath } from '../system-path.js';
 import { bmpSize, decodeBmp } from './bmp.js';
-import { decodingRoom } from './budget.js';
+import { decodingRoom, mostPixels } from './budget.js';
 import { jpegLack, withEndMarker } from './jpeg-structure.js';
 
 /** An 8-bit RGB image of H×W pixels. */
@@ -35,9 +35,6 @@ export interface RgbImage {
  * cameras write JPEGs with odd metadata or bytes between segments.
  */
 export const failOn = 'error';
-
-/** The codec's own limit. */
-export const mostPixels = 0x3fff ** 2;
 
 export function imageError(source: string, cause: unknown): DinoSegError {
   if (cause instanceof DinoSegError) return cause;

@@ -3,8 +3,8 @@
  * of `train`, and by scripts/docs/settings.mjs the table of docs/training.md and the JSON schema.
  */
 import { cacheDtypes } from '../cache/key.js';
+import { mostPixels } from '../data/budget.js';
 import { labelKinds, unknownLabels } from '../data/class-set.js';
-import { mostPixels } from '../data/image-decoder.js';
 import { layoutNames } from '../data/layout.js';
 import { weightPlacements } from '../model/load-options.js';
 import { defaultPrecision, networkPrecisions } from '../model/network-precision.js';
