@@ -27,6 +27,7 @@ export default tseslint.config(
           'process',
           'setInterval',
           'setTimeout',
+          'structuredClone',
         ].map((name) => [name, 'readonly']),
       ),
     },

@@ -122,6 +122,18 @@ t.test('a damaged table of tensors is noticed', async (t) => {
   await rejectsWith(t, e.inspect(damaged), 'CHECKPOINT_FORMAT', 'data.pkl', 'CRC-32');
 });
 
+t.test('a message shows the name of an entry in text, whatever its bytes', async (t) => {
+  const [plain, bytes] = [readFileSync(fixture('plain.pth')), Buffer.from('\x1b\xff\x00', 'latin1')];
+  const name = plain.lastIndexOf('data.pkl');
+  bytes.copy(plain, name);
+  const path = join(t.testdir(), 'named.pth');
+  await writeFile(path, plain);
+  await t.rejects(e.inspect(path), {
+    code: 'CHECKPOINT_FORMAT',
+    message: /entry '[\w-]+\/\?\?\?a\.pkl' has another name in its own header/,
+  });
+});
+
 t.test('what is no file at all is refused', async (t) => {
   const dir = t.testdir({
     empty: '',

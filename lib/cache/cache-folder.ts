@@ -142,7 +142,7 @@ export class CacheFolder {
     for (const line of index.damagedLines)
       damage.push({
         record: null,
-        reason: `${join(path, indexName)}, line ${line}: the checksum does not match`,
+        reason: `${join(path, indexName)}, line ${line} is damaged`,
       });
     damage.push(
       ...cutOff(path, index, form?.layout ?? null, sizes).map((reason) => ({ record: null, reason })),

@@ -152,3 +152,16 @@ t.test('a cache that an earlier release began in bfloat16 goes on so', async (t)
   t.same(folder.layout, earlier);
   t.same((await folder.verify()).damage, []);
 });
+
+t.test('a layout that no file could hold is refused', (t) => {
+  const [features, ranges, truth] = layout as [RecordPart, RecordPart, RecordPart];
+  for (const shape of [
+    [2 ** 40, 2 ** 40],
+    [2 ** 31, 2 ** 31],
+  ])
+    t.throws(() => e.recordBytes([features, ranges, { ...truth, shape }]), {
+      code: 'INVALID_ARGUMENT',
+      message: /labels .* is larger than any file/,
+    });
+  t.end();
+});

@@ -1,7 +1,7 @@
 // Makes the good inputs that fuzzing starts from, in test/fuzz/seeds: node test/fuzz/make-seeds.mjs
 // They are committed, since codecs change and with them every input that follows from a seed.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
 import sharp from 'sharp';
@@ -30,7 +30,19 @@ seed('manifest/plain', 'image,id,city\r\na.jpg,1,Pune\r\n"b, c.jpg",2,"New ""Del
 seed('manifest/spreadsheet', '\ufeffimage;lat;lon\n a.png;18,5;73,8\n\n;;\n');
 seed('manifest/utf16', Buffer.from('\ufeffimage\tid\r\nü.png\t1\r\n', 'utf16le'));
 seed('table-csv/table', 'id,image,width,road,count\r\na,a.jpg,640,12.5,3\r\nb,,,,0\r\n');
-const qualityHeader = ['id', 'image', 'flags', 'duplicate_of', 'left_out', 'width', 'height', 'transparent_percent', 'uniform_percent', 'content', 'notes'];
+const qualityHeader = [
+  'id',
+  'image',
+  'flags',
+  'duplicate_of',
+  'left_out',
+  'width',
+  'height',
+  'transparent_percent',
+  'uniform_percent',
+  'content',
+  'notes',
+];
 seed(
   'quality/list',
   `${qualityHeader.join('\t')}\r\na\ta.jpg\tdark\t\tyes\t640\t480\t0\t0.5\tabc\t\r\nb\tb.jpg\t\ta\t\t640\t480\t0\t0.5\tabc\ta note\r\n`,
@@ -43,14 +55,43 @@ const config = resolveConfig({ model: 'm.pt', data: 'data', out: 'run' });
 const chosen = { model: 'm.pt', data: 'data', out: 'run', epochs: 5, lr: 1e-3, classes: 'idd26' };
 seed('settings-yaml/plain', stringify(chosen));
 seed('settings-yaml/saved', `# a comment\n${stringify({ package: '0.1.0', command: 'train', config })}`);
-seed('settings-yaml/aliases', 'model: &m m.pt\ndata: *m\nout: {a: [1, 2.5, .inf], "b": "\\x41"}\nlong: |\n  two\n  lines\n');
+seed(
+  'settings-yaml/aliases',
+  'model: &m m.pt\ndata: *m\nout: {a: [1, 2.5, .inf], "b": "\\x41"}\nlong: |\n  two\n  lines\n',
+);
 json('settings-json/plain', chosen);
 json('settings-json/saved', { package: '0.1.0', command: 'train', config });
-json('run-description/run', { package: '0.1.0', config, modelId: 'a'.repeat(64), data: { train: 4, val: 2, digest: 'b'.repeat(64) } });
+json('run-description/run', {
+  package: '0.1.0',
+  config,
+  modelId: 'a'.repeat(64),
+  data: { train: 4, val: 2, digest: 'b'.repeat(64) },
+});
 const best = { epoch: 3, mIoU: 0.5 };
-json('run-position/heads', { ...startPosition(1, 2), heads: [{ lossSum: 1.5, best, lastMIoU: 0.4, outcome: 'stopped' }] });
-json('run-position/earlier', { epoch: 2, batch: 0, images: 0, seconds: 1.5, seed: 1, lossSum: 0, best, finished: false });
-json('run-position/sweep', { epoch: 2, batch: 0, images: 0, seconds: 1.5, seed: 1, lossSums: [0, 1], rows: [{ best, lastMIoU: null, outcome: 'lost' }], finished: true });
+json('run-position/heads', {
+  ...startPosition(1, 2),
+  heads: [{ lossSum: 1.5, best, lastMIoU: 0.4, outcome: 'stopped' }],
+});
+json('run-position/earlier', {
+  epoch: 2,
+  batch: 0,
+  images: 0,
+  seconds: 1.5,
+  seed: 1,
+  lossSum: 0,
+  best,
+  finished: false,
+});
+json('run-position/sweep', {
+  epoch: 2,
+  batch: 0,
+  images: 0,
+  seconds: 1.5,
+  seed: 1,
+  lossSums: [0, 1],
+  rows: [{ best, lastMIoU: null, outcome: 'lost' }],
+  finished: true,
+});
 
 // Classes, maps and polygons.
 json('class-file/classes', {
@@ -61,15 +102,42 @@ json('class-file/classes', {
   ignoreIndex: 255,
   polygons: { cargroup: 'road', tunnel: null },
 });
-for (const name of ['ade26', 'idd26-hybrid']) seed(`feature-map/${name}`, readFileSync(here(`../../maps/${name}.json`)));
+for (const name of ['ade26', 'idd26-hybrid'])
+  seed(`feature-map/${name}`, readFileSync(here(`../../maps/${name}.json`)));
 json('class-map/map', { road: ['road', 'sidewalk'], sky: ['sky'] });
 json('polygons/idd', {
   imgHeight: 40,
   imgWidth: 60,
   objects: [
-    { label: 'road', polygon: [[0, 20], [59, 20.5], [59, 39], [0, 39]], deleted: 0, id: 1, user: 'a', date: '' },
-    { label: 'cargroup', polygon: [[10, 10], [20, 10], [20, 25]], deleted: 1 },
-    { label: 'unknown', polygon: [[1, 1], [2, 2]] },
+    {
+      label: 'road',
+      polygon: [
+        [0, 20],
+        [59, 20.5],
+        [59, 39],
+        [0, 39],
+      ],
+      deleted: 0,
+      id: 1,
+      user: 'a',
+      date: '',
+    },
+    {
+      label: 'cargroup',
+      polygon: [
+        [10, 10],
+        [20, 10],
+        [20, 25],
+      ],
+      deleted: 1,
+    },
+    {
+      label: 'unknown',
+      polygon: [
+        [1, 1],
+        [2, 2],
+      ],
+    },
   ],
 });
 
@@ -86,7 +154,14 @@ const jpegs = {
   baseline: await picture().jpeg().toBuffer(),
   progressive: await picture().jpeg({ progressive: true }).toBuffer(),
   exif: await picture()
-    .withExif({ IFD3: { GPSLatitude: '18/1 31/1 12/1', GPSLatitudeRef: 'N', GPSLongitude: '73/1 51/1 0/1', GPSLongitudeRef: 'E' } })
+    .withExif({
+      IFD3: {
+        GPSLatitude: '18/1 31/1 12/1',
+        GPSLatitudeRef: 'N',
+        GPSLongitude: '73/1 51/1 0/1',
+        GPSLongitudeRef: 'E',
+      },
+    })
     .jpeg()
     .toBuffer(),
 };
@@ -105,7 +180,8 @@ seed('gps/exif', jpegs.exif);
 seed('image/webp', await picture().webp().toBuffer());
 seed('image/tiff', await picture().tiff().toBuffer());
 seed('image/gif', await picture().gif().toBuffer());
-for (const name of ['png-rgb', 'jpeg-baseline', 'webp', 'tiff', 'gif']) seed(`image-kind/${name}`, readFileSync(here(`seeds/image/${name}`)).subarray(0, 64));
+for (const name of ['png-rgb', 'jpeg-baseline', 'webp', 'tiff', 'gif'])
+  seed(`image-kind/${name}`, readFileSync(here(`seeds/image/${name}`)).subarray(0, 64));
 seed('image-kind/svg', '<?xml version="1.0"?><svg width="1" height="1"/>');
 seed('image-kind/avif', Buffer.from('\0\0\0\x1cftypavif\0\0\0\0mif1avifmiaf', 'latin1'));
 
@@ -144,10 +220,22 @@ const layout = [
   { name: 'masks', shape: [4, 2, 2], dtype: 'uint8' },
   { name: 'labels', shape: [8, 8], dtype: 'uint8' },
 ];
-const record = { file: 0, offset: 64, checksum: '0123456789abcdef', source: { sizes: [1, 2], times: [3, 4], digests: ['a', 'b'] }, classPixels: [1, 0, 63] };
+const record = {
+  file: 0,
+  offset: 64,
+  checksum: '0123456789abcdef',
+  source: { sizes: [1, 2], times: [3, 4], digests: ['a', 'b'] },
+  classPixels: [1, 0, 63],
+};
 seed(
   'cache-index/index',
-  [{ layout, passSize: 2 }, { split: 'train', name: 'a', view: 0, ...record }, { split: 'val', name: 'ü', view: 0, ...record, offset: 384 }].map(line).join(''),
+  [
+    { layout, passSize: 2 },
+    { split: 'train', name: 'a', view: 0, ...record },
+    { split: 'val', name: 'ü', view: 0, ...record, offset: 384 },
+  ]
+    .map(line)
+    .join(''),
 );
 const quality = { transparent: 0, uniform: 0.25 };
 const pass = {
@@ -159,13 +247,21 @@ const pass = {
   digests: ['c'.repeat(64), null],
   together: 1,
 };
-seed('journal/journal', Buffer.concat([journalLine(id, pass), journalLine(id, { ...pass, pass: 1, rows: [] })]));
+seed(
+  'journal/journal',
+  Buffer.concat([journalLine(id, pass), journalLine(id, { ...pass, pass: 1, rows: [] })]),
+);
 const settings = { model: 'a' };
 const digest = sha256(JSON.stringify(settings)).slice(0, 16);
 const made = { folder: 'x_segmentation', image: '/a/x.png', stamp: null, files: ['raw'], settings: digest };
 seed(
   'predictions/predictions',
-  [{ settings, digest }, made, { ...made, settings: 'other', folder: 'y', image: '/a/y.png' }, { report: '/a/report.html', images: 'abc' }]
+  [
+    { settings, digest },
+    made,
+    { ...made, settings: 'other', folder: 'y', image: '/a/y.png' },
+    { report: '/a/report.html', images: 'abc' },
+  ]
     .map((each) => `${JSON.stringify(each)}\n`)
     .join(''),
 );
@@ -173,11 +269,25 @@ seed(
 // Beside checkpoints.
 seed('checkpoint-config/transformers', fixture('hf/mlp/config.json'));
 seed('checkpoint-config/eomt', fixture('eomt/config.json'));
-json('checkpoint-config/timm', { architecture: 'vit_small', pretrained_cfg: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }, rope_theta: 100 });
-json('checkpoint-index/index', { metadata: { total_size: 8 }, weight_map: { 'a.weight': 'a.safetensors', 'b.weight': 'b.safetensors' } });
+json('checkpoint-config/timm', {
+  architecture: 'vit_small',
+  pretrained_cfg: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  rope_theta: 100,
+});
+json('checkpoint-index/index', {
+  metadata: { total_size: 8 },
+  weight_map: { 'a.weight': 'a.safetensors', 'b.weight': 'b.safetensors' },
+});
 
 // Other binary files.
-seed('npy/map', encodeNpy(Uint8Array.from({ length: 6 }, (_, i) => i), 2, 3));
+seed(
+  'npy/map',
+  encodeNpy(
+    Uint8Array.from({ length: 6 }, (_, i) => i),
+    2,
+    3,
+  ),
+);
 const elf = Buffer.alloc(128);
 elf.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
 elf.writeBigUInt64LE(64n, 40);
@@ -189,7 +299,11 @@ seed('wheel/wheel', wheel());
 /** A wheel of a file and its record. */
 function wheel() {
   const info = 'torch-2.13.0.dist-info';
-  const files = { 'torch/version.py': "__version__ = '2.13.0'\n", [`${info}/METADATA`]: 'Name: torch\nVersion: 2.13.0\n', [`${info}/RECORD`]: `torch/version.py,sha256=abc,23\n${info}/RECORD,,\n` };
+  const files = {
+    'torch/version.py': "__version__ = '2.13.0'\n",
+    [`${info}/METADATA`]: 'Name: torch\nVersion: 2.13.0\n',
+    [`${info}/RECORD`]: `torch/version.py,sha256=abc,23\n${info}/RECORD,,\n`,
+  };
   const [locals, central] = [[], []];
   let offset = 0;
   for (const [name, text] of Object.entries(files)) {
@@ -217,7 +331,9 @@ function wheel() {
 }
 
 // Of the C++ targets: parts of the tests' checkpoints. Targets of whole files start from those themselves.
-const checkpoints = readdirSync(here('../fixtures/checkpoints')).filter((name) => /\.(pth|pt|safetensors)$/.test(name));
+const checkpoints = readdirSync(here('../fixtures/checkpoints')).filter((name) =>
+  /\.(pth|pt|safetensors)$/.test(name),
+);
 for (const name of checkpoints) {
   const content = fixture(`checkpoints/${name}`);
   if (name.endsWith('.safetensors')) {
@@ -226,7 +342,10 @@ for (const name of checkpoints) {
   }
   const pickle = pickleIn(content);
   if (pickle)
-    seed(`pickle/${name.replace('.', '-')}`, Buffer.concat([Buffer.from([name.endsWith('.pt') ? 1 : 0]), pickle]));
+    seed(
+      `pickle/${name.replace('.', '-')}`,
+      Buffer.concat([Buffer.from([name.endsWith('.pt') ? 1 : 0]), pickle]),
+    );
 }
 
 /** data.pkl of a stored archive; undefined in other files. */

@@ -11,11 +11,14 @@ export function faultOf(error) {
   if (!Object.hasOwn(errorCodes, code) || code === 'INTERNAL' || code === 'TORCH')
     return `an error without a cause, ${code}: ${message}`;
   if (message === '') return 'an empty message';
-  if (message.length > mostCharacters) return `a message of ${message.length} characters: ${message.slice(0, 80)}…\n${stackOf(error)}`;
-  if (!message.isWellFormed()) return `a message that is no text: ${JSON.stringify(message)}\n${stackOf(error)}`;
+  if (message.length > mostCharacters)
+    return `a message of ${message.length} characters: ${message.slice(0, 80)}…\n${stackOf(error)}`;
+  if (!message.isWellFormed())
+    return `a message that is no text: ${JSON.stringify(message)}\n${stackOf(error)}`;
   // eslint-disable-next-line no-control-regex
   const [control] = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/.exec(message) ?? [];
-  if (control !== undefined) return `a message with the control character ${JSON.stringify(control)}\n${stackOf(error)}`;
+  if (control !== undefined)
+    return `a message with the control character ${JSON.stringify(control)}\n${stackOf(error)}`;
   return undefined;
 }
 

@@ -54,7 +54,20 @@ const byteChanges = [
   },
 ];
 
-const anyTokens = ['\0', '\xff\xff\xff\xff', '\n', '\r', '\t', ' ', '"', '0', '-1', '1e999', '\x1b[31m', '\u00ef\u00bb\u00bf'];
+const anyTokens = [
+  '\0',
+  '\xff\xff\xff\xff',
+  '\n',
+  '\r',
+  '\t',
+  ' ',
+  '"',
+  '0',
+  '-1',
+  '1e999',
+  '\x1b[31m',
+  '\u00ef\u00bb\u00bf',
+];
 
 /**
  * Bytes with up to 8 changes.
@@ -65,11 +78,23 @@ const anyTokens = ['\0', '\xff\xff\xff\xff', '\n', '\r', '\t', ' ', '"', '0', '-
 export function mutateBytes(bytes, stream, { tokens = [], others = [bytes], most = 1 << 16 } = {}) {
   let result = Buffer.from(bytes);
   const how = { tokens: [...anyTokens, ...tokens], others };
-  for (let left = 1 + stream.below(8); left > 0; left--) result = pick(byteChanges, stream)(result, stream, how);
+  for (let left = 1 + stream.below(8); left > 0; left--)
+    result = pick(byteChanges, stream)(result, stream, how);
   return result.length > most ? result.subarray(0, most) : result;
 }
 
-const keys = ['', '__proto__', 'constructor', 'toString', 'length', 'name', '0', '\u0000', '\u001b[2J', '\ud800'];
+const keys = [
+  '',
+  '__proto__',
+  'constructor',
+  'toString',
+  'length',
+  'name',
+  '0',
+  '\u0000',
+  '\u001b[2J',
+  '\ud800',
+];
 
 /** Values that a reader may not expect. */
 const values = [
@@ -109,22 +134,28 @@ function containersIn(value, found = []) {
   return found;
 }
 
+/** Sets a member of its own, whatever its name. */
+const setMember = (container, name, value) =>
+  Object.defineProperty(container, name, { value, enumerable: true, configurable: true, writable: true });
+
 function changeContainer(container, stream, all) {
   const names = Object.keys(container);
-  const name = names.length > 0 ? pick(names, stream) : Array.isArray(container) ? '0' : pick(keys, stream);
+  const isList = Array.isArray(container);
+  const name = names.length > 0 ? pick(names, stream) : isList ? '0' : pick(keys, stream);
+  const value = Object.hasOwn(container, name) ? container[name] : null;
   const kind = stream.below(8);
-  if (kind < 3) container[name] = pick(values, stream)();
+  if (kind < 3) setMember(container, name, pick(values, stream)());
   else if (kind === 3) {
-    if (Array.isArray(container)) container.splice(Number(name), 1);
+    if (isList) container.splice(Number(name), 1);
     else delete container[name];
   } else if (kind === 4) {
-    if (Array.isArray(container)) container.push(structuredClone(container[Number(name)]));
-    else Object.defineProperty(container, pick(keys, stream), { value: container[name], enumerable: true, configurable: true, writable: true });
-  } else if (kind === 5) container[name] = structuredClone(pick(all, stream));
-  else if (kind === 6) container[name] = nested(container[name], pick([1, 2, 50], stream));
-  else if (typeof container[name] === 'number')
-    container[name] = pick([container[name] + 1, -container[name], container[name] * 1e6, container[name] / 3], stream);
-  else container[name] = String(container[name]);
+    if (isList) container.push(structuredClone(value));
+    else setMember(container, pick(keys, stream), value);
+  } else if (kind === 5) setMember(container, name, structuredClone(pick(all, stream)));
+  else if (kind === 6) setMember(container, name, nested(value, pick([1, 2, 50], stream)));
+  else if (typeof value === 'number')
+    setMember(container, name, pick([value + 1, -value, value * 1e6, value / 3], stream));
+  else setMember(container, name, JSON.stringify(value));
 }
 
 /** A copy of what JSON holds with up to 4 changes of its structure. */
@@ -139,14 +170,33 @@ export function mutateValue(value, stream) {
   return result.value;
 }
 
-const jsonTokens = ['{', '}', '[', ']', ',', ':', '"', '\\u0000', '\\ud800', 'null', 'true', '1e999', '-0', '"__proto__":'];
+const jsonTokens = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '"',
+  '\\u0000',
+  '\\ud800',
+  'null',
+  'true',
+  '1e999',
+  '-0',
+  '"__proto__":',
+];
 
 /** JSON with a changed structure, or changed bytes, or deeper nesting than a parser's stack. */
 export function mutateJson(bytes, stream, how = {}) {
   const kind = stream.below(40);
   if (kind === 0) {
     const depth = pick([70, 3000, 20_000], stream);
-    return Buffer.from(stream.below(2) === 0 ? '['.repeat(depth) + ']'.repeat(depth) : '{"a":'.repeat(depth) + '1' + '}'.repeat(depth));
+    return Buffer.from(
+      stream.below(2) === 0
+        ? '['.repeat(depth) + ']'.repeat(depth)
+        : '{"a":'.repeat(depth) + '1' + '}'.repeat(depth),
+    );
   }
   const text = JSON.stringify(mutateValue(JSON.parse(bytes.toString('utf8')), stream)) ?? 'null';
   if (kind > 8) return Buffer.from(text);

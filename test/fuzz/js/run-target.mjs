@@ -52,7 +52,9 @@ function note(index, fault, bytes) {
 
 async function inputAt(index) {
   const target = await targets[name]();
-  const seeds = readdirSync(seedsFolder).sort().map((file) => readFileSync(join(seedsFolder, file)));
+  const seeds = readdirSync(seedsFolder)
+    .sort()
+    .map((file) => readFileSync(join(seedsFolder, file)));
   return inputOf(target, seeds, seed, index);
 }
 
@@ -76,7 +78,8 @@ function runFrom(first) {
       const index = Atomics.load(place, 0);
       const { user, system } = process.cpuUsage();
       if (index !== seen.index) seen = { index, cpu: user + system };
-      if (user + system - seen.cpu > mostCpuMicroseconds) stop('no answer: it takes more than 20 s of processor time');
+      if (user + system - seen.cpu > mostCpuMicroseconds)
+        stop('no answer: it takes more than 20 s of processor time');
       if (process.memoryUsage.rss() > mostBytes) stop('memory: more than 2 GiB');
     }, 100);
     let next;
@@ -84,7 +87,14 @@ function runFrom(first) {
       if ('done' in message) next = message.done;
       else note(message.index, message.fault, Buffer.from(message.bytes));
     });
-    worker.on('error', (error) => (reason ??= error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory: the heap is full' : `outside of the reader: ${error.stack ?? error}`));
+    worker.on(
+      'error',
+      (error) =>
+        (reason ??=
+          error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+            ? 'memory: the heap is full'
+            : `outside of the reader: ${error.stack ?? error}`),
+    );
     worker.on('exit', () => {
       clearInterval(watch);
       const index = Number(Atomics.load(place, 0));
@@ -110,5 +120,12 @@ const found = [...findings.values()].map(({ cause, index, fault, bytes }) => {
   writeFileSync(path, bytes);
   return { cause, path, fault: fault.split('\n').slice(0, 6).join('\n') };
 });
-console.log(JSON.stringify({ target: name, inputs: next - start, seconds: (performance.now() - began) / 1000, findings: found }));
+console.log(
+  JSON.stringify({
+    target: name,
+    inputs: next - start,
+    seconds: (performance.now() - began) / 1000,
+    findings: found,
+  }),
+);
 process.exitCode = found.length > 0 ? 1 : 0;

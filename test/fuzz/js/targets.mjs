@@ -26,12 +26,55 @@ const ofBytes = (read, mutate = mutateBytes) => ({ mutate, read });
 
 const withTokens = (tokens) => (bytes, stream, how) => mutateBytes(bytes, stream, { ...how, tokens });
 
-const mutateCsv = withTokens([',', ';', '\t', '"', '""', '\r\n', '\n', '\r', '","', 'id', 'image', '\xff\xfe', 'NaN', 'https://a/b.png']);
-const mutateYaml = withTokens(
-  [': ', '- ', '&a ', '*a', '!!', '!!binary ', '!x ', '<<: ', '|\n', '>\n', '---\n', '...\n', '{', '}', '[', ']', '? ', '#', "'", '"', '%YAML 1.2\n', '.inf', '.nan', '0x', '0o', '2001-01-01', '\n  '],
-);
+const mutateCsv = withTokens([
+  ',',
+  ';',
+  '\t',
+  '"',
+  '""',
+  '\r\n',
+  '\n',
+  '\r',
+  '","',
+  'id',
+  'image',
+  '\xff\xfe',
+  'NaN',
+  'https://a/b.png',
+]);
+const mutateYaml = withTokens([
+  ': ',
+  '- ',
+  '&a ',
+  '*a',
+  '!!',
+  '!!binary ',
+  '!x ',
+  '<<: ',
+  '|\n',
+  '>\n',
+  '---\n',
+  '...\n',
+  '{',
+  '}',
+  '[',
+  ']',
+  '? ',
+  '#',
+  "'",
+  '"',
+  '%YAML 1.2\n',
+  '.inf',
+  '.nan',
+  '0x',
+  '0o',
+  '2001-01-01',
+  '\n  ',
+]);
 const mutateJpeg = withTokens([
-  ...[0xc0, 0xc2, 0xc4, 0xd0, 0xd7, 0xd8, 0xd9, 0xda, 0xdb, 0xdd, 0xe1, 0xfe, 0x00, 0xff].map((marker) => `\xff${String.fromCharCode(marker)}`),
+  ...[0xc0, 0xc2, 0xc4, 0xd0, 0xd7, 0xd8, 0xd9, 0xda, 0xdb, 0xdd, 0xe1, 0xfe, 0x00, 0xff].map(
+    (marker) => `\xff${String.fromCharCode(marker)}`,
+  ),
   '\xff\xdd\0\x04\0\x01',
   'Exif\0\0II*\0',
 ]);
@@ -51,7 +94,10 @@ function withPngChecksums(bytes) {
 }
 
 function mutatePng(bytes, stream, how) {
-  const changed = mutateBytes(bytes, stream, { ...how, tokens: ['IHDR', 'PLTE', 'IDAT', 'IEND', 'tEXt', 'eXIf', '\0\0\0\0IEND'] });
+  const changed = mutateBytes(bytes, stream, {
+    ...how,
+    tokens: ['IHDR', 'PLTE', 'IDAT', 'IEND', 'tEXt', 'eXIf', '\0\0\0\0IEND'],
+  });
   return stream.below(4) > 0 ? withPngChecksums(changed) : changed;
 }
 
@@ -68,7 +114,11 @@ function mutateLines(bytes, stream, how) {
   if (stream.below(8) === 0) return mutateBytes(bytes, stream, how);
   const lines = bytes.toString('utf8').split('\n').slice(0, -1);
   const at = stream.below(lines.length);
-  const changed = mutateJson(Buffer.from(lines[at].slice(0, lines[at].lastIndexOf('\t'))), stream, how).toString('utf8');
+  const changed = mutateJson(
+    Buffer.from(lines[at].slice(0, lines[at].lastIndexOf('\t'))),
+    stream,
+    how,
+  ).toString('utf8');
   const sum = createHash('sha256').update(`${tableId}\n${changed}`).digest('hex').slice(0, 16);
   lines[at] = `${changed}\t${stream.below(4) > 0 ? sum : '0'.repeat(16)}`;
   return Buffer.from(`${lines.join('\n')}\n`);
@@ -104,15 +154,27 @@ export const targets = {
   },
   async quality() {
     const { readQuality } = await lib('features/quality-list');
-    return ofFile('table_csv_files/quality.tsv', (path, scratch) => readQuality(join(scratch, 'table.csv')), mutateCsv);
+    return ofFile(
+      'table_csv_files/quality.tsv',
+      (path, scratch) => readQuality(join(scratch, 'table.csv')),
+      mutateCsv,
+    );
   },
   async 'settings-yaml'() {
     const { readConfigFile, resolveConfig } = await lib('train/config');
-    return ofFile('settings.yaml', async (path) => void resolveConfig(await readConfigFile(path)), mutateYaml);
+    return ofFile(
+      'settings.yaml',
+      async (path) => void resolveConfig(await readConfigFile(path)),
+      mutateYaml,
+    );
   },
   async 'settings-json'() {
     const { readConfigFile, resolveConfig } = await lib('train/config');
-    return ofFile('settings.json', async (path) => void resolveConfig(await readConfigFile(path)), mutateJson);
+    return ofFile(
+      'settings.json',
+      async (path) => void resolveConfig(await readConfigFile(path)),
+      mutateJson,
+    );
   },
   async 'run-description'() {
     const { readDescription } = await lib('train/run-folder');
@@ -126,7 +188,10 @@ export const targets = {
   },
   async 'run-position'() {
     const { bestHead, parsePosition } = await lib('train/run-position');
-    return ofBytes((bytes) => void bestHead(parsePosition('last.safetensors', bytes.toString('utf8')).heads), mutateJson);
+    return ofBytes(
+      (bytes) => void bestHead(parsePosition('last.safetensors', bytes.toString('utf8')).heads),
+      mutateJson,
+    );
   },
   async 'class-file'() {
     const { readClassFile } = await lib('data/class-file');
@@ -246,7 +311,11 @@ export const targets = {
   async wheel() {
     const { openZip } = await lib('native/libtorch/install/zip');
     const read = async (path) => (await openZip(path, 'torch.whl')).close();
-    return ofFile('torch.whl', read, withTokens(['PK\x01\x02', 'PK\x03\x04', 'PK\x05\x06', '../', '/', '\\']));
+    return ofFile(
+      'torch.whl',
+      read,
+      withTokens(['PK\x01\x02', 'PK\x03\x04', 'PK\x05\x06', '../', '/', '\\']),
+    );
   },
 };
 
