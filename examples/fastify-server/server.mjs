@@ -24,7 +24,8 @@ import { buildApp } from './app.mjs';
 import { readSettings, settingsOfEnvironment } from './settings.mjs';
 
 const { device, modelPath, headPath, settings, port, host } = readArguments();
-const segmenter = await openSegmenter({ model: modelPath, head: headPath, device });
+const timeout = settings.passSeconds;
+const segmenter = await openSegmenter({ model: modelPath, head: headPath, device, timeout });
 for (const warning of segmenter.warnings) console.error(warning);
 const stop = new AbortController();
 const app = await buildApp(segmenter, { stop: stop.signal, ...settings });

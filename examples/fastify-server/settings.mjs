@@ -45,6 +45,13 @@ export const settings = {
     86400,
     'without a byte that the client takes of the answer; then the connection is closed',
   ],
+  passSeconds: [
+    'PASS_SECONDS',
+    600,
+    0.1,
+    86400,
+    'for one pass of the network; an image that takes longer gets 500',
+  ],
   graceSeconds: ['GRACE_SECONDS', 10, 0, 86400, 'to finish at SIGTERM; what still runs is then cancelled'],
 };
 
