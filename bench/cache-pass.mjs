@@ -1,7 +1,8 @@
 /**
  * The pass that fills a cache, beside the bare forward pass: images per second from JPEG files of 1920×1080 to records on
  * disk, and of the network alone on images that are on the device, before and after it, since a GPU is slower when it is warm; the
- * pass's share of their mean. JSON.
+ * pass's share of their mean, and that of its middle: from the fourth pass to the last full one, without what is set up once for each
+ * size of passes. JSON.
  *   node bench/cache-pass.mjs [device] [arch] [images] [folder]
  * Draws the scenes; random weights. UV_THREADPOOL_SIZE: how many files are encoded at a time. Default: cpu, tiny, 24 images, a new folder under the temporary one.
  */
@@ -59,14 +60,23 @@ const report = {
 };
 for (const passSize of isCuda ? [8, 1] : [1]) {
   const before = await forwardRate(passSize);
-  const { made, seconds } = await makeCache({
-    ...{ model: at('network.pt'), data: at('data'), imageSize: size, flip: 0, device, passSize },
-    ...{ cache: at(`cache${passSize}`), out: at('unused') },
-  });
+  const writtenAt = new Map(); // milliseconds, by the number of records
+  const { made, seconds } = await makeCache(
+    {
+      ...{ model: at('network.pt'), data: at('data'), imageSize: size, flip: 0, device, passSize },
+      ...{ cache: at(`cache${passSize}`), out: at('unused') },
+    },
+    { onProgress: ({ phase, done }) => phase === 'cache' && writtenAt.set(done, performance.now()) },
+  );
   const filled = made / seconds;
+  const [first, last] = [3 * passSize, made - (made % passSize)];
+  const middle = ((last - first) * 1000) / (writtenAt.get(last) - writtenAt.get(first));
   const after = await forwardRate(passSize);
-  const [bare, share] = [[before, after].map(round), round((2 * filled) / (before + after))];
-  report.rows.push({ passSize, made, filled: round(filled), bare, share });
+  const shareOf = (rate) => round((2 * rate) / (before + after));
+  report.rows.push({
+    ...{ passSize, made, filled: round(filled), bare: [before, after].map(round) },
+    ...{ share: shareOf(filled), shareOfMiddle: shareOf(middle) },
+  });
   console.error(JSON.stringify(report.rows.at(-1)));
   rmSync(at(`cache${passSize}`), { recursive: true });
 }

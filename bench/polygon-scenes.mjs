@@ -1,15 +1,6 @@
 /** Annotations as IDD's are: a street from sky to road, then objects from far to near, corners in fractions of a pixel. */
 
-/** Numbers from 0 to 1 by a seed. */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { randomNumbers } from './random-numbers.mjs';
 
 const names = [
   ...['person', 'rider', 'motorcycle', 'bicycle', 'autorickshaw', 'car', 'truck', 'bus', 'vehicle fallback'],
@@ -55,7 +46,7 @@ function strip(next, label, width, top, bottom) {
 
 /** An annotation of 150 to 250 objects of 20 to 80 corners each. */
 export function annotation(seed, width = 1920, height = 1080) {
-  const next = random(seed);
+  const next = randomNumbers(seed);
   const objects = [
     strip(next, 'sky', width, -5, height * 0.5),
     strip(next, 'building', width, height * 0.3, height * 0.6),

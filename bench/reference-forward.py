@@ -10,6 +10,7 @@ Rows: `published`, float32 weights under bfloat16 autocast; `tf32`, the same wit
 bfloat16. On the CPU a small network (ViT-S, 64x64) shows only that the script runs: the reference's autocast is for CUDA.
 """
 
+import contextlib
 import gc
 import json
 import statistics
@@ -104,7 +105,8 @@ def main():
         "versions": {"torch": torch.__version__},
         "rows": [],
     }
-    model = network()
+    with contextlib.redirect_stdout(sys.stderr):  # the reference says there what it builds
+        model = network()
     report["rows"].append(row_of("published", model))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, fdatasync, fsync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -21,6 +21,22 @@ function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
+/** What to do about a disk that fails, by the system's code; the engine says the same (cpp/core/file_write.h). */
+const diskAdvice: Readonly<Record<string, string>> = {
+  EROFS:
+    'The disk is mounted read-only. Choose another folder, or mount the disk for writing, and run the command again.',
+  EIO: 'The disk, or the connection to it, failed. Check the disk, then run the command again.',
+  ESTALE:
+    'The file server no longer knows this file or folder. Mount the folder again, then run the command again.',
+  EACCES: 'Choose a folder that you may write to, or ask for the permission.',
+  EPERM: 'Choose a folder that you may write to, or ask for the permission.',
+};
+
+function withAdvice(text: string, cause: unknown): string {
+  const advice = diskAdvice[systemCode(cause)];
+  return advice === undefined ? text : `${text}. ${advice}`;
+}
+
 /** What a failed write means: DISK_FULL for a full disk, quota or size limit, else IO. */
 export function writeError(path: string, cause: unknown): DinoSegError {
   if (cause instanceof DinoSegError) return cause;
@@ -31,7 +47,9 @@ export function writeError(path: string, cause: unknown): DinoSegError {
         `(${systemCode(cause)}). No partial file was left. Free some space and run the command again.`,
       { cause },
     );
-  return new DinoSegError('IO', `${path} could not be written: ${reason(cause)}`, { cause });
+  return new DinoSegError('IO', withAdvice(`${path} could not be written: ${reason(cause)}`, cause), {
+    cause,
+  });
 }
 
 /** What a failed read means: FILE_NOT_FOUND where the file is absent or closed to us, else IO. */
@@ -44,7 +62,9 @@ export function readError(path: string, cause: unknown): DinoSegError {
     return new DinoSegError('FILE_NOT_FOUND', `${path} is a folder, but a file was expected.`, { cause });
   return new DinoSegError(
     absentCodes.has(code) ? 'FILE_NOT_FOUND' : 'IO',
-    `${path} could not be read: ${reason(cause)}`,
+    absentCodes.has(code)
+      ? `${path} could not be read: ${reason(cause)}`
+      : withAdvice(`${path} could not be read: ${reason(cause)}`, cause),
     { cause },
   );
 }
@@ -53,6 +73,28 @@ export function readError(path: string, cause: unknown): DinoSegError {
 export async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readFile(systemPath(path));
+  } catch (cause) {
+    throw readError(path, cause);
+  }
+}
+
+/** Whether a path is of a pipe, socket or device: opening a pipe waits for its writer, and a device may have no end. */
+export async function isSpecial(path: string): Promise<boolean> {
+  const found = await stat(systemPath(path)).catch(() => undefined);
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/** The first bytes of a file, and its size. @throws FILE_NOT_FOUND, IO */
+export async function startOf(
+  path: string,
+  bytes: number,
+): Promise<{ start: Uint8Array; sizeBytes: number }> {
+  const start = new Uint8Array(bytes);
+  try {
+    return await withOpenFile(path, async (file) => {
+      const { bytesRead } = await file.read(start, 0, bytes, 0);
+      return { start: start.subarray(0, bytesRead), sizeBytes: (await file.stat()).size };
+    });
   } catch (cause) {
     throw readError(path, cause);
   }
@@ -132,6 +174,34 @@ export async function withOpenFile<T>(path: string, use: (file: FileHandle) => P
   }
 }
 
+/**
+ * Makes a folder and those above it. Node.js's own `recursive` says that a folder does not exist (ENOENT) where it could not be
+ * made for another reason, such as a read-only disk.
+ */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw cause;
+    await makeFolders(dirname(path));
+    // Once more, also where another process was faster.
+    await mkdir(path).catch(async (again: unknown) => {
+      if (systemCode(again) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw again;
+    });
+  }
+}
+
+/** Makes a folder and those above it, where absent. @throws DISK_FULL, IO */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await makeFolders(resolve(path));
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}
+
 async function syncFolder(path: string): Promise<void> {
   // Windows cannot open a folder for fsync; renames are journalled there.
   if (process.platform === 'win32') return;
@@ -175,7 +245,7 @@ export async function atomicWriteWith(path: string, fill: Fill): Promise<void> {
   const folder = dirname(resolve(path));
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     await writeSynced(temporary, fill);
     await rename(temporary, path);
     await syncFolder(folder);
@@ -218,7 +288,7 @@ export async function replaceFolder(
   const path = resolve(target);
   let temporary: string | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     const folder = (temporary = join(
       dirname(path),
       `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`,
@@ -227,7 +297,7 @@ export async function replaceFolder(
     await fill(async (name, data) => {
       const file = join(folder, name);
       try {
-        await mkdir(dirname(file), { recursive: true });
+        await makeFolders(dirname(file));
         await writeSynced(file, (handle) => handle.writeFile(data));
       } catch (cause) {
         throw writeError(join(path, name), cause);
@@ -245,7 +315,7 @@ export async function replaceFolder(
 /** Makes the folder that a file is to be written to, where absent. @throws DISK_FULL, IO */
 export async function makeFolderOf(path: string): Promise<void> {
   try {
-    await mkdir(dirname(resolve(path)), { recursive: true });
+    await makeFolders(dirname(resolve(path)));
   } catch (cause) {
     throw writeError(path, cause);
   }

@@ -5,11 +5,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DinoSegError, type ErrorCode } from './errors.js';
-import { atomicWriteFile, systemCode, writeError } from './files.js';
+import { atomicWriteFile, makeFolder, systemCode } from './files.js';
 
 interface Holder {
   host: string;
@@ -22,6 +22,9 @@ const claimPattern = /^claim-[0-9a-f]{16}$/;
 
 /** Whether a file's name is that of a lock. */
 export const isLockFile = (name: string): boolean => claimPattern.test(name);
+
+/** Files of locks of this process that could not be removed. */
+const released = new Set<string>();
 
 const renewMilliseconds = 15_000;
 /** After this time without renewal, the process of another host counts as ended. */
@@ -64,11 +67,7 @@ export class FolderLock implements AsyncDisposable {
    * @throws DinoSegError `code`, with the process; DISK_FULL, IO
    */
   static async take(folder: string, what: string, code: ErrorCode): Promise<FolderLock> {
-    try {
-      await mkdir(folder, { recursive: true });
-    } catch (cause) {
-      throw writeError(folder, cause);
-    }
+    await makeFolder(folder);
     const path = join(folder, `claim-${randomBytes(8).toString('hex')}`);
     const holder: Holder = { host: hostname(), pid: process.pid, began: beganOf(process.pid) };
     await atomicWriteFile(path, JSON.stringify(holder));
@@ -88,7 +87,8 @@ export class FolderLock implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#renewal);
-    await rm(this.path, { force: true });
+    // What was written stands; who continues it after this process looks whether it still runs.
+    await rm(this.path, { force: true }).catch(() => released.add(this.path));
     // A folder that holds nothing else was made for the claim.
     await rmdir(dirname(this.path)).catch(() => {});
   }
@@ -109,7 +109,11 @@ async function refuseOthers(
     const found = await readHolder(other, code);
     if (!found) continue;
     const local = found.host === host;
-    const live = local ? isRunning(found) : now - found.renewed < goneMilliseconds;
+    const live = released.has(other)
+      ? false
+      : local
+        ? isRunning(found)
+        : now - found.renewed < goneMilliseconds;
     if (live)
       throw new DinoSegError(
         code,
@@ -117,6 +121,7 @@ async function refuseOthers(
           (local ? '.' : `. If it no longer runs, wait two minutes, or remove ${other}.`),
       );
     await rm(other, { force: true });
+    released.delete(other);
   }
 }
 

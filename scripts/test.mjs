@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 // Files that permanently change their process, or measure it.
 const alone = [
+  'test/examples/fastify-limits.ts',
   'test/examples/fastify-server.ts',
   'test/files.ts',
   'test/native/lifetime.ts',

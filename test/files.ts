@@ -1,9 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, promises as fs } from 'node:fs';
+import { existsSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { basename, join } from 'node:path';
 import t from 'tap';
 import { DinoSegError } from '../lib/errors.js';
-import { atomicWriteFile, readBytes, readError, replaceFolder, writeError } from '../lib/files.js';
+import {
+  atomicWriteFile,
+  makeFolder,
+  readBytes,
+  readError,
+  replaceFolder,
+  writeError,
+} from '../lib/files.js';
 import { writeTree } from './helpers/temporary.js';
 
 const hasPrlimit = ((): boolean => {
@@ -163,4 +172,49 @@ t.test('an error while a folder is filled passes through and leaves nothing', as
     error,
   );
   t.same(await fs.readdir(root), [], basename(root));
+});
+
+t.test('a folder that cannot be made says why, where Node.js says that it does not exist', async (t) => {
+  const root = await writeTree(t, { 'a.txt': 'file' });
+  const { mkdir } = fs;
+  const readOnly = join(root, 'read-only');
+  t.intercept(fs, 'mkdir', {
+    value: async (path: string, options?: { recursive?: boolean }) => {
+      if (path.startsWith(readOnly)) throw systemError(options?.recursive ? 'ENOENT' : 'EROFS');
+      return mkdir(path, options);
+    },
+  });
+  t.teardown(syncBuiltinESMExports);
+  syncBuiltinESMExports();
+  const expected = { code: 'IO', message: /EROFS.*mounted read-only\. Choose another folder/ };
+  await t.rejects(makeFolder(readOnly), expected);
+  await t.rejects(atomicWriteFile(join(readOnly, 'x.txt'), ''), expected);
+  await t.rejects(
+    replaceFolder(join(readOnly, 'folder'), async () => {}),
+    expected,
+  );
+  await makeFolder(join(root, 'b/c/d'));
+  await makeFolder(join(root, 'b/c/d'));
+  t.ok(existsSync(join(root, 'b/c/d')));
+  await t.rejects(makeFolder(join(root, 'a.txt')), { code: 'IO', message: /EEXIST/ });
+  await t.rejects(makeFolder(join(root, 'a.txt/below')), { code: 'IO', message: /ENOTDIR/ });
+});
+
+t.test(
+  'a folder where none can be made is refused, which Node.js tries for ever',
+  { skip: existsSync('/proc/self') ? false : 'needs /proc' },
+  async (t) => {
+    await t.rejects(makeFolder('/proc/none/below'), { code: 'IO', message: /ENOENT/ });
+  },
+);
+
+t.test('a bad disk says what to do', (t) => {
+  for (const [code, advice] of [
+    ['EIO', /Check the disk, then run/],
+    ['ESTALE', /Mount the folder again, then run/],
+    ['EACCES', /ask for the permission/],
+  ] as const)
+    t.match(writeError('a', systemError(code)), { code: 'IO', message: advice });
+  t.match(readError('a', systemError('ESTALE')), { code: 'IO', message: /Mount the folder again/ });
+  t.end();
 });

@@ -5,6 +5,7 @@
 #include "bindings/plans.h"
 #include "core/checkpoint.h"
 #include "core/error.h"
+#include "core/job_control.h"
 #include "core/safetensors.h"
 #include "models/backbone_weights.h"
 
@@ -31,7 +32,7 @@ inline constexpr auto fields<RecognisedBackbone> =
 
 namespace {
 
-/// All tensors if `names` is not given.
+/// Copies of all tensors if `names` is not given.
 auto read_tensors(const std::string& path, const std::optional<std::vector<std::string>>& names) {
   Checkpoint checkpoint = read_checkpoint(path);
   std::vector<NamedTensor> chosen;
@@ -42,6 +43,9 @@ auto read_tensors(const std::string& path, const std::optional<std::vector<std::
     if (found == checkpoint.tensors.end()) fail("CHECKPOINT_KEYS", path, " has no tensor '", name, "'");
     chosen.push_back(*found);
   }
+  // Memory of their own: they outlive this job, and the file may change.
+  for (NamedTensor& each : chosen) each.tensor = each.tensor.clone();
+  check_cancelled();
   return object_of(Item{"tensors", std::move(chosen)}, Item{"metadata", std::move(checkpoint.metadata)});
 }
 

@@ -1,10 +1,12 @@
 // Decoded images and label maps become tensors; whole images become class maps.
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cstring>
 
 #include "bindings/images.h"
 #include "bindings/normalization.h"
+#include "core/byte_reader.h"
 #include "core/device_copies.h"
 #include "core/device_launches.h"
 #include "core/image_ops.h"
@@ -23,7 +25,9 @@ at::Tensor view_bytes(const Napi::Object& object, int64_t channels) {
   if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
     fail("INVALID_ARGUMENT", "data must be a Uint8Array");
   auto array = data.As<Napi::Uint8Array>();
-  if (width < 1 || height < 1 || static_cast<int64_t>(array.ElementLength()) != width * height * channels)
+  int64_t bytes = 0;
+  const bool fits = checked_product(std::array{width, height, channels}, bytes);
+  if (width < 1 || height < 1 || !fits || static_cast<int64_t>(array.ElementLength()) != bytes)
     fail("SHAPE", "expected ", width, "×", height, "×", channels, " bytes of pixels, got ",
          array.ElementLength());
   return at::from_blob(array.Data(), {height, width, channels}, at::kByte);

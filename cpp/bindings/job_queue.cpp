@@ -17,7 +17,9 @@
 #include "core/device_launches.h"
 #include "core/error.h"
 #include "core/intraop_threads.h"
+#include "core/job_inputs.h"
 #include "core/torch_logging.h"
+#include "core/utf8.h"
 
 namespace dinov3_seg {
 namespace {
@@ -101,7 +103,7 @@ void emit_warnings(Napi::Env env, JobControl& control) {
     options.Set("code", warning.code);
     process.Get("emitWarning")
         .As<Napi::Function>()
-        .Call(process, {Napi::String::New(env, warning.text), options});
+        .Call(process, {Napi::String::New(env, printable_message(warning.text)), options});
   }
 }
 
@@ -132,8 +134,8 @@ void settle(Napi::Env env, Job& job) {
 
 /// On a lane's thread.
 void Job::run() noexcept {
+  const CurrentJob current(*control);
   try {
-    const CurrentJob current(*control);
     check_cancelled();
     // For whatever takes the current device.
     const c10::DeviceGuard on_device(device);
@@ -142,8 +144,11 @@ void Job::run() noexcept {
     use_intraop_threads();
     keep_warnings_of_this_thread();
     make_value = work();
+    if (!control->shielded()) check_job_inputs();
   } catch (...) {
     failure = describe_current_exception();
+    // The reason of whatever went wrong with such bytes.
+    if (std::string damage = job_input_damage(); !damage.empty()) failure = {"IO", std::move(damage)};
   }
   work = nullptr;
   // After all memory of the job is freed: the next one may need other sizes.
@@ -329,9 +334,11 @@ Failure describe_current_exception() {
 
 Napi::Error to_js_error(Napi::Env env, const Failure& failure) {
   const auto environment = environment_of(env);
-  if (environment->make_error.IsEmpty()) return Napi::Error::New(env, failure.code + ": " + failure.message);
-  const Napi::Value error = environment->make_error.Call(
-      {Napi::String::New(env, failure.code), Napi::String::New(env, failure.message)});
+  // Messages quote files, libtorch's too.
+  const std::string message = printable_message(failure.message);
+  if (environment->make_error.IsEmpty()) return Napi::Error::New(env, failure.code + ": " + message);
+  const Napi::Value error =
+      environment->make_error.Call({Napi::String::New(env, failure.code), Napi::String::New(env, message)});
   return Napi::Error(env, error);
 }
 

@@ -12,6 +12,7 @@
 #include "core/finite_watch.h"
 #include "core/job_control.h"
 #include "models/archive.h"
+#include "models/network_check.h"
 #include "models/network_sizes.h"
 #include "models/segment.h"
 #include "models/staged_archive.h"
@@ -55,6 +56,7 @@ std::shared_ptr<SegmentationModel> copy_model(const SegmentationModel& model, co
 }
 
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
+  check_network_file(path, /*trust_code=*/false);
   const auto module = load_staged(path, device);
   if (!module) return nullptr;
   return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});

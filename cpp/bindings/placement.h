@@ -20,7 +20,9 @@ inline constexpr auto fields<ModelPlacement> =
                field("precision", &ModelPlacement::precision),
                field("cudaGraphs", &ModelPlacement::graphs),
                optional_field("replica", &ModelPlacement::replica),
-               optional_field("residentBlocks", &ModelPlacement::resident_blocks)};
+               optional_field("residentBlocks", &ModelPlacement::resident_blocks),
+               optional_field("trustCode", &ModelPlacement::trust_code),
+               optional_field("timeout", &ModelPlacement::pass_seconds)};
 
 template <>
 inline constexpr auto fields<ReplicaPlace> =

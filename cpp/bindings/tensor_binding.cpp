@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "bindings/method.h"
+#include "core/byte_reader.h"
 #include "core/error.h"
 #include "core/intraop_threads.h"
 #include "core/page_allocator.h"
@@ -63,11 +64,11 @@ at::ScalarType dtype_of(napi_typedarray_type type) {
 at::Tensor make_tensor(Napi::Value data, const std::vector<int64_t>& shape) {
   if (!data.IsTypedArray()) fail("INVALID_ARGUMENT", "data must be a typed array");
   const auto array = data.As<Napi::TypedArray>();
-  int64_t elements = 1;
-  for (const int64_t size : shape) {
+  for (const int64_t size : shape)
     if (size < 0) fail("INVALID_ARGUMENT", "shape must hold whole numbers from 0, got ", size);
-    elements *= size;
-  }
+  int64_t elements = 0;
+  if (!checked_product(shape, elements))
+    fail("SHAPE", "shape ", c10::IntArrayRef(shape), " has more elements than 64 bits count");
   if (elements != static_cast<int64_t>(array.ElementLength()))
     fail("SHAPE", "shape ", c10::IntArrayRef(shape), " has ", elements, " elements, data has ",
          array.ElementLength());

@@ -89,6 +89,7 @@ TrainingResult train_cached(TrainedHeads& heads, const std::shared_ptr<const Rec
                             const TrainingPlan& plan, double seconds) {
   check(heads, plan);
   if (plan.batches.empty()) fail("INVALID_ARGUMENT", "there is no batch to train on");
+  store->use_in_job();
   // Formulas give the gradients: autograd's share of each operator's call is left out.
   const c10::InferenceMode inference;
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
@@ -118,6 +119,7 @@ TrainingResult train_cached(TrainedHeads& heads, const std::shared_ptr<const Rec
 
 HeadCounts evaluate_cached(TrainedHeads& heads, const std::shared_ptr<const RecordStore>& store,
                            const std::vector<int64_t>& records) {
+  store->use_in_job();
   const c10::InferenceMode inference;
   // On the CPU one image at a time keeps the scores in the processor's cache.
   const int64_t size = store->device().is_cpu() ? 1 : evaluation_batch;

@@ -54,8 +54,8 @@ RecordLayout::RecordLayout(std::vector<RecordPart> parts) : parts_(std::move(par
     part.offset = size_;
     // All sizes stay so far from the limit that places within a file and their alignment cannot pass it.
     if (!fits || part.bytes > most_bytes - size_)
-      fail("INVALID_ARGUMENT", "a record's ", part.name, " of ", c10::IntArrayRef(part.shape), " ", part.dtype,
-           " is larger than any file");
+      fail("INVALID_ARGUMENT", "a record's ", part.name, " of ", c10::IntArrayRef(part.shape), " ",
+           part.dtype, " is larger than any file");
     size_ += align(part.bytes);
   }
   if (find("labels") == nullptr || parts_.size() < 2)

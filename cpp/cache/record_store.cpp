@@ -13,6 +13,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/job_control.h"
+#include "core/job_inputs.h"
 #include "core/xxh64.h"
 
 namespace dinov3_seg {
@@ -53,18 +54,24 @@ RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id,
       paths_(files),
       places_(std::move(places)),
       device_(device) {
-  for (const std::string& path : paths_) {
+  for (const RecordPlace& place : places_)
+    if (place.file < 0 || place.file >= static_cast<int64_t>(paths_.size()) || place.offset < 0 ||
+        place.offset % 64 != 0)
+      fail("CACHE", "invalid place of a record: file ", place.file, " at ", place.offset);
+  // Whoever writes to the cache may cut off what lies behind the records.
+  std::vector<uint64_t> ends(paths_.size());
+  for (const RecordPlace& place : places_) {
+    uint64_t& end = ends[static_cast<size_t>(place.file)];
+    end = std::max(end, static_cast<uint64_t>(place.offset + layout_.size_bytes()));
+  }
+  for (size_t i = 0; i < paths_.size(); ++i) {
     try {
-      files_.push_back(MappedFile::open(path));
+      files_.push_back(MappedFile::open(paths_[i], ends[i]));
     } catch (const Error& error) {
       if (std::strcmp(error.code(), "FILE_NOT_FOUND") != 0) throw;
       files_.push_back(nullptr);
     }
   }
-  for (const RecordPlace& place : places_)
-    if (place.file < 0 || place.file >= static_cast<int64_t>(files_.size()) || place.offset < 0 ||
-        place.offset % 64 != 0)
-      fail("CACHE", "invalid place of a record: file ", place.file, " at ", place.offset);
 }
 
 /// Without a sum: an offset may be any number.
@@ -111,13 +118,19 @@ std::vector<DamagedRecord> RecordStore::verify() const {
 const uint8_t* RecordStore::record_bytes(int64_t record) const {
   const RecordPlace& place = places_[static_cast<size_t>(record)];
   const auto& file = files_[static_cast<size_t>(place.file)];
-  if (!file || !holds(*file, place))
-    fail("CACHE", "record ", record, " is damaged: ", damage(record));
+  if (!file || !holds(*file, place)) fail("CACHE", "record ", record, " is damaged: ", damage(record));
   return file->bytes().data() + place.offset;
+}
+
+void RecordStore::use_in_job() const {
+  if (on_device_ + pinned_ == size()) return;
+  for (const auto& file : files_)
+    if (file) add_job_input(file);
 }
 
 void RecordStore::load(const ResidentBudget& budget) {
   if (device_.is_cpu()) return;
+  use_in_job();
   const int64_t total = size();
   on_device_ = std::min(total, budget.device_bytes / layout_.size_bytes());
   pinned_ = std::min(total - on_device_, budget.pinned_bytes / layout_.size_bytes());

@@ -59,6 +59,9 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   int64_t on_device() const { return on_device_; }
   int64_t in_pinned_memory() const { return pinned_; }
 
+  /// The calling thread's job reads records: damage to their files is an error of that job.
+  void use_in_job() const;
+
   /// Where a batch's arrays lie before they go to the device.
   struct HostBatch {
     std::vector<int64_t> records;

@@ -27,7 +27,8 @@ constexpr int64_t most_write_bytes = 64 << 20;
 std::string text_of(int error) { return std::generic_category().message(error); }
 
 [[noreturn]] void fail_to(const char* what, const std::string& path, int error) {
-  fail(is_full(error) ? "DISK_FULL" : "IO", "cannot ", what, " ", path, ": ", text_of(error));
+  fail(is_full(error) ? "DISK_FULL" : "IO", "cannot ", what, " ", path, ": ", text_of(error),
+       disk_advice(error));
 }
 
 /// Calls `write(data, size, done)`, as pwrite, until all is written. 0, or the error that kept it from that.

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "file_write.h"
 #include "job_control.h"
+#include "job_inputs.h"
 
 namespace dinov3_seg {
 namespace {
@@ -30,6 +31,14 @@ std::string resolve(const std::string& path) {
   std::error_code error;
   const auto target = std::filesystem::canonical(path, error);
   return error ? path : target.string();
+}
+
+/// The kernel says EFAULT where a thread would get SIGBUS: reads the bytes so that the mapped file knows.
+void touch_pages(const char* bytes, std::size_t size) {
+  constexpr std::size_t least_page = 4096;
+  [[maybe_unused]] volatile char last = 0;
+  for (std::size_t i = 0; i < size; i += least_page) last = bytes[i];
+  last = bytes[size - 1];
 }
 
 std::string folder_of(const std::string& path) {
@@ -87,6 +96,11 @@ void AtomicFile::write(const void* data, std::size_t size) {
     check_cancelled();
     const auto count = without_sigxfsz([&] { return ::write(fd_, bytes, std::min(size, largest)); });
     if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EFAULT) {
+      touch_pages(bytes, std::min(size, largest));
+      check_job_inputs();
+      errno = EFAULT;
+    }
     if (count <= 0)
       fail_with(count < 0 ? errno : ENOSPC, "write", std::max<std::uint64_t>(expected_, written_ + size));
     bytes += count;
@@ -131,7 +145,8 @@ void AtomicFile::commit() {
   ::close(folder);
   if (synced != 0 && error != EINVAL && error != ENOTSUP) {
     fail("IO", path_,
-         " is written, but its folder cannot be synced: ", std::generic_category().message(error));
+         " is written, but its folder cannot be synced: ", std::generic_category().message(error),
+         disk_advice(error));
   }
 }
 
@@ -152,7 +167,7 @@ void AtomicFile::fail_with(int error, const char* doing, std::uint64_t bytes) co
     fail("FILE_NOT_FOUND", "cannot write ", path_, ": the folder ", folder_of(path_),
          " does not exist; create it first");
   }
-  fail("IO", "cannot ", doing, " ", temporary_.empty() ? path_ : temporary_, ": ", text);
+  fail("IO", "cannot ", doing, " ", temporary_.empty() ? path_ : temporary_, ": ", text, disk_advice(error));
 }
 
 }  // namespace dinov3_seg

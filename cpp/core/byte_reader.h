@@ -14,6 +14,8 @@ static_assert(std::endian::native == std::endian::little, "file formats are read
 
 /// Of a tensor in a file: the limit of libtorch's own iterators.
 inline constexpr std::size_t max_dimensions = 64;
+/// Of a checkpoint's metadata: the number of entries, of which files have tens.
+inline constexpr std::size_t max_metadata = 10'000;
 
 /// Thrown by ByteReader when fewer bytes are left than asked for. Its users turn it into an Error that names
 /// the file.
@@ -69,6 +71,15 @@ template <typename T>
 template <typename T>
 [[nodiscard]] inline bool checked_multiply(T a, T b, T& product) {
   return !__builtin_mul_overflow(a, b, &product);
+}
+
+/// The product of sizes, false when it does not fit.
+template <typename Sizes>
+[[nodiscard]] inline bool checked_product(const Sizes& sizes, std::int64_t& product) {
+  product = 1;
+  for (const std::int64_t size : sizes)
+    if (!checked_multiply(product, size, product)) return false;
+  return true;
 }
 
 }  // namespace dinov3_seg

@@ -100,11 +100,13 @@ Checkpoint read_checkpoint(const std::string& path) {
 CheckpointSummary inspect_checkpoint(const std::string& path) {
   Checkpoint checkpoint = read_checkpoint(path);
   CheckpointSummary summary;
-  for (const auto& [name, tensor] : checkpoint.tensors) {
+  summary.rows.reserve(checkpoint.tensors.size());
+  for (auto& [name, tensor] : checkpoint.tensors) {
     const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
-    summary.rows.push_back({name, tensor.sizes().vec(), dtype_name(tensor.scalar_type()), bytes});
     summary.parameters += tensor.numel();
     summary.total_bytes += bytes;
+    summary.rows.push_back({std::move(name), tensor.sizes().vec(), dtype_name(tensor.scalar_type()), bytes});
+    tensor.reset();  // a file may list very many
   }
   summary.format = std::move(checkpoint.format);
   if (summary.format == "torchscript") summary.normalization = recorded_normalization(path);

@@ -32,6 +32,25 @@ auto without_sigxfsz(Call call) {
   return result;
 }
 
+/// What to do about a disk that fails, after the system's words; lib/files.ts says the same.
+inline const char* disk_advice(int error) {
+  switch (error) {
+    case EROFS:
+      return ". The disk is mounted read-only. Choose another folder, or mount the disk for writing, and run "
+             "the command again.";
+    case EIO:
+      return ". The disk, or the connection to it, failed. Check the disk, then run the command again.";
+    case ESTALE:
+      return ". The file server no longer knows this file or folder. Mount the folder again, then run the "
+             "command again.";
+    case EACCES:
+    case EPERM:
+      return ". Choose a folder that you may write to, or ask for the permission.";
+    default:
+      return "";
+  }
+}
+
 /// Whether a failed write means that the disk, quota or file size limit is reached.
 inline bool is_full(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/byte_reader.h"
 #include "core/error.h"
 
 namespace dinov3_seg {
@@ -84,7 +85,9 @@ class Assignment {
 }  // namespace
 
 std::vector<int64_t> assign_least_cost(c10::ArrayRef<double> costs, int64_t rows, int64_t columns) {
-  if (rows < 0 || columns < 0 || static_cast<int64_t>(costs.size()) != rows * columns)
+  int64_t count = 0;
+  const bool fits = checked_multiply(rows, columns, count);
+  if (rows < 0 || columns < 0 || !fits || static_cast<int64_t>(costs.size()) != count)
     fail("INVALID_ARGUMENT", "expected ", rows, "×", columns, " costs, got ", costs.size());
   if (!std::all_of(costs.begin(), costs.end(), [](double cost) { return std::isfinite(cost); }))
     fail("INVALID_ARGUMENT", "costs must be finite");

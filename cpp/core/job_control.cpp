@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/job_inputs.h"
+#include "core/time_limit.h"
 
 namespace dinov3_seg {
 namespace {
@@ -16,11 +18,21 @@ thread_local std::string doing_now;
 CurrentJob::CurrentJob(JobControl& control) {
   current = &control;
   doing_now.clear();
+  forget_job_inputs();
 }
-CurrentJob::~CurrentJob() { current = nullptr; }
+CurrentJob::~CurrentJob() {
+  current = nullptr;
+  forget_job_inputs();
+}
+
+bool in_job() { return current != nullptr; }
 
 void check_cancelled() {
-  if (current && current->cancelled() && !current->shielded()) fail("ABORTED", "the job was cancelled");
+  if (current && !current->shielded()) {
+    if (current->cancelled()) fail("ABORTED", "the job was cancelled");
+    check_faulted_inputs();
+  }
+  check_time();
 }
 
 void report_progress(std::uint64_t done, std::uint64_t total) {
@@ -37,6 +49,7 @@ const std::string& current_doing() { return doing_now; }
 
 void shield_job() {
   check_cancelled();
+  check_job_inputs();
   if (current) current->shield();
 }
 

@@ -76,7 +76,10 @@ class CurrentJob {
 
 // Outside of a job these do nothing.
 
-/// Throws ABORTED once the calling thread's job was cancelled, unless it was shielded.
+/// Whether the calling thread runs a job.
+bool in_job();
+/// Throws ABORTED once the calling thread's job was cancelled, unless it was shielded, and IO once a mapped
+/// file that it reads could not be read (job_inputs.h).
 void check_cancelled();
 /// Tells how far the calling thread's job is.
 void report_progress(std::uint64_t done, std::uint64_t total);
@@ -86,7 +89,7 @@ void warn_caller(std::string code, std::string text);
 void say_doing(std::string doing);
 /// What was said last in this job; empty where nothing was.
 const std::string& current_doing();
-/// check_cancelled() for the last time: then the job's result stands.
+/// check_cancelled() for the last time, and whether all that was read is whole: then the job's result stands.
 void shield_job();
 
 }  // namespace dinov3_seg

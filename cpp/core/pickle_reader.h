@@ -22,10 +22,25 @@ class PickleGlobals {
   virtual PickleValue* storage(PickleTree& tree, const PickleValue& id) = 0;
 };
 
-/// Reads one pickle of protocol 2 to 5.
-/// Memory and time are in proportion to `bytes`; more than 64 MiB or 4 million values are refused.
+/// "module.name", for messages.
+std::string full_name(const PickleGlobal& global);
+
+/// What a file makes of `file_bytes` may take this much memory: several times what torch.save's files need,
+/// and little enough for a machine that can hold the file.
+constexpr std::uint64_t memory_allowed_for(std::uint64_t file_bytes) {
+  return 16 * file_bytes + (std::uint64_t{4} << 20);
+}
+
+/// Reads one pickle of protocol 2 to 5, and stops with its job.
+/// Memory and time are in proportion to `bytes`; more than 64 MiB, 4 million values or
+/// `memory_allowed_for(bytes)` are refused.
 /// `where` names the file in messages. Throws CHECKPOINT_UNSAFE (naming the global), CHECKPOINT_TRUNCATED
-/// (the pickle ends early) and CHECKPOINT_FORMAT (it is not a pickle, or uses what torch.save does not).
+/// (the pickle ends early), CHECKPOINT_FORMAT (it is not a pickle, or uses what torch.save does not), and
+/// ABORTED.
 PickleTree read_pickle(std::span<const std::uint8_t> bytes, PickleGlobals& globals, const std::string& where);
+
+/// Reads a pickle for its form and its size alone: it may name any class, and nothing comes of it. For what
+/// another reader is to load next. Throws as read_pickle does, but never CHECKPOINT_UNSAFE.
+void check_pickle(std::span<const std::uint8_t> bytes, const std::string& where);
 
 }  // namespace dinov3_seg

@@ -72,8 +72,8 @@ at::Tensor view_entry(const std::shared_ptr<const MappedFile>& file, std::span<c
       tensor_bytes(entry.shape, static_cast<std::int64_t>(c10::elementSize(row->dtype)), expected);
   if (!fits || expected != end - begin) {
     fail("CHECKPOINT_FORMAT", file->path(), ": '", printable(entry.name), "' of shape ",
-         at::IntArrayRef(entry.shape), " and dtype ", entry.dtype, " does not match its ", end - begin,
-         " bytes of data");
+         at::IntArrayRef(entry.shape), " and dtype ", printable(entry.dtype), " does not match its ",
+         end - begin, " bytes of data");
   }
   const auto bytes = data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(expected));
   if (row->dtype == at::ScalarType::Bool &&

@@ -5,6 +5,7 @@
 
 #include "byte_reader.h"
 #include "error.h"
+#include "job_control.h"
 #include "json_reader.h"
 #include "utf8.h"
 
@@ -22,10 +23,13 @@ class HeaderParser : JsonReader {
       if (!names.insert(name).second) invalid("'" + printable(name) + "' occurs twice");
       if (name == "__metadata__") {
         each_member([&](std::string key) {
+          if (header.metadata.size() == max_metadata)
+            invalid("more than " + std::to_string(max_metadata) + " entries of metadata");
           if (!header.metadata.emplace(std::move(key), string()).second)
             invalid("a metadata key occurs twice");
         });
       } else {
+        check_cancelled();
         header.entries.push_back(entry(std::move(name)));
       }
     });

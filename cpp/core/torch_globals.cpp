@@ -32,15 +32,23 @@ bool contains(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+/// Whether the module holds the classes of a TorchScript archive.
+bool is_module_class(std::string_view module) {
+  return module == "__torch__" || module.starts_with("__torch__.");
+}
+
 const DtypeNames& dtype_row(at::ScalarType dtype) { return *find_dtype(&DtypeNames::dtype, dtype); }
 
-std::string_view after_last_dot(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+// torch.save numbers them.
+constexpr std::size_t max_storage_name = 256;
+// What libtorch allocates for a tensor without its sizes and strides, about.
+constexpr std::uint64_t tensor_object_bytes = 320;
 
 }  // namespace
 
 /// What a tensor is made from: element counts, not bytes.
 struct TorchGlobals::View {
-  const PickleValue* storage;
+  const c10::Storage& storage;
   at::ScalarType dtype;
   std::int64_t offset;
   std::vector<std::int64_t> sizes;
@@ -60,106 +68,104 @@ bool TorchGlobals::allows(std::string_view module, std::string_view name) const 
            contains(other_dtypes, name);
   }
   if (!torchscript_) return false;
-  return module == "__torch__" || module.starts_with("__torch__.") ||
-         (module == "torch.jit._pickle" && contains(jit_tags, name));
+  return is_module_class(module) || (module == "torch.jit._pickle" && contains(jit_tags, name));
 }
 
 PickleValue* TorchGlobals::call(PickleTree& tree, const PickleValue& function, const PickleValue& arguments) {
-  const std::string_view name = function.text;
-  const auto& items = arguments.items;
-  if (name == "collections.OrderedDict" && items.empty()) return tree.make(Kind::dict);
-  if (name.starts_with("torch._utils._rebuild_tensor")) return rebuild(tree, function, arguments);
-  if (name == "torch._utils._rebuild_parameter" && !items.empty() && items[0]->is(Kind::tensor))
+  const PickleGlobal& global = function.global();
+  const PickleItems& items = arguments.items();
+  if (global.is("collections", "OrderedDict") && items.empty()) return tree.make_container(Kind::dict);
+  if (global.module == "torch._utils" && global.name.starts_with("_rebuild_tensor"))
+    return rebuild(tree, global, items);
+  if (global.is("torch._utils", "_rebuild_parameter") && !items.empty() && items[0]->is(Kind::tensor))
     return items[0];
   // Values without a tensor in them: the argument itself shows them well enough.
-  if ((name == "torch.Size" || name == "torch.device") && !items.empty()) return items[0];
-  if (name.starts_with("torch.jit._pickle.") && !items.empty()) return items[0];
-  if (name.starts_with("__torch__.") && items.empty()) {
-    PickleValue* object = tree.make(Kind::object);
-    object->text = name;
-    return object;
-  }
-  fail("CHECKPOINT_FORMAT", where_, ": the pickle calls ", printable(name),
+  if ((global.is("torch", "Size") || global.is("torch", "device")) && !items.empty()) return items[0];
+  if (global.module == "torch.jit._pickle" && !items.empty()) return items[0];
+  if (is_module_class(global.module) && items.empty()) return tree.make_container(Kind::object);
+  fail("CHECKPOINT_FORMAT", where_, ": the pickle calls ", full_name(global),
        " with arguments that torch.save does not write");
 }
 
 PickleValue* TorchGlobals::storage(PickleTree& tree, const PickleValue& id) {
-  const auto& items = id.items;
-  const bool well_formed = id.is(Kind::tuple) && items.size() >= 5 && items[0]->is(Kind::text) &&
-                           items[0]->text == "storage" && items[1]->is(Kind::global) &&
-                           items[2]->is(Kind::text) && items[4]->is(Kind::integer);
-  if (!well_formed)
+  const auto is_well_formed = [&] {
+    if (!id.is(Kind::tuple)) return false;
+    const PickleItems& items = id.items();
+    return items.size() >= 5 && items[0]->is(Kind::text) && items[0]->text() == "storage" &&
+           items[1]->is(Kind::global) && items[2]->is(Kind::text) &&
+           items[2]->text().size() <= max_storage_name && items[4]->is(Kind::integer);
+  };
+  if (!is_well_formed())
     fail("CHECKPOINT_FORMAT", where_, ": the pickle refers to data in a way that torch.save does not");
-  const auto type = after_last_dot(items[1]->text);
-  const std::string& key = items[2]->text;
-  PickleValue* result = tree.make(Kind::storage);
+  const PickleItems& items = id.items();
+  const PickleGlobal& global = items[1]->global();
+  const std::string_view type = global.name;
+  const std::string key(items[2]->text());
+  const std::int64_t elements = items[4]->integer();
+  PickleStorage result;
   std::int64_t element_size = 1;
   if (type != "UntypedStorage") {
     const DtypeNames* row = find_dtype(&DtypeNames::storage, type);
     if (row == nullptr) {
-      fail("CHECKPOINT_FORMAT", where_, ": storage '", printable(key), "' is a ", printable(items[1]->text),
+      fail("CHECKPOINT_FORMAT", where_, ": storage '", printable(key), "' is a ", full_name(global),
            ", which is not supported. Convert its tensors to float32 in PyTorch and save again");
     }
-    result->dtype = row->dtype;
+    result.dtype = row->dtype;
     element_size = static_cast<std::int64_t>(c10::elementSize(row->dtype));
   }
-  result->storage = load_storage(key);
+  result.storage = load_storage(key);
   std::int64_t expected = 0;
-  const auto held = static_cast<std::int64_t>(result->storage.nbytes());
-  if (items[4]->integer < 0 || !checked_multiply(items[4]->integer, element_size, expected) ||
-      expected > held) {
-    fail("CHECKPOINT_TRUNCATED", where_, ": storage '", printable(key), "' should contain ",
-         items[4]->integer, " elements of ", element_size, " bytes, but the archive has only ", held,
-         " bytes");
+  const auto held = static_cast<std::int64_t>(result.storage.nbytes());
+  if (elements < 0 || !checked_multiply(elements, element_size, expected) || expected > held) {
+    fail("CHECKPOINT_TRUNCATED", where_, ": storage '", printable(key), "' should contain ", elements,
+         " elements of ", element_size, " bytes, but the archive has only ", held, " bytes");
   }
-  return result;
+  return tree.make(Kind::storage, std::move(result));
 }
 
 /// _rebuild_tensor(storage, offset, size, stride); _v2 adds requires_grad, hooks, metadata; _v3 has
 /// requires_grad, hooks and a dtype after the stride, for storages without one.
-PickleValue* TorchGlobals::rebuild(PickleTree& tree, const PickleValue& function,
-                                   const PickleValue& arguments) {
-  const auto& items = arguments.items;
+PickleValue* TorchGlobals::rebuild(PickleTree& tree, const PickleGlobal& function, const PickleItems& items) {
   const auto malformed = [&](const char* what) {
-    fail("CHECKPOINT_FORMAT", where_, ": a call of ", function.text, " has ", what);
+    fail("CHECKPOINT_FORMAT", where_, ": a call of ", full_name(function), " has ", what);
   };
   if (items.size() < 4 || !items[0]->is(Kind::storage) || !items[1]->is(Kind::integer)) {
     malformed("no storage, offset, size and stride");
   }
-  View view{items[0], items[0]->dtype, items[1]->integer, {}, {}};
+  View view{items[0]->storage().storage, items[0]->storage().dtype, items[1]->integer(), {}, {}};
   const auto integers = [&](const PickleValue& value, std::vector<std::int64_t>& result) {
     if (!value.is(Kind::tuple) && !value.is(Kind::list)) malformed("a shape that is not a tuple");
-    if (value.items.size() > max_dimensions) malformed("more than 64 dimensions");
-    for (const PickleValue* item : value.items) {
-      if (!item->is(Kind::integer) || item->integer < 0)
+    if (value.items().size() > max_dimensions) malformed("more than 64 dimensions");
+    for (const PickleValue* item : value.items()) {
+      if (!item->is(Kind::integer) || item->integer() < 0)
         malformed("a size or stride that is not a whole number ≥ 0");
-      result.push_back(item->integer);
+      result.push_back(item->integer());
     }
   };
   integers(*items[2], view.sizes);
   integers(*items[3], view.strides);
   if (view.sizes.size() != view.strides.size()) malformed("different numbers of strides and sizes");
-  if (function.text == "torch._utils._rebuild_tensor_v3") {
+  if (function.name == "_rebuild_tensor_v3") {
     if (items.size() < 7 || !items[6]->is(Kind::global)) malformed("no dtype");
-    const DtypeNames* row = find_dtype(&DtypeNames::name, after_last_dot(items[6]->text));
+    const DtypeNames* row = find_dtype(&DtypeNames::name, items[6]->global().name);
     if (row == nullptr) {
-      fail("CHECKPOINT_FORMAT", where_, ": a tensor is of ", printable(items[6]->text),
+      fail("CHECKPOINT_FORMAT", where_, ": a tensor is of ", full_name(items[6]->global()),
            ", which is not supported. Convert it to float32 in PyTorch and save again");
     }
     view.dtype = row->dtype;
   }
   check_bounds(view);
-  if (view.dtype == at::ScalarType::Bool) check_booleans(view.storage->storage);
-  PickleValue* result = tree.make(Kind::tensor);
-  result->tensor = at::empty({0}, at::TensorOptions().dtype(view.dtype));
-  result->tensor.set_(view.storage->storage, view.offset, view.sizes, view.strides);
-  return result;
+  if (view.dtype == at::ScalarType::Bool) check_booleans(view.storage);
+  at::Tensor tensor = at::empty({0}, at::TensorOptions().dtype(view.dtype));
+  tensor.set_(view.storage, view.offset, view.sizes, view.strides);
+  tree.made_bytes += tensor_object_bytes + 2 * sizeof(std::int64_t) * view.sizes.size();
+  return tree.make(Kind::tensor, std::move(tensor));
 }
 
 /// The last element that sizes and strides reach must lie within the storage.
 void TorchGlobals::check_bounds(View& view) {
   const auto element_size = static_cast<std::int64_t>(c10::elementSize(view.dtype));
-  const auto held = static_cast<std::int64_t>(view.storage->storage.nbytes()) / element_size;
+  const auto held = static_cast<std::int64_t>(view.storage.nbytes()) / element_size;
   const auto outside = [&] {
     fail("CHECKPOINT_TRUNCATED", where_, ": a ", dtype_row(view.dtype).name, " tensor of shape ",
          at::IntArrayRef(view.sizes), ", strides ", at::IntArrayRef(view.strides), " at element ",
@@ -198,8 +204,9 @@ void TorchGlobals::check_bounds(View& view) {
 
 /// A bool that is neither 0 nor 1 makes C++ misbehave.
 void TorchGlobals::check_booleans(const c10::Storage& storage) {
+  // Not by the data's address: an empty storage has that of the next one.
+  if (!checked_booleans_.insert(storage.unsafeGetStorageImpl()).second) return;
   const auto* bytes = static_cast<const std::uint8_t*>(storage.data());
-  if (!checked_booleans_.insert(bytes).second) return;
   for (std::size_t i = 0; i < storage.nbytes(); ++i) {
     if (bytes[i] > 1) fail("CHECKPOINT_FORMAT", where_, ": a bool tensor contains the byte ", int{bytes[i]});
   }

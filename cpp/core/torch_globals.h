@@ -28,20 +28,20 @@ class TorchGlobals : public PickleGlobals {
   PickleValue* storage(PickleTree& tree, const PickleValue& id) override;
 
  protected:
-  /// The bytes of the storage `key`, the same object for the same key.
+  /// The bytes of the storage `key`: the same object for the same key, as long as this object lives.
   virtual c10::Storage load_storage(const std::string& key) = 0;
 
  private:
   struct View;
 
-  PickleValue* rebuild(PickleTree& tree, const PickleValue& function, const PickleValue& arguments);
+  PickleValue* rebuild(PickleTree& tree, const PickleGlobal& function, const PickleItems& arguments);
   void check_bounds(View& view);
   void check_booleans(const c10::Storage& storage);
 
   std::string where_;
   bool torchscript_;
   std::uint64_t repeat_budget_bytes_;
-  std::unordered_set<const void*> checked_booleans_;
+  std::unordered_set<const c10::StorageImpl*> checked_booleans_;
 };
 
 }  // namespace dinov3_seg

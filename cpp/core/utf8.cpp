@@ -27,6 +27,38 @@ std::size_t character_size(std::string_view text) {
   return 0;
 }
 
+/// The code point of a well-formed character.
+std::uint32_t code_point(std::string_view character) {
+  const auto first = static_cast<std::uint8_t>(character[0]);
+  if (character.size() == 1) return first;
+  std::uint32_t code = first & (0x7fu >> character.size());
+  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<std::uint8_t>(byte) & 0x3fu);
+  return code;
+}
+
+/// Whether a character acts on the terminal, on the line or on the direction of the text around it.
+bool is_control(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+std::string escape(const char* kind, std::uint32_t code, int digits) {
+  std::string result = kind;
+  for (int digit = digits; digit-- > 0;) result += "0123456789ABCDEF"[code >> 4 * digit & 15];
+  return result;
+}
+
+/// Takes the first character of a text that is not empty.
+std::string take_escaped(std::string_view& text) {
+  const auto size = character_size(text);
+  const std::string_view character = text.substr(0, size == 0 ? 1 : size);
+  text.remove_prefix(character.size());
+  if (size == 0) return escape("\\x", static_cast<std::uint8_t>(character[0]), 2);
+  const std::uint32_t code = code_point(character);
+  if (!is_control(code)) return std::string(character);
+  return escape("\\u", code, 4);
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
@@ -41,15 +73,22 @@ bool is_utf8(std::string_view text) {
 std::string printable(std::string_view text, std::size_t limit) {
   std::string result;
   while (!text.empty()) {
-    const auto size = character_size(text);
-    const bool control = size <= 1 && (text[0] < 0x20 || text[0] == 0x7f);
-    if (result.size() + size > limit) return result + "…";
-    if (size == 0 || control) {
-      result += '?';
+    const std::string character = take_escaped(text);
+    if (result.size() + character.size() > limit) return result + "…";
+    result += character;
+  }
+  return result;
+}
+
+std::string printable_message(std::string_view message) {
+  std::string result;
+  while (!message.empty()) {
+    if (message[0] == '\n' || message[0] == '\t') {
+      result += message[0];
+      message.remove_prefix(1);
     } else {
-      result += text.substr(0, size);
+      result += take_escaped(message);
     }
-    text.remove_prefix(size == 0 ? 1 : size);
   }
   return result;
 }

@@ -7,6 +7,7 @@
 
 #include "byte_reader.h"
 #include "error.h"
+#include "job_control.h"
 #include "sha256.h"
 #include "utf8.h"
 
@@ -132,6 +133,7 @@ void ZipReader::read_directory(const Directory& directory) {
   ByteReader reader(file_->bytes().subspan(directory.offset, directory.size));
   entries_.reserve(directory.count);
   for (std::uint64_t i = 0; i < directory.count; ++i) {
+    if (i % 1024 == 0) check_cancelled();
     if (reader.value<std::uint32_t>() != central_signature)
       truncated(*file_, "its table of contents is damaged");
     reader.take(4);  // versions
@@ -152,8 +154,8 @@ void ZipReader::read_directory(const Directory& directory) {
     reader.take(comment_size);
 
     if ((flags & encrypted_flags) != 0 || entry.method == aes_method) {
-      fail("CHECKPOINT_ENCRYPTED", file_->path(), " is an encrypted zip archive (entry '", printable(entry.name),
-           "'); decrypt it to the file written by torch.save");
+      fail("CHECKPOINT_ENCRYPTED", file_->path(), " is an encrypted zip archive (entry '",
+           printable(entry.name), "'); decrypt it to the file written by torch.save");
     }
     locate(entry, header_offset, packed_size);
     entries_.push_back(std::move(entry));
@@ -169,7 +171,8 @@ void ZipReader::read_directory(const Directory& directory) {
 /// Sets `entry.offset`: the data follow a local header whose length only the header itself tells.
 void ZipReader::locate(ZipEntry& entry, std::uint64_t header_offset, std::uint64_t packed_size) const {
   const auto bytes = file_->bytes();
-  if (header_offset > bytes.size()) truncated(*file_, "entry '" + printable(entry.name) + "' lies outside the file");
+  if (header_offset > bytes.size())
+    truncated(*file_, "entry '" + printable(entry.name) + "' lies outside the file");
   ByteReader header(bytes.subspan(header_offset));
   if (header.value<std::uint32_t>() != local_signature) {
     truncated(*file_, "entry '" + printable(entry.name) + "' is not where the table of contents states");
@@ -178,10 +181,12 @@ void ZipReader::locate(ZipEntry& entry, std::uint64_t header_offset, std::uint64
   const auto name_size = header.value<std::uint16_t>();
   const auto extra_size = header.value<std::uint16_t>();
   if (header.text(name_size) != entry.name) {
-    fail("CHECKPOINT_FORMAT", file_->path(), ": entry '", printable(entry.name), "' has another name in its own header");
+    fail("CHECKPOINT_FORMAT", file_->path(), ": entry '", printable(entry.name),
+         "' has another name in its own header");
   }
   header.take(extra_size);
-  if (packed_size > header.left()) truncated(*file_, "entry '" + printable(entry.name) + "' ends after the file");
+  if (packed_size > header.left())
+    truncated(*file_, "entry '" + printable(entry.name) + "' ends after the file");
   if (entry.method == stored && packed_size != entry.size) {
     fail("CHECKPOINT_FORMAT", file_->path(), ": entry '", printable(entry.name),
          "' is stored without compression, but its two sizes differ (", packed_size, " and ", entry.size,
@@ -212,8 +217,8 @@ const ZipEntry* ZipReader::find(std::string_view name) const {
 
 std::span<const std::uint8_t> ZipReader::data(const ZipEntry& entry) const {
   if (entry.method != stored) {
-    fail("CHECKPOINT_FORMAT", file_->path(), ": entry '", printable(entry.name), "' is compressed (zip method ",
-         entry.method,
+    fail("CHECKPOINT_FORMAT", file_->path(), ": entry '", printable(entry.name),
+         "' is compressed (zip method ", entry.method,
          "), which torch.save never does. Unpack the archive and pack it again without compression (zip -0 "
          "-r), or "
          "load and save it with PyTorch");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <set>
 
 #include "core/atomic_file.h"
@@ -18,6 +19,7 @@
 #include "core/memory_limit.h"
 #include "core/safetensors.h"
 #include "models/file_source.h"
+#include "models/network_check.h"
 #include "models/staged_archive.h"
 
 namespace dinov3_seg {
@@ -67,10 +69,11 @@ ZipReader network_archive(const std::string& path) {
 std::string archive_id(const std::string& path) { return network_archive(path).content_id(); }
 
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared,
-                                std::optional<std::int64_t> resident_blocks, bool streams) {
+                                std::optional<std::int64_t> resident_blocks, bool streams, bool trust_code) {
   try {
-    const auto source = std::make_shared<FileSource>(path);
     say_doing("Loading " + path);
+    check_network_file(path, trust_code);
+    const auto source = std::make_shared<FileSource>(path);
     const std::uint64_t all = source->size();
     // Who has blocks streamed has found out what fits.
     if (streams)
@@ -78,7 +81,10 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
     else if (!resident_blocks)
       require_memory(device, all - std::min(all, bytes_of(shared)), "Loading " + path, load_advice);
     if (!device.is_cpu() || !shared.empty() || resident_blocks) {
-      if (const auto staged = load_staged(path, device, shared, resident_blocks)) return *staged;
+      if (const auto staged = load_staged(path, device, shared, resident_blocks)) {
+        check_loaded_network(path, *staged);
+        return *staged;
+      }
     }
     if (!shared.empty() || resident_blocks)
       fail(
@@ -86,14 +92,22 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
           " contains tensors in its code or in containers, or classes that create their own state: it can "
           "only be loaded without sharing, streaming and precision fp8. Convert it again, or load it without "
           "them");
-    const torch::jit::Module module = torch::jit::load(source, device);
+    // Without the files for debugging, which are pickles that nobody has looked at.
+    const torch::jit::Module module = torch::jit::load(source, device, /*load_debug_files=*/false);
+    check_loaded_network(path, module);
     report_progress(source->size(), source->size());
     return module;
-  } catch (const c10::Error& error) {
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
     if (is_out_of_memory(error)) throw;
+    // What its compiler reports is no c10::Error.
+    const auto* own = dynamic_cast<const c10::Error*>(&error);
     fail("MODEL_FORMAT", path,
          " cannot be loaded as TorchScript (convert makes such a file from checkpoints): ",
-         error.what_without_backtrace());
+         own ? own->what_without_backtrace() : error.what());
   }
 }
 

@@ -32,8 +32,10 @@ std::string archive_id(const std::string& path);
 /// take). Throws FILE_NOT_FOUND, IO, MODEL_FORMAT, OUT_OF_MEMORY, ABORTED.
 /// `resident_blocks`: the matrices that are streamed then stay in the mapped file (staged_archive.h).
 /// `streams`: whether they are to be streamed, for which memory is planned and scarce.
+/// `trust_code`: whether code may use any operator; else MODEL_CODE (network_check.h).
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared = {},
-                                std::optional<std::int64_t> resident_blocks = {}, bool streams = false);
+                                std::optional<std::int64_t> resident_blocks = {}, bool streams = false,
+                                bool trust_code = false);
 
 /// Writes the module as a TorchScript file, whole or not at all. Reports bytes written of about the bytes of
 /// its tensors. `normalization` is recorded, where there is one. Throws DISK_FULL, IO, FILE_NOT_FOUND,

@@ -3,10 +3,12 @@
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "models/backbone_derivations.h"
 #include "models/layout_match.h"
 #include "models/other_networks.h"
@@ -18,7 +20,12 @@ namespace {
 std::string parts_beside(const std::vector<NamedTensor>& tensors, const std::string& prefix) {
   std::set<std::string> parts;
   for (const auto& [name, tensor] : tensors)
-    if (!name.starts_with(prefix)) parts.insert(name.substr(0, name.find('.')));
+    if (!name.starts_with(prefix)) parts.insert(printable(name.substr(0, name.find('.')), 60));
+  constexpr std::size_t most = 20;
+  if (parts.size() > most) {
+    parts.erase(std::next(parts.begin(), most), parts.end());
+    parts.insert("…");  // sorts behind ASCII
+  }
   return parts.empty() ? "" : "'" + c10::Join("', '", parts) + "'";
 }
 
@@ -26,7 +33,7 @@ void note_layout(const LayoutMatch& match, const std::vector<NamedTensor>& tenso
                  std::vector<std::string>& notes) {
   if (match.layout->name != "Meta" || !match.prefix.empty())
     notes.push_back("the backbone's keys have the layout of " + match.layout->name +
-                    (match.prefix.empty() ? "" : ", after '" + match.prefix + "'"));
+                    (match.prefix.empty() ? "" : ", after '" + printable(match.prefix) + "'"));
   const std::string beside = parts_beside(tensors, match.prefix);
   if (!beside.empty()) notes.push_back("other keys of the file are not used: those under " + beside);
 }
@@ -39,7 +46,7 @@ std::string guess(const std::vector<NamedTensor>& tensors) {
   if (is_head) return " These are keys of a head: give the file as --head, and a backbone as --backbone.";
   const LayoutMatch inside = nearest_layout_anywhere(tensors);
   if (!inside.layout || !inside.recognised()) return "";
-  return " The keys after '" + inside.prefix + "' have the layout of " + inside.layout->name +
+  return " The keys after '" + printable(inside.prefix) + "' have the layout of " + inside.layout->name +
          ", but what stands before them is not known: if it is the backbone that you want, save it alone.";
 }
 
@@ -48,7 +55,7 @@ std::string guess(const std::vector<NamedTensor>& tensors) {
   if (!nearest.layout) fail("CHECKPOINT_KEYS", source.path, " contains no tensors. Give a backbone.");
   fail("CHECKPOINT_KEYS", source.path, " does not hold a DINOv3 backbone in a known layout.", guess(tensors),
        " The nearest layout is that of ", nearest.layout->name,
-       nearest.prefix.empty() ? "" : " after '" + nearest.prefix + "'", ".",
+       nearest.prefix.empty() ? "" : " after '" + printable(nearest.prefix) + "'", ".",
        key_list_text("Missing", nearest.missing), key_list_text("Unexpected", nearest.unknown),
        "\nGive the state dict of a DINOv3 ViT; `inspect` lists the contents of a file.");
 }

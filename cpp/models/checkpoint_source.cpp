@@ -8,6 +8,7 @@
 
 #include "core/checkpoint.h"
 #include "core/error.h"
+#include "core/utf8.h"
 #include "models/key_shapes.h"
 
 namespace dinov3_seg {
@@ -41,8 +42,8 @@ SourceTensors read_source(const CheckpointSource& source) {
     if (result.format.empty()) result.format = checkpoint.format;
     for (NamedTensor& entry : checkpoint.tensors) {
       if (!names.insert(entry.name).second)
-        fail("CHECKPOINT_KEYS", file, ": '", entry.name, "' is also in another file of ", source.path,
-             ". Copy or download the folder again.");
+        fail("CHECKPOINT_KEYS", file, ": '", printable(entry.name), "' is also in another file of ",
+             source.path, ". Copy or download the folder again.");
       result.tensors.push_back(std::move(entry));
     }
   }

@@ -10,6 +10,7 @@
 #include "models/cast.h"
 #include "models/detector_plan.h"
 #include "models/network_input.h"
+#include "models/network_outputs.h"
 #include "models/product_inputs.h"
 #include "models/quantized_blocks.h"
 #include "models/shared_backbone.h"
@@ -21,7 +22,7 @@ namespace {
 torch::jit::Module load_detector(const std::string& path, const ModelPlacement& placement,
                                  const SharedTensors& shared, const SegmentationModel* segmentor) {
   torch::jit::Module module = load_archive(path, placement.device, shared, resident_until_cast(placement),
-                                           placement.resident_blocks.has_value());
+                                           placement.resident_blocks.has_value(), placement.trust_code);
   // A segmentor gives masks, a backbone alone the layers that it taps.
   if (module.find_method("decode") || module.find_method("layer_features"))
     fail("MODEL_FORMAT", path, " contains a ", module.find_method("decode") ? "segmentor" : "backbone alone",
@@ -68,6 +69,11 @@ DetectionModel::DetectionModel(NetworkOrigin origin, torch::jit::Module module,
 Predictions DetectionModel::forward(const at::Tensor& images) {
   check_detector_input(images.sizes(), queries());
   const auto result = run("forward", images, true);
+  if (result.size() < 2)
+    fail("MODEL_OUTPUT", path(),
+         ": its method forward gives one tensor, expected logits and boxes. The file is no detector: convert "
+         "one, or mend the method where it was made");
+  check_detections(path(), result[0], result[1]);
   return {result.at(0), result.at(1), finite_marks(result)};
 }
 

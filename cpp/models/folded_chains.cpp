@@ -282,6 +282,16 @@ Module folded_network(const Module& stored, const FoldedChains& folded, c10::Dev
   return module;
 }
 
+void share_products(FoldedChains& chains, const Module& folded) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [name, tensor] : folded.named_parameters()) tensors.emplace(name, tensor);
+  for (FoldedTensor& product : chains.tensors) {
+    const auto found = tensors.find(product.name);
+    if (found != tensors.end() && found->second.scalar_type() == product.tensor.scalar_type())
+      product.tensor = found->second;
+  }
+}
+
 void share_tensors(const Module& running, const Module& stored, const WeightStream* stream) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : stored.named_parameters()) tensors.emplace(name, tensor);

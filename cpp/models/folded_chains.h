@@ -50,6 +50,10 @@ int64_t folded_bytes(const std::vector<NamedTensor>& tensors);
 torch::jit::Module folded_network(const torch::jit::Module& stored, const FoldedChains& chains,
                                   c10::Device device, const WeightStream* stream);
 
+/// Puts the products that a folded_network() holds in the place of equal ones that are elsewhere, so that a
+/// second network of them shares their memory.
+void share_products(FoldedChains& chains, const torch::jit::Module& folded);
+
 /// Whether a method predicts. `taps` shows the parts of the file's network, and features are the backbone's
 /// own.
 bool is_folded_method(const std::string& method);

@@ -1,5 +1,6 @@
 #include "models/graph_passes.h"
 
+#include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/passes/inliner.h>
@@ -32,18 +33,48 @@ bool computes(const Node& node) {
          node.output(0)->type()->isSubtypeOf(*c10::TensorType::get());
 }
 
+bool is_call(const Node& node) {
+  return node.kind() == prim::CallMethod || node.kind() == prim::CallFunction;
+}
+
+const auto check_name = c10::Symbol::fromQualString(operator_name);
+
+/// A loop without operators would run for as long as it likes.
+void add_to_loop(Graph& graph, Node& loop) {
+  for (Block* body : loop.blocks()) graph.create(check_name, 0)->insertAfter(body->param_node());
+}
+
 void add_to(Graph& graph, Block& block) {
-  const auto name = c10::Symbol::fromQualString(operator_name);
   for (Node* node : block.nodes()) {
     for (Block* inner : node->blocks()) add_to(graph, *inner);
-    if (computes(*node)) graph.create(name, 0)->insertBefore(node);
+    if (node->kind() == prim::Loop) add_to_loop(graph, *node);
+    if (computes(*node) || is_call(*node)) graph.create(check_name, 0)->insertBefore(node);
   }
+}
+
+/// Loops, and calls of interfaces, whose methods are settled at run time.
+bool needs_guards(Block& block) {
+  for (Node* node : block.nodes()) {
+    if (node->kind() == prim::Loop) return true;
+    if (is_call(*node) && !tryToGraphFunction(node)) return true;
+    for (Block* inner : node->blocks())
+      if (needs_guards(*inner)) return true;
+  }
+  return false;
+}
+
+bool is_guarded(Block& block) {
+  for (Node* node : block.nodes()) {
+    if (node->kind() == check_name) return true;
+    for (Block* inner : node->blocks())
+      if (is_guarded(*inner)) return true;
+  }
+  return false;
 }
 
 bool calls_functions(Block& block) {
   for (Node* node : block.nodes()) {
-    const bool is_call = node->kind() == prim::CallMethod || node->kind() == prim::CallFunction;
-    if (is_call && tryToGraphFunction(node)) return true;
+    if (is_call(*node) && tryToGraphFunction(node)) return true;
     for (Block* inner : node->blocks())
       if (calls_functions(*inner)) return true;
   }
@@ -74,6 +105,16 @@ void run_graph_passes(const Module& module, const char* name) {
   record_product_inputs(*graph);
   add_to(*graph, *graph->block());
   add_weight_awaits(*graph, module);
+}
+
+void guard_functions(const Module& module) {
+  const GraphOptimizerEnabledGuard plain_interpreter(false);
+  for (Function* function : module._ivalue()->compilation_unit()->get_functions()) {
+    GraphFunction* graph_function = tryToGraphFunction(*function);
+    if (!graph_function || !needs_guards(*graph_function->graph()->block())) continue;
+    const auto graph = graph_function->optimized_graph();
+    if (!is_guarded(*graph->block())) add_to(*graph, *graph->block());
+  }
 }
 
 }  // namespace dinov3_seg

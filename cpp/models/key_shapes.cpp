@@ -7,9 +7,12 @@
 
 #include "core/dtype_names.h"
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace dinov3_seg {
 namespace {
+
+constexpr int64_t most_size = 1 << 24;
 
 std::string to_text(const std::vector<int64_t>& shape) {
   std::ostringstream text;
@@ -26,7 +29,7 @@ std::string key_list_text(const char* title, const std::vector<std::string>& ent
   if (entries.empty()) return "";
   std::ostringstream text;
   text << "\n" << title << " (" << entries.size() << "):";
-  for (std::size_t i = 0; i < std::min(entries.size(), shown); ++i) text << "\n  " << entries[i];
+  for (std::size_t i = 0; i < std::min(entries.size(), shown); ++i) text << "\n  " << printable(entries[i]);
   if (entries.size() > shown) text << "\n  and " << entries.size() - shown << " more";
   return text.str();
 }
@@ -45,6 +48,11 @@ int64_t ShapeTable::size(const std::string& name, std::size_t rank, std::size_t 
   if (shape.size() != rank) {
     fail("CHECKPOINT_KEYS", "Expected ", name, " of the ", what_, " to have ", rank,
          " dimensions, got shape ", to_text(shape), ".");
+  }
+  // Sizes of a network are multiplied with each other.
+  if (shape[dimension] < 1 || shape[dimension] > most_size) {
+    fail("CHECKPOINT_KEYS", "Expected the sizes of ", name, " of the ", what_, " to be from 1 to ", most_size,
+         ", got shape ", to_text(shape), ".");
   }
   return shape[dimension];
 }

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/job_control.h"
 #include "core/page_allocator.h"
 #include "models/detector_plan.h"
 #include "models/key_patterns.h"
@@ -74,6 +75,7 @@ LayoutMatch match_layout(const KeyLayout& layout, const std::string& prefix,
   result.layout = &layout;
   result.prefix = prefix;
   std::set<std::string_view> found;
+  check_cancelled();
   for (const auto& [name, tensor] : tensors) {
     if (!name.starts_with(prefix)) continue;
     const std::string_view key = std::string_view(name).substr(prefix.size());
@@ -109,6 +111,20 @@ LayoutMatch nearest_after(const std::set<std::string>& prefixes, const std::vect
     }
   }
   return best;
+}
+
+/// Takes every occurrence out of a name, in one pass. @returns whether there was one
+bool remove_all(std::string& name, std::string_view part) {
+  std::size_t at = name.find(part);
+  if (at == std::string::npos) return false;
+  std::string rest = name.substr(0, at);
+  while (at != std::string::npos) {
+    const std::size_t begin = at + part.size();
+    at = name.find(part, begin);
+    rest.append(name, begin, at - begin);
+  }
+  name = std::move(rest);
+  return true;
 }
 
 /// The parts of a join as one tensor. Vectors are small and made at once.
@@ -156,7 +172,8 @@ LayoutMatch nearest_layout_anywhere(const std::vector<NamedTensor>& tensors,
   for (const auto& [name, tensor] : tensors) {
     for (const char* block : {"blocks.0.", "layer.0."}) {
       const std::size_t at = name.find(block);
-      if (at != std::string::npos && (at == 0 || name[at - 1] == '.')) prefixes.insert(name.substr(0, at));
+      const bool is_part = at != std::string::npos && (at == 0 || name[at - 1] == '.');
+      if (is_part && prefixes.size() < most_prefixes) prefixes.insert(name.substr(0, at));
     }
   }
   return nearest_after(prefixes, tensors, layouts);
@@ -171,10 +188,7 @@ bool is_known_prefix(const std::string& prefix) {
 void remove_inner_wrappers(std::vector<NamedTensor>& tensors, std::vector<std::string>& notes) {
   for (const std::string wrapper : {"_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."}) {
     bool removed = false;
-    for (auto& [name, tensor] : tensors) {
-      for (std::size_t at; (at = name.find(wrapper)) != std::string::npos; removed = true)
-        name.erase(at, wrapper.size());
-    }
+    for (auto& [name, tensor] : tensors) removed = remove_all(name, wrapper) || removed;
     if (removed) notes.push_back("removed '" + wrapper + "' from the keys");
   }
 }

@@ -13,6 +13,7 @@
 #include "models/archive.h"
 #include "models/await_weights.h"
 #include "models/graph_passes.h"
+#include "models/network_outputs.h"
 #include "models/product_inputs.h"
 #include "models/quantized_blocks.h"
 #include "ops/quantized_ops.h"
@@ -117,7 +118,8 @@ NetworkModule::NetworkModule(NetworkOrigin origin, torch::jit::Module module, co
   }
   if (chains_) modules_.folded = folded_network(stored, *chains_, device(), stream().get());
   for (const char* method : methods) run_graph_passes(running(method), method);
-  if (float16 && tf32_) use_float16(chains_);
+  if (float16 && tf32_) use_float16(std::move(chains_));
+  guard_functions(stored);
   chains_.reset();
   if (stream() && stream() != placement.stream) expect_matrices();
 }
@@ -137,10 +139,11 @@ void NetworkModule::use_float16() {
     const StoredWeights values(module(), stream().get());
     chains = fold_chains(module());
   }
-  use_float16(chains);
+  use_float16(std::move(chains));
 }
 
-void NetworkModule::use_float16(const std::optional<FoldedChains>& chains) {
+void NetworkModule::use_float16(std::optional<FoldedChains> chains) {
+  if (chains && modules_.folded) share_products(*chains, *modules_.folded);
   modules_.float16 = float16_module(module(), chains, device(), stream().get(), path());
   if (!modules_.float16) return;
   float16_use_ = std::make_shared<Float16Use>();
@@ -176,12 +179,7 @@ c10::IValue NetworkModule::call(const char* method, const at::Tensor& images) {
 CudaGraphRunner::Tensors NetworkModule::run(const char* method, const at::Tensor& images, bool decodes) {
   using Tensors = CudaGraphRunner::Tensors;
   const auto results = [&](const torch::jit::Module& module, const at::Tensor& input) {
-    const c10::IValue result = module.get_method(method)({input});
-    if (result.isTensor()) return Tensors{result.toTensor().to(at::kFloat)};
-    Tensors tensors;
-    for (const c10::IValue& item : result.toTupleRef().elements())
-      tensors.push_back(item.toTensor().to(at::kFloat));
-    return tensors;
+    return network_outputs(path(), method, module.get_method(method)({input}), input);
   };
   const std::string first = std::string(method) + " in float16";
   const auto in_float16 = [&](const Tensors& inputs) {

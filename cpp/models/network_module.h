@@ -15,6 +15,7 @@
 #include "core/device_launches.h"
 #include "core/normalization.h"
 #include "core/tf32.h"
+#include "core/time_limit.h"
 #include "models/cuda_graph_runner.h"
 #include "models/float16_module.h"
 #include "models/folded_chains.h"
@@ -36,6 +37,8 @@ struct ModelPlacement {
   std::optional<int64_t> resident_blocks;
   /// That of the network whose backbone this one shares.
   std::shared_ptr<WeightStream> stream = nullptr;
+  bool trust_code = false;  // whether the file's code may use any operator
+  double pass_seconds = 0;  // that one pass may take; 0: any time
 };
 
 /// A network's module as its file has it; the one that predicts where its chains are folded; and the one that
@@ -135,6 +138,11 @@ class NetworkModule {
   /// `function` of the images on the device in float32, in the mode that networks run in.
   template <typename Function>
   auto in_run(const char* method, const at::Tensor& images, Function function) {
+    return within_seconds(placement_.pass_seconds, path(),
+                          [&] { return run_now(method, images, std::move(function)); });
+  }
+  template <typename Function>
+  auto run_now(const char* method, const at::Tensor& images, Function function) {
     say_running(method, images);
     const c10::InferenceMode inference;
     // The optimising executor specialises and compiles for every new shape, seconds a time, and gains nothing
@@ -157,7 +165,7 @@ class NetworkModule {
 
  private:
   /// `chains`: those that are folded in the network.
-  void use_float16(const std::optional<FoldedChains>& chains);
+  void use_float16(std::optional<FoldedChains> chains);
   static void say_running(const char* method, const at::Tensor& images);
   /// Tells the stream what a pass of the method that predicts uses.
   void expect_matrices();

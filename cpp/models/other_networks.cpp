@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "models/backbone_plan.h"
 
 namespace dinov3_seg {
@@ -46,9 +47,10 @@ void refuse_other_networks(const std::string& path, const std::vector<NamedTenso
   const int64_t side = patch_side(tensors);
   const std::string patches = "patches of " + std::to_string(side) + "×" + std::to_string(side) + " pixels";
   for (const auto& [name, tensor] : tensors) {
-    if (is_convnext_block(name)) fail("CHECKPOINT_KEYS", path, " holds a ConvNeXt (", name, ")", advice);
+    if (is_convnext_block(name))
+      fail("CHECKPOINT_KEYS", path, " holds a ConvNeXt (", printable(name), ")", advice);
     if (ends_in(name, position_names))
-      fail("CHECKPOINT_KEYS", path, " holds a ViT with learned position embeddings (", name,
+      fail("CHECKPOINT_KEYS", path, " holds a ViT with learned position embeddings (", printable(name),
            side > 0 ? ", " + patches : "", "), such as DINOv2", advice);
   }
   if (side > 0 && side != patch_size)

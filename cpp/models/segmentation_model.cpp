@@ -13,6 +13,7 @@
 #include "models/backbone_network_plan.h"
 #include "models/builder.h"
 #include "models/cast.h"
+#include "models/network_outputs.h"
 #include "models/product_inputs.h"
 #include "models/segmentor_plan.h"
 
@@ -39,6 +40,14 @@ std::optional<torch::jit::Module> find_class_embed(const torch::jit::Module& mod
                        (name.size() > 12 && name.compare(name.size() - 12, 12, ".class_embed") == 0);
     if (!named || !child.hasattr("weight") || !child.hasattr("bias")) continue;
     if (found) fail("MODEL_FORMAT", path, " has more than one class_embed");
+    const c10::IValue weight = child.attr("weight"), bias = child.attr("bias");
+    const bool is_linear = weight.isTensor() && bias.isTensor() && weight.toTensor().dim() == 2 &&
+                           bias.toTensor().dim() == 1 && weight.toTensor().numel() > 0 &&
+                           bias.toTensor().size(0) == weight.toTensor().size(0) &&
+                           weight.toTensor().is_floating_point() && bias.toTensor().is_floating_point();
+    if (!is_linear)
+      fail("MODEL_FORMAT", path,
+           ": its class_embed is no linear layer: expected a weight K×C and a bias K of a floating dtype");
     found = child;
   }
   const bool decodes = module.find_method("decode").has_value();
@@ -67,7 +76,7 @@ const char* features_method(int64_t layers, bool decoded) {
 
 torch::jit::Module load_cast(const std::string& path, const ModelPlacement& placement) {
   torch::jit::Module module = load_archive(path, placement.device, {}, resident_until_cast(placement),
-                                           placement.resident_blocks.has_value());
+                                           placement.resident_blocks.has_value(), placement.trust_code);
   if (placement.dtype != "stored") cast_segmentor(module, cast_target(placement.dtype));
   return module;
 }
@@ -108,6 +117,12 @@ NetworkOutputs SegmentationModel::outputs(const at::Tensor& images, const Output
   const auto [decoded, layers] = wanted;
   require(wanted);
   const auto result = run_checked(layers == 0 ? "decode" : features_method(layers, decoded), images, decoded);
+  const size_t expected = (decoded ? 2 : 0) + (layers > 0 ? 1 : 0);
+  if (result.size() < expected)
+    fail("MODEL_OUTPUT", path(), ": its method gives ", result.size(), " tensors, expected ", expected,
+         ". The file is no network of this kind: convert one, or mend the method where it was made");
+  if (decoded) check_decoded(path(), result[0], result[1], hidden(), images);
+  if (layers > 0) check_features(path(), result[decoded ? 2 : 0], images);
   const at::Tensor marks = finite_marks(result);
   if (!decoded) return {{}, {}, result.at(0), marks};
   return {result.at(0), result.at(1), layers > 0 ? result.at(2) : at::Tensor(), marks};

@@ -267,7 +267,7 @@ std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Devi
   const auto source = std::make_shared<SparseSource>(path, zip, shared);
   std::optional<torch::jit::Module> module;
   try {
-    module = torch::jit::load(source, c10::Device(c10::kCPU));
+    module = torch::jit::load(source, c10::Device(c10::kCPU), /*load_debug_files=*/false);
   } catch (const c10::Error& error) {
     if (is_out_of_memory(error)) throw;
     return std::nullopt;  // torch::jit::load is to say what is wrong, of the file as it is

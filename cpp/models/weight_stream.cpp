@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/job_control.h"
+#include "core/job_inputs.h"
 #include "models/pinned_arena.h"
 
 namespace dinov3_seg {
@@ -69,6 +70,7 @@ std::shared_ptr<WeightStream> WeightStream::make(const torch::jit::Module& modul
     stream->take(host.contiguous(), each.place, /*pinned=*/false);
   }
   stream->pin();
+  stream->find_files();
   stream->make_ring();
   stream->bind(module);
   return stream;
@@ -79,6 +81,7 @@ std::shared_ptr<WeightStream> WeightStream::replicate(const torch::jit::Module& 
   std::shared_ptr<WeightStream> stream(new WeightStream(device));
   stream->resident_ = resident_;
   for (const Matrix& each : matrices_) stream->take(each.host, each.place, each.pinned);
+  stream->find_files();
   stream->make_ring();
   for (std::size_t i = 0; i < matrices_.size(); ++i) {
     stream->matrices_[i].expected = matrices_[i].expected;
@@ -109,6 +112,17 @@ void WeightStream::pin() {
     matrices_[i].host = there.copy_(matrices_[i].host);
     matrices_[i].pinned = true;
   }
+}
+
+void WeightStream::find_files() {
+  for (const Matrix& matrix : matrices_) {
+    const auto file = MappedFile::holding(matrix.host.const_data_ptr());
+    if (file && std::ranges::find(files_, file) == files_.end()) files_.push_back(file);
+  }
+}
+
+void WeightStream::use_in_job() const {
+  for (const auto& file : files_) add_job_input(file);
 }
 
 /// Gives each matrix its place: behind the one before, or at the ring's begin where that place ends beyond
@@ -275,7 +289,10 @@ std::uint64_t WeightStream::pinned_bytes() const {
   return bytes;
 }
 
-StreamInUse::StreamInUse(WeightStream* stream) : before_(in_use) { in_use = stream; }
+StreamInUse::StreamInUse(WeightStream* stream) : before_(in_use) {
+  in_use = stream;
+  if (stream) stream->use_in_job();
+}
 
 StreamInUse::~StreamInUse() { in_use = before_; }
 
@@ -283,6 +300,7 @@ WeightStream* StreamInUse::current() { return in_use; }
 
 StoredWeights::StoredWeights(const torch::jit::Module& module, const WeightStream* stream) {
   if (!stream) return;
+  stream->use_in_job();
   for (const torch::jit::Module& each : module.modules()) {
     const auto object = each._ivalue();
     for (std::size_t slot = 0; slot < object->slots().size(); ++slot) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/mapped_file.h"
 #include "models/streamable_matrices.h"
 
 namespace dinov3_seg {
@@ -56,6 +57,9 @@ class WeightStream {
   /// Of them, those in pinned memory.
   std::uint64_t pinned_bytes() const;
 
+  /// The calling thread's job reads the weights: damage to a file that they are mapped from is its error.
+  void use_in_job() const;
+
  private:
   struct Matrix {
     at::Tensor host, view;
@@ -74,6 +78,7 @@ class WeightStream {
   explicit WeightStream(c10::Device device);
   void take(const at::Tensor& host, const LayerPlace& place, bool pinned);
   void pin();
+  void find_files();
   void make_ring();
   void bind(const torch::jit::Module& module);
   void copy(std::size_t index);
@@ -85,6 +90,7 @@ class WeightStream {
   c10::Device device_;
   std::int64_t resident_ = 0;  // blocks of the backbone
   std::vector<Matrix> matrices_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;  // that matrices are mapped from
   at::Tensor ring_;
   std::unordered_map<const c10::TensorImpl*, std::size_t> by_view_;
   std::optional<c10::Stream> copying_;

@@ -205,8 +205,16 @@ export class CacheFolder {
     const { damagedLines, entries, wholeBytes, lastOffsets } = this.index;
     const rewritten = !this.index.form || damagedLines.length > 0 || keep.size < entries.size;
     if (rewritten) await rewriteIndex(this.indexPath, this.id, form, keep.values());
-    else await truncate(this.indexPath, wholeBytes);
+    else await this.#cutIndex(wholeBytes);
     await this.#sweep(rewritten ? lastOffsetsOf(keep.values()) : lastOffsets);
+  }
+
+  async #cutIndex(size: number): Promise<void> {
+    try {
+      await truncate(this.indexPath, size);
+    } catch (cause) {
+      throw writeError(this.indexPath, cause);
+    }
   }
 
   /** Cuts off what stands behind the last records, and removes files without one. */

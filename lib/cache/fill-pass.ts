@@ -1,9 +1,8 @@
 /** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
-import { mkdir } from 'node:fs/promises';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { groupsOf, prefetch } from '../data/prefetch.js';
+import { groupsOf, pixelBytes, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { writeError } from '../files.js';
+import { makeFolder } from '../files.js';
 import { inOrderOver } from '../model/in-order-over.js';
 import { aheadOf } from '../model/load-batch.js';
 import { BatchRunner } from '../model/pass-size.js';
@@ -145,7 +144,9 @@ export class FillPass {
       await maker.tryOut(await load(groups[0]!));
       this.#keepPassSize();
     }
-    const loaded = prefetch(groups, load, { ...ahead, signal });
+    const bytesOf = ({ samples }: Awaited<ReturnType<typeof load>>) =>
+      [...samples.values()].reduce((sum, { image, label }) => sum + pixelBytes(image, label), 0);
+    const loaded = prefetch(groups, load, { ...ahead, signal, bytesOf });
     const make = maker.make.bind(maker);
     for await (const made of inOrderOver(model.pool, loaded, make, signal)) {
       await this.#write(made);
@@ -222,10 +223,6 @@ export async function takeLock(
   folder: CacheFolder,
   layout: RecordPart[] | null = folder.layout,
 ): Promise<CacheWriterHandle | undefined> {
-  try {
-    await mkdir(folder.path, { recursive: true });
-  } catch (cause) {
-    throw writeError(folder.path, cause);
-  }
+  await makeFolder(folder.path);
   return layout ? engine().createCacheWriter(layout, folder.id, folder.file('lock')) : undefined;
 }

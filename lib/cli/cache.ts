@@ -9,14 +9,14 @@ import { next, note, print, printJson, printResult, progressBar } from './output
 import { UsageError } from './parse.js';
 import { settingFlags, settingsOf } from './setting-flags.js';
 import { partOf, shardFlag } from './shard.js';
-import { deviceFlag, jsonFlag } from './shared-flags.js';
+import { deviceFlag, jsonFlag, trustFlag } from './shared-flags.js';
 import { table } from './text.js';
 import { barUpdate } from './train.js';
 
 /** What decides over the content of a cache, where it is, and how it is filled. */
 const settings = settingFlags(
   ...(['model', 'data', 'out', 'classes', 'labelKind', 'layout'] as const),
-  ...(['images', 'labels', 'unknown', 'valShare'] as const),
+  ...(['images', 'labels', 'unknown', 'valShare', 'maxPixels'] as const),
   ...([
     'cache',
     'passSize',
@@ -47,6 +47,7 @@ export default command({
     ...settings,
     out: { ...settings.out, help: 'run folder; the cache is made next to it' },
     ...deviceFlag,
+    ...trustFlag,
     ...shardFlag('`cache merge`'),
     ...jsonFlag,
   },
@@ -80,7 +81,7 @@ export default command({
           );
         const { shard, device } = partOf(flags.shard, flags.device);
         const made = await makeCache(settingsOf({ ...flags, cache, device }), {
-          ...withoutUndefined({ shard }),
+          ...withoutUndefined({ shard, trustCode: flags['trust-code'] }),
           signal,
           onProgress: (progress) => bar.update(barUpdate(progress)),
           onLog: note,

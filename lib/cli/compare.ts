@@ -50,8 +50,9 @@ export default command({
   stoppable: true,
   async run({ flags, positionals, signal }) {
     const { json, report, classes, scoring, 'image-size': imageSize, 'pass-size': passSize } = flags;
-    const { device, weights, gpuMemory } = placementOf({ ...flags, dtype: undefined, precision: undefined });
-    const given = { classes, scoring, imageSize, passSize, report, device, weights, gpuMemory };
+    const placement = placementOf({ ...flags, dtype: undefined, precision: undefined });
+    const maxPixels = flags['max-pixels'];
+    const given = { classes, scoring, imageSize, passSize, maxPixels, report, ...placement };
     const options = { ...withoutUndefined(given), signal, ...imageProgress('compare') };
     const images = imagesOf(flags, positionals);
     const result = await compare(sideOf(flags, 0), sideOf(flags, 1), images, options);

@@ -2,6 +2,7 @@ import { checkData } from '../data/check.js';
 import { loadClassSet } from '../data/class-sets.js';
 import { SegmentationDataset } from '../data/dataset.js';
 import { atomicWriteFile } from '../files.js';
+import { leftOutText } from '../images/left-out.js';
 import { contactSheet } from '../report/contact-sheet.js';
 import { command } from './command.js';
 import { imageProgress, next, note, print, printJson } from './output.js';
@@ -45,6 +46,10 @@ export default command({
     const reading = readingOf(flags);
     const { onProgress } = imageProgress('checking');
     const result = await checkData(data!, classSet, { ...reading, signal, onProgress });
+    for (const { split, leftOut } of result.splits) {
+      const beside = leftOutText(leftOut);
+      if (beside !== undefined) note(`${split}: left out: ${beside}`);
+    }
     if (json) printJson(result);
     else print(dataCheckText(result));
     if (sheet !== undefined) {

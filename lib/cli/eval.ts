@@ -37,6 +37,8 @@ export default command({
     using opened = await openFromFlags(flags);
     const { model, head, classSet, imageSize, scoring } = opened;
     const dataset = await SegmentationDataset.open(data, split, classSet, readingOf(flags));
+    const beside = dataset.leftOutText;
+    if (beside !== undefined) note(`left out: ${beside}`);
     const hooks = imageProgress(split);
     const options = { imageSize, scoring, signal, ...hooks, ...withoutUndefined({ passSize }) };
     const result = await evaluate(model, head, dataset, options);
@@ -45,7 +47,7 @@ export default command({
     else print(evaluationText(result));
     if (flags.report === undefined) return 0;
     const lead = `${data}, split ${split}`;
-    const settings = { data, split, head: flags.head };
+    const settings = { data, split, head: flags.head, ...withoutUndefined({ 'left out': beside }) };
     const shown = { imageSize, scoring, signal, lead, settings };
     const { report, reportError } = await attemptReport(flags.report, () =>
       evaluationReport(model, head, dataset, result, shown),

@@ -5,7 +5,7 @@ import { SegmentationModel } from '../model/segmentation-model.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { note, printResult } from './output.js';
-import { jsonFlag } from './shared-flags.js';
+import { jsonFlag, trustFlag } from './shared-flags.js';
 
 export default command({
   name: 'export',
@@ -25,12 +25,14 @@ export default command({
       choices: ['stored', 'float32', 'bfloat16'],
       help: 'weight precision (default: as stored in the file)',
     },
+    ...trustFlag,
     ...jsonFlag,
   },
-  async run({ flags: { model: path, head: headPath, out, dtype, json }, signal }) {
+  async run({ flags, signal }) {
+    const { model: path, head: headPath, out, dtype, 'trust-code': trustCode, json } = flags;
     using model = await SegmentationModel.load(path, {
       device: 'cpu',
-      ...withoutUndefined({ dtype, signal }),
+      ...withoutUndefined({ dtype, trustCode, signal }),
     });
     using head = await openHead(headPath, { device: model.device });
     await exportModel(model, head, out, { signal });

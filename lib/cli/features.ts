@@ -19,7 +19,7 @@ import { complain, imageProgress, next, note, print, printJson, warn } from './o
 import { UsageError, type Flags, type FlagValues } from './parse.js';
 import { panoramaFlags, panoramaOf } from './panorama-flags.js';
 import { partOf, shardFlag } from './shard.js';
-import { images, jsonFlag, passSizeFlag, placementFlags } from './shared-flags.js';
+import { images, jsonFlag, maxPixelsFlag, passSizeFlag, placementFlags } from './shared-flags.js';
 import { meansText } from './text.js';
 
 const extractorFlags = {
@@ -80,6 +80,7 @@ const extractorFlags = {
     value: 'X',
     help: 'megapixels at which pixels are counted; larger images are reduced to it (default 4)',
   },
+  ...maxPixelsFlag,
   ...placementFlags,
   'pass-size': {
     ...passSizeFlag['pass-size'],

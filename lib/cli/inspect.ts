@@ -14,9 +14,10 @@ export default command({
     least: 1,
     most: 1,
   },
+  stoppable: true,
   flags: jsonFlag,
-  async run({ flags, positionals }) {
-    const inspection = await inspect(positionals[0]!);
+  async run({ flags, positionals, signal }) {
+    const inspection = await inspect(positionals[0]!, { signal });
     if (flags.json) printJson(inspection);
     else print(inspectionText(inspection));
   },

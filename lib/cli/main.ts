@@ -2,10 +2,12 @@
 /** The command line's entry: finds the command, runs it, turns errors into messages and exit codes. */
 import { showEarlier } from './outside-output.js';
 import { constants } from 'node:os';
+import { decodingRoom } from '../data/budget.js';
 import { DinoSegError } from '../errors.js';
 import { systemCode, writeError } from '../files.js';
 import { didYouMean } from '../nearest.js';
 import { init } from '../native/engine.js';
+import { ownProcess } from '../own-process.js';
 import { packageVersion } from '../package-version.js';
 import type { Command } from './command.js';
 import { configurationFlags, readConfiguration, saveConfiguration } from './configuration.js';
@@ -71,6 +73,7 @@ function overview(): string {
 /** Ctrl-C and SIGTERM: the first aborts the signal, the second ends the process at once. */
 const interruption = {
   exitCode: failedCode as number,
+  signal: undefined as NodeJS.Signals | undefined,
   goesOn: false,
   watch(command: Command): AbortSignal {
     this.goesOn = command.goesOn ?? false;
@@ -78,11 +81,24 @@ const interruption = {
     for (const name of ['SIGINT', 'SIGTERM'] as const)
       process.on(name, () => {
         this.exitCode = 128 + constants.signals[name];
-        if (controller.signal.aborted) process.exit(this.exitCode);
+        this.signal = name;
+        if (controller.signal.aborted) {
+          this.end();
+          process.exit(this.exitCode);
+        }
         note(`${name}: stopping after the current step (repeat to stop at once)`);
         controller.abort(new DinoSegError('ABORTED', `Stopped by ${name}.`));
       });
     return controller.signal;
+  },
+  /**
+   * Ends the process where decoding goes on that nobody waits for. The codec cannot be stopped, and Node.js waits for it, even in
+   * exit(): the signal itself ends the process, with the same exit code for a shell.
+   */
+  end(): void {
+    if (this.signal === undefined || !decodingRoom.isInUse) return;
+    process.removeAllListeners(this.signal);
+    process.kill(process.pid, this.signal);
   },
 };
 
@@ -156,4 +172,8 @@ process.stderr.on('error', () => {});
 // Thrown in a callback, outside of what a command awaits.
 process.on('uncaughtException', (error) => process.exit(report(error)));
 
+// Commands load the codec, which reads it.
+ownProcess.isOurs = true;
+
 process.exitCode = await run(process.argv.slice(2)).catch(report);
+interruption.end();

@@ -7,7 +7,7 @@ import { command } from './command.js';
 import { openFromFlags, segmenterFlags } from './open-segmenter.js';
 import { complain, imageProgress, note, print, printJson, warn } from './output.js';
 import { panoramaFlags, panoramaOf } from './panorama-flags.js';
-import { images, jsonFlag } from './shared-flags.js';
+import { images, jsonFlag, maxPixelsFlag } from './shared-flags.js';
 
 export default command({
   name: 'predict',
@@ -45,13 +45,22 @@ export default command({
       help: 'leave out images whose files were written before with the same settings',
     },
     ...panoramaFlags,
+    ...maxPixelsFlag,
     'no-report': { type: 'boolean', help: 'do not write report.html, a page with some of the images' },
     ...segmenterFlags,
     ...jsonFlag,
   },
   stoppable: true,
   async run({ flags, positionals, signal }) {
-    const { output, window: mode, stride, files, json, 'pass-size': passSize } = flags;
+    const {
+      output,
+      window: mode,
+      stride,
+      files,
+      json,
+      'pass-size': passSize,
+      'max-pixels': maxPixels,
+    } = flags;
     const skipExisting = flags['skip-existing'];
     const panorama = panoramaOf(flags);
     const report = flags['no-report'] ? undefined : join(output, 'report.html');
@@ -62,7 +71,7 @@ export default command({
       ...{ head, classSet, scoring, imageSize, output, mode },
       signal,
       ...hooks,
-      ...withoutUndefined({ stride, passSize, report, files, skipExisting, panorama }),
+      ...withoutUndefined({ stride, passSize, report, files, skipExisting, panorama, maxPixels }),
     });
     const { written, failed, skipped, reportError } = result;
     for (const { error } of failed) complain(error);

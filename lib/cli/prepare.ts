@@ -34,19 +34,23 @@ export default command({
     },
     force: { type: 'boolean', help: 'make all label images again, and replace those that other tools made' },
     strict: { type: 'boolean', help: 'stop at the first annotation that cannot be read' },
-    ...settingFlags('unknown'),
+    ...settingFlags('unknown', 'maxPixels'),
     ...jsonFlag,
   },
   notes: 'To continue a stopped run, give the same command again: label images that are up to date are kept.',
   stoppable: true,
   goesOn: true,
-  async run({ flags: { json, ...flags }, positionals: [kind, folder], signal }) {
+  async run({ flags: { json, 'max-pixels': maxPixels, ...flags }, positionals: [kind, folder], signal }) {
     if (!kinds.includes(kind!))
       throw new UsageError(
         `prepare expects one of ${kinds.join(', ')}, not "${kind}".${didYouMean(kind!, kinds)}`,
       );
     const { onProgress } = imageProgress('prepare');
-    const summary = await prepareIdd(folder!, { ...withoutUndefined(flags), signal, onProgress });
+    const summary = await prepareIdd(folder!, {
+      ...withoutUndefined({ ...flags, maxPixels }),
+      signal,
+      onProgress,
+    });
     if (json) printJson(summary);
     else
       print(

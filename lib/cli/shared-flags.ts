@@ -14,15 +14,35 @@ export const deviceFlag = {
   },
 } as const satisfies Flags;
 
+export const trustFlag = {
+  'trust-code': {
+    type: 'boolean',
+    help: 'let the code of the network file do anything, also while it is loaded: for files whose maker you trust (docs/networks.md)',
+  },
+} as const satisfies Flags;
+
+/** What a network's code may do. */
+export const codeFlags = {
+  ...trustFlag,
+  timeout: {
+    type: 'number',
+    above: 0,
+    value: 'SECONDS',
+    help: 'maximum time of one pass of the network; a pass that takes longer is an error (default: any time)',
+  },
+} as const satisfies Flags;
+
 export const placementFlags = {
   ...deviceFlag,
   ...settingFlags('dtype', 'precision', 'weights', 'gpuMemory'),
+  ...codeFlags,
 };
 
 /** What {@link placementFlags} give, as options of loading. */
 export function placementOf(flags: FlagValues<typeof placementFlags>) {
-  const { device, dtype, precision, weights, 'gpu-memory': gpuMemory } = flags;
-  return withoutUndefined({ device, dtype, precision, weights, gpuMemory });
+  const { device, dtype, precision, weights, timeout } = flags;
+  const { 'gpu-memory': gpuMemory, 'trust-code': trustCode } = flags;
+  return withoutUndefined({ device, dtype, precision, weights, gpuMemory, trustCode, timeout });
 }
 
 export const classesFlag = {
@@ -34,12 +54,18 @@ export const classesFlag = {
 } as const satisfies Flags;
 
 /** How a folder of data is read. */
-export const dataFlags = settingFlags('labelKind', 'layout', 'images', 'labels', 'unknown', 'valShare');
+export const dataFlags = settingFlags(
+  ...(['labelKind', 'layout', 'images', 'labels', 'unknown', 'valShare', 'maxPixels'] as const),
+);
+
+/** The size above which an image is refused. */
+export const maxPixelsFlag = settingFlags('maxPixels');
 
 /** What {@link dataFlags} give, as options of reading. */
 export function readingOf(flags: FlagValues<typeof dataFlags>) {
-  const { layout, images, labels, unknown, 'label-kind': labelKind, 'val-share': valShare } = flags;
-  return withoutUndefined({ labelKind, layout, images, labels, unknown, valShare });
+  const { layout, images, labels, unknown } = flags;
+  const { 'label-kind': labelKind, 'val-share': valShare, 'max-pixels': maxPixels } = flags;
+  return withoutUndefined({ labelKind, layout, images, labels, unknown, valShare, maxPixels });
 }
 
 export const scoringFlags = {

@@ -1,6 +1,7 @@
 /** What `data check` found, as text for people. */
 import { faultKinds, type DataCheck, type DataFault } from '../data/check.js';
 import type { SplitCheck } from '../data/split-check.js';
+import { leftOutText } from '../images/left-out.js';
 import { table } from './text.js';
 
 /** Faults of a kind that are printed. */
@@ -18,7 +19,8 @@ const titles: Record<DataFault['kind'], string> = {
 
 const percent = (share: number) => (share > 0 && share < 1e-4 ? '<0.01 %' : `${(100 * share).toFixed(2)} %`);
 
-function splitText({ split, pairs, pixels, ignoredPixels, classes }: SplitCheck): string {
+function splitText({ split, pairs, pixels, ignoredPixels, leftOut, classes }: SplitCheck): string {
+  const beside = leftOutText(leftOut);
   const all = pixels + ignoredPixels;
   const absent = classes.filter((each) => each.pixels === 0).map(({ name }) => name);
   const rows = classes
@@ -27,6 +29,7 @@ function splitText({ split, pairs, pixels, ignoredPixels, classes }: SplitCheck)
   return [
     `${split}: ${pairs} pairs, ${pixels} pixels with a class` +
       (all > 0 ? `, ${ignoredPixels} without (${percent(ignoredPixels / all)})` : ''),
+    ...(beside === undefined ? [] : [`left out: ${beside}`]),
     ...(rows.length > 0 ? [table([['class', 'share', 'pixels', 'images'], ...rows], [1, 2, 3])] : []),
     ...(absent.length > 0 ? [`classes without pixels: ${absent.join(', ')}`] : []),
   ].join('\n');

@@ -13,7 +13,9 @@ const share = (value: number | null) => (value === null ? '–' : `${(100 * valu
 
 /** Columns as wide as their widest cell, below a row of headings; numbers to the right. */
 export function table(rows: string[][], right: readonly number[] = []): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const widths = rows[0]!.map((_, column) =>
+    rows.reduce((widest, row) => Math.max(widest, row[column]!.length), 0),
+  );
   const [headings, ...others] = rows.map((row) =>
     row
       .map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
@@ -23,24 +25,34 @@ export function table(rows: string[][], right: readonly number[] = []): string {
   return [resultStyle('bold', headings!), ...others].join('\n');
 }
 
+/** What a terminal obeys, or shows in another order than it is written in. */
+const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+const longestName = 200;
+
+/** A name or text from a file on one line of the terminal: control characters are escaped, and a long one is cut. */
+function nameText(name: string): string {
+  const cut = name.length > longestName ? `${name.slice(0, longestName)}…` : name;
+  return cut.replace(controls, (c) => `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`);
+}
+
 /** What a backbone is, in a line. */
 function backboneText({ layout, prefix, dims }: RecognisedBackbone): string {
   const { embedDim, depth, heads, feedForward } = dims;
   return (
     `DINOv3 backbone of width ${embedDim}: ${depth} blocks, ${heads} attention heads, ${feedForward}; ` +
-    `keys of ${layout}${prefix === '' ? '' : ` after ${prefix}`}`
+    `keys of ${layout}${prefix === '' ? '' : ` after ${nameText(prefix)}`}`
   );
 }
 
 export function inspectionText(inspection: CheckpointInspection): string {
   const { format, tensors, parameters, totalBytes, metadata, files, backbone, normalization } = inspection;
   const rows = tensors.map(({ name, shape, dtype, sizeBytes }) => [
-    name,
+    nameText(name),
     shape.join('×') || 'scalar',
     dtype,
     formatBytes(sizeBytes),
   ]);
-  const notes = Object.entries(metadata).map(([key, value]) => `  ${key}: ${value}`);
+  const notes = Object.entries(metadata).map(([key, value]) => `  ${nameText(key)}: ${nameText(value)}`);
   return [
     `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}` +
       (files.length > 1 ? ` in ${files.length} files` : ''),

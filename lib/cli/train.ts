@@ -3,10 +3,11 @@ import { train } from '../train/loop.js';
 import type { TrainProgress } from '../train/train-hooks.js';
 import type { ProgressUpdate } from './progress-bar.js';
 import { configKeys } from '../train/settings.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
 import { next, note, print, printResult, progressBar } from './output.js';
 import { settingFlags, settingsOf } from './setting-flags.js';
-import { deviceFlag, jsonFlag } from './shared-flags.js';
+import { deviceFlag, jsonFlag, trustFlag } from './shared-flags.js';
 import { sweepText } from './text.js';
 
 const flags = settingFlags(...configKeys);
@@ -18,17 +19,19 @@ export default command({
     ...flags,
     out: { ...flags.out, required: true },
     ...deviceFlag,
+    ...trustFlag,
     resume: { type: 'boolean', help: 'continue the run in --out, with its settings' },
     ...jsonFlag,
   },
   notes: 'Ctrl-C stops after the current step; --resume continues exactly there.',
   stoppable: true,
   async run({ flags, signal }) {
-    const { resume, json } = flags;
+    const { resume, json, 'trust-code': trustCode } = flags;
     const bar = progressBar();
     const result = await train(settingsOf(flags), {
       signal,
       resume: resume ?? false,
+      ...withoutUndefined({ trustCode }),
       onProgress: (progress) => bar.update(barUpdate(progress)),
       onLog: note,
     });

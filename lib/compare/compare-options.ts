@@ -1,11 +1,14 @@
 /** Options of comparisons. */
 import { callback, number, signal, text, type OptionKinds } from '../arguments.js';
 import { scoring } from '../model/argument-kinds.js';
-import { loadOptions, type LoadOptions } from '../model/load-options.js';
+import { codeOptions, loadOptions, type LoadOptions } from '../model/load-options.js';
 import type { Scoring } from '../native/bindings/engine.js';
 
 /** Options of {@link compare}. */
-export interface CompareOptions extends Pick<LoadOptions, 'device' | 'weights' | 'gpuMemory'> {
+export interface CompareOptions extends Pick<
+  LoadOptions,
+  'device' | 'weights' | 'gpuMemory' | 'trustCode' | 'timeout'
+> {
   /** Name or file of the class set of both heads. Default: that of the heads, or ade150 for 151 outputs. */
   classes?: string;
   /** Scoring method of both. Default: follows from each head's number of outputs. */
@@ -17,6 +20,8 @@ export interface CompareOptions extends Pick<LoadOptions, 'device' | 'weights' |
    * second network gets passes of the same size: other sizes differ by rounding.
    */
   passSize?: number;
+  /** Maximum number of pixels of an image; larger ones fail before they are decoded. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number;
   /** Path of an HTML report with the images that differ most; its folder is created if missing. Default: no report. */
   report?: string;
   /** Stops between two images. */
@@ -29,6 +34,7 @@ export interface CompareOptions extends Pick<LoadOptions, 'device' | 'weights' |
 
 export const compareOptions: OptionKinds<CompareOptions> = {
   ...{ device: loadOptions.device, weights: loadOptions.weights, gpuMemory: loadOptions.gpuMemory },
-  ...{ classes: text, scoring, imageSize: number, passSize: number, report: text },
+  ...codeOptions,
+  ...{ classes: text, scoring, imageSize: number, passSize: number, maxPixels: number, report: text },
   ...{ signal, onProgress: callback(), onLog: callback() },
 };

@@ -1,5 +1,6 @@
 /** Whether two networks, heads or precisions give the same results on a person's own images. */
 import { checkArgument, checkOptions, paths as pathsKind } from '../arguments.js';
+import { checkedMaxPixels } from '../data/decode.js';
 import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { checkPassSize } from '../model/pass-size.js';
 import { compareOptions, type CompareOptions } from './compare-options.js';
@@ -42,6 +43,7 @@ export async function compare(
   else checkOptions(images as LabelledImages, labelledImagesOptions, 'compare(images)');
   checkOptions(options, compareOptions, 'compare()');
   checkPassSize(options.passSize);
+  checkedMaxPixels(options.maxPixels);
   assertDiffers(a, b);
   const heads = [await headFacts(a, options.classes), await headFacts(b, options.classes)] as const;
   if (heads[0] && heads[1]) assertSameClasses(heads[0].classSet, heads[1].classSet);

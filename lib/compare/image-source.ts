@@ -6,12 +6,13 @@ import { SegmentationDataset } from '../data/dataset.js';
 import { decodeImage } from '../data/decode.js';
 import type { LayoutOptions } from '../data/layout.js';
 import { objectSentences } from '../data/object-counts.js';
-import { groupsOf, prefetch } from '../data/prefetch.js';
+import { groupsOf, pixelBytes, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import { leftOutText } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
 import type { SeenImage } from '../model/each-image.js';
 import { aheadOf } from '../model/load-batch.js';
+import type { CompareOptions } from './compare-options.js';
 
 /** Labelled images: a split of a data set, as {@link SegmentationDataset.open} takes it. */
 export interface LabelledImages extends LayoutOptions {
@@ -62,11 +63,12 @@ export class ImageSource {
   static async open(
     images: readonly string[] | LabelledImages,
     classSet: ClassSet,
-    onLog?: (line: string) => void,
+    { maxPixels, onLog }: Pick<CompareOptions, 'maxPixels' | 'onLog'>,
   ): Promise<ImageSource> {
     if ('data' in images) {
       const { data, split, ...reading } = images;
       const dataset = await SegmentationDataset.open(data, split, classSet, reading);
+      if (dataset.leftOutText !== undefined) onLog?.(`left out: ${dataset.leftOutText}`);
       const names = dataset.pairs.map(({ name }) => name);
       const load = async (place: number) => ({ place, ...(await dataset.load(place)) });
       return new ImageSource(names, true, load, () => objectSentences(dataset.objectCounts));
@@ -76,7 +78,7 @@ export class ImageSource {
     if (beside !== undefined) onLog?.(`left out: ${beside}`);
     const load = async (place: number) => {
       const name = paths[place]!;
-      return { place, name, image: await decodeImage(name) };
+      return { place, name, image: await decodeImage(name, { maxPixels }) };
     };
     return new ImageSource(paths, false, load);
   }
@@ -104,7 +106,10 @@ export class ImageSource {
     const loadGroup = (group: number[]) =>
       Promise.all(group.filter((place) => !this.#unread.has(place)).map((place) => this.#loadOrError(place)));
     const ahead = aheadOf(imagesAhead, size, devices);
-    for await (const loaded of prefetch(groupsOf(this.places, size), loadGroup, { ...ahead, signal })) {
+    const bytesOf = (group: Awaited<ReturnType<typeof loadGroup>>) =>
+      group.reduce((sum, one) => sum + ('image' in one ? pixelBytes(one.image) : 0), 0);
+    const options = { ...ahead, signal, bytesOf };
+    for await (const loaded of prefetch(groupsOf(this.places, size), loadGroup, options)) {
       for (const { place, error } of loaded.filter((one) => 'error' in one)) {
         this.#unread.add(place);
         this.failed.push({ image: this.names[place]!, error });

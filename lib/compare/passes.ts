@@ -35,7 +35,7 @@ export async function compareHeads([a, b]: Sides, images: Images, how: How): Pro
   const other = await openHeadOf(model, { head: b.head, classes, scoring });
   using second = new Segmenter({ ...other, model, imageSize });
   assertSameClasses(classSet, second.classSet);
-  const source = await ImageSource.open(images, classSet, how.onLog);
+  const source = await ImageSource.open(images, classSet, how);
   const outcome = new Outcome(source, classSet, { ...how, networks: 1 });
   outcome.describe(0, a, first);
   outcome.describe(1, b, second);
@@ -66,7 +66,7 @@ async function firstPass(a: ComparedNetwork, images: Images, kept: KeptOutputs, 
   using opened = await openSide(a, how);
   const { model, classSet } = opened;
   if (how.classSetOfB) assertSameClasses(classSet, how.classSetOfB);
-  const source = await ImageSource.open(images, classSet, how.onLog);
+  const source = await ImageSource.open(images, classSet, how);
   const outcome = new Outcome(source, classSet, { ...how, networks: 2 });
   outcome.describe(0, a, opened);
   const runner = BatchRunner.of(model, asSize(how.imageSize), how);
@@ -120,8 +120,9 @@ async function secondPass(
 }
 
 function openSide(side: ComparedNetwork, how: How): Promise<Segmenter> {
-  const { classes, scoring, imageSize, device, weights, gpuMemory, signal } = how;
-  const loading = withoutUndefined({ classes, scoring, device, weights, gpuMemory, signal });
+  const { classes, scoring, imageSize, device, weights, gpuMemory, trustCode, timeout, signal } = how;
+  const code = { trustCode, timeout };
+  const loading = withoutUndefined({ classes, scoring, device, weights, gpuMemory, ...code, signal });
   return openSegmenter({ ...side, ...loading, imageSize });
 }
 

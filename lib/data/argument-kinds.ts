@@ -56,4 +56,5 @@ export const layoutOptions: OptionKinds<LayoutOptions> = {
   labels: text,
   unknown: oneOf(unknownLabels),
   valShare: number,
+  maxPixels: number,
 };

@@ -31,10 +31,8 @@ interface Header {
  */
 export function decodeBmp(file: Uint8Array, maxPixels: number): BmpPixels {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  const header = headerOf(bytes);
+  const header = checkedHeader(bytes, maxPixels);
   const { width, height, bits, compression } = header;
-  if (width < 1 || height < 1) throw new Error(`its size is ${width}×${height}`);
-  if (width * height > maxPixels) throw new Error(`it exceeds the pixel limit of ${maxPixels}`);
   if (compression === compressions.rle8 || compression === compressions.rle4)
     return coloured(header, unpackRuns(bytes, header));
   const stride = Math.ceil((width * bits) / 32) * 4;
@@ -43,6 +41,30 @@ export function decodeBmp(file: Uint8Array, maxPixels: number): BmpPixels {
   if (least > bytes.length) throw new Error(`it ends after ${bytes.length} of ${least} bytes`);
   if (bits <= 8) return coloured(header, unpackIndices(bytes, header, stride));
   return bits === 24 ? trueColour(bytes, header, stride) : maskedColour(bytes, header, stride);
+}
+
+/** What the header of a BMP file says. @throws Error with the reason */
+export function bmpSize(
+  file: Uint8Array,
+  maxPixels: number,
+): Pick<BmpPixels, 'width' | 'height' | 'channels'> {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const { width, height, bits, masks } = checkedHeader(bytes, maxPixels);
+  return { width, height, channels: bits >= 16 && bits !== 24 && masks[3] !== 0 ? 4 : 3 };
+}
+
+/** A pair of bytes of a run length stands for at most 255 pixels. */
+const mostPixelsOfByte = 128;
+
+function checkedHeader(bytes: Buffer, maxPixels: number): Header {
+  const header = headerOf(bytes);
+  const { width, height, compression } = header;
+  if (width < 1 || height < 1) throw new Error(`its size is ${width}×${height}`);
+  if (width * height > maxPixels) throw new Error(`it exceeds the pixel limit of ${maxPixels}`);
+  const hasRuns = compression === compressions.rle8 || compression === compressions.rle4;
+  if (hasRuns && width * height > mostPixelsOfByte * bytes.length)
+    throw new Error(`its ${bytes.length} bytes cannot hold the runs of ${width}×${height} pixels`);
+  return header;
 }
 
 function headerOf(bytes: Buffer): Header {

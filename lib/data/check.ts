@@ -7,8 +7,9 @@ import { jobOptions, type JobOptions } from '../native/job.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
 import { warningsOf, type DataWarning } from './check-warnings.js';
 import type { ClassSet, LabelKind, LabelMapping, UnknownLabels } from './class-set.js';
-import { decodeImage, type LabelImage } from './decode.js';
+import { checkedMaxPixels, decodeImage, type LabelImage } from './decode.js';
 import type { Layout, LayoutName, LayoutOptions, Pair } from './layout.js';
+import { digestOfFile } from './file-digest.js';
 import { findSplit, openLayout, splitsOf } from './layouts/open-layout.js';
 import { wholeSplit } from './layouts/source.js';
 import { ObjectTally } from './object-counts.js';
@@ -121,8 +122,12 @@ async function orFault<T>(work: Promise<T>): Promise<T | DinoSegError> {
 }
 
 /** A label file that is an image but not a label image is misshapen; one that is not an image is unreadable. */
-async function labelFault(path: string, { message }: DinoSegError): Promise<Omit<DataFault, 'split'>> {
-  const isImage = !((await orFault(decodeImage(path))) instanceof DinoSegError);
+async function labelFault(
+  path: string,
+  { message }: DinoSegError,
+  maxPixels: number | undefined,
+): Promise<Omit<DataFault, 'split'>> {
+  const isImage = !((await orFault(decodeImage(path, { maxPixels }))) instanceof DinoSegError);
   return { kind: isImage ? 'misshapen' : 'unreadable', path, message };
 }
 
@@ -148,13 +153,14 @@ interface Reading {
   classSet: ClassSet;
   mapping: LabelMapping;
   unknown: UnknownLabels | undefined;
+  maxPixels: number | undefined;
 }
 
-async function examine(pair: Pair, { classSet, mapping, unknown }: Reading): Promise<Examined> {
+async function examine(pair: Pair, { classSet, mapping, unknown, maxPixels }: Reading): Promise<Examined> {
   const [digest, image, label] = await Promise.all([
-    orFault(engine().contentDigest(pair.image)),
-    orFault(decodeImage(pair.image)),
-    orFault(readLabel(pair.label, classSet, mapping)),
+    orFault(digestOfFile(pair.image)),
+    orFault(decodeImage(pair.image, { maxPixels })),
+    orFault(readLabel(pair.label, classSet, mapping, { maxPixels })),
   ]);
   const found: Examined = {
     pair,
@@ -165,7 +171,7 @@ async function examine(pair: Pair, { classSet, mapping, unknown }: Reading): Pro
   if (image instanceof DinoSegError)
     found.faults.push({ kind: 'unreadable', path: pair.image, message: image.message });
   if (label instanceof DinoSegError) {
-    found.faults.push(await labelFault(pair.label, label));
+    found.faults.push(await labelFault(pair.label, label, maxPixels));
     return found;
   }
   const { raw, objects } = label;
@@ -199,7 +205,7 @@ class SplitTally {
 
   constructor(
     private readonly split: string,
-    private readonly pairs: number,
+    private readonly layout: Layout,
     private readonly classSet: ClassSet,
   ) {
     this.#pixels = new Float64Array(classSet.classes.length);
@@ -229,7 +235,8 @@ class SplitTally {
     const total = this.#pixels.reduce((sum, pixels) => sum + pixels, 0);
     return {
       split: this.split,
-      pairs: this.pairs,
+      pairs: this.layout.pairs.length,
+      leftOut: this.layout.leftOut,
       pixels: total,
       ignoredPixels: this.#ignored,
       ignoredByDefault: this.#ignoredByDefault,
@@ -262,7 +269,8 @@ export async function checkData(
   checkArgument(root, text, 'checkData(root)');
   checkArgument(classSet, classSetKind, 'checkData(classSet)');
   checkOptions(options, { ...layoutOptions, ...jobOptions }, 'checkData()');
-  const { signal, onProgress, unknown } = options;
+  const { signal, onProgress, unknown, maxPixels } = options;
+  checkedMaxPixels(maxPixels);
   const source = await openLayout(root, classSet, options);
   const faults: DataFault[] = [];
   const skipped: SkippedSplit[] = [];
@@ -282,10 +290,11 @@ export async function checkData(
   const concurrency = Math.min(4, usableCores());
   for (const [split, layout] of layouts) {
     const mapping = classSet.mappings.find(({ kind }) => kind === layout.labelKind)!;
-    const tally = new SplitTally(split, layout.pairs.length, classSet);
+    const tally = new SplitTally(split, layout, classSet);
     const found: DataFault[] = unpairedFaults(split, layout);
-    const load = (pair: Pair) => examine(pair, { classSet, mapping, unknown });
-    const ahead = { ahead: 2 * concurrency, concurrency, signal };
+    const load = (pair: Pair) => examine(pair, { classSet, mapping, unknown, maxPixels });
+    const bytesOf = ({ label }: Examined) => label?.raw.data.byteLength ?? 0;
+    const ahead = { ahead: 2 * concurrency, concurrency, signal, bytesOf };
     for await (const examined of prefetch(layout.pairs, load, ahead)) {
       tally.add(examined);
       found.push(...examined.faults.map((fault) => ({ split, ...fault })));

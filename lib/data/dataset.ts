@@ -1,9 +1,10 @@
 /** A split of labelled images, for training and evaluation. */
 import { checkArgument, checkOptions, instanceOf, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
+import { leftOutText, type LeftOut } from '../images/left-out.js';
 import { classSetKind, layoutOptions } from './argument-kinds.js';
 import type { ClassSet, LabelKind, LabelMapping, UnknownLabels } from './class-set.js';
-import { decodeImage } from './decode.js';
+import { checkedMaxPixels, decodeImage } from './decode.js';
 import type { RgbImage } from './decode.js';
 import type { Layout, LayoutOptions, Pair, Unpaired } from './layout.js';
 import { findSplit, openLayout } from './layouts/open-layout.js';
@@ -39,6 +40,10 @@ export class SegmentationDataset {
     /** How objects of polygons with an unknown label are treated. */
     readonly unknown: UnknownLabels,
     private readonly mapping: LabelMapping,
+    /** Maximum number of pixels of images and labels; undefined: the default of {@link decodeImage}. */
+    readonly maxPixels: number | undefined,
+    /** What lies beside the images and is none, and further links to images. */
+    readonly leftOut: LeftOut,
   ) {}
 
   /**
@@ -59,18 +64,28 @@ export class SegmentationDataset {
     checkArgument(classSet, classSetKind, 'SegmentationDataset.open(classSet)');
     checkOptions(options, layoutOptions, 'SegmentationDataset.open()');
     const source = await openLayout(root, classSet, options);
-    return SegmentationDataset.of(await findSplit(source, split, options, root), classSet, options.unknown);
+    checkedMaxPixels(options.maxPixels);
+    return SegmentationDataset.of(await findSplit(source, split, options, root), classSet, options);
   }
 
   /** The pairs of a layout. @internal */
   static of(
-    { pairs, unpaired, labelKind }: Layout,
+    { pairs, unpaired, labelKind, leftOut }: Layout,
     classSet: ClassSet,
-    unknown: UnknownLabels = 'ignore',
+    { unknown = 'ignore', maxPixels }: Pick<LayoutOptions, 'unknown' | 'maxPixels'> = {},
   ): SegmentationDataset {
     const mapping = classSet.mappings.find(({ kind }) => kind === labelKind);
     if (!mapping) throw new DinoSegError('INTERNAL', `${classSet.name} has no mapping for ${labelKind}`);
-    return new SegmentationDataset(classSet, pairs, unpaired, labelKind, unknown, mapping);
+    return new SegmentationDataset(
+      classSet,
+      pairs,
+      unpaired,
+      labelKind,
+      unknown,
+      mapping,
+      maxPixels,
+      leftOut,
+    );
   }
 
   /** Number of images with a label. */
@@ -87,7 +102,8 @@ export class SegmentationDataset {
    */
   async load(index: number): Promise<Sample> {
     const pair = this.#pairAt(index);
-    const [image, label] = await Promise.all([decodeImage(pair.image), this.loadLabel(index)]);
+    const { maxPixels } = this;
+    const [image, label] = await Promise.all([decodeImage(pair.image, { maxPixels }), this.loadLabel(index)]);
     if (image.width !== label.width || image.height !== label.height)
       throw new DinoSegError(
         'LABEL_SIZE',
@@ -105,9 +121,14 @@ export class SegmentationDataset {
    */
   async loadLabel(index: number): Promise<MappedLabel> {
     const { label: path } = this.#pairAt(index);
-    const { raw, mapping, objects } = await readLabel(path, this.classSet, this.mapping, this.unknown);
+    const { raw, mapping, objects } = await readLabel(path, this.classSet, this.mapping, this);
     if (objects) this.#objects.add(path, objects);
     return mapLabel(raw, mapping, path, this.classSet.name);
+  }
+
+  /** {@link leftOut} in words, such as `37 .heic, 4 .txt`; undefined if nothing was left out. */
+  get leftOutText(): string | undefined {
+    return leftOutText(this.leftOut);
   }
 
   /** Odd objects of the polygons that were read so far: what was skipped, and labels without a class. */

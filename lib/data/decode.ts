@@ -1,18 +1,30 @@
-import { bytes, checkArgument, checkOptions, kind, number, oneOf, type OptionKinds } from '../arguments.js';
+import {
+  bytes,
+  checkArgument,
+  checkOptions,
+  kind,
+  number,
+  oneOf,
+  signal as signalKind,
+  type OptionKinds,
+} from '../arguments.js';
 import { sharp, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
 import type { RawImage } from '../native/bindings/engine.js';
+import { mostPixels } from './budget.js';
 import {
   bytesOf,
   decodeAny,
-  decodeLoaded,
+  decodeInstance,
+  decodeOpened,
   failOn,
   imageError,
   isPlain,
   isSharp,
-  readHeader,
-  readImage,
-  mostPixels,
+  mostSeconds,
+  openImage,
+  whileDecoding,
+  type OpenedImage,
   type RgbImage,
 } from './image-decoder.js';
 import { shownPath } from '../system-path.js';
@@ -43,10 +55,18 @@ export interface DecodeOptions {
    * Maximum number of pixels; larger images are refused before decoding, because a file of a few kilobytes may
    * contain hundreds of millions of pixels. Default 268,402,689 (0x3FFF²).
    */
-  readonly maxPixels?: number;
+  readonly maxPixels?: number | undefined;
+  /** Stops waiting at once. The codec's work cannot be stopped: it goes on, and its result is dropped. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number };
+const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number, signal: signalKind };
+
+/** @throws DinoSegError INVALID_ARGUMENT */
+export function checkedMaxPixels(maxPixels = mostPixels): number {
+  if (Number.isInteger(maxPixels) && maxPixels >= 1) return maxPixels;
+  throw new DinoSegError('INVALID_ARGUMENT', `maxPixels should be a whole number from 1, not ${maxPixels}.`);
+}
 
 /**
  * Decodes an image to 8-bit sRGB with EXIF rotation applied.
@@ -56,9 +76,12 @@ const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number };
  * with an ICC profile are converted to sRGB. Of an animation, the first frame is decoded. The file's contents decide what it is, not
  * its name. A JPEG that lacks only its end marker or one restart marker is decoded with a note.
  *
+ * Images that are decoded at a time take at most 1 GiB together, in the whole process; a larger one is decoded alone.
+ *
  * @param input a path, the bytes of a file, or a sharp instance (whose own pixel limit applies)
- * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, a drawing
- *   or document (SVG, PDF), in a format that cannot be decoded (HEIC without its codec), or a pipe or device; FILE_NOT_FOUND, IO; INVALID_ARGUMENT
+ * @throws DinoSegError IMAGE for a file that is not an image, damaged, truncated, larger than `maxPixels`, of another format than
+ *   PNG, JPEG, WebP, TIFF, GIF, AVIF and BMP (SVG, PDF, HEIC without its codec, …), or a pipe or device; FILE_NOT_FOUND, IO;
+ *   INVALID_ARGUMENT; the signal's reason
  */
 export async function decodeImage(
   input: string | Uint8Array | Sharp,
@@ -66,14 +89,11 @@ export async function decodeImage(
 ): Promise<RgbImage> {
   checkArgument(input, encodedImage, 'decodeImage(input)');
   checkOptions(options, decodeOptions, 'decodeImage()');
-  const { maxPixels = mostPixels } = options;
-  if (!Number.isInteger(maxPixels) || maxPixels < 1)
-    throw new DinoSegError(
-      'INVALID_ARGUMENT',
-      `maxPixels should be a whole number from 1, not ${maxPixels}.`,
-    );
-  const [image, source] = await readImage(input);
-  return decodeLoaded(image, source, maxPixels);
+  const { signal } = options;
+  const maxPixels = checkedMaxPixels(options.maxPixels);
+  if (isSharp(input)) return decodeInstance(input, signal);
+  const opened = await openImage(input, maxPixels);
+  return whileDecoding(opened, (file) => decodeOpened(opened, file, maxPixels), { signal });
 }
 
 /** Draws an SVG of the image's size over it. Text must be paths (report/text-path.ts), which need no fonts. */
@@ -112,6 +132,27 @@ export function pixelsOf(images: readonly ImageInput[]): RawImage[] | Promise<Ra
   if (!Array.isArray(images) || images.length === 0)
     throw new DinoSegError('INVALID_ARGUMENT', 'Expected an array of at least one image.');
   return images.every(isRawImage) ? images.map(checkedPixels) : Promise.all(images.map(pixelsOfOne));
+}
+
+/**
+ * Memory of the pixels of images once they are decoded, in bytes. 0 for those given as pixels, and for what will fail.
+ */
+export async function decodedBytesOf(images: readonly ImageInput[]): Promise<number> {
+  const bytes = await Promise.all(images.map(decodedBytesOfOne));
+  return bytes.reduce((sum, each) => sum + each, 0);
+}
+
+async function decodedBytesOfOne(image: ImageInput): Promise<number> {
+  if (!isEncoded(image)) return 0;
+  const header = isSharp(image) ? image.clone().metadata() : openImage(image);
+  // Decoding says what is wrong with it.
+  const { width = 0, height = 0, hasAlpha = false } = await header.catch(() => ({}) as Partial<OpenedImage>);
+  return width * height * (hasAlpha ? 4 : 3);
+}
+
+/** Whether an image has to be decoded. */
+export function isEncoded(image: ImageInput): image is string | Uint8Array | Sharp {
+  return encodedImage.is(image);
 }
 
 async function pixelsOfOne(image: ImageInput): Promise<RawImage> {
@@ -193,8 +234,18 @@ export async function decodeLabel(input: string | Buffer): Promise<LabelImage> {
  */
 export async function decodeLabelOrColors(
   input: string | Buffer,
+  maxPixels = mostPixels,
 ): Promise<{ values: LabelImage } | { colors: RgbImage }> {
-  const [file, source] = await readImage(input);
+  const opened = await openImage(input, maxPixels);
+  return whileDecoding(opened, (file) => labelOf(opened, file));
+}
+
+async function labelOf(
+  { source, kind }: OpenedImage,
+  file: Buffer,
+): Promise<{ values: LabelImage } | { colors: RgbImage }> {
+  if (kind.codec === undefined)
+    throw new DinoSegError('IMAGE', `${source} is ${kind.name}. Label images are PNG or TIFF files.`);
   const { bytes, stretch } = plainPng(file, source);
   try {
     const { space, depth } = await sharp(bytes, { failOn }).metadata();
@@ -306,8 +357,8 @@ export interface ReducedImage extends RgbImage {
 export async function readImageSize(
   path: string,
 ): Promise<{ width: number; height: number; hasAlpha: boolean }> {
-  const { autoOrient, hasAlpha } = await readHeader(path);
-  return { ...autoOrient, hasAlpha };
+  const { width, height, hasAlpha } = await openImage(path);
+  return { width, height, hasAlpha };
 }
 
 /**
@@ -317,19 +368,49 @@ export async function readImageSize(
  *
  * @throws DinoSegError as {@link decodeImage}
  */
-export async function decodeReduced(path: string, pixels: number): Promise<ReducedImage> {
-  const header = await readImageSize(path).catch(() => undefined);
-  const [file, source] = await readImage<Buffer>(path);
-  if (!header || header.hasAlpha || !isLarge(header, pixels) || !isPlain(file, source)) {
-    const image = await decodeLoaded(file, source);
-    const full = { width: image.width, height: image.height };
-    if (image.transparent || !isLarge(full, pixels)) return { ...image, full };
-    return { ...image, ...(await resizeImage(image, reducedSize(full, pixels))), full };
-  }
-  const full = { width: header.width, height: header.height };
+export async function decodeReduced(
+  path: string,
+  pixels: number,
+  options: DecodeOptions = {},
+): Promise<ReducedImage> {
+  const maxPixels = checkedMaxPixels(options.maxPixels);
+  const { signal } = options;
+  const opened = await openImage(path, maxPixels);
+  const mayReduce = !opened.hasAlpha && isLarge(opened, pixels);
+  const bytes = mayReduce ? opened.openBytes + 3 * pixels : opened.decodingBytes;
+  const reduced = await whileDecoding(
+    opened,
+    async (file) => {
+      // Decided by the file: what needs more than the codec is decoded as a whole, below.
+      if (mayReduce) return isPlain(opened, file) ? reduceOpened(opened, file, pixels, maxPixels) : undefined;
+      return reducedOf(await decodeOpened(opened, file, maxPixels), pixels);
+    },
+    { bytes, signal },
+  );
+  if (reduced) return reduced;
+  const decode = async (file: Buffer) => reducedOf(await decodeOpened(opened, file, maxPixels), pixels);
+  return whileDecoding(opened, decode, { signal });
+}
+
+/** An image that was decoded as a whole. */
+async function reducedOf(image: RgbImage, pixels: number): Promise<ReducedImage> {
+  const full = { width: image.width, height: image.height };
+  if (image.transparent || !isLarge(full, pixels)) return { ...image, full };
+  return { ...image, ...(await resizeImage(image, reducedSize(full, pixels))), full };
+}
+
+/** Reduces an image as it is decoded. */
+async function reduceOpened(
+  { source, width: fullWidth, height: fullHeight }: OpenedImage,
+  file: Buffer,
+  pixels: number,
+  maxPixels: number,
+): Promise<ReducedImage> {
+  const full = { width: fullWidth, height: fullHeight };
   const { width, height } = reducedSize(full, pixels);
   try {
-    const { data, info } = await sharp(file, { failOn, limitInputPixels: mostPixels, sequentialRead: true })
+    const { data, info } = await sharp(file, { failOn, limitInputPixels: maxPixels, sequentialRead: true })
+      .timeout({ seconds: mostSeconds(full) })
       .autoOrient()
       .resize(width, height, { fit: 'fill' })
       .removeAlpha()
@@ -354,9 +435,9 @@ function reducedSize({ width, height }: ReducedImage['full'], pixels: number): R
   return { width: side(width), height: side(height) };
 }
 
-/** The EXIF block of an image file, whose header alone is read; undefined if it has none or is not readable. */
+/** The EXIF block of an image file, of which no pixel is decoded; undefined if it has none or is not readable. */
 export async function exifOf(path: string): Promise<Uint8Array | undefined> {
   // Decoding says what is wrong with a file that is not readable.
-  const header = await readHeader(path).catch(() => undefined);
-  return header?.exif;
+  const opened = await openImage(path).catch(() => undefined);
+  return opened?.exif;
 }

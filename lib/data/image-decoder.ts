@@ -1,11 +1,19 @@
 /** From a file, or its bytes, to pixels: what kind of picture it is, and what it lacks. */
-import { stat } from 'node:fs/promises';
 import { readsHeic, sharp, type Metadata, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
-import { readBytes } from '../files.js';
-import { bmp, heic, imageKindOf, jpeg, type ImageKind } from '../images/image-kinds.js';
+import { isSpecial, readBytes, startOf } from '../files.js';
+import {
+  bmp,
+  heic,
+  imageKindOf,
+  jpeg,
+  kindBytes,
+  readableKinds,
+  type ImageKind,
+} from '../images/image-kinds.js';
 import { shownPath, systemPath } from '../system-path.js';
-import { decodeBmp } from './bmp.js';
+import { bmpSize, decodeBmp } from './bmp.js';
+import { decodingRoom, mostPixels } from './budget.js';
 import { jpegLack, withEndMarker } from './jpeg-structure.js';
 
 /** An 8-bit RGB image of H×W pixels. */
@@ -28,16 +36,13 @@ export interface RgbImage {
  */
 export const failOn = 'error';
 
-/** The codec's own limit. */
-export const mostPixels = 0x3fff ** 2;
-
 export function imageError(source: string, cause: unknown): DinoSegError {
   if (cause instanceof DinoSegError) return cause;
   const message = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll('\n', '; ');
   const why = /^(unknown error)?$/i.test(message) ? 'the codec gives no reason' : shortened(message);
   return new DinoSegError(
     'IMAGE',
-    `${source} cannot be decoded: ${why}. Expected a complete PNG, JPEG, WebP, TIFF or BMP image.`,
+    `${source} cannot be decoded: ${why}. Expected a complete ${readableKinds} image.`,
     { cause },
   );
 }
@@ -51,67 +56,213 @@ export function bytesOf(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-/** The bytes of a file, or what was given instead of a path, and its name for messages. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
-export async function readImage<T>(input: string | T): Promise<[bytes: Buffer | T, source: string]> {
-  if (typeof input !== 'string') return [input, 'The image'];
-  await refuseSpecial(input);
-  return [await readBytes(input), shownPath(input)];
+/** An image whose first bytes and header were looked at. */
+export interface OpenedImage {
+  /** For messages. */
+  readonly source: string;
+  readonly kind: ImageKind;
+  /** As it is shown. */
+  readonly width: number;
+  /** As it is shown. */
+  readonly height: number;
+  readonly hasAlpha: boolean;
+  readonly exif: Uint8Array | undefined;
+  /** Memory that its file and its pixels take, in bytes, while it is decoded as a whole. */
+  readonly decodingBytes: number;
+  /** Memory that its file takes, and what of it is decoded before a row is given, in bytes. */
+  readonly openBytes: number;
+  /** Its file. @throws DinoSegError FILE_NOT_FOUND, IO */
+  read(): Promise<Buffer>;
 }
 
-/** Opening a pipe waits for its writer, and a device may have no end. @throws DinoSegError IMAGE */
-async function refuseSpecial(path: string): Promise<void> {
-  const found = await stat(systemPath(path)).catch(() => undefined);
-  if (found && !found.isFile() && !found.isDirectory())
+/**
+ * Looks at the first bytes of an image, which decide whether it is decoded, and then at its header.
+ *
+ * @throws DinoSegError IMAGE for what is no image, of a kind that is not decoded, larger than `maxPixels`, or a pipe or device;
+ *   FILE_NOT_FOUND, IO
+ */
+export async function openImage(input: string | Uint8Array, maxPixels = mostPixels): Promise<OpenedImage> {
+  if (typeof input !== 'string') return openedOf(input, 'The image', maxPixels, async () => bufferOf(input));
+  const source = shownPath(input);
+  await refuseSpecial(input);
+  const read = () => readBytes(input);
+  const { start, sizeBytes } = await startOf(input, kindBytes);
+  const kind = readableKindOf(start, source);
+  const path = systemPath(input);
+  // The codec takes paths in UTF-8 alone; BMP is decoded here.
+  const given = kind === bmp || typeof path !== 'string' ? await read() : path;
+  return openedOf(given, source, maxPixels, read, { kind, sizeBytes });
+}
+
+async function openedOf(
+  given: string | Uint8Array,
+  source: string,
+  maxPixels: number,
+  read: () => Promise<Buffer>,
+  file?: { kind: ImageKind; sizeBytes: number },
+): Promise<OpenedImage> {
+  const kind = file?.kind ?? readableKindOf(given as Uint8Array, source);
+  try {
+    if (kind === bmp) {
+      const { width, height, channels } = bmpSize(given as Uint8Array, maxPixels);
+      const decodingBytes = (file?.sizeBytes ?? 0) + bmpBytes * width * height;
+      const common = { source, kind, width, height, hasAlpha: channels === 4, exif: undefined, read };
+      return { ...common, decodingBytes, openBytes: decodingBytes };
+    }
+    const header = await sharp(given, { limitInputPixels: maxPixels }).metadata();
+    if (header.format !== kind.codec)
+      throw new Error(
+        `its first bytes are those of ${kind.name}, but its codec takes it for ${header.format}`,
+      );
+    const { autoOrient, hasAlpha, exif } = header;
+    const openBytes = (file?.sizeBytes ?? 0) + codecBytes(header);
+    const decodingBytes = openBytes + outputBytes(header);
+    return { source, kind, ...autoOrient, hasAlpha, exif, decodingBytes, openBytes, read };
+  } catch (cause) {
+    throw imageError(source, cause);
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Indices, colours, and colours without alpha with where they are transparent. */
+const bmpBytes = 1 + 4 + 4;
+
+/** Memory that the codec takes before it gives the first row: none where it decodes row by row. */
+function codecBytes({
+  width,
+  height,
+  format,
+  isProgressive,
+  orientation,
+  channels,
+  depth,
+}: Metadata): number {
+  const isByRows = (format === 'png' || format === 'jpeg') && !isProgressive && (orientation ?? 1) === 1;
+  // Coefficients of a progressive JPEG have 16 bits.
+  const sampleBytes =
+    depth === 'uchar' && format !== 'jpeg' ? 1 : depth === 'uchar' || depth === 'ushort' ? 2 : 4;
+  return isByRows ? 0 : width * height * Math.max(3, channels) * sampleBytes;
+}
+
+/** Memory of the decoded pixels. With an alpha channel it is split off: {@link splitAlpha}. */
+function outputBytes({ width, height, hasAlpha }: Metadata): number {
+  return width * height * (hasAlpha ? 8 : 3);
+}
+
+/** @throws DinoSegError IMAGE for a pipe, socket or device */
+export async function refuseSpecial(path: string): Promise<void> {
+  if (await isSpecial(path))
     throw new DinoSegError(
       'IMAGE',
       `${shownPath(path)} is a pipe, socket or device. Expected a file with an image.`,
     );
 }
 
-/** What the header of a file says, which alone is read. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
-export async function readHeader(path: string): Promise<Metadata> {
-  await refuseSpecial(path);
-  const given = systemPath(path);
-  try {
-    // The codec takes paths in UTF-8 alone.
-    const input = typeof given === 'string' ? given : await readBytes(path);
-    return await sharp(input, { limitInputPixels: mostPixels }).metadata();
-  } catch (cause) {
-    throw imageError(shownPath(path), cause);
-  }
+/**
+ * Calls `use` with the file of an image when there is room for what is made of it.
+ *
+ * @param bytes of memory. Default: of the whole image.
+ * @throws what `use` throws; the signal's reason, at once: the codec's work, which cannot be stopped, goes on and its result is dropped.
+ */
+export function whileDecoding<T>(
+  { decodingBytes, read }: OpenedImage,
+  use: (file: Buffer) => Promise<T>,
+  { bytes = decodingBytes, signal }: { bytes?: number; signal?: AbortSignal | undefined } = {},
+): Promise<T> {
+  return unlessAborted(
+    decodingRoom.during(bytes, async () => use(await read()), signal),
+    signal,
+  );
+}
+
+/** @throws what `work` throws; the signal's reason, at once */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 /**
- * Decodes what {@link readImage} gave, see `decodeImage`.
+ * Decodes the file of an opened image, see `decodeImage`.
  *
  * @throws DinoSegError IMAGE
  */
-export async function decodeLoaded(
-  image: Uint8Array | Sharp,
-  source: string,
-  maxPixels = mostPixels,
-): Promise<RgbImage> {
-  if (!(image instanceof Uint8Array)) return decodeAny(image, source, { maxPixels });
-  const kind = readableKindOf(image, source);
-  if (kind === bmp) return decodeBitmap(image, source, maxPixels);
-  return kind === jpeg ? decodeJpeg(image, source, maxPixels) : decodeAny(image, source, { maxPixels });
+export function decodeOpened(opened: OpenedImage, file: Buffer, maxPixels: number): Promise<RgbImage> {
+  const { kind, source } = opened;
+  const how = { maxPixels, seconds: mostSeconds(opened) };
+  if (kind === bmp) return decodeBitmap(file, source, maxPixels);
+  return kind === jpeg ? decodeJpeg(file, source, how) : decodeAny(file, source, how);
 }
 
-/** @throws DinoSegError IMAGE for a kind that is not decoded */
-function readableKindOf(file: Uint8Array, source: string): ImageKind | undefined {
+/**
+ * Seconds after which decoding is given up. Files can be made that take far longer than their size suggests; a slow machine takes
+ * a small part of this.
+ */
+export function mostSeconds({ width, height }: Pick<OpenedImage, 'width' | 'height'>): number {
+  return Math.ceil(60 + (2 * width * height) / 1e6);
+}
+
+interface HowToDecode {
+  maxPixels: number;
+  /** See {@link mostSeconds}. Default: as the instance says. */
+  seconds?: number;
+  failOn?: 'error' | 'warning';
+}
+
+/** What a sharp instance may have been made of: files that are decoded here, and pixels. */
+const instanceFormats = ['jpeg', 'png', 'webp', 'tiff', 'gif', 'heif', 'raw'];
+
+/**
+ * Decodes a sharp instance, whose own pixel limit applies.
+ *
+ * @throws DinoSegError IMAGE, also for one that would draw (SVG, PDF) or decode what files may not hold; the signal's reason
+ */
+export async function decodeInstance(image: Sharp, signal?: AbortSignal): Promise<RgbImage> {
+  const source = 'The image';
+  // Both copies get the bytes of a stream that ends meanwhile.
+  const [pipeline, copy] = [image.clone(), image.clone()];
+  const header = await copy.metadata().catch((cause: unknown) => {
+    throw imageError(source, cause);
+  });
+  if (!instanceFormats.includes(header.format))
+    throw new DinoSegError(
+      'IMAGE',
+      `${source} is a sharp instance of the format ${header.format}, which is not decoded. Expected ${readableKinds}.`,
+    );
+  const bytes = codecBytes(header) + outputBytes(header);
+  const decode = () => decodeAny(pipeline, source, { maxPixels: mostPixels });
+  return unlessAborted(decodingRoom.during(bytes, decode, signal), signal);
+}
+
+/** @throws DinoSegError IMAGE for a kind that is not decoded, and for what is no image */
+function readableKindOf(file: Uint8Array, source: string): ImageKind {
   const kind = imageKindOf(file);
-  if (kind?.readable === false && !(kind === heic && readsHeic))
+  if (kind === undefined) throw imageError(source, new Error(unknownKind(file)));
+  if (!kind.readable && !(kind === heic && readsHeic))
     throw new DinoSegError('IMAGE', `${source} is ${kind.name}, which is not decoded. ${kind.advice}`);
   return kind;
 }
 
-/** Whether the codec decodes a file as it is: BMP and JPEGs that lack a marker need more. @throws DinoSegError IMAGE */
-export function isPlain(file: Uint8Array, source: string): boolean {
-  const kind = readableKindOf(file, source);
+function unknownKind(file: Uint8Array): string {
+  if (file.length === 0) return 'it is empty';
+  const first = Buffer.from(file.subarray(0, 8))
+    .toString('hex')
+    .replace(/..(?!$)/g, '$& ');
+  return `its first bytes (${first}) are those of no image format that is known here`;
+}
+
+/** Whether the codec decodes a file as it is: BMP and JPEGs that lack a marker need more. */
+export function isPlain({ kind }: OpenedImage, file: Uint8Array): boolean {
   return kind !== bmp && !(kind === jpeg && jpegLack(file));
 }
 
-function decodeBitmap(file: Uint8Array, source: string, maxPixels: number): RgbImage {
+async function decodeBitmap(file: Uint8Array, source: string, maxPixels: number): Promise<RgbImage> {
   try {
     const { data, width, height, channels } = decodeBmp(file, maxPixels);
     return splitAlpha(data, width, height, channels);
@@ -123,19 +274,19 @@ function decodeBitmap(file: Uint8Array, source: string, maxPixels: number): RgbI
 /** Follows the end of a JPEG that lacks its end marker: no part of the picture may depend on it. */
 const afterEnd = Buffer.from('35c61ae2970b4df8'.repeat(16), 'hex');
 
-async function decodeJpeg(file: Uint8Array, source: string, maxPixels: number): Promise<RgbImage> {
+async function decodeJpeg(file: Uint8Array, source: string, how: HowToDecode): Promise<RgbImage> {
   const lack = jpegLack(file);
   if (lack?.kind === 'end') {
     const ends = [withEndMarker(file), withEndMarker(file, afterEnd)];
-    const [image, other] = await Promise.all(ends.map((bytes) => decodeAny(bytes, source, { maxPixels })));
+    const [image, other] = await Promise.all(ends.map((bytes) => decodeAny(bytes, source, how)));
     if (Buffer.compare(image!.data, other!.data) === 0)
       return { ...image!, notes: ['The end marker of the JPEG is missing; the picture is complete.'] };
   }
-  if (lack?.kind !== 'restarts') return decodeAny(file, source, { maxPixels });
+  if (lack?.kind !== 'restarts') return decodeAny(file, source, how);
   const { missing, expected } = lack;
   // The codec resumes at the next one.
-  if (missing > 1) return decodeAny(file, source, { maxPixels, failOn: 'warning' });
-  const image = await decodeAny(file, source, { maxPixels });
+  if (missing > 1) return decodeAny(file, source, { ...how, failOn: 'warning' });
+  const image = await decodeAny(file, source, how);
   const note = `One of the JPEG's ${expected} restart markers is missing: a strip of the picture may be grey.`;
   return { ...image, notes: [note] };
 }
@@ -143,11 +294,12 @@ async function decodeJpeg(file: Uint8Array, source: string, maxPixels: number): 
 export async function decodeAny(
   image: Uint8Array | Sharp,
   source: string,
-  how: { maxPixels: number; failOn?: 'error' | 'warning' },
+  how: HowToDecode,
 ): Promise<RgbImage> {
   try {
     const options = { failOn: how.failOn ?? failOn, limitInputPixels: how.maxPixels } as const;
-    const pipeline = isSharp(image) ? image.clone() : sharp(image, options);
+    const pipeline = isSharp(image) ? image : sharp(image, options);
+    if (how.seconds !== undefined) pipeline.timeout({ seconds: how.seconds });
     const { data, info } = await pipeline
       .autoOrient()
       .toColourspace('srgb')

@@ -1,7 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
-import { compareNames, filesBelow } from '../images/files-below.js';
+import { compareNames, walk, type FoundFile } from '../images/files-below.js';
+import { LeftOutCounter, leftOutSentence, type LeftOut } from '../images/left-out.js';
+import { imagesAmong } from '../images/list-images.js';
 import { didYouMean } from '../nearest.js';
 import { labelKinds } from './class-set.js';
 import type { ClassSet, LabelKind, UnknownLabels } from './class-set.js';
@@ -31,6 +33,8 @@ export interface Layout {
   /** Paths of all images without a label, and of labels of that kind without an image, sorted. */
   readonly alone: { readonly images: readonly string[]; readonly labels: readonly string[] };
   readonly labelKind: LabelKind;
+  /** What lies beside the images and is none, and further links to images of a pair. */
+  readonly leftOut: LeftOut;
 }
 
 /** The supported layouts (docs/data.md). */
@@ -62,6 +66,8 @@ export interface LayoutOptions {
    * none.
    */
   valShare?: number | undefined;
+  /** Maximum number of pixels of an image or label; larger ones are refused before they are decoded. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number | undefined;
 }
 
 /** The end of every message about data that fit no layout. */
@@ -70,7 +76,7 @@ export const waysOut =
   "'masks/{split}/**/{name}.png', or lists train.txt and val.txt with an image, a tab and its label on each line " +
   '(docs/data.md).';
 
-const imagePattern = /^(.+)_leftImg8bit\.(?:png|jpg|jpeg)$/i;
+const imagePattern = /^(.+)_leftImg8bit(?:\.[^./]+)?$/i;
 const shownNames = 5;
 
 /** @throws DATASET */
@@ -87,11 +93,29 @@ export async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** `<sequence>/<file>` of every file one folder deep, and the files that lie outside of a sequence folder. */
-async function listSequences(folder: string): Promise<{ files: string[]; stray: string[] }> {
-  const names = await filesBelow(folder, () => true, 2);
-  const inSequence = (name: string) => name.includes('/');
-  return { files: names.filter(inSequence), stray: names.filter((name) => !inSequence(name)) };
+const inSequence = ({ name }: FoundFile): boolean => name.includes('/');
+const isStray = (file: FoundFile): boolean => !inSequence(file);
+
+/**
+ * Pairs of which each image file occurs once, by its own name rather than by that of a link, and the number of the others.
+ *
+ * @param files of the images, in the order of a walk: links come last.
+ */
+export function eachFileOnce(
+  pairs: readonly Pair[],
+  files: readonly FoundFile[],
+  folder: string,
+): { pairs: Pair[]; repeated: number } {
+  const byImage = new Map(pairs.map((pair) => [pair.image, pair]));
+  const seen = new Set<string>();
+  const dropped = new Set<Pair>();
+  for (const { name, real } of files) {
+    const pair = byImage.get(join(folder, name));
+    if (pair === undefined || real === undefined) continue;
+    if (seen.has(real)) dropped.add(pair);
+    seen.add(real);
+  }
+  return { pairs: pairs.filter((pair) => !dropped.has(pair)), repeated: dropped.size };
 }
 
 /** How many, and the first of them. */
@@ -199,10 +223,17 @@ export async function findPairs(
   const kinds = kindsToTry(classSet, options.labelKind);
   const imageFolder = await requireSplit(root, 'leftImg8bit', split);
   const labelFolder = await requireSplit(root, 'gtFine', split);
-  const images = await listSequences(imageFolder);
-  const labels = await listSequences(labelFolder);
-  const frames = imageFrames(images.files, imageFolder);
-  const labelSet = new Set(labels.files);
+  const found = await walk(imageFolder, { depth: 2 });
+  const stray = found.filter(isStray);
+  const beside = new LeftOutCounter();
+  const images = (await imagesAmong(imageFolder, found.filter(inSequence), [beside])).map(({ name }) => name);
+  for (const name of images) if (!imagePattern.test(name)) beside.add(name);
+  const labels = (await walk(labelFolder, { depth: 2 }))
+    .filter((file) => file.isRegular && inSequence(file))
+    .map(({ name }) => name)
+    .sort(compareNames);
+  const frames = imageFrames(images, imageFolder);
+  const labelSet = new Set(labels);
   for (const labelKind of kinds) {
     const labelOf = (frame: string): string => frame + labelEnding(labelKind);
     const names = [...frames.keys()].sort(compareNames);
@@ -220,31 +251,35 @@ export async function findPairs(
       .filter((frame) => !labelSet.has(labelOf(frame)))
       .map((name) => join(imageFolder, frames.get(name)!));
     const ending = labelOf('');
-    const aloneLabels = labels.files
+    const aloneLabels = labels
       .filter((file) => file.endsWith(ending) && !frames.has(file.slice(0, -ending.length)))
       .map((file) => join(labelFolder, file));
+    const all = paired.map((name) => ({
+      name,
+      image: join(imageFolder, frames.get(name)!),
+      label: join(labelFolder, labelOf(name)),
+    }));
+    const { pairs, repeated } = eachFileOnce(all, found, imageFolder);
+    beside.repeated = repeated;
     return {
       labelKind,
-      pairs: paired.map((name) => ({
-        name,
-        image: join(imageFolder, frames.get(name)!),
-        label: join(labelFolder, labelOf(name)),
-      })),
+      pairs,
       unpaired: unpairedOf(alone),
       alone: { images: alone, labels: aloneLabels },
+      leftOut: beside.result(),
     };
   }
   const wanted = kinds.map(labelEnding).join(' or ');
-  const stray =
-    images.stray.length === 0
+  const misplaced =
+    stray.length === 0
       ? ''
-      : ` ${images.stray.length} files lie in ${imageFolder} itself; move them into a sequence folder.`;
+      : ` ${stray.length} files lie in ${imageFolder} itself; move them into a sequence folder.`;
   return refuse(
     `No image of split "${split}" has a label image. Looked for <frame>_leftImg8bit.{png,jpg,jpeg} in ` +
       `${imageFolder}/<sequence>: ${frames.size} images` +
       (frames.size > 0 ? ` (first: ${[...frames.values()][0]})` : '') +
-      `. Looked for <frame>${wanted} in ${labelFolder}/<sequence>: found ${countKinds(labels.files)}` +
-      (labels.files.length > 0 ? ` (first: ${labels.files[0]})` : '') +
-      `.${stray} ${waysOut}`,
+      `. Looked for <frame>${wanted} in ${labelFolder}/<sequence>: found ${countKinds(labels)}` +
+      (labels.length > 0 ? ` (first: ${labels[0]})` : '') +
+      `.${misplaced}${leftOutSentence(beside)} ${waysOut}`,
   );
 }

@@ -1,12 +1,23 @@
 /** Label images of classes from the annotations of IDD and Cityscapes (`*_gtFine_polygons.json`). */
-import { checkArgument, checkOptions, kind, oneOf, signal, text, type OptionKinds } from '../arguments.js';
+import {
+  checkArgument,
+  checkOptions,
+  kind,
+  number,
+  oneOf,
+  signal,
+  text,
+  type OptionKinds,
+} from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { parseJson, readBytes } from '../files.js';
+import { isSpecial, parseJson, readBytes } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { Polygons } from '../native/bindings/engine.js';
 import { didYouMean } from '../nearest.js';
+import { decodingRoom } from './budget.js';
+import { checkedMaxPixels } from './decode.js';
 import { ignoreIndex, notDrawn, unknownLabels, type UnknownLabels } from './class-set.js';
 import type { MappedLabel } from './map-label.js';
 import { idd26Labels } from './sets/idd26.js';
@@ -17,11 +28,14 @@ export interface PolygonOptions {
   names?: ReadonlyMap<string, number> | undefined;
   /** How to treat objects whose label is not among the names. Default `ignore`. */
   unknown?: UnknownLabels | undefined;
+  /** Maximum number of pixels of the label; annotations that declare more are refused. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number | undefined;
 }
 
 const polygonOptions: OptionKinds<PolygonOptions & Pick<JobOptions, 'signal'>> = {
   names: kind<ReadonlyMap<string, number>>('a Map of labels', (value) => value instanceof Map),
   unknown: oneOf(unknownLabels),
+  maxPixels: number,
   signal,
 };
 
@@ -43,6 +57,9 @@ export const polygonRule = 'polygons 2';
 
 /** Of an image that can be decoded. */
 const mostSide = 0x3fff;
+
+/** Memory that an annotation's label takes while it is drawn, encoded and written, in bytes for each pixel. */
+export const drawnBytes = 2;
 /** Larger coordinates are refused by the engine as well (cpp/core/polygon_raster.h). */
 const mostCoordinate = 1_000_000;
 const groupEnding = 'group';
@@ -145,7 +162,7 @@ function count(counts: Map<string, number>, label: string): void {
  * @throws DinoSegError DATASET: which object, and what is wrong with it.
  */
 export function parsePolygons(value: unknown, source: string, options: PolygonOptions = {}): Annotation {
-  const { names = idd26Labels, unknown: treatment = 'ignore' } = options;
+  const { names = idd26Labels, unknown: treatment = 'ignore', maxPixels = Infinity } = options;
   const refuse: Refuse = (what) => {
     throw new DinoSegError('DATASET', `${source} is not an annotation with polygons: ${what}`);
   };
@@ -153,6 +170,10 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
     return refuse(`it should contain {imgHeight, imgWidth, objects}, not ${shown(value)}.`);
   const height = sideOf(value['imgHeight'], 'imgHeight', refuse);
   const width = sideOf(value['imgWidth'], 'imgWidth', refuse);
+  if (width * height > maxPixels)
+    refuse(
+      `it declares ${width}×${height} pixels, more than ${maxPixels}. Raise the limit (maxPixels) if that is its size.`,
+    );
   const { objects } = value;
   if (!Array.isArray(objects)) return refuse(`"objects" should be a list, not ${shown(objects)}.`);
   const polygons: Corners[] = [];
@@ -198,6 +219,16 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
   };
 }
 
+/** The bytes of an annotation. @throws DinoSegError DATASET for what is no file, FILE_NOT_FOUND, IO */
+export async function readAnnotationBytes(path: string): Promise<Buffer> {
+  if (await isSpecial(path))
+    throw new DinoSegError(
+      'DATASET',
+      `${path} is a pipe, socket or device. Expected a file with an annotation.`,
+    );
+  return readBytes(path);
+}
+
 /** {@link parsePolygons} of a file's bytes. @throws DinoSegError DATASET also where they are no JSON */
 export function readPolygons(bytes: Buffer, source: string, options: PolygonOptions = {}): Annotation {
   const parsed = parseJson(bytes, 'DATASET', (why) => `${source} is not JSON: ${why}`);
@@ -234,7 +265,10 @@ export async function decodePolygons(
 ): Promise<PolygonLabel> {
   checkArgument(path, text, 'decodePolygons(path)');
   checkOptions(options, polygonOptions, 'decodePolygons()');
-  const annotation = readPolygons(await readBytes(path), path, options);
+  checkedMaxPixels(options.maxPixels);
+  const annotation = readPolygons(await readAnnotationBytes(path), path, options);
   const { width, height, skipped, unknown } = annotation;
-  return { data: await drawPolygons(annotation, options), width, height, skipped, unknown };
+  const draw = () => drawPolygons(annotation, options);
+  const data = await decodingRoom.during(drawnBytes * width * height, draw, options.signal);
+  return { data, width, height, skipped, unknown };
 }

@@ -1,12 +1,27 @@
 import { DinoSegError } from '../errors.js';
 
-export interface PrefetchOptions {
+export interface PrefetchOptions<T = unknown> {
   /** Maximum number of items that are loaded or loading, beyond the one that the consumer holds; at least 1. */
   ahead: number;
   /** Maximum number of simultaneous loads; at least 1. */
   concurrency: number;
   /** Cancels: the next item then throws the signal's reason. */
   signal?: AbortSignal | undefined;
+  /** Memory that a loaded item takes, in bytes: none is begun while those that wait take more than a gibibyte. Default: not counted. */
+  bytesOf?: ((item: T) => number) | undefined;
+}
+
+/** Memory of waiting items beyond which no further one is loaded, in bytes. */
+const mostWaitingBytes = 2 ** 30;
+
+/** Memory of decoded images and labels, in bytes. */
+export function pixelBytes(
+  ...images: readonly ({ data: Uint8Array; transparent?: Uint8Array } | undefined)[]
+): number {
+  return images.reduce(
+    (sum, image) => sum + (image?.data.byteLength ?? 0) + (image?.transparent?.byteLength ?? 0),
+    0,
+  );
 }
 
 function requireCount(name: string, value: number): void {
@@ -45,20 +60,23 @@ export async function* gathered<T>(items: AsyncIterable<T>, size: number): Async
 export async function* prefetch<I, T>(
   items: Iterable<I>,
   load: (item: I) => Promise<T>,
-  options: PrefetchOptions,
+  options: PrefetchOptions<T>,
 ): AsyncGenerator<T, void, void> {
-  const { ahead, concurrency, signal } = options;
+  const { ahead, concurrency, signal, bytesOf = () => 0 } = options;
   requireCount('ahead', ahead);
   requireCount('concurrency', concurrency);
   const iterator = items[Symbol.iterator]();
   const queue: Promise<T>[] = [];
   let running = 0;
+  let waitingBytes = 0;
   let ended = false;
 
   async function begin(item: I): Promise<T> {
     running++;
     try {
-      return await load(item);
+      const loaded = await load(item);
+      waitingBytes += bytesOf(loaded);
+      return loaded;
     } finally {
       running--;
       fill();
@@ -80,6 +98,8 @@ export async function* prefetch<I, T>(
 
   function fill(): void {
     while (!ended && running < concurrency && queue.length < ahead) {
+      // The one that the consumer waits for must always come.
+      if (waitingBytes > mostWaitingBytes && queue.length > 0) return;
       const result = takeNext();
       // Its own turn reports an error; until then it must not count as unhandled.
       result?.catch(() => {});
@@ -102,6 +122,7 @@ export async function* prefetch<I, T>(
     while (queue.length > 0) {
       const value = await unlessAborted(queue[0]!);
       void queue.shift();
+      waitingBytes -= bytesOf(value);
       fill();
       yield value;
       signal?.throwIfAborted();

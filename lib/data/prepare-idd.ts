@@ -17,11 +17,13 @@ import { atomicWriteFile } from '../files.js';
 import { filesBelow } from '../images/files-below.js';
 import { usableCores } from '../native/cores.js';
 import { AnnotationReaders } from './annotation-readers.js';
+import { decodingRoom } from './budget.js';
 import { unknownLabels, type UnknownLabels } from './class-set.js';
+import { checkedMaxPixels } from './decode.js';
 import { encodeLabelFile } from './label-file.js';
 import { labelEnding } from './layout.js';
 import { ObjectTally, type ObjectCounts } from './object-counts.js';
-import { drawPolygons } from './polygons.js';
+import { drawnBytes, drawPolygons, type Annotation } from './polygons.js';
 
 /** Options of {@link prepareIdd}. */
 export interface PrepareIddOptions {
@@ -38,6 +40,8 @@ export interface PrepareIddOptions {
    * the objects, `refuse` reports a fault.
    */
   unknown?: UnknownLabels | undefined;
+  /** Maximum number of pixels of a label image; annotations that declare more are faults. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number | undefined;
   /** Cancels. Annotations in progress are either dropped or written completely. */
   signal?: AbortSignal | undefined;
   /** Called with the number of annotations done and the total. */
@@ -50,6 +54,7 @@ const prepareOptions: OptionKinds<PrepareIddOptions> = {
   force: flag,
   strict: flag,
   unknown: oneOf(unknownLabels),
+  maxPixels: number,
   signal: signalKind,
   onProgress: callback(),
 };
@@ -115,18 +120,25 @@ class Preparation {
 
   /** @throws what is no fault of the annotation: the signal's reason, DISK_FULL, IO */
   async one(source: string, target: string): Promise<Outcome> {
-    const { force = false, unknown = 'ignore', signal } = this.options;
-    const read = await this.readers.read({ source, target, force, unknown });
+    const { force = false, unknown = 'ignore', maxPixels, signal } = this.options;
+    const read = await this.readers.read({ source, target, force, unknown, maxPixels });
     signal?.throwIfAborted();
     if (read === 'kept' || read === 'upToDate') return read;
     if ('code' in read) return { path: source, ...read };
-    const { width, height } = read.annotation;
-    const rows = await drawPolygons(read.annotation, { margin: 1, signal });
-    const encoded = await encodeLabelFile({ rows, width, height }, read.note);
+    const { annotation, note } = read;
+    const bytes = drawnBytes * annotation.width * annotation.height;
+    await decodingRoom.during(bytes, () => this.#write(annotation, note, target), signal);
+    this.objects.add(source, annotation);
+    return 'written';
+  }
+
+  async #write(annotation: Annotation, note: string, target: string): Promise<void> {
+    const { signal } = this.options;
+    const { width, height } = annotation;
+    const rows = await drawPolygons(annotation, { margin: 1, signal });
+    const encoded = await encodeLabelFile({ rows, width, height }, note);
     signal?.throwIfAborted();
     await atomicWriteFile(target, encoded);
-    this.objects.add(source, read.annotation);
-    return 'written';
   }
 }
 
@@ -165,6 +177,7 @@ export async function prepareIdd(
   checkOptions(options, prepareOptions, 'prepareIdd()');
   const { out = folder, strict, signal, onProgress } = options;
   const jobs = checkedJobs(options.jobs);
+  checkedMaxPixels(options.maxPixels);
   const started = performance.now();
   const names = await annotationsBelow(folder);
   const targetOf = (name: string) => join(out, name.slice(0, -polygonsEnding.length) + imageEnding);

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { DinoSegError } from '../errors.js';
-import { readBytes } from '../files.js';
+import { isSpecial, readBytes } from '../files.js';
 import { noteOfLabelFile } from './label-file.js';
 import type { UnknownLabels } from './class-set.js';
-import { polygonRule, readPolygons, type Annotation } from './polygons.js';
+import { polygonRule, readAnnotationBytes, readPolygons, type Annotation } from './polygons.js';
 
 /** A request for one annotation. */
 export interface AnnotationTask {
@@ -16,6 +16,8 @@ export interface AnnotationTask {
   /** Whether to make it even if there is a label image that is up to date or made by other means. */
   force: boolean;
   unknown: UnknownLabels;
+  /** Maximum number of pixels of the label image. */
+  maxPixels?: number | undefined;
 }
 
 /**
@@ -36,20 +38,21 @@ type Existing = 'absent' | 'damaged' | 'foreign' | { note: string };
 
 async function existingFile(path: string): Promise<Existing> {
   if ((await stat(path).catch(() => undefined)) === undefined) return 'absent';
+  if (await isSpecial(path)) return 'foreign';
   const found = noteOfLabelFile(await readBytes(path));
   if (found === null) return 'foreign';
   return found.damaged ? 'damaged' : found;
 }
 
-async function read({ source, target, force, unknown }: AnnotationTask): Promise<AnnotationRead> {
-  const bytes = await readBytes(source);
+async function read({ source, target, force, unknown, maxPixels }: AnnotationTask): Promise<AnnotationRead> {
+  const bytes = await readAnnotationBytes(source);
   const note = noteOf(bytes);
   const existing = force ? 'absent' : await existingFile(target);
   if (existing === 'foreign') return 'kept';
   if (typeof existing === 'object' && existing.note === note) return 'upToDate';
   if (typeof existing === 'object' && existing.note === note + unknownNote && unknown === 'ignore')
     return 'upToDate';
-  const annotation = readPolygons(bytes, source, { unknown });
+  const annotation = readPolygons(bytes, source, { unknown, maxPixels });
   return { annotation, note: annotation.unknown.size > 0 ? note + unknownNote : note };
 }
 

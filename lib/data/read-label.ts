@@ -29,19 +29,20 @@ function colorMapping(set: ClassSet): LabelMapping {
  * The values of a label file and their meaning.
  *
  * @param mapping the class set's for this kind of file.
+ * @param options `unknown`, for polygons; `maxPixels`: larger labels are refused.
  * @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO; DATASET for invalid polygons.
  */
 export async function readLabel(
   path: string,
   set: ClassSet,
   mapping: LabelMapping,
-  unknown?: UnknownLabels,
+  { unknown, maxPixels }: { unknown?: UnknownLabels | undefined; maxPixels?: number | undefined } = {},
 ): Promise<ReadLabel> {
   if (mapping.kind === 'polygons') {
-    const raw = await decodePolygons(path, { names: mapping.names, unknown });
+    const raw = await decodePolygons(path, { names: mapping.names, unknown, maxPixels });
     return { raw, mapping, objects: raw };
   }
-  const decoded = await decodeLabelOrColors(path);
+  const decoded = await decodeLabelOrColors(path, maxPixels);
   if ('values' in decoded) return { raw: decoded.values, mapping };
   return { raw: await classesOfColors(decoded.colors, set, path), mapping: colorMapping(set) };
 }

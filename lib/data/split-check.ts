@@ -1,4 +1,5 @@
 /** What labelled images of a split contain. */
+import type { LeftOut } from '../images/left-out.js';
 import type { ObjectCounts } from './object-counts.js';
 
 /** How often a class occurs in a split. */
@@ -27,6 +28,8 @@ export interface SplitCheck extends ObjectCounts {
   readonly ignoredPixels: number;
   /** Number of those whose value a class file does not mention: 255 is ignored by default. */
   readonly ignoredByDefault: number;
+  /** What lies beside the images and is none, and further links to images. */
+  readonly leftOut: LeftOut;
   /** Counts of the classes, by index. */
   readonly classes: readonly ClassCount[];
 }

@@ -10,7 +10,7 @@ import {
 } from '../arguments.js';
 import type { ClassSet } from '../data/class-set.js';
 import { datasetKind, type Sample, type SegmentationDataset } from '../data/dataset.js';
-import { groupsOf, prefetch } from '../data/prefetch.js';
+import { groupsOf, pixelBytes, prefetch } from '../data/prefetch.js';
 import { scoring } from '../model/argument-kinds.js';
 import { eachImage, type ImagePass } from '../model/each-image.js';
 import { checkImageSize, imageSizeOf, type ImageSize } from '../model/image-size.js';
@@ -116,7 +116,9 @@ export async function evaluateHeads(
   const groups = groupsOf([...dataset.pairs.keys()], runner.size);
   const load = (indices: number[]) => loadSamples(dataset, indices);
   const ahead = aheadOf(prefetched, runner.size, model.devices.length);
-  const samples = prefetch(groups, load, { ...ahead, signal });
+  const bytesOf = (loaded: readonly Sample[]) =>
+    loaded.reduce((sum, { image, label }) => sum + pixelBytes(image, label), 0);
+  const samples = prefetch(groups, load, { ...ahead, signal, bytesOf });
   const walk = { imageSize, runner, signal };
   for await (const measured of eachImage(model, heads, samples, walk, measure))
     for (const ofHeads of measured) {

@@ -1,7 +1,7 @@
 /** Extracts the features of many images into a table, in a run that can be cancelled, killed and resumed. */
 import { checkArgument, checkOptions } from '../arguments.js';
 import { inOrder } from '../data/in-order.js';
-import { prefetch } from '../data/prefetch.js';
+import { pixelBytes, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
 import type { ReportOutcome } from '../report/html/attempt.js';
 import { whole, type Shard } from '../shard.js';
@@ -229,7 +229,8 @@ class Extraction {
     const ahead = Math.max(passSize * ((devices?.length ?? concurrency) + 1), reads);
     const places = pending.flatMap((pass) => this.#placesOf(pass));
     const load = (place: number) => loadImage(this.extractor, entries[place]!, place);
-    const decoded = prefetch(places, load, { ahead, concurrency: reads, signal });
+    const bytesOf = ({ image }: LoadedImage) => ('data' in image ? pixelBytes(image) : 0);
+    const decoded = prefetch(places, load, { ahead, concurrency: reads, signal, bytesOf });
     try {
       for (const pass of pending)
         yield { pass, images: await this.#take(decoded, this.#placesOf(pass).length) };

@@ -175,9 +175,12 @@ async function openDetector(
   path: string,
   segmentor: SegmentationModel,
   size: ImageSize,
-  { dtype = 'stored', precision, weights, gpuMemory, sharedBackbone = true, signal }: FeatureExtractorOptions,
+  options: FeatureExtractorOptions,
 ): Promise<DetectionModel> {
-  const placement = { device: segmentor.devices, dtype, signal, ...withoutUndefined({ weights, gpuMemory }) };
+  const { dtype = 'stored', precision, weights, gpuMemory, sharedBackbone = true, signal } = options;
+  const { trustCode, timeout } = options;
+  const given = withoutUndefined({ weights, gpuMemory, trustCode, timeout });
+  const placement = { device: segmentor.devices, dtype, signal, ...given };
   const shared = {
     ...placement,
     ...(precision && { precision }),

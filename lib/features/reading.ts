@@ -1,6 +1,6 @@
 /** How an extractor reads images: at which size their pixels are counted, and as views of panoramas. */
 import { checkArgument, number, type OptionKinds } from '../arguments.js';
-import { decodeReduced, type ReducedImage, type RgbImage } from '../data/decode.js';
+import { checkedMaxPixels, decodeReduced, type ReducedImage, type RgbImage } from '../data/decode.js';
 import { DinoSegError } from '../errors.js';
 import { imageListKind, type ImageList } from '../images/images-of-paths.js';
 import {
@@ -21,6 +21,8 @@ export interface ReadingOptions {
    * memory. Default 4.
    */
   countSize?: number;
+  /** Maximum number of pixels of an image; larger ones fail before they are decoded. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number;
   /** All images are equirectangular panoramas: features are those of perspective views of them. */
   panorama?: PanoramaOptions;
   /**
@@ -33,6 +35,7 @@ export interface ReadingOptions {
 /** The kinds of {@link ReadingOptions}. */
 export const readingOptions: OptionKinds<ReadingOptions> = {
   countSize: number,
+  maxPixels: number,
   panorama: panoramaKind,
   panoramaRows: panoramaRowsKind,
 };
@@ -58,6 +61,9 @@ export function listPanoramaViews(images: ImageList, panorama: PanoramaOptions):
 /** An extractor that reads images as the options say. @throws DinoSegError INVALID_ARGUMENT */
 export function readingImages(extractor: FeatureExtractor, options: ReadingOptions): FeatureExtractor {
   const { countSize = defaultMegapixels, panorama, panoramaRows } = options;
+  const maxPixels = checkedMaxPixels(options.maxPixels);
+  // Which images fail depends on it.
+  const limit = options.maxPixels === undefined ? {} : { maxPixels };
   if (!(countSize > 0))
     throw new DinoSegError(
       'INVALID_ARGUMENT',
@@ -69,11 +75,14 @@ export function readingImages(extractor: FeatureExtractor, options: ReadingOptio
       'panoramaRows needs panorama: how views are made of panoramas.',
     );
   const pixels = Math.round(countSize * 1e6);
-  if (!panorama) return new ReadingExtractor(extractor, { countSize }, (path) => decodeReduced(path, pixels));
+  if (!panorama)
+    return new ReadingExtractor(extractor, { countSize, ...limit }, (path) =>
+      decodeReduced(path, pixels, { maxPixels }),
+    );
   const views = panoramaViewsOf(panorama);
   const rows = panoramaRows ?? 'view';
-  const reader = new ViewReader(views, extractor.device ?? 'cpu');
-  const settings = { panorama: { ...views, rows } };
+  const reader = new ViewReader(views, extractor.device ?? 'cpu', maxPixels);
+  const settings = { panorama: { ...views, rows }, ...limit };
   if (rows === 'mean') return new MeanOfViews(extractor, settings, reader);
   const readView = async (path: string, view?: number) => {
     if (view !== undefined) return reader.one(path, view);

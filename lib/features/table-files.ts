@@ -1,8 +1,8 @@
 /** The files beside a table. They have a folder of their own, so that no glob for tables or photographs matches them. */
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readJson, writeError } from '../files.js';
+import { makeFolder, readJson, writeError } from '../files.js';
 import { sideFolderOf } from '../images/own-outputs.js';
 
 /** The files of a table `features.csv`, in `features_csv_files`. */
@@ -66,7 +66,7 @@ export async function adoptEarlierFiles(output: string): Promise<void> {
   const isOurs = existsSync(join(earlier.resume, 'run.json')) || (await describesTable(earlier.description));
   if (!isOurs) return;
   try {
-    await mkdir(files.folder, { recursive: true });
+    await makeFolder(files.folder);
     for (const kind of ['report', 'overlays', 'resume', 'description'] as const)
       if (existsSync(earlier[kind])) await rename(earlier[kind], files[kind]);
     await rm(earlier.failures, { force: true });

@@ -20,7 +20,10 @@ export interface WalkOptions {
   depth?: number;
   /** Asks for a file by its path from the folder on. Default: all. */
   wanted?: (name: string) => boolean;
-  /** Whether a folder that several links lead to is walked once. Default: at each of its paths, but not in a circle. */
+  /**
+   * Whether a folder that several links lead to is walked once. Default: at each of its paths, but not in a circle, and what links in
+   * linked folders lead to once for each link of the folder itself: folders of links to each other have more paths than can be listed.
+   */
   once?: boolean;
 }
 
@@ -28,6 +31,8 @@ interface Link {
   path: string;
   name: string;
   left: number;
+  /** Real folders that were walked behind a link; undefined in front of all links. */
+  behind: Set<string> | undefined;
 }
 
 /** Where a link leads; undefined for nowhere. */
@@ -50,9 +55,14 @@ export async function walk(
   const seen = new Set<string>();
   const links: Link[] = [];
 
-  async function enter(path: string, real: string, prefix: string, left: number): Promise<void> {
-    if (seen.has(real)) return;
+  async function enter(
+    path: string,
+    real: string,
+    { prefix, left, behind }: { prefix: string; left: number; behind?: Set<string> | undefined },
+  ): Promise<void> {
+    if (seen.has(real) || behind?.has(real)) return;
     seen.add(real);
+    behind?.add(real);
     const entries = await readdir(systemPath(path), { withFileTypes: true, encoding: 'buffer' });
     const below: Link[] = [];
     for (const entry of entries) {
@@ -61,9 +71,9 @@ export async function walk(
       const [inside, name] = [join(path, own), prefix + own];
       const mayBeFolder = left > 1 && (entry.isDirectory() || entry.isSymbolicLink());
       if (!mayBeFolder && !wanted(name)) continue;
-      if (entry.isSymbolicLink()) below.push({ path: inside, name, left });
+      if (entry.isSymbolicLink()) below.push({ path: inside, name, left, behind });
       else if (!entry.isDirectory()) found.push({ name, real: join(real, own), isRegular: entry.isFile() });
-      else if (left > 1) await enter(inside, join(real, own), `${name}/`, left - 1);
+      else if (left > 1) await enter(inside, join(real, own), { prefix: `${name}/`, left: left - 1, behind });
     }
     if (once) links.push(...below);
     else await followAll(below);
@@ -79,15 +89,16 @@ export async function walk(
     }
   }
 
-  async function follow({ path, name, left }: Link, target: Target): Promise<void> {
+  async function follow({ path, name, left, behind }: Link, target: Target): Promise<void> {
     const { real, isFolder = false, isRegular = true } = target ?? {};
     if (isFolder) {
-      if (left > 1) await enter(path, real!, `${name}/`, left - 1);
+      const own = behind ?? new Set();
+      if (left > 1) await enter(path, real!, { prefix: `${name}/`, left: left - 1, behind: own });
     } else if (wanted(name)) found.push({ name, real, isRegular });
   }
 
   try {
-    await enter(folder, await realPath(folder), '', depth);
+    await enter(folder, await realPath(folder), { prefix: '', left: depth });
     while (links.length > 0) await followAll(links.splice(0));
   } catch (cause) {
     throw readError(folder, cause);

@@ -11,6 +11,9 @@ export interface LeftOut {
   readonly repeated: number;
 }
 
+/** Of a listing that left out nothing. */
+export const nothingLeftOut: LeftOut = { endings: {}, repeated: 0 };
+
 /** Counts what is left out. */
 export class LeftOutCounter {
   readonly #endings = new Map<string, number>();
@@ -46,4 +49,10 @@ export function leftOutText({ endings, repeated }: LeftOut): string | undefined 
   const hasHeic = heicEndings.some((ending) => ending in endings);
   const advice = hasHeic ? ' (to convert HEIC: heif-convert photo.heic photo.jpg)' : '';
   return parts.join(', ') + advice;
+}
+
+/** For the end of messages: ` Left out: 37 .heic.`; '' if nothing was. */
+export function leftOutSentence(leftOut: LeftOutCounter): string {
+  const text = leftOutText(leftOut.result());
+  return text === undefined ? '' : ` Left out: ${text}.`;
 }

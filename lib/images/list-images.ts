@@ -4,12 +4,12 @@ import { basename, dirname, join, resolve } from 'node:path';
 import picomatch from 'picomatch';
 import { readsHeic } from '../codec.js';
 import { DinoSegError } from '../errors.js';
-import { withOpenFile } from '../files.js';
+import { startOf } from '../files.js';
 import { pathOfBytes, systemPath } from '../system-path.js';
 import { compareNames, realPath, walk, type FoundFile, type WalkOptions } from './files-below.js';
 import { imageFileKinds, isImageFile } from './image-files.js';
 import { heic, imageKindOf, kindBytes } from './image-kinds.js';
-import { LeftOutCounter, leftOutText, type LeftOut } from './left-out.js';
+import { LeftOutCounter, leftOutSentence, type LeftOut } from './left-out.js';
 import { isOwnOutput } from './own-outputs.js';
 
 /** Images by their paths, and what was left out. */
@@ -63,7 +63,7 @@ async function imagesOfFolder(folder: string, leftOut: LeftOutCounter): Promise<
   if (images.length > 0) return images.map(({ path, real }) => ({ path: join(folder, path), real }));
   throw new DinoSegError(
     'DATASET',
-    `No images (${imageFileKinds}) in the folder ${folder} or its sub-folders.${foundInstead(own)}`,
+    `No images (${imageFileKinds}) in the folder ${folder} or its sub-folders.${leftOutSentence(own)}`,
   );
 }
 
@@ -81,13 +81,8 @@ async function imagesOfGlob(
     return images.map(({ path, real }) => ({ path: base ? join(base, path) : path, real }));
   throw new DinoSegError(
     'DATASET',
-    `No images (${imageFileKinds}) match ${input}. Check the pattern, and put it in quotes.${foundInstead(own)}`,
+    `No images (${imageFileKinds}) match ${input}. Check the pattern, and put it in quotes.${leftOutSentence(own)}`,
   );
-}
-
-function foundInstead(leftOut: LeftOutCounter): string {
-  const text = leftOutText(leftOut.result());
-  return text === undefined ? '' : ` Left out: ${text}.`;
 }
 
 /** Number of files that are looked into at a time. */
@@ -100,8 +95,22 @@ async function imagesBelow(
   leftOut: readonly LeftOutCounter[],
 ): Promise<Listed[]> {
   const all = (await walk(folder, how)).filter(({ name }) => !isOwnOutput(name));
-  const found = withoutRepeated(all, leftOut).sort((a, b) => compareNames(a.name, b.name));
-  const images: Listed[] = [];
+  const images = await imagesAmong(folder, withoutRepeated(all, leftOut), leftOut);
+  return images.map(({ name, real }) => ({ path: name, real: real ?? name }));
+}
+
+/**
+ * The images among files of a folder, by the bytes of their paths: those with an image's name, and those whose first bytes say so.
+ *
+ * @param leftOut counts the others.
+ */
+export async function imagesAmong(
+  folder: string,
+  files: readonly FoundFile[],
+  leftOut: readonly LeftOutCounter[],
+): Promise<FoundFile[]> {
+  const found = [...files].sort((a, b) => compareNames(a.name, b.name));
+  const images: FoundFile[] = [];
   for (let first = 0; first < found.length; first += lookedInto) {
     const some = found.slice(first, first + lookedInto);
     // Most have an image's name: no promises for them.
@@ -112,7 +121,7 @@ async function imagesBelow(
       ),
     );
     for (const file of some)
-      if (readable.get(file) ?? true) images.push({ path: file.name, real: file.real ?? file.name });
+      if (readable.get(file) ?? true) images.push(file);
       else for (const counter of leftOut) counter.add(file.name);
   }
   return images;
@@ -133,24 +142,13 @@ function isListedByName({ name, isRegular }: FoundFile): boolean {
   return isRegular && isImageFile(name);
 }
 
-/** Whether a file that is not called an image holds one. */
+/** Whether a file that is not called an image holds one. One that cannot be read does not. */
 async function holdsImage(path: string, { isRegular, real }: FoundFile): Promise<boolean> {
   if (!isRegular || real === undefined) return false;
-  const kind = imageKindOf(await firstBytes(path));
+  const none = { start: new Uint8Array() };
+  const { start } = await startOf(path, kindBytes).catch(() => none);
+  const kind = imageKindOf(start);
   return kind === heic ? readsHeic : kind?.readable === true;
-}
-
-/** None of a file that cannot be read. */
-async function firstBytes(path: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(kindBytes);
-  try {
-    return await withOpenFile(path, async (file) => {
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-      return bytes.subarray(0, bytesRead);
-    });
-  } catch {
-    return new Uint8Array();
-  }
 }
 
 /** What Node.js puts in place of the bytes of an argument that are not UTF-8. */

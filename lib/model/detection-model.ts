@@ -31,7 +31,7 @@ import {
   type DetectorArchitecture,
   type RandomNetworkOptions,
 } from './init-model.js';
-import { weightsOptions, type LoadOptions } from './load-options.js';
+import { codeLimits, codeOptions, weightsOptions, type LoadOptions } from './load-options.js';
 import { checkPrecision, defaultPrecision, networkPrecisions } from './network-precision.js';
 import { OwnedHandle } from './owned-handle.js';
 import { BatchRunner, type PassModel, type WeightPlan } from './pass-size.js';
@@ -87,6 +87,7 @@ export const detectorLoadOptions: OptionKinds<DetectorLoadOptions> = {
   device: deviceKind,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
   ...weightsOptions,
+  ...codeOptions,
   ...detectorRunOptions,
   ...jobOptions,
 };
@@ -177,7 +178,7 @@ export class DetectionModel implements Disposable, AsyncDisposable {
    * With `shareWith` the file's backbone is not read. Names, shapes and checksums in the two files must show that
    * it equals the segmentor's. Load both with the same `dtype`.
    *
-   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), DEVICE (also if the segmentor is on
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT (also for a segmentor), MODEL_CODE, DEVICE (also if the segmentor is on
    *   another device), BACKBONE_MISMATCH if a weight of the backbone differs from the segmentor's or has another
    *   precision, DISPOSED, OUT_OF_MEMORY; the signal's reason.
    */
@@ -207,7 +208,13 @@ export class DetectionModel implements Disposable, AsyncDisposable {
     const plan = shareWith ? undefined : await planOfFile(path, options, devices, { imageSize, passSize: 1 });
     const [first, ...others] = shareWith?.replicas ?? replicaPlaces(devices);
     const placement = {
-      ...{ device: first!.device, replica: first!.replica, dtype, ...waysToRun(options) },
+      ...{
+        device: first!.device,
+        replica: first!.replica,
+        dtype,
+        ...waysToRun(options),
+        ...codeLimits(options),
+      },
       ...(plan && { residentBlocks: plan.residentBlocks }),
     };
     const handle = await runJob(options, (job) => engine().loadDetector(path, placement, job));

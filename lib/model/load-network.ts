@@ -3,7 +3,7 @@ import { engine } from '../native/engine.js';
 import { runJob } from '../native/job.js';
 import type { ModelHandle, NetworkPrecision } from '../native/bindings/engine.js';
 import { resolveDevices } from './device.js';
-import { waysToRun, type LoadOptions } from './load-options.js';
+import { codeLimits, waysToRun, type LoadOptions } from './load-options.js';
 import { checkPrecision } from './network-precision.js';
 import { describedRefusal } from './not-a-network.js';
 import type { WeightPlan } from './pass-size.js';
@@ -34,7 +34,7 @@ export async function loadNetwork(
   const weightPlan = await planOfFile(path, options, devices, use).catch(described);
   const [first, ...others] = replicaPlaces(devices);
   const placement = {
-    ...{ device: first!.device, dtype, ...waysToRun(options) },
+    ...{ device: first!.device, dtype, ...waysToRun(options), ...codeLimits(options) },
     ...(weightPlan && { residentBlocks: weightPlan.residentBlocks }),
   };
   const handle = await runJob(options, (job) => engine().loadModel(path, placement, job)).catch(described);

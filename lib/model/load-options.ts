@@ -1,7 +1,9 @@
 /** Device and precision of a network. */
-import { flag, oneOf, type OptionKinds } from '../arguments.js';
+import { flag, number, oneOf, type OptionKinds } from '../arguments.js';
 import { jobOptions, type JobOptions } from '../native/job.js';
 import type { NetworkPrecision } from '../native/bindings/engine.js';
+import { DinoSegError } from '../errors.js';
+import { withoutUndefined } from '../without-undefined.js';
 import { deviceKind } from './device.js';
 import { gpuMemoryKind } from './gpu-memory.js';
 import { defaultPrecision, networkPrecisions } from './network-precision.js';
@@ -47,6 +49,13 @@ export interface LoadOptions extends JobOptions {
    * `7.5GiB`. It holds until another is given. Null or absent: no maximum.
    */
   gpuMemory?: number | string | null;
+  /**
+   * Whether the file's code may use any operator. A network file is a program: with `true`, one from elsewhere may read and
+   * write files, and may do so while it is loaded. By default, only operators that networks are made of are allowed (docs/networks.md).
+   */
+  trustCode?: boolean;
+  /** Maximum time of one pass of the network in seconds, above 0. A pass that takes longer ends in TIMEOUT. Default: any time. */
+  timeout?: number;
 }
 
 /** Where the weights of a network's layers are. */
@@ -61,12 +70,16 @@ export const weightsOptions = { weights: oneOf(weightPlacements), gpuMemory: gpu
 /** The kinds of how a network runs, whatever file or seed it is of. */
 export const waysToRunOptions = { precision: oneOf(networkPrecisions), cudaGraphs: flag };
 
+/** The kinds of what a network's code may do. */
+export const codeOptions = { trustCode: flag, timeout: number };
+
 /** The kinds of {@link LoadOptions}. */
 export const loadOptions: OptionKinds<LoadOptions> = {
   device: deviceKind,
   dtype: oneOf(['stored', 'float32', 'bfloat16']),
   ...waysToRunOptions,
   ...weightsOptions,
+  ...codeOptions,
   ...jobOptions,
 };
 
@@ -76,4 +89,14 @@ export function waysToRun({
   cudaGraphs = true,
 }: Pick<LoadOptions, 'precision' | 'cudaGraphs'>) {
   return { precision, cudaGraphs };
+}
+
+/** What the code of a network's file may do. @throws DinoSegError INVALID_ARGUMENT for a time that is not above 0 */
+export function codeLimits({ trustCode, timeout }: Pick<LoadOptions, 'trustCode' | 'timeout'>) {
+  if (timeout !== undefined && !(timeout > 0 && timeout < Infinity))
+    throw new DinoSegError(
+      'INVALID_ARGUMENT',
+      `timeout should be a number of seconds above 0, not ${timeout}. Leave it out for any time.`,
+    );
+  return withoutUndefined({ trustCode, timeout });
 }

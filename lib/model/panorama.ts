@@ -152,6 +152,7 @@ export class ViewReader {
   constructor(
     readonly views: PanoramaViews,
     private readonly device: string,
+    private readonly maxPixels?: number,
   ) {}
 
   /** A panorama with as many pixels as its views can show. @throws DinoSegError IMAGE, FILE_NOT_FOUND, IO */
@@ -160,7 +161,7 @@ export class ViewReader {
     // A view's corners show twice the pixels a degree that its middle does. More than that none can show.
     const focal = size / 2 / Math.tan((degrees * Math.PI) / 360);
     const width = Math.ceil(2 * 2 * Math.PI * focal);
-    const panorama = await decodeReduced(path, (width * width) / 2);
+    const panorama = await decodeReduced(path, (width * width) / 2, { maxPixels: this.maxPixels });
     checkShape(panorama.full, path);
     return panorama;
   }

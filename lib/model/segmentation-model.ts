@@ -140,8 +140,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * Loads a TorchScript file. `onProgress` receives bytes read.
    *
    * @param path a file written by {@link convert} or {@link exportModel}, or another with the same methods.
-   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, DEVICE, OUT_OF_MEMORY, INVALID_ARGUMENT for `gpuMemory`; the
-   *   signal's reason.
+   * @throws DinoSegError FILE_NOT_FOUND, MODEL_FORMAT, MODEL_CODE for code that does what networks do not (see
+   *   {@link LoadOptions.trustCode}), DEVICE, OUT_OF_MEMORY, INVALID_ARGUMENT for `gpuMemory` and `timeout`; the signal's reason.
    */
   static async load(path: string, options?: LoadOptions): Promise<SegmentationModel>;
   /** For a known use, on which depends what stays on the device where not all weights fit. @internal */
@@ -203,7 +203,8 @@ export class SegmentationModel implements Disposable, AsyncDisposable {
    * device).
    *
    * @throws DinoSegError MODEL_FORMAT for a network without class_embed (see {@link provides}), MODEL_VALUES if it gives NaN or
-   *   infinite values, SHAPE, OUT_OF_MEMORY, DISPOSED; the signal's reason.
+   *   infinite values, MODEL_OUTPUT for outputs of other shapes than a network's, TIMEOUT, SHAPE, OUT_OF_MEMORY, DISPOSED; the
+   *   signal's reason.
    */
   async forward(images: Tensor, options: JobOptions = {}): Promise<ForwardResult> {
     const { handle, path } = this;

@@ -1,5 +1,6 @@
 /** Decodes the images of a call, within the limits of what may be decoded at a time. */
-import { pixelsOf, type ImageInput } from '../data/decode.js';
+import { decodedRoom } from '../data/budget.js';
+import { decodedBytesOf, isEncoded, pixelsOf, type ImageInput } from '../data/decode.js';
 import { isOwn } from '../data/own-pixels.js';
 import { engine } from '../native/engine.js';
 import type { CopiedImage, InputOptions, PreparedImage, RawImage } from '../native/bindings/engine.js';
@@ -24,12 +25,17 @@ export async function withDecoded<T>(
   // Pixels that are there already go to the queue in the same turn: calls keep their order.
   const entered = imageAdmission.enter(signal, devices);
   const place = entered instanceof Promise ? await entered : entered;
-  try {
+  const useThem = async () => {
     const decoded = pixelsOf(images);
     const pixels = decoded instanceof Promise ? await decoded : decoded;
     signal?.throwIfAborted();
     place.hold(pixels.reduce((sum, { data }) => sum + data.byteLength, 0));
     return await use(pixels);
+  };
+  try {
+    // Calls come in before it is known how large their images are: those that are decoded wait once more.
+    if (!Array.isArray(images) || !images.some(isEncoded)) return await useThem();
+    return await decodedRoom.during((await decodedBytesOf(images)) / devices, useThem, signal);
   } finally {
     place.leave();
   }

@@ -6,6 +6,7 @@ import {
   checkOptions,
   flag,
   needed,
+  number,
   optionsFor,
   paths as pathsKind,
   signal,
@@ -14,6 +15,7 @@ import {
 } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
+import { checkedMaxPixels } from '../data/decode.js';
 import type { DinoSegError } from '../errors.js';
 import { leftOutText, type LeftOut } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
@@ -64,6 +66,8 @@ export interface PredictOptions extends Omit<SegmentImageOptions, 'onProgress' |
   skipExisting?: boolean;
   /** All images are equirectangular panoramas: each of their perspective views is predicted, in a folder of its own. */
   panorama?: PanoramaOptions;
+  /** Maximum number of pixels of an image; larger ones fail before they are decoded. Default 268,402,689 (0x3FFF²). */
+  maxPixels?: number;
   /**
    * Images, or windows of an image, per forward pass; class maps differ by rounding. Default: 1 on the CPU; up to 8 on a GPU,
    * depending on free memory, and halved if memory runs out.
@@ -89,6 +93,7 @@ const predictOptions: OptionKinds<PredictOptions> = {
   files: predictionFilesKind,
   skipExisting: flag,
   panorama: panoramaKind,
+  maxPixels: number,
   report: text,
   signal,
   onProgress: callback(),
@@ -145,6 +150,7 @@ export async function predict(
   const head = options.head ?? model.ownHead();
   const scoring = scoringOf(head, classSet, options.scoring);
   const panorama = options.panorama && panoramaViewsOf(options.panorama);
+  const maxPixels = checkedMaxPixels(options.maxPixels);
   const { paths, leftOut } = await listImages(inputs);
   const beside = leftOutText(leftOut);
   if (beside !== undefined) options.onLog?.(`left out: ${beside}`);
@@ -167,7 +173,8 @@ export async function predict(
     scored: { ...how, head, scoring, imageSize },
     // Windows of one image fill passes by themselves.
     together: mode === 'slide' ? 1 : runner.size,
-    views: panorama && new ViewReader(panorama, model.device),
+    maxPixels,
+    views: panorama && new ViewReader(panorama, model.device, maxPixels),
   });
   let done = skipped;
   for await (const one of run) {

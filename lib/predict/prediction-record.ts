@@ -2,13 +2,12 @@
  * The side file of a folder of predictions, `predictions.jsonl`: which image each folder is of, and with which settings it was made.
  * Lines are appended; the last one about a folder counts.
  */
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { appendFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { kind, listOf, objectWith, orNull, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { makeFolderOf, readError, writeError } from '../files.js';
+import { byteLines, makeFolderOf, readError, writeError } from '../files.js';
 import { isObject, type JsonObject } from '../json.js';
 import type { PredictionFile } from '../report/prediction-files.js';
 import { keyDifferences, sha256 } from '../settings-digest.js';
@@ -55,6 +54,8 @@ export class PredictionRecord {
   readonly #settings = new Map<string, PredictionSettings>();
   readonly #path: string;
   readonly #digest: string;
+  /** Whether the file ends within a line. */
+  #isUnfinished = false;
 
   private constructor(
     private readonly output: string,
@@ -76,14 +77,14 @@ export class PredictionRecord {
   async #read(): Promise<void> {
     if (!existsSync(this.#path)) return;
     try {
-      for await (const line of createInterface({
-        input: createReadStream(this.#path),
-        crlfDelay: Infinity,
-      })) {
-        // A line that a stopped process did not finish is as good as none: its image is predicted again.
-        const value = objectIn(line);
+      let end = 0;
+      for await (const line of byteLines(this.#path)) {
+        const value = objectIn(line.toString('utf8'));
         if (value) this.#enter(value);
+        end += line.length + 1;
       }
+      // A line that a stopped process did not finish is as good as none: its image is predicted again. The next one must not continue it.
+      this.#isUnfinished = (await stat(this.#path)).size > end;
     } catch (cause) {
       throw readError(this.#path, cause);
     }
@@ -103,8 +104,10 @@ export class PredictionRecord {
   async #append(line: object): Promise<void> {
     try {
       await makeFolderOf(this.#path);
-      await appendFile(this.#path, `${JSON.stringify(line)}\n`);
+      await appendFile(this.#path, `${this.#isUnfinished ? '\n' : ''}${JSON.stringify(line)}\n`);
+      this.#isUnfinished = false;
     } catch (cause) {
+      this.#isUnfinished = true;
       throw writeError(this.#path, cause);
     }
   }

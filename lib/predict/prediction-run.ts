@@ -13,7 +13,7 @@ import type { SegmentationModel } from '../model/segmentation-model.js';
 import type { ClassMap } from '../model/segment-options.js';
 import { usableCores } from '../native/cores.js';
 import { shownPath } from '../system-path.js';
-import { PixelBudget } from './pixel-budget.js';
+import { Budget } from '../data/budget.js';
 import { stampOfImage } from './prediction-record.js';
 
 /** A picture to predict: an image, or a view of a panorama. */
@@ -42,6 +42,8 @@ export interface PredictionRunOptions {
   runner: BatchRunner;
   /** Most pictures that go through a pass together. */
   together: number;
+  /** Of an image. */
+  maxPixels: number;
   views: ViewReader | undefined;
   write: WritePicture;
   signal: AbortSignal | undefined;
@@ -84,7 +86,7 @@ export async function* predictPictures(
   options: PredictionRunOptions,
 ): AsyncGenerator<Outcome, void, void> {
   const { model, signal } = options;
-  const budget = new PixelBudget(pixelsInFlight);
+  const budget = new Budget(pixelsInFlight);
   const stop = () => budget.close();
   signal?.addEventListener('abort', stop);
   /** Begun segmentation of the latest group: passes begin in the order of the pictures. */
@@ -124,7 +126,7 @@ export async function* predictPictures(
 async function* groupsWithin(
   pictures: readonly PredictedPicture[],
   { together, views, signal }: PredictionRunOptions,
-  budget: PixelBudget,
+  budget: Budget,
 ): AsyncGenerator<Group, void, void> {
   const sizeOf = async (picture: PredictedPicture) => {
     // A file that cannot be read says so when it is decoded.
@@ -153,7 +155,8 @@ async function predictGroup(
   options: PredictionRunOptions & { turn: () => Promise<void> },
   signal: AbortSignal,
 ): Promise<Outcome[]> {
-  const read = await Promise.all(pictures.map((picture) => readPicture(picture, options)));
+  const how = { ...options, signal };
+  const read = await Promise.all(pictures.map((picture) => readPicture(picture, how)));
   await options.turn();
   const maps = await mapsOf(read, options, signal);
   const made = read.map((one): Outcome => {
@@ -168,14 +171,16 @@ async function predictGroup(
 
 async function readPicture(
   picture: PredictedPicture,
-  { views }: PredictionRunOptions,
+  { views, maxPixels, signal }: Pick<PredictionRunOptions, 'views' | 'maxPixels' | 'signal'>,
 ): Promise<Read | { picture: PredictedPicture; error: DinoSegError }> {
   const { path, view } = picture;
   const stamp = await stampOfImage(path);
   try {
-    const image = view === undefined ? await decodeImage(path) : await views!.one(path, view);
+    const image =
+      view === undefined ? await decodeImage(path, { maxPixels, signal }) : await views!.one(path, view);
     return { picture, image: markOwn({ ...image, name: shownPath(path) }), stamp };
   } catch (error) {
+    signal?.throwIfAborted();
     if (!(error instanceof DinoSegError)) throw error;
     return { picture, error };
   }

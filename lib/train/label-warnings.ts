@@ -37,6 +37,13 @@ export async function warnOfLabels({ train }: Datasets): Promise<string[]> {
   return [`warning: No label has a pixel with a class: all are ignored. Check the class set. ${looked}`];
 }
 
+/** Lines about what lies beside the images of a run and is none. */
+export function leftOutLines({ train, val }: Datasets): string[] {
+  return Object.entries({ train, val }).flatMap(([split, { leftOutText }]) =>
+    leftOutText === undefined ? [] : [`${split}: left out: ${leftOutText}`],
+  );
+}
+
 /** Lines about odd objects of the polygons that were read so far. */
 export function objectLines({ train, val }: Datasets): string[] {
   return Object.entries({ train, val }).flatMap(([split, { objectCounts }]) =>

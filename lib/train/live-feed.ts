@@ -17,6 +17,7 @@ import { readsOf, type HeadGroup } from './head-group.js';
 import { scheduleOf } from './schedule.js';
 import type { TrainHooks } from './train-hooks.js';
 import type { Datasets, EpochPlan, EvaluateHooks, FedBatches, OutputFeed } from './output-feed.js';
+import { withoutUndefined } from '../without-undefined.js';
 
 /** The network itself. */
 export class LiveFeed implements OutputFeed {
@@ -32,11 +33,12 @@ export class LiveFeed implements OutputFeed {
   static async open(
     config: RunConfig,
     datasets: Datasets,
-    { onLog }: Pick<TrainHooks, 'onLog'>,
+    { onLog, trustCode }: Pick<TrainHooks, 'onLog' | 'trustCode'>,
   ): Promise<LiveFeed> {
     const { imageSize, batchSize: passSize } = config;
     // A step needs the batches before it, so that one device is at work at a time.
-    const options = { ...optionsFor(loadOptions, config), device: resolveDevice(config.device) };
+    const device = resolveDevice(config.device);
+    const options = { ...optionsFor(loadOptions, config), device, ...withoutUndefined({ trustCode }) };
     const use = { passSize, imageSize: asSize(imageSize) };
     const model = await SegmentationModel.load(config.model, options, use);
     logStreaming(model, passSize, onLog);

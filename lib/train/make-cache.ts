@@ -5,7 +5,7 @@ import type { FillSummary } from '../cache/fill-cache.js';
 import { shardKind, shardPath, type Shard } from '../shard.js';
 import { cachePath, fillRunCache, runCacheKey } from './run-cache.js';
 import { settingsKind, type TrainConfig } from './config.js';
-import { objectLines, warnOfLabels } from './label-warnings.js';
+import { leftOutLines, objectLines, warnOfLabels } from './label-warnings.js';
 import { completeConfig, openDatasets } from './open-run.js';
 import { cacheHooks, type TrainHooks } from './train-hooks.js';
 
@@ -16,7 +16,7 @@ export interface MadeCache extends FillSummary {
 }
 
 /** Options of {@link makeCache}. */
-export interface MakeCacheOptions extends Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'> {
+export interface MakeCacheOptions extends Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog' | 'trustCode'> {
   /**
    * Part of the cache to make, in a folder of its own beside the cache's (`CACHE-00002-of-00008`). `mergeCaches` joins the parts.
    * Default: the whole cache.
@@ -43,7 +43,7 @@ export async function makeCache(
   );
   notes.forEach((note) => hooks.onLog?.(note));
   const datasets = await openDatasets(config);
-  for (const line of await warnOfLabels(datasets)) hooks.onLog?.(line);
+  for (const line of [...leftOutLines(datasets), ...(await warnOfLabels(datasets))]) hooks.onLog?.(line);
   const key = await runCacheKey(config, datasets);
   const path = cachePath(config, key);
   const folder = await CacheFolder.open(shard ? shardPath(path, shard, '') : path, key);

@@ -10,7 +10,7 @@ import { packageVersion } from '../package-version.js';
 import { resolveConfig, type RunConfig, type TrainConfig } from './config.js';
 import { withHeadKind } from './head-kind.js';
 import { HeadsTrainer } from './heads-trainer.js';
-import { warnOfLabels } from './label-warnings.js';
+import { leftOutLines, warnOfLabels } from './label-warnings.js';
 import type { Datasets } from './output-feed.js';
 import { presetNote } from './presets.js';
 import { initialWeights } from './initial-head.js';
@@ -60,6 +60,7 @@ export async function prepareRun(given: Partial<TrainConfig>, resume: boolean): 
   const settings = headsOfRun(config);
   const datasets = await openDatasets(config);
   const { train, val } = datasets;
+  notes.push(...leftOutLines(datasets));
   if (!resume) notes.push(...(await warnOfLabels(datasets)));
   // Whether the network and the classes have what the heads start from is known before the pass over all images.
   await initialWeights(config, train.classSet, train.classSet.classes.length);
@@ -104,7 +105,7 @@ export async function openRun(prepared: PreparedRun, hooks: TrainHooks): Promise
 /** Both splits of a run's data. @throws DinoSegError CLASSES, DATASET */
 export async function openDatasets(config: TrainConfig): Promise<Datasets> {
   const classSet = await loadClassSet(config.classes);
-  const { labelKind, layout, images, labels, unknown, valShare } = config;
+  const { labelKind, layout, images, labels, unknown, valShare, maxPixels } = config;
   const options: LayoutOptions = {
     labelKind: labelKind ?? undefined,
     layout: layout ?? undefined,
@@ -112,6 +113,7 @@ export async function openDatasets(config: TrainConfig): Promise<Datasets> {
     labels: labels ?? undefined,
     unknown,
     valShare: valShare ?? undefined,
+    maxPixels,
   };
   return {
     train: await SegmentationDataset.open(config.data, 'train', classSet, options),

@@ -16,6 +16,7 @@ import type { RunConfig } from './config.js';
 import { readsOf } from './head-group.js';
 import type { Datasets } from './output-feed.js';
 import type { TrainHooks } from './train-hooks.js';
+import { withoutUndefined } from '../without-undefined.js';
 
 /** The key of a run's cache. @throws DinoSegError FILE_NOT_FOUND, CHECKPOINT_* for the network's file */
 export async function runCacheKey(config: RunConfig, { train }: Datasets): Promise<CacheKey> {
@@ -42,16 +43,16 @@ export async function fillRunCache(
   folder: CacheFolder,
   config: RunConfig,
   datasets: Datasets,
-  hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>,
+  hooks: Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog' | 'trustCode'>,
   shard?: Shard,
 ): Promise<FillResult> {
-  const { signal, onProgress, onLog } = hooks;
+  const { signal, onProgress, onLog, trustCode } = hooks;
   const { epochs, prefetch, passSize } = config;
   const filled = await fillCache(folder, {
     loadModel: () =>
       SegmentationModel.load(
         config.model,
-        { ...optionsFor(loadOptions, config), signal },
+        { ...optionsFor(loadOptions, config), signal, ...withoutUndefined({ trustCode }) },
         { passSize: folder.form?.passSize ?? passSize, imageSize: asSize(config.imageSize) },
       ),
     datasets: { ...datasets },

@@ -13,6 +13,7 @@ import type { ExamplesSection, Report, ReportSection } from '../report/html/repo
 import type { TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import { classSections } from '../evaluate/evaluation-report.js';
+import { leftOutLines } from './label-warnings.js';
 import type { RunFolder } from './run-folder.js';
 import {
   circumstances,
@@ -97,7 +98,11 @@ export class RunReporter {
     sections.push(settingsSection(config), circumstances(lines, devices, cacheFill));
     return {
       title: `Training of ${config.headKind} on ${config.classes}`,
-      lead: `${config.out}: ${counted(train.length, 'training image')} and ${counted(val.length, 'validation image')}.`,
+      lead:
+        `${config.out}: ${counted(train.length, 'training image')} and ${counted(val.length, 'validation image')}.` +
+        leftOutLines({ train, val })
+          .map((line) => ` ${line}.`)
+          .join(''),
       made: now(),
       sections,
     };

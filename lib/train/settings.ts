@@ -3,6 +3,7 @@
  * of `train`, and by scripts/docs/settings.mjs the table of docs/training.md and the JSON schema.
  */
 import { cacheDtypes } from '../cache/key.js';
+import { mostPixels } from '../data/budget.js';
 import { labelKinds, unknownLabels } from '../data/class-set.js';
 import { layoutNames } from '../data/layout.js';
 import { weightPlacements } from '../model/load-options.js';
@@ -109,6 +110,16 @@ export const trainSettings = {
     below: 1,
     default: null,
     help: 'share of the images used for validation, chosen by name, if there is no split val; e.g. 0.1',
+  },
+  /** Maximum number of pixels of an image or label: larger ones are refused before they are decoded. */
+  maxPixels: {
+    type: 'integer',
+    least: 1,
+    value: 'N',
+    default: mostPixels,
+    freeOnResume: true,
+    addedLater: true,
+    help: 'maximum number of pixels of an image or label; larger ones are refused before they are decoded',
   },
   /**
    * `cached`: each image passes through the network once, and heads train on the stored outputs. `live`: each image passes

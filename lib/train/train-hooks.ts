@@ -30,13 +30,19 @@ export interface TrainHooks {
   onEpoch?: (metrics: EpochMetrics) => void;
   /** Called with each line of training.log. */
   onLog?: (line: string) => void;
+  /**
+   * As the option `trustCode` of {@link SegmentationModel.load}. It is none of the run's settings, so that a run folder from elsewhere, which names its
+   * network, cannot state it.
+   */
+  trustCode?: boolean;
 }
 
 /** The kinds of the hooks of `makeCache`. */
-export const cacheHooks: OptionKinds<Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog'>> = {
+export const cacheHooks: OptionKinds<Pick<TrainHooks, 'signal' | 'onProgress' | 'onLog' | 'trustCode'>> = {
   signal,
   onProgress: callback(),
   onLog: callback(),
+  trustCode: flag,
 };
 
 /** The kinds of {@link TrainHooks} and `resume`. */

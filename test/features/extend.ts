@@ -17,6 +17,7 @@ import { DinoSegError } from '../../lib/errors.js';
 import { extractTable, type ExtractTableOptions } from '../../lib/features/extract-table.js';
 import { identityId, type TableIdentity } from '../../lib/features/identity.js';
 import { imagesOfManifest } from '../../lib/features/manifest.js';
+import { listPanoramaViews } from '../../lib/features/reading.js';
 import { imagesOfPaths, type ImageList } from '../../lib/images/images-of-paths.js';
 import { pixelExtractor, type PixelExtractorOptions } from '../helpers/pixel-extractor.mjs';
 import { numberedPicture, writePictures } from '../helpers/pictures.js';
@@ -160,6 +161,19 @@ t.test('another network is refused as ever; a listed image that is missing keeps
   const { rows, extension } = await make('t.csv', { extend: true }, listed);
   t.equal(rows, 11);
   t.match(extension, { kept: 10, added: 1, changed: 0, removed: 0 });
+});
+
+t.test('a table with a row for each view of a panorama is refused by name, and stays as it is', async (t) => {
+  const { folder, list, make } = await growing('views');
+  const views = async () => listPanoramaViews(await list(), { views: 2 });
+  await make('t.csv', {}, await views());
+  const before = readFileSync(at('views', 't.csv'), 'utf8');
+  await draw(join(folder, '10.png'), 43);
+  await t.rejects(make('t.csv', { extend: true }, await views()), {
+    code: 'TABLE',
+    message: /row for each view of a panorama cannot be extended.*--panorama-rows mean/,
+  });
+  t.equal(readFileSync(at('views', 't.csv'), 'utf8'), before);
 });
 
 t.test('a stop while files are compared, or later, loses nothing', async (t) => {

@@ -16,7 +16,7 @@ export interface ExampleFiles {
   /** Paths of two images of 96×64. */
   scenes: string[];
   /** For each scene: what `segment` says when called here. */
-  direct: { shares: ClassShare[]; rgb: Uint8Array }[];
+  direct: { map: Uint8Array; shares: ClassShare[]; rgb: Uint8Array }[];
 }
 
 export const exampleSize = { width: 96, height: 64 };
@@ -38,7 +38,7 @@ export async function writeExampleFiles(folder: string): Promise<ExampleFiles> {
     const { data } = await model.segment(path, { head, imageSize });
     const shares = classPercentages(data, classSet).filter(({ pixels }) => pixels > 0);
     files.scenes.push(path);
-    files.direct.push({ shares, rgb: colorize(data, classSet) });
+    files.direct.push({ map: data, shares, rgb: colorize(data, classSet) });
   }
   return files;
 }

@@ -1,4 +1,4 @@
-/** Writes .pth files as torch.save does, to check against: dicts within dicts, tensors and numbers. */
+/** Writes archives as torch.save and torch.jit.save do, to check against: dicts within dicts, tensors, numbers, and objects. */
 import { writeFile } from 'node:fs/promises';
 import { zipOf, type ZipEntry } from './zip.js';
 
@@ -12,8 +12,18 @@ export interface SavedTensor {
   parameter?: boolean;
 }
 
-/** What torch.save gets: a tensor, a number, or a dict of such. */
-export type Saved = SavedTensor | number | { [key: string]: Saved };
+/** An object of a class in the file's code, by the class's name in `__torch__`. */
+export class SavedObject {
+  constructor(
+    readonly className: string,
+    readonly fields: Saved,
+    /** Module of the class. */
+    readonly module = '__torch__',
+  ) {}
+}
+
+/** What torch.save gets: a tensor, a number, or a dict of such; in objects also flags and texts. */
+export type Saved = SavedTensor | SavedObject | number | boolean | string | { [key: string]: Saved };
 
 const storages = {
   float32: { type: 'FloatStorage', array: Float32Array },
@@ -46,6 +56,12 @@ function bytesOf(data: ArrayLike<number>, dtype: keyof typeof storages): Uint8Ar
 class Pickle {
   readonly #parts: Buffer[] = [Buffer.from([0x80, 2])];
   readonly #data: ZipEntry[] = [];
+
+  /** The pickle, and the entries of the tensors in it. */
+  get entries(): ZipEntry[] {
+    const data = Buffer.concat([...this.#parts, Buffer.from('.')]);
+    return [{ name: 'archive/data.pkl', data, stored: true }, ...this.#data];
+  }
 
   byte(...codes: (string | number)[]): this {
     for (const code of codes) this.#parts.push(Buffer.from(typeof code === 'string' ? code : [code]));
@@ -88,7 +104,12 @@ class Pickle {
 
   value(value: Saved): this {
     if (typeof value === 'number') this.#number(value);
-    else if (isTensor(value)) this.#tensor(value);
+    else if (typeof value === 'boolean') this.byte(value ? 0x88 : 0x89);
+    else if (typeof value === 'string') this.#text(value);
+    else if (value instanceof SavedObject) {
+      this.byte(`c${value.module}\n${value.className}\n`, ')', 0x81);
+      this.value(value.fields).byte('b');
+    } else if (isTensor(value)) this.#tensor(value);
     else {
       this.byte('}', '(');
       for (const [key, each] of Object.entries(value)) {
@@ -101,11 +122,9 @@ class Pickle {
   }
 
   archive(): Buffer {
-    const pickle = Buffer.concat([...this.#parts, Buffer.from('.')]);
     return zipOf([
-      { name: 'archive/data.pkl', data: pickle, stored: true },
+      ...this.entries,
       { name: 'archive/byteorder', data: 'little', stored: true },
-      ...this.#data,
       { name: 'archive/version', data: '3\n', stored: true },
     ]);
   }
@@ -114,4 +133,14 @@ class Pickle {
 /** Writes `torch.save(content, path)`. */
 export async function torchSave(path: string, content: Saved): Promise<void> {
   await writeFile(path, new Pickle().value(content).archive());
+}
+
+/** The entries of `torch.jit.save(object, path)` with the given source files, by their names in `code/`. */
+export function scriptEntries(object: SavedObject, code: Record<string, string>): ZipEntry[] {
+  return [
+    ...new Pickle().value(object).entries,
+    ...Object.entries(code).map(([name, data]) => ({ name: `archive/code/${name}`, data })),
+    { name: 'archive/constants.pkl', data: Buffer.from([0x80, 2, ...Buffer.from(').')]), stored: true },
+    { name: 'archive/version', data: '3\n', stored: true },
+  ];
 }

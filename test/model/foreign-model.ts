@@ -34,6 +34,22 @@ t.test('a network with the methods runs, whatever is inside', async (t) => {
   t.equal(data.length, 40 * 70);
 });
 
+// The sums that PyTorch printed when the files were made.
+for (const [name, expected] of [
+  ['resnet.pt', [-1.0967106819152832, 491.3397216796875]],
+  ['vit.pt', [-20.365678787231445, 271.5966796875]],
+  ['quantised.pt', [2.125242233276367, 184.79379272460938]],
+] as const)
+  t.test(`${name}, of plain PyTorch, is trusted to compute`, async (t) => {
+    using model = await SegmentationModel.load(fixture(name), { device: 'cpu' });
+    const count = 3 * 32 * 64;
+    const values = Float32Array.from({ length: count }, (_, i) => -1 + (2 * i) / (count - 1));
+    using one = Tensor.from(values, [1, 3, 32, 64]);
+    const { queries, masks } = await model.decode(one);
+    t.same(masks.shape.slice(0, 2), [1, 5]);
+    close(t, 'sums', [sum(await queries.floats()), sum(await masks.floats())], expected, { rtol: 1e-3 });
+  });
+
 t.test('what the network itself raises arrives as TORCH, and it goes on working', async (t) => {
   using model = await SegmentationModel.load(fixture('foreign.pt'));
   using three = images(3);

@@ -6,6 +6,18 @@ import { startProgram } from '../helpers/command-line.js';
 
 const script = join(import.meta.dirname, '../helpers/ending-workers.mjs');
 
+t.test(
+  'threads that are terminated at any moment of loading the addons leave the process alive',
+  async (t) => {
+    const terminated = join(import.meta.dirname, '../helpers/terminated-workers.mjs');
+    const { stdout, stderr, code, signal } = await startProgram(process.execPath, [terminated, '300']).ended;
+    t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+    const { loading, loaded } = JSON.parse(stdout) as { loading: number; loaded: number };
+    t.equal(loading + loaded, 300);
+    t.ok(loading > 0, `${loading} before they had loaded`);
+  },
+);
+
 /** Exit code of the worker of each case: 7 where the case ended it, 8 where it asked nothing of JavaScript. */
 async function endWorkers(cases: string[]): Promise<Record<string, string>> {
   const { stdout, stderr, code, signal } = await startProgram(process.execPath, [script, ...cases], {}).ended;

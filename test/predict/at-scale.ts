@@ -9,7 +9,7 @@ import { DinoSegError } from '../../lib/errors.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { panoramaViews, type PanoramaOptions } from '../../lib/model/panorama.js';
-import { PixelBudget } from '../../lib/predict/pixel-budget.js';
+import { Budget } from '../../lib/data/budget.js';
 import { predict } from '../../lib/predict/predict.js';
 import { decodeNpy } from '../../lib/report/npy.js';
 import { runCommand } from '../helpers/command-line.js';
@@ -202,7 +202,7 @@ t.test('views of panoramas are pictures of their own', async (t) => {
 });
 
 t.test('room for pixels is given in order, and alone to what needs more than all of it', async (t) => {
-  const budget = new PixelBudget(10);
+  const budget = new Budget(10);
   const order: string[] = [];
   await budget.take(6);
   const large = budget.take(25).then(() => order.push('large'));

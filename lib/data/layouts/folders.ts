@@ -1,10 +1,20 @@
 /** Folders of images beside folders of label images of the same names: plain ones, and those of ADE20K. */
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { compareNames, filesBelow } from '../../images/files-below.js';
+import { compareNames, walk } from '../../images/files-below.js';
 import { isImageFile } from '../../images/image-files.js';
+import { LeftOutCounter, leftOutSentence } from '../../images/left-out.js';
+import { imagesAmong } from '../../images/list-images.js';
 import type { LabelKind } from '../class-set.js';
-import { isFolder, refuse, unpairedOf, waysOut, type Layout, type LayoutName } from '../layout.js';
+import {
+  eachFileOnce,
+  isFolder,
+  refuse,
+  unpairedOf,
+  waysOut,
+  type Layout,
+  type LayoutName,
+} from '../layout.js';
 import { refuseSplit, splitsAmong, wholeSplit, type LayoutSource } from './source.js';
 
 /** What the folder of images is called. */
@@ -37,8 +47,18 @@ const withoutExtension = (file: string): string => file.slice(0, file.length - e
 
 /** Pairs images and labels by their paths below the two folders. @throws DATASET where there is no pair, IO */
 async function pairFolders(images: string, labels: string, labelKind: LabelKind): Promise<Layout> {
-  const labelFiles = await filesBelow(labels, () => true);
-  const frames = byStem(await filesBelow(images, isImageFile), withoutExtension, images);
+  const labelFiles = (await walk(labels))
+    .filter(({ isRegular }) => isRegular)
+    .map(({ name }) => name)
+    .sort(compareNames);
+  const all = await walk(images);
+  const beside = new LeftOutCounter();
+  const found = (await imagesAmong(images, all, [beside])).map(({ name }) => name);
+  const frames = byStem(found.filter(isImageFile), withoutExtension, images);
+  // By their first bytes: copies of an image that a tool has left, such as a.jpg_original, are not in its way.
+  for (const file of found.filter((name) => !isImageFile(name)))
+    if (frames.has(withoutExtension(file))) beside.add(file);
+    else frames.set(withoutExtension(file), file);
   const named = byStem(
     labelFiles.filter((file) => labelPattern.test(file)),
     (file) => {
@@ -55,20 +75,24 @@ async function pairFolders(images: string, labels: string, labelKind: LabelKind)
       `No image has a label image of the same name. Looked for <name>.{png,jpg,jpeg,webp,tif} in ${images}: ` +
         `${frames.size} images${first([...frames.values()])}. Looked for <name>.png, or <name>_mask, _label, _gt or ` +
         `_seg, in ${labels}: ${named.size} label images${first([...named.values()])} among ${labelFiles.length} files` +
-        `${first(labelFiles)}. JPEG changes values, so it cannot store labels. ${waysOut}`,
+        `${first(labelFiles)}. JPEG changes values, so it cannot store labels.${leftOutSentence(beside)} ${waysOut}`,
     );
   }
   const aloneImages = names.filter((name) => !named.has(name)).map((name) => join(images, frames.get(name)!));
   const aloneLabels = [...named].filter(([stem]) => !frames.has(stem)).map(([, file]) => join(labels, file));
+  const each = paired.map((name) => ({
+    name,
+    image: join(images, frames.get(name)!),
+    label: join(labels, named.get(name)!),
+  }));
+  const { pairs, repeated } = eachFileOnce(each, all, images);
+  beside.repeated = repeated;
   return {
     labelKind,
-    pairs: paired.map((name) => ({
-      name,
-      image: join(images, frames.get(name)!),
-      label: join(labels, named.get(name)!),
-    })),
+    pairs,
     unpaired: unpairedOf(aloneImages),
     alone: { images: aloneImages, labels: aloneLabels.sort(compareNames) },
+    leftOut: beside.result(),
   };
 }
 

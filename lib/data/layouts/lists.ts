@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, normalize } from 'node:path';
 import { readBytes, readError } from '../../files.js';
 import { compareNames } from '../../images/files-below.js';
+import { nothingLeftOut } from '../../images/left-out.js';
 import type { LabelKind } from '../class-set.js';
 import { refuse, unpairedOf, type Layout, type Pair } from '../layout.js';
 import { refuseSplit, splitsAmong, wholeSplit, type LayoutSource } from './source.js';
@@ -59,6 +60,7 @@ async function readList(path: string, base: string, labelKind: LabelKind): Promi
     pairs,
     unpaired: unpairedOf([]),
     alone: { images: [], labels: [] },
+    leftOut: nothingLeftOut,
   };
 }
 

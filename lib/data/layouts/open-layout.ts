@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../../errors.js';
+import { nothingLeftOut } from '../../images/left-out.js';
 import type { ClassSet, LabelKind } from '../class-set.js';
 import {
   findPairs,
@@ -179,7 +180,7 @@ function part(layout: Layout, split: 'train' | 'val', valShare: number, where: s
     refuse(
       `A validation share of ${valShare} of the ${layout.pairs.length} images in ${where} leaves no image for "${split}".`,
     );
-  const none = { unpaired: unpairedOf([]), alone: { images: [], labels: [] } };
+  const none = { unpaired: unpairedOf([]), alone: { images: [], labels: [] }, leftOut: nothingLeftOut };
   // What has no partner is told of once.
   return { ...layout, pairs, ...(split === 'val' && none) };
 }

@@ -1,9 +1,19 @@
 /** Images and label images that are found by patterns of their paths. */
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { DinoSegError } from '../../errors.js';
-import { compareNames, filesBelow } from '../../images/files-below.js';
+import { compareNames, walk, type FoundFile } from '../../images/files-below.js';
+import { LeftOutCounter, leftOutSentence } from '../../images/left-out.js';
+import { imagesAmong } from '../../images/list-images.js';
 import type { LabelKind } from '../class-set.js';
-import { isFolder, refuse, unpairedOf, waysOut, type Layout, type LayoutName } from '../layout.js';
+import {
+  eachFileOnce,
+  isFolder,
+  refuse,
+  unpairedOf,
+  waysOut,
+  type Layout,
+  type LayoutName,
+} from '../layout.js';
 import { refuseSplit, splitOf, wholeSplit, type LayoutSource } from './source.js';
 
 /** Patterns of the paths of images and of their labels, from the data folder on. */
@@ -23,6 +33,8 @@ interface Compiled {
   folder: string;
   /** Of a path from that folder on. Wildcards are groups w0, w1, …. */
   regex: RegExp;
+  /** Of the folder of such a path, from that folder on, with `/` at its end. */
+  folderRegex: RegExp;
   hasSplit: boolean;
   /** `*` and `**`, in their order. */
   wildcards: readonly string[];
@@ -46,6 +58,8 @@ function compile(pattern: string): Compiled {
   const folder = path.slice(0, path.lastIndexOf('/', first < 0 ? path.length : first) + 1);
   const wildcards: string[] = [];
   let regex = '';
+  // Up to the last `/`.
+  let folders = '';
   for (const [token, choice] of path.slice(folder.length).matchAll(part)) {
     if (token.startsWith('*')) {
       regex += `(?<w${wildcards.length}>${token === '*' ? '[^/]*' : '(?:[^/]+/)*'})`;
@@ -56,10 +70,13 @@ function compile(pattern: string): Compiled {
     else if (choice?.includes(',')) regex += `(?:${choice.split(',').map(escaped).join('|')})`;
     else if (token.startsWith('{')) invalid(pattern, `contains "${token}"`);
     else regex += escaped(token);
+    if (token.includes('/'))
+      folders = token.startsWith('*') ? regex : regex.slice(0, regex.lastIndexOf('/') + 1);
   }
   if (!regex.includes('(?<name>')) invalid(pattern, 'does not contain {name}');
   const hasSplit = regex.includes('(?<split>');
-  return { text: pattern, folder, regex: new RegExp(`^${regex}$`, 'i'), hasSplit, wildcards };
+  const [whole, above] = [regex, folders].map((each) => new RegExp(`^${each}$`, 'i'));
+  return { text: pattern, folder, regex: whole!, folderRegex: above!, hasSplit, wildcards };
 }
 
 /** The files of a pattern. */
@@ -69,7 +86,7 @@ interface Found {
   /** Split → name → path in the folder. */
   splits: Map<string, Map<string, string>>;
   /** All files in the folder, matching or not. */
-  files: readonly string[];
+  files: readonly FoundFile[];
 }
 
 /**
@@ -78,10 +95,11 @@ interface Found {
  * @param byName whether the name alone identifies an image; otherwise also what the wildcards stand for.
  * @throws DATASET where two files have the same name, or two folders mean the same split
  */
-function filesOf(folder: string, files: readonly string[], pattern: Compiled, byName: boolean): Found {
+function filesOf(folder: string, files: readonly FoundFile[], pattern: Compiled, byName: boolean): Found {
   const splits = new Map<string, Map<string, string>>();
   const folders = new Map<string, string>();
-  for (const file of files) {
+  for (const { name: file, isRegular } of files) {
+    if (!isRegular) continue;
     const groups = pattern.regex.exec(file)?.groups;
     if (groups === undefined) continue;
     const { name, split: own = wholeSplit } = groups as { name: string; split?: string };
@@ -107,14 +125,14 @@ function filesOf(folder: string, files: readonly string[], pattern: Compiled, by
   return { pattern, folder, splits, files };
 }
 
-async function filesIn(folder: string): Promise<string[]> {
-  return (await isFolder(folder)) ? filesBelow(folder, () => true) : [];
+async function filesIn(folder: string): Promise<FoundFile[]> {
+  return (await isFolder(folder)) ? walk(folder) : [];
 }
 
 /** For messages: what was looked for, and what is there. */
 function described({ pattern, folder, splits, files }: Found, split: string, what: string): string {
   const found = [...(splits.get(split)?.values() ?? [])];
-  const first = found[0] ?? files[0];
+  const first = found[0] ?? files.map(({ name }) => name).sort(compareNames)[0];
   return (
     `Looked for ${what} ${pattern.text}: ${found.length} of this split among ${files.length} files in ${folder}` +
     (first === undefined ? '' : ` (first: ${first})`)
@@ -127,9 +145,32 @@ interface Listed {
   labels: { kind: LabelKind; found: Found }[];
 }
 
+/** Files in the folders of a split's images that the pattern of images does not match, without labels. */
+function filesBeside({ images, labels }: Listed, split: string): FoundFile[] {
+  const { pattern, folder, files } = images;
+  const isLabel = (name: string) =>
+    labels.some(({ found }) => {
+      const from = relative(found.folder, join(folder, name)).replaceAll('\\', '/');
+      return found.pattern.regex.test(from);
+    });
+  return files.filter(({ name, isRegular }) => {
+    const inFolder = pattern.folderRegex.exec(name.slice(0, name.lastIndexOf('/') + 1));
+    const own = inFolder?.groups?.['split'] ?? wholeSplit;
+    if (!inFolder || (splitOf(own) ?? own) !== split) return false;
+    return !(isRegular && pattern.regex.test(name)) && !isLabel(name);
+  });
+}
+
 /** Pairs images and labels of a split by their names. @throws DATASET where there is no pair */
-function pairSplit({ images, labels }: Listed, split: string): Layout {
-  const named = images.splits.get(split) ?? new Map<string, string>();
+async function pairSplit(listed: Listed, split: string): Promise<Layout> {
+  const { images, labels } = listed;
+  const beside = new LeftOutCounter();
+  for (const { name } of filesBeside(listed, split)) beside.add(name);
+  const named = new Map(images.splits.get(split));
+  const matched = new Set(named.values());
+  const ofSplit = images.files.filter(({ name }) => matched.has(name));
+  const readable = new Set((await imagesAmong(images.folder, ofSplit, [beside])).map(({ name }) => name));
+  for (const [name, file] of [...named]) if (!readable.has(file)) named.delete(name);
   const names = [...named.keys()].sort(compareNames);
   for (const { kind, found } of labels) {
     const labelled = found.splits.get(split) ?? new Map<string, string>();
@@ -138,13 +179,17 @@ function pairSplit({ images, labels }: Listed, split: string): Layout {
     const imageOf = (name: string) => join(images.folder, named.get(name)!);
     const alone = names.filter((name) => !labelled.has(name)).map(imageOf);
     const aloneLabels = [...labelled].filter(([name]) => !named.has(name)).map(([, file]) => file);
+    const all = paired.map((name) => ({
+      name,
+      image: imageOf(name),
+      label: join(found.folder, labelled.get(name)!),
+    }));
+    const { pairs, repeated } = eachFileOnce(all, images.files, images.folder);
+    beside.repeated = repeated;
     return {
       labelKind: kind,
-      pairs: paired.map((name) => ({
-        name,
-        image: imageOf(name),
-        label: join(found.folder, labelled.get(name)!),
-      })),
+      pairs,
+      leftOut: beside.result(),
       unpaired: unpairedOf(alone),
       alone: {
         images: alone,
@@ -154,8 +199,8 @@ function pairSplit({ images, labels }: Listed, split: string): Layout {
   }
   const looked = labels.map(({ found }) => described(found, split, 'labels'));
   return refuse(
-    `No image of split "${split}" has a label. ${[described(images, split, 'images'), ...looked].join('. ')}. ` +
-      waysOut,
+    `No image of split "${split}" has a label. ${[described(images, split, 'images'), ...looked].join('. ')}.` +
+      `${leftOutSentence(beside)} ${waysOut}`,
   );
 }
 
@@ -179,7 +224,7 @@ export async function openPatterns(
     if (pattern.hasSplit !== image.hasSplit)
       invalid(pattern.hasSplit ? images : labels, 'does not contain {split}, which the other pattern has');
   const byName = label.some(({ pattern }) => pattern.wildcards.join() !== image.wildcards.join());
-  const folders = new Map<string, Promise<string[]>>();
+  const folders = new Map<string, Promise<FoundFile[]>>();
   const find = async (pattern: Compiled): Promise<Found> => {
     const folder = isAbsolute(pattern.folder) ? pattern.folder : join(root, pattern.folder);
     const listing = folders.get(folder) ?? filesIn(folder);
@@ -195,7 +240,7 @@ export async function openPatterns(
     find: async (split) => {
       if (splits.length === 0 || splits.includes(split)) return pairSplit(listed, split);
       // Advice to divide the images is of use only where there are pairs.
-      if (splits.includes(wholeSplit)) pairSplit(listed, wholeSplit);
+      if (splits.includes(wholeSplit)) await pairSplit(listed, wholeSplit);
       return refuseSplit({ splits }, split, root);
     },
   };

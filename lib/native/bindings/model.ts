@@ -66,6 +66,10 @@ export interface NetworkPlacement {
   residentBlocks?: number;
   /** Number of the network on its device; 0 if absent. */
   replica?: number;
+  /** Whether the file's code may use any operator. */
+  trustCode?: boolean;
+  /** Maximum seconds of one pass; absent: any time. */
+  timeout?: number;
 }
 
 /** Where a copy of a network or a head runs. */

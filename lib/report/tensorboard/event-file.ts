@@ -1,8 +1,8 @@
 /** TensorBoard event files: events in TFRecord framing. TensorBoard follows them while they grow. */
-import { appendFile, mkdir, readdir } from 'node:fs/promises';
+import { appendFile, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { readError, writeError } from '../../files.js';
+import { makeFolder, readError, writeError } from '../../files.js';
 import { crc32c } from './crc32c.js';
 import { startEvent, summaryEvent, versionEvent, type SummaryValue } from './event.js';
 
@@ -49,11 +49,7 @@ export class EventFile {
    * @throws DinoSegError DISK_FULL, IO
    */
   static async begin(folder: string, firstStep: number, clock = Date.now()): Promise<EventFile> {
-    try {
-      await mkdir(folder, { recursive: true });
-    } catch (cause) {
-      throw writeError(folder, cause);
-    }
+    await makeFolder(folder);
     const earlier = await eventFiles(folder);
     const latest = Number(namePattern.exec(earlier.at(-1) ?? '')?.[1] ?? 0);
     // TensorBoard reads files in the order of their names, so the name must be later than all others even if the clock was set back.

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { atomicWriteFile, syncFile, withOpenFile, writeError } from '../../../files.js';
+import { atomicWriteFile, makeFolder, syncFile, withOpenFile, writeError } from '../../../files.js';
 
 /** What was installed: written last, so that a folder with it was whole once. */
 export interface Manifest {
@@ -53,7 +53,7 @@ const abandonedMilliseconds = 24 * 3600 * 1000;
 export async function makeScratch(cache: string): Promise<string> {
   const folder = join(cache, `.incoming-${host()}-${process.pid}-${randomBytes(4).toString('hex')}`);
   try {
-    await mkdir(cache, { recursive: true });
+    await makeFolder(cache);
     await mkdir(folder);
   } catch (cause) {
     throw writeError(folder, cause);
