@@ -34,11 +34,6 @@ export function kind<T>(name: string, is: (value: unknown) => boolean): Kind<T> 
 
 export const text = kind<string>('a string', (value) => typeof value === 'string');
 export const number = kind<number>('a number', (value) => typeof value === 'number');
-/** A count or an index. */
-export const wholeNumber = kind<number>(
-  'a whole number from 0',
-  (value) => Number.isSafeInteger(value) && (value as number) >= 0,
-);
 export const flag = kind<boolean>('true or false', (value) => typeof value === 'boolean');
 export const bytes = kind<Uint8Array>('a Uint8Array', (value) => value instanceof Uint8Array);
 /** Told by what it can do: a program may have one of another realm. */
@@ -80,11 +75,6 @@ export function orNull<T>(of: Kind<T>): Kind<T | null> {
     of,
     kind<null>('null', (value) => value === null),
   );
-}
-
-/** The kind, or nothing. */
-export function optional<T>(of: Kind<T>): Kind<T | undefined> {
-  return kind(`${of.name}, or undefined`, (value) => value === undefined || of.is(value));
 }
 
 /** An array. */

@@ -50,26 +50,6 @@ export const errorCodes = {
 /** One of the keys of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
-const mostCharacters = 4000;
-/** Of a message that is cut: what is to be done stands at its end. */
-const keptAtEnd = 1000;
-
-/**
- * A message as a terminal or a log can take it: what a file or an argument says is quoted in it. Control characters and halves of
- * surrogate pairs become escapes, and the middle of a message of more than 4000 characters is left out.
- */
-function printable(message: string): string {
-  const text = message
-    .replaceAll('\r\n', '\n')
-    // eslint-disable-next-line no-control-regex
-    .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]|\p{Surrogate}/gu, (character) => {
-      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    });
-  if (text.length <= mostCharacters) return text;
-  const parts = [text.slice(0, mostCharacters - keptAtEnd - 1), text.slice(-keptAtEnd)];
-  return parts.map((part) => part.replace(/^\p{Surrogate}|\p{Surrogate}$/gu, '')).join('…');
-}
-
 /** The error class of this package: `code` for programs, `message` for people, `cause` for the underlying error. */
 export class DinoSegError extends Error {
   /** `DinoSegError`, in every copy of the package. */
@@ -78,8 +58,7 @@ export class DinoSegError extends Error {
   /**
    * An error with a code.
    *
-   * @param message what was expected, what was found and what to do. Control characters are escaped, and the middle of a message
-   *   of more than 4000 characters is left out.
+   * @param message what was expected, what was found and what to do.
    * @param options `cause`: the underlying error.
    */
   constructor(
@@ -88,6 +67,6 @@ export class DinoSegError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    super(printable(message), options);
+    super(message, options);
   }
 }

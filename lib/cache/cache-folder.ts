@@ -7,10 +7,8 @@ import { atomicWriteFile, readError, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
-import { isObject } from '../json.js';
-import { shardKind, type Shard } from '../shard.js';
+import type { Shard } from '../shard.js';
 import {
-  formKind,
   indexStamp,
   lastOffsetsOf,
   readIndex,
@@ -142,7 +140,7 @@ export class CacheFolder {
     for (const line of index.damagedLines)
       damage.push({
         record: null,
-        reason: `${join(path, indexName)}, line ${line} is damaged`,
+        reason: `${join(path, indexName)}, line ${line}: the checksum does not match`,
       });
     damage.push(
       ...cutOff(path, index, form?.layout ?? null, sizes).map((reason) => ({ record: null, reason })),
@@ -355,22 +353,11 @@ async function listFolder(path: string): Promise<string[]> {
   }
 }
 
-function isDescription(value: unknown): value is Description {
-  if (!isObject(value) || !formKind.is(value) || !isObject(value['key'])) return false;
-  const { part } = value;
-  return part === undefined || (isObject(part) && shardKind.is(part));
-}
-
 /** undefined where cache.json is absent or damaged. */
 async function readDescription(path: string): Promise<Description | undefined> {
   const text = await readFile(join(path, descriptionName), 'utf8').catch(() => '');
   const end = text.trimEnd().lastIndexOf('\n');
   const body = text.slice(0, Math.max(0, end));
   if (end < 0 || text !== `${body}\n${sha256(body)}\n`) return undefined;
-  try {
-    const value: unknown = JSON.parse(body);
-    return isDescription(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  return JSON.parse(body) as Description;
 }

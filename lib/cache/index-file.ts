@@ -3,22 +3,10 @@
  * Each line has a checksum of its own.
  */
 import { readFile, stat } from 'node:fs/promises';
-import {
-  either,
-  kind,
-  listOf,
-  number,
-  objectWith,
-  oneOf,
-  optional,
-  text,
-  wholeNumber,
-  type Kind,
-} from '../arguments.js';
-import { checkedLine, readCheckedLine } from '../checked-line.js';
 import { atomicWriteFile, readError } from '../files.js';
 import { engine } from '../native/engine.js';
 import type { RecordPart } from '../native/bindings/engine.js';
+import { sha256 } from './key.js';
 
 /** Which version of which image a record holds. */
 export interface RecordName {
@@ -71,36 +59,22 @@ export function recordId({ split, name, view }: RecordName): string {
   return `${split}\n${name}\n${view}`;
 }
 
-const twoOf = <T>(of: Kind<T>): Kind<[T, T]> =>
-  kind('a pair', (value) => Array.isArray(value) && value.length === 2 && value.every((each) => of.is(each)));
+/** The text of a line; its checksum binds it to the cache. */
+function formatLine(cacheId: string, content: IndexEntry | RecordForm): string {
+  const text = JSON.stringify(content);
+  return `${text}\t${lineChecksum(cacheId, text)}\n`;
+}
 
-const arrayOf = <T>(of: Kind<T>): Kind<T[]> => kind('a list', (value) => listOf(of).is(value));
+function lineChecksum(cacheId: string, text: string): string {
+  return sha256(`${cacheId}\n${text}`).slice(0, 16);
+}
 
-const entryKind = objectWith<IndexEntry>('a record', {
-  ...{ split: text, name: text, view: wholeNumber, file: wholeNumber, offset: wholeNumber },
-  checksum: kind(
-    '16 hexadecimal digits',
-    (value) => typeof value === 'string' && /^[\da-f]{16}$/.test(value),
-  ),
-  source: objectWith<IndexEntry['source']>('two files', {
-    ...{ sizes: twoOf(number), times: twoOf(number), digests: twoOf(text) },
-  }),
-  classPixels: arrayOf(wholeNumber),
-});
-
-/** What {@link RecordForm} is once read. */
-export const formKind = objectWith<RecordForm>('the form of records', {
-  layout: arrayOf(
-    objectWith<RecordPart>('a part of a record', {
-      name: text,
-      shape: arrayOf(wholeNumber),
-      dtype: oneOf<RecordPart['dtype']>(['float32', 'bfloat16', 'uint8']),
-    }),
-  ),
-  passSize: optional(wholeNumber),
-});
-
-const lineKind = either(formKind, entryKind);
+function parseLine(cacheId: string, line: string): IndexEntry | RecordForm | undefined {
+  const tab = line.lastIndexOf('\t');
+  const text = line.slice(0, Math.max(0, tab));
+  if (lineChecksum(cacheId, text) !== line.slice(tab + 1)) return undefined;
+  return JSON.parse(text) as IndexEntry | RecordForm;
+}
 
 /** A stamp that changes with every write to the index; empty if there is none. */
 export async function indexStamp(path: string): Promise<string> {
@@ -138,7 +112,7 @@ export async function readIndex(path: string, cacheId: string): Promise<ReadInde
   const lines = content.toString('latin1', 0, wholeBytes).split('\n').slice(0, -1);
   for (const [i, latin1] of lines.entries()) {
     // Lines are cut as bytes, so that a damaged one cannot shift the others.
-    const entry = readCheckedLine(cacheId, Buffer.from(latin1, 'latin1').toString('utf8'), lineKind);
+    const entry = parseLine(cacheId, Buffer.from(latin1, 'latin1').toString('utf8'));
     if (entry === undefined) {
       index.damagedLines.push(i + 1);
       continue;
@@ -170,7 +144,7 @@ export async function appendIndex(
   cacheId: string,
   entries: readonly IndexEntry[],
 ): Promise<void> {
-  await engine().appendText(path, entries.map((entry) => checkedLine(cacheId, entry)).join(''));
+  await engine().appendText(path, entries.map((entry) => formatLine(cacheId, entry)).join(''));
 }
 
 /** Writes the index anew, with these entries alone. */
@@ -180,6 +154,6 @@ export async function rewriteIndex(
   form: RecordForm,
   entries: Iterable<IndexEntry>,
 ): Promise<void> {
-  const lines = [form, ...entries].map((content) => checkedLine(cacheId, content));
+  const lines = [form, ...entries].map((content) => formatLine(cacheId, content));
   await atomicWriteFile(path, lines.join(''));
 }

@@ -4,21 +4,9 @@
  */
 import { existsSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import {
-  kind,
-  listOf,
-  number,
-  objectWith,
-  optional,
-  orNull,
-  text,
-  wholeNumber,
-  type Kind,
-} from '../arguments.js';
-import { checkedLine, readCheckedLine } from '../checked-line.js';
+import { sha256 } from '../cache/key.js';
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, byteLines, readError, syncFileData, writeError } from '../files.js';
-import { isObject } from '../json.js';
 import type { Detection } from '../model/detections.js';
 import type { ImageQuality } from './quality.js';
 
@@ -65,27 +53,20 @@ export interface PassEntry extends Omit<JournalPass, 'rows'> {
   length: number;
 }
 
-const placed = { place: wholeNumber };
-const passKind = objectWith<JournalPass>('a pass', {
-  pass: wholeNumber,
-  rows: listOf(
-    objectWith<JournalRow>('a row', {
-      ...placed,
-      ...{ values: listOf(orNull(number)) as Kind<readonly number[]>, width: number, height: number },
-      ...{ detections: optional(listOf(kind<Detection>('a detection', isObject))) },
-      quality: kind('a measured quality', isObject),
-    }),
-  ),
-  failures: listOf(objectWith<JournalFailure>('a failure', { ...placed, message: text })),
-  stamps: listOf(orNull(text)),
-  paths: listOf(text),
-  digests: listOf(orNull(text)),
-  together: wholeNumber,
-});
+function checksum(id: string, text: string): string {
+  return sha256(`${id}\n${text}`).slice(0, 16);
+}
 
 /** A pass as a line of the journal of a table. */
 export function journalLine(id: string, pass: JournalPass): Buffer {
-  return Buffer.from(checkedLine(id, pass));
+  const text = JSON.stringify(pass);
+  return Buffer.from(`${text}\t${checksum(id, text)}\n`);
+}
+
+function parseLine(id: string, line: string): JournalPass | undefined {
+  const tab = line.lastIndexOf('\t');
+  const text = line.slice(0, Math.max(0, tab));
+  return checksum(id, text) === line.slice(tab + 1) ? (JSON.parse(text) as JournalPass) : undefined;
 }
 
 /** The journal of a table, open for appending. */
@@ -131,7 +112,7 @@ export class Journal {
     try {
       for await (const line of byteLines(this.path)) {
         number++;
-        const pass = readCheckedLine(this.id, line.toString('utf8'), passKind);
+        const pass = parseLine(this.id, line.toString('utf8'));
         if (pass) this.#enter(pass, line.length + 1);
         else this.damagedLines.push(number);
         this.#end += line.length + 1;
@@ -189,7 +170,7 @@ export class Journal {
     } catch (cause) {
       throw readError(this.path, cause);
     }
-    const found = readCheckedLine(this.id, bytes.toString('utf8'), passKind);
+    const found = parseLine(this.id, bytes.toString('utf8'));
     if (found?.pass === pass) return found.rows;
     throw new DinoSegError(
       'TABLE',

@@ -5,7 +5,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { appendFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { kind, listOf, objectWith, orNull, text } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { byteLines, makeFolderOf, readError, writeError } from '../files.js';
 import { isObject, type JsonObject } from '../json.js';
@@ -28,11 +27,6 @@ interface Made {
   /** Digest of the settings. */
   settings: string;
 }
-
-const madeKind = objectWith<Made>('a prediction', {
-  ...{ folder: text, image: text, stamp: orNull(text), settings: text },
-  files: kind('a list of files', (value) => listOf(text).is(value)),
-});
 
 /** A report, and the images that it is of. */
 interface MadeReport {
@@ -94,7 +88,7 @@ export class PredictionRecord {
     if ('digest' in line && isObject(line['settings']))
       this.#settings.set(String(line['digest']), line['settings']);
     else if (typeof line['report'] === 'string') this.#reports.set(line['report'], String(line['images']));
-    else if (madeKind.is(line)) {
+    else if (typeof line['folder'] === 'string' && typeof line['image'] === 'string') {
       const made = line as unknown as Made;
       this.#made.set(made.folder, made);
       this.#byImage.set(made.image, made.folder);

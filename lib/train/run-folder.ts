@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { appendFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { objectWith, text, wholeNumber } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, writeError } from '../files.js';
 import { FolderLock } from '../folder-lock.js';
@@ -13,9 +12,8 @@ import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import { bestHead, parsePosition, type RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
-import { isObject, shown } from '../json.js';
-import { fits, renamed, type Setting } from '../setting.js';
-import { configKeys, settingsWith, trainSettings, type TrainSettingName } from './settings.js';
+import type { Setting } from '../setting.js';
+import { configKeys, settingsWith, trainSettings } from './settings.js';
 
 /** Settings, network and data of a run: the content of config.json. */
 export interface RunDescription {
@@ -192,47 +190,29 @@ export class RunFolder implements AsyncDisposable {
   }
 }
 
-const descriptionKind = objectWith<RunDescription>('the description of a run', {
-  modelId: text,
-  data: objectWith<RunDescription['data']>('what a run was made with', {
-    ...{ train: wholeNumber, val: wholeNumber, digest: text },
-  }),
-});
-
-/** Whether a name is that of a setting, and the value one that a run can have. */
-function isSetting(name: string, value: unknown): boolean {
-  if (!Object.hasOwn(trainSettings, name)) return false;
-  const setting: Setting = trainSettings[name as TrainSettingName];
-  return (value === null && setting.default === null) || fits(setting, renamed(setting, value));
-}
-
 /** What the run in a folder was made with. @throws DinoSegError RUN */
 export async function readDescription(folder: string): Promise<RunDescription> {
   const path = join(folder, 'config.json');
   if (!existsSync(path))
     throw new DinoSegError('RUN', `There is no run to resume in ${folder}: config.json is missing.`);
   const content = await readText(path);
-  let description: unknown;
+  let description: RunDescription | undefined;
   try {
-    description = JSON.parse(content);
+    description = JSON.parse(content) as RunDescription;
   } catch {
     description = undefined;
   }
   const later = settingsWith('addedLater');
-  const config = isObject(description) && isObject(description['config']) ? description['config'] : {};
-  const missing = configKeys.filter((key) => !later.includes(key) && config[key] === undefined);
-  const wrong = Object.keys(config).filter((key) => !isSetting(key, config[key]));
-  const faults = [
-    ...missing.map((key) => `${key} is missing`),
-    ...wrong.map((key) => `${shown(key)} is unknown or has a value that is not allowed`),
-  ];
-  if (!descriptionKind.is(description) || faults.length > 0)
+  const missing = configKeys.filter(
+    (key) => !later.includes(key) && description?.config?.[key] === undefined,
+  );
+  if (!description?.modelId || !description.data?.digest || missing.length > 0)
     throw new DinoSegError(
       'RUN',
-      `${path} is damaged or from another release: ${faults.join(', ') || 'modelId or data is missing'}.`,
+      `${path} is damaged or from another release; missing: ${missing.join(', ') || 'modelId or data'}.`,
     );
   const usual = Object.fromEntries(later.map((key) => [key, (trainSettings[key] as Setting).default]));
-  return { ...(description as RunDescription), config: { ...usual, ...config } as TrainConfig };
+  return { ...description, config: { ...usual, ...description.config } };
 }
 
 /** Where the run of last.safetensors stood; undefined when it was stopped before it was first saved. */

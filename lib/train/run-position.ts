@@ -1,17 +1,5 @@
 /** How far a training run has come. */
-import {
-  flag,
-  kind,
-  listOf,
-  number,
-  objectWith,
-  oneOf,
-  orNull,
-  wholeNumber,
-  type Kind,
-} from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { isObject } from '../json.js';
 import type { BestEpoch } from './early-stopping.js';
 
 /** Progress of a head of a run. */
@@ -60,53 +48,18 @@ type EarlierPosition = Omit<RunPosition, 'heads'> &
     | { lossSums: number[]; rows: Omit<HeadProgress, 'lossSum'>[] }
   );
 
-const bestKind = orNull(objectWith<BestEpoch>('an epoch', { epoch: wholeNumber, mIoU: number }));
-const progress = {
-  best: bestKind,
-  lastMIoU: orNull(number),
-  outcome: oneOf<HeadProgress['outcome']>(['trained', 'stopped', 'lost']),
-};
-const counts = { epoch: wholeNumber, batch: wholeNumber, images: wholeNumber, seconds: number, seed: number };
-/** A sum of losses that are not finite is null in JSON. */
-const lossSum = orNull(number);
-
-/** One of several heads at least. */
-const some = <T>(of: Kind<T>) =>
-  kind<readonly T[]>('a list', (value) => Array.isArray(value) && value.length > 0 && listOf(of).is(value));
-
-const positionKinds = [
-  objectWith('a position', {
-    ...counts,
-    finished: flag,
-    heads: some(objectWith('a head', { lossSum, ...progress })),
-  }),
-  objectWith('a position', {
-    ...{ ...counts, finished: flag, lossSums: some(lossSum), rows: some(objectWith('a head', progress)) },
-  }),
-  objectWith('a position', { ...counts, finished: flag, lossSum, best: bestKind }),
-];
-
-function isPosition(value: unknown): value is RunPosition | EarlierPosition {
-  if (!isObject(value)) return false;
-  // Which of them it is, parsePosition tells by the same members.
-  const of = positionKinds['heads' in value ? 0 : 'rows' in value ? 1 : 2]!;
-  return of.is(value);
-}
-
 /**
  * A position out of a file's metadata.
  *
  * @throws DinoSegError RUN where it cannot be read.
  */
 export function parsePosition(path: string, json: string): RunPosition {
-  let found: unknown;
+  let found: RunPosition | EarlierPosition;
   try {
-    found = JSON.parse(json);
+    found = JSON.parse(json) as RunPosition | EarlierPosition;
   } catch {
-    found = undefined;
-  }
-  if (!isPosition(found))
     throw new DinoSegError('RUN', `${path} is damaged: the position of the run cannot be read.`);
+  }
   if ('heads' in found) return found;
   const { epoch, batch, images, seconds, seed, finished } = found;
   const heads =

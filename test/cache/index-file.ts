@@ -9,7 +9,6 @@ import {
   rewriteIndex,
   type IndexEntry,
 } from '../../lib/cache/index-file.js';
-import { checkedLine } from '../../lib/checked-line.js';
 import type { RecordPart } from '../../lib/native/bindings/engine.js';
 
 const cacheId = '0123456789abcdef0123456789abcdef';
@@ -123,28 +122,4 @@ t.test('the stamp changes with every write', async (t) => {
   t.equal((await readIndex(path, cacheId)).stamp, stamp);
   await appendIndex(path, cacheId, [entry(4)]);
   t.not((await readIndex(path, cacheId)).stamp, stamp);
-});
-
-t.test('a line with a checksum of its own and other contents is damaged', async (t) => {
-  const path = await written(t.testdir());
-  const foreign = [
-    null,
-    1.5,
-    [],
-    { layout: 'none' },
-    { layout: [{ name: 'labels', shape: [-1, 2], dtype: 'uint8' }] },
-    { ...entry(7), offset: -64 },
-    { ...entry(7), checksum: 'none' },
-    { ...entry(7), source: {} },
-    { ...entry(7), classPixels: {} },
-  ];
-  for (const content of foreign) appendFileSync(path, checkedLine(cacheId, content as object));
-  appendFileSync(path, checkedLine(cacheId, entry(8)));
-  const { damagedLines, entries, form } = await readIndex(path, cacheId);
-  t.same(
-    damagedLines,
-    foreign.map((_, i) => 6 + i),
-  );
-  t.same(form, { layout, passSize: 4 });
-  t.same([...entries.keys()].at(-1), recordId(entry(8)));
 });

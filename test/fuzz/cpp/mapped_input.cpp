@@ -1,5 +1,6 @@
 // In place of cpp/core/mapped_file.cpp: "maps" the input as a copy of exactly its size, so that AddressSanitizer sees every byte
 // that is read past its end. A real mapping ends with its page.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,18 +17,22 @@ std::span<const std::uint8_t> input;
 
 }  // namespace
 
-std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
+std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, std::uint64_t most_bytes) {
   if (path != fuzz::input_path) fail("FILE_NOT_FOUND", "cannot open ", path);
   // malloc aligns as libtorch expects of a mapping; an empty file has no address.
-  auto* data = input.empty() ? nullptr : static_cast<std::uint8_t*>(std::malloc(input.size()));
-  if (data != nullptr) std::memcpy(data, input.data(), input.size());
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, data, input.size()));
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(input.size(), most_bytes));
+  auto* data = size == 0 ? nullptr : static_cast<std::uint8_t*>(std::malloc(size));
+  if (data != nullptr) std::memcpy(data, input.data(), size);
+  return std::shared_ptr<const MappedFile>(new MappedFile(path, data, size, {0, 0}));
 }
 
-MappedFile::MappedFile(std::string path, std::uint8_t* data, std::size_t size)
-    : path_(std::move(path)), data_(data), size_(size) {}
+// Nothing shortens these bytes: they need no guard.
+MappedFile::MappedFile(std::string path, std::uint8_t* data, std::size_t size, Identity identity)
+    : path_(std::move(path)), data_(data), size_(size), identity_(identity) {}
 
 MappedFile::~MappedFile() { std::free(data_); }
+
+std::string MappedFile::damage() const { return {}; }
 
 namespace fuzz {
 

@@ -23,6 +23,12 @@ std::int64_t number(FuzzedDataProvider& input) {
                              : input.ConsumeIntegral<std::int64_t>();
 }
 
+/// At a multiple of 64, as all records are: near the beginning, or anywhere.
+std::int64_t place(FuzzedDataProvider& input) {
+  if (input.ConsumeBool()) return 64 * input.ConsumeIntegralInRange<std::int64_t>(0, 9);
+  return input.ConsumeIntegral<std::int64_t>() & ~std::int64_t{63};
+}
+
 std::vector<RecordPart> parts(FuzzedDataProvider& input) {
   std::vector<RecordPart> result;
   for (auto left = input.ConsumeIntegralInRange<int>(0, 5); left > 0; --left) {
@@ -56,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     RecordLayout layout(parts(input));
     std::vector<RecordPlace> places;
     for (auto left = input.ConsumeIntegralInRange<int>(0, 3); left > 0; --left)
-      places.push_back({input.ConsumeIntegralInRange<std::int64_t>(-1, 2), number(input) * 64, 0});
+      places.push_back({input.ConsumeIntegralInRange<std::int64_t>(-1, 2), place(input), 0});
     const bool has_header = input.ConsumeBool(), has_checksums = input.ConsumeBool();
     auto file = input.ConsumeRemainingBytes<std::uint8_t>();
     if (has_header) {

@@ -1,8 +1,8 @@
 // What a reader may answer a hostile input with.
 import { DinoSegError, errorCodes } from '../../../dist/errors.js';
 
-/** Longer messages hide what is to be done, and a file could fill a log with them. */
-const mostCharacters = 4096;
+/** Longer messages hide what is to be done, and a file could fill a log with them: 8000 characters, of which each may be an escape. */
+const mostCharacters = 6 * 8003;
 
 /** What is wrong with a thrown value; undefined if a person can act on it. */
 export function faultOf(error) {
