@@ -1,12 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, fdatasync, fsync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DinoSegError, type ErrorCode } from './errors.js';
-import { repeatedKey, repeatedText } from './json.js';
+import { isTooDeep, repeatedKey, repeatedText, tooDeepText } from './json.js';
 import { systemPath } from './system-path.js';
+import { formatBytes } from './text.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
@@ -49,8 +50,46 @@ export function readError(path: string, cause: unknown): DinoSegError {
   );
 }
 
-/** The bytes of a file. @throws FILE_NOT_FOUND, IO */
-export async function readBytes(path: string): Promise<Buffer> {
+/** Bytes of a text file that a person writes: settings, classes, maps, polygons. */
+export const mostTextBytes = 64 * 2 ** 20;
+/** Bytes of a text file with a line or object for each image, which is read whole: a string may have no more. */
+export const mostListBytes = 2 ** 29 - 64;
+
+/**
+ * Refuses what is no regular file before it is opened: a pipe would wait for its writer, a device such as /dev/zero has no end.
+ *
+ * @param most bytes of the file.
+ * @param code of the error where it is larger.
+ * @returns its size in bytes.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function requireRegular(path: string, most = Infinity, code: ErrorCode = 'IO'): Promise<number> {
+  const found = await stat(systemPath(path)).catch((cause: unknown) => {
+    throw readError(path, cause);
+  });
+  // Folders are left to the read, whose error says so.
+  if (!found.isFile() && !found.isDirectory())
+    throw new DinoSegError(
+      'FILE_NOT_FOUND',
+      `${path} is a pipe, socket or device, but a regular file was expected. Write its contents to a file first.`,
+    );
+  if (found.isFile() && found.size > most)
+    throw new DinoSegError(
+      code,
+      `${path} has ${formatBytes(found.size)}; a file of this kind has at most ${formatBytes(most)}. Check the path.`,
+    );
+  return found.size;
+}
+
+/**
+ * The bytes of a regular file.
+ *
+ * @param most bytes of the file. Default: no limit.
+ * @param code of the error where it is larger.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function readBytes(path: string, most = Infinity, code: ErrorCode = 'IO'): Promise<Buffer> {
+  await requireRegular(path, most, code);
   try {
     return await readFile(systemPath(path));
   } catch (cause) {
@@ -58,8 +97,20 @@ export async function readBytes(path: string): Promise<Buffer> {
   }
 }
 
-/** The lines of a file that have an end, as bytes without it. */
+/**
+ * The text of a regular file in UTF-8, read whole.
+ *
+ * @param most bytes of the file. Default 64 MiB.
+ * @param code of the error where it is larger.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function readText(path: string, most = mostTextBytes, code: ErrorCode = 'IO'): Promise<string> {
+  return (await readBytes(path, most, code)).toString('utf8');
+}
+
+/** The lines of a file that have an end, as bytes without it. @throws FILE_NOT_FOUND, IO */
 export async function* byteLines(path: string): AsyncGenerator<Buffer, void, void> {
+  await requireRegular(path);
   let parts: Buffer[] = [];
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
     let rest = chunk as Buffer;
@@ -89,27 +140,32 @@ export async function fileDigest(path: string, signal?: AbortSignal): Promise<st
  *
  * @param code of the error where it is something else.
  * @param describe that error's message, by what the parser said.
+ * @param most bytes of the file. Default 64 MiB.
  * @throws FILE_NOT_FOUND, IO, and `code`
  */
 export async function readJson(
   path: string,
   code: ErrorCode,
   describe = (reason: string) => `${path} is not JSON: ${reason}`,
+  most = mostTextBytes,
 ): Promise<unknown> {
-  const bytes = await readBytes(path);
-  const parsed = parseJson(bytes, code, describe);
-  const repeated = repeatedKey(bytes.toString('utf8'));
+  const text = await readText(path, most, code);
+  const parsed = parseJson(text, code, describe);
+  const repeated = repeatedKey(text);
   if (repeated) throw new DinoSegError(code, repeatedText(path, repeated));
   return parsed;
 }
 
-/** {@link readJson} of bytes that were read before, without a look at keys. @throws `code` */
-export function parseJson(bytes: Buffer, code: ErrorCode, describe: (reason: string) => string): unknown {
+/** {@link readJson} of text that was read before, without a look at keys. @throws `code` */
+export function parseJson(text: string, code: ErrorCode, describe: (reason: string) => string): unknown {
+  let parsed: unknown;
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    parsed = JSON.parse(text);
   } catch (cause) {
     throw new DinoSegError(code, describe(reason(cause)), { cause });
   }
+  if (isTooDeep(parsed)) throw new DinoSegError(code, describe(tooDeepText));
+  return parsed;
 }
 
 // Yarn's Plug'n'Play puts a FileHandle of its own in place of Node.js's, without sync(), datasync() and
@@ -159,6 +215,31 @@ async function writeSynced(path: string, fill: Fill): Promise<void> {
 }
 
 /**
+ * Makes a folder and those above it, where absent.
+ * Node.js's own `recursive` says ENOENT of a disk that is read-only, and never ends below /proc.
+ *
+ * @throws the system's error
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT' && dirname(path) !== path) {
+      await makeFolder(dirname(path));
+      await mkdir(path).catch(async (second: unknown) => {
+        if (!(await isFolder(path))) throw second;
+      });
+    } else if (!(await isFolder(path))) throw cause;
+  }
+}
+
+const isFolder = (path: string) =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
+/**
  * Writes a file so that its path holds either what was there before or all of `data`, also after a crash:
  * temporary file in the same folder, fsync, rename, fsync of the folder. The folder is made where absent.
  * @throws DISK_FULL, IO; the temporary file is removed
@@ -175,7 +256,7 @@ export async function atomicWriteWith(path: string, fill: Fill): Promise<void> {
   const folder = dirname(resolve(path));
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeSynced(temporary, fill);
     await rename(temporary, path);
     await syncFolder(folder);
@@ -218,7 +299,7 @@ export async function replaceFolder(
   const path = resolve(target);
   let temporary: string | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const folder = (temporary = join(
       dirname(path),
       `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`,
@@ -227,7 +308,7 @@ export async function replaceFolder(
     await fill(async (name, data) => {
       const file = join(folder, name);
       try {
-        await mkdir(dirname(file), { recursive: true });
+        await makeFolder(dirname(file));
         await writeSynced(file, (handle) => handle.writeFile(data));
       } catch (cause) {
         throw writeError(join(path, name), cause);
@@ -245,7 +326,7 @@ export async function replaceFolder(
 /** Makes the folder that a file is to be written to, where absent. @throws DISK_FULL, IO */
 export async function makeFolderOf(path: string): Promise<void> {
   try {
-    await mkdir(dirname(resolve(path)), { recursive: true });
+    await makeFolder(dirname(resolve(path)));
   } catch (cause) {
     throw writeError(path, cause);
   }

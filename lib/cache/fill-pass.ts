@@ -1,9 +1,8 @@
 /** The pass that makes records: some images at a time go through the network, while the next ones are prepared. */
-import { mkdir } from 'node:fs/promises';
 import type { SegmentationDataset } from '../data/dataset.js';
 import { groupsOf, prefetch } from '../data/prefetch.js';
 import { DinoSegError } from '../errors.js';
-import { writeError } from '../files.js';
+import { makeFolder, writeError } from '../files.js';
 import { inOrderOver } from '../model/in-order-over.js';
 import { aheadOf } from '../model/load-batch.js';
 import { BatchRunner } from '../model/pass-size.js';
@@ -223,7 +222,7 @@ export async function takeLock(
   layout: RecordPart[] | null = folder.layout,
 ): Promise<CacheWriterHandle | undefined> {
   try {
-    await mkdir(folder.path, { recursive: true });
+    await makeFolder(folder.path);
   } catch (cause) {
     throw writeError(folder.path, cause);
   }

@@ -5,6 +5,7 @@ import type { RecognisedBackbone } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
 import { normalizations, normalizationText } from '../model/normalization.js';
 import type { SweepRow } from '../train/train-result.js';
+import { oneLine } from '../printable.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 import { resultStyle } from './output.js';
@@ -12,7 +13,8 @@ import { resultStyle } from './output.js';
 const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);
 
 /** Columns as wide as their widest cell, below a row of headings; numbers to the right. */
-export function table(rows: string[][], right: readonly number[] = []): string {
+export function table(cells: string[][], right: readonly number[] = []): string {
+  const rows = cells.map((row) => row.map(oneLine));
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const [headings, ...others] = rows.map((row) =>
     row
@@ -40,7 +42,7 @@ export function inspectionText(inspection: CheckpointInspection): string {
     dtype,
     formatBytes(sizeBytes),
   ]);
-  const notes = Object.entries(metadata).map(([key, value]) => `  ${key}: ${value}`);
+  const notes = Object.entries(metadata).map(([key, value]) => `  ${oneLine(key)}: ${oneLine(value)}`);
   return [
     `${format}, ${tensors.length} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(totalBytes)}` +
       (files.length > 1 ? ` in ${files.length} files` : ''),

@@ -1,7 +1,7 @@
 /** Label images of classes from the annotations of IDD and Cityscapes (`*_gtFine_polygons.json`). */
 import { checkArgument, checkOptions, kind, oneOf, signal, text, type OptionKinds } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { parseJson, readBytes } from '../files.js';
+import { mostTextBytes, parseJson, readBytes } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
@@ -200,7 +200,7 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
 
 /** {@link parsePolygons} of a file's bytes. @throws DinoSegError DATASET also where they are no JSON */
 export function readPolygons(bytes: Buffer, source: string, options: PolygonOptions = {}): Annotation {
-  const parsed = parseJson(bytes, 'DATASET', (why) => `${source} is not JSON: ${why}`);
+  const parsed = parseJson(bytes.toString('utf8'), 'DATASET', (why) => `${source} is not JSON: ${why}`);
   return parsePolygons(parsed, source, options);
 }
 
@@ -234,7 +234,7 @@ export async function decodePolygons(
 ): Promise<PolygonLabel> {
   checkArgument(path, text, 'decodePolygons(path)');
   checkOptions(options, polygonOptions, 'decodePolygons()');
-  const annotation = readPolygons(await readBytes(path), path, options);
+  const annotation = readPolygons(await readBytes(path, mostTextBytes, 'DATASET'), path, options);
   const { width, height, skipped, unknown } = annotation;
   return { data: await drawPolygons(annotation, options), width, height, skipped, unknown };
 }

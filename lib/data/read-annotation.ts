@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { DinoSegError } from '../errors.js';
-import { readBytes } from '../files.js';
+import { mostTextBytes, readBytes } from '../files.js';
 import { noteOfLabelFile } from './label-file.js';
 import type { UnknownLabels } from './class-set.js';
 import { polygonRule, readPolygons, type Annotation } from './polygons.js';
@@ -42,7 +42,7 @@ async function existingFile(path: string): Promise<Existing> {
 }
 
 async function read({ source, target, force, unknown }: AnnotationTask): Promise<AnnotationRead> {
-  const bytes = await readBytes(source);
+  const bytes = await readBytes(source, mostTextBytes, 'DATASET');
   const note = noteOf(bytes);
   const existing = force ? 'absent' : await existingFile(target);
   if (existing === 'foreign') return 'kept';

@@ -1,6 +1,6 @@
 /** The whole job on built-in data: the shipped small network, drawn scenes, heads from three seeds, predictions, features, a report. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   callback,
@@ -20,7 +20,7 @@ import { countedClasses } from '../features/feature-set.js';
 import { imagesOfPaths } from '../images/images-of-paths.js';
 import { openFeatureExtractor } from '../features/open-extractor.js';
 import type { FeatureMean } from '../features/write-outputs.js';
-import { atomicWriteFile, readError, writeError } from '../files.js';
+import { atomicWriteFile, makeFolder, readError, writeError } from '../files.js';
 import { counted } from '../text.js';
 import { openHead } from '../model/open-head.js';
 import { SegmentationModel } from '../model/segmentation-model.js';
@@ -163,7 +163,7 @@ async function makeFeatures(options: {
 async function startFolder(out: string): Promise<void> {
   try {
     if (existsSync(out)) await clear(out);
-    await mkdir(out, { recursive: true });
+    await makeFolder(out);
     await writeFile(join(out, 'README.txt'), `${marker}\n`);
   } catch (cause) {
     throw writeError(out, cause);

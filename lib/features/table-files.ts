@@ -1,8 +1,10 @@
 /** The files beside a table. They have a folder of their own, so that no glob for tables or photographs matches them. */
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readJson, writeError } from '../files.js';
+import * as v from 'valibot';
+import { makeFolder, mostListBytes, readJson, writeError } from '../files.js';
+import { faultOf } from '../schema.js';
 import { sideFolderOf } from '../images/own-outputs.js';
 
 /** The files of a table `features.csv`, in `features_csv_files`. */
@@ -66,7 +68,7 @@ export async function adoptEarlierFiles(output: string): Promise<void> {
   const isOurs = existsSync(join(earlier.resume, 'run.json')) || (await describesTable(earlier.description));
   if (!isOurs) return;
   try {
-    await mkdir(files.folder, { recursive: true });
+    await makeFolder(files.folder);
     for (const kind of ['report', 'overlays', 'resume', 'description'] as const)
       if (existsSync(earlier[kind])) await rename(earlier[kind], files[kind]);
     await rm(earlier.failures, { force: true });
@@ -77,6 +79,6 @@ export async function adoptEarlierFiles(output: string): Promise<void> {
 
 async function describesTable(path: string): Promise<boolean> {
   if (!existsSync(path)) return false;
-  const found = (await readJson(path, 'TABLE')) as { identity?: { format?: number } } | null;
-  return found?.identity?.format === 1;
+  const found = await readJson(path, 'TABLE', undefined, mostListBytes);
+  return faultOf(v.object({ identity: v.object({ format: v.literal(1) }) }), found) === undefined;
 }

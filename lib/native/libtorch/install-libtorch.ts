@@ -12,7 +12,7 @@ import {
   type OptionKinds,
 } from '../../arguments.js';
 import { DinoSegError } from '../../errors.js';
-import { fileDigest, writeError } from '../../files.js';
+import { fileDigest, makeFolder, writeError } from '../../files.js';
 import {
   makeScratch,
   place,
@@ -130,7 +130,7 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Ins
   const stated = statedSums(options);
   const cache = cacheFolder();
   try {
-    await mkdir(cache, { recursive: true });
+    await makeFolder(cache);
     await sweepScratch(cache);
   } catch (cause) {
     throw writeError(cache, cause);

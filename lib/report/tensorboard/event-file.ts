@@ -1,8 +1,8 @@
 /** TensorBoard event files: events in TFRecord framing. TensorBoard follows them while they grow. */
-import { appendFile, mkdir, readdir } from 'node:fs/promises';
+import { appendFile, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { readError, writeError } from '../../files.js';
+import { makeFolder, readError, writeError } from '../../files.js';
 import { crc32c } from './crc32c.js';
 import { startEvent, summaryEvent, versionEvent, type SummaryValue } from './event.js';
 
@@ -50,7 +50,7 @@ export class EventFile {
    */
   static async begin(folder: string, firstStep: number, clock = Date.now()): Promise<EventFile> {
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
     } catch (cause) {
       throw writeError(folder, cause);
     }

@@ -1,8 +1,9 @@
 /** Wheels by python3's pip, which knows the indexes, proxies and certificates of the machine. */
 import { spawn } from 'node:child_process';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../../../errors.js';
+import { makeFolder } from '../../../files.js';
 
 export interface PipOptions {
   /** Where the wheels go; an empty or new folder. */
@@ -25,7 +26,7 @@ export interface PipOptions {
  */
 export async function pipDownload(requirements: string[], options: PipOptions): Promise<string[]> {
   const { folder, scratch, findLinks, dependencies, signal, onLine } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const arguments_ = [
     ...['-m', 'pip', 'download', '--only-binary=:all:', '--progress-bar=off', '--no-cache-dir'],
     ...['--disable-pip-version-check', '--no-input', '--dest', folder],

@@ -1,9 +1,9 @@
 /** Unpacking: files are checked while they are written, and synced at the end. */
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile as writeWhole } from 'node:fs/promises';
+import { writeFile as writeWhole } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DinoSegError } from '../../../errors.js';
-import { syncFile, withOpenFile, writeError } from '../../../files.js';
+import { makeFolder, syncFile, withOpenFile, writeError } from '../../../files.js';
 import type { SourceFile } from './contents.js';
 import { crc32 } from './crc32.js';
 
@@ -38,7 +38,7 @@ export async function writeFiles(
     options.signal?.throwIfAborted();
     try {
       for (let parent = dirname(path); !folders.has(parent); parent = dirname(parent)) folders.add(parent);
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       await writeFile(path, name, file, { ...options, count });
     } catch (cause) {
       options.signal?.throwIfAborted();
