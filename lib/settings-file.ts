@@ -99,6 +99,7 @@ function parsedYaml(text: string, path: string): unknown {
     : undefined;
   if (repeated) throw new DinoSegError('INVALID_ARGUMENT', repeatedText(path, repeated));
   const [error] = document.errors;
+  if (error?.code === 'RESOURCE_EXHAUSTION') invalid(path, `cannot be read: ${tooDeepText}.`, error);
   if (error) invalid(path, `is not valid YAML: ${error.message}`, error);
   // An unknown tag, say: the value would be another one than what was written.
   const [warning] = document.warnings;

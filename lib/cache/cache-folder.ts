@@ -135,6 +135,7 @@ export class CacheFolder {
     const index = await readIndex(join(path, indexName), id);
     const recorded = found ?? index.form;
     const form = recorded && { layout: recorded.layout, passSize: recorded.passSize ?? 1 };
+    if (form) checkLayout(path, form.layout);
     if (!found && exists && index.wholeBytes > 0) {
       const description = join(path, descriptionName);
       // Lines are bound to their cache: none that fits means another cache, whose records are not ours to drop.
@@ -332,6 +333,20 @@ function cutOff(
       found.push(`${index}: does not list the last ${behind} bytes of ${recordFileName(number)} (${why})`);
   }
   return found;
+}
+
+/** @throws DinoSegError CACHE where records cannot lie so */
+function checkLayout(path: string, layout: RecordPart[]): void {
+  try {
+    engine().recordBytes(layout);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DinoSegError(
+      'CACHE',
+      `The cache in ${path} has damaged or unknown records: ${reason}. Remove it with: dinov3-seg cache remove ${path}`,
+      { cause },
+    );
+  }
 }
 
 function layoutText(layout: readonly RecordPart[]): string {

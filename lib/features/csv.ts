@@ -150,7 +150,7 @@ class CsvParser {
       throw this.#state === 'quoted'
         ? this.fail(
             this.#quoteLine,
-            `a quoted cell begins that is longer than ${mostOfCell} characters. Is a quote missing at its end?`,
+            `a quoted cell begins that is longer than ${mostOfCell} characters; perhaps the quote at its end is missing`,
           )
         : this.fail(this.#line, `a cell is longer than ${mostOfCell} characters`);
     if (this.#state === 'quoted')
@@ -226,7 +226,7 @@ export async function* readCsv(
   for await (const text of readText(path, refuse)) {
     head += text;
     if (!parser && head.length > mostOfCell && !headerEnds(head))
-      throw fail(1, `the header is longer than ${mostOfCell} characters. Is a quote missing?`);
+      throw fail(1, `the header is longer than ${mostOfCell} characters; perhaps the quote at the end of a name is missing`);
     parser ??= headerEnds(head) ? new CsvParser(fail, dialectOf(headerOf(head))) : undefined;
     if (!parser) continue;
     yield* checked(parser.push(head));
