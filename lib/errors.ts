@@ -1,3 +1,5 @@
+import { messageText } from './printable.js';
+
 /**
  * The error codes of the package and their meanings.
  * The C++ core uses the same names (cpp/core/error.h).
@@ -58,7 +60,7 @@ export class DinoSegError extends Error {
   /**
    * An error with a code.
    *
-   * @param message what was expected, what was found and what to do.
+   * @param message what was expected, what was found and what to do. Control characters in it, from names in files, are escaped.
    * @param options `cause`: the underlying error.
    */
   constructor(
@@ -67,6 +69,6 @@ export class DinoSegError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    super(message, options);
+    super(messageText(message), options);
   }
 }

@@ -5,8 +5,9 @@ import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DinoSegError, type ErrorCode } from './errors.js';
-import { repeatedKey, repeatedText } from './json.js';
+import { isTooDeep, repeatedKey, repeatedText, tooDeepText } from './json.js';
 import { systemPath } from './system-path.js';
+import { formatBytes } from './text.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
@@ -69,8 +70,46 @@ export function readError(path: string, cause: unknown): DinoSegError {
   );
 }
 
-/** The bytes of a file. @throws FILE_NOT_FOUND, IO */
-export async function readBytes(path: string): Promise<Buffer> {
+/** Bytes of a text file that a person writes: settings, classes, maps, polygons. */
+export const mostTextBytes = 64 * 2 ** 20;
+/** Bytes of a text file with a line or object for each image, which is read whole: a string may have no more. */
+export const mostListBytes = 2 ** 29 - 64;
+
+/**
+ * Refuses what is no regular file before it is opened: a pipe would wait for its writer, a device such as /dev/zero has no end.
+ *
+ * @param most bytes of the file.
+ * @param code of the error where it is larger.
+ * @returns its size in bytes.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function requireRegular(path: string, most = Infinity, code: ErrorCode = 'IO'): Promise<number> {
+  const found = await stat(systemPath(path)).catch((cause: unknown) => {
+    throw readError(path, cause);
+  });
+  // Folders are left to the read, whose error says so.
+  if (!found.isFile() && !found.isDirectory())
+    throw new DinoSegError(
+      'FILE_NOT_FOUND',
+      `${path} is a pipe, socket or device, but a regular file was expected. Write its contents to a file first.`,
+    );
+  if (found.isFile() && found.size > most)
+    throw new DinoSegError(
+      code,
+      `${path} has ${formatBytes(found.size)}; a file of this kind has at most ${formatBytes(most)}. Check the path.`,
+    );
+  return found.size;
+}
+
+/**
+ * The bytes of a regular file.
+ *
+ * @param most bytes of the file. Default: no limit.
+ * @param code of the error where it is larger.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function readBytes(path: string, most = Infinity, code: ErrorCode = 'IO'): Promise<Buffer> {
+  await requireRegular(path, most, code);
   try {
     return await readFile(systemPath(path));
   } catch (cause) {
@@ -100,8 +139,20 @@ export async function startOf(
   }
 }
 
-/** The lines of a file that have an end, as bytes without it. */
+/**
+ * The text of a regular file in UTF-8, read whole.
+ *
+ * @param most bytes of the file. Default 64 MiB.
+ * @param code of the error where it is larger.
+ * @throws FILE_NOT_FOUND, IO, and `code`
+ */
+export async function readText(path: string, most = mostTextBytes, code: ErrorCode = 'IO'): Promise<string> {
+  return (await readBytes(path, most, code)).toString('utf8');
+}
+
+/** The lines of a file that have an end, as bytes without it. @throws FILE_NOT_FOUND, IO */
 export async function* byteLines(path: string): AsyncGenerator<Buffer, void, void> {
+  await requireRegular(path);
   let parts: Buffer[] = [];
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
     let rest = chunk as Buffer;
@@ -131,27 +182,32 @@ export async function fileDigest(path: string, signal?: AbortSignal): Promise<st
  *
  * @param code of the error where it is something else.
  * @param describe that error's message, by what the parser said.
+ * @param most bytes of the file. Default 64 MiB.
  * @throws FILE_NOT_FOUND, IO, and `code`
  */
 export async function readJson(
   path: string,
   code: ErrorCode,
   describe = (reason: string) => `${path} is not JSON: ${reason}`,
+  most = mostTextBytes,
 ): Promise<unknown> {
-  const bytes = await readBytes(path);
-  const parsed = parseJson(bytes, code, describe);
-  const repeated = repeatedKey(bytes.toString('utf8'));
+  const text = await readText(path, most, code);
+  const parsed = parseJson(text, code, describe);
+  const repeated = repeatedKey(text);
   if (repeated) throw new DinoSegError(code, repeatedText(path, repeated));
   return parsed;
 }
 
-/** {@link readJson} of bytes that were read before, without a look at keys. @throws `code` */
-export function parseJson(bytes: Buffer, code: ErrorCode, describe: (reason: string) => string): unknown {
+/** {@link readJson} of text that was read before, without a look at keys. @throws `code` */
+export function parseJson(text: string, code: ErrorCode, describe: (reason: string) => string): unknown {
+  let parsed: unknown;
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    parsed = JSON.parse(text);
   } catch (cause) {
     throw new DinoSegError(code, describe(reason(cause)), { cause });
   }
+  if (isTooDeep(parsed)) throw new DinoSegError(code, describe(tooDeepText));
+  return parsed;
 }
 
 // Yarn's Plug'n'Play puts a FileHandle of its own in place of Node.js's, without sync(), datasync() and
@@ -176,7 +232,7 @@ export async function withOpenFile<T>(path: string, use: (file: FileHandle) => P
 
 /**
  * Makes a folder and those above it. Node.js's own `recursive` says that a folder does not exist (ENOENT) where it could not be
- * made for another reason, such as a read-only disk.
+ * made for another reason, such as a read-only disk, and never ends below /proc.
  */
 async function makeFolders(path: string): Promise<void> {
   try {

@@ -8,8 +8,10 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import * as v from 'valibot';
 import { DinoSegError, type ErrorCode } from './errors.js';
-import { atomicWriteFile, makeFolder, systemCode } from './files.js';
+import { atomicWriteFile, makeFolder, readText, systemCode } from './files.js';
+import { naturalNumber, parseAs, type Schema } from './schema.js';
 
 interface Holder {
   host: string;
@@ -17,6 +19,13 @@ interface Holder {
   /** When the process began, in the system's ticks, since process numbers are reused. Empty if unknown. */
   began: string;
 }
+
+const holderSchema = v.object({
+  host: v.string(),
+  pid: naturalNumber,
+  began: v.string(),
+}) satisfies Schema<Holder>;
+const mostHolderBytes = 4096;
 
 const claimPattern = /^claim-[0-9a-f]{16}$/;
 
@@ -132,9 +141,10 @@ async function readHolder(
 ): Promise<(Holder & { renewed: number }) | undefined> {
   try {
     const { mtimeMs: renewed } = await stat(path);
-    return { ...(JSON.parse(await readFile(path, 'utf8')) as Holder), renewed };
+    const refuse = (what: string) => new DinoSegError(code, what);
+    return { ...parseAs(holderSchema, await readText(path, mostHolderBytes), refuse), renewed };
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return undefined;
+    if (systemCode(cause instanceof DinoSegError ? cause.cause : cause) === 'ENOENT') return undefined;
     throw new DinoSegError(
       code,
       `${path}, which names the process that writes to the folder, cannot be read. If there is no such process, remove it.`,

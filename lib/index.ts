@@ -261,6 +261,7 @@ export {
 } from './images/images-of-paths.js';
 export { imagesOfManifest, type ManifestColumns } from './features/manifest.js';
 export { withGps, type GpsOptions } from './features/gps.js';
+export { formulaStyles, type FormulaStyle } from './features/csv.js';
 export { columnOrders, nameStyles, type ColumnOrder, type NameStyle } from './features/identity.js';
 export type { Extension } from './features/extend-run.js';
 export { qualityFlags, type QualityFlag } from './features/quality.js';

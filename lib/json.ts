@@ -1,4 +1,5 @@
 /** What JSON gave, before it is known to be what was expected. */
+import { shortened } from './printable.js';
 
 /** An object with members of any kind. */
 export type JsonObject = Record<string, unknown>;
@@ -8,10 +9,44 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value as a message shows it. */
+/** Characters of a value in a message. */
+const mostShown = 120;
+/** Members that {@link shown} goes down to: JSON.stringify overflows the stack at some thousands. */
+const deepestShown = 8;
+
+/** A value as a message shows it: its JSON, shortened. */
 export function shown(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value);
+  return value === undefined ? 'nothing' : shortened(JSON.stringify(withoutDepths(value, 0)), mostShown);
 }
+
+function withoutDepths(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.slice(0, mostShown);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === deepestShown) return '…';
+  const members = Object.entries(value).slice(0, mostShown);
+  const cut = members.map(([key, each]) => [key, withoutDepths(each, depth + 1)] as const);
+  return Array.isArray(value) ? cut.map(([, each]) => each) : Object.fromEntries(cut);
+}
+
+/** Levels of lists and objects that a file may have. What this package reads has fewer than ten. */
+const deepest = 100;
+
+/** Whether lists and objects lie in each other too deep for functions that call themselves for each level. */
+export function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > deepest) return true;
+    const members = level.flatMap((each) =>
+      typeof each === 'object' && each !== null ? Object.values(each) : [],
+    );
+    // Each once: by aliases, YAML has the same object in many places, and even within itself.
+    level = [...new Set(members.filter((member) => typeof member === 'object' && member !== null))];
+  }
+  return false;
+}
+
+/** What a file that {@link isTooDeep} is refused with. */
+export const tooDeepText = `lists and objects lie in each other more than ${deepest} levels deep`;
 
 /** A key that an object has twice. */
 export interface RepeatedKey {

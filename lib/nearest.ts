@@ -1,3 +1,6 @@
+/** Names that are longer are no slips of the keyboard, and comparing them would take long: an edit distance is quadratic. */
+const longestWord = 100;
+
 /** Edit distance of two strings: insert, delete, replace and swapping two neighbours count 1 each. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
@@ -17,14 +20,16 @@ function editDistance(a: string, b: string): number {
 
 /**
  * The candidate that a mistyped word most likely meant, or undefined where none is near:
- * at most a third of its letters (and at least one) may differ; case does not count.
+ * at most a third of its letters (and at least one) may differ; case does not count. Long words are near to none.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Infinity;
+  if (word.length > longestWord) return undefined;
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     const limit = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
+    if (candidate.length > longestWord || Math.abs(word.length - candidate.length) > limit) continue;
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance <= limit && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;

@@ -3,8 +3,16 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isScalar, parseDocument, stringify, visit, type Document } from 'yaml';
 import { DinoSegError } from './errors.js';
-import { readBytes, readJson, systemCode } from './files.js';
-import { isObject, repeatedText, type JsonObject, type RepeatedKey } from './json.js';
+import { mostTextBytes, readJson, readText, systemCode } from './files.js';
+import {
+  isObject,
+  isTooDeep,
+  repeatedText,
+  shown,
+  tooDeepText,
+  type JsonObject,
+  type RepeatedKey,
+} from './json.js';
 
 /** What a file of settings holds. */
 export interface SettingsFile {
@@ -25,7 +33,7 @@ async function readObject(path: string): Promise<JsonObject> {
   if (isObject(parsed)) return parsed;
   return invalid(
     path,
-    `should contain settings by name, such as "epochs: 5", not ${Array.isArray(parsed) ? 'a list' : JSON.stringify(parsed)}.`,
+    `should contain settings by name, such as "epochs: 5", not ${Array.isArray(parsed) ? 'a list' : shown(parsed)}.`,
   );
 }
 
@@ -33,7 +41,7 @@ async function readObject(path: string): Promise<JsonObject> {
 async function readParsed(path: string): Promise<unknown> {
   try {
     if (isJson(path)) return await readJson(path, 'INVALID_ARGUMENT');
-    return parseYaml((await readBytes(path)).toString('utf8'), path);
+    return parseYaml(await readText(path, mostTextBytes, 'INVALID_ARGUMENT'), path);
   } catch (error) {
     if (!(error instanceof DinoSegError) || systemCode(error.cause) !== 'EISDIR') throw error;
     const saved = join(path, 'config.json');
@@ -69,12 +77,29 @@ function repeatedInYaml(document: Document.Parsed, text: string): RepeatedKey | 
 }
 
 function parseYaml(text: string, path: string): unknown {
+  const parsed = parseDeepYaml(text, path);
+  if (isTooDeep(parsed)) invalid(path, `cannot be read: ${tooDeepText}.`);
+  return parsed;
+}
+
+/** The library calls itself for each level. */
+function parseDeepYaml(text: string, path: string): unknown {
+  try {
+    return parsedYaml(text, path);
+  } catch (cause) {
+    if (cause instanceof RangeError) return invalid(path, `cannot be read: ${tooDeepText}.`, cause);
+    throw cause;
+  }
+}
+
+function parsedYaml(text: string, path: string): unknown {
   const document = parseDocument(text, { logLevel: 'error' });
   const repeated = document.errors.some(({ code }) => code === 'DUPLICATE_KEY')
     ? repeatedInYaml(document, text)
     : undefined;
   if (repeated) throw new DinoSegError('INVALID_ARGUMENT', repeatedText(path, repeated));
   const [error] = document.errors;
+  if (error?.code === 'RESOURCE_EXHAUSTION') invalid(path, `cannot be read: ${tooDeepText}.`, error);
   if (error) invalid(path, `is not valid YAML: ${error.message}`, error);
   // An unknown tag, say: the value would be another one than what was written.
   const [warning] = document.warnings;
@@ -82,6 +107,7 @@ function parseYaml(text: string, path: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {
+    if (cause instanceof RangeError) throw cause;
     // The library counts what aliases stand for: a few lines can mean millions of values.
     const reason = cause instanceof Error ? cause.message : String(cause);
     return invalid(

@@ -1,7 +1,9 @@
 /** Parts of a job that several processes or machines do. */
+import * as v from 'valibot';
 import { kind } from './arguments.js';
 import { DinoSegError, type ErrorCode } from './errors.js';
 import { isObject } from './json.js';
+import { naturalNumber, type Schema } from './schema.js';
 
 /** The `index`-th of `count` parts; the whole is 1 of 1. */
 export interface Shard {
@@ -15,6 +17,12 @@ export const shardKind = kind<Shard>('{index, count}, whole numbers with 1 ≤ i
   const { index, count } = (isObject(value) ? value : {}) as Partial<Shard>;
   return [index, count].every(Number.isInteger) && index! >= 1 && index! <= count!;
 });
+
+/** Of a part that a file describes. More parts than this are none that anybody made. */
+export const shardSchema = v.pipe(
+  v.object({ index: naturalNumber, count: v.pipe(naturalNumber, v.maxValue(1_000_000)) }),
+  v.check(({ index, count }) => index <= count),
+) satisfies Schema<Shard>;
 
 export const whole: Shard = { index: 1, count: 1 };
 

@@ -1,14 +1,17 @@
 /** The folder of a cache: cache.json (what it is), index.jsonl (its records), records-*.bin, lock. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { DinoSegError } from '../errors.js';
-import { atomicWriteFile, readError, writeError } from '../files.js';
+import { atomicWriteFile, readError, readText, writeError } from '../files.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
 import type { RecordPart, RecordStoreHandle } from '../native/bindings/engine.js';
-import type { Shard } from '../shard.js';
+import { parsedAs, wholeNumber, type Schema } from '../schema.js';
+import { shardSchema, type Shard } from '../shard.js';
 import {
+  formSchema,
   indexStamp,
   lastOffsetsOf,
   readIndex,
@@ -18,7 +21,7 @@ import {
   type ReadIndex,
   type RecordForm,
 } from './index-file.js';
-import { cacheId, keyDifferences, sha256, type CacheKey } from './key.js';
+import { cacheId, keyDifferences, keySchema, sha256, type CacheKey } from './key.js';
 
 /** A damaged part of a cache. */
 export interface Damage {
@@ -39,6 +42,12 @@ interface Description extends RecordForm {
   /** Absent for a whole cache. */
   part?: CachePart;
 }
+
+const descriptionSchema = v.object({
+  key: keySchema,
+  ...formSchema.entries,
+  part: v.exactOptional(v.intersect([shardSchema, v.object({ records: wholeNumber })])),
+}) satisfies Schema<Description>;
 
 const descriptionName = 'cache.json';
 const indexName = 'index.jsonl';
@@ -126,6 +135,7 @@ export class CacheFolder {
     const index = await readIndex(join(path, indexName), id);
     const recorded = found ?? index.form;
     const form = recorded && { layout: recorded.layout, passSize: recorded.passSize ?? 1 };
+    if (form) checkLayout(path, form.layout);
     if (!found && exists && index.wholeBytes > 0) {
       const description = join(path, descriptionName);
       // Lines are bound to their cache: none that fits means another cache, whose records are not ours to drop.
@@ -333,6 +343,20 @@ function cutOff(
   return found;
 }
 
+/** @throws DinoSegError CACHE where records cannot lie so */
+function checkLayout(path: string, layout: RecordPart[]): void {
+  try {
+    engine().recordBytes(layout);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DinoSegError(
+      'CACHE',
+      `The cache in ${path} has damaged or unknown records: ${reason}. Remove it with: dinov3-seg cache remove ${path}`,
+      { cause },
+    );
+  }
+}
+
 function layoutText(layout: readonly RecordPart[]): string {
   return layout.map(({ name, shape, dtype }) => `${name} ${shape.join('×')} ${dtype}`).join(', ');
 }
@@ -355,9 +379,9 @@ async function listFolder(path: string): Promise<string[]> {
 
 /** undefined where cache.json is absent or damaged. */
 async function readDescription(path: string): Promise<Description | undefined> {
-  const text = await readFile(join(path, descriptionName), 'utf8').catch(() => '');
+  const text = await readText(join(path, descriptionName)).catch(() => '');
   const end = text.trimEnd().lastIndexOf('\n');
   const body = text.slice(0, Math.max(0, end));
   if (end < 0 || text !== `${body}\n${sha256(body)}\n`) return undefined;
-  return JSON.parse(body) as Description;
+  return parsedAs(descriptionSchema, body);
 }

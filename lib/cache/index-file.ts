@@ -2,10 +2,12 @@
  * index.jsonl of a cache: first how records lie in their files and were made, then a line a record, later lines replacing earlier ones.
  * Each line has a checksum of its own.
  */
-import { readFile, stat } from 'node:fs/promises';
-import { atomicWriteFile, readError } from '../files.js';
+import { stat } from 'node:fs/promises';
+import * as v from 'valibot';
+import { atomicWriteFile, mostListBytes, readBytes, readError } from '../files.js';
 import { engine } from '../native/engine.js';
 import type { RecordPart } from '../native/bindings/engine.js';
+import { naturalNumber, parsedAs, wholeNumber, type Schema } from '../schema.js';
 import { sha256 } from './key.js';
 
 /** Which version of which image a record holds. */
@@ -36,6 +38,33 @@ export interface RecordForm {
   /** Images that went through the network together; absent in caches of before that was recorded: 1. */
   passSize?: number;
 }
+
+const pairOf = <T>(of: v.GenericSchema<unknown, T>) => v.tuple([of, of]);
+
+const entrySchema = v.object({
+  ...{ split: v.string(), name: v.string(), view: wholeNumber, file: wholeNumber, offset: wholeNumber },
+  checksum: v.pipe(v.string(), v.regex(/^[\da-f]{16}$/)),
+  source: v.object({
+    sizes: pairOf(v.number()),
+    times: pairOf(v.number()),
+    digests: pairOf(v.string()),
+  }),
+  classPixels: v.array(v.number()),
+}) satisfies Schema<IndexEntry>;
+
+/** Of the first line, and of a part of cache.json. */
+export const formSchema = v.object({
+  layout: v.array(
+    v.object({
+      name: v.string(),
+      shape: v.array(naturalNumber),
+      dtype: v.picklist(['float32', 'bfloat16', 'uint8']),
+    }),
+  ),
+  passSize: v.exactOptional(naturalNumber),
+}) satisfies Schema<RecordForm>;
+
+const lineSchema: Schema<IndexEntry | RecordForm> = v.union([entrySchema, formSchema]);
 
 /** What index.jsonl says. */
 export interface ReadIndex {
@@ -73,7 +102,7 @@ function parseLine(cacheId: string, line: string): IndexEntry | RecordForm | und
   const tab = line.lastIndexOf('\t');
   const text = line.slice(0, Math.max(0, tab));
   if (lineChecksum(cacheId, text) !== line.slice(tab + 1)) return undefined;
-  return JSON.parse(text) as IndexEntry | RecordForm;
+  return parsedAs(lineSchema, text);
 }
 
 /** A stamp that changes with every write to the index; empty if there is none. */
@@ -93,7 +122,7 @@ export async function readIndex(path: string, cacheId: string): Promise<ReadInde
   const stamp = await indexStamp(path);
   let content: Buffer;
   try {
-    content = await readFile(path);
+    content = await readBytes(path, mostListBytes, 'CACHE');
   } catch (cause) {
     const error = readError(path, cause);
     if (error.code !== 'FILE_NOT_FOUND') throw error;

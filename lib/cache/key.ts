@@ -1,9 +1,11 @@
 /** What the records of a cache follow from: a cache made with other settings is never used. */
-import type { ClassSet, LabelKind, UnknownLabels } from '../data/class-set.js';
+import * as v from 'valibot';
+import { labelKinds, type ClassSet, type LabelKind, type UnknownLabels } from '../data/class-set.js';
 import { polygonRule } from '../data/polygons.js';
 import { stringifyClassSet } from '../model/class-set-json.js';
 import { isSameNormalization, normalizations } from '../model/normalization.js';
 import type { Normalization } from '../native/bindings/engine.js';
+import { naturalNumber, wholeNumber, type Schema } from '../schema.js';
 import type { ViewSettings } from './views.js';
 import { flatSettings, sha256 } from '../settings-digest.js';
 
@@ -50,6 +52,19 @@ export interface CacheKey {
   /** Versions of each training image. */
   views: ViewSettings;
 }
+
+export const keySchema = v.object({
+  format: v.literal(1),
+  ...{ modelId: v.string(), modelDtype: v.string(), modelPrecision: v.string(), preprocessing: v.string() },
+  ...{ imageSize: naturalNumber, classes: v.string(), classDigest: v.string() },
+  labelKind: v.picklist(labelKinds),
+  dtype: v.picklist(cacheDtypes),
+  contents: v.picklist(['decoded', 'features', 'layer_features']),
+  views: v.object({
+    ...{ flip: v.boolean(), jittered: wholeNumber, seed: v.number() },
+    ...{ brightness: v.number(), contrast: v.number(), saturation: v.number(), hue: v.number() },
+  }),
+}) satisfies Schema<CacheKey>;
 
 /** Of LVD's values, it is the text of releases that knew no others: their caches stay valid. */
 function preprocessing(normalization: Normalization): string {

@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { extractTable, type ExtractionSummary } from '../features/extract-table.js';
 import { featureSetNames, flavours } from '../features/feature-set.js';
 import { withGps } from '../features/gps.js';
+import { formulaStyles } from '../features/csv.js';
 import { columnOrders, nameStyles } from '../features/identity.js';
 import { flagsText } from '../features/quality-report.js';
 import { filesOf } from '../features/table-files.js';
@@ -105,6 +106,11 @@ const tableFlags = {
     choices: nameStyles,
     help: 'names of the columns. plain: as they are (default); sql: lower-case letters, digits and underscores',
   },
+  'csv-formulas': {
+    type: 'text',
+    choices: formulaStyles,
+    help: "ids and texts of the manifest that a spreadsheet would compute, such as =1+1, in CSV. text: with ' before them (default); keep: as they are",
+  },
   gps: {
     type: 'text',
     choices: ['exif'],
@@ -179,10 +185,10 @@ export default command({
     const placed = flags.gps === 'exif' ? await withGps(listed, { signal, onProgress }) : listed;
     const list = panorama && rows !== 'mean' ? listPanoramaViews(placed, panorama) : placed;
     const hooks = imageProgress('features');
-    const { columns, names, extend } = flags;
+    const { columns, names, extend, 'csv-formulas': csvFormulas } = flags;
     const how = withoutUndefined({
       ...{ shard, threads, strict, dropFlagged, coco, visualize },
-      ...{ columns, names, extend },
+      ...{ columns, names, extend, csvFormulas },
     });
     await using extractor = await openFeatureExtractor({
       ...extractorOptions({ ...flags, device }, signal, hooks.onLog),

@@ -8,6 +8,7 @@ import { systemCode, writeError } from '../files.js';
 import { didYouMean } from '../nearest.js';
 import { init } from '../native/engine.js';
 import { ownProcess } from '../own-process.js';
+import { messageText } from '../printable.js';
 import { packageVersion } from '../package-version.js';
 import type { Command } from './command.js';
 import { configurationFlags, readConfiguration, saveConfiguration } from './configuration.js';
@@ -143,7 +144,9 @@ async function run(argv: string[]): Promise<number> {
 function report(error: unknown): number {
   if (process.env['DEBUG']) note(error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (error instanceof UsageError) {
-    process.stderr.write(`${error.message}\nFor help, run dinov3-seg -h or dinov3-seg COMMAND -h.\n`);
+    process.stderr.write(
+      `${messageText(error.message)}\nFor help, run dinov3-seg -h or dinov3-seg COMMAND -h.\n`,
+    );
     return usageCode;
   }
   if (error instanceof DinoSegError) {

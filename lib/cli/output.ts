@@ -1,6 +1,7 @@
 /** Output of the commands: results on stdout, everything else on stderr. */
 import { styleText } from 'node:util';
 import { isObject } from '../json.js';
+import { printable } from '../printable.js';
 import { formatBytes, formatSeconds } from '../text.js';
 import { ProgressBar, type ProgressUpdate } from './progress-bar.js';
 import type { Flags } from './parse.js';
@@ -30,14 +31,25 @@ function styled(style: Style, text: string, stream: NodeJS.WriteStream): string 
   return styleText(style, text, { stream });
 }
 
-/** Text of a result, coloured as {@link styled}. */
-export function resultStyle(style: Style, text: string): string {
-  return styled(style, text, process.stdout);
+const ownStyles = new Set<string>();
+
+/** Words of a result, coloured as {@link styled}; {@link print} leaves their control sequences. */
+export function resultStyle(style: Style, words: string): string {
+  const own = styled(style, words, process.stdout);
+  if (own !== words) ownStyles.add(own);
+  return own;
 }
 
+/** Text as it is shown: only the control sequences of {@link resultStyle} are obeyed. */
+function shownText(text: string): string {
+  for (const own of ownStyles) if (text.includes(own)) return text.split(own).map(shownText).join(own);
+  return printable(text);
+}
+
+/** Prints a result. Control characters of names in it are escaped; JSON stays the same value. */
 export function print(text: string): void {
   state.bar?.clear();
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${shownText(text)}\n`);
 }
 
 export function printJson(value: unknown): void {
@@ -69,11 +81,12 @@ function shownMember(name: string, value: unknown): string {
   return value.toLocaleString('en', { maximumSignificantDigits: Number.isInteger(value) ? 21 : 4 });
 }
 
-function say(text: string): void {
+/** @param label before the text, with its colour */
+function say(text: string, label = '', style = (shown: string) => shown): void {
   state.bar?.clear();
   const at =
     state.level === 'verbose' ? styled('dim', `[${formatSeconds(process.uptime())}] `, process.stderr) : '';
-  process.stderr.write(`${at}${text}\n`);
+  process.stderr.write(`${at}${label}${style(printable(text))}\n`);
 }
 
 /** Prints what is being done. */
@@ -83,22 +96,22 @@ export function note(text: string): void {
 
 /** Prints details, with --verbose only. */
 export function detail(text: string): void {
-  if (state.level === 'verbose') say(styled('dim', text, process.stderr));
+  if (state.level === 'verbose') say(text, '', (shown) => styled('dim', shown, process.stderr));
 }
 
 /** Prints a warning: something may be wrong, but the command continued. */
 export function warn(text: string): void {
-  say(`${styled('yellow', 'warning:', process.stderr)} ${text}`);
+  say(text, `${styled('yellow', 'warning:', process.stderr)} `);
 }
 
 /** Suggests the next command. */
 export function next(text: string): void {
-  note(`${styled('cyan', 'next:', process.stderr)} ${text}`);
+  if (state.level !== 'quiet') say(text, `${styled('cyan', 'next:', process.stderr)} `);
 }
 
 /** Prints a failure as `CODE: message`; with --verbose also its causes. */
 export function complain({ code, message, cause }: { code: string; message: string; cause?: unknown }): void {
-  say(`${styled('red', `${code}:`, process.stderr)} ${message}`);
+  say(message, `${styled('red', `${code}:`, process.stderr)} `);
   for (let each = cause; each instanceof Error; each = each.cause) detail(`caused by ${each.message}`);
 }
 

@@ -1,5 +1,6 @@
 /** A progress bar on a terminal; elsewhere, occasional lines. */
 import { callback, checkArgument, number, objectWith, text } from '../arguments.js';
+import { oneLine, shortened } from '../printable.js';
 import { formatRate, formatSeconds } from '../text.js';
 
 /** The part of a stream that {@link ProgressBar} needs; process.stderr is one. */
@@ -88,7 +89,7 @@ export class ProgressBar {
     const { label, done, total, loss, unit = 'images' } = update;
     const seconds = (now - this.#startedAt) / 1000;
     const rate = seconds > 0 ? (done - this.#startedDone) / seconds : 0;
-    const count = `${label}: ${done}/${total}`;
+    const count = `${oneLine(label)}: ${done}/${total}`;
     const speed =
       rate > 0 ? [`${formatSeconds((total - done) / rate)} left`, `${formatRate(rate)} ${unit}/s`] : [];
     const extras = [...speed, ...(typeof loss === 'number' ? [`loss ${loss.toFixed(4)}`] : [])];
@@ -112,8 +113,4 @@ export class ProgressBar {
     if (this.#drawn) this.stream.write('\r\x1b[K');
     this.#drawn = false;
   }
-}
-
-function shortened(text: string, room: number): string {
-  return text.length <= room ? text : `${text.slice(0, Math.max(0, room - 1))}…`;
 }

@@ -5,6 +5,7 @@ import type { RecognisedBackbone } from '../native/bindings/engine.js';
 import type { DoctorReport } from '../native/doctor/doctor.js';
 import { normalizations, normalizationText } from '../model/normalization.js';
 import type { SweepRow } from '../train/train-result.js';
+import { oneLine, shortened } from '../printable.js';
 import { formatBytes } from '../text.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
 import { resultStyle } from './output.js';
@@ -12,7 +13,8 @@ import { resultStyle } from './output.js';
 const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(2)} %`);
 
 /** Columns as wide as their widest cell, below a row of headings; numbers to the right. */
-export function table(rows: string[][], right: readonly number[] = []): string {
+export function table(cells: string[][], right: readonly number[] = []): string {
+  const rows = cells.map((row) => row.map(oneLine));
   const widths = rows[0]!.map((_, column) =>
     rows.reduce((widest, row) => Math.max(widest, row[column]!.length), 0),
   );
@@ -25,15 +27,10 @@ export function table(rows: string[][], right: readonly number[] = []): string {
   return [resultStyle('bold', headings!), ...others].join('\n');
 }
 
-/** What a terminal obeys, or shows in another order than it is written in. */
-const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 const longestName = 200;
 
-/** A name or text from a file on one line of the terminal: control characters are escaped, and a long one is cut. */
-function nameText(name: string): string {
-  const cut = name.length > longestName ? `${name.slice(0, longestName)}…` : name;
-  return cut.replace(controls, (c) => `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`);
-}
+/** A name or text from a file on one line of the terminal. */
+const nameText = (name: string) => oneLine(shortened(name, longestName));
 
 /** What a backbone is, in a line. */
 function backboneText({ layout, prefix, dims }: RecognisedBackbone): string {

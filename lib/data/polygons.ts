@@ -10,7 +10,7 @@ import {
   type OptionKinds,
 } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { isSpecial, parseJson, readBytes } from '../files.js';
+import { isSpecial, mostTextBytes, parseJson, readBytes } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
@@ -226,12 +226,12 @@ export async function readAnnotationBytes(path: string): Promise<Buffer> {
       'DATASET',
       `${path} is a pipe, socket or device. Expected a file with an annotation.`,
     );
-  return readBytes(path);
+  return readBytes(path, mostTextBytes, 'DATASET');
 }
 
 /** {@link parsePolygons} of a file's bytes. @throws DinoSegError DATASET also where they are no JSON */
 export function readPolygons(bytes: Buffer, source: string, options: PolygonOptions = {}): Annotation {
-  const parsed = parseJson(bytes, 'DATASET', (why) => `${source} is not JSON: ${why}`);
+  const parsed = parseJson(bytes.toString('utf8'), 'DATASET', (why) => `${source} is not JSON: ${why}`);
   return parsePolygons(parsed, source, options);
 }
 

@@ -1,4 +1,6 @@
 /** Results of evaluations. */
+import * as v from 'valibot';
+import { measured, naturalNumber, wholeNumber, type Schema } from '../schema.js';
 import { kind, number, objectWith } from '../arguments.js';
 
 /** Result for one class. */
@@ -36,6 +38,24 @@ export interface Evaluation {
   /** Images divided by seconds. */
   imagesPerSecond: number;
 }
+
+/** Of best-evaluation.json: `imageIou` is absent in those of earlier releases. */
+export const storedEvaluationSchema = v.pipe(
+  v.object({
+    epoch: naturalNumber,
+    images: wholeNumber,
+    ...{ loss: measured, mIoU: measured, perImageIoU: measured, pixelAccuracy: measured },
+    imageIou: v.exactOptional(v.array(measured)),
+    classes: v.array(
+      v.object({ index: wholeNumber, name: v.string(), iou: measured, truthPixels: wholeNumber }),
+    ),
+    confusion: v.array(v.array(wholeNumber)),
+    ...{ seconds: v.number(), imagesPerSecond: v.number() },
+  }),
+  v.check(({ classes, confusion }) =>
+    [confusion, ...confusion].every(({ length }) => length === classes.length),
+  ),
+) satisfies Schema<Omit<Evaluation, 'imageIou'> & { epoch: number; imageIou?: (number | null)[] }>;
 
 export const evaluationKind = objectWith<Evaluation>('an evaluation, as returned by evaluate()', {
   images: number,

@@ -2,27 +2,56 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { DinoSegError, type ErrorCode } from '../errors.js';
-import { byteLines, readError } from '../files.js';
+import { byteLines, readError, requireRegular } from '../files.js';
+import { systemPath } from '../system-path.js';
 
 /** A cell of a table; null for none. */
 export type Cell = string | number | bigint | null;
 
-/** A line with its end. Numbers as the shortest text that reads back to them; nothing for null. */
-export function csvLine(cells: readonly Cell[]): string {
-  return delimitedLine(cells, ',');
+/**
+ * What tables do with texts that a spreadsheet would compute, such as `=1+1`. `text`: they begin with `'`, so that they are shown as
+ * they are. `keep`: they are written as they are.
+ */
+export const formulaStyles = ['text', 'keep'] as const;
+/** One of {@link formulaStyles}. */
+export type FormulaStyle = (typeof formulaStyles)[number];
+
+const formulaStart = /^'*[=+\-@\t\r\n]/;
+const plainNumber = /^'*[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** Whether a spreadsheet would take a text for a formula, or did so before it was marked with `'` so often. */
+function isFormula(text: string): boolean {
+  return formulaStart.test(text) && !plainNumber.test(text);
+}
+
+/** The text of a cell that {@link csvLine} wrote. */
+export function textOfCell(cell: string): string {
+  return cell.startsWith("'") && isFormula(cell) ? cell.slice(1) : cell;
+}
+
+/**
+ * A line with its end. Numbers as the shortest text that reads back to them; nothing for null.
+ *
+ * @param formulas see {@link formulaStyles}; {@link textOfCell} gives texts back.
+ */
+export function csvLine(cells: readonly Cell[], formulas: FormulaStyle = 'text'): string {
+  return delimitedLine(cells, ',', formulas);
 }
 
 /** {@link csvLine} with tabs in place of commas. */
 export function tsvLine(cells: readonly Cell[]): string {
-  return delimitedLine(cells, '\t');
+  return delimitedLine(cells, '\t', 'text');
 }
 
-function delimitedLine(cells: readonly Cell[], separator: string): string {
-  return `${cells.map((cell) => csvCell(cell === null ? '' : String(cell), separator)).join(separator)}\r\n`;
+function delimitedLine(cells: readonly Cell[], separator: string, formulas: FormulaStyle): string {
+  return `${cells.map((cell) => csvCell(cell, separator, formulas)).join(separator)}\r\n`;
 }
 
-function csvCell(text: string, separator: string): string {
-  return text.includes(separator) || /["\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+function csvCell(cell: Cell, separator: string, formulas: FormulaStyle): string {
+  const text = cell === null ? '' : String(cell);
+  const quoted = (content: string) => `"${content.replaceAll('"', '""')}"`;
+  if (formulas === 'text' && typeof cell === 'string' && isFormula(text)) return quoted(`'${text}`);
+  return text.includes(separator) || /["\r\n]/.test(text) ? quoted(text) : text;
 }
 
 /** A row and the line of the file that it begins on, from 1. */
@@ -46,52 +75,95 @@ function dialectOf(header: string): Dialect {
   return { separator, skipsSpaces: cells.length > 1 && cells.slice(1).every((cell) => cell.startsWith(' ')) };
 }
 
-/** Takes characters, gives rows. */
+/** Characters of a cell, and of all cells of a row: a quote that is never closed makes the rest of a file one cell. */
+const [mostOfCell, mostOfRow] = [1 << 20, 1 << 24];
+
+/** Takes text, gives rows. Cells are slices of the text: adding characters one by one would take 32 bytes for each. */
 class CsvParser {
   #cells: string[] = [];
-  #cell = '';
+  /** Of the current cell. */
+  #parts: string[] = [];
+  #cellLength = 0;
+  #rowLength = 0;
   #state: 'start' | 'plain' | 'quoted' | 'closed' = 'start';
   #afterReturn = false;
   #line = 1;
   #rowLine = 1;
+  /** Where the last quoted cell begins. */
+  #quoteLine = 1;
+  readonly #endOfPlain: RegExp;
 
   constructor(
     private readonly fail: (line: number, reason: string) => DinoSegError,
     private readonly dialect: Dialect,
-  ) {}
+  ) {
+    this.#endOfPlain = new RegExp(`[\\r\\n"${dialect.separator}]`, 'g');
+  }
 
   *push(text: string): Generator<CsvRow> {
-    for (const c of text) {
-      const second = c === '\n' && this.#afterReturn;
-      this.#afterReturn = c === '\r' && this.#state !== 'quoted';
+    for (let at = 0; at < text.length;) {
+      if (this.#state === 'quoted') {
+        const quote = text.indexOf('"', at);
+        const end = quote < 0 ? text.length : quote;
+        this.#take(text.slice(at, end));
+        if (quote >= 0) this.#state = 'closed';
+        at = end + 1;
+        continue;
+      }
+      const c = text[at]!;
+      const isSecond = c === '\n' && this.#afterReturn;
+      this.#afterReturn = c === '\r';
       if (c === '\n') this.#line++;
-      if (second) this.#rowLine = this.#line;
-      else yield* this.#take(c);
+      if (isSecond) this.#rowLine = this.#line;
+      else if (c === '\n' || c === '\r') yield* this.#endRow();
+      else if (c === this.dialect.separator) this.#endCell();
+      else if (c === '"') this.#quote();
+      else if (c !== ' ' || !this.dialect.skipsSpaces || this.#state !== 'start') {
+        if (this.#state === 'closed')
+          throw this.fail(
+            this.#line,
+            `"${String.fromCodePoint(text.codePointAt(at)!)}" follows the quote that ends a cell`,
+          );
+        this.#state = 'plain';
+        this.#endOfPlain.lastIndex = at;
+        const end = this.#endOfPlain.exec(text)?.index ?? text.length;
+        this.#take(text.slice(at, end));
+        at = end - 1;
+      }
+      at++;
     }
   }
 
-  *#take(c: string): Generator<CsvRow> {
-    if (this.#state === 'quoted') {
-      if (c === '"') this.#state = 'closed';
-      else this.#cell += c;
-    } else if (c === this.dialect.separator) this.#endCell();
-    else if (c === ' ' && this.dialect.skipsSpaces && this.#state === 'start') return;
-    else if (c === '\n' || c === '\r') yield* this.#endRow();
-    else if (c !== '"') {
-      if (this.#state === 'closed') throw this.fail(this.#line, `"${c}" follows the quote that ends a cell`);
-      this.#state = 'plain';
-      this.#cell += c;
-    } else if (this.#state === 'plain')
+  #quote(): void {
+    if (this.#state === 'plain')
       throw this.fail(this.#line, 'an unquoted cell contains a quote; quote the cell and write ""');
-    else {
-      if (this.#state === 'closed') this.#cell += '"';
-      this.#state = 'quoted';
-    }
+    if (this.#state === 'closed') this.#take('"');
+    else this.#quoteLine = this.#line;
+    this.#state = 'quoted';
+  }
+
+  /** Text of the current cell. */
+  #take(part: string): void {
+    this.#cellLength += part.length;
+    this.#rowLength += part.length;
+    if (this.#cellLength > mostOfCell)
+      throw this.#state === 'quoted'
+        ? this.fail(
+            this.#quoteLine,
+            `a quoted cell begins that is longer than ${mostOfCell} characters; perhaps the quote at its end is missing`,
+          )
+        : this.fail(this.#line, `a cell is longer than ${mostOfCell} characters`);
+    if (this.#state === 'quoted')
+      for (let end = part.indexOf('\n'); end >= 0; end = part.indexOf('\n', end + 1)) this.#line++;
+    this.#parts.push(part);
   }
 
   #endCell(): void {
-    this.#cells.push(this.#cell);
-    this.#cell = '';
+    if (++this.#rowLength > mostOfRow)
+      throw this.fail(this.#rowLine, `a row is longer than ${mostOfRow} characters`);
+    this.#cells.push(this.#parts.length === 1 ? this.#parts[0]! : this.#parts.join(''));
+    this.#parts = [];
+    this.#cellLength = 0;
     this.#state = 'start';
   }
 
@@ -102,12 +174,13 @@ class CsvParser {
       yield { cells: this.#cells, line: this.#rowLine };
     }
     this.#cells = [];
+    this.#rowLength = 0;
     this.#rowLine = this.#line;
   }
 
   *end(): Generator<CsvRow> {
     if (this.#state === 'quoted')
-      throw this.fail(this.#rowLine, 'a quoted cell that begins in this row is not closed');
+      throw this.fail(this.#quoteLine, 'a quoted cell that begins in this line is not closed');
     yield* this.#endRow();
   }
 }
@@ -152,6 +225,8 @@ export async function* readCsv(
   let head = '';
   for await (const text of readText(path, refuse)) {
     head += text;
+    if (!parser && head.length > mostOfCell && !headerEnds(head))
+      throw fail(1, `the header is longer than ${mostOfCell} characters; perhaps the quote at the end of a name is missing`);
     parser ??= headerEnds(head) ? new CsvParser(fail, dialectOf(headerOf(head))) : undefined;
     if (!parser) continue;
     yield* checked(parser.push(head));
@@ -172,8 +247,9 @@ async function* readText(
   refuse: (reason: string) => DinoSegError,
 ): AsyncGenerator<string, void, void> {
   let decoder: InstanceType<typeof TextDecoder> | undefined;
+  await requireRegular(path);
   try {
-    for await (const chunk of createReadStream(path)) {
+    for await (const chunk of createReadStream(systemPath(path))) {
       const bytes = chunk as Uint8Array;
       decoder ??= new TextDecoder(encodingOf(bytes), { fatal: true });
       yield decoder.decode(bytes, { stream: true });

@@ -80,12 +80,12 @@ export async function extractTable(
   checkArgument(images, imageListKind, 'extractTable(images)');
   checkOptions(options, tableOptions, 'extractTable()');
   const { output, shard = whole, visualize = 0, coco, signal, extend = false, onLog } = options;
-  const { columns = 'id-first', names = 'plain', dropFlagged = false } = options;
+  const { columns = 'id-first', names = 'plain', dropFlagged = false, csvFormulas } = options;
   const threads = decodingThreads(options.threads);
   signal?.throwIfAborted();
   checkCells(images);
   const { location, why } = locationOf(images);
-  const form = { columns, names, location };
+  const form = { columns, names, location, ...(csvFormulas === 'keep' && { formulas: 'keep' as const }) };
   const identity = tableIdentity(extractor, images, { form, shard, dropFlagged });
   checkTable(output, identity, why);
   if (why !== undefined) onLog?.(`The table gets no geometry: ${why}.`);

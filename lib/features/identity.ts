@@ -1,9 +1,11 @@
 /** What determines the rows of a table. A table begun with a different identity is never resumed. */
 import { createHash } from 'node:crypto';
+import * as v from 'valibot';
 import { keyDifferences, sha256 } from '../cache/key.js';
 import type { FeatureColumn, FeatureExtractor } from './extractor.js';
 import type { CarriedKind, ImageList } from '../images/images-of-paths.js';
-import type { Shard } from '../shard.js';
+import { naturalNumber, wholeNumber, type Schema } from '../schema.js';
+import { shardSchema, type Shard } from '../shard.js';
 
 /** Orders of columns. `id-first`: id, columns of the manifest, features. `features-first`: features, columns of the manifest. */
 export const columnOrders = ['id-first', 'features-first'] as const;
@@ -24,6 +26,8 @@ export interface TableForm {
   names: NameStyle;
   /** Columns with the place of an image in degrees (WGS 84); null if there are none. */
   location: { latitude: string; longitude: string } | null;
+  /** Absent: `text`, as in tables of before it could be chosen. */
+  formulas?: 'keep';
 }
 
 /** Everything that determines a table's values and their order, besides the images' contents. */
@@ -49,6 +53,36 @@ export interface TableIdentity {
   /** Present if images with a quality flag have no row. */
   dropFlagged?: true;
 }
+
+const columnSchema = v.object({
+  name: v.string(),
+  kind: v.picklist(['percent', 'count']),
+}) satisfies Schema<FeatureColumn>;
+
+/** Of run.json, and of a part of description.json. */
+export const identitySchema = v.object({
+  format: v.literal(1),
+  columns: v.array(columnSchema),
+  settings: v.record(v.string(), v.unknown()),
+  passSize: naturalNumber,
+  inputs: v.pipe(
+    v.object({
+      images: wholeNumber,
+      carried: v.array(v.string()),
+      kinds: v.array(v.picklist(['integer', 'number', 'text'])),
+      digest: v.string(),
+    }),
+    v.check(({ carried, kinds }) => carried.length === kinds.length),
+  ),
+  form: v.object({
+    columns: v.picklist(columnOrders),
+    names: v.picklist(nameStyles),
+    location: v.nullable(v.object({ latitude: v.string(), longitude: v.string() })),
+    formulas: v.exactOptional(v.literal('keep')),
+  }),
+  shard: shardSchema,
+  dropFlagged: v.exactOptional(v.literal(true)),
+}) satisfies Schema<TableIdentity>;
 
 /** The identity of a table of these images. */
 export function tableIdentity(

@@ -4,10 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import * as v from 'valibot';
 import { sha256 } from '../cache/key.js';
 import { DinoSegError, type ErrorCode } from '../errors.js';
 import { atomicWriteFile, byteLines, readError, syncFileData, writeError } from '../files.js';
 import type { Detection } from '../model/detections.js';
+import { codeSchema, naturalNumber, parsedAs, wholeNumber, type Schema } from '../schema.js';
 import type { ImageQuality } from './quality.js';
 
 /** An image with a row. */
@@ -44,6 +46,40 @@ export interface JournalPass {
   together: number;
 }
 
+const detectionSchema = v.object({
+  ...{ x: v.number(), y: v.number(), width: v.number(), height: v.number() },
+  ...{ score: v.number(), label: wholeNumber, name: v.string() },
+}) satisfies Schema<Detection>;
+
+const rowSchema = v.object({
+  place: wholeNumber,
+  values: v.array(v.number()),
+  width: naturalNumber,
+  height: naturalNumber,
+  detections: v.exactOptional(v.array(detectionSchema)),
+  quality: v.object({
+    transparent: v.number(),
+    uniform: v.number(),
+    notes: v.exactOptional(v.array(v.string())),
+  }),
+}) satisfies Schema<JournalRow>;
+
+const passSchema = v.pipe(
+  v.object({
+    pass: wholeNumber,
+    rows: v.array(rowSchema),
+    failures: v.array(v.object({ place: wholeNumber, code: codeSchema, message: v.string() })),
+    stamps: v.array(v.nullable(v.string())),
+    paths: v.array(v.string()),
+    digests: v.array(v.nullable(v.string())),
+    together: wholeNumber,
+  }),
+  v.check(({ rows, failures, stamps, paths, digests }) => {
+    const images = rows.length + failures.length;
+    return images > 0 && [stamps, paths, digests].every(({ length }) => length === images);
+  }),
+) satisfies Schema<JournalPass>;
+
 /** The part of a pass that is kept in memory. */
 export interface PassEntry extends Omit<JournalPass, 'rows'> {
   places: readonly number[];
@@ -66,13 +102,13 @@ export function journalLine(id: string, pass: JournalPass): Buffer {
 function parseLine(id: string, line: string): JournalPass | undefined {
   const tab = line.lastIndexOf('\t');
   const text = line.slice(0, Math.max(0, tab));
-  return checksum(id, text) === line.slice(tab + 1) ? (JSON.parse(text) as JournalPass) : undefined;
+  return checksum(id, text) === line.slice(tab + 1) ? parsedAs(passSchema, text) : undefined;
 }
 
 /** The journal of a table, open for appending. */
 export class Journal {
   readonly entries = new Map<number, PassEntry>();
-  /** Lines (from 1) whose checksum does not match; their passes must be repeated. */
+  /** Lines (from 1) whose checksum does not match, or that are no passes; their passes must be repeated. */
   readonly damagedLines: number[] = [];
   #end = 0;
 

@@ -5,7 +5,7 @@ import { checkArgument, checkOptions, text, type OptionKinds } from '../argument
 import { DinoSegError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { KindOfCells } from './carried-kinds.js';
-import { readCsv } from './csv.js';
+import { readCsv, textOfCell } from './csv.js';
 import type { ImageEntry, ImageList } from '../images/images-of-paths.js';
 
 /** Names of a manifest's columns. */
@@ -20,7 +20,7 @@ const manifestColumns: OptionKinds<ManifestColumns> = { imageColumn: text, idCol
 
 /**
  * Reads the images of a manifest in its order. The path and all other columns are copied to the table: as numbers where every
- * cell is one. Cells are separated by `,`, `;` or tab. Names of columns may differ in case.
+ * cell is one. A `'` before a text that a spreadsheet would compute is none of the text, as in tables of `extractTable`. Cells are separated by `,`, `;` or tab. Names of columns may differ in case.
  *
  * @throws DinoSegError MANIFEST if it is empty, not CSV, lacks a column, has a column twice, has values in a column without
  *   name, leaves an image or id empty, has an id twice, or names a web address; FILE_NOT_FOUND, IO.
@@ -39,7 +39,7 @@ export async function imagesOfManifest(path: string, columns: ManifestColumns = 
       kinds = reader.carried.map(() => new KindOfCells());
       continue;
     }
-    const { image, id, carried } = reader.read(cells, line);
+    const { image, written, id, carried } = reader.read(cells, line);
     if (image === '' || id === '')
       throw fail(`, line ${line}: the ${image === '' ? 'image' : 'id'} is empty.`);
     if (/^[a-z][a-z\d+.-]+:\/\//i.test(image))
@@ -50,7 +50,7 @@ export async function imagesOfManifest(path: string, columns: ManifestColumns = 
         `, line ${line}: the id "${id}" also occurs in line ${before}. Ids identify the rows of the table and must be unique.`,
       );
     lines.set(id, line);
-    entries.push({ id, path: pathOf(dirname(path), image), carried });
+    entries.push({ id, path: pathOf(dirname(path), image, written), carried });
     for (const [i, cell] of carried.entries()) kinds[i]!.add(cell);
   }
   if (!reader) throw fail(' is empty. Expected a header with column names, then one row per image.');
@@ -61,8 +61,11 @@ export async function imagesOfManifest(path: string, columns: ManifestColumns = 
 }
 
 /** A path of Windows is one of this system unless there is a file of that very name. */
-function pathOf(folder: string, image: string): string {
+function pathOf(folder: string, image: string, written: string): string {
   const path = resolve(folder, image);
+  // A name may truly begin with what marks a text.
+  if (written !== image && !existsSync(path) && existsSync(resolve(folder, written)))
+    return resolve(folder, written);
   if (sep === '\\' || !image.includes('\\') || existsSync(path)) return path;
   return resolve(folder, image.replaceAll('\\', '/'));
 }
@@ -71,7 +74,11 @@ interface RowReader {
   carried: string[];
   /** Place of the image's path among the carried columns; -1 if it is the id. */
   imagePlace: number;
-  read(cells: readonly string[], line: number): { image: string; id: string; carried: string[] };
+  /** `written`: the image as it stands in the file. */
+  read(
+    cells: readonly string[],
+    line: number,
+  ): { image: string; written: string; id: string; carried: string[] };
 }
 
 function readerOf(
@@ -79,7 +86,7 @@ function readerOf(
   { imageColumn = 'image', idColumn }: ManifestColumns,
   fail: (reason: string) => DinoSegError,
 ): RowReader {
-  const names = header.map((name) => name.trim());
+  const names = header.map((name) => textOfCell(name.trim()));
   const twice = names.find((name, i) => name !== '' && names.indexOf(name) !== i);
   if (twice !== undefined) throw fail(` has the column "${twice}" twice.`);
   const find = (name: string): number => {
@@ -111,7 +118,8 @@ function readerOf(
         throw fail(
           `, line ${line}: column ${stray + 1} has the value "${cells[stray]}" but no name in the header.`,
         );
-      return { image: cells[image]!, id: cells[id]!, carried: places.map((i) => cells[i]!) };
+      const text = (i: number) => textOfCell(cells[i]!);
+      return { image: text(image), written: cells[image]!, id: text(id), carried: places.map(text) };
     },
   };
 }

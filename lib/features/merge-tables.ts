@@ -149,7 +149,7 @@ async function* outcomesOf(
   const { passSize, inputs } = identity;
   const sources = shards.map(({ path, description }) => ({
     path,
-    rows: readTable(path, columns),
+    rows: readTable(path, columns, identity.form.formulas),
     quality: readQuality(path),
     failures: new Map(description.failures.map((failure) => [failure.place, failure])),
   }));

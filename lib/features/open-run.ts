@@ -5,10 +5,17 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteFile, readError, readJson } from '../files.js';
 import { FolderLock } from '../folder-lock.js';
+import { ofSchema } from '../schema.js';
 import type { ImageList } from '../images/images-of-paths.js';
 import { extendRun, settleJournal, type Extension } from './extend-run.js';
 import type { FeatureExtractor } from './extractor.js';
-import { identityDifferences, identityId, isExtension, type TableIdentity } from './identity.js';
+import {
+  identityDifferences,
+  identityId,
+  identitySchema,
+  isExtension,
+  type TableIdentity,
+} from './identity.js';
 import { Journal } from './journal.js';
 import { adoptEarlierFiles, filesOf } from './table-files.js';
 import { formatOf } from './table.js';
@@ -80,7 +87,15 @@ async function findRun(
 ): Promise<TableIdentity | undefined> {
   const files = filesOf(output);
   if (existsSync(files.run)) {
-    const before = (await readJson(files.run, 'TABLE')) as TableIdentity;
+    const before = ofSchema(
+      identitySchema,
+      await readJson(files.run, 'TABLE'),
+      (what) =>
+        new DinoSegError(
+          'TABLE',
+          `${files.run} is damaged or from another release: ${what}. Choose another --output.`,
+        ),
+    );
     refuse(output, files.run, before, identity, extend);
     return before;
   }
@@ -105,8 +120,6 @@ export function refuse(
   after: TableIdentity,
   extend = false,
 ): void {
-  if (before?.format !== 1 || !before.inputs || !before.shard || !before.form)
-    throw new DinoSegError('TABLE', `${path} is damaged or from another release. Choose another --output.`);
   const differences = identityDifferences(before, after);
   if (differences.length === 0) return;
   const canExtend = isExtension(before, after);

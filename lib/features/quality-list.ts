@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { DinoSegError } from '../errors.js';
 import { atomicWriteWith } from '../files.js';
 import { shownPath } from '../system-path.js';
-import { readCsv, tsvLine } from './csv.js';
+import { readCsv, textOfCell, tsvLine } from './csv.js';
 import { flagsOf, qualityFlags, type ImageQuality, type QualityFlag } from './quality.js';
 import { filesOf } from './table-files.js';
 
@@ -114,7 +114,7 @@ export function readQuality(output: string): AsyncGenerator<ListedQuality, void,
 async function* linesOf(path: string): AsyncGenerator<ListedQuality, void, void> {
   let isHeader = true;
   for await (const { cells, line } of readCsv(path, 'TABLE', { separator: '\t' })) {
-    const [id, image, , , leftOut, ...rest] = cells as [string, string, ...string[]];
+    const [id, image, , , leftOut, ...rest] = cells.map(textOfCell) as [string, string, ...string[]];
     const [width, height, transparent, uniform] = rest.map(Number) as [number, number, number, number];
     const [content, notes] = rest.slice(4) as [string, string];
     const isMade = isHeader

@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder, readJson, writeError } from '../files.js';
+import * as v from 'valibot';
+import { makeFolder, mostListBytes, readJson, writeError } from '../files.js';
+import { faultOf } from '../schema.js';
 import { sideFolderOf } from '../images/own-outputs.js';
 
 /** The files of a table `features.csv`, in `features_csv_files`. */
@@ -77,6 +79,6 @@ export async function adoptEarlierFiles(output: string): Promise<void> {
 
 async function describesTable(path: string): Promise<boolean> {
   if (!existsSync(path)) return false;
-  const found = (await readJson(path, 'TABLE')) as { identity?: { format?: number } } | null;
-  return found?.identity?.format === 1;
+  const found = await readJson(path, 'TABLE', undefined, mostListBytes);
+  return faultOf(v.object({ identity: v.object({ format: v.literal(1) }) }), found) === undefined;
 }

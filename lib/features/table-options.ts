@@ -1,6 +1,7 @@
 /** Options of making a table of features. */
 import { callback, flag, needed, number, oneOf, signal, text, type OptionKinds } from '../arguments.js';
 import { shardKind, type Shard } from '../shard.js';
+import { formulaStyles, type FormulaStyle } from './csv.js';
 import { columnOrders, nameStyles, type ColumnOrder, type NameStyle } from './identity.js';
 
 /** Options of `extractTable`. */
@@ -16,6 +17,12 @@ export interface ExtractTableOptions {
   columns?: ColumnOrder;
   /** Names of the columns. Default `plain`. */
   names?: NameStyle;
+  /**
+   * What a CSV table does with ids and texts of the manifest that a spreadsheet would take for formulas, since they begin with `=`, `+`,
+   * `-` or `@`: `text` (default) writes a `'` before them, `keep` writes them as they are. Numbers stay numbers. Parquet and GeoJSON have all
+   * texts as they are.
+   */
+  csvFormulas?: FormulaStyle;
   /**
    * Whether a table that was begun with other images, columns of a manifest, or another order or names of columns is extended: rows of
    * images whose file is the same (path, size and time, or content) are kept, the others made, and rows of images that are not listed
@@ -46,6 +53,7 @@ export const tableOptions: OptionKinds<ExtractTableOptions> = {
   shard: shardKind,
   columns: oneOf(columnOrders),
   names: oneOf(nameStyles),
+  csvFormulas: oneOf(formulaStyles),
   extend: flag,
   threads: number,
   strict: flag,

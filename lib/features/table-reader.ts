@@ -3,20 +3,22 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'h
 import { DinoSegError } from '../errors.js';
 import { readError } from '../files.js';
 import { carriedValue } from './carried-kinds.js';
-import { readCsv, type Cell } from './csv.js';
+import { readCsv, textOfCell, type Cell, type FormulaStyle } from './csv.js';
 import { descriptionOf } from './table-files.js';
 import { formatOf, type TableColumn, type TableRow } from './table.js';
 
 /**
  * Reads the rows of a table in CSV or Parquet. A geometry is left out: it follows from other columns.
  *
+ * @param formulas how the table was written, if it is CSV.
  * @throws DinoSegError TABLE if it has other columns or a cell is not a number; FILE_NOT_FOUND, IO.
  */
 export function readTable(
   path: string,
   columns: readonly TableColumn[],
+  formulas: FormulaStyle = 'text',
 ): AsyncGenerator<TableRow, void, void> {
-  return formatOf(path) === 'csv' ? readCsvTable(path, columns) : readParquetTable(path, columns);
+  return formatOf(path) === 'csv' ? readCsvTable(path, columns, formulas) : readParquetTable(path, columns);
 }
 
 function checkColumns(path: string, found: readonly string[], columns: readonly TableColumn[]): void {
@@ -31,9 +33,12 @@ function checkColumns(path: string, found: readonly string[], columns: readonly 
 async function* readCsvTable(
   path: string,
   columns: readonly TableColumn[],
+  formulas: FormulaStyle,
 ): AsyncGenerator<TableRow, void, void> {
   let header = true;
-  for await (const { cells, line } of readCsv(path, 'TABLE')) {
+  const textOf = formulas === 'text' ? textOfCell : (cell: string) => cell;
+  for await (const { cells: found, line } of readCsv(path, 'TABLE')) {
+    const cells = found.map(textOf);
     if (header) checkColumns(path, cells, columns);
     else
       yield cells.map((cell, i) => {

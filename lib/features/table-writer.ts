@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet';
 import { atomicWriteWith } from '../files.js';
-import { csvLine, type Cell } from './csv.js';
+import { csvLine, type Cell, type FormulaStyle } from './csv.js';
 import { Bounds, geoMetadata, pointOf, wellKnownBinary } from './geometry.js';
 import { formatOf, type GeometryPlaces, type TableColumn, type TableRow } from './table.js';
 
@@ -22,6 +22,7 @@ type Put = (bytes: Uint8Array) => Promise<void>;
  * give the same bytes.
  *
  * @param metadata for Parquet's key-value metadata.
+ * @param formulas what CSV does with texts that a spreadsheet would compute.
  * @param geometry for GeoParquet and GeoJSON; CSV has none.
  * @returns SHA-256 of the file, hexadecimal.
  * @throws DinoSegError DISK_FULL, IO, and what `rows` throws.
@@ -32,13 +33,14 @@ export async function writeTable(
   rows: AsyncIterable<TableRow>,
   metadata: Readonly<Record<string, string>>,
   geometry?: GeometryPlaces,
+  formulas: FormulaStyle = 'text',
 ): Promise<string> {
   const format = formatOf(path);
   const hash = createHash('sha256');
   await atomicWriteWith(path, async (file) => {
     const put = hashing(file, hash);
     const sinks = {
-      csv: () => csvSink(put, columns),
+      csv: () => csvSink(put, columns, formulas),
       parquet: () => parquetSink(put, columns, metadata, geometry),
       geojson: () => geoJsonSink(put, columns, geometry),
     };
@@ -82,8 +84,9 @@ function textSink(
   };
 }
 
-function csvSink(put: Put, columns: readonly TableColumn[]): RowSink {
-  return textSink(put, { begin: csvLine(columns.map(({ name }) => name)), line: csvLine, end: '' });
+function csvSink(put: Put, columns: readonly TableColumn[], formulas: FormulaStyle): RowSink {
+  const line = (cells: TableRow) => csvLine(cells, formulas);
+  return textSink(put, { begin: line(columns.map(({ name }) => name)), line, end: '' });
 }
 
 /** GeoJSON (RFC 7946): a feature a line; the columns are its properties. */

@@ -1,12 +1,14 @@
 /** Writes the files of a finished table: rows, failures, description. */
+import * as v from 'valibot';
 import { DinoSegError, type ErrorCode } from '../errors.js';
-import { atomicWriteFile, readJson } from '../files.js';
+import { atomicWriteFile, mostListBytes, readJson } from '../files.js';
 import { packageVersion } from '../package-version.js';
 import { tsvLine } from './csv.js';
 import { Distributions, type Distribution } from './distributions.js';
 import type { FeatureColumn } from './extractor.js';
 import type { LeftOut } from '../images/left-out.js';
-import type { TableIdentity } from './identity.js';
+import { codeSchema, measured, ofSchema, sha256Text, wholeNumber, type Schema } from '../schema.js';
+import { identitySchema, type TableIdentity } from './identity.js';
 import { QualityList, type FlagCounts, type MeasuredImage } from './quality-list.js';
 import { descriptionOf, filesOf } from './table-files.js';
 import { firstFeature, geometryOf, tableColumns } from './table-form.js';
@@ -60,6 +62,30 @@ export interface TableDescription {
   leftOut?: LeftOut;
 }
 
+const failureSchema = v.object({
+  place: wholeNumber,
+  id: v.string(),
+  image: v.string(),
+  code: codeSchema,
+  message: v.string(),
+}) satisfies Schema<ExtractionFailure>;
+
+const descriptionSchema = v.object({
+  identity: identitySchema,
+  package: v.string(),
+  finished: v.string(),
+  units: v.object({ percent: v.string(), count: v.string() }),
+  sha256: sha256Text,
+  rows: wholeNumber,
+  means: v.array(v.object({ name: v.string(), kind: v.picklist(['percent', 'count']), mean: measured })),
+  failures: v.array(failureSchema),
+  flagged: v.exactOptional(
+    v.object({ tiny: wholeNumber, uniform: wholeNumber, transparent: wholeNumber, duplicate: wholeNumber }),
+  ),
+  dropped: v.exactOptional(wholeNumber),
+  leftOut: v.exactOptional(v.object({ endings: v.record(v.string(), wholeNumber), repeated: wholeNumber })),
+}) satisfies Schema<TableDescription>;
+
 /** What {@link writeOutputs} wrote. */
 export interface WrittenTable extends TableDescription {
   distributions: readonly Distribution[];
@@ -111,7 +137,9 @@ export async function writeOutputs(
   // Shards of a table that are merged give the bytes of one run: what a shard is stays outside.
   const { shard: _, ...provenance } = identity;
   const metadata = { 'dinov3-seg': JSON.stringify({ package: packageVersion(), units, ...provenance }) };
-  const sha256 = await writeTable(output, tableColumns(identity), taken(), metadata, geometryOf(identity));
+  const columns = tableColumns(identity);
+  const { formulas } = identity.form;
+  const sha256 = await writeTable(output, columns, taken(), metadata, geometryOf(identity), formulas);
   const files = filesOf(output);
   const lines = failures.map(({ id, image, code, message }) => tsvLine([id, image, code, message]));
   await atomicWriteFile(files.failures, tsvLine(['id', 'image', 'code', 'message']) + lines.join(''));
@@ -137,17 +165,14 @@ export async function writeOutputs(
 /** Reads the description beside a table. @throws DinoSegError TABLE if it is damaged; FILE_NOT_FOUND, IO */
 export async function readDescription(output: string): Promise<TableDescription> {
   const path = descriptionOf(output);
-  const found = (await readJson(path, 'TABLE')) as Partial<TableDescription> | null;
-  const { identity, sha256, rows, failures } = found ?? {};
-  if (
-    identity?.format === 1 &&
-    identity.shard &&
-    identity.inputs &&
-    identity.form &&
-    sha256 &&
-    rows !== undefined &&
-    failures
-  )
-    return found as TableDescription;
-  throw new DinoSegError('TABLE', `${path} does not describe a table of this release. Extract it again.`);
+  const found = await readJson(path, 'TABLE', undefined, mostListBytes);
+  return ofSchema(
+    descriptionSchema,
+    found,
+    (what) =>
+      new DinoSegError(
+        'TABLE',
+        `${path} does not describe a table of this release: ${what}. Extract it again.`,
+      ),
+  );
 }

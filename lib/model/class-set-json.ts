@@ -1,6 +1,17 @@
 /** Class sets as text for the metadata of head files: a head file contains its classes. */
-import { classSet, ignoreIndex, labelKinds, labelMapping, type ClassSet } from '../data/class-set.js';
+import * as v from 'valibot';
+import {
+  classSet,
+  ignoreIndex,
+  labelKinds,
+  labelMapping,
+  notDrawn,
+  type ClassSet,
+  type LabelKind,
+} from '../data/class-set.js';
 import { idd26Labels } from '../data/sets/idd26.js';
+import type { DinoSegError } from '../errors.js';
+import { parseAs, wholeNumber, type Schema } from '../schema.js';
 
 interface StoredClassSet {
   name: string;
@@ -9,8 +20,39 @@ interface StoredClassSet {
    * Raw values of label files: `pairs` of value and class index, and values that are `ignored`; of polygons also the
    * `names` of objects with their class indices.
    */
-  mappings: { kind: string; pairs: [number, number][]; ignored: number[]; names?: [string, number][] }[];
+  mappings: { kind: LabelKind; pairs: [number, number][]; ignored: number[]; names?: [string, number][] }[];
 }
+
+const byte = v.pipe(wholeNumber, v.maxValue(255));
+
+const storedSchema = v.pipe(
+  v.object({
+    name: v.string(),
+    classes: v.pipe(
+      v.array(v.object({ name: v.string(), color: v.tuple([byte, byte, byte]) })),
+      v.minLength(1),
+      v.maxLength(255),
+    ),
+    mappings: v.array(
+      v.object({
+        kind: v.picklist(labelKinds),
+        pairs: v.array(v.tuple([byte, byte])),
+        ignored: v.array(byte),
+        names: v.exactOptional(v.array(v.tuple([v.string(), v.pipe(v.number(), v.safeInteger())]))),
+      }),
+    ),
+  }),
+  v.check(({ classes, mappings }) =>
+    mappings.every(({ pairs }) => pairs.every(([, index]) => index < classes.length)),
+  ),
+  v.check(({ classes, mappings }) =>
+    mappings.every(({ names = [] }) =>
+      names.every(
+        ([, index]) => [notDrawn, ignoreIndex].includes(index) || (index >= 0 && index < classes.length),
+      ),
+    ),
+  ),
+) satisfies Schema<StoredClassSet>;
 
 /** One line of JSON. */
 export function stringifyClassSet(set: ClassSet): string {
@@ -30,17 +72,15 @@ export function stringifyClassSet(set: ClassSet): string {
   return JSON.stringify(stored);
 }
 
-/** Parses the text of {@link stringifyClassSet}. @throws Error for any other text */
-export function parseClassSet(text: string): ClassSet {
-  const stored = JSON.parse(text) as StoredClassSet;
-  const classes = stored.classes.map(({ name, color }) => [String(name), color] as const);
+/** Parses the text of {@link stringifyClassSet}; `refuse`: the error for any other text, by what is wrong. */
+export function parseClassSet(text: string, refuse: (what: string) => DinoSegError): ClassSet {
+  const stored = parseAs<StoredClassSet>(storedSchema, text, refuse);
+  const classes = stored.classes.map(({ name, color }) => [name, color] as const);
   const mappings = stored.mappings.map(({ kind, pairs, ignored, names }) => {
-    const known = labelKinds.find((name) => name === kind);
-    if (known === undefined) throw new Error(`unknown kind of label "${kind}"`);
-    const mapping = labelMapping(known, pairs, ignored);
-    if (known !== 'polygons') return mapping;
+    const mapping = labelMapping(kind, pairs, ignored);
+    if (kind !== 'polygons') return mapping;
     // Earlier releases knew IDD's polygons only.
     return { ...mapping, names: names ? new Map(names) : idd26Labels };
   });
-  return classSet(String(stored.name), classes, mappings);
+  return classSet(stored.name, classes, mappings);
 }

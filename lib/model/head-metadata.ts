@@ -2,6 +2,7 @@
 import type { ClassSet } from '../data/class-set.js';
 import { DinoSegError } from '../errors.js';
 import { engine } from '../native/engine.js';
+import { shown } from '../json.js';
 import type { Inspection } from '../native/bindings/engine.js';
 import { parseClassSet, stringifyClassSet } from './class-set-json.js';
 
@@ -104,15 +105,12 @@ export async function inspectHeadFile(
 
 function parseMetadata(path: string, metadata: Record<string, string>): HeadMetadata {
   const { classes, precision, epoch, mIoU, modelId, imageSize, run } = metadata;
-  const damaged = (key: string) =>
-    new DinoSegError('CHECKPOINT_FORMAT', `${path}: its metadata "${key}" cannot be read: ${metadata[key]}`);
+  const damaged = (key: string, what = shown(metadata[key])) =>
+    new DinoSegError('CHECKPOINT_FORMAT', `${path}: its metadata "${key}" cannot be read: ${what}.`);
   if (precision !== 'bfloat16' && precision !== 'float32') throw damaged('precision');
-  let classSet: ClassSet | null = null;
-  try {
-    if (classes !== undefined) classSet = parseClassSet(classes);
-  } catch {
-    throw damaged('classes');
-  }
+  const classSet = classes === undefined ? null : parseClassSet(classes, (what) => damaged('classes', what));
+  for (const key of ['epoch', 'mIoU', 'imageSize'] as const)
+    if (metadata[key] !== undefined && !Number.isFinite(Number(metadata[key] || 'x'))) throw damaged(key);
   return {
     classSet,
     precision,

@@ -5,10 +5,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { appendFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import * as v from 'valibot';
 import { DinoSegError } from '../errors.js';
 import { byteLines, makeFolderOf, readError, writeError } from '../files.js';
-import { isObject, type JsonObject } from '../json.js';
-import type { PredictionFile } from '../report/prediction-files.js';
+import { parsedAs, type Schema } from '../schema.js';
+import { predictionKinds, type PredictionFile } from '../report/prediction-files.js';
 import { keyDifferences, sha256 } from '../settings-digest.js';
 import { systemPath } from '../system-path.js';
 
@@ -33,6 +34,21 @@ interface MadeReport {
   report: string;
   images: string;
 }
+
+/** Settings, and what predictions call them. */
+interface KnownSettings {
+  digest: string;
+  settings: PredictionSettings;
+}
+
+const lineSchema: Schema<Made | MadeReport | KnownSettings> = v.union([
+  v.object({ digest: v.string(), settings: v.record(v.string(), v.unknown()) }),
+  v.object({ report: v.string(), images: v.string() }),
+  v.object({
+    ...{ folder: v.string(), image: v.string(), stamp: v.nullable(v.string()), settings: v.string() },
+    files: v.array(v.picklist(predictionKinds)),
+  }),
+]);
 
 /** Size and time of a file; null if there is none. */
 export async function stampOfImage(path: string): Promise<string | null> {
@@ -73,7 +89,7 @@ export class PredictionRecord {
     try {
       let end = 0;
       for await (const line of byteLines(this.#path)) {
-        const value = objectIn(line.toString('utf8'));
+        const value = parsedAs(lineSchema, line.toString('utf8'));
         if (value) this.#enter(value);
         end += line.length + 1;
       }
@@ -84,14 +100,12 @@ export class PredictionRecord {
     }
   }
 
-  #enter(line: JsonObject): void {
-    if ('digest' in line && isObject(line['settings']))
-      this.#settings.set(String(line['digest']), line['settings']);
-    else if (typeof line['report'] === 'string') this.#reports.set(line['report'], String(line['images']));
-    else if (typeof line['folder'] === 'string' && typeof line['image'] === 'string') {
-      const made = line as unknown as Made;
-      this.#made.set(made.folder, made);
-      this.#byImage.set(made.image, made.folder);
+  #enter(line: Made | MadeReport | KnownSettings): void {
+    if ('digest' in line) this.#settings.set(line.digest, line.settings);
+    else if ('report' in line) this.#reports.set(line.report, line.images);
+    else {
+      this.#made.set(line.folder, line);
+      this.#byImage.set(line.image, line.folder);
     }
   }
 
@@ -175,13 +189,4 @@ export class PredictionRecord {
 
 function digestOf(images: readonly string[]): string {
   return sha256(JSON.stringify(images.map((image) => resolve(image)).sort())).slice(0, 16);
-}
-
-function objectIn(line: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

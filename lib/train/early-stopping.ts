@@ -1,4 +1,6 @@
 /** When a run has a new best epoch, and when it gives up waiting for one. */
+import * as v from 'valibot';
+import { naturalNumber, type Schema } from '../schema.js';
 
 /** The epoch with the highest mIoU. */
 export interface BestEpoch {
@@ -7,6 +9,8 @@ export interface BestEpoch {
   /** mIoU of the epoch, 0…1. */
   mIoU: number;
 }
+
+export const bestSchema = v.object({ epoch: naturalNumber, mIoU: v.number() }) satisfies Schema<BestEpoch>;
 
 /** The better of the best epoch so far and a new one; an epoch without a measurable mIoU is never better. */
 export function betterEpoch(best: BestEpoch | null, epoch: number, mIoU: number | null): BestEpoch | null {

@@ -1,9 +1,10 @@
 /** The folder of a training run: config.json, metrics.jsonl, training.log, best.safetensors, last.safetensors, events. */
 import { existsSync } from 'node:fs';
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { DinoSegError } from '../errors.js';
-import { atomicWriteFile, readError, writeError } from '../files.js';
+import { atomicWriteFile, mostListBytes, readJson, readText, writeError } from '../files.js';
 import { FolderLock } from '../folder-lock.js';
 import type { HeadMetadata } from '../model/head-metadata.js';
 import { engine } from '../native/engine.js';
@@ -12,7 +13,10 @@ import type { BestEpoch } from './early-stopping.js';
 import type { EpochMetrics } from './epoch-metrics.js';
 import { bestHead, parsePosition, type RunPosition } from './run-position.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
-import type { Setting } from '../setting.js';
+import { shown, type JsonObject } from '../json.js';
+import { printable } from '../printable.js';
+import { naturalNumber, ofSchema, parsedAs, wholeNumber } from '../schema.js';
+import { expected, fits, renamed, type Setting } from '../setting.js';
 import { configKeys, settingsWith, trainSettings } from './settings.js';
 
 /** Settings, network and data of a run: the content of config.json. */
@@ -28,11 +32,28 @@ export interface RunDescription {
 
 /** Infinite for a line that a stopped write cut short. */
 function epochOf(line: string): number {
-  try {
-    return (JSON.parse(line) as EpochMetrics).epoch;
-  } catch {
-    return Infinity;
+  return parsedAs(v.object({ epoch: naturalNumber }), line)?.epoch ?? Infinity;
+}
+
+const descriptionSchema = v.object({
+  package: v.string(),
+  config: v.record(v.string(), v.unknown()),
+  modelId: v.string(),
+  data: v.object({ train: wholeNumber, val: wholeNumber, digest: v.string() }),
+});
+
+/** What is wrong with the settings of a run; undefined if nothing is. */
+function faultOfConfig(config: JsonObject): string | undefined {
+  const later = settingsWith('addedLater');
+  for (const name of configKeys) {
+    const setting: Setting = trainSettings[name];
+    const value = renamed(setting, config[name]);
+    if (value === undefined && later.includes(name)) continue;
+    if (value === undefined) return `missing: ${name}`;
+    if (!fits(setting, value) && !(value === null && setting.default === null))
+      return `the setting "${name}" should be ${expected(setting)}, not ${shown(value)}`;
   }
+  return undefined;
 }
 
 const runFiles = ['config.json', 'metrics.jsonl', 'best.safetensors', 'last.safetensors'];
@@ -138,7 +159,9 @@ export class RunFolder implements AsyncDisposable {
   async #cutMetrics(epoch: number): Promise<void> {
     const path = this.file('metrics.jsonl');
     if (!existsSync(path)) return;
-    const lines = (await readText(path)).split('\n').filter((line) => line !== '' && epochOf(line) < epoch);
+    const lines = (await readText(path, mostListBytes, 'RUN'))
+      .split('\n')
+      .filter((line) => line !== '' && epochOf(line) < epoch);
     await atomicWriteFile(path, lines.map((line) => `${line}\n`).join(''));
   }
 
@@ -149,7 +172,7 @@ export class RunFolder implements AsyncDisposable {
 
   /** Adds a line, with the time, to training.log. */
   async log(line: string): Promise<void> {
-    await this.#append('training.log', `${new Date().toISOString()} ${line}\n`);
+    await this.#append('training.log', `${new Date().toISOString()} ${printable(line)}\n`);
   }
 
   async #append(name: string, content: string): Promise<void> {
@@ -195,24 +218,17 @@ export async function readDescription(folder: string): Promise<RunDescription> {
   const path = join(folder, 'config.json');
   if (!existsSync(path))
     throw new DinoSegError('RUN', `There is no run to resume in ${folder}: config.json is missing.`);
-  const content = await readText(path);
-  let description: RunDescription | undefined;
-  try {
-    description = JSON.parse(content) as RunDescription;
-  } catch {
-    description = undefined;
-  }
-  const later = settingsWith('addedLater');
-  const missing = configKeys.filter(
-    (key) => !later.includes(key) && description?.config?.[key] === undefined,
-  );
-  if (!description?.modelId || !description.data?.digest || missing.length > 0)
-    throw new DinoSegError(
+  const refuse = (what: string) =>
+    new DinoSegError(
       'RUN',
-      `${path} is damaged or from another release; missing: ${missing.join(', ') || 'modelId or data'}.`,
+      `${path} is damaged or from another release: ${what}. Start another run with --out.`,
     );
+  const description = ofSchema(descriptionSchema, await readJson(path, 'RUN'), refuse);
+  const fault = faultOfConfig(description.config);
+  if (fault !== undefined) throw refuse(fault);
+  const later = settingsWith('addedLater');
   const usual = Object.fromEntries(later.map((key) => [key, (trainSettings[key] as Setting).default]));
-  return { ...description, config: { ...usual, ...description.config } };
+  return { ...description, config: { ...usual, ...description.config } as TrainConfig };
 }
 
 /** Where the run of last.safetensors stood; undefined when it was stopped before it was first saved. */
@@ -223,12 +239,4 @@ export async function readPosition(folder: string): Promise<RunPosition | undefi
   if (run === undefined)
     throw new DinoSegError('RUN', `${path} contains no position of a run; a run cannot resume from it.`);
   return parsePosition(path, run);
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw readError(path, cause);
-  }
 }

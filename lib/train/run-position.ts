@@ -1,6 +1,8 @@
 /** How far a training run has come. */
+import * as v from 'valibot';
 import { DinoSegError } from '../errors.js';
-import type { BestEpoch } from './early-stopping.js';
+import { measured, naturalNumber, parseAs, wholeNumber } from '../schema.js';
+import { bestSchema, type BestEpoch } from './early-stopping.js';
 
 /** Progress of a head of a run. */
 export interface HeadProgress {
@@ -48,18 +50,42 @@ type EarlierPosition = Omit<RunPosition, 'heads'> &
     | { lossSums: number[]; rows: Omit<HeadProgress, 'lossSum'>[] }
   );
 
+const best = v.nullable(bestSchema);
+const outcome = v.picklist(['trained', 'stopped', 'lost']);
+const common = {
+  ...{ epoch: naturalNumber, batch: wholeNumber, images: wholeNumber, seconds: v.number(), seed: v.number() },
+  finished: v.boolean(),
+};
+// A loss that is not finite is null in JSON.
+const lossSum = v.nullable(v.number());
+const positionSchema = v.object({
+  ...common,
+  heads: v.pipe(v.array(v.object({ lossSum, best, lastMIoU: measured, outcome })), v.minLength(1)),
+});
+const earlierSchema = v.object({ ...common, lossSum, best });
+const earlierSeveralSchema = v.pipe(
+  v.object({
+    ...common,
+    // Not written for several heads.
+    seed: v.exactOptional(v.number()),
+    lossSums: v.array(lossSum),
+    rows: v.pipe(v.array(v.object({ best, lastMIoU: measured, outcome })), v.minLength(1)),
+  }),
+  v.check(({ lossSums, rows }) => lossSums.length === rows.length),
+);
+
 /**
  * A position out of a file's metadata.
  *
  * @throws DinoSegError RUN where it cannot be read.
  */
 export function parsePosition(path: string, json: string): RunPosition {
-  let found: RunPosition | EarlierPosition;
-  try {
-    found = JSON.parse(json) as RunPosition | EarlierPosition;
-  } catch {
-    throw new DinoSegError('RUN', `${path} is damaged: the position of the run cannot be read.`);
-  }
+  const found = parseAs(
+    v.union([positionSchema, earlierSeveralSchema, earlierSchema]),
+    json,
+    (what) =>
+      new DinoSegError('RUN', `${path} is damaged: the position of the run cannot be read (${what}).`),
+  ) as RunPosition | EarlierPosition;
   if ('heads' in found) return found;
   const { epoch, batch, images, seconds, seed, finished } = found;
   const heads =

@@ -1,7 +1,9 @@
 /** `report.html` of a training run: made of what the run folder holds, so that a resumed run has the whole of it. */
 import { existsSync } from 'node:fs';
+import * as v from 'valibot';
 import type { SegmentationDataset } from '../data/dataset.js';
-import { readBytes, readJson } from '../files.js';
+import { DinoSegError } from '../errors.js';
+import { mostListBytes, readJson, readText } from '../files.js';
 import type { NetworkOutputs } from '../model/network-outputs.js';
 import { openHead } from '../model/open-head.js';
 import type { SegmentationHead } from '../model/segmentation-head.js';
@@ -10,6 +12,7 @@ import { attemptReport, type ReportOutcome } from '../report/html/attempt.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import { now } from '../report/html/format.js';
 import type { ExamplesSection, Report, ReportSection } from '../report/html/report.js';
+import { measured, naturalNumber, ofSchema, parseAs, wholeNumber } from '../schema.js';
 import type { TrainConfig } from './config.js';
 import type { BestEpoch } from './early-stopping.js';
 import { classSections } from '../evaluate/evaluation-report.js';
@@ -25,7 +28,7 @@ import {
 } from './run-report-sections.js';
 import { counted } from '../text.js';
 import { imagesTable, shownImages } from '../evaluate/shown-images.js';
-import type { Evaluation } from '../evaluate/evaluation.js';
+import { storedEvaluationSchema, type Evaluation } from '../evaluate/evaluation.js';
 import type { SweepRow } from './train-result.js';
 import type { CacheFillStats } from './output-feed.js';
 
@@ -144,22 +147,43 @@ export class RunReporter {
   }
 }
 
+const lineSchema = v.object({
+  epoch: naturalNumber,
+  ...{
+    trainLoss: measured,
+    valLoss: measured,
+    mIoU: measured,
+    perImageIoU: measured,
+    pixelAccuracy: measured,
+  },
+  ...{ lr: measured, seconds: measured, imagesPerSecond: measured },
+  // Earlier releases did not write it.
+  classIoU: v.exactOptional(v.array(measured)),
+  head: v.exactOptional(wholeNumber),
+});
+
 async function readLines(path: string): Promise<MetricsLine[]> {
   // Where all heads of a sweep are lost in the first epoch, none has a line.
   if (!existsSync(path)) return [];
-  const text = (await readBytes(path)).toString('utf8');
+  const text = await readText(path, mostListBytes, 'RUN');
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as MetricsLine);
+    .map((line) => {
+      const refuse = (what: string) => new DinoSegError('RUN', `${path} is damaged: ${what}.`);
+      return parseAs(lineSchema, line, refuse) as MetricsLine;
+    });
 }
 
 /** What was measured of the best epoch, if the folder has it: runs of earlier releases have not. */
 async function bestEvaluation(folder: RunFolder, best: BestEpoch | null): Promise<Evaluation | undefined> {
   const path = folder.file('best-evaluation.json');
   if (!best || !existsSync(path)) return undefined;
-  const found = (await readJson(path, 'RUN')) as Partial<Pick<Evaluation, 'imageIou'>> &
-    Omit<Evaluation, 'imageIou'> & { epoch: number };
+  const found = ofSchema(
+    storedEvaluationSchema,
+    await readJson(path, 'RUN'),
+    (what) => new DinoSegError('RUN', `${path} is damaged: ${what}.`),
+  );
   // Earlier releases did not keep the images' own.
   return found.epoch === best.epoch ? { ...found, imageIou: found.imageIou ?? [] } : undefined;
 }

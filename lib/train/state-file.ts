@@ -2,6 +2,7 @@
  * The file from which training resumes. For one head it is a head file that also holds AdamW's moments; for several it holds
  * the same arrays for each group of heads, named `heads.GROUP.NAME`, with the heads as first dimension.
  */
+import * as v from 'valibot';
 import { DinoSegError } from '../errors.js';
 import { readFloats, writeFloats, type ShapedFloats } from '../model/float-file.js';
 import type { HeadArrays } from '../model/head-arrays.js';
@@ -9,7 +10,11 @@ import { classEmbedPrefix, optimizerKey } from '../model/head-file.js';
 import { headStrings, type HeadMetadata } from '../model/head-metadata.js';
 import { layerStrings, probeKeys } from '../model/probe-file.js';
 import { engine } from '../native/engine.js';
+import { parseAs, wholeNumber } from '../schema.js';
 import type { HeadGroup, GroupState } from './head-group.js';
+
+/** Completed steps: of one head, or of each head of each group. */
+const stepsSchema = v.union([v.null(), wholeNumber, v.array(v.array(wholeNumber))]);
 
 const format = 'dinov3-seg training state';
 
@@ -156,7 +161,11 @@ export async function readStates(path: string, groups: readonly HeadGroup[]): Pr
   const { tensors, metadata } = await engine().inspect(path);
   const names = tensors.map(({ name }) => name);
   const counts = groups.map(({ settings }) => settings.length);
-  const steps = JSON.parse(metadata['steps'] ?? 'null') as number | number[][] | null;
+  const steps = parseAs(
+    stepsSchema,
+    metadata['steps'] ?? 'null',
+    (what) => new DinoSegError('RUN', `${path} is damaged: its metadata "steps" cannot be read (${what}).`),
+  );
   const isSingle = typeof steps === 'number';
   const fits = isSingle ? counts.join() === '1' : steps?.map(({ length }) => length).join() === counts.join();
   const isEarlier = !isSingle && names.includes('0.value');

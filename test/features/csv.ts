@@ -1,6 +1,6 @@
 /** CSV as RFC 4180 has it. */
 import t from 'tap';
-import { csvLine, readCsv, tsvLine, type CsvReading } from '../../lib/features/csv.js';
+import { csvLine, readCsv, textOfCell, tsvLine, type CsvReading } from '../../lib/features/csv.js';
 import { writeTree } from '../helpers/temporary.js';
 
 async function rowsOf(
@@ -21,10 +21,10 @@ t.test('cells with commas, quotes and line ends are quoted, and read back', asyn
     ['line\r\nend', '', '  spaces '],
     ['größer', '\n', '"'],
   ];
-  const text = rows.map(csvLine).join('');
+  const text = rows.map((row) => csvLine(row)).join('');
   t.ok(text.startsWith('id,"a,b","say ""x"""\r\n"line\r\nend",,  spaces \r\n'));
   t.same(
-    (await rowsOf(t, text)).map(([, ...cells]) => cells),
+    (await rowsOf(t, text)).map(([, ...cells]) => (cells as string[]).map(textOfCell)),
     rows,
   );
 });
@@ -104,3 +104,57 @@ for (const [what, text, message] of [
   t.test(`${what} is refused`, async (t) => {
     await t.rejects(rowsOf(t, text), { code: 'MANIFEST', message });
   });
+
+t.test(
+  'a quote that is never closed ends where a cell is too long, with the line of the quote',
+  async (t) => {
+    const open = `image,note\na.jpg,x\nb.jpg,"open\n${'some more text\n'.repeat(200_000)}`;
+    const message = /line 3: a quoted cell begins that is longer than 1048576 characters/;
+    await t.rejects(rowsOf(t, open, { foreign: true }), { code: 'MANIFEST', message });
+    await t.rejects(rowsOf(t, `a,b\n1,${'x'.repeat(2 ** 21)}\n`), {
+      message: /line 2: a cell is longer than/,
+    });
+    await t.rejects(rowsOf(t, `a,b\n1${',2'.repeat(2 ** 24)}\n`), {
+      message: /line 2: a row is longer than/,
+    });
+    await t.rejects(rowsOf(t, `"a,b\n${'x\n'.repeat(2 ** 20)}`, { foreign: true }), {
+      message: /line 1: a quoted cell begins that is longer/,
+    });
+    const long = 'y'.repeat(300_000);
+    t.same(await rowsOf(t, `a,b\n"${long}\n""",2\n3,4`), [
+      [1, 'a', 'b'],
+      [2, `${long}\n"`, '2'],
+      [4, '3', '4'],
+    ]);
+  },
+);
+
+t.test('texts that a spreadsheet would compute are marked, and read back; numbers are not', async (t) => {
+  const texts = [
+    '=1+1',
+    '+x',
+    '-x',
+    '@x',
+    '\tx',
+    '\rx',
+    "'=x",
+    "''=x",
+    "'x",
+    '-12',
+    '+4.5e3',
+    "'-12",
+    'a=b',
+    '',
+    '-',
+  ];
+  const line = csvLine([...texts, -1, -2n]);
+  t.ok(
+    line.startsWith(
+      `"'=1+1","'+x","'-x","'@x","'\tx","'\rx","''=x","'''=x",'x,-12,+4.5e3,'-12,a=b,,"'-",-1,-2\r\n`,
+    ),
+    line,
+  );
+  const [[, ...cells]] = (await rowsOf(t, line)) as [[number, ...string[]]];
+  t.same(cells.map(textOfCell), [...texts, '-1', '-2']);
+  t.equal(csvLine(['=1', 'a'], 'keep'), '=1,a\r\n');
+});

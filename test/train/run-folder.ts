@@ -67,7 +67,7 @@ t.test('a damaged config.json is refused', async (t) => {
   const folder = t.testdir({ 'config.json': '{"config": {}}' });
   await t.rejects(train({ out: folder }, { resume: true }), {
     code: 'RUN',
-    message: /damaged or from another release; missing: model/,
+    message: /damaged or from another release: "package" is missing\. Start another run/,
   });
 });
 

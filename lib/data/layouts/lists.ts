@@ -1,7 +1,7 @@
 /** Text files that name an image and its label image on each line. */
 import { readdir } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, normalize } from 'node:path';
-import { readBytes, readError } from '../../files.js';
+import { mostListBytes, readError, readText } from '../../files.js';
 import { compareNames } from '../../images/files-below.js';
 import { nothingLeftOut } from '../../images/left-out.js';
 import type { LabelKind } from '../class-set.js';
@@ -29,14 +29,14 @@ function parseLine(line: string, place: string): [image: string, label: string] 
   const paths = fields.map((field) => field.trim());
   if (paths.length === 2 && paths.every((path) => path !== '')) return [paths[0]!, paths[1]!];
   return refuse(
-    `${place} is "${line.trim().slice(0, 120)}": expected the paths of an image and its label image, separated by a tab ` +
+    `${place} is "${line.trim()}": expected the paths of an image and its label image, separated by a tab ` +
       '(or by a space, if neither path contains one).',
   );
 }
 
 /** Reads a list; paths are relative to `base`. @throws DATASET, FILE_NOT_FOUND, IO */
 async function readList(path: string, base: string, labelKind: LabelKind): Promise<Layout> {
-  const text = (await readBytes(path)).toString('utf8').replace(/^\uFEFF/, '');
+  const text = (await readText(path, mostListBytes, 'DATASET')).replace(/^\uFEFF/, '');
   const pairs: Pair[] = [];
   const lineOf = new Map<string, number>();
   for (const [i, line] of text.split(/\r?\n/).entries()) {

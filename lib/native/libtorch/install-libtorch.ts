@@ -26,7 +26,7 @@ import { expectedBy, expectedByNeighbour, expectedByUrl, verify, type Expected }
 import { buildFor, checkBuild, torchWheelIn } from './install/builds.js';
 import type { Contents, SourceFile } from './install/contents.js';
 import { requireSpace } from './install/disk.js';
-import { download } from './install/download.js';
+import { download, isSecure } from './install/download.js';
 import { openFolder } from './install/folder.js';
 import { pipDownload } from './install/pip.js';
 import { select, selectBeside, type Selection } from './install/selection.js';
@@ -253,13 +253,19 @@ async function obtain(job: Job, stated: Expected[]): Promise<Source> {
     origin = basename(path);
   } else if (url) {
     expected.push(...expectedByUrl(url));
+    const isVerified = expected.length > 0;
+    if (!isVerified && !isSecure(url))
+      throw new DinoSegError(
+        'INVALID_ARGUMENT',
+        `Anyone on the way could change what ${url.protocol}//${url.host} sends. Use https, or give the archive's checksum (--sha256).`,
+      );
     path = join(scratch, 'download.zip');
     origin = `${url.host}${url.pathname}`;
     const message = `downloading ${origin}`;
     report({ phase: 'download', message });
     const onBytes = (doneBytes: number, totalBytes: number | undefined) =>
       report({ phase: 'download', message, doneBytes, ...(totalBytes !== undefined && { totalBytes }) });
-    sha256 = await download(url, path, { signal, onBytes });
+    sha256 = await download(url, path, { isVerified, signal, onBytes });
   } else {
     path = localPath(from);
     const wheel = statSync(path).isDirectory() ? await torchWheelIn(path, options.cuda) : undefined;

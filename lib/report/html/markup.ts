@@ -1,4 +1,5 @@
 /** HTML templates that escape their values, such as file names and class names. */
+import { printable } from '../../printable.js';
 
 /** Markup that needs no escaping; made by {@link markup} and {@link trusted}. */
 export class Markup {
@@ -16,9 +17,9 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** Escapes text for use between tags and in quoted attributes. */
+/** Escapes text for use between tags and in quoted attributes, control characters included. */
 export function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character]!);
+  return printable(text).replace(/[&<>"']/g, (character) => entities[character]!);
 }
 
 function textOf(value: MarkupValue): string {

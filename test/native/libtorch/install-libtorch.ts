@@ -199,6 +199,10 @@ t.test('what cannot be meant is refused', async (t) => {
   await refused(t, { from: at('folder') }, 'LIBTORCH_UNSUPPORTED', /folder contains no lib\/libtorch\.so/);
   await refused(t, { from: at('folder'), sha256: '0'.repeat(64) }, 'INVALID_ARGUMENT', /has no checksum/);
   await refused(t, { from: 'ftp://host/torch.whl' }, 'INVALID_ARGUMENT', /should be http, https or file/);
+  const insecure = 'http://torch.invalid/torch.whl';
+  await refused(t, { from: insecure }, 'INVALID_ARGUMENT', /Use https, or give the archive's checksum/);
+  const verified = { from: `${insecure}#sha256=${'0'.repeat(64)}` };
+  await refused(t, verified, 'DOWNLOAD', /torch\.invalid/);
   await refused(t, { from: 'x', version: '2.13.0' }, 'INVALID_ARGUMENT', /Give either "version"/);
   await refused(t, { version: 'latest' }, 'INVALID_ARGUMENT', /like 2\.13\.0.*"latest"/);
 });

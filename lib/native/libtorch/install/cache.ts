@@ -1,10 +1,12 @@
 /** The cache of libtorches: what is whole in it, work in progress beside it, and how the one becomes the other. */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { atomicWriteFile, makeFolder, syncFile, withOpenFile, writeError } from '../../../files.js';
+import * as v from 'valibot';
+import { atomicWriteFile, makeFolder, readText, syncFile, withOpenFile, writeError } from '../../../files.js';
+import { parsedAs, wholeNumber, type Schema } from '../../../schema.js';
 
 /** What was installed: written last, so that a folder with it was whole once. */
 export interface Manifest {
@@ -16,6 +18,13 @@ export interface Manifest {
   files: Record<string, number>;
 }
 
+const manifestSchema = v.object({
+  version: v.string(),
+  build: v.string(),
+  sha256: v.exactOptional(v.string()),
+  files: v.record(v.string(), wholeNumber),
+}) satisfies Schema<Manifest>;
+
 const manifestName = 'install.json';
 
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
@@ -25,7 +34,8 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
 /** The manifest of a folder of which every file is there at its size; undefined for any other. */
 export async function wholeInstall(folder: string): Promise<Manifest | undefined> {
   try {
-    const manifest = JSON.parse(await readFile(join(folder, manifestName), 'utf8')) as Manifest;
+    const manifest = parsedAs(manifestSchema, await readText(join(folder, manifestName)));
+    if (!manifest) return undefined;
     for (const [name, sizeBytes] of Object.entries(manifest.files))
       if ((await stat(join(folder, name))).size !== sizeBytes) return undefined;
     return manifest;

@@ -1,9 +1,8 @@
 /** Expected SHA-256 of an archive, and its verification. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { DinoSegError } from '../../../errors.js';
-import { readError } from '../../../files.js';
+import { readText } from '../../../files.js';
 
 /** A checksum (lower-case hexadecimal) and its source. */
 export interface Expected {
@@ -35,9 +34,7 @@ export function expectedByUrl(url: URL): Expected[] {
 export async function expectedByNeighbour(path: string): Promise<Expected[]> {
   const neighbour = `${path}.sha256`;
   if (!existsSync(neighbour)) return [];
-  const text = await readFile(neighbour, 'utf8').catch((cause: unknown) => {
-    throw readError(neighbour, cause);
-  });
+  const text = await readText(neighbour);
   for (const line of text.split('\n')) {
     const [, sha256, name] = /^\\?([\da-f]{64})(?:\s+\*?(.*?))?\s*$/i.exec(line) ?? [];
     if (sha256 && (!name || basename(name) === basename(path))) return [expectedBy(neighbour, sha256)];

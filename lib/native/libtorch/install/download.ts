@@ -11,6 +11,8 @@ const mostRedirects = 5;
 
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
+  /** Whether a checksum is compared afterwards: only then, http is good enough. */
+  isVerified?: boolean;
   /** `totalBytes` is undefined where the server does not say. */
   onBytes?: (doneBytes: number, totalBytes: number | undefined) => void;
 }
@@ -20,11 +22,11 @@ export interface DownloadOptions {
  *
  * @returns the SHA-256 of the downloaded file, hexadecimal.
  * @throws DinoSegError DOWNLOAD for a failed or interrupted connection, a response other than 200, more than five
- *   redirects or one from https to http; DISK_FULL, IO; the signal's reason
+ *   redirects, one from https to http, or without a checksum one to http of another machine; DISK_FULL, IO; the signal's reason
  */
 export async function download(url: URL, path: string, options: DownloadOptions = {}): Promise<string> {
-  const { signal, onBytes } = options;
-  const response = await follow(url, signal);
+  const { signal, onBytes, isVerified = false } = options;
+  const response = await follow(url, isVerified, signal);
   const length = response.headers.get('content-length');
   const totalBytes = length === null ? undefined : Number(length);
   try {
@@ -40,7 +42,12 @@ export async function download(url: URL, path: string, options: DownloadOptions 
   }
 }
 
-async function follow(start: URL, signal: AbortSignal | undefined): Promise<Response> {
+/** Whether nobody on the way can change what is sent: https, or this machine itself. */
+export function isSecure({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+async function follow(start: URL, isVerified: boolean, signal: AbortSignal | undefined): Promise<Response> {
   let url = start;
   for (let redirects = 0; redirects <= mostRedirects; redirects++) {
     const response = await request(url, signal);
@@ -55,10 +62,10 @@ async function follow(start: URL, signal: AbortSignal | undefined): Promise<Resp
     }
     await response.body?.cancel();
     const next = new URL(location, url);
-    if (url.protocol === 'https:' && next.protocol !== 'https:')
+    if (next.protocol !== 'https:' && (url.protocol === 'https:' || !(isVerified || isSecure(next))))
       throw downloadError(
         url,
-        `it redirects from https to ${next.protocol.slice(0, -1)}, which is not followed.`,
+        `it redirects from ${url.protocol.slice(0, -1)} to ${next.protocol.slice(0, -1)}, which is not followed.`,
       );
     url = next;
   }
