@@ -96,7 +96,7 @@ function kindOfContainer(text: string): ImageKind | undefined {
   if (brands.some((brand) => /^he[iv][cxms]$/.test(brand))) return heic;
   if (brands.some((brand) => ['avif', 'avis', 'mif1', 'msf1'].includes(brand))) return avif;
   if (brands.some((brand) => /^crx /.test(brand))) return raw;
-  return brands.some((brand) => /^(iso|mp4|avc|M4V|qt  |3gp)/.test(brand)) ? video : undefined;
+  return brands.some((brand) => /^(iso|mp4|avc|M4V|qt {2}|3gp)/.test(brand)) ? video : undefined;
 }
 
 /**
