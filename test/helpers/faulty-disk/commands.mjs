@@ -24,17 +24,15 @@ export async function makeCommands(folder) {
   await convert({ backbone, head, out: model });
   await writeDemoDataset(at('data'), { train: 4, val: 2, width: 96, height: 64 });
   const images = at('data/leftImg8bit/val');
-  const settings =
-    `--model ${model} --data ${at('data')} --image-size 64 --epochs 2 --lr 2e-3 --device cpu --seed 5`.split(
-      ' ',
-    );
+  const pass = ['--model', model, '--data', at('data'), '--image-size', '64', '--device', 'cpu'];
+  const settings = [...pass, '--epochs', '2', '--lr', '2e-3', '--seed', '5'];
   await done(['train', ...settings, '--out', at('run'), '--cache', at('cache')]);
   const trained = ['--model', model, '--head', at('run/best.safetensors'), '--device', 'cpu'];
 
   const command = (args, again = args, prepare = () => {}) => ({ prepare, args, again });
   const train = (out) => ['train', '--out', join(out, 'run'), '--cache', join(out, 'cache')];
   return {
-    'cache make': command((out) => ['cache', 'make', ...settings, '--cache', join(out, 'cache')]),
+    'cache make': command((out) => ['cache', 'make', ...pass, '--cache', join(out, 'cache')]),
     train: command(
       (out) => [...train(out), ...settings, '--save-every-seconds', '0'],
       (out) => [...train(out), '--resume'],

@@ -9,7 +9,7 @@ const images = engine().tensor(new Float32Array(3 * 64 * 64).fill(0.5), [1, 3, 6
 
 async function pass() {
   try {
-    await engine().outputs(model, images, { decoded: true, features: 0 });
+    await engine().outputs(model, images, { decoded: false, features: 1 });
     return 'done';
   } catch (error) {
     return `${error.code}: ${error.message}`;
