@@ -132,7 +132,7 @@ t.test('forward: a network whose weights are read from its file in each pass', a
   t.equal(code, 0, stderr);
   const { before, cut, after } = JSON.parse(stdout) as Record<string, string>;
   t.equal(before, 'done');
-  t.ok(cut!.startsWith(`IO: ${path} was cut short while it was read`), cut);
+  t.ok(cut!.startsWith(`IO: ${path} was cut short while it was read`), cut!);
   t.equal(after, cut, 'and so does every later pass');
 });
 

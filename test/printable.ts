@@ -86,13 +86,15 @@ t.test('folders are made as far as the system allows, and its own error says wha
   const root = t.testdir({ file: '' });
   await makeFolder(join(root, 'a/b/c'));
   await makeFolder(join(root, 'a/b'));
-  await t.rejects(makeFolder(join(root, 'file/a')), { code: 'ENOTDIR' });
-  await t.rejects(makeFolder(join(root, 'file')), { code: 'EEXIST' });
-  if (process.platform === 'linux') await t.rejects(makeFolder('/proc/none/a'), { code: 'ENOENT' });
+  await t.rejects(makeFolder(join(root, 'file/a')), { code: 'IO', cause: { code: 'ENOTDIR' } });
+  await t.rejects(makeFolder(join(root, 'file')), { code: 'IO', cause: { code: 'EEXIST' } });
+  if (process.platform === 'linux')
+    await t.rejects(makeFolder('/proc/none/a'), { code: 'IO', cause: { code: 'ENOENT' } });
 });
 
 t.test('pages and commands show names escaped, JSON has the true ones', async (t) => {
   const page = renderReport({ title: hostile, lead: hostile, made: 'now', sections: [] });
+  // eslint-disable-next-line no-control-regex
   t.notMatch(page, /[\u001b\u0007\u009b\u007f\u202e\u2066]/);
   t.match(page, 'a\\u001B[2Jb');
   const name = 'key\u001b[2J\n\u202ex';
@@ -110,8 +112,10 @@ t.test('pages and commands show names escaped, JSON has the true ones', async (t
   t.equal(plain.code, 0, plain.stderr);
   t.match(plain.stdout, '\nkey\\u001B[2J\\u000A\\u202Ex  1 ');
   t.match(plain.stdout, '\u001b[1mkey ', 'our own colours stay');
+  // eslint-disable-next-line no-control-regex
   t.notMatch(plain.stdout.replaceAll(/\u001b\[(?:1|22)m/g, ''), /[\u001b\u202e]/);
   const json = await spawnCommand(['inspect', path, '--json']);
+  // eslint-disable-next-line no-control-regex
   t.notMatch(json.stdout, /[\u001b\u202e]/);
   t.equal((JSON.parse(json.stdout) as { tensors: { name: string }[] }).tensors[0]!.name, name);
 });

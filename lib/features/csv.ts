@@ -226,7 +226,10 @@ export async function* readCsv(
   for await (const text of readText(path, refuse)) {
     head += text;
     if (!parser && head.length > mostOfCell && !headerEnds(head))
-      throw fail(1, `the header is longer than ${mostOfCell} characters; perhaps the quote at the end of a name is missing`);
+      throw fail(
+        1,
+        `the header is longer than ${mostOfCell} characters; perhaps the quote at the end of a name is missing`,
+      );
     parser ??= headerEnds(head) ? new CsvParser(fail, dialectOf(headerOf(head))) : undefined;
     if (!parser) continue;
     yield* checked(parser.push(head));

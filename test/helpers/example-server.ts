@@ -1,6 +1,5 @@
 /** The example server as a process of its own, and clients of it. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { resolve } from 'node:path';

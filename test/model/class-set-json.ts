@@ -30,7 +30,8 @@ t.test('other text is refused, with what is wrong', async (t) => {
   });
   for (const [text, message] of [
     ['', /not JSON/],
-    ['[]', /"name" is missing/], ['null', /it should be an object, not null/],
+    ['[]', /"name" is missing/],
+    ['null', /it should be an object, not null/],
     ['{"name": "x"}', /"classes" is missing/],
     [stored({ classes: [{ name: 'a', color: null }] }), /"classes\.0\.color" should be a list, not null/],
     [
