@@ -138,10 +138,10 @@ function compared(config: TrainConfig, key: TrainSettingName): unknown {
 
 /** Values of earlier releases under the names that they have now. */
 function withPresentNames(config: TrainConfig): TrainConfig {
-  const entries = Object.entries(config) as [TrainSettingName, unknown][];
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, renamed(trainSettings[key], value)]),
-  ) as unknown as TrainConfig;
+  const present: Record<string, unknown> = { ...config };
+  // A run of another release may have settings that this one lacks.
+  for (const key of configKeys) if (key in present) present[key] = renamed(trainSettings[key], present[key]);
+  return present as unknown as TrainConfig;
 }
 
 function refuseUnknown(given: object, where = ''): void {

@@ -48,14 +48,14 @@ for (const [kind, network] of Object.entries(endless))
   t.test(`a loop without end ${kind} can be stopped, and given a time`, async (t) => {
     const path = await write(network);
     {
-      using model = await SegmentationModel.load(path);
+      using model = await SegmentationModel.load(path, { device: 'cpu' });
       using images = image();
       const controller = new AbortController();
       const passed = model.decode(images, { signal: controller.signal });
       setTimeout(() => controller.abort(), 50);
       await t.rejects(passed, { name: 'AbortError' });
     }
-    using model = await SegmentationModel.load(path, { timeout: 0.05 });
+    using model = await SegmentationModel.load(path, { device: 'cpu', timeout: 0.05 });
     using images = image();
     await t.rejects(model.decode(images), { code: 'TIMEOUT', message: /took longer than 0\.05 s/ });
   });
@@ -67,7 +67,7 @@ t.test('a time that is not above 0 is refused', async (t) => {
 });
 
 t.test('a pass within its time gives its results', async (t) => {
-  using model = await SegmentationModel.load(await write({}), { timeout: 1e6 });
+  using model = await SegmentationModel.load(await write({}), { device: 'cpu', timeout: 1e6 });
   using images = image();
   t.same((await model.decode(images)).queries.shape, [1, 5, 8]);
 });
@@ -92,7 +92,7 @@ const outputs: Record<string, [statements: string[], message: RegExp]> = {
 };
 for (const [what, [decode, message]] of Object.entries(outputs))
   t.test(`outputs are refused before memory is asked for: ${what}`, async (t) => {
-    using model = await SegmentationModel.load(await write({ decode }));
+    using model = await SegmentationModel.load(await write({ decode }), { device: 'cpu' });
     using images = image();
     const before = process.memoryUsage.rss();
     await t.rejects(model.decode(images), { code: 'MODEL_OUTPUT', message });
@@ -100,7 +100,9 @@ for (const [what, [decode, message]] of Object.entries(outputs))
   });
 
 t.test('NaN is refused', async (t) => {
-  using model = await SegmentationModel.load(await write({ decode: ['queries = torch.mul(queries, nan)'] }));
+  using model = await SegmentationModel.load(await write({ decode: ['queries = torch.mul(queries, nan)'] }), {
+    device: 'cpu',
+  });
   using images = image();
   await t.rejects(model.decode(images), { code: 'MODEL_VALUES' });
 });

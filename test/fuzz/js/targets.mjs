@@ -213,8 +213,8 @@ export const targets = {
     return ofBytes((bytes) => void readPolygons(bytes, 'input', options[bytes.length % 2]), mutateJson);
   },
   async bmp() {
-    const { decodeLoaded } = await lib('data/image-decoder');
-    return ofBytes((bytes) => decodeLoaded(withStart(bytes, 'BM'), 'input', pixelLimit));
+    const { decodeImage } = await lib('data/decode');
+    return ofBytes((bytes) => decodeImage(withStart(bytes, 'BM'), { maxPixels: pixelLimit }));
   },
   async 'jpeg-structure'() {
     const { jpegLack, withEndMarker } = await lib('data/jpeg-structure');
@@ -234,12 +234,11 @@ export const targets = {
     return ofBytes(read, mutatePng);
   },
   async image() {
-    const { decodeLoaded } = await lib('data/image-decoder');
-    const { decodeLabel } = await lib('data/decode');
+    const { decodeImage, decodeLabel } = await lib('data/decode');
     // From a file, which is left if the codec ends the process.
     const read = async (bytes, scratch) => {
       writeFileSync(join(scratch, 'input'), bytes);
-      await decodeLoaded(bytes, 'input', pixelLimit);
+      await decodeImage(bytes, { maxPixels: pixelLimit });
       await decodeLabel(bytes);
     };
     return ofBytes(read, mutatePicture);
