@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, fdatasync, fsync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,14 +13,27 @@ import { formatBytes } from './text.js';
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const absentCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR']);
 
-/** The error code that Node.js gave a failed system call, e.g. `ENOENT`. */
+/** What Node.js calls an error of the system that it has no name for, such as ESTALE and EDQUOT. */
+const unnamed = /Unknown system error -(\d+)/g;
+
+function nameOfError(number: number): string {
+  const named = Object.entries(constants.errno).find(([, value]) => value === number);
+  return named ? named[0] : `error ${number}`;
+}
+
+/** The system's name of what went wrong with a call, e.g. `ENOENT`. */
 export function systemCode(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  return typeof code === 'string' ? code : '';
+  return typeof code === 'string'
+    ? code.replace(unnamed, (_, number: string) => nameOfError(Number(number)))
+    : '';
 }
 
 function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message
+    .replace(/(Unknown system error -\d+): \1/, '$1')
+    .replace(unnamed, (_, number: string) => nameOfError(Number(number)));
 }
 
 /** What to do about a disk that fails, by the system's code; the engine says the same (cpp/core/file_write.h). */

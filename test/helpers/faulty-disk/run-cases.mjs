@@ -59,9 +59,15 @@ function filesBelow(path) {
     .sort();
 }
 
-/** A file's digest, without what the clock says. */
+/** A file's digest, without what the clock says, and of predictions.jsonl what counts: the last line about each image. */
 function digestOf(path) {
   let bytes = readFileSync(path);
+  if (basename(path) === 'predictions.jsonl') {
+    const lines = bytes.toString().split('\n').filter(Boolean);
+    bytes = JSON.stringify(
+      Object.entries(Object.fromEntries(lines.map((line) => [JSON.parse(line).folder, line]))).sort(),
+    );
+  }
   if (basename(path) === 'metrics.jsonl')
     bytes = bytes.toString().replaceAll(/"(seconds|imagesPerSecond)":[\d.e+-]+/g, '"$1":0');
   return createHash('sha256').update(bytes).digest('hex');
