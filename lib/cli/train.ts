@@ -5,7 +5,7 @@ import type { ProgressUpdate } from './progress-bar.js';
 import { configKeys } from '../train/settings.js';
 import { withoutUndefined } from '../without-undefined.js';
 import { command } from './command.js';
-import { next, note, print, printResult, progressBar } from './output.js';
+import { complain, next, note, print, printResult, progressBar } from './output.js';
 import { settingFlags, settingsOf } from './setting-flags.js';
 import { deviceFlag, jsonFlag, trustFlag } from './shared-flags.js';
 import { sweepText } from './text.js';
@@ -38,7 +38,11 @@ export default command({
     const { heads, reportError, ...short } = result;
     printResult(json && heads ? { ...short, heads } : short, json);
     if (heads && !json) print(sweepText(heads));
-    if (reportError) return 1; // why is in the log
+    if (reportError) {
+      // The log has it among its lines, where it was met.
+      complain(reportError);
+      return 1;
+    }
     if (result.best === null) return 0;
     const head = `--head ${join(result.out, 'best.safetensors')}`;
     next(
