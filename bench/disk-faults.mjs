@@ -1,6 +1,6 @@
 /**
  * Every call of six commands that changes a file fails, with every error that a disk can give, from its first time on until the disk
- * is mended: `node bench/disk-faults.mjs [COMMAND…]` (default: all) prints the table of docs/checks.md and whatever is not as it should
+ * is mended: `node bench/disk-faults.mjs [COMMAND…]` (default: all) prints the table of docs/robustness.md and whatever is not as it should
  * be. Needs a C compiler. `test/disk-faults.ts` tests a sample.
  */
 import { execFileSync, spawn } from 'node:child_process';

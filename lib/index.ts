@@ -146,9 +146,9 @@ export {
   type DecodeOptions,
   type ImageInput,
   type LabelImage,
-  type ReducedImage,
   type RgbImage,
 } from './data/decode.js';
+export { type ReducedImage } from './data/decode-reduced.js';
 
 export { headKinds, lossNames, presetNames } from './train/settings.js';
 export { trainPresets, type PresetName, type PresetSettings } from './train/presets.js';

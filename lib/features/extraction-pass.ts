@@ -2,7 +2,8 @@
 import { subtle } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { decodeImage, type ReducedImage, type RgbImage } from '../data/decode.js';
+import { decodeImage, type RgbImage } from '../data/decode.js';
+import type { ReducedImage } from '../data/decode-reduced.js';
 import { markOwn } from '../data/own-pixels.js';
 import { DinoSegError } from '../errors.js';
 import { readBytes } from '../files.js';

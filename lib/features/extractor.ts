@@ -1,6 +1,7 @@
 /** The interface of feature extractors, which tables are made with. */
 import { callback, kind, number, objectWith } from '../arguments.js';
-import type { ReducedImage, RgbImage } from '../data/decode.js';
+import type { RgbImage } from '../data/decode.js';
+import type { ReducedImage } from '../data/decode-reduced.js';
 import type { Detection } from '../model/detections.js';
 
 /** A feature: its column in the table, and its unit. */

@@ -1,5 +1,5 @@
 /** The images with a quality flag in the report of a table. */
-import { decodeReduced } from '../data/decode.js';
+import { decodeReduced } from '../data/decode-reduced.js';
 import { DinoSegError } from '../errors.js';
 import { examplesSection, type ExampleInput } from '../report/html/example.js';
 import type { ExamplesSection } from '../report/html/report.js';

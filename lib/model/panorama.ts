@@ -1,6 +1,7 @@
 /** Perspective views of equirectangular panoramas: what networks know is pictures of lenses, not of whole spheres. */
 import { checkArgument, checkOptions, kind, number, oneOf, text, type OptionKinds } from '../arguments.js';
-import { decodeReduced, type ReducedImage, type RgbImage } from '../data/decode.js';
+import { type RgbImage } from '../data/decode.js';
+import { decodeReduced, type ReducedImage } from '../data/decode-reduced.js';
 import { rgbImageKind } from '../data/argument-kinds.js';
 import { DinoSegError } from '../errors.js';
 import { isObject } from '../json.js';
