@@ -35,6 +35,10 @@ auto without_sigxfsz(Call call) {
 /// What to do about a disk that fails, after the system's words; lib/files.ts says the same.
 inline const char* disk_advice(int error) {
   switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return ". Free some space and run the command again.";
     case EROFS:
       return ". The disk is mounted read-only. Choose another folder, or mount the disk for writing, and run "
              "the command again.";
