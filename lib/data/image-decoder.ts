@@ -11,7 +11,7 @@ import {
   readableKinds,
   type ImageKind,
 } from '../images/image-kinds.js';
-import { shownPath, systemPath } from '../system-path.js';
+import { shownPath } from '../system-path.js';
 import { bmpSize, decodeBmp } from './bmp.js';
 import { decodingRoom, mostPixels } from './budget.js';
 import { jpegLack, withEndMarker } from './jpeg-structure.js';
@@ -88,23 +88,21 @@ export async function openImage(input: string | Uint8Array, maxPixels = mostPixe
   const read = () => readBytes(input);
   const { start, sizeBytes } = await startOf(input, kindBytes);
   const kind = readableKindOf(start, source);
-  const path = systemPath(input);
-  // The codec takes paths in UTF-8 alone; BMP is decoded here.
-  const given = kind === bmp || typeof path !== 'string' ? await read() : path;
-  return openedOf(given, source, maxPixels, read, { kind, sizeBytes });
+  // The codec would map the file of a path: one that is cut short meanwhile would end the process.
+  return openedOf(await read(), source, maxPixels, read, { kind, sizeBytes });
 }
 
 async function openedOf(
-  given: string | Uint8Array,
+  given: Uint8Array,
   source: string,
   maxPixels: number,
   read: () => Promise<Buffer>,
   file?: { kind: ImageKind; sizeBytes: number },
 ): Promise<OpenedImage> {
-  const kind = file?.kind ?? readableKindOf(given as Uint8Array, source);
+  const kind = file?.kind ?? readableKindOf(given, source);
   try {
     if (kind === bmp) {
-      const { width, height, channels } = bmpSize(given as Uint8Array, maxPixels);
+      const { width, height, channels } = bmpSize(given, maxPixels);
       const decodingBytes = (file?.sizeBytes ?? 0) + bmpBytes * width * height;
       const common = { source, kind, width, height, hasAlpha: channels === 4, exif: undefined, read };
       return { ...common, decodingBytes, openBytes: decodingBytes };
