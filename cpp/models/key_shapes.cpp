@@ -12,7 +12,7 @@
 namespace dinov3_seg {
 namespace {
 
-constexpr int64_t most_size = 1 << 24;
+constexpr int64_t most_size = int64_t{1} << 36;
 
 std::string to_text(const std::vector<int64_t>& shape) {
   std::ostringstream text;
@@ -49,7 +49,7 @@ int64_t ShapeTable::size(const std::string& name, std::size_t rank, std::size_t 
     fail("CHECKPOINT_KEYS", "Expected ", name, " of the ", what_, " to have ", rank,
          " dimensions, got shape ", to_text(shape), ".");
   }
-  // Sizes of a network are multiplied with each other.
+  // Sizes are multiplied with small numbers; that of two in one tensor the size of its file bounds.
   if (shape[dimension] < 1 || shape[dimension] > most_size) {
     fail("CHECKPOINT_KEYS", "Expected the sizes of ", name, " of the ", what_, " to be from 1 to ", most_size,
          ", got shape ", to_text(shape), ".");

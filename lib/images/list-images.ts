@@ -2,7 +2,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import picomatch from 'picomatch';
-import { readsHeic } from '../codec.js';
 import { DinoSegError } from '../errors.js';
 import { startOf } from '../files.js';
 import { pathOfBytes, systemPath } from '../system-path.js';
@@ -148,7 +147,8 @@ async function holdsImage(path: string, { isRegular, real }: FoundFile): Promise
   const none = { start: new Uint8Array() };
   const { start } = await startOf(path, kindBytes).catch(() => none);
   const kind = imageKindOf(start);
-  return kind === heic ? readsHeic : kind?.readable === true;
+  // Imported where it is asked: commands that decode nothing work without the codec.
+  return kind === heic ? (await import('../codec.js')).readsHeic : kind?.readable === true;
 }
 
 /** What Node.js puts in place of the bytes of an argument that are not UTF-8. */
