@@ -1,6 +1,6 @@
 /** Whether two networks, heads or precisions give the same results on a person's own images. */
 import { checkArgument, checkOptions, paths as pathsKind } from '../arguments.js';
-import { checkedMaxPixels } from '../data/decode.js';
+import { checkedMaxPixels } from '../data/budget.js';
 import { checkImageSize, imageSizeOf } from '../model/image-size.js';
 import { checkPassSize } from '../model/pass-size.js';
 import { compareOptions, type CompareOptions } from './compare-options.js';

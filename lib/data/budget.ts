@@ -1,4 +1,5 @@
 /** How much may be in memory at a time, whatever the sizes of the images. */
+import { DinoSegError } from '../errors.js';
 
 interface Waiting {
   amount: number;
@@ -84,6 +85,12 @@ export class Budget {
 
 /** The codec's own limit of the pixels of an image. */
 export const mostPixels = 0x3fff ** 2;
+
+/** @throws DinoSegError INVALID_ARGUMENT */
+export function checkedMaxPixels(maxPixels = mostPixels): number {
+  if (Number.isInteger(maxPixels) && maxPixels >= 1) return maxPixels;
+  throw new DinoSegError('INVALID_ARGUMENT', `maxPixels should be a whole number from 1, not ${maxPixels}.`);
+}
 
 /**
  * Memory of all images and labels that this process (each of its threads) decodes at a time, in bytes. Four photographs of

@@ -1,6 +1,7 @@
 /** Decoding of images that are larger than what is to be done with them needs. */
 import { sharp } from '../codec.js';
-import { checkedMaxPixels, resizeImage, type DecodeOptions } from './decode.js';
+import { checkedMaxPixels } from './budget.js';
+import { resizeImage, type DecodeOptions } from './decode.js';
 import {
   bytesOf,
   decodeOpened,

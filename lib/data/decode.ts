@@ -11,7 +11,7 @@ import {
 import { sharp, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
 import type { RawImage } from '../native/bindings/engine.js';
-import { mostPixels } from './budget.js';
+import { checkedMaxPixels, mostPixels } from './budget.js';
 import {
   bytesOf,
   decodeAny,
@@ -59,12 +59,6 @@ export interface DecodeOptions {
 }
 
 const decodeOptions: OptionKinds<DecodeOptions> = { maxPixels: number, signal: signalKind };
-
-/** @throws DinoSegError INVALID_ARGUMENT */
-export function checkedMaxPixels(maxPixels = mostPixels): number {
-  if (Number.isInteger(maxPixels) && maxPixels >= 1) return maxPixels;
-  throw new DinoSegError('INVALID_ARGUMENT', `maxPixels should be a whole number from 1, not ${maxPixels}.`);
-}
 
 /**
  * Decodes an image to 8-bit sRGB with EXIF rotation applied.

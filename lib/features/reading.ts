@@ -1,6 +1,7 @@
 /** How an extractor reads images: at which size their pixels are counted, and as views of panoramas. */
 import { checkArgument, number, type OptionKinds } from '../arguments.js';
-import { checkedMaxPixels, type RgbImage } from '../data/decode.js';
+import { checkedMaxPixels } from '../data/budget.js';
+import type { RgbImage } from '../data/decode.js';
 import { decodeReduced, type ReducedImage } from '../data/decode-reduced.js';
 import { DinoSegError } from '../errors.js';
 import { imageListKind, type ImageList } from '../images/images-of-paths.js';

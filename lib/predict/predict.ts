@@ -15,7 +15,7 @@ import {
 } from '../arguments.js';
 import { classSetKind } from '../data/argument-kinds.js';
 import type { ClassSet } from '../data/class-set.js';
-import { checkedMaxPixels } from '../data/decode.js';
+import { checkedMaxPixels } from '../data/budget.js';
 import type { DinoSegError } from '../errors.js';
 import { leftOutText, type LeftOut } from '../images/left-out.js';
 import { listImages } from '../images/list-images.js';
