@@ -80,7 +80,7 @@ async function runCompiled(name) {
   const corpus = join(folder, 'corpus', name);
   const found = join(folder, 'found', name);
   for (const each of [corpus, found]) mkdirSync(each, { recursive: true });
-  const starts = [`test/fuzz/seeds/${name}`, ...compiled[name]].filter((path) =>
+  const starts = [`test/fuzz/seeds/${name}`, `test/fuzz/found/${name}`, ...compiled[name]].filter((path) =>
     existsSync(join(root, path)),
   );
   const { code, output } = await run(

@@ -62,7 +62,7 @@ RecordStore::RecordStore(RecordLayout layout, const std::string& cache_id,
   std::vector<uint64_t> ends(paths_.size());
   for (const RecordPlace& place : places_) {
     uint64_t& end = ends[static_cast<size_t>(place.file)];
-    end = std::max(end, static_cast<uint64_t>(place.offset + layout_.size_bytes()));
+    end = std::max(end, static_cast<uint64_t>(place.offset) + static_cast<uint64_t>(layout_.size_bytes()));
   }
   for (size_t i = 0; i < paths_.size(); ++i) {
     try {
