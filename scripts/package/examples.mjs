@@ -40,10 +40,10 @@ export function checkExamples(project, env) {
   return { files, image: images[0] };
 }
 
-/** The server's two packages are the reader's to install. */
+/** The packages of the server alone are the reader's to install. */
 export async function checkServer(project, env, { files, image }) {
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const packages = ['fastify', '@fastify/multipart'].map((name) => `${name}@${devDependencies[name]}`);
+  const packages = ['fastify', '@fastify/multipart', 'prom-client'].map((name) => `${name}@${devDependencies[name]}`);
   use(project, 'npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...packages]);
   const server = spawn(join(bin, 'node'), [example(project, 'fastify-server/server.mjs'), ...files], {
     cwd: project,
