@@ -43,7 +43,9 @@ export function checkExamples(project, env) {
 /** The packages of the server alone are the reader's to install. */
 export async function checkServer(project, env, { files, image }) {
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const packages = ['fastify', '@fastify/multipart', 'prom-client'].map((name) => `${name}@${devDependencies[name]}`);
+  const packages = ['fastify', '@fastify/multipart', 'prom-client'].map(
+    (name) => `${name}@${devDependencies[name]}`,
+  );
   use(project, 'npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...packages]);
   const server = spawn(join(bin, 'node'), [example(project, 'fastify-server/server.mjs'), ...files], {
     cwd: project,
