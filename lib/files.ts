@@ -7,7 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DinoSegError, type ErrorCode } from './errors.js';
 import { isTooDeep, repeatedKey, repeatedText, tooDeepText } from './json.js';
-import { systemPath } from './system-path.js';
+import { shownPath, systemPath } from './system-path.js';
 import { formatBytes } from './text.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -137,17 +137,18 @@ export async function isSpecial(path: string): Promise<boolean> {
   return found !== undefined && !found.isFile() && !found.isDirectory();
 }
 
-/** The first bytes of a file, and its size. @throws FILE_NOT_FOUND, IO */
-export async function startOf(
-  path: string,
-  bytes: number,
-): Promise<{ start: Uint8Array; sizeBytes: number }> {
+/** @throws DinoSegError `code` for a pipe, socket or device */
+export async function refuseSpecial(path: string, code: ErrorCode, expected: string): Promise<void> {
+  if (await isSpecial(path))
+    throw new DinoSegError(code, `${shownPath(path)} is a pipe, socket or device. Expected ${expected}.`);
+}
+
+/** The first bytes of a file. @throws FILE_NOT_FOUND, IO */
+export async function startOf(path: string, bytes: number): Promise<Uint8Array> {
   const start = new Uint8Array(bytes);
   try {
-    return await withOpenFile(path, async (file) => {
-      const { bytesRead } = await file.read(start, 0, bytes, 0);
-      return { start: start.subarray(0, bytesRead), sizeBytes: (await file.stat()).size };
-    });
+    const { bytesRead } = await withOpenFile(path, (file) => file.read(start, 0, bytes, 0));
+    return start.subarray(0, bytesRead);
   } catch (cause) {
     throw readError(path, cause);
   }

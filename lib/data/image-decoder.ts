@@ -1,7 +1,7 @@
 /** From a file, or its bytes, to pixels: what kind of picture it is, and what it lacks. */
 import { readsHeic, sharp, type Metadata, type Sharp } from '../codec.js';
 import { DinoSegError } from '../errors.js';
-import { isSpecial, readBytes, startOf } from '../files.js';
+import { readBytes, refuseSpecial, startOf } from '../files.js';
 import {
   bmp,
   heic,
@@ -71,8 +71,8 @@ export interface OpenedImage {
   readonly decodingBytes: number;
   /** Memory that its file takes, and what of it is decoded before a row is given, in bytes. */
   readonly openBytes: number;
-  /** Its file. @throws DinoSegError FILE_NOT_FOUND, IO */
-  read(): Promise<Buffer>;
+  /** Its file. */
+  readonly file: Buffer;
 }
 
 /**
@@ -82,40 +82,42 @@ export interface OpenedImage {
  *   FILE_NOT_FOUND, IO
  */
 export async function openImage(input: string | Uint8Array, maxPixels = mostPixels): Promise<OpenedImage> {
-  if (typeof input !== 'string') return openedOf(input, 'The image', maxPixels, async () => bufferOf(input));
+  if (typeof input !== 'string') {
+    const source = 'The image';
+    return openedOf(bufferOf(input), readableKindOf(input, source), source, { maxPixels, ownBytes: 0 });
+  }
   const source = shownPath(input);
-  await refuseSpecial(input);
-  const read = () => readBytes(input);
-  const { start, sizeBytes } = await startOf(input, kindBytes);
-  const kind = readableKindOf(start, source);
+  await refuseSpecial(input, 'IMAGE', 'a file with an image');
+  // Before it is read whole: what is no image may be of any size.
+  const kind = readableKindOf(await startOf(input, kindBytes), source);
   // The codec would map the file of a path: one that is cut short meanwhile would end the process.
-  return openedOf(await read(), source, maxPixels, read, { kind, sizeBytes });
+  const file = await readBytes(input);
+  return openedOf(file, kind, source, { maxPixels, ownBytes: file.length });
 }
 
+/** @param ownBytes of `file`, where nobody else holds them. */
 async function openedOf(
-  given: Uint8Array,
+  file: Buffer,
+  kind: ImageKind,
   source: string,
-  maxPixels: number,
-  read: () => Promise<Buffer>,
-  file?: { kind: ImageKind; sizeBytes: number },
+  { maxPixels, ownBytes }: { maxPixels: number; ownBytes: number },
 ): Promise<OpenedImage> {
-  const kind = file?.kind ?? readableKindOf(given, source);
   try {
     if (kind === bmp) {
-      const { width, height, channels } = bmpSize(given, maxPixels);
-      const decodingBytes = (file?.sizeBytes ?? 0) + bmpBytes * width * height;
-      const common = { source, kind, width, height, hasAlpha: channels === 4, exif: undefined, read };
+      const { width, height, channels } = bmpSize(file, maxPixels);
+      const decodingBytes = ownBytes + bmpBytes * width * height;
+      const common = { source, kind, width, height, hasAlpha: channels === 4, exif: undefined, file };
       return { ...common, decodingBytes, openBytes: decodingBytes };
     }
-    const header = await sharp(given, { limitInputPixels: maxPixels }).metadata();
+    const header = await sharp(file, { limitInputPixels: maxPixels }).metadata();
     if (header.format !== kind.codec)
       throw new Error(
         `its first bytes are those of ${kind.name}, but its codec takes it for ${header.format}`,
       );
     const { autoOrient, hasAlpha, exif } = header;
-    const openBytes = (file?.sizeBytes ?? 0) + codecBytes(header);
+    const openBytes = ownBytes + codecBytes(header);
     const decodingBytes = openBytes + outputBytes(header);
-    return { source, kind, ...autoOrient, hasAlpha, exif, decodingBytes, openBytes, read };
+    return { source, kind, ...autoOrient, hasAlpha, exif, decodingBytes, openBytes, file };
   } catch (cause) {
     throw imageError(source, cause);
   }
@@ -150,15 +152,6 @@ function outputBytes({ width, height, hasAlpha }: Metadata): number {
   return width * height * (hasAlpha ? 8 : 3);
 }
 
-/** @throws DinoSegError IMAGE for a pipe, socket or device */
-export async function refuseSpecial(path: string): Promise<void> {
-  if (await isSpecial(path))
-    throw new DinoSegError(
-      'IMAGE',
-      `${shownPath(path)} is a pipe, socket or device. Expected a file with an image.`,
-    );
-}
-
 /**
  * Calls `use` with the file of an image when there is room for what is made of it.
  *
@@ -166,12 +159,12 @@ export async function refuseSpecial(path: string): Promise<void> {
  * @throws what `use` throws; the signal's reason, at once: the codec's work, which cannot be stopped, goes on and its result is dropped.
  */
 export function whileDecoding<T>(
-  { decodingBytes, read }: OpenedImage,
+  { decodingBytes, file }: OpenedImage,
   use: (file: Buffer) => Promise<T>,
   { bytes = decodingBytes, signal }: { bytes?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<T> {
   return unlessAborted(
-    decodingRoom.during(bytes, async () => use(await read()), signal),
+    decodingRoom.during(bytes, () => use(file), signal),
     signal,
   );
 }

@@ -10,7 +10,7 @@ import {
   type OptionKinds,
 } from '../arguments.js';
 import { DinoSegError } from '../errors.js';
-import { isSpecial, mostTextBytes, parseJson, readBytes } from '../files.js';
+import { mostTextBytes, parseJson, readBytes, refuseSpecial } from '../files.js';
 import { isObject, shown as shownWhole } from '../json.js';
 import { engine } from '../native/engine.js';
 import { runJob, type JobOptions } from '../native/job.js';
@@ -220,11 +220,7 @@ export function parsePolygons(value: unknown, source: string, options: PolygonOp
 
 /** The bytes of an annotation. @throws DinoSegError DATASET for what is no file, FILE_NOT_FOUND, IO */
 export async function readAnnotationBytes(path: string): Promise<Buffer> {
-  if (await isSpecial(path))
-    throw new DinoSegError(
-      'DATASET',
-      `${path} is a pipe, socket or device. Expected a file with an annotation.`,
-    );
+  await refuseSpecial(path, 'DATASET', 'a file with an annotation');
   return readBytes(path, mostTextBytes, 'DATASET');
 }
 

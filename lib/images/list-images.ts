@@ -144,8 +144,7 @@ function isListedByName({ name, isRegular }: FoundFile): boolean {
 /** Whether a file that is not called an image holds one. One that cannot be read does not. */
 async function holdsImage(path: string, { isRegular, real }: FoundFile): Promise<boolean> {
   if (!isRegular || real === undefined) return false;
-  const none = { start: new Uint8Array() };
-  const { start } = await startOf(path, kindBytes).catch(() => none);
+  const start = await startOf(path, kindBytes).catch(() => new Uint8Array());
   const kind = imageKindOf(start);
   // Imported where it is asked: commands that decode nothing work without the codec.
   return kind === heic ? (await import('../codec.js')).readsHeic : kind?.readable === true;
