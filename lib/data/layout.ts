@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DinoSegError } from '../errors.js';
-import { compareNames, walk, type FoundFile } from '../images/files-below.js';
+import { compareNames, regularFilesBelow, walk, type FoundFile } from '../images/files-below.js';
 import { LeftOutCounter, leftOutSentence, type LeftOut } from '../images/left-out.js';
 import { imagesAmong } from '../images/list-images.js';
 import { didYouMean } from '../nearest.js';
@@ -228,10 +228,7 @@ export async function findPairs(
   const beside = new LeftOutCounter();
   const images = (await imagesAmong(imageFolder, found.filter(inSequence), [beside])).map(({ name }) => name);
   for (const name of images) if (!imagePattern.test(name)) beside.add(name);
-  const labels = (await walk(labelFolder, { depth: 2 }))
-    .filter((file) => file.isRegular && inSequence(file))
-    .map(({ name }) => name)
-    .sort(compareNames);
+  const labels = (await regularFilesBelow(labelFolder, 2)).filter((name) => name.includes('/'));
   const frames = imageFrames(images, imageFolder);
   const labelSet = new Set(labels);
   for (const labelKind of kinds) {

@@ -147,3 +147,9 @@ export function compareNames(a: string, b: string): number {
     return Buffer.compare(Buffer.from(systemPath(a)), Buffer.from(systemPath(b)));
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+/** {@link filesBelow} of all files but pipes, sockets and devices. */
+export async function regularFilesBelow(folder: string, depth = Infinity): Promise<string[]> {
+  const found = (await walk(folder, { depth })).filter(({ isRegular }) => isRegular);
+  return found.map(({ name }) => name).sort(compareNames);
+}

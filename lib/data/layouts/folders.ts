@@ -1,7 +1,7 @@
 /** Folders of images beside folders of label images of the same names: plain ones, and those of ADE20K. */
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { compareNames, walk } from '../../images/files-below.js';
+import { compareNames, regularFilesBelow, walk } from '../../images/files-below.js';
 import { isImageFile } from '../../images/image-files.js';
 import { LeftOutCounter, leftOutSentence } from '../../images/left-out.js';
 import { imagesAmong } from '../../images/list-images.js';
@@ -47,10 +47,7 @@ const withoutExtension = (file: string): string => file.slice(0, file.length - e
 
 /** Pairs images and labels by their paths below the two folders. @throws DATASET where there is no pair, IO */
 async function pairFolders(images: string, labels: string, labelKind: LabelKind): Promise<Layout> {
-  const labelFiles = (await walk(labels))
-    .filter(({ isRegular }) => isRegular)
-    .map(({ name }) => name)
-    .sort(compareNames);
+  const labelFiles = await regularFilesBelow(labels);
   const all = await walk(images);
   const beside = new LeftOutCounter();
   const found = (await imagesAmong(images, all, [beside])).map(({ name }) => name);
