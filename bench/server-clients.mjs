@@ -2,7 +2,8 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { crc32, deflateSync } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
+import { pngChunk } from '../dist/report/html/indexed-png.js';
 
 const boundary = 'b';
 const formHead = Buffer.from(
@@ -63,15 +64,6 @@ function talk(port, write) {
   socket.on('data', (data) => (text += data));
   void write(socket);
   return ended.then(() => ({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]) || undefined, body: text }));
-}
-
-function pngChunk(type, data) {
-  const whole = Buffer.alloc(12 + data.length);
-  whole.writeUInt32BE(data.length, 0);
-  whole.write(type, 4, 'latin1');
-  whole.set(data, 8);
-  whole.writeUInt32BE(crc32(whole.subarray(4, 8 + data.length)), 8 + data.length);
-  return whole;
 }
 
 /** 81 million grey pixels in some ten kilobytes. */

@@ -6,7 +6,8 @@ import { DinoSegError } from '../../errors.js';
 const signature = Buffer.from('89504e470d0a1a0a', 'hex');
 const paletteKind = 3;
 
-function chunk(type: string, data: Uint8Array): Buffer {
+/** A chunk of a PNG file: length, type, data, checksum. */
+export function pngChunk(type: string, data: Uint8Array): Buffer {
   const whole = Buffer.alloc(12 + data.length);
   whole.writeUInt32BE(data.length, 0);
   whole.write(type, 4, 'latin1');
@@ -49,10 +50,10 @@ export function indexedPng(
   for (let y = 0; y < height; y++) rows.set(map.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   return Buffer.concat([
     signature,
-    chunk('IHDR', header),
-    chunk('PLTE', palette),
-    chunk('tRNS', opacity),
-    chunk('IDAT', deflateSync(rows, { level: 9 })),
-    chunk('IEND', new Uint8Array()),
+    pngChunk('IHDR', header),
+    pngChunk('PLTE', palette),
+    pngChunk('tRNS', opacity),
+    pngChunk('IDAT', deflateSync(rows, { level: 9 })),
+    pngChunk('IEND', new Uint8Array()),
   ]);
 }
