@@ -61,15 +61,20 @@ function filesBelow(path) {
     .sort();
 }
 
-/** A file's digest, without what the clock says, and of predictions.jsonl what counts: the last line about each image. */
+/** The last line about each predicted image. A line may be cut off, and each run that predicts something adds a report. */
+function predictionLines(text) {
+  const byFolder = new Map();
+  for (const line of text.split('\n')) {
+    const folder = /^\{"folder":"([^"]+)".*\}$/.exec(line)?.[1];
+    if (folder !== undefined) byFolder.set(folder, line);
+  }
+  return [...byFolder.values()].sort();
+}
+
+/** A file's digest, without what the clock says. */
 function digestOf(path) {
   let bytes = readFileSync(path);
-  if (basename(path) === 'predictions.jsonl') {
-    const lines = bytes.toString().split('\n').filter(Boolean);
-    bytes = JSON.stringify(
-      Object.entries(Object.fromEntries(lines.map((line) => [JSON.parse(line).folder, line]))).sort(),
-    );
-  }
+  if (basename(path) === 'predictions.jsonl') bytes = predictionLines(bytes.toString()).join('\n');
   if (basename(path) === 'metrics.jsonl')
     bytes = bytes.toString().replaceAll(/"(seconds|imagesPerSecond)":[\d.e+-]+/g, '"$1":0');
   return createHash('sha256').update(bytes).digest('hex');
