@@ -22,6 +22,14 @@ const threaded = [
   'test/train/cached.ts',
 ];
 
+/** What cannot be run with sanitizers, or says nothing of them. */
+const leftOut = {
+  'test/native/engine.ts': 'it runs copies of the package with the binaries of native/',
+  'test/native/cuda-kernels.ts': 'it runs copies of the package with the binaries of native/',
+  'test/native/doctor/doctor.ts': 'it runs copies of the package with the binaries of native/',
+  'test/checkpoint-limits.ts': 'it measures memory, of which a sanitizer takes several times as much',
+};
+
 const suppressions = join(root, 'test/sanitizers/tsan.supp');
 
 /** Options of each, with their reasons. */
@@ -44,6 +52,9 @@ const sanitizers = {
   tsan: {
     library: 'libtsan.so',
     env: (reports) => ({
+      // OpenMP's barriers are futexes, which ThreadSanitizer does not see: nothing that an operator's threads write would count as
+      // ordered. What is looked at are the package's own threads.
+      OMP_NUM_THREADS: '1',
       TSAN_OPTIONS: `suppressions=${suppressions}:ignore_noninstrumented_modules=1:history_size=4:log_path=${reports}/tsan`,
     }),
   },
@@ -80,7 +91,10 @@ function testFiles(path) {
     .sort();
 }
 const given = paths.length > 0 ? paths : preset === 'tsan' ? threaded : ['test'];
-const files = given.flatMap(testFiles);
+const files = given.flatMap(testFiles).filter((file) => {
+  if (Object.hasOwn(leftOut, file)) console.log(`left out ${file}: ${leftOut[file]}`);
+  return !Object.hasOwn(leftOut, file);
+});
 
 const preload = execFileSync('g++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();
 const environment = {

@@ -155,10 +155,12 @@ void Job::run() noexcept {
   if (failure.code == out_of_memory) release_cached_memory();
 }
 
-/// Hands a job that has run to its JavaScript thread.
+/// Hands a job that has run to its JavaScript thread, which frees it too: nothing of it stays on the lane's
+/// thread.
 void Job::deliver(std::unique_ptr<LaneJob> done) {
-  const std::shared_ptr<Job> job(static_cast<Job*>(done.release()));
-  job->environment->post([job](Napi::Env env) { settle(env, *job); });
+  std::shared_ptr<Job> job(static_cast<Job*>(done.release()));
+  const std::shared_ptr<Environment> environment = job->environment;
+  environment->post([job = std::move(job)](Napi::Env env) { settle(env, *job); });
 }
 
 Lanes& lanes() {

@@ -94,7 +94,7 @@ constexpr std::string_view after_relu[] = {"spm.fc1.weight", "mask_feature.weigh
 constexpr int64_t wide = 128;
 
 bool is_balanced(const KeyShape& key) {
-  return key.shape[0] >= wide && key.shape[1] % 2 == 0 &&
+  return key.shape.size() > 1 && key.shape[0] >= wide && key.shape[1] % 2 == 0 &&
          std::any_of(std::begin(after_relu), std::end(after_relu),
                      [&](std::string_view ending) { return key.name.ends_with(ending); });
 }

@@ -62,7 +62,8 @@ if (isMainThread) {
     await engine()[name]();
   } else if (kind === 'initialise') {
     const folder = name === 'loader' ? name : `torch-${loadedLibtorch().series}`;
-    const file = createRequire(import.meta.url)('node-gyp-build').path(join(root, 'native', folder));
+    const native = process.env.DINOV3_SEG_NATIVE ?? join(root, 'native');
+    const file = createRequire(import.meta.url)('node-gyp-build').path(join(native, folder));
     process.dlopen({ exports: new Proxy({}, { set: end, defineProperty: end }) }, file);
   } else if (kind === 'settle') {
     Object.defineProperty(Object.prototype, 'data', { set: end, configurable: true });

@@ -39,7 +39,8 @@ export function startOnFaultyDisk(script: string, args: string[], { fault, log }
   library ??= compiled();
   if (library instanceof Error) throw library;
   return startProgram(process.execPath, [script, ...args], {
-    LD_PRELOAD: library,
+    // After what is preloaded already: a sanitizer must come first.
+    LD_PRELOAD: [process.env['LD_PRELOAD'], library].filter(Boolean).join(':'),
     ...(fault !== undefined && { FAULTY_DISK: fault }),
     ...(log !== undefined && { FAULTY_DISK_LOG: log }),
   });
