@@ -2,20 +2,18 @@
 
 #include <ATen/ATen.h>
 #include <caffe2/serialize/inline_container.h>
-#include <caffe2/serialize/read_adapter_interface.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
 #include "core/file_storage.h"
-#include "core/mapped_file.h"
 #include "core/pickle_reader.h"
 #include "core/torch_globals.h"
 #include "core/utf8.h"
@@ -40,21 +38,6 @@ std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
 }
-
-class MappedSource : public caffe2::serialize::ReadAdapterInterface {
- public:
-  explicit MappedSource(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {}
-  std::size_t size() const override { return file_->bytes().size(); }
-  std::size_t read(std::uint64_t position, void* buffer, std::size_t bytes, const char*) const override {
-    if (position >= size()) return 0;
-    const auto part = file_->bytes().subspan(position, std::min<std::size_t>(bytes, size() - position));
-    std::memcpy(buffer, part.data(), part.size());
-    return part.size();
-  }
-
- private:
-  std::shared_ptr<const MappedFile> file_;
-};
 
 bool is_dotted_name(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -202,16 +185,26 @@ void check_depth(const std::string& path, const std::string& name, const PickleT
   }
 }
 
-void check_record(const ZipReader& zip, const std::string& root, const std::string& name, bool trust_code) {
+void check_record(const ZipReader& zip, const std::string& root, PyTorchStreamReader& reader,
+                  const std::string& name, bool trust_code) {
   const std::string& path = zip.file()->path();
   const std::string record = name + ".pkl";
   NetworkGlobals globals(zip, root + name + "/", trust_code);
   try {
-    const PickleTree tree = read_pickle(zip.checked_data(*zip.find(root + record)), globals, path);
+    const ZipEntry& entry = *zip.find(root + record);
+    if (entry.size > most_code_bytes)
+      fail("MODEL_FORMAT", path, ": ", record, " has ", entry.size,
+           " bytes, far more than a network's. Copy or download the file again");
+    const auto mapped = zip.checked_data(entry);
+    const auto [data, size] = reader.getRecord(record);
+    const std::span bytes(static_cast<const std::uint8_t*>(data.get()), size);
+    if (!std::equal(bytes.begin(), bytes.end(), mapped.begin(), mapped.end()))
+      fail("IO", path, " was written to while it was read. Load it again when it is complete");
+    const PickleTree tree = read_pickle(bytes, globals, path);
     check_depth(path, record, tree);
   } catch (const Error& error) {
     const std::string code = error.code();
-    if (code == "ABORTED" || code == "MODEL_FORMAT") throw;
+    if (code == "ABORTED" || code == "IO" || code == "MODEL_FORMAT") throw;
     // What this says of checkpoints and state dicts does not help with a network.
     std::string_view message(error.what());
     if (message.starts_with(path + ": ")) message.remove_prefix(path.size() + 2);
@@ -268,8 +261,8 @@ std::vector<CodeFile> code_of(const ZipReader& zip, const std::string& root, PyT
   return files;
 }
 
-void check_archive(const std::string& path, const ZipReader& zip, bool trust_code) {
-  PyTorchStreamReader reader(std::make_shared<MappedSource>(zip.file()));
+void check_archive(const ZipReader& zip, PyTorchStreamReader& reader, bool trust_code) {
+  const std::string& path = zip.file()->path();
   const std::string root = check_directory(zip, reader);
   if (reader.hasRecord("model.json"))
     fail(
@@ -285,22 +278,33 @@ void check_archive(const std::string& path, const ZipReader& zip, bool trust_cod
            " is written with capital letters, so it was not written by torch.jit.save: do not use the file");
   }
   if (!trust_code) check_code(path, code_of(zip, root, reader));
-  for (const char* name : {"constants", "data"}) check_record(zip, root, name, trust_code);
+  for (const char* name : {"constants", "data"}) check_record(zip, root, reader, name, trust_code);
 }
 
 }  // namespace
 
-void check_network_file(const std::string& path, bool trust_code) {
-  const ZipReader zip = network_archive(path);
+void check_network_archive(const ZipReader& zip,
+                           const std::shared_ptr<caffe2::serialize::ReadAdapterInterface>& source,
+                           bool trust_code) {
   try {
-    check_archive(path, zip, trust_code);
+    PyTorchStreamReader reader(source);
+    check_archive(zip, reader, trust_code);
   } catch (const Error&) {
     throw;
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
-    fail_to_load(path, error);
+    fail_to_load(zip.file()->path(), error);
   }
+}
+
+CheckedFile check_network_file(const std::string& path, bool trust_code) {
+  CheckedFile checked{network_archive(path), std::make_shared<FileSource>(path)};
+  // What libtorch reads again is then what was looked at.
+  checked.source->keep_reads(true);
+  check_network_archive(checked.zip, checked.source, trust_code);
+  checked.source->keep_reads(false);
+  return checked;
 }
 
 }  // namespace dinov3_seg

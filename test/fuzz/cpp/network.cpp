@@ -2,15 +2,18 @@
 // byte (whether the code is trusted) and lists entries, each as "\x1e\x1fNAME\nDATA", of which the target makes an archive:
 // changed bytes of an archive are seldom an archive.
 #include <ATen/ATen.h>
+#include <caffe2/serialize/istream_adapter.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
 
 #include "fuzz_target.h"
+#include "models/network_archive.h"
 #include "models/network_check.h"
 
 using namespace dinov3_seg;
@@ -89,13 +92,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (data[0] != 'P') bytes = archive_of(bytes);
   fuzz::set_input({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
   fuzz::read_or_refuse([&] {
-    check_network_file(fuzz::input_path, trust_code);
+    std::istringstream stream(bytes);
+    const auto source = std::make_shared<caffe2::serialize::IStreamAdapter>(&stream);
+    check_network_archive(network_archive(fuzz::input_path), source, trust_code);
     // Trusted code may do anything while it is loaded.
     if (trust_code) return;
     std::optional<torch::jit::Module> module;
     try {
-      std::istringstream stream(bytes);
-      module = torch::jit::load(stream, c10::Device(c10::kCPU), /*load_debug_files=*/false);
+      module = torch::jit::load(source, c10::Device(c10::kCPU), /*load_debug_files=*/false);
     } catch (const std::exception&) {
       return;  // archive.cpp says that it is no TorchScript
     }
