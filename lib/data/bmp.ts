@@ -1,7 +1,7 @@
 /** Reads BMP files, which libvips does not. The format: Microsoft's BITMAPINFOHEADER and its predecessor and successors. */
 
-/** Pixels of a BMP file: H×W×3, or H×W×4 if it has an alpha channel. */
-export interface BmpPixels {
+/** Pixels as a file stores them: H×W×3, or H×W×4 if it has an alpha channel. */
+export interface StoredPixels {
   readonly data: Uint8Array;
   readonly width: number;
   readonly height: number;
@@ -29,7 +29,7 @@ interface Header {
  * @param maxPixels refused before memory is taken.
  * @throws Error with the reason
  */
-export function decodeBmp(file: Uint8Array, maxPixels: number): BmpPixels {
+export function decodeBmp(file: Uint8Array, maxPixels: number): StoredPixels {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const header = checkedHeader(bytes, maxPixels);
   const { width, height, bits, compression } = header;
@@ -47,7 +47,7 @@ export function decodeBmp(file: Uint8Array, maxPixels: number): BmpPixels {
 export function bmpSize(
   file: Uint8Array,
   maxPixels: number,
-): Pick<BmpPixels, 'width' | 'height' | 'channels'> {
+): Pick<StoredPixels, 'width' | 'height' | 'channels'> {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const { width, height, bits, masks } = checkedHeader(bytes, maxPixels);
   return { width, height, channels: bits >= 16 && bits !== 24 && masks[3] !== 0 ? 4 : 3 };
@@ -123,7 +123,7 @@ function rowOf({ height, isTopDown }: Header, y: number): number {
   return isTopDown ? y : height - 1 - y;
 }
 
-function coloured({ width, height, palette }: Header, indices: Uint8Array): BmpPixels {
+function coloured({ width, height, palette }: Header, indices: Uint8Array): StoredPixels {
   const data = new Uint8Array(3 * indices.length);
   for (let i = 0; i < indices.length; i++) {
     const at = 3 * indices[i]!;
@@ -148,7 +148,7 @@ function unpackIndices(bytes: Buffer, header: Header, stride: number): Uint8Arra
   return indices;
 }
 
-function trueColour(bytes: Buffer, header: Header, stride: number): BmpPixels {
+function trueColour(bytes: Buffer, header: Header, stride: number): StoredPixels {
   const { width, height, offset } = header;
   const data = new Uint8Array(3 * width * height);
   for (let y = 0; y < height; y++) {
@@ -164,7 +164,7 @@ function trueColour(bytes: Buffer, header: Header, stride: number): BmpPixels {
 }
 
 /** Pixels of 16 or 32 bits. */
-function maskedColour(bytes: Buffer, header: Header, stride: number): BmpPixels {
+function maskedColour(bytes: Buffer, header: Header, stride: number): StoredPixels {
   const { width, height, bits, offset, masks } = header;
   const used = masks[3] === 0 ? masks.slice(0, 3) : masks;
   const channels = used.length as 3 | 4;

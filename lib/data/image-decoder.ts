@@ -12,7 +12,7 @@ import {
   type ImageKind,
 } from '../images/image-kinds.js';
 import { shownPath } from '../system-path.js';
-import { bmpSize, decodeBmp } from './bmp.js';
+import { bmpSize, decodeBmp, type StoredPixels } from './bmp.js';
 import { decodingRoom, mostPixels } from './budget.js';
 import { jpegLack, withEndMarker } from './jpeg-structure.js';
 
@@ -204,6 +204,8 @@ interface HowToDecode {
   /** See {@link mostSeconds}. Default: as the instance says. */
   seconds?: number;
   failOn?: 'error' | 'warning';
+  /** Decodes these rows alone, of the image as it is shown. */
+  rows?: { top: number; width: number; height: number };
 }
 
 /** What a sharp instance may have been made of: files that are decoded here, and pixels. */
@@ -254,9 +256,13 @@ export function isPlain({ kind }: OpenedImage, file: Uint8Array): boolean {
 }
 
 async function decodeBitmap(file: Uint8Array, source: string, maxPixels: number): Promise<RgbImage> {
+  return splitAlpha(bitmapPixels(file, source, maxPixels));
+}
+
+/** @throws DinoSegError IMAGE */
+export function bitmapPixels(file: Uint8Array, source: string, maxPixels: number): StoredPixels {
   try {
-    const { data, width, height, channels } = decodeBmp(file, maxPixels);
-    return splitAlpha(data, width, height, channels);
+    return decodeBmp(file, maxPixels);
   } catch (cause) {
     throw imageError(source, cause);
   }
@@ -287,28 +293,40 @@ export async function decodeAny(
   source: string,
   how: HowToDecode,
 ): Promise<RgbImage> {
+  return splitAlpha(await codecPixels(image, source, how));
+}
+
+/** Pixels with an alpha channel if the file has one. @throws DinoSegError IMAGE */
+export async function codecPixels(
+  image: Uint8Array | Sharp,
+  source: string,
+  how: HowToDecode,
+): Promise<StoredPixels> {
   try {
     const options = { failOn: how.failOn ?? failOn, limitInputPixels: how.maxPixels } as const;
     const pipeline = isSharp(image) ? image : sharp(image, options);
     if (how.seconds !== undefined) pipeline.timeout({ seconds: how.seconds });
+    pipeline.autoOrient();
+    if (how.rows) pipeline.extract({ left: 0, ...how.rows });
     const { data, info } = await pipeline
-      .autoOrient()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    return splitAlpha(bytesOf(data), info.width, info.height, info.channels);
+    const { width, height, channels } = info;
+    if (channels !== 3 && channels !== 4)
+      throw new Error(`it decoded to ${channels} channels instead of 3 or 4`);
+    return { data: bytesOf(data), width, height, channels };
   } catch (cause) {
     throw imageError(source, cause);
   }
 }
 
 /** Below it, a pixel is transparent. */
-const opaqueAlpha = 128;
+export const opaqueAlpha = 128;
 
 /** The colours of pixels with or without an alpha channel, and where they are transparent. */
-function splitAlpha(pixels: Uint8Array, width: number, height: number, channels: number): RgbImage {
+export function splitAlpha({ data: pixels, width, height, channels }: StoredPixels): RgbImage {
   if (channels === 3) return { data: pixels, width, height };
-  if (channels !== 4) throw new Error(`it decoded to ${channels} channels instead of 3 or 4`);
   const count = width * height;
   const data = new Uint8Array(3 * count);
   const transparent = new Uint8Array(count);

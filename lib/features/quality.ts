@@ -1,5 +1,6 @@
 /** Which images of a table may be no photographs of a street, by their pixels alone. */
 import type { RgbImage } from '../data/decode.js';
+import type { ReducedImage } from '../data/decode-reduced.js';
 
 /** Why an image is marked. */
 export const qualityFlags = ['tiny', 'uniform', 'transparent', 'duplicate'] as const;
@@ -26,13 +27,14 @@ export interface ImageQuality {
   readonly notes?: readonly string[];
 }
 
-/** Measures a decoded image. */
-export function qualityOf(image: RgbImage): ImageQuality {
-  const { transparent, notes } = image;
-  let hidden = 0;
-  if (transparent) for (let i = 0; i < transparent.length; i++) hidden += transparent[i]!;
+/** Measures a decoded image. Transparent pixels are those of the image itself. */
+export function qualityOf(image: RgbImage & Partial<ReducedImage>): ImageQuality {
+  const { transparent, transparentPixels, full = image, notes } = image;
+  let hidden = transparentPixels ?? 0;
+  if (transparent && transparentPixels === undefined)
+    for (let i = 0; i < transparent.length; i++) hidden += transparent[i]!;
   return {
-    transparent: (100 * hidden) / (image.width * image.height),
+    transparent: (100 * hidden) / (full.width * full.height),
     uniform: uniformPercent(image),
     ...(notes && { notes }),
   };

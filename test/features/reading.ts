@@ -53,7 +53,7 @@ t.test('an image is decoded at the size that is wanted', async (t) => {
   t.match(turned, { width: 75, height: 100, full: { width: 150, height: 200 } }, 'as it is shown');
   for (const [name, pixels] of [
     ['large.png', 200 * 150],
-    ['transparent.png', 100],
+    ['transparent.png', 200 * 150],
   ] as const) {
     const same = await decodeReduced(at(name), pixels);
     t.ok(Buffer.from(same.data).equals((await decodeImage(at(name))).data), `${name} is as it was`);
