@@ -56,8 +56,7 @@ std::shared_ptr<SegmentationModel> copy_model(const SegmentationModel& model, co
 }
 
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
-  check_network_file(path, /*trust_code=*/false);
-  const auto module = load_staged(path, device);
+  const auto module = load_staged(check_network_file(path, /*trust_code=*/false), device);
   if (!module) return nullptr;
   return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});
 }

@@ -18,7 +18,6 @@
 #include "core/mapped_file.h"
 #include "core/memory_limit.h"
 #include "core/safetensors.h"
-#include "models/file_source.h"
 #include "models/network_check.h"
 #include "models/staged_archive.h"
 
@@ -72,16 +71,15 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
                                 std::optional<std::int64_t> resident_blocks, bool streams, bool trust_code) {
   try {
     say_doing("Loading " + path);
-    check_network_file(path, trust_code);
-    const auto source = std::make_shared<FileSource>(path);
-    const std::uint64_t all = source->size();
+    const CheckedFile file = check_network_file(path, trust_code);
+    const std::uint64_t all = file.source->size();
     // Who has blocks streamed has found out what fits.
     if (streams)
       use_expandable_segments();
     else if (!resident_blocks)
       require_memory(device, all - std::min(all, bytes_of(shared)), "Loading " + path, load_advice);
     if (!device.is_cpu() || !shared.empty() || resident_blocks) {
-      if (const auto staged = load_staged(path, device, shared, resident_blocks)) {
+      if (const auto staged = load_staged(file, device, shared, resident_blocks)) {
         check_loaded_network(path, *staged);
         return *staged;
       }
@@ -93,9 +91,9 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
           "only be loaded without sharing, streaming and precision fp8. Convert it again, or load it without "
           "them");
     // Without the files for debugging, which are pickles that nobody has looked at.
-    const torch::jit::Module module = torch::jit::load(source, device, /*load_debug_files=*/false);
+    const torch::jit::Module module = torch::jit::load(file.source, device, /*load_debug_files=*/false);
     check_loaded_network(path, module);
-    report_progress(source->size(), source->size());
+    report_progress(all, all);
     return module;
   } catch (const Error&) {
     throw;

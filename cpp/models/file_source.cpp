@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "core/error.h"
 #include "core/job_control.h"
@@ -20,14 +21,31 @@ std::size_t FileSource::read(std::uint64_t position, void* buffer, std::size_t b
   std::size_t done = 0;
   while (done < bytes) {
     check_cancelled();
-    const std::size_t count =
-        read_some(position + done, static_cast<char*>(buffer) + done, std::min(bytes - done, step_bytes));
-    if (count == 0 && position + done < size()) fail_early_end();
+    const std::uint64_t at = position + done;
+    char* const to = static_cast<char*>(buffer) + done;
+    std::size_t most = std::min(bytes - done, step_bytes);
+    if (const std::size_t known = copy_kept(at, to, most)) {
+      done += known;
+      continue;
+    }
+    const std::size_t count = read_some(at, to, most);
+    if (count == 0 && at < size()) fail_early_end();
     if (count == 0) break;
+    if (keeps_) kept_.emplace(at, std::string(to, count));
     done += count;
     report(count);
   }
   return done;
+}
+
+std::size_t FileSource::copy_kept(std::uint64_t position, char* buffer, std::size_t& bytes) const {
+  const auto after = kept_.upper_bound(position);
+  if (after != kept_.begin()) {
+    const auto& [begin, kept] = *std::prev(after);
+    if (position - begin < kept.size()) return kept.copy(buffer, bytes, position - begin);
+  }
+  if (after != kept_.end()) bytes = std::min<std::uint64_t>(bytes, after->first - position);
+  return 0;
 }
 
 void FileSource::read_all(std::uint64_t position, void* buffer, std::size_t bytes) const {

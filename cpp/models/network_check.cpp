@@ -2,19 +2,17 @@
 
 #include <ATen/ATen.h>
 #include <caffe2/serialize/inline_container.h>
-#include <caffe2/serialize/read_adapter_interface.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
 #include "core/file_storage.h"
-#include "core/mapped_file.h"
 #include "core/pickle_reader.h"
 #include "core/torch_globals.h"
 #include "core/utf8.h"
@@ -37,21 +35,6 @@ std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
 }
-
-class MappedSource : public caffe2::serialize::ReadAdapterInterface {
- public:
-  explicit MappedSource(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {}
-  std::size_t size() const override { return file_->bytes().size(); }
-  std::size_t read(std::uint64_t position, void* buffer, std::size_t bytes, const char*) const override {
-    if (position >= size()) return 0;
-    const auto part = file_->bytes().subspan(position, std::min<std::size_t>(bytes, size() - position));
-    std::memcpy(buffer, part.data(), part.size());
-    return part.size();
-  }
-
- private:
-  std::shared_ptr<const MappedFile> file_;
-};
 
 /// What libtorch's unpickler makes of a network's pickles, beyond what a checkpoint has.
 class NetworkGlobals : public TorchGlobals {
@@ -171,16 +154,26 @@ void check_depth(const std::string& path, const std::string& name, const PickleT
   }
 }
 
-void check_record(const ZipReader& zip, const std::string& root, const std::string& name, bool trust_code) {
+void check_record(const ZipReader& zip, const std::string& root, PyTorchStreamReader& reader,
+                  const std::string& name, bool trust_code) {
   const std::string& path = zip.file()->path();
   const std::string record = name + ".pkl";
   NetworkGlobals globals(zip, root + name + "/", trust_code);
   try {
-    const PickleTree tree = read_pickle(zip.checked_data(*zip.find(root + record)), globals, path);
+    const ZipEntry& entry = *zip.find(root + record);
+    if (entry.size > most_code_bytes)
+      fail("MODEL_FORMAT", path, ": ", record, " has ", entry.size,
+           " bytes, far more than a network's. Copy or download the file again");
+    const auto mapped = zip.checked_data(entry);
+    const auto [data, size] = reader.getRecord(record);
+    const std::span bytes(static_cast<const std::uint8_t*>(data.get()), size);
+    if (!std::equal(bytes.begin(), bytes.end(), mapped.begin(), mapped.end()))
+      fail("IO", path, " was written to while it was read. Load it again when it is complete");
+    const PickleTree tree = read_pickle(bytes, globals, path);
     check_depth(path, record, tree);
   } catch (const Error& error) {
     const std::string code = error.code();
-    if (code == "ABORTED" || code == "MODEL_FORMAT") throw;
+    if (code == "ABORTED" || code == "IO" || code == "MODEL_FORMAT") throw;
     // What this says of checkpoints and state dicts does not help with a network.
     std::string_view message(error.what());
     if (message.starts_with(path + ": ")) message.remove_prefix(path.size() + 2);
@@ -239,18 +232,24 @@ std::vector<CodeFile> code_of(const ZipReader& zip, const std::string& root, PyT
 
 }  // namespace
 
-void check_network_file(const std::string& path, bool trust_code) {
-  const ZipReader zip = network_archive(path);
-  PyTorchStreamReader reader(std::make_shared<MappedSource>(zip.file()));
+CheckedFile check_network_file(const std::string& path, bool trust_code) {
+  CheckedFile checked{network_archive(path), std::make_shared<FileSource>(path)};
+  const auto& [zip, source] = checked;
+  // What libtorch reads again is then what was looked at.
+  source->keep_reads(true);
+  PyTorchStreamReader reader(source);
   const std::string root = check_directory(zip, reader);
   if (reader.hasRecord("model.json"))
     fail(
         "MODEL_FORMAT", path,
         " is a TorchScript file of PyTorch before 1.2, which is not read. Load and save it with a newer one");
   // What else is no TorchScript file, libtorch names.
-  if (!zip.find(root + "data.pkl") || !zip.find(root + "constants.pkl")) return;
-  if (!trust_code) check_code(path, code_of(zip, root, reader));
-  for (const char* name : {"constants", "data"}) check_record(zip, root, name, trust_code);
+  if (zip.find(root + "data.pkl") && zip.find(root + "constants.pkl")) {
+    if (!trust_code) check_code(path, code_of(zip, root, reader));
+    for (const char* name : {"constants", "data"}) check_record(zip, root, reader, name, trust_code);
+  }
+  source->keep_reads(false);
+  return checked;
 }
 
 }  // namespace dinov3_seg

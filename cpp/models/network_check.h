@@ -3,9 +3,20 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <memory>
 #include <string>
 
+#include "core/zip_reader.h"
+#include "models/file_source.h"
+
 namespace dinov3_seg {
+
+/// A network's file, open. Whoever loads it reads it from here.
+struct CheckedFile {
+  ZipReader zip;
+  /// Gives what was checked (table of contents, code, pickles) as it was then, even if the file has changed.
+  std::shared_ptr<FileSource> source;
+};
 
 /// Looks at an archive before libtorch does. libtorch's unpickler asks for as much memory as a damaged pickle
 /// states, checks neither shapes nor strides against the storages, and runs code of the file.
@@ -15,8 +26,8 @@ namespace dinov3_seg {
 /// - The pickles hold modules, plain values and tensors that lie within their storages (pickle_reader.h).
 /// - The code uses operators of networks alone (code_check.h), unless `trust_code`.
 ///
-/// Throws what network_archive() throws, MODEL_FORMAT, MODEL_CODE.
-void check_network_file(const std::string& path, bool trust_code);
+/// Throws what network_archive() throws, MODEL_FORMAT, MODEL_CODE, IO.
+CheckedFile check_network_file(const std::string& path, bool trust_code);
 
 /// Looks at a network that was loaded and has not run: the values of its fields have the types that its code
 /// declares (libtorch reads fields by their place, whatever the object), and its methods, with all that they

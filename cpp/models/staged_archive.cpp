@@ -39,19 +39,19 @@ struct Place {
 /// none.
 class SparseSource : public caffe2::serialize::ReadAdapterInterface {
  public:
-  SparseSource(const std::string& path, const ZipReader& zip, const SharedTensors& shared) : file_(path) {
-    for (const ZipEntry& entry : zip.entries()) {
+  SparseSource(const CheckedFile& file, const SharedTensors& shared) : file_(file.source) {
+    for (const ZipEntry& entry : file.zip.entries()) {
       const bool tensor = entry.method == 0 && entry.name.find("/data/") != std::string::npos;
       if (tensor && (entry.size >= least_staged || shared.contains(entry.offset)))
         apart_.emplace(entry.offset, entry.size);
     }
   }
 
-  const FileSource& file() const { return file_; }
-  std::size_t size() const override { return file_.size(); }
+  const FileSource& file() const { return *file_; }
+  std::size_t size() const override { return file_->size(); }
   std::size_t read(std::uint64_t position, void* buffer, std::size_t bytes, const char* what) const override {
     const auto found = apart_.find(position);
-    if (found == apart_.end() || found->second != bytes) return file_.read(position, buffer, bytes, what);
+    if (found == apart_.end() || found->second != bytes) return file_->read(position, buffer, bytes, what);
     left_out_.emplace(buffer, Place{position, bytes});
     return bytes;
   }
@@ -60,7 +60,7 @@ class SparseSource : public caffe2::serialize::ReadAdapterInterface {
   const std::unordered_map<const void*, Place>& left_out() const { return left_out_; }
 
  private:
-  FileSource file_;
+  std::shared_ptr<const FileSource> file_;
   std::unordered_map<std::uint64_t, std::size_t> apart_;
   mutable std::unordered_map<const void*, Place> left_out_;
 };
@@ -258,13 +258,11 @@ bool can_be_filled(const torch::jit::Module& module, const SparseSource& source)
 
 }  // namespace
 
-std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device,
+std::optional<torch::jit::Module> load_staged(const CheckedFile& file, c10::Device device,
                                               const SharedTensors& shared,
                                               std::optional<std::int64_t> resident_blocks) {
-  const auto file = MappedFile::open(path);
-  const ZipReader zip(file);
-  if (has_tensors_in_code(zip)) return std::nullopt;
-  const auto source = std::make_shared<SparseSource>(path, zip, shared);
+  if (has_tensors_in_code(file.zip)) return std::nullopt;
+  const auto source = std::make_shared<SparseSource>(file, shared);
   std::optional<torch::jit::Module> module;
   try {
     module = torch::jit::load(source, c10::Device(c10::kCPU), /*load_debug_files=*/false);
@@ -274,7 +272,7 @@ std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Devi
   }
   if (!can_be_filled(*module, *source)) return std::nullopt;
   ModuleUploader uploader(*source, device, shared);
-  if (resident_blocks && shared.empty()) uploader.keep_on_host(*module, *resident_blocks, file);
+  if (resident_blocks && shared.empty()) uploader.keep_on_host(*module, *resident_blocks, file.zip.file());
   uploader.upload(*module);
   report_progress(source->size(), source->size());
   return module;

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 
+#include "models/network_check.h"
 #include "models/shared_tensors.h"
 
 namespace dinov3_seg {
@@ -20,7 +20,7 @@ namespace dinov3_seg {
 ///
 /// With `resident_blocks` the matrices of the backbone's other blocks and of the decoder's layers
 /// (streamed_matrices()) stay on the CPU: views of the mapped file, if they are large.
-std::optional<torch::jit::Module> load_staged(const std::string& path, c10::Device device,
+std::optional<torch::jit::Module> load_staged(const CheckedFile& file, c10::Device device,
                                               const SharedTensors& shared = {},
                                               std::optional<std::int64_t> resident_blocks = {});
 

@@ -33,17 +33,33 @@ def operators_of(path):
     with zipfile.ZipFile(path) as archive:
         for entry in archive.namelist():
             if "/code/" in entry and entry.endswith(".py"):
-                code = archive.read(entry).decode()
+                # Texts name functions of Python.
+                code = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', archive.read(entry).decode())
                 names |= {f"aten::{name}" for name in re.findall(r"(?<![\w.])torch\.(\w+)", code)}
                 names |= {f"{space}::{name}" for space, name in re.findall(r"(?<![\w.])ops\.(\w+)\.(\w+)", code)}
     return names
 
 
+def torchvision_models():
+    """torchvision's networks. Its wheels for a torch with CUDA do not import beside one without, for want of their operators:
+    they are declared then, which is enough for all networks that do not run them."""
+    import torch
+
+    try:
+        import torchvision.models
+    except RuntimeError:
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision.models
+    return torchvision.models
+
+
 def standard_networks():
     """Modules with their inputs."""
     import torch
-    import torchvision.models as models
     from torch import nn
+
+    models = torchvision_models()
 
     image, maps, tokens = torch.zeros(1, 3, 224, 224), torch.rand(1, 4, 8, 8), torch.rand(2, 4, 8)
     for name in (
@@ -101,13 +117,17 @@ def export_standard(folder):
     """Writes each network scripted and traced, one file at a time."""
     import torch
 
+    torch.set_num_threads(1)  # more wait for each other on a machine with other work: ten times slower
     for name, network, inputs in standard_networks():
         network.eval()
         for way in ("script", "trace"):
             if way == "trace" and inputs is None:
                 continue
             try:
-                script = torch.jit.script(network) if way == "script" else torch.jit.trace(network, inputs, strict=False)
+                if way == "script":
+                    script = torch.jit.script(network)
+                else:  # the check of a trace runs the network twice more, and refuses those that have a faster way without gradients
+                    script = torch.jit.trace(network, inputs, strict=False, check_trace=False)
             except Exception as error:  # TorchScript does not take every module
                 print(f"{name}: no {way}: {str(error).splitlines()[0][:100]}", file=sys.stderr)
                 continue

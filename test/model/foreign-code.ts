@@ -1,16 +1,18 @@
 /** Network files of strangers: what their code, their pickles and their archives may not do. */
-import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
-import { runCommand } from '../helpers/command-line.js';
+import { entry, runCommand } from '../helpers/command-line.js';
+import { skipWithoutCompiler, startOnFaultyDisk } from '../helpers/faulty-disk.js';
 import { writeForeign, type ForeignNetwork } from '../helpers/foreign-network.js';
 import { SavedObject } from '../helpers/torch-save.js';
-import { zipOf } from '../helpers/zip.js';
+import { zipOf, type ZipEntry } from '../helpers/zip.js';
 
 const root = t.testdir();
+const skip = skipWithoutCompiler();
 const written = join(root, 'written.bin');
 const fromFile = `torch.from_file("${written}", True, 4)`;
 let files = 0;
@@ -105,29 +107,23 @@ for (const [where, [network, message]] of Object.entries(code))
     t.notOk(existsSync(written));
   });
 
+const image = join(root, 'image.bmp');
+await writeFile(
+  image,
+  Buffer.from('Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA////AA==', 'base64'),
+);
+const predictWith = (model: string) => {
+  const files = ['--model', model, '--output', join(root, 'out')];
+  return ['predict', ...files, '--image-size', '32', '--device', 'cpu', image];
+};
+
 t.test('predict refuses such a file, and runs it with --trust-code', async (t) => {
   // A result that nobody uses would be left out.
   const model = await write({
     decode: [`queries = torch.add(queries, torch.sum(${fromFile}))`],
     classes: 151,
   });
-  const image = join(root, 'image.bmp');
-  await writeFile(
-    image,
-    Buffer.from('Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA////AA==', 'base64'),
-  );
-  const args = [
-    'predict',
-    '--model',
-    model,
-    '--output',
-    join(root, 'out'),
-    '--image-size',
-    '32',
-    '--device',
-    'cpu',
-    image,
-  ];
+  const args = predictWith(model);
   const refused = await runCommand(args);
   t.equal(refused.code, 1);
   t.match(refused.stderr, /aten::from_file.*--trust-code/s);
@@ -212,7 +208,6 @@ for (const [what, [network, message]] of Object.entries(damaged))
 
 t.test('a second table of contents in the comment of the archive is refused', async (t) => {
   const path = await write({});
-  const { readFile } = await import('node:fs/promises');
   const honest = await readFile(path);
   const other = zipOf([{ name: 'archive/code/__torch__.py', data: `x = ${fromFile}` }]);
   const fake = Buffer.from(other.subarray(-22));
@@ -251,5 +246,34 @@ t.test(
     t.ok(count > 100);
     codes.delete('MODEL_FORMAT');
     t.same([...codes], []);
+  },
+);
+
+t.test(
+  'what was checked is what is loaded, at whatever moment the file is overwritten',
+  { skip },
+  async (t) => {
+    const [path, honest, other] = [join(root, 'loaded.pt'), join(root, 'honest.pt'), join(root, 'other.pt')];
+    // The same places in the file: only the code differs.
+    const statement = `queries = torch.add(queries, torch.sum(${fromFile}))`;
+    const padding = ' '.repeat(statement.length - 'queries = queries'.length);
+    const change = (entries: ZipEntry[]) => entries.map((each) => ({ ...each, stored: true }));
+    await writeForeign(other, { decode: [statement], classes: 151, change });
+    await writeForeign(honest, { decode: [`queries = queries${padding}`], classes: 151, change });
+    t.equal(statSync(other).size, statSync(honest).size);
+    const log = join(root, 'disk.log');
+    await rm(written, { force: true });
+    let overwritten = 0;
+    for (let n = 1; ; ++n) {
+      await copyFile(honest, path);
+      await rm(log, { force: true });
+      const fault = `read|${path}|${n}|put|${other}|${path}`;
+      const { code, stderr } = await startOnFaultyDisk(entry, predictWith(path), { fault, log }).ended;
+      if (code !== 0) t.match(stderr, /MODEL_CODE|MODEL_FORMAT|IO/, `after read ${n}`);
+      t.notOk(existsSync(written), `after read ${n}`);
+      if (!(await readFile(log, 'utf8').catch(() => '')).includes('fault')) break;
+      ++overwritten;
+    }
+    t.ok(overwritten > 5, `overwritten after each of ${overwritten} reads`);
   },
 );

@@ -1,11 +1,12 @@
 /** Stopping in any way and going on gives what never stopping gives, bit by bit. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { train } from '../../lib/train/loop.js';
 import { sameBits } from '../helpers/close.js';
 import { endHeld, runCommand } from '../helpers/command-line.js';
+import { writeForeign } from '../helpers/foreign-network.js';
 import { asFlags, readMetrics, readPosition, readTensors, tinySettings } from '../helpers/tiny-run.js';
 
 const root = t.testdir();
@@ -99,6 +100,42 @@ t.test('Ctrl-C ends with a state to resume from, exit code 130, and says how', a
   t.equal(resumed.code, 0, resumed.stderr);
   sameAsUninterrupted(t, out);
 });
+
+t.test(
+  'a run whose network needs --trust-code needs it again with --resume: no run folder can state it',
+  async (t) => {
+    const out = join(root, 'of-a-stranger');
+    const written = join(root, 'written.bin');
+    // A result that nobody uses would be left out.
+    const decode = [`queries = torch.add(queries, torch.sum(torch.from_file("${written}", True, 4)))`];
+    const model = await writeForeign(join(root, 'foreign.pt'), { decode });
+    const flags = asFlags({ ...settings, model, out, saveEverySeconds: 0 });
+    const begun = await endHeld(['train', ...flags, '--trust-code'], { epoch: 1, batch: 2 }, 'SIGINT');
+    t.equal(begun.code, 130, begun.stderr);
+    rmSync(written);
+    const resume = (...more: string[]) => runCommand(['train', '--out', out, '--resume', ...more]);
+    const refused = await resume();
+    t.equal(refused.code, 1);
+    t.match(refused.stderr, /MODEL_CODE: .*aten::from_file.*--trust-code/s);
+
+    const config = join(out, 'config.json');
+    const honest = readFileSync(config, 'utf8');
+    t.notMatch(honest, /trust/i);
+    for (const key of ['trustCode', 'trust-code']) {
+      writeFileSync(config, honest.replace('"model":', `"${key}": true, "model":`));
+      const stated = await resume();
+      t.equal(stated.code, 1);
+      t.match(stated.stderr, new RegExp(key));
+    }
+    writeFileSync(config, honest);
+    t.notOk(existsSync(written), 'nothing of the code ran');
+
+    const trusted = await resume('--trust-code');
+    t.equal(trusted.code, 0, trusted.stderr);
+    t.ok(existsSync(written));
+    t.equal(readPosition(out)!.finished, true);
+  },
+);
 
 t.test('stopping by signal in training and in evaluation, again and again', async (t) => {
   const out = join(root, 'stopped');

@@ -4,10 +4,11 @@
  *   FAULTY_DISK=CALL|PART|N|ERRNO|TIMES   the N-th CALL (from 1) of a file whose path contains PART fails, and TIMES in all;
  *                                         0 times: from then on always
  *   FAULTY_DISK=CALL|PART|N|cut|SIZE|PATH  after the N-th call, the file PATH is cut to SIZE bytes
+ *   FAULTY_DISK=CALL|PART|N|put|FROM|PATH  after the N-th call, the bytes of the file FROM are written over those of PATH
  *   FAULTY_DISK_LOG=PATH                  gets a line for each call, "CALL\tpath", and "fault\tpath" for each that failed
  *
- * CALL is open (for writing), write, sync, truncate, reserve, rename, link, mkdir, unlink, close (of a file open for writing) or
- * map; any is all of them but map. A write that fails for want of room first writes half, as the last one before a full disk does. Opening the path
+ * CALL is open (for writing), write, sync, truncate, reserve, rename, link, mkdir, unlink, close (of a file open for writing),
+ * map or read (pread); any is all of them but these two. A write that fails for want of room first writes half, as the last one before a full disk does. Opening the path
  * "/faulty-disk/SPEC" changes the fault in a running process, and gives ENOENT.
  */
 #define _GNU_SOURCE
@@ -56,7 +57,7 @@ static void say(const char *what, const char *path) {
   syscall(SYS_close, fd);
 }
 
-/* The errno of a fault that is due; 0: none. `cut` is set where a file is to be cut after the call. */
+/* The errno of a fault that is due; 0: none. `cut` is set where a file is to be cut or overwritten after the call. */
 static int due(const char *call, const char *path, int *cut) {
   if (!path || strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/", 5) == 0) return 0;
   int error = 0;
@@ -65,11 +66,11 @@ static int due(const char *call, const char *path, int *cut) {
     is_read = 1;
     if (getenv("FAULTY_DISK")) set_fault(getenv("FAULTY_DISK"));
   }
-  const int is_map = strcmp(call, "map") == 0;
-  if (!is_map) say(call, path);
-  const int is_call = field[4] && (strcmp(field[0], "any") == 0 ? !is_map : strcmp(field[0], call) == 0);
+  const int is_input = strcmp(call, "map") == 0 || strcmp(call, "read") == 0;
+  if (!is_input) say(call, path);
+  const int is_call = field[4] && (strcmp(field[0], "any") == 0 ? !is_input : strcmp(field[0], call) == 0);
   if (is_call && strstr(path, field[1]) && ++seen >= atoi(field[2])) {
-    if (strcmp(field[3], "cut") == 0) {
+    if (strcmp(field[3], "cut") == 0 || strcmp(field[3], "put") == 0) {
       *cut = seen == atoi(field[2]);
     } else if (atoi(field[4]) == 0 || failed < atoi(field[4])) {
       ++failed;
@@ -81,8 +82,19 @@ static int due(const char *call, const char *path, int *cut) {
   return error;
 }
 
-static void cut_file(void) {
+static void copy_over(const char *from, const char *to) {
+  const int in = (int)syscall(SYS_openat, AT_FDCWD, from, O_RDONLY | O_CLOEXEC);
+  const int out = (int)syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CLOEXEC);
+  char buffer[65536];
+  for (long count; (count = syscall(SYS_read, in, buffer, sizeof buffer)) != 0;)
+    if (count < 0 || syscall(SYS_write, out, buffer, count) != count) abort();
+  syscall(SYS_close, in);
+  syscall(SYS_close, out);
+}
+
+static void change_file(void) {
   say("fault", field[5]);
+  if (strcmp(field[3], "put") == 0) return copy_over(field[4], field[5]);
   if (syscall(SYS_truncate, field[5], atol(field[4])) != 0) abort();
 }
 
@@ -107,7 +119,7 @@ static const char *path_of(int fd, char *buffer) {
   }
 #define GIVE(result)      \
   __typeof__(result) given = result; \
-  if (cut) cut_file();    \
+  if (cut) change_file();    \
   return given
 
 #define OPENER(name, ...)                                                         \
@@ -185,7 +197,7 @@ int close(int fd) {
   const int flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
   if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY) error = due("close", path_of(fd, buffer), &cut);
   const int result = REAL(close)(fd);
-  if (cut) cut_file();
+  if (cut) change_file();
   if (error) errno = error;
   return error ? -1 : result;
 }
@@ -215,3 +227,12 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
 void *mmap64(void *at, size_t size, int protection, int flags, int fd, off64_t offset) {
   MAPPER(mmap64, at, size, protection, flags, fd, offset);
 }
+
+#define READER(name, ...)                  \
+  char buffer[4096];                       \
+  int cut = 0;                             \
+  due("read", path_of(fd, buffer), &cut);  \
+  GIVE(REAL(name)(__VA_ARGS__))
+
+ssize_t pread(int fd, void *data, size_t size, off_t at) { READER(pread, fd, data, size, at); }
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) { READER(pread64, fd, data, size, at); }
