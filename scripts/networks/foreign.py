@@ -131,7 +131,7 @@ def of_reference(folder):
         spread_statistics(backbone)
         features = Features(backbone, lambda vit, images: vit.get_intermediate_layers(images, reshape=True)[0])
         yield f"reference-vit-{layer}-traced", features, "trace"
-        decoder = build_segmentation_decoder(backbone, decoder_type="m2f", hidden_dim=64, num_classes=9)
+        decoder = build_segmentation_decoder(backbone, decoder_type="m2f", hidden_dim=64, num_classes=150)
         yield f"reference-segmentor-{layer}-traced", ReferenceQueries(spread_statistics(decoder)), "trace"
 
 

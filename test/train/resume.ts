@@ -124,7 +124,7 @@ t.test(
     for (const key of ['trustCode', 'trust-code']) {
       writeFileSync(config, honest.replace('"model":', `"${key}": true, "model":`));
       const stated = await resume();
-      t.equal(stated.code, 1);
+      t.equal(stated.code, 2);
       t.match(stated.stderr, new RegExp(key));
     }
     writeFileSync(config, honest);
