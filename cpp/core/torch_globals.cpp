@@ -105,7 +105,8 @@ PickleValue* TorchGlobals::storage(PickleTree& tree, const PickleValue& id) {
   PickleStorage result;
   std::int64_t element_size = 1;
   if (type != "UntypedStorage") {
-    const DtypeNames* row = find_dtype(&DtypeNames::storage, type);
+    // A class of the same name in the file's own code would be another thing to libtorch.
+    const DtypeNames* row = global.module == "torch" ? find_dtype(&DtypeNames::storage, type) : nullptr;
     if (row == nullptr) {
       fail("CHECKPOINT_FORMAT", where_, ": storage '", printable(key), "' is a ", full_name(global),
            ", which is not supported. Convert its tensors to float32 in PyTorch and save again");
@@ -147,7 +148,8 @@ PickleValue* TorchGlobals::rebuild(PickleTree& tree, const PickleGlobal& functio
   if (view.sizes.size() != view.strides.size()) malformed("different numbers of strides and sizes");
   if (function.name == "_rebuild_tensor_v3") {
     if (items.size() < 7 || !items[6]->is(Kind::global)) malformed("no dtype");
-    const DtypeNames* row = find_dtype(&DtypeNames::name, items[6]->global().name);
+    const PickleGlobal& dtype = items[6]->global();
+    const DtypeNames* row = dtype.module == "torch" ? find_dtype(&DtypeNames::name, dtype.name) : nullptr;
     if (row == nullptr) {
       fail("CHECKPOINT_FORMAT", where_, ": a tensor is of ", full_name(items[6]->global()),
            ", which is not supported. Convert it to float32 in PyTorch and save again");

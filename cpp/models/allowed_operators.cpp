@@ -167,9 +167,12 @@ bool is_allowed_function(std::string_view name) {
 }
 
 bool is_allowed_class(std::string_view name) {
-  constexpr std::string_view of_cpp = "__torch__.torch.classes.";
-  if (!name.starts_with(of_cpp)) return true;
-  return std::find(std::begin(classes), std::end(classes), name.substr(of_cpp.size())) != std::end(classes);
+  constexpr std::string_view of_torch = "__torch__.torch", of_cpp = "__torch__.torch.classes";
+  // A namespace: getattr() would find the classes in it.
+  if (name == of_torch || name == of_cpp) return false;
+  if (!name.starts_with(of_cpp) || name[of_cpp.size()] != '.') return true;
+  return std::find(std::begin(classes), std::end(classes), name.substr(of_cpp.size() + 1)) !=
+         std::end(classes);
 }
 
 }  // namespace dinov3_seg

@@ -13,11 +13,8 @@
 #include "core/atomic_file.h"
 #include "core/available_memory.h"
 #include "core/error.h"
-#include "core/foreign_file.h"
 #include "core/job_control.h"
-#include "core/mapped_file.h"
 #include "core/memory_limit.h"
-#include "core/safetensors.h"
 #include "models/file_source.h"
 #include "models/network_check.h"
 #include "models/staged_archive.h"
@@ -55,19 +52,6 @@ void give_up(caffe2::serialize::PyTorchStreamWriter& writer) {
 
 }  // namespace
 
-ZipReader network_archive(const std::string& path) {
-  const auto file = MappedFile::open(path);
-  const auto bytes = file->bytes();
-  if (ZipReader::looks_like_zip(bytes)) return ZipReader(file);
-  const std::string foreign = describe_foreign_file(bytes);
-  if (!foreign.empty()) fail("MODEL_FORMAT", path, " ", foreign);
-  fail("MODEL_FORMAT", path,
-       looks_like_safetensors(bytes) ? " contains weights alone" : " is not a TorchScript file",
-       ": make a network file of checkpoints with convert");
-}
-
-std::string archive_id(const std::string& path) { return network_archive(path).content_id(); }
-
 torch::jit::Module load_archive(const std::string& path, c10::Device device, const SharedTensors& shared,
                                 std::optional<std::int64_t> resident_blocks, bool streams, bool trust_code) {
   try {
@@ -82,7 +66,7 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
       require_memory(device, all - std::min(all, bytes_of(shared)), "Loading " + path, load_advice);
     if (!device.is_cpu() || !shared.empty() || resident_blocks) {
       if (const auto staged = load_staged(path, device, shared, resident_blocks)) {
-        check_loaded_network(path, *staged);
+        check_loaded_network(path, *staged, trust_code);
         return *staged;
       }
     }
@@ -94,7 +78,7 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
           "them");
     // Without the files for debugging, which are pickles that nobody has looked at.
     const torch::jit::Module module = torch::jit::load(source, device, /*load_debug_files=*/false);
-    check_loaded_network(path, module);
+    check_loaded_network(path, module, trust_code);
     report_progress(source->size(), source->size());
     return module;
   } catch (const Error&) {
@@ -103,11 +87,7 @@ torch::jit::Module load_archive(const std::string& path, c10::Device device, con
     throw;
   } catch (const std::exception& error) {
     if (is_out_of_memory(error)) throw;
-    // What its compiler reports is no c10::Error.
-    const auto* own = dynamic_cast<const c10::Error*>(&error);
-    fail("MODEL_FORMAT", path,
-         " cannot be loaded as TorchScript (convert makes such a file from checkpoints): ",
-         own ? own->what_without_backtrace() : error.what());
+    fail_to_load(path, error);
   }
 }
 

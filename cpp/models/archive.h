@@ -9,7 +9,7 @@
 #include <string>
 
 #include "core/normalization.h"
-#include "core/zip_reader.h"
+#include "models/network_archive.h"
 #include "models/shared_tensors.h"
 
 namespace caffe2::serialize {
@@ -17,14 +17,6 @@ class PyTorchStreamWriter;
 }
 
 namespace dinov3_seg {
-
-/// The archive that a network's file is. Throws FILE_NOT_FOUND, IO, what ZipReader throws, and MODEL_FORMAT
-/// for a file that is no archive.
-ZipReader network_archive(const std::string& path);
-
-/// The identity of a network's file: SHA-256 over names, sizes and checksums of its records. Throws as
-/// network_archive() does.
-std::string archive_id(const std::string& path);
 
 /// Loads a TorchScript file onto a device: onto a GPU through pinned buffers (staged_archive.h) unless the
 /// file holds what that cannot take, then and on the CPU as torch::jit::load does. Reports bytes read of the

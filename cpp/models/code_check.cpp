@@ -2,7 +2,6 @@
 
 #include <c10/util/Exception.h>
 #include <torch/csrc/jit/frontend/tree_views.h>
-#include <torch/csrc/jit/runtime/operator.h>
 
 #include <memory>
 #include <string_view>
@@ -15,6 +14,9 @@
 #include "core/utf8.h"
 #include "models/allowed_operators.h"
 #include "models/code_parser.h"
+#include "models/code_trees.h"
+#include "models/set_state_check.h"
+#include "models/type_nesting.h"
 
 namespace dinov3_seg {
 namespace {
@@ -24,9 +26,6 @@ using torch::jit::TreeRef;
 
 // A definition that refers to another one is compiled after it, one inside the other.
 constexpr int most_nested_definitions = 300;
-
-const std::string& name_of(const TreeRef& identifier) { return identifier->tree(0)->stringValue(); }
-const std::string& variable_of(const TreeRef& variable) { return name_of(variable->tree(0)); }
 
 bool is_literal(const TreeRef& tree) {
   std::vector<TreeRef> left{tree};
@@ -57,15 +56,6 @@ bool is_literal(const TreeRef& tree) {
   return true;
 }
 
-/// `a.b.c` as its names; nothing where it does not begin with a name.
-std::vector<std::string> names_of_chain(TreeRef tree) {
-  std::vector<std::string> names;
-  for (; tree->kind() == '.'; tree = tree->tree(0)) names.push_back(name_of(tree->tree(1)));
-  if (tree->kind() != torch::jit::TK_VAR) return {};
-  names.push_back(variable_of(tree));
-  return {names.rbegin(), names.rend()};
-}
-
 std::string joined(const std::vector<std::string>& names, std::string_view separator) {
   std::string text;
   for (const std::string& name : names) {
@@ -75,9 +65,36 @@ std::string joined(const std::vector<std::string>& names, std::string_view separ
   return text;
 }
 
-/// Variables that stand for the file's own functions: `_0 = __torch__.resize`. Not those that stand for
-/// anything else anywhere in the function, such as a method of a value.
-std::unordered_set<std::string> names_of_functions(const TreeRef& function) {
+/// Adds the variables that an assignment to `target` sets: not those of `a[i]` and `a.b`.
+void add_targets(const TreeRef& target, std::unordered_set<std::string>& names) {
+  switch (target->kind()) {
+    case torch::jit::TK_VAR:
+      names.insert(variable_of(target));
+      return;
+    case torch::jit::TK_LIST:
+    case torch::jit::TK_OPTION:
+    case torch::jit::TK_STARRED:
+    case torch::jit::TK_LIST_LITERAL:
+    case torch::jit::TK_TUPLE_LITERAL:
+      for (const TreeRef& part : target->trees()) add_targets(part, names);
+      return;
+    default:
+      return;
+  }
+}
+
+/// What the variables of a function stand for.
+struct Variables {
+  std::unordered_set<std::string> functions;  ///< of the file: `_0 = __torch__.resize`
+  std::unordered_set<std::string> others;     ///< anything else anywhere in it, such as a method of a value
+
+  bool is_function(const std::string& name) const {
+    if (others.contains(name)) return false;
+    return functions.contains(name) || is_allowed_function(name);
+  }
+};
+
+Variables variables_of(const TreeRef& function) {
   std::unordered_set<std::string> names, others;
   std::vector<TreeRef> left{function};
   while (!left.empty()) {
@@ -85,42 +102,22 @@ std::unordered_set<std::string> names_of_functions(const TreeRef& function) {
     left.pop_back();
     for (const TreeRef& part : tree->trees()) left.push_back(part);
     if (tree->kind() == torch::jit::TK_PARAM) others.insert(name_of(tree->tree(0)));
+    if (tree->kind() == torch::jit::TK_FOR) add_targets(tree->tree(0), others);
+    if (tree->kind() == torch::jit::TK_WITH_ITEM) add_targets(tree->tree(1), others);
     if (tree->kind() != torch::jit::TK_ASSIGN) continue;
     const torch::jit::Assign assignment(tree);
     const auto value = assignment.rhs();
     const auto chain = value.present() ? names_of_chain(value.get().tree()) : std::vector<std::string>();
     const bool is_function = assignment.lhs_list().size() == 1 && !chain.empty() && chain[0] == "__torch__";
-    std::vector<TreeRef> targets{assignment.lhs_list().tree()};
-    while (!targets.empty()) {
-      const TreeRef target = std::move(targets.back());
-      targets.pop_back();
-      if (target->kind() == torch::jit::TK_VAR) (is_function ? names : others).insert(variable_of(target));
-      for (const TreeRef& part : target->trees()) targets.push_back(part);
-    }
+    add_targets(assignment.lhs_list().tree(), is_function ? names : others);
   }
-  std::erase_if(names, [&](const std::string& name) { return others.contains(name); });
-  return names;
-}
-
-bool is_operator(const std::string& name) {
-  return !torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name)).empty();
-}
-
-/// The operator that `torch.NAME` or `ops.SPACE.NAME` stands for; empty for anything else.
-std::string builtin_of(const TreeRef& tree) {
-  if (tree->kind() != '.') return "";
-  const std::vector<std::string> names = names_of_chain(tree);
-  if (names.size() == 2 && names[0] == "torch") return "aten::" + names[1];
-  if (names.size() == 3 && names[0] == "ops") return names[1] + "::" + names[2];
-  return "";
+  return {std::move(names), std::move(others)};
 }
 
 class CodeCheck {
  public:
   CodeCheck(const std::string& path, const std::vector<Definition>& definitions)
-      : path_(path), definitions_(definitions) {
-    for (const Definition& definition : definitions) collect_functions(definition);
-  }
+      : path_(path), definitions_(definitions) {}
 
   void run() {
     for (const Definition& definition : definitions_) {
@@ -128,37 +125,20 @@ class CodeCheck {
       now_ = &definition;
       walk(definition.tree);
     }
-    check_set_states();
+    check_set_states(path_, definitions_);
+    check_type_nesting(path_, definitions_);
     check_nesting();
   }
 
  private:
   [[noreturn]] void refuse(const TreeRef& at, const std::string& what) const {
-    size_t line = 0;
-    if (!at->isAtom()) {
-      const auto& range = at->range();
-      line = range.source()->lineno_for_offset(range.start()) + 1;
-    }
-    fail("MODEL_CODE", path_, ": line ", line, " of its code (", printable(now_->file), ") ", what,
-         ". Nothing of the code ran. A network file is a program: if you trust where this one comes from, "
-         "load it with --trust-code (option trustCode)");
+    refuse_code(path_, now_->file, at, what);
   }
 
   void check_operator(const TreeRef& at, const std::string& name) const {
     if (!allowed_operators().contains(name))
       refuse(at, "calls the operator " + printable(name) +
                      ", which is none of those that networks are made of (docs/networks.md)");
-  }
-
-  void collect_functions(const Definition& definition) {
-    std::vector<std::pair<TreeRef, const Definition*>> left{{definition.tree, &definition}};
-    while (!left.empty()) {
-      const TreeRef tree = left.back().first;
-      left.pop_back();
-      if (tree->kind() == torch::jit::TK_DEF)
-        functions_[name_of(tree->tree(0))].emplace_back(tree, &definition);
-      for (const TreeRef& part : tree->trees()) left.emplace_back(part, &definition);
-    }
   }
 
   void walk(const TreeRef& root) {
@@ -188,9 +168,9 @@ class CodeCheck {
         return true;
       }
       case torch::jit::TK_DEF: {
-        const auto outer = std::exchange(function_names_, names_of_functions(tree));
+        auto outer = std::exchange(variables_, variables_of(tree));
         for (const TreeRef& part : tree->trees()) walk(part);
-        function_names_ = outer;
+        variables_ = std::move(outer);
         return false;
       }
       case torch::jit::TK_CLASS_DEF:
@@ -242,8 +222,7 @@ class CodeCheck {
     const TreeRef& callee = tree->tree(0);
     if (callee->kind() == torch::jit::TK_VAR) {
       const std::string& name = variable_of(callee);
-      if (!is_allowed_function(name) && !function_names_.contains(name))
-        refuse(tree, "calls " + printable(name) + "()");
+      if (!variables_.is_function(name)) refuse(tree, "calls " + printable(name) + "()");
       if (name == "getattr") {
         const TreeList& arguments = tree->tree(1)->trees();
         if (arguments.size() != 2 || arguments[1]->kind() != torch::jit::TK_STRINGLITERAL)
@@ -286,48 +265,6 @@ class CodeCheck {
     }
   }
 
-  /// Loading runs __setstate__, and what it calls, before anything can stop it.
-  void check_set_states() {
-    std::vector<std::string> names{"__setstate__"};
-    std::unordered_set<std::string> seen;
-    while (!names.empty()) {
-      const std::string name = std::move(names.back());
-      names.pop_back();
-      const auto found = functions_.find(name);
-      if (found == functions_.end() || !seen.insert(name).second) continue;
-      for (const auto& [tree, definition] : found->second) {
-        now_ = definition;
-        check_state_function(tree, names);
-      }
-    }
-  }
-
-  void check_state_function(const TreeRef& function, std::vector<std::string>& called) {
-    std::vector<TreeRef> left{function};
-    while (!left.empty()) {
-      const TreeRef tree = std::move(left.back());
-      left.pop_back();
-      if (tree->kind() == torch::jit::TK_FOR || tree->kind() == torch::jit::TK_WHILE)
-        refuse(tree, "has a loop in __setstate__, which loading runs");
-      if (const std::string name = builtin_of(tree); !name.empty()) {
-        if (!state_operators().contains(name))
-          refuse(tree, "calls the operator " + printable(name) +
-                           " in __setstate__, which loading runs: expected only those that pack the weights "
-                           "of quantised layers");
-        continue;
-      }
-      if (tree->kind() == torch::jit::TK_APPLY && builtin_of(tree->tree(0)).empty()) {
-        const TreeRef& callee = tree->tree(0);
-        const bool is_variable = callee->kind() == torch::jit::TK_VAR;
-        const std::string& name = is_variable ? variable_of(callee) : name_of(callee->tree(1));
-        if (is_variable ? !is_allowed_function(name) : !functions_.contains(name))
-          refuse(tree, "calls " + printable(name) + "() in __setstate__, which loading runs");
-        if (!is_variable) called.push_back(name);
-      }
-      for (const TreeRef& part : tree->trees()) left.push_back(part);
-    }
-  }
-
   /// The compiler takes in a definition when another one first names it, inside the other.
   void check_nesting() {
     std::unordered_map<std::string, const Definition*> by_name;
@@ -365,10 +302,9 @@ class CodeCheck {
   const std::string& path_;
   const std::vector<Definition>& definitions_;
   const Definition* now_ = nullptr;
-  std::unordered_map<std::string, std::vector<std::pair<TreeRef, const Definition*>>> functions_;
   std::unordered_map<const Definition*, std::vector<std::string>> references_;
   std::unordered_map<const Definition*, int> depths_;
-  std::unordered_set<std::string> function_names_;  // of the present function
+  Variables variables_;  // of the present function
 };
 
 }  // namespace

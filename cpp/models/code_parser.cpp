@@ -1,15 +1,16 @@
 #include "models/code_parser.h"
 
-#include <c10/util/Exception.h>
 #include <torch/csrc/jit/frontend/lexer.h>
 #include <torch/csrc/jit/frontend/parser.h>
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/job_control.h"
 #include "core/utf8.h"
+#include "models/network_archive.h"
 
 namespace dinov3_seg {
 namespace {
@@ -21,6 +22,8 @@ constexpr size_t most_indents = 200;
 constexpr size_t most_branches = 200;
 // Operators of one statement that are each inside the next: `a + b + c`, `a.b.c`, `not not a`.
 constexpr size_t most_chained = 1000;
+// libtorch's lexer skips each line without a token inside the one before it.
+constexpr size_t most_empty_lines = 200;
 
 /// Counts how deeply the syntax tree of each statement will be nested, without making it.
 class NestingCount {
@@ -84,6 +87,20 @@ class NestingCount {
   size_t sum_ = 0, indents_ = 0, branches_ = 0;
 };
 
+/// Lines in a row that are empty, comments, or a backslash alone. Those within a text count too.
+size_t empty_lines_in_a_row(std::string_view text) {
+  size_t most = 0, now = 0;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const size_t first = text.substr(0, end).find_first_not_of(" \t\r\f\v");
+    const bool is_empty = first == std::string_view::npos || text[first] == '#' || text[first] == '\\';
+    now = is_empty ? now + 1 : 0;
+    most = std::max(most, now);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return most;
+}
+
 void check_nesting(const std::string& path, const CodeFile& file,
                    const std::shared_ptr<torch::jit::Source>& source) {
   NestingCount count;
@@ -143,17 +160,18 @@ std::vector<Definition> parse_code(const std::string& path, const std::vector<Co
   for (const CodeFile& file : files) {
     check_cancelled();
     try {
+      if (empty_lines_in_a_row(file.text) > most_empty_lines)
+        fail("MODEL_CODE", path, ": its code (", printable(file.name), ") has more than ", most_empty_lines,
+             " empty lines or comments in a row, which libtorch's parser cannot skip. No network looks like "
+             "that: do not use the file");
       const auto source = std::make_shared<torch::jit::Source>(file.text, file.name, 1);
       check_nesting(path, file, source);
       parse_file(file, source, definitions);
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
-      // libtorch's ErrorReport is a std::exception, its other errors are c10::Error.
-      const auto* own = dynamic_cast<const c10::Error*>(&error);
       fail("MODEL_FORMAT", path, ": its code (", printable(file.name),
-           ") does not parse: ", own ? own->what_without_backtrace() : error.what(),
-           "\nCopy or download the file again");
+           ") does not parse: ", libtorch_message(error), "\nCopy or download the file again");
     }
   }
   return definitions;

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -20,8 +21,8 @@
 #include "core/utf8.h"
 #include "core/zip_reader.h"
 #include "models/allowed_operators.h"
-#include "models/archive.h"
 #include "models/code_check.h"
+#include "models/network_archive.h"
 
 namespace dinov3_seg {
 namespace {
@@ -32,6 +33,8 @@ using caffe2::serialize::PyTorchStreamReader;
 // The released networks have 60 KB of code and pickles of 60 KB.
 constexpr std::uint64_t most_code_bytes = std::uint64_t{64} << 20;
 constexpr std::size_t most_nested_values = 1000;
+// libtorch parses names and types in pickles as expressions, one bracket or dot inside the other.
+constexpr std::size_t most_name_bytes = 1000, most_type_bytes = 4000, most_type_brackets = 100;
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -53,6 +56,24 @@ class MappedSource : public caffe2::serialize::ReadAdapterInterface {
   std::shared_ptr<const MappedFile> file_;
 };
 
+bool is_dotted_name(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '.';
+  });
+}
+
+/// `Dict[str, List[__torch__.Name]]`
+bool is_plain_type(std::string_view text) {
+  if (text.size() > most_type_bytes) return false;
+  std::size_t brackets = 0;
+  for (const char c : text) {
+    if (c == '[' && ++brackets > most_type_brackets) return false;
+    if (c == ']' && brackets-- == 0) return false;
+    if (c != '[' && c != ']' && c != ',' && c != ' ' && !is_dotted_name({&c, 1})) return false;
+  }
+  return brackets == 0;
+}
+
 /// What libtorch's unpickler makes of a network's pickles, beyond what a checkpoint has.
 class NetworkGlobals : public TorchGlobals {
  public:
@@ -66,12 +87,22 @@ class NetworkGlobals : public TorchGlobals {
     if (module == "torch._utils" && name == "_rebuild_qtensor") return true;
     if (module == "torch" && (name.starts_with("per_tensor_") || name.starts_with("per_channel_")))
       return true;
-    if (module == "__torch__" || module.starts_with("__torch__."))
-      return trust_code_ || is_allowed_class(std::string(module) + "." + std::string(name));
+    if (module == "__torch__" || module.starts_with("__torch__.")) {
+      const std::string full = std::string(module) + "." + std::string(name);
+      if (full.size() > most_name_bytes || !is_dotted_name(full)) return false;
+      return trust_code_ || is_allowed_class(full);
+    }
     return TorchGlobals::allows(module, name);
   }
 
   PickleValue* call(PickleTree& tree, const PickleValue& function, const PickleValue& arguments) override {
+    if (function.global().is("torch.jit._pickle", "restore_type_tag")) {
+      const PickleItems& items = arguments.items();
+      if (items.size() != 2 || !items[1]->is(Kind::text) || !is_plain_type(items[1]->text()))
+        fail("MODEL_FORMAT", zip_.file()->path(),
+             ": the type of a container is no type, or one of more than ", most_type_bytes,
+             " characters. Copy or download the file again");
+    }
     if (!function.global().is("torch._utils", "_rebuild_qtensor"))
       return TorchGlobals::call(tree, function, arguments);
     // The first four arguments are those of any tensor.
@@ -237,10 +268,7 @@ std::vector<CodeFile> code_of(const ZipReader& zip, const std::string& root, PyT
   return files;
 }
 
-}  // namespace
-
-void check_network_file(const std::string& path, bool trust_code) {
-  const ZipReader zip = network_archive(path);
+void check_archive(const std::string& path, const ZipReader& zip, bool trust_code) {
   PyTorchStreamReader reader(std::make_shared<MappedSource>(zip.file()));
   const std::string root = check_directory(zip, reader);
   if (reader.hasRecord("model.json"))
@@ -248,9 +276,31 @@ void check_network_file(const std::string& path, bool trust_code) {
         "MODEL_FORMAT", path,
         " is a TorchScript file of PyTorch before 1.2, which is not read. Load and save it with a newer one");
   // What else is no TorchScript file, libtorch names.
-  if (!zip.find(root + "data.pkl") || !zip.find(root + "constants.pkl")) return;
+  const bool complete = reader.hasRecord("data.pkl") && reader.hasRecord("constants.pkl");
+  if (!complete) return;
+  for (const char* record : {"data.pkl", "constants.pkl"}) {
+    // libtorch's reader finds CONSTANTS.PKL too.
+    if (!zip.find(root + record))
+      fail("MODEL_FORMAT", path, ": the name of its entry ", record,
+           " is written with capital letters, so it was not written by torch.jit.save: do not use the file");
+  }
   if (!trust_code) check_code(path, code_of(zip, root, reader));
   for (const char* name : {"constants", "data"}) check_record(zip, root, name, trust_code);
+}
+
+}  // namespace
+
+void check_network_file(const std::string& path, bool trust_code) {
+  const ZipReader zip = network_archive(path);
+  try {
+    check_archive(path, zip, trust_code);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    fail_to_load(path, error);
+  }
 }
 
 }  // namespace dinov3_seg

@@ -18,9 +18,11 @@ namespace dinov3_seg {
 /// Throws what network_archive() throws, MODEL_FORMAT, MODEL_CODE.
 void check_network_file(const std::string& path, bool trust_code);
 
-/// Looks at a network that was loaded and has not run: the values of its fields have the types that its code
-/// declares (libtorch reads fields by their place, whatever the object), and its methods, with all that they
-/// call, are of a size that can be prepared for running. Throws MODEL_FORMAT.
-void check_loaded_network(const std::string& path, const torch::jit::Module& module);
+/// Looks at a network that was loaded and has not run. Its fields and constants have the types that its code
+/// declares (libtorch reads fields by their place, whatever the object); its methods, with all that they
+/// call, are of a size that can be prepared for running; and, unless `trust_code`, what its code was compiled
+/// to uses operators of networks alone, and takes no value for one of another type. Throws MODEL_FORMAT,
+/// MODEL_CODE.
+void check_loaded_network(const std::string& path, const torch::jit::Module& module, bool trust_code);
 
 }  // namespace dinov3_seg
