@@ -147,7 +147,7 @@ const code: Record<string, [network: ForeignNetwork, message: RegExp]> = {
   ],
   'a constant in __setstate__': [
     { members: stateOf('Tuple[str, int]', ['a = CONSTANTS.c0']) },
-    /constants of the file in __setstate__/,
+    /a field of a value in __setstate__/,
   ],
   'an object with code of its own in __setstate__': [
     {
