@@ -249,6 +249,8 @@ class CodeCheck {
       if (statement->kind() != torch::jit::TK_ASSIGN)
         refuse(statement, "has a statement in a class that is neither a field nor a method");
       const torch::jit::Assign assignment(statement);
+      if (assignment.lhs_list().size() != 1)
+        refuse(statement, "assigns a value to several fields of a class");
       if (assignment.lhs().kind() == torch::jit::TK_SUBSCRIPT) continue;  // the type of a field
       if (assignment.rhs().present() && !is_literal(assignment.rhs().get().tree()))
         refuse(statement, "has a class constant that is computed");

@@ -24,7 +24,7 @@ std::string builtin_of(const torch::jit::TreeRef& tree);
 bool is_operator(const std::string& name);
 
 /// Throws MODEL_CODE: line N of the code (FILE) WHAT. `path` is the network's file, `file` the source in it.
-[[noreturn]] void refuse_code(const std::string& path, const std::string& file,
-                              const torch::jit::TreeRef& at, const std::string& what);
+[[noreturn]] void refuse_code(const std::string& path, const std::string& file, const torch::jit::TreeRef& at,
+                              const std::string& what);
 
 }  // namespace dinov3_seg

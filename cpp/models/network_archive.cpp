@@ -41,7 +41,8 @@ std::string libtorch_message(const std::exception& error) {
 }
 
 void fail_to_load(const std::string& path, const std::exception& error) {
-  fail("MODEL_FORMAT", path, " cannot be loaded as TorchScript (convert makes such a file from checkpoints): ",
+  fail("MODEL_FORMAT", path,
+       " cannot be loaded as TorchScript (convert makes such a file from checkpoints): ",
        libtorch_message(error));
 }
 

@@ -16,8 +16,8 @@ ZipReader network_archive(const std::string& path);
 /// network_archive() does.
 std::string archive_id(const std::string& path);
 
-/// What libtorch says of a file, for a message: printable, of at most 2000 bytes. It shows lines and names of the
-/// file as they are, of any length.
+/// What libtorch says of a file, for a message: printable, of at most 2000 bytes. It shows lines and names of
+/// the file as they are, of any length.
 std::string libtorch_message(const std::exception& error);
 
 /// Throws MODEL_FORMAT with what libtorch says of the file.

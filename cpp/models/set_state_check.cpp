@@ -71,8 +71,8 @@ class SetStateCheck {
     return function.is_method && !parameters.empty() ? name_of(parameters[0]->tree(0)) : "";
   }
 
-  /// libtorch compares the state with this type before the function runs, but takes what is in lists and dicts
-  /// and in the fields of objects on trust.
+  /// libtorch compares the state with this type before the function runs, but takes what is in lists and
+  /// dicts and in the fields of objects on trust.
   void check_state_types(const TreeRef& function) const {
     const auto& parameters = parameters_of(function);
     for (std::size_t i = 1; i < parameters.size(); ++i) {
@@ -100,7 +100,8 @@ class SetStateCheck {
   }
 
   static bool is_class_of_cpp(const std::vector<std::string>& names) {
-    if (names.size() < 4 || names[0] != "__torch__" || names[1] != "torch" || names[2] != "classes") return false;
+    if (names.size() < 4 || names[0] != "__torch__" || names[1] != "torch" || names[2] != "classes")
+      return false;
     return is_allowed_class(full_name_of(names));
   }
 
@@ -145,7 +146,8 @@ class SetStateCheck {
     }
   }
 
-  /// Whether there is more to `value.name` than a name of libtorch or the file, or a field of the object itself.
+  /// Whether there is more to `value.name` than a name of libtorch or the file, or a field of the object
+  /// itself.
   bool is_looked_into(const TreeRef& chain) const {
     const std::vector<std::string> names = names_of_chain(chain);
     if (names.empty()) return true;

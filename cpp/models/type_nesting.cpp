@@ -28,11 +28,12 @@ bool gives_its_arguments(const std::string& name) {
   return known[name] = gives;
 }
 
-/// Types of the values in a function, as an upper bound of how deep they are nested. What functions, methods and
-/// fields give is of a type that the code states.
+/// Types of the values in a function, as an upper bound of how deep they are nested. What functions, methods
+/// and fields give is of a type that the code states.
 class FunctionTypes {
  public:
-  FunctionTypes(const std::string& path, const Definition& definition) : path_(path), definition_(definition) {}
+  FunctionTypes(const std::string& path, const Definition& definition)
+      : path_(path), definition_(definition) {}
 
   void check(const TreeRef& function) {
     if (function->tree(1)->tree(1)->trees().empty()) refuse(function, "has a function without a stated type");
@@ -52,7 +53,8 @@ class FunctionTypes {
       case torch::jit::TK_RAISE:
       case torch::jit::TK_ASSERT:
         if (++exits_ > most_exits)
-          refuse(tree, "has more than " + std::to_string(most_exits) + " returns, breaks and raises in a function");
+          refuse(tree,
+                 "has more than " + std::to_string(most_exits) + " returns, breaks and raises in a function");
         break;
       case torch::jit::TK_ASSIGN: {
         const torch::jit::Assign assignment(tree);
@@ -83,7 +85,8 @@ class FunctionTypes {
       known = std::max(known, levels);
     } else if (target->kind() == torch::jit::TK_STARRED) {
       assign(target->tree(0), levels);
-    } else if (target->kind() == torch::jit::TK_TUPLE_LITERAL || target->kind() == torch::jit::TK_LIST_LITERAL) {
+    } else if (target->kind() == torch::jit::TK_TUPLE_LITERAL ||
+               target->kind() == torch::jit::TK_LIST_LITERAL) {
       for (const TreeRef& part : target->tree(0)->trees()) {
         const bool is_rest = part->kind() == torch::jit::TK_STARRED;
         assign(part, is_rest ? levels : std::max(0, levels - 1));
@@ -107,9 +110,9 @@ class FunctionTypes {
         const int levels = levels_of(tree->tree(0));
         deepest_of(tree->tree(1));
         const auto& places = tree->tree(1)->trees();
-        const bool is_slice =
-            std::any_of(places.begin(), places.end(),
-                        [](const TreeRef& place) { return place->kind() == torch::jit::TK_SLICE_EXPR; });
+        const bool is_slice = std::any_of(places.begin(), places.end(), [](const TreeRef& place) {
+          return place->kind() == torch::jit::TK_SLICE_EXPR;
+        });
         return is_slice ? levels : std::max(0, levels - 1);
       }
       case '.':
@@ -146,7 +149,8 @@ class FunctionTypes {
 
   int checked(const TreeRef& tree, int levels) const {
     if (levels > most_levels)
-      refuse(tree, "makes a value of more than " + std::to_string(most_levels) + " lists and tuples in each other");
+      refuse(tree,
+             "makes a value of more than " + std::to_string(most_levels) + " lists and tuples in each other");
     return levels;
   }
 
@@ -181,7 +185,8 @@ void check_type_nesting(const std::string& path, const std::vector<Definition>& 
     while (!left.empty()) {
       const TreeRef tree = std::move(left.back());
       left.pop_back();
-      if (tree->kind() == torch::jit::TK_DEF) FunctionTypes(path, definition).check(tree);
+      if (tree->kind() == torch::jit::TK_DEF)
+        FunctionTypes(path, definition).check(tree);
       else if (tree->kind() == torch::jit::TK_CLASS_DEF || tree->kind() == torch::jit::TK_LIST)
         for (const TreeRef& part : tree->trees()) left.push_back(part);
     }

@@ -54,6 +54,7 @@ const code: Record<string, [network: ForeignNetwork, message: RegExp]> = {
     { members: [`x : Final[Tensor] = ${fromFile}`] },
     /class constant|aten::from_file/,
   ],
+  'as several constants of a class': [{ members: ['x = y = 1'] }, /several fields of a class/],
   'by another name of the operator': [{ decode: ['f = torch.from_file'] }, /aten::from_file/],
   'by another name of all operators': [{ decode: ['f = torch'] }, /uses torch as a value/],
   'by getattr()': [{ decode: [`f = getattr(torch, "from_file")`] }, /uses torch as a value/],
