@@ -124,7 +124,8 @@ void skip_version(Lexer& lexer) {
 
 void skip_imports(Lexer& lexer) {
   while (lexer.nextIf(torch::jit::TK_IMPORT)) {
-    while (lexer.cur().kind != torch::jit::TK_NEWLINE) lexer.next();
+    // Within brackets, the file can end without a newline, and its end comes again and again.
+    while (lexer.cur().kind != torch::jit::TK_NEWLINE && lexer.cur().kind != torch::jit::TK_EOF) lexer.next();
     lexer.expect(torch::jit::TK_NEWLINE);
   }
 }

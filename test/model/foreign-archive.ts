@@ -125,6 +125,7 @@ const damaged: Record<string, [network: ForeignNetwork, message: RegExp]> = {
     /./,
   ],
   'code that does not parse': [{ decode: ['x = ='] }, /does not parse/],
+  'an import without end': [{ code: ['import ('] }, /does not parse/],
   'a network of before PyTorch 1.2': [
     { change: (entries) => [...entries, { name: 'archive/model.json', data: '{}' }] },
     /before 1\.2/,
