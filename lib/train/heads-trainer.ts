@@ -91,8 +91,12 @@ export class HeadsTrainer implements Disposable {
     return this.groups[0]!.outputs;
   }
 
-  /** Trains the batches of an epoch from `firstBatch` (from 0) on. */
-  async *train(epoch: number, firstBatch: number): AsyncGenerator<TrainedBatches, void, void> {
+  /** Trains the batches of an epoch from `firstBatch` (from 0) on. @throws the signal's reason, between two batches */
+  async *train(
+    epoch: number,
+    firstBatch: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainedBatches, void, void> {
     const { batchSize, accumulate } = this.config;
     const { batchesPerEpoch, stepsPerEpoch, totalSteps } = this.#schedule();
     const learningRates = (group: HeadGroup, first: number, batches: number) => {
@@ -103,7 +107,7 @@ export class HeadsTrainer implements Disposable {
       );
     };
     if (firstBatch >= batchesPerEpoch) return;
-    const plan = { epoch, firstBatch, learningRates, leftOutBy: this.leftOutBy };
+    const plan = { epoch, firstBatch, learningRates, leftOutBy: this.leftOutBy, signal };
     for await (const fed of this.feed.train(this.groups, plan)) yield this.#byHead(fed, batchSize);
   }
 

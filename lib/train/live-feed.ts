@@ -84,7 +84,7 @@ export class LiveFeed implements OutputFeed {
     const place = this.#place();
     let done = plan.firstBatch;
     let step = new Step(groups, plan, done);
-    for await (using batch of trainingBatches(datasets.train, place, plan.epoch, done)) {
+    for await (using batch of trainingBatches(datasets.train, place, { ...plan, firstBatch: done })) {
       using outputs = await model.outputs(batch.images, groups);
       const losses = await step.accumulate(outputs, batch.labels, batch.indices, 1 / accumulate);
       await outputs.requireFinite(batch.indices.map((index) => datasets.train.pairs[index]!.image));

@@ -98,21 +98,36 @@ async function trainEpoch(run: OpenRun, hooks: TrainHooks): Promise<void> {
     resumed = savedAt = performance.now();
     await saveLast(run);
   };
-  for await (const batch of trainer.train(position.epoch, position.batch)) {
-    position.batch += batch.batches;
-    position.images += batch.images;
-    for (const [i, head] of position.heads.entries()) {
-      for (const loss of batch.losses[i]!) head.lossSum += loss;
-      if (batch.lost[i]) head.outcome = 'lost';
+  let atStep = progressOf(position);
+  try {
+    for await (const batch of trainer.train(position.epoch, position.batch, hooks.signal)) {
+      position.batch += batch.batches;
+      position.images += batch.images;
+      for (const [i, head] of position.heads.entries()) {
+        for (const loss of batch.losses[i]!) head.lossSum += loss;
+        if (batch.lost[i]) head.outcome = 'lost';
+      }
+      refuseLost(run);
+      reportTraining(run, hooks);
+      if (!batch.stepped) continue;
+      atStep = progressOf(position);
+      if (performance.now() - savedAt >= config.saveEverySeconds * 1000) await save();
+      hooks.signal?.throwIfAborted();
     }
-    refuseLost(run);
-    reportTraining(run, hooks);
-    if (!batch.stepped) continue;
-    const stopping = hooks.signal?.aborted ?? false;
-    if (stopping || performance.now() - savedAt >= config.saveEverySeconds * 1000) await save();
-    if (stopping) throw stopped(config);
+  } catch (error) {
+    if (!hooks.signal?.aborted || error !== hooks.signal.reason) throw error;
+    // Batches since then are in gradients alone, which are not saved.
+    Object.assign(position, { batch: atStep.batch, images: atStep.images });
+    for (const [i, head] of position.heads.entries()) Object.assign(head, atStep.heads[i]);
+    await save();
+    throw stopped(config);
   }
   await save();
+}
+
+/** What the batches of an epoch change in a position. */
+function progressOf({ batch, images, heads }: OpenRun['position']) {
+  return { batch, images, heads: heads.map(({ lossSum, outcome }) => ({ lossSum, outcome })) };
 }
 
 function saveLast({ trainer, folder, position }: OpenRun): Promise<void> {

@@ -26,6 +26,8 @@ export interface EpochPlan {
   learningRates(group: HeadGroup, firstBatch: number, batches: number): Float64Array;
   /** The head that leaves out a training image, by the image's index; absent: none does. */
   leftOutBy?: readonly number[] | undefined;
+  /** Ends waiting for a batch that is decoded. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Some batches of an epoch. */
@@ -58,7 +60,7 @@ export interface OutputFeed extends Disposable {
   assertFits?(group: HeadGroup): void;
   /** Labelled pixels of each class in the unchanged training images. */
   classPixels(): Promise<number[]>;
-  /** Trains the groups on the batches that are left of an epoch. */
+  /** Trains the groups on the batches that are left of an epoch. @throws the signal's reason, between two batches */
   train(groups: readonly HeadGroup[], plan: EpochPlan): AsyncGenerator<FedBatches, void, void>;
   /**
    * Evaluates the groups on the unchanged images of a split. @throws the signal's reason

@@ -137,6 +137,7 @@ export class RunReporter {
         const { width, height } = image;
         using map = await head.mapOf(outputs, { width, height, scoring: scoringOf(head, val.classSet) });
         const data = (await map.data()) as Uint8Array;
+        await outputs.requireFinite([name]);
         const prediction = { role: 'prediction', data, width, height } as const;
         const iou = evaluation?.imageIou[index] ?? null;
         yield { name, image, iou, maps: [prediction, { role: 'truth', ...label }] };
