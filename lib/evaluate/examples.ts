@@ -42,12 +42,9 @@ export async function* examples(
     using outputs = await outputsOf(index);
     using opened = await openHead(head, { device: outputs.device });
     const map = await opened.mapOf(outputs, { width, height, scoring: scoringOf(opened, classSet) });
-    yield {
-      name: sample.name,
-      image,
-      truth,
-      prediction: (await map.take()) as Uint8Array,
-    };
+    const prediction = (await map.take()) as Uint8Array;
+    await outputs.requireFinite([sample.name]);
+    yield { name: sample.name, image, truth, prediction };
   }
 }
 

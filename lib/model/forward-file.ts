@@ -46,7 +46,7 @@ type Outputs = Record<string, Tensor>;
  * Runs a network on a file of images.
  *
  * @returns the shapes of the written arrays.
- * @throws DinoSegError what loading, reading and writing throw; CHECKPOINT_KEYS if there is no `image`; SHAPE;
+ * @throws DinoSegError what loading, reading and writing throw; CHECKPOINT_KEYS if there is no `image`; MODEL_VALUES; SHAPE;
  *   INVALID_ARGUMENT for a head with a detector.
  */
 export async function forwardFile(options: ForwardFileOptions): Promise<Record<string, readonly number[]>> {
@@ -102,7 +102,7 @@ async function decodedOutputs(
   using headLogits = await head?.forward(queries);
   return {
     queries: await floatsOf(queries),
-    pred_logits: await floatsOf(headLogits ?? ownLogits),
+    pred_logits: headLogits ? await finiteFloatsOf(headLogits, model) : await floatsOf(ownLogits),
     pred_masks: await floatsOf(predMasks),
   };
 }
@@ -134,7 +134,7 @@ async function probeLogits(
   const size = { width, height, scoring: 'recipe' } as const;
   const outputs = new NetworkOutputs(undefined, features).handles;
   using logits = Tensor.wrap(await engine().headScores(probe.handle, outputs, size));
-  return floatsOf(logits);
+  return finiteFloatsOf(logits, model);
 }
 
 async function detectorOutputs(images: Tensor, options: ForwardFileOptions): Promise<Outputs> {
@@ -172,6 +172,19 @@ function onFirst<T extends Pick<LoadOptions, 'device'>>(options: T): T {
 /** On the CPU in float32. */
 async function floatsOf(tensor: Tensor): Promise<Tensor> {
   return Tensor.from(await tensor.floats(), tensor.shape);
+}
+
+/** What a head made of outputs B×…. @throws DinoSegError MODEL_VALUES */
+async function finiteFloatsOf(tensor: Tensor, { path }: SegmentationModel): Promise<Tensor> {
+  const values = await tensor.floats();
+  const wrong = values.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return Tensor.from(values, tensor.shape);
+  const image = Math.floor((wrong * tensor.shape[0]!) / values.length);
+  throw new DinoSegError(
+    'MODEL_VALUES',
+    `The head gave NaN or infinite values for image ${image + 1} of the pass of ${path}, from which nothing can be read. The head's ` +
+      'weights are damaged, or belong to another network: train it again, or use an earlier file.',
+  );
 }
 
 async function readImages(path: string): Promise<Tensor> {

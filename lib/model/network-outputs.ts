@@ -21,8 +21,8 @@ export class NetworkOutputs implements Disposable {
     readonly decoded: DecodedImages | undefined,
     /** Of the last layer, B×C×H/16×W/16, or of the four tapped layers, B×4C×H/16×W/16. */
     readonly features: Tensor | undefined,
-    /** Path of the network, for messages. */
-    private readonly path = '',
+    /** Path of the network, for messages. Default: for outputs that a user gives. */
+    private readonly path = 'that gave these outputs',
   ) {}
 
   /** Adds what is to be known before anything made of these outputs counts: see {@link requireFinite}. */

@@ -7,6 +7,7 @@ import { Tensor } from '../../lib/model/tensor.js';
 import { engine } from '../../lib/native/engine.js';
 import { writeFormulaModel } from '../helpers/network.js';
 import { drawnPanorama } from '../helpers/panorama.js';
+import { spoiltFile } from '../helpers/spoilt-network.js';
 import { picture } from '../helpers/tiny-network.js';
 
 const skip = engine().info().cudaAvailable ? false : 'no CUDA device answers';
@@ -31,6 +32,19 @@ t.test('the image is named, recorded passes included', { skip }, async (t) => {
     const named = { code: 'MODEL_VALUES', message: /for street\.png,/ };
     await t.rejects(model.segmentBatch([image, image], { head, imageSize: 64 }), named, 'whole');
     await t.rejects(model.segment(image, { head, imageSize: 64, mode: 'slide' }), named, 'slide');
+  }
+});
+
+t.test('of masks alone, and of class logits alone, no class map is made', { skip }, async (t) => {
+  const root = t.testdir();
+  const sound = await writeFormulaModel(root);
+  for (const part of ['mask_embed.layers.2', 'class_embed']) {
+    const path = await spoiltFile(sound, `${root}/spoilt.pt`, `segmentation_model.1.predictor.${part}.bias`);
+    for (const cudaGraphs of [false, true]) {
+      using model = await SegmentationModel.load(path, { device, cudaGraphs });
+      for (let time = 0; time < 3; time++)
+        await t.rejects(model.segment(picture(80, 60), { imageSize: 64 }), { code: 'MODEL_VALUES' }, part);
+    }
   }
 });
 

@@ -1,5 +1,5 @@
 /** A network that gives NaN ends every command with one error that names the first image. */
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { compare } from '../../lib/compare/compare.js';
@@ -9,14 +9,16 @@ import { evaluate } from '../../lib/evaluate/evaluate.js';
 import { openFeatureExtractor } from '../../lib/features/open-extractor.js';
 import { ClassHead } from '../../lib/model/class-head.js';
 import { DetectionModel } from '../../lib/model/detection-model.js';
+import { forwardFile } from '../../lib/model/forward-file.js';
 import { SegmentationModel } from '../../lib/model/segmentation-model.js';
 import { Tensor } from '../../lib/model/tensor.js';
+import { engine } from '../../lib/native/engine.js';
 import { makeCache } from '../../lib/train/make-cache.js';
 import { runCommand } from '../helpers/command-line.js';
 import { writeFormulaModel } from '../helpers/network.js';
+import { spoiltFile } from '../helpers/spoilt-network.js';
 import { tinySettings } from '../helpers/tiny-run.js';
 import { picture } from '../helpers/tiny-network.js';
-import { entriesOf, zipOf } from '../helpers/zip.js';
 
 const root = t.testdir();
 const settings = await tinySettings(root, { train: 2, val: 2 });
@@ -28,16 +30,6 @@ const sound = await SegmentationModel.load(settings.model, { device: 'cpu' });
 const head = ClassHead.create({ hidden: sound.hidden, classes: classSet, precision: 'float32', seed: 4 });
 const headFile = join(root, 'head.safetensors');
 await head.save(headFile, { metadata: { imageSize: 64 } });
-
-/** A network's file with NaN at the end of its largest array. */
-async function spoiltFile(from: string, to: string): Promise<string> {
-  const entries = await entriesOf(from);
-  const size = ({ name, data }: (typeof entries)[number]) => (/\/data\/\d+$/.test(name) ? data.length : 0);
-  const largest = entries.reduce((a, b) => (size(a) >= size(b) ? a : b));
-  (largest.data as Uint8Array).fill(0xff, largest.data.length - 4);
-  await writeFile(to, zipOf(entries));
-  return to;
-}
 
 const spoilt = await spoiltFile(settings.model, join(root, 'spoilt.pt'));
 const model = await SegmentationModel.load(spoilt, { device: 'cpu' });
@@ -72,6 +64,31 @@ t.test('the library names the image', async (t) => {
   }
 });
 
+/** Of one part of the network each; the first two reach the mask logits alone and the class logits alone. */
+const keys = [
+  '1.predictor.mask_embed.layers.2.bias',
+  '1.predictor.class_embed.bias',
+  '1.predictor.query_feat.weight',
+  '1.pixel_decoder.mask_feature.bias',
+  '0.spm.stem.1.running_var',
+  '0.backbone.blocks.0.ls1.gamma',
+  '0.backbone.norm.weight',
+];
+
+t.test('wherever the NaN comes from, nothing is made of it', async (t) => {
+  using one = Tensor.from(new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
+  for (const key of keys) {
+    const path = await spoiltFile(settings.model, join(root, 'one.pt'), `segmentation_model.${key}`);
+    using network = await SegmentationModel.load(path, { device: 'cpu' });
+    const message = new RegExp(`values for ${first.replaceAll('.', '\\.')},`);
+    const expected = { code: 'MODEL_VALUES', message };
+    await t.rejects(network.segment(first, { imageSize: 64 }), expected, key);
+    await t.rejects(network.forward(one), { code: 'MODEL_VALUES' }, `${key}: forward`);
+    if (key.includes('mask_embed'))
+      await t.rejects(network.segment(first, { head, imageSize: 64 }), expected, 'masks alone, another head');
+  }
+});
+
 t.test('a batch of tensors tells the place', async (t) => {
   const values = new Float32Array(2 * 3 * 64 * 64).fill(0.5);
   values[3 * 64 * 64] = NaN;
@@ -95,9 +112,25 @@ t.test('a head that is not finite is found as its network would be', async (t) =
   const expected = { code: 'MODEL_VALUES', message };
   await t.rejects(sound.segmentBatch(images, { head: broken, imageSize: 64 }), expected, 'segment');
   await t.rejects(evaluate(sound, broken, dataset, { imageSize: 64 }), expected, 'evaluate');
+  const ofOutputs = {
+    code: 'MODEL_VALUES',
+    message: /^The network that gave these outputs or its head gave NaN/,
+  };
   using images64 = Tensor.from(new Float32Array(3 * 64 * 64), [1, 3, 64, 64]);
   using decoded = await sound.decode(images64);
-  await t.rejects(broken.classMap(decoded, { width: 8, height: 8 }), { code: 'MODEL_VALUES' }, 'classMap');
+  await t.rejects(broken.classMap(decoded, { width: 8, height: 8 }), ofOutputs, 'classMap');
+  const file = join(root, 'broken.safetensors');
+  await broken.save(file);
+  const input = join(root, 'in.safetensors');
+  await engine().writeSafetensors(input, { image: images64.handle }, {});
+  const output = join(root, 'out.safetensors');
+  const written = forwardFile({ model: settings.model, head: file, input, output, device: 'cpu' });
+  const ofHead = {
+    code: 'MODEL_VALUES',
+    message: /The head gave NaN or infinite values for image 1 of the pass/,
+  };
+  await t.rejects(written, ofHead, 'forward');
+  t.notOk(existsSync(output));
 });
 
 t.test('the cache and live training end so, too', async (t) => {
