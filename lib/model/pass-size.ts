@@ -17,7 +17,7 @@ const share = 0.5;
 /**
  * Memory that an image adds to a pass of a bfloat16 network. The unit is a float32 map of a quarter of the image's
  * size with the channels of backbone and decoder together. Measured with the 7B at 512×512: 0.57 GB
- * (docs/checks.md), which is 1.4 units; the rest allows for what the allocator keeps and recorded passes hold.
+ * (docs/speed.md), which is 1.4 units; the rest allows for what the allocator keeps and recorded passes hold.
  */
 const mapsOfImage = 2.2;
 

@@ -93,7 +93,7 @@ export interface NetworkSizes {
   copiedDecoderBytes: number;
   /** Of the memory on the device through which matrices are streamed. */
   ringBytes: number;
-  /** Of everything else, and of the products that are made when the network is placed (docs/architecture.md). */
+  /** Of everything else, and of the products that are made when the network is placed (docs/engine.md). */
   otherBytes: number;
   /** Number of values in the matrices of the pixel decoder, folded ones included, at most. */
   pixelDecoderWeights: number;
