@@ -44,6 +44,8 @@ const sanitizers = {
         'detect_container_overflow=0',
         // Tests ask for more memory than there is, and expect an error.
         'allocator_may_return_null=1',
+        // A mapped file that is cut short is the addon's own business.
+        'handle_sigbus=0',
         `log_path=${reports}/asan`,
       ].join(':'),
       UBSAN_OPTIONS: `print_stacktrace=1:halt_on_error=1:log_path=${reports}/ubsan`,
@@ -55,7 +57,7 @@ const sanitizers = {
       // OpenMP's barriers are futexes, which ThreadSanitizer does not see: nothing that an operator's threads write would count as
       // ordered. What is looked at are the package's own threads.
       OMP_NUM_THREADS: '1',
-      TSAN_OPTIONS: `suppressions=${suppressions}:ignore_noninstrumented_modules=1:history_size=4:log_path=${reports}/tsan`,
+      TSAN_OPTIONS: `suppressions=${suppressions}:allocator_may_return_null=1:ignore_noninstrumented_modules=1:history_size=4:log_path=${reports}/tsan`,
     }),
   },
 };

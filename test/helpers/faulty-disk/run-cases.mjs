@@ -192,6 +192,7 @@ async function runCase({ command, call, file, error, n = 1 }, expected) {
       : file
           .split('/')
           .slice(-1)[0]
+          .replace(/\.old$/, '')
           .replace(/^claim$/, 'claim-');
   setFault(`${call}|${part}|${n}|${constants.errno[error]}|0`);
   const { code, stderr } = await run(command, 'args');
