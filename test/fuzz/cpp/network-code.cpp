@@ -1,5 +1,5 @@
-// One source file of a network: the parser, and what its code may do. Code that is let through is compiled by libtorch, where the
-// check of what it was compiled to must hold as well.
+// One source file of a network: the parser, and what its code may do. Code that is let through is compiled by libtorch, whose
+// parser and compiler must not end the process.
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/serialization/import_source.h>
 

@@ -99,7 +99,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const std::exception&) {
       return;  // archive.cpp says that it is no TorchScript
     }
-    check_loaded_network(fuzz::input_path, *module, trust_code);
+    try {
+      check_loaded_network(fuzz::input_path, *module, trust_code);
+    } catch (const Error& error) {
+      if (std::string_view(error.what()).find("calls the operator") != std::string_view::npos)
+        fuzz::finding(std::string("code that calls an operator by another name: ") + error.what());
+      throw;
+    }
   });
   return 0;
 }
