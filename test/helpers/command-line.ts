@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Duplex } from 'node:stream';
@@ -13,6 +14,11 @@ export interface Ended {
   signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
+}
+
+/** The exit code that a shell gives: a command that is stopped while the codec decodes ends by the signal itself. */
+export function shellCode({ code, signal }: Ended): number {
+  return code ?? 128 + constants.signals[signal!];
 }
 
 /** A started command and its end. */

@@ -8,7 +8,7 @@ import { CachedFeed } from '../../lib/train/cached-feed.js';
 import { HeadsTrainer } from '../../lib/train/heads-trainer.js';
 import { train } from '../../lib/train/loop.js';
 import { makeCache } from '../../lib/train/make-cache.js';
-import { endHeld, runCommand, type Moment } from '../helpers/command-line.js';
+import { endHeld, runCommand, type Moment, shellCode } from '../helpers/command-line.js';
 import { cacheSource, readIndexLines, recordName } from '../helpers/tiny-cache.js';
 import { asFlags, readMetrics, readPosition, tinySettings } from '../helpers/tiny-run.js';
 
@@ -57,12 +57,12 @@ for (const [signal, records] of [
     const out = join(root, `caching-${signal}-${records}`);
     const argv = ['train', ...asFlags({ ...settings, out, cache: cacheOf(out) })];
     // The index has a line besides.
-    const { code, stderr } = await endHeld(argv, { file: 'index.jsonl', count: records + 1 }, signal);
+    const ended = await endHeld(argv, { file: 'index.jsonl', count: records + 1 }, signal);
     const there = lineCount(cacheOf(out)) - 1;
     t.ok(there >= records && there < total, `stopped after ${there} of ${total} records`);
     if (signal === 'SIGINT') {
-      t.equal(code, 130);
-      t.match(stderr, /ABORTED: Training was stopped.*--resume/);
+      t.equal(shellCode(ended), 130);
+      t.match(ended.stderr, /ABORTED: Training was stopped.*--resume/);
     }
     const resumed = await runCommand(['train', '--out', out, '--resume']);
     t.equal(resumed.code, 0, resumed.stderr);
