@@ -21,8 +21,7 @@ import numpy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from operators import torchvision_models
+from torchvision import models
 
 COMMAND = pathlib.Path(__file__).parents[2] / "dist/cli/main.js"
 SIZE = 64
@@ -98,7 +97,6 @@ def spread_statistics(network: nn.Module) -> nn.Module:
 
 
 def of_torchvision():
-    models = torchvision_models()
     make = models.segmentation.deeplabv3_mobilenet_v3_large
     deeplab = spread_statistics(make(weights=None, weights_backbone=None, num_classes=7))
     yield "deeplabv3-scripted", ClassQueries(deeplab, 7), "script"

@@ -40,26 +40,11 @@ def operators_of(path):
     return names
 
 
-def torchvision_models():
-    """torchvision's networks. Its wheels for a torch with CUDA do not import beside one without, for want of their operators:
-    they are declared then, which is enough for all networks that do not run them."""
-    import torch
-
-    try:
-        import torchvision.models
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision.models
-    return torchvision.models
-
-
 def standard_networks():
     """Modules with their inputs."""
     import torch
+    import torchvision.models as models
     from torch import nn
-
-    models = torchvision_models()
 
     image, maps, tokens = torch.zeros(1, 3, 224, 224), torch.rand(1, 4, 8, 8), torch.rand(2, 4, 8)
     for name in (
