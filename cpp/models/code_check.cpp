@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/frontend/tree_views.h>
 
 #include <memory>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -54,15 +53,6 @@ bool is_literal(const TreeRef& tree) {
     }
   }
   return true;
-}
-
-std::string joined(const std::vector<std::string>& names, std::string_view separator) {
-  std::string text;
-  for (const std::string& name : names) {
-    if (!text.empty()) text += separator;
-    text += name;
-  }
-  return text;
 }
 
 /// Adds the variables that an assignment to `target` sets: not those of `a[i]` and `a.b`.

@@ -102,13 +102,7 @@ class SetStateCheck {
   static bool is_class_of_cpp(const std::vector<std::string>& names) {
     if (names.size() < 4 || names[0] != "__torch__" || names[1] != "torch" || names[2] != "classes")
       return false;
-    return is_allowed_class(full_name_of(names));
-  }
-
-  static std::string full_name_of(const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "" : ".") + name;
-    return text;
+    return is_allowed_class(joined(names, "."));
   }
 
   void check_body(const TreeRef& function, std::vector<std::string>& called) const {
@@ -160,7 +154,7 @@ class SetStateCheck {
     if (const std::string name = builtin_of(tree); !name.empty()) return check_operator(tree, name);
     const std::vector<std::string> names = names_of_chain(tree);
     if (!names.empty() && names[0] == "__torch__") {
-      if (!is_class_of_cpp(names)) refuse(tree, "uses " + printable(full_name_of(names)));
+      if (!is_class_of_cpp(names)) refuse(tree, "uses " + printable(joined(names, ".")));
       return;
     }
     if (names.size() != 2 || names[0] != self_) refuse(tree, "uses a field of a value");
@@ -187,8 +181,8 @@ class SetStateCheck {
     const std::vector<std::string> names = names_of_chain(callee);
     const std::string& name = name_of(callee->tree(1));
     if (!names.empty() && names[0] == "__torch__") {
-      if (!free_functions_.contains(full_name_of(names)))
-        refuse(tree, "calls " + printable(full_name_of(names)) + "()");
+      if (!free_functions_.contains(joined(names, ".")))
+        refuse(tree, "calls " + printable(joined(names, ".")) + "()");
     } else if (names.size() != 2 || names[0] != self_ || !functions_.contains(name)) {
       refuse(tree, "calls " + printable(name) + "()");
     }
