@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "core/dense_scores.h"
@@ -44,7 +45,9 @@ at::Tensor deformable_attend_reference(const at::Tensor& value, at::IntArrayRef 
     const at::Tensor grid =
         (2.0 * locations - 1.0).transpose(1, 2).reshape({planes, size.queries, size.points, 2});
     const at::Tensor sampled = at::grid_sampler(map, grid, 0, 0, false);  // (B·M)×D×Q×P
+    // A place that is NaN is beyond the map to grid_sampler on some devices.
     const at::Tensor weight = weights.slice(-1, level * size.points, (level + 1) * size.points)
+                                  .masked_fill(at::isnan(locations).any(-1), std::nan(""))
                                   .transpose(1, 2)
                                   .reshape({planes, 1, size.queries, size.points});
     out = out + (sampled * weight).sum(at::IntArrayRef{-1});

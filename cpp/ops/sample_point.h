@@ -13,8 +13,7 @@ struct SamplePoint {
   alignas(16) Real weights[4];
 };
 
-/// From a grid's 0…1 to its values, value 0 at 0. Held within reach of a whole number's range; NaN is beyond
-/// the map.
+/// From a grid's 0…1 to its values, value 0 at 0. Held within reach of a whole number's range, NaN too.
 template <typename Real>
 DINOV3_SEG_ON_DEVICE Real sample_place(Real location, int size) {
   const Real grid = 2 * location - 1;
@@ -23,7 +22,8 @@ DINOV3_SEG_ON_DEVICE Real sample_place(Real location, int size) {
   return place < static_cast<Real>(size + 1) ? place : static_cast<Real>(size + 1);
 }
 
-/// `x`, `y`: 0…1 across a map of height×width that starts at token `start`; `weight` of the point.
+/// `x`, `y`: 0…1 across a map of height×width that starts at token `start`; `weight` of the point: NaN where
+/// the place is.
 template <typename Real>
 DINOV3_SEG_ON_DEVICE SamplePoint<Real> sample_point(Real x, Real y, int height, int width, int start,
                                                     Real weight) {
@@ -33,6 +33,7 @@ DINOV3_SEG_ON_DEVICE SamplePoint<Real> sample_point(Real x, Real y, int height, 
   if (static_cast<Real>(top) > row) --top;
   const Real right_share = column - static_cast<Real>(left), low_share = row - static_cast<Real>(top);
   const Real left_share = 1 - right_share, top_share = 1 - low_share;
+  if (x != x || y != y) weight = x + y;
   const bool has_left = left >= 0 && left < width, has_right = left >= -1 && left + 1 < width;
   const bool has_top = top >= 0 && top < height, has_low = top >= -1 && top + 1 < height;
   const int token = start + top * width + left;

@@ -166,13 +166,26 @@ for (const { device, skip } of opDevices)
   });
 
 for (const { device, skip } of opDevices)
-  t.test(`places that are not finite on ${device} are beyond the map`, { skip }, async (t) => {
+  t.test(`places that are not finite on ${device}`, { skip }, async (t) => {
     const given = { ...usual, batch: 1, queries: 3, sizes: [4, 5] };
-    const data = makeData(given);
-    data.offsets.set([NaN, Infinity, -Infinity, 0, 0, NaN]);
     for (const dtype of dtypes) {
-      const out = await run(given, data, dtype, device, false);
-      t.ok(out.every(Number.isFinite), dtype);
+      const infinite = makeData(given);
+      infinite.offsets.set([Infinity, -Infinity, -Infinity, 0, 0, Infinity]);
+      const out = await run(given, infinite, dtype, device, false);
+      t.ok(out.every(Number.isFinite), `${dtype}: an infinite place is beyond the map`);
+      for (const [plain, at] of [
+        [false, 0],
+        [false, 1],
+        [true, 0],
+        [true, 1],
+      ] as const) {
+        const data = makeData(given);
+        data.offsets[at] = NaN;
+        const values = [...(await run(given, data, dtype, device, plain))];
+        // It is of the first query and head.
+        const others = values.splice(given.channels);
+        t.ok(values.every(Number.isNaN) && others.every(Number.isFinite), `${dtype}, plain: ${plain}, NaN`);
+      }
     }
   });
 
