@@ -58,6 +58,7 @@ std::shared_ptr<SegmentationModel> copy_model(const SegmentationModel& model, co
 std::shared_ptr<SegmentationModel> load_staged_model(const std::string& path, c10::Device device) {
   const auto module = load_staged(check_network_file(path, /*trust_code=*/false), device);
   if (!module) return nullptr;
+  check_loaded_network(path, *module, /*trust_code=*/false);
   return std::make_shared<SegmentationModel>(origin_of(path), *module, ModelPlacement{device});
 }
 

@@ -66,7 +66,7 @@ export class HeadsTrainer implements Disposable {
         : await CachedFeed.open(config, datasets, hooks);
     const groups: HeadGroup[] = [];
     try {
-      const settings = await headSettings(config, datasets, feed);
+      const settings = await headSettings(config, datasets, feed, hooks.signal);
       const members: Member[] = [];
       for (const isMatched of [false, true]) {
         const own = settings.filter(({ loss }) => (loss === 'mask2former') === isMatched);
@@ -194,10 +194,11 @@ async function headSettings(
   config: RunConfig,
   { train }: Datasets,
   feed: OutputFeed,
+  signal: AbortSignal | undefined,
 ): Promise<HeadSettings[]> {
   const rows = headsOfRun(config);
   const weighs = rows.some((row) => row.classWeights === 'frequency');
-  const pixels = weighs ? await feed.classPixels() : [];
+  const pixels = weighs ? await feed.classPixels(signal) : [];
   const { maxNorm } = config;
   const settings: HeadSettings[] = [];
   for (const row of rows)

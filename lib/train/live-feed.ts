@@ -62,11 +62,12 @@ export class LiveFeed implements OutputFeed {
     group.assertFits(this.model);
   }
 
-  async classPixels(): Promise<number[]> {
+  async classPixels(signal?: AbortSignal): Promise<number[]> {
     const { train } = this.datasets;
     const { length } = train.classSet.classes;
     const pixels = new Array<number>(length).fill(0);
     for (let index = 0; index < train.length; index++) {
+      signal?.throwIfAborted();
       using labels = await loadLabels([await train.load(index)], [noAugmentation], {
         imageSize: this.config.imageSize,
         device: 'cpu',

@@ -58,8 +58,8 @@ export interface OutputFeed extends Disposable {
   readonly cacheFill: CacheFillStats | undefined;
   /** Checks that the network gives what a group reads; absent where its outputs are there already. @throws DinoSegError MODEL_FORMAT, HEAD_MISMATCH */
   assertFits?(group: HeadGroup): void;
-  /** Labelled pixels of each class in the unchanged training images. */
-  classPixels(): Promise<number[]>;
+  /** Labelled pixels of each class in the unchanged training images. @throws the signal's reason */
+  classPixels(signal?: AbortSignal): Promise<number[]>;
   /** Trains the groups on the batches that are left of an epoch. @throws the signal's reason, between two batches */
   train(groups: readonly HeadGroup[], plan: EpochPlan): AsyncGenerator<FedBatches, void, void>;
   /**

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { SegmentationDataset } from '../../lib/data/dataset.js';
 import type { TrainConfig } from '../../lib/train/config.js';
 import { train } from '../../lib/train/loop.js';
 import { sameRuns } from '../helpers/same-runs.js';
@@ -45,3 +46,19 @@ for (const [name, given] of Object.entries(cases))
       });
     sameRuns(t, run('live'), run('cached'));
   });
+
+t.test('a run that counts the pixels of its classes stops on request', async (t) => {
+  const controller = new AbortController();
+  const prototype = SegmentationDataset.prototype;
+  const { load } = prototype;
+  let loaded = 0;
+  t.intercept(prototype, 'load', {
+    value: function (this: SegmentationDataset, index: number) {
+      if (++loaded === 2) controller.abort();
+      return load.call(this, index);
+    },
+  });
+  const given = { ...settings, mode: 'live', classWeights: 'frequency', out: t.testdir() } as const;
+  await t.rejects(train(given, { signal: controller.signal }), { code: 'ABORTED' });
+  t.equal(loaded, 2, 'of 10 images');
+});
