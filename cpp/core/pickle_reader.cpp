@@ -19,6 +19,7 @@ constexpr std::size_t max_values = 4'000'000;
 // Integers below are made once: lists of them are the only large part of a pickle besides tensors.
 constexpr std::int64_t shared_integers = 1 << 16;
 constexpr std::uint64_t steps_between_checks = 4096;  // of the job's flag
+constexpr std::size_t large_stack = 1 << 16;          // of values
 
 class Machine {
  public:
@@ -95,7 +96,11 @@ class Machine {
     return std::span(stack_).last(count);
   }
   PickleValue* top() const { return last(1).front(); }
-  void drop(std::size_t count) { stack_.resize(stack_.size() - count); }
+  void drop(std::size_t count) {
+    stack_.resize(stack_.size() - count);
+    // What a long tuple took is of use to those who read on.
+    if (stack_.capacity() > large_stack && stack_.size() < stack_.capacity() / 4) stack_.shrink_to_fit();
+  }
   PickleValue* pop() {
     PickleValue* value = top();
     drop(1);

@@ -145,8 +145,10 @@ Safetensors read_safetensors(std::shared_ptr<const MappedFile> file) {
   check_places(header, data.size(), path);
   Safetensors result;
   result.tensors.reserve(header.entries.size());
-  for (const auto& entry : header.entries) {
-    result.tensors.push_back({entry.name, view_entry(file, data, entry)});
+  for (; !header.entries.empty(); header.entries.pop_front()) {  // a file may list very many
+    SafetensorsEntry& entry = header.entries.front();
+    at::Tensor tensor = view_entry(file, data, entry);
+    result.tensors.push_back({std::move(entry.name), std::move(tensor)});
   }
   result.metadata = std::move(header.metadata);
   return result;

@@ -35,6 +35,7 @@ constexpr int max_depth = 100;
 constexpr std::size_t max_ignored = 20;
 // Of a tensor's or metadata's entry in the lists that are made of a checkpoint, in JavaScript too, about.
 constexpr std::uint64_t entry_bytes = 600;
+constexpr std::uint64_t entry_text_bytes = 6;  // for each byte of its name and value
 constexpr std::uint64_t entry_dimension_bytes = 40;
 
 std::string number_text(double value) {
@@ -145,7 +146,8 @@ class Walker {
 
   /// Counts an entry of the lists that are made of the checkpoint.
   void spend_entry(std::size_t text_bytes, std::size_t dimensions = 0) {
-    const std::uint64_t bytes = entry_bytes + 4 * text_bytes + entry_dimension_bytes * dimensions;
+    const std::uint64_t bytes =
+        entry_bytes + entry_text_bytes * text_bytes + entry_dimension_bytes * dimensions;
     if (bytes > entry_bytes_left_) {
       fail_format(": the list of its tensors and metadata takes far more memory than its " +
                   std::to_string(pickle_bytes_) +
@@ -271,14 +273,14 @@ std::vector<std::string> wrappers_in(const Members& members, Walker& walker) {
 
 /// The state dict within a dict, and the keys that lead to it.
 struct Chosen {
-  Members members;
+  std::optional<Members> inner;  ///< none: the dict itself
   std::string path;
 };
 
 Chosen choose_state_dict(const Members& top, Walker& walker) {
-  Chosen chosen{top, ""};
+  Chosen chosen;
   for (int depth = 0;; ++depth) {
-    const Members& members = chosen.members;
+    const Members& members = chosen.inner ? *chosen.inner : top;
     if (has_direct_tensors(members, 2)) return chosen;
     walker.check_depth(depth);
     const auto found = wrappers_in(members, walker);
@@ -291,7 +293,7 @@ Chosen choose_state_dict(const Members& top, Walker& walker) {
       return chosen;
     }
     chosen.path += (chosen.path.empty() ? "" : ".") + found[0];
-    chosen.members = walker.members(*find(members, found[0]));
+    chosen.inner = walker.members(*find(members, found[0]));
   }
 }
 
@@ -319,12 +321,12 @@ StateDict find_state_dict(const PickleTree& pickle, const std::string& where) {
         " contains no dict; expected a state dict written by torch.save(model.state_dict(), path)");
   }
   const Members top = walker.members(*pickle.root);
-  const auto [chosen, path] = choose_state_dict(top, walker);
+  const auto [inner, path] = choose_state_dict(top, walker);
 
   StateDict result;
   result.container = path;
   result.ignored = ignored_beside(top, path, walker);
-  for (const auto& [name, value] : chosen) {
+  for (const auto& [name, value] : inner ? *inner : top) {
     if (value->is(Kind::tensor)) {
       walker.add("", name, value->tensor(), result.tensors);
     } else if (walker.holds_tensors(*value)) {

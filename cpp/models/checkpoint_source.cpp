@@ -35,13 +35,14 @@ void check_index(const CheckpointSource& source, const std::unordered_set<std::s
 
 SourceTensors read_source(const CheckpointSource& source) {
   SourceTensors result;
+  const bool is_whole = source.files.size() == 1 && source.index.empty();  // it names each tensor once
   std::unordered_set<std::string> names;
   for (const std::string& file : source.files) {
     Checkpoint checkpoint = read_checkpoint(file);
     note_containers(checkpoint, result.notes);
     if (result.format.empty()) result.format = checkpoint.format;
     for (NamedTensor& entry : checkpoint.tensors) {
-      if (!names.insert(entry.name).second)
+      if (!is_whole && !names.insert(entry.name).second)
         fail("CHECKPOINT_KEYS", file, ": '", printable(entry.name), "' is also in another file of ",
              source.path, ". Copy or download the folder again.");
       result.tensors.push_back(std::move(entry));
