@@ -1,8 +1,8 @@
-// Builds the addon with sanitizers (CMakePresets.json) and runs tests with it, one file after the other.
+// Builds the addon with sanitizers (CMakePresets.json) and runs tests with it, each file in a process of its own.
 //   node scripts/sanitize.mjs asan [test/PATH…]   AddressSanitizer and UndefinedBehaviorSanitizer; default: all tests
 //   node scripts/sanitize.mjs tsan [test/PATH…]   ThreadSanitizer; default: the tests of lanes, caches, jobs and disposal
-// Options: --no-build takes what is built. Reports go to build/asan/reports or build/tsan/reports; a file passes if its tests do and
-// there is no report.
+// Options: --no-build takes what is built; --jobs N runs so many files at a time (default 1). Reports go to build/asan/reports or
+// build/tsan/reports; a file passes if its tests do and there is no report.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -69,7 +69,7 @@ const sanitizers = {
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
-  options: { build: { type: 'boolean', default: true } },
+  options: { build: { type: 'boolean', default: true }, jobs: { type: 'string', default: '1' } },
 });
 const [preset, ...paths] = positionals;
 if (!Object.hasOwn(sanitizers, preset ?? '')) {
@@ -78,8 +78,13 @@ if (!Object.hasOwn(sanitizers, preset ?? '')) {
 }
 
 const { library, env } = sanitizers[preset];
+const jobs = Number(values.jobs);
+if (!(Number.isInteger(jobs) && jobs > 0)) {
+  console.error(`--jobs should be a whole number of at least 1, not ${values.jobs}`);
+  process.exit(2);
+}
 const folder = join(root, 'build', preset);
-const reports = join(folder, 'reports');
+const reportsOf = (file) => join(folder, 'reports', file.replaceAll('/', '-').replace(/\.ts$/, ''));
 
 if (values.build) {
   const libtorch = await findLibtorchOrNone();
@@ -108,7 +113,6 @@ const isExpected = (report) => /^(==\d+==WARNING: \w+ failed to allocate .*\s*)+
 const preload = execFileSync('g++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();
 const environment = {
   ...process.env,
-  ...env(reports),
   LD_PRELOAD: preload,
   DINOV3_SEG_NATIVE: join(folder, 'native'),
 };
@@ -116,10 +120,14 @@ const environment = {
 const prefix = preset === 'tsan' ? ['setarch', '-R'] : [];
 
 function runFile(file) {
-  rmSync(reports, { recursive: true, force: true });
+  const reports = reportsOf(file);
   mkdirSync(reports, { recursive: true });
   const [command, ...args] = [...prefix, process.execPath, 'scripts/test.mjs', file];
-  const child = spawn(command, args, { cwd: root, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    cwd: root,
+    env: { ...environment, ...env(reports) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const parts = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => parts.push(part));
   return new Promise((resolve) => {
@@ -132,7 +140,7 @@ function runFile(file) {
 }
 
 let failed = 0;
-for (const file of files) {
+async function report(file) {
   const { code, output, found } = await runFile(file);
   const counts = /# \{ total: .*\}/.exec(output)?.[0] ?? '';
   const passed = code === 0 && found.length === 0;
@@ -142,5 +150,12 @@ for (const file of files) {
   );
   if (!passed) console.log([...found, ...(code === 0 ? [] : [output])].join('\n'));
 }
+
+rmSync(join(folder, 'reports'), { recursive: true, force: true });
+const waiting = [...files];
+const worker = async () => {
+  for (let file = waiting.shift(); file; file = waiting.shift()) await report(file);
+};
+await Promise.all(Array.from({ length: jobs }, worker));
 console.log(`${files.length - failed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
