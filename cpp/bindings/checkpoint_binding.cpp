@@ -30,6 +30,10 @@ inline constexpr auto fields<RecognisedBackbone> =
     std::tuple{field("layout", &RecognisedBackbone::layout), field("prefix", &RecognisedBackbone::prefix),
                field("dims", &RecognisedBackbone::dims)};
 
+template <>
+inline constexpr auto fields<InspectedSource> =
+    std::tuple{field("summary", &InspectedSource::summary), field("backbone", &InspectedSource::backbone)};
+
 namespace {
 
 /// Copies of all tensors if `names` is not given.
@@ -93,7 +97,7 @@ const Methods checkpoint_methods{
     // After all earlier jobs on models and heads.
     job<Lane::model, &write_safetensors>("writeSafetensors", "path", "tensors", "metadata"),
     call<&plan_segmentor>("planSegmentor", "backbone", "head", "classes"),
-    job<Lane::prepare, &recognise_backbone>("recogniseBackbone", "source"),
+    job<Lane::prepare, &inspect_source>("inspectSource", "source"),
     job<Lane::prepare, &convert>("convertNetwork", "settings"),
 };
 

@@ -45,6 +45,9 @@ struct CheckpointSummary {
   std::optional<Normalization> normalization;  ///< as recorded in a TorchScript file
 };
 
+/// Adds rows and sums, and lets go of each tensor once it is listed: a file may have very many.
+void list_tensors(std::vector<NamedTensor> tensors, CheckpointSummary& summary);
+
 /// What `read_checkpoint` would give, without reading the data. Throws the same; MODEL_FORMAT for a damaged
 /// record of the normalization.
 CheckpointSummary inspect_checkpoint(const std::string& path);

@@ -74,6 +74,24 @@ void check_own_keys(const LayoutMatch& match, const TranslatedTensors& translate
              shapes_of(translated.own));
 }
 
+/// None where the tensors are no backbone in a known layout.
+std::optional<RecognisedBackbone> recognise_backbone(std::vector<NamedTensor> given,
+                                                     const CheckpointSource& source) {
+  std::vector<std::string> notes;
+  remove_inner_wrappers(given, notes);
+  const LayoutMatch match = nearest_layout(given);
+  if (!match.layout || !match.recognised()) return {};
+  DeferredTensors deferred;
+  std::vector<NamedTensor> tensors = translate(match, given, deferred).tensors;
+  try {
+    refuse_other_networks(source.path, given);
+    derive_rope_periods(source, tensors, notes);
+    return RecognisedBackbone{match.layout->name, match.prefix, read_backbone_dims(shapes_of(tensors))};
+  } catch (const Error&) {
+    return {};  // another network, or one whose number of heads nothing tells
+  }
+}
+
 }  // namespace
 
 BackboneWeights read_backbone(const CheckpointSource& source, DeferredTensors& deferred) {
@@ -100,20 +118,16 @@ BackboneWeights backbone_among(SourceTensors given, const CheckpointSource& sour
   return result;
 }
 
-std::optional<RecognisedBackbone> recognise_backbone(const CheckpointSource& source) {
+InspectedSource inspect_source(const CheckpointSource& source) {
   SourceTensors given = read_source(source);
-  remove_inner_wrappers(given.tensors, given.notes);
-  const LayoutMatch match = nearest_layout(given.tensors);
-  if (!match.layout || !match.recognised()) return {};
-  DeferredTensors deferred;
-  std::vector<NamedTensor> tensors = translate(match, given.tensors, deferred).tensors;
-  try {
-    refuse_other_networks(source.path, given.tensors);
-    derive_rope_periods(source, tensors, given.notes);
-    return RecognisedBackbone{match.layout->name, match.prefix, read_backbone_dims(shapes_of(tensors))};
-  } catch (const Error&) {
-    return {};  // another network, or one whose number of heads nothing tells
-  }
+  InspectedSource result;
+  result.backbone = recognise_backbone(given.tensors, source);
+  list_tensors(std::move(given.tensors), result.summary);
+  result.summary.format = std::move(given.format);
+  if (result.summary.format == "torchscript")
+    result.summary.normalization = recorded_normalization(source.files.front());
+  result.summary.metadata = std::move(given.metadata);
+  return result;
 }
 
 }  // namespace dinov3_seg

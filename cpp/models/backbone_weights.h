@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/checkpoint.h"
 #include "models/backbone_plan.h"
 #include "models/checkpoint_source.h"
 #include "models/deferred_tensors.h"
@@ -33,7 +34,13 @@ struct RecognisedBackbone {
   BackboneDims dims;
 };
 
-/// What backbone a source holds, for people; empty where none is recognised. Throws what read_source throws.
-std::optional<RecognisedBackbone> recognise_backbone(const CheckpointSource& source);
+/// What a source holds, for people.
+struct InspectedSource {
+  CheckpointSummary summary;  ///< of all files together; format and normalization of the first
+  std::optional<RecognisedBackbone> backbone;
+};
+
+/// Reads the source once. Throws what read_source and inspect_checkpoint throw.
+InspectedSource inspect_source(const CheckpointSource& source);
 
 }  // namespace dinov3_seg

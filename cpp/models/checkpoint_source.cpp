@@ -41,6 +41,7 @@ SourceTensors read_source(const CheckpointSource& source) {
     Checkpoint checkpoint = read_checkpoint(file);
     note_containers(checkpoint, result.notes);
     if (result.format.empty()) result.format = checkpoint.format;
+    for (auto& [key, value] : checkpoint.metadata) result.metadata.insert_or_assign(key, std::move(value));
     for (NamedTensor& entry : checkpoint.tensors) {
       if (!is_whole && !names.insert(entry.name).second)
         fail("CHECKPOINT_KEYS", file, ": '", printable(entry.name), "' is also in another file of ",

@@ -30,6 +30,7 @@ struct SourceTensors {
   std::vector<NamedTensor> tensors;
   std::string format;  ///< of the first file: "pth", "safetensors" or "torchscript"
   std::vector<std::string> notes;
+  std::map<std::string, std::string> metadata;  ///< of all files; a later one's value of a key goes before
 };
 
 /// Reads the tables of all files. Throws what read_checkpoint throws; CHECKPOINT_KEYS for shards that lack a

@@ -162,20 +162,8 @@ export async function inspect(path: string, options: JobOptions = {}): Promise<C
   checkArgument(path, text, 'inspect(path)');
   checkOptions(options, jobOptions, 'inspect()');
   const source = await checkpointSource(path, { toList: true });
-  // Before the lists, which take the more memory: a file may list very many tensors.
-  const backbone = await runJob(options, (job) => engine().recogniseBackbone(source, job));
-  const parts: Inspection[] = [];
-  for (const file of source.files) parts.push(await runJob(options, (job) => engine().inspect(file, job)));
-  const sum = (count: (part: Inspection) => number) => parts.reduce((total, part) => total + count(part), 0);
-  return {
-    format: parts[0]!.format,
-    tensors: parts.flatMap(({ tensors }) => tensors),
-    parameters: sum(({ parameters }) => parameters),
-    totalBytes: sum(({ totalBytes }) => totalBytes),
-    metadata: Object.assign({}, ...parts.map(({ metadata }) => metadata)) as Record<string, string>,
-    files: source.files,
-    ...withoutUndefined({ backbone, normalization: parts[0]!.normalization }),
-  };
+  const { summary, ...found } = await runJob(options, (job) => engine().inspectSource(source, job));
+  return { ...summary, files: source.files, ...found };
 }
 
 /**

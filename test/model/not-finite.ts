@@ -28,7 +28,13 @@ const dataset = await SegmentationDataset.open(settings.data, 'val', classSet);
 const images = dataset.pairs.map(({ image }) => image);
 const [first] = images as [string, string];
 const sound = await SegmentationModel.load(settings.model, { device: 'cpu' });
-const head = ClassHead.create({ hidden: sound.hidden, classes: classSet, precision: 'float32', seed: 4 });
+const headOptions = {
+  hidden: sound.hidden,
+  classes: classSet,
+  precision: 'float32',
+  device: 'cpu',
+} as const;
+const head = ClassHead.create({ ...headOptions, seed: 4 });
 const headFile = join(root, 'head.safetensors');
 await head.save(headFile, { metadata: { imageSize: 64 } });
 
@@ -109,7 +115,7 @@ t.test('a batch of tensors tells the place', async (t) => {
 });
 
 t.test('a head that is not finite is found as its network would be', async (t) => {
-  using broken = ClassHead.create({ hidden: sound.hidden, classes: classSet, precision: 'float32', seed: 4 });
+  using broken = ClassHead.create({ ...headOptions, seed: 4 });
   const state = await broken.state();
   state.bias[3] = Infinity;
   await broken.restore(state);

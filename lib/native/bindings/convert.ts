@@ -1,5 +1,6 @@
 /** Conversion of checkpoints, as the engine has it; legend and rules in engine.ts. */
 import type { DetectorPlan } from './detector.js';
+import type { Inspection } from './engine.js';
 import type { JobHandle } from './handles.js';
 import type { Normalization } from './images.js';
 import type { BackbonePlan, SegmentorPlan } from './model.js';
@@ -67,8 +68,11 @@ export interface RecognisedBackbone {
 
 /** The engine's functions for conversion. */
 export interface ConvertEngine {
-  /** The backbone in a checkpoint; undefined if there is none in a known layout. */
-  recogniseBackbone(source: CheckpointSource, job?: JobHandle): Promise<RecognisedBackbone | undefined>;
+  /** The contents of all files together, and the backbone in them, if its keys have a known layout. */
+  inspectSource(
+    source: CheckpointSource,
+    job?: JobHandle,
+  ): Promise<{ summary: Inspection; backbone?: RecognisedBackbone }>;
   /** Writes a network's file from its checkpoints. */
   convertNetwork(settings: ConvertSettings, job?: JobHandle): Promise<ConvertedPlan>;
 }
