@@ -1,8 +1,8 @@
 // Runs all tests (including packages/street-scenes), or those in the given paths, in one process per processor. Each process loads
-// tap and libtorch once.
+// tap and libtorch once. Only tests of GPUs see a GPU: what the others compute on the default device is the same on every machine.
 //   node scripts/test.mjs [option of tap…] [test/PATH…]
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,8 @@ const alone = [
   'test/files.ts',
   // It loads dist/ beside lib/: the addon's errors are then of the class of one of them.
   'test/fuzz/readers.ts',
+  // It caps the GPU memory of its process.
+  'test/model/weight-stream-cuda.ts',
   'test/native/lifetime.ts',
   'test/native/memory.ts',
 ];
@@ -41,14 +43,23 @@ function testFiles(paths) {
 /** Only for this run: several runs may use one clone at a time. */
 const folder = `.tap/shared-${process.pid}`;
 
+/** Whether a file has tests that run on GPUs. */
+const isOfGpus = (file) =>
+  /cuda/.test(file) || /cudaAvailable|helpers\/op-devices/.test(readFileSync(join(root, file), 'utf8'));
+
 /** Writes the list of files that share processes and, for each process, a file for tap; returns those. */
-function writeShared(files, processes) {
-  mkdirSync(join(root, folder), { recursive: true });
-  writeFileSync(join(root, folder, 'files.json'), JSON.stringify(files));
-  const source = `import { runFiles } from '../../test/helpers/shared-process.js';\n\nawait runFiles(import.meta.dirname);\n`;
-  return Array.from({ length: processes }, (_, i) => {
-    const path = `${folder}/process-${i + 1}.ts`;
-    writeFileSync(join(root, path), source);
+function writeShared(name, files, processes, seesGpus) {
+  const place = `${folder}/${name}`;
+  mkdirSync(join(root, place), { recursive: true });
+  writeFileSync(join(root, place, 'files.json'), JSON.stringify(files));
+  const source = [
+    "import { runFiles } from '../../../test/helpers/shared-process.js';\n",
+    ...(seesGpus ? [] : ["process.env.CUDA_VISIBLE_DEVICES = '';"]),
+    'await runFiles(import.meta.dirname);\n',
+  ];
+  return Array.from({ length: Math.min(processes, files.length) }, (_, i) => {
+    const path = `${place}/process-${i + 1}.ts`;
+    writeFileSync(join(root, path), source.join('\n'));
     return path;
   });
 }
@@ -66,7 +77,13 @@ const room = Math.max(1, Math.floor(freemem() / processBytes));
 const jobs = Math.min(usableCores(), room);
 const given = [
   ...files.filter((file) => alone.includes(file)),
-  ...writeShared(shared, Math.min(jobs, shared.length)),
+  ...writeShared('gpu', shared.filter(isOfGpus), 1, true),
+  ...writeShared(
+    'cpu',
+    shared.filter((file) => !isOfGpus(file)),
+    jobs,
+    false,
+  ),
 ];
 const tap = join(root, 'node_modules/tap/dist/esm/run.mjs');
 const options = [`--jobs=${jobs}`, ...args.filter((argument) => !isPath(argument))];
