@@ -105,6 +105,10 @@ const files = given.flatMap(testFiles).filter((file) => {
   if (Object.hasOwn(reasons, file)) console.log(`left out ${file}: ${reasons[file]}`);
   return !Object.hasOwn(reasons, file);
 });
+if (files.length === 0) {
+  console.error(`No test files to run in ${given.join(', ')}.`);
+  process.exit(2);
+}
 /** Of an allocation that a test expects to fail. */
 const isExpected = (report) => /^(==\d+==WARNING: \w+ failed to allocate .*\s*)+$/.test(report);
 
