@@ -29,8 +29,8 @@ const leftOut = {
   'test/native/cuda-kernels.ts': 'it runs copies of the package with the binaries of native/',
   'test/native/doctor/doctor.ts': 'it runs copies of the package with the binaries of native/',
   'test/checkpoint-limits.ts': 'it measures memory, of which a sanitizer takes several times as much',
+  'test/native/memory.ts': 'it measures memory, of which a sanitizer takes several times as much',
   'test/model/memory-room.ts': 'it limits the address space, of which sanitizers take terabytes',
-  'test/disk-faults.ts': 'it preloads a library of its own, which takes the same calls',
 };
 const leftOutWithTsan = {
   'test/cache/disk-full.ts': 'ThreadSanitizer writes a file of its own that is larger than the test allows',
