@@ -1,9 +1,37 @@
 /** Conversion of checkpoints, as the engine has it; legend and rules in engine.ts. */
 import type { DetectorPlan } from './detector.js';
-import type { Inspection } from './engine.js';
 import type { JobHandle } from './handles.js';
 import type { Normalization } from './images.js';
 import type { BackbonePlan, SegmentorPlan } from './model.js';
+import type { DType } from './tensor.js';
+
+/** One tensor of a checkpoint file. */
+export interface CheckpointEntry {
+  /** Key in the checkpoint. */
+  name: string;
+  /** Shape, outermost dimension first; empty for a scalar. */
+  shape: number[];
+  /** Data type, as stored. */
+  dtype: DType;
+  /** Size of the values in bytes. */
+  sizeBytes: number;
+}
+
+/** Contents of a checkpoint file. */
+export interface Inspection {
+  /** File format. */
+  format: 'pth' | 'safetensors' | 'torchscript';
+  /** Tensors in the file's order. */
+  tensors: CheckpointEntry[];
+  /** Number of elements of all tensors together. */
+  parameters: number;
+  /** Size of all values together in bytes. */
+  totalBytes: number;
+  /** Metadata of a safetensors header; empty for other files. */
+  metadata: Record<string, string>;
+  /** Mean and standard deviation of a network's images, as recorded in a TorchScript file; absent: LVD's. */
+  normalization?: Normalization;
+}
 
 /** What config.json beside the weights says and the weights do not. */
 export interface SourceConfig {

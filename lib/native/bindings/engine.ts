@@ -11,7 +11,7 @@
  * Legend: B batch, Q queries, C hidden width, K classes, H×W image, h×w mask grid (H/4 × W/4).
  */
 import type { CacheEngine } from './cache.js';
-import type { ConvertEngine } from './convert.js';
+import type { ConvertEngine, Inspection } from './convert.js';
 import type { DetectorEngine } from './detector.js';
 import type {
   CacheWriterHandle,
@@ -25,13 +25,13 @@ import type {
   WatchHandle,
 } from './handles.js';
 import type { HeadsEngine } from './heads.js';
-import type { ImageEngine, Normalization } from './images.js';
+import type { ImageEngine } from './images.js';
 import type { InitEngine } from './init.js';
 import type { ModelEngine } from './model.js';
 import type { OperatorEngine } from './operators.js';
 import type { PolygonEngine } from './polygons.js';
 import type { SharesEngine } from './shares.js';
-import type { DType, TensorEngine } from './tensor.js';
+import type { TensorEngine } from './tensor.js';
 
 export type * from './cache.js';
 export type * from './convert.js';
@@ -90,34 +90,6 @@ export interface MemoryRoom {
   freeBytes: number;
   /** What CUDA itself takes, at most; 0 for the CPU. */
   contextBytes: number;
-}
-
-/** One tensor of a checkpoint file. */
-export interface CheckpointEntry {
-  /** Key in the checkpoint. */
-  name: string;
-  /** Shape, outermost dimension first; empty for a scalar. */
-  shape: number[];
-  /** Data type, as stored. */
-  dtype: DType;
-  /** Size of the values in bytes. */
-  sizeBytes: number;
-}
-
-/** Contents of a checkpoint file. */
-export interface Inspection {
-  /** File format. */
-  format: 'pth' | 'safetensors' | 'torchscript';
-  /** Tensors in the file's order. */
-  tensors: CheckpointEntry[];
-  /** Number of elements of all tensors together. */
-  parameters: number;
-  /** Size of all values together in bytes. */
-  totalBytes: number;
-  /** Metadata of a safetensors header; empty for other files. */
-  metadata: Record<string, string>;
-  /** Mean and standard deviation of a network's images, as recorded in a TorchScript file; absent: LVD's. */
-  normalization?: Normalization;
 }
 
 /** Everything that the engine exports. */
