@@ -73,17 +73,14 @@ if (files.length === 0) {
   process.exit(1);
 }
 const shared = files.filter((file) => !alone.includes(file));
+const ofGpus = shared.filter(isOfGpus);
+const others = shared.filter((file) => !ofGpus.includes(file));
 const room = Math.max(1, Math.floor(freemem() / processBytes));
 const jobs = Math.min(usableCores(), room);
 const given = [
   ...files.filter((file) => alone.includes(file)),
-  ...writeShared('gpu', shared.filter(isOfGpus), 1, true),
-  ...writeShared(
-    'cpu',
-    shared.filter((file) => !isOfGpus(file)),
-    jobs,
-    false,
-  ),
+  ...writeShared('gpu', ofGpus, 1, true),
+  ...writeShared('cpu', others, jobs, false),
 ];
 const tap = join(root, 'node_modules/tap/dist/esm/run.mjs');
 const options = [`--jobs=${jobs}`, ...args.filter((argument) => !isPath(argument))];
