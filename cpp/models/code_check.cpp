@@ -1,6 +1,7 @@
 #include "models/code_check.h"
 
 #include <c10/util/Exception.h>
+#include <c10/util/StringUtil.h>
 #include <torch/csrc/jit/frontend/tree_views.h>
 
 #include <memory>
@@ -183,16 +184,16 @@ class CodeCheck {
     if (names.empty()) return false;
     if (names[0] == "torch") {
       check_operator(tree, "aten::" + names[1]);
-      if (names.size() > 2) refuse(tree, "uses " + printable(joined(names, ".")));
+      if (names.size() > 2) refuse(tree, "uses " + printable(c10::Join(".", names)));
       return true;
     }
     if (names[0] == "ops") {
-      if (names.size() != 3) refuse(tree, "uses " + printable(joined(names, ".")));
+      if (names.size() != 3) refuse(tree, "uses " + printable(c10::Join(".", names)));
       check_operator(tree, names[1] + "::" + names[2]);
       return true;
     }
     if (names[0] != "__torch__") return false;
-    const std::string name = joined(names, ".");
+    const std::string name = c10::Join(".", names);
     if (!is_allowed_class(name))
       refuse(tree, "uses the class " + printable(name) +
                        " of C++, which is none of those of quantised layers (docs/networks.md)");

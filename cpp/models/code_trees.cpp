@@ -21,15 +21,6 @@ std::vector<std::string> names_of_chain(TreeRef tree) {
   return {names.rbegin(), names.rend()};
 }
 
-std::string joined(const std::vector<std::string>& names, std::string_view separator) {
-  std::string text;
-  for (const std::string& name : names) {
-    if (!text.empty()) text += separator;
-    text += name;
-  }
-  return text;
-}
-
 std::string builtin_of(const TreeRef& tree) {
   if (tree->kind() != '.') return "";
   const std::vector<std::string> names = names_of_chain(tree);

@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/frontend/tree.h>
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace dinov3_seg {
@@ -17,9 +16,6 @@ const std::string& variable_of(const torch::jit::TreeRef& variable);
 
 /// `a.b.c` as its names; nothing where it does not begin with a name.
 std::vector<std::string> names_of_chain(torch::jit::TreeRef tree);
-
-/// The names with the separator between them.
-std::string joined(const std::vector<std::string>& names, std::string_view separator);
 
 /// The operator that `torch.NAME` or `ops.SPACE.NAME` stands for; empty for anything else.
 std::string builtin_of(const torch::jit::TreeRef& tree);

@@ -1,5 +1,6 @@
 #include "models/set_state_check.h"
 
+#include <c10/util/StringUtil.h>
 #include <torch/csrc/jit/frontend/tree_views.h>
 
 #include <unordered_map>
@@ -102,7 +103,7 @@ class SetStateCheck {
   static bool is_class_of_cpp(const std::vector<std::string>& names) {
     if (names.size() < 4 || names[0] != "__torch__" || names[1] != "torch" || names[2] != "classes")
       return false;
-    return is_allowed_class(joined(names, "."));
+    return is_allowed_class(c10::Join(".", names));
   }
 
   void check_body(const TreeRef& function, std::vector<std::string>& called) const {
@@ -154,7 +155,7 @@ class SetStateCheck {
     if (const std::string name = builtin_of(tree); !name.empty()) return check_operator(tree, name);
     const std::vector<std::string> names = names_of_chain(tree);
     if (!names.empty() && names[0] == "__torch__") {
-      if (!is_class_of_cpp(names)) refuse(tree, "uses " + printable(joined(names, ".")));
+      if (!is_class_of_cpp(names)) refuse(tree, "uses " + printable(c10::Join(".", names)));
       return;
     }
     if (names.size() != 2 || names[0] != self_) refuse(tree, "uses a field of a value");
@@ -181,8 +182,8 @@ class SetStateCheck {
     const std::vector<std::string> names = names_of_chain(callee);
     const std::string& name = name_of(callee->tree(1));
     if (!names.empty() && names[0] == "__torch__") {
-      if (!free_functions_.contains(joined(names, ".")))
-        refuse(tree, "calls " + printable(joined(names, ".")) + "()");
+      if (!free_functions_.contains(c10::Join(".", names)))
+        refuse(tree, "calls " + printable(c10::Join(".", names)) + "()");
     } else if (names.size() != 2 || names[0] != self_ || !functions_.contains(name)) {
       refuse(tree, "calls " + printable(name) + "()");
     }
