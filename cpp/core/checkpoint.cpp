@@ -97,25 +97,24 @@ Checkpoint read_checkpoint(const std::string& path) {
   return checkpoint;
 }
 
-void list_tensors(std::vector<NamedTensor> tensors, CheckpointSummary& summary) {
-  summary.rows.reserve(summary.rows.size() + tensors.size());
-  for (auto& [name, tensor] : tensors) {
+CheckpointSummary summarise(Checkpoint checkpoint, const std::string& path) {
+  CheckpointSummary summary;
+  summary.rows.reserve(checkpoint.tensors.size());
+  for (auto& [name, tensor] : checkpoint.tensors) {
     const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
     summary.parameters += tensor.numel();
     summary.total_bytes += bytes;
     summary.rows.push_back({std::move(name), tensor.sizes().vec(), dtype_name(tensor.scalar_type()), bytes});
-    tensor.reset();
+    tensor.reset();  // a file may list very many
   }
-}
-
-CheckpointSummary inspect_checkpoint(const std::string& path) {
-  Checkpoint checkpoint = read_checkpoint(path);
-  CheckpointSummary summary;
-  list_tensors(std::move(checkpoint.tensors), summary);
   summary.format = std::move(checkpoint.format);
   if (summary.format == "torchscript") summary.normalization = recorded_normalization(path);
   summary.metadata = std::move(checkpoint.metadata);
   return summary;
+}
+
+CheckpointSummary inspect_checkpoint(const std::string& path) {
+  return summarise(read_checkpoint(path), path);
 }
 
 }  // namespace dinov3_seg

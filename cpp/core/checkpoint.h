@@ -45,8 +45,8 @@ struct CheckpointSummary {
   std::optional<Normalization> normalization;  ///< as recorded in a TorchScript file
 };
 
-/// Adds rows and sums, and lets go of each tensor once it is listed: a file may have very many.
-void list_tensors(std::vector<NamedTensor> tensors, CheckpointSummary& summary);
+/// The summary of such tensors. `path`: a file of them, for its normalization.
+CheckpointSummary summarise(Checkpoint checkpoint, const std::string& path);
 
 /// What `read_checkpoint` would give, without reading the data. Throws the same; MODEL_FORMAT for a damaged
 /// record of the normalization.

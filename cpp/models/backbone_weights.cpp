@@ -122,11 +122,8 @@ InspectedSource inspect_source(const CheckpointSource& source) {
   SourceTensors given = read_source(source);
   InspectedSource result;
   result.backbone = recognise_backbone(given.tensors, source);
-  list_tensors(std::move(given.tensors), result.summary);
-  result.summary.format = std::move(given.format);
-  if (result.summary.format == "torchscript")
-    result.summary.normalization = recorded_normalization(source.files.front());
-  result.summary.metadata = std::move(given.metadata);
+  Checkpoint whole{std::move(given.format), std::move(given.tensors), std::move(given.metadata), {}, {}};
+  result.summary = summarise(std::move(whole), source.files.front());
   return result;
 }
 
